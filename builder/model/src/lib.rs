@@ -1,0 +1,13 @@
+//! The words Diorite is made of: profile, recipe, lock, plan, digest, report. Pure: no I/O at all.
+
+mod digest;
+mod error;
+pub mod lock;
+pub mod plan;
+pub mod recipe;
+pub mod report;
+
+pub use digest::{Digest, Hasher};
+pub use error::{Error, Exit, Result};
+pub use lock::{Lock, LockedPackage};
+pub use recipe::Recipe;

@@ -1,0 +1,74 @@
+//! Lock: every byte from outside, by name and SHA-256. TOML, sorted, made to be read in a diff.
+
+use crate::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// `profiles/NAME.lock`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    /// Version of this format: 1.
+    pub schema: u32,
+    /// Digest of the recipe that was resolved; a lock of another recipe is out of date.
+    pub recipe: Digest,
+    /// The signed release files that were believed, by name (`trixie`, `trixie-updates`, `trixie-security`, extra).
+    pub release: BTreeMap<String, Release>,
+    /// Packages of the root, sorted by name and architecture.
+    pub image: Vec<LockedPackage>,
+    /// Packages of each container's root.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub container: BTreeMap<String, Vec<LockedPackage>>,
+    /// Packages of the tools tree.
+    pub tools: Vec<LockedPackage>,
+}
+
+impl Lock {
+    /// The digest of everything that decides bytes (the tools tree included).
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(self)
+    }
+    /// All packages, each once, in the order of their digests' first appearance.
+    pub fn packages(&self) -> Vec<&LockedPackage> {
+        let mut seen = std::collections::BTreeSet::new();
+        let lists = std::iter::once(&self.image).chain(self.container.values()).chain([&self.tools]);
+        lists.flatten().filter(|p| seen.insert(p.sha256)).collect()
+    }
+}
+
+/// A signed release file as it was when locking.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// Suite in the archive, `trixie-security`.
+    pub suite: String,
+    /// Its Date field, RFC 3339 in UTC.
+    pub date: String,
+    /// Its Valid-Until field, RFC 3339 in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_until: Option<String>,
+    /// SHA-256 of the InRelease file.
+    pub sha256: Digest,
+    /// Components used.
+    pub components: Vec<String>,
+}
+
+/// One package.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LockedPackage {
+    /// Package.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Architecture: `amd64`, `all`.
+    pub architecture: String,
+    /// Release it came from: a key of [`Lock::release`], or `local`.
+    pub release: String,
+    /// Path below the mirror's root (`pool/main/b/bash/…`), or below the profile for a local file.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-256 of the .deb.
+    pub sha256: Digest,
+}

@@ -1,0 +1,3 @@
+//! LockedPackages → SealedTree: unpack, configure, seal.
+
+pub mod tree;
