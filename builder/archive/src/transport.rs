@@ -1,0 +1,22 @@
+//! How the deciding half of this room reads a repository, so that it needs no network of its own: whoever knows the
+//! mirrors implements [`Transport`], and a test can answer from memory.
+
+use diorite_model::Result;
+
+/// One of the repositories a lock is made from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Repository<'a> {
+    /// Debian's own archive: `dists/trixie`, `dists/trixie-updates`.
+    Main,
+    /// Debian's security archive: `dists/trixie-security`.
+    Security,
+    /// A repository the profile names, by the URI written there.
+    Extra(&'a str),
+}
+
+/// Reads whole files of a repository.
+pub trait Transport: Sync {
+    /// The bytes at `path` below the repository's root (`dists/trixie/InRelease`). Nothing is believed about them here:
+    /// the caller checks signature, size and digest. A path that does not exist is an error like any other.
+    fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>>;
+}
