@@ -1,3 +1,15 @@
 //! LockedPackages → SealedTree: unpack, configure, seal.
 
+pub mod accounts;
+pub mod build;
+pub mod control;
+pub mod database;
+pub mod deb;
+pub mod extract;
+pub mod helpers;
+pub mod order;
+pub mod pack;
+pub mod scan;
+pub mod scripts;
 pub mod tree;
+pub mod unpack;

@@ -1,0 +1,1 @@
+//! LockedPackages → ConfiguredTree: unpack, preinst, configure, scan.

@@ -1,0 +1,1 @@
+//! Debian control data: paragraphs, relations, versions.

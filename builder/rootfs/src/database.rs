@@ -1,0 +1,1 @@
+//! The dpkg database as dpkg itself would have written it.

@@ -1,0 +1,1 @@
+//! Reader of .deb files (deb(5)).

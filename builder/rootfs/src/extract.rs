@@ -1,0 +1,1 @@
+//! Writes below a folder and nowhere else, whatever an archive says.

@@ -1,0 +1,1 @@
+//! Native stand-ins for helper programs that Debian's maintainer scripts call by the hundred.

@@ -1,0 +1,396 @@
+//! Tree ⇄ pack: a folder of two files that holds a whole tree, whatever the host's ids and file systems can express.
+//!
+//! `index` is one line with the SHA-256 of what follows, then JSON: version, length of the contents, one row per node in
+//! bytewise order of the paths. `contents` is every distinct file content once, uncompressed, in the order of first use.
+//! Contents are mapped, so opening a pack costs milliseconds. The same tree always gives the same bytes.
+
+use crate::tree::{Content, Kind, Node, Tree};
+use diorite_model::{Digest, Error, Result};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Version of the format; another one is an error, never a guess.
+const VERSION: u32 = 1;
+const INDEX: &str = "index";
+const CONTENTS: &str = "contents";
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    version: u32,
+    /// Length of the contents file in bytes.
+    contents: u64,
+    nodes: Vec<Row>,
+}
+
+/// One node: path, mode, owner, group, time, kind, extended attributes.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    #[serde(rename = "p")]
+    path: String,
+    #[serde(rename = "m")]
+    mode: u32,
+    #[serde(rename = "u", default, skip_serializing_if = "is_zero")]
+    uid: u32,
+    #[serde(rename = "g", default, skip_serializing_if = "is_zero")]
+    gid: u32,
+    #[serde(rename = "t")]
+    mtime: i64,
+    #[serde(rename = "k")]
+    kind: RowKind,
+    #[serde(rename = "x", default, skip_serializing_if = "BTreeMap::is_empty")]
+    xattrs: BTreeMap<String, String>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RowKind {
+    Dir,
+    /// Start in the contents, length, digest.
+    File(u64, u64, Digest),
+    Hard(String),
+    Sym(String),
+    Char(u32, u32),
+    Block(u32, u32),
+    Fifo,
+    Socket,
+}
+
+/// Writes a tree as a pack into `dir`, which must exist or be creatable. Nothing is synced: the store does that.
+pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
+    fs::create_dir_all(dir).map_err(|e| Error::io("cannot create the folder of a pack", dir, e))?;
+    let contents = dir.join(CONTENTS);
+    let failed = |e| Error::io("cannot write a pack's contents", &contents, e);
+    let mut out = BufWriter::with_capacity(1 << 20, File::create(&contents).map_err(failed)?);
+    let mut known: HashMap<Digest, u64> = HashMap::new();
+    let mut end = 0u64;
+    let mut nodes = Vec::with_capacity(tree.nodes.len());
+    for (path, node) in &tree.nodes {
+        let kind = match &node.kind {
+            Kind::Directory => RowKind::Dir,
+            Kind::File(content) => {
+                let start = match known.get(&content.digest()) {
+                    Some(&start) => start,
+                    None => {
+                        out.write_all(content.bytes()).map_err(failed)?;
+                        known.insert(content.digest(), end);
+                        let start = end;
+                        end += content.len() as u64;
+                        start
+                    }
+                };
+                RowKind::File(start, content.len() as u64, content.digest())
+            }
+            Kind::HardLink(first) => RowKind::Hard(escape(first)),
+            Kind::Symlink(target) => RowKind::Sym(escape(target)),
+            Kind::CharDevice(major, minor) => RowKind::Char(*major, *minor),
+            Kind::BlockDevice(major, minor) => RowKind::Block(*major, *minor),
+            Kind::Fifo => RowKind::Fifo,
+            Kind::Socket => RowKind::Socket,
+        };
+        let xattrs = node.xattrs.iter().map(|(name, value)| (escape(name), escape(value))).collect();
+        let Node { mode, uid, gid, mtime, .. } = *node;
+        nodes.push(Row { path: escape(path), mode, uid, gid, mtime, kind, xattrs });
+    }
+    out.flush().map_err(failed)?;
+    let json = serde_json::to_vec(&Index { version: VERSION, contents: end, nodes })
+        .map_err(|e| Error::bug("a tree cannot be written as JSON").because(e))?;
+    let path = dir.join(INDEX);
+    let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
+    bytes.extend_from_slice(&json);
+    fs::write(&path, bytes).map_err(|e| Error::io("cannot write a pack's index", &path, e))
+}
+
+/// Opens a pack. Version, digest of the index, shape of the tree and length of the contents are checked here; the
+/// contents themselves are checked by [`verify`].
+pub fn open(dir: &Path) -> Result<Tree> {
+    let path = dir.join(INDEX);
+    let bytes = fs::read(&path).map_err(|e| Error::io("cannot read a pack's index", &path, e))?;
+    let damaged = |why: String| damaged(dir, why);
+    let (first, json) = bytes.split_at_checked(65).ok_or_else(|| damaged("the index is too short".into()))?;
+    if first != format!("{}\n", Digest::of(json)).as_bytes() {
+        return Err(damaged("the index does not have the digest in its first line".into()));
+    }
+    let index: Index = serde_json::from_slice(json).map_err(|e| damaged(format!("the index cannot be read: {e}")))?;
+    if index.version != VERSION {
+        return Err(damaged(format!("its version is {}, this program reads {VERSION}", index.version)));
+    }
+    let mapped = Mapped::open(&dir.join(CONTENTS))?;
+    if mapped.len as u64 != index.contents {
+        return Err(damaged(format!("the contents have {} bytes, the index says {}", mapped.len, index.contents)));
+    }
+    let whole: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(mapped);
+    let mut tree = Tree { nodes: BTreeMap::new() };
+    for row in index.nodes {
+        let wrong = |why: &str| damaged(format!("`{}`: {why}", row.path));
+        let text = |s: &str| unescape(s).ok_or_else(|| wrong("a wrong escape sequence"));
+        let path = text(&row.path)?;
+        check_place(&tree, &path).map_err(&wrong)?;
+        if row.mode > 0o7777 {
+            return Err(wrong("a mode above 7777"));
+        }
+        let kind = match &row.kind {
+            RowKind::Dir => Kind::Directory,
+            RowKind::File(start, len, digest) => {
+                if start.checked_add(*len).is_none_or(|end| end > index.contents) {
+                    return Err(wrong("the content lies outside the contents file"));
+                }
+                Kind::File(Content::slice(whole.clone(), *start as usize, *len as usize, *digest))
+            }
+            RowKind::Hard(first) => Kind::HardLink(text(first)?),
+            RowKind::Sym(target) => Kind::Symlink(text(target)?),
+            RowKind::Char(major, minor) => Kind::CharDevice(*major, *minor),
+            RowKind::Block(major, minor) => Kind::BlockDevice(*major, *minor),
+            RowKind::Fifo => Kind::Fifo,
+            RowKind::Socket => Kind::Socket,
+        };
+        let mut xattrs = BTreeMap::new();
+        for (name, value) in &row.xattrs {
+            xattrs.insert(text(name)?, text(value)?);
+        }
+        let Row { mode, uid, gid, mtime, .. } = row;
+        tree.nodes.insert(path, Node { mode, uid, gid, mtime, xattrs, kind });
+    }
+    if !tree.nodes.contains_key([].as_slice()) {
+        return Err(damaged("there is no root directory".into()));
+    }
+    for (path, node) in &tree.nodes {
+        if let Kind::HardLink(first) = &node.kind
+            && !tree.get(first).is_some_and(|n| matches!(n.kind, Kind::File(_)))
+        {
+            return Err(damaged(format!("`{}` is a hard link to what is not a regular file", escape(path))));
+        }
+    }
+    Ok(tree)
+}
+
+/// Compares every content of a pack with its digest: about half a second for a gigabyte.
+pub fn verify(dir: &Path) -> Result<Tree> {
+    let tree = open(dir)?;
+    for (path, node) in &tree.nodes {
+        if let Kind::File(content) = &node.kind
+            && Digest::of(content.bytes()) != content.digest()
+        {
+            return Err(damaged(dir, format!("the content of `{}` does not have its digest", escape(path))));
+        }
+    }
+    Ok(tree)
+}
+
+fn damaged(dir: &Path, why: String) -> Error {
+    Error::host("a stored tree is damaged")
+        .at(dir.display().to_string())
+        .because(why)
+        .hint("remove that folder; the next build makes it again")
+}
+
+/// Rows come sorted, each below a directory that came before.
+fn check_place(tree: &Tree, path: &[u8]) -> std::result::Result<(), &'static str> {
+    if let Some((last, _)) = tree.nodes.last_key_value()
+        && last.as_slice() >= path
+    {
+        return Err("the paths are not in order");
+    }
+    if path.is_empty() {
+        return Ok(());
+    }
+    let bad = |part: &[u8]| part.is_empty() || part == b"." || part == b".." || part.contains(&0);
+    if path.split(|&b| b == b'/').any(bad) {
+        return Err("a path with an empty component, `.`, `..` or NUL");
+    }
+    let parent = &path[..path.iter().rposition(|&b| b == b'/').unwrap_or(0)];
+    match tree.get(parent).map(|n| &n.kind) {
+        Some(Kind::Directory) => Ok(()),
+        _ => Err("its parent is not a directory"),
+    }
+}
+
+/// Bytes as ASCII text: everything but printable ASCII, and the percent sign, becomes `%XX`.
+fn escape(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &b in bytes {
+        if b == b'%' || !(b' '..=b'~').contains(&b) {
+            text.push_str(&format!("%{b:02X}"));
+        } else {
+            text.push(b as char);
+        }
+    }
+    text
+}
+
+fn unescape(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&b, tail)) = rest.split_first() {
+        if b != b'%' {
+            bytes.push(b);
+            rest = tail;
+            continue;
+        }
+        let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = &tail[2..];
+    }
+    Some(bytes)
+}
+
+/// A file mapped read-only and private for as long as this lives (mmap(2)). The file must not be truncated meanwhile;
+/// files in the store and in our own work folders never are.
+pub(crate) struct Mapped {
+    start: *mut std::ffi::c_void,
+    len: usize,
+}
+
+// SAFETY: the mapping is read-only and belongs to this value alone; it is unmapped once, on drop.
+unsafe impl Send for Mapped {}
+// SAFETY: as above: shared reading of memory that nobody writes.
+unsafe impl Sync for Mapped {}
+
+impl Mapped {
+    fn open(path: &Path) -> Result<Self> {
+        let failed = |e| Error::io("cannot map a pack's contents", path, e);
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        Self::of(&file, len as usize).map_err(failed)
+    }
+    /// Maps the first `len` bytes of an open file.
+    pub(crate) fn of(file: impl std::os::fd::AsFd, len: usize) -> io::Result<Self> {
+        if len == 0 {
+            return Ok(Self { start: std::ptr::null_mut(), len });
+        }
+        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
+        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, file, 0) }?;
+        Ok(Self { start, len })
+    }
+}
+
+impl AsRef<[u8]> for Mapped {
+    fn as_ref(&self) -> &[u8] {
+        if self.len == 0 {
+            return &[];
+        }
+        // SAFETY: `start` is a live read-only mapping of `len` bytes until drop.
+        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        if self.len > 0 {
+            // SAFETY: mapped by us with this length, unmapped once.
+            let _ = unsafe { munmap(self.start, self.len) };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Tree {
+        let mut tree = Tree::new();
+        tree.insert("etc/passwd", Node::file(0o644, "root:x:0:0\n"));
+        tree.insert("etc/copy", Node::file(0o600, "root:x:0:0\n"));
+        tree.insert("etc/hard", Node::new(0o644, Kind::HardLink(b"etc/passwd".to_vec())));
+        tree.insert("etc/empty", Node::file(0o4755, ""));
+        tree.insert("bin", Node::symlink("usr/bin"));
+        tree.insert("dev/null", Node::new(0o666, Kind::CharDevice(1, 3)));
+        tree.insert("dev/vda", Node::new(0o660, Kind::BlockDevice(254, 0)));
+        tree.insert("run/fifo", Node::new(0o600, Kind::Fifo));
+        tree.insert("run/socket", Node::new(0o600, Kind::Socket));
+        let mut odd = Node::file(0o755, vec![0, 255, 37]);
+        (odd.uid, odd.gid, odd.mtime) = (998, 42, -5);
+        odd.xattrs.insert(b"security.capability".to_vec(), vec![1, 0, 0, 2, b'%']);
+        tree.insert(b"usr/bin/caf\xe9 100%\n".to_vec(), odd);
+        tree
+    }
+    fn shown(tree: &Tree) -> String {
+        tree.nodes.iter().map(|(p, n)| format!("{} {n:?}\n", escape(p))).collect()
+    }
+
+    #[test]
+    fn a_pack_gives_back_the_tree_and_is_deterministic() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        write(&sample(), a.path()).unwrap();
+        let again = verify(a.path()).unwrap();
+        assert_eq!(shown(&again), shown(&sample()));
+        assert_eq!(again.read("etc/hard"), Some(b"root:x:0:0\n".as_slice()));
+        write(&again, b.path()).unwrap();
+        for file in [INDEX, CONTENTS] {
+            assert_eq!(fs::read(a.path().join(file)).unwrap(), fs::read(b.path().join(file)).unwrap());
+        }
+        assert_eq!(fs::read(a.path().join(CONTENTS)).unwrap().len(), 11 + 3, "equal contents are stored once");
+    }
+
+    #[test]
+    fn every_flipped_byte_of_the_index_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&sample(), dir.path()).unwrap();
+        let path = dir.path().join(INDEX);
+        let good = fs::read(&path).unwrap();
+        for at in 0..good.len() {
+            let mut bad = good.clone();
+            bad[at] ^= 1;
+            fs::write(&path, &bad).unwrap();
+            assert!(open(dir.path()).is_err(), "byte {at}");
+        }
+        fs::write(&path, &good[..good.len() - 1]).unwrap();
+        assert!(open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn damaged_contents_are_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        write(&sample(), dir.path()).unwrap();
+        let path = dir.path().join(CONTENTS);
+        let good = fs::read(&path).unwrap();
+        fs::write(&path, &good[1..]).unwrap();
+        assert!(open(dir.path()).unwrap_err().to_string().contains("bytes"));
+        let mut bad = good.clone();
+        bad[3] ^= 1;
+        fs::write(&path, bad).unwrap();
+        assert!(verify(dir.path()).is_err());
+    }
+
+    /// An index that was written by somebody else, with a right digest and a wrong tree.
+    #[test]
+    fn wrong_trees_are_refused() {
+        let row = |path: &str, kind| Row {
+            path: path.into(),
+            mode: 0o755,
+            uid: 0,
+            gid: 0,
+            mtime: 0,
+            kind,
+            xattrs: BTreeMap::new(),
+        };
+        let cases: [(&str, Vec<Row>); 7] = [
+            ("no root", vec![]),
+            ("no parent", vec![row("", RowKind::Dir), row("a/b", RowKind::Dir)]),
+            ("below a link", vec![row("", RowKind::Dir), row("a", RowKind::Sym("/".into())), row("a/b", RowKind::Dir)]),
+            ("dots", vec![row("", RowKind::Dir), row("..", RowKind::Dir)]),
+            ("order", vec![row("", RowKind::Dir), row("b", RowKind::Dir), row("a", RowKind::Dir)]),
+            ("outside", vec![row("", RowKind::Dir), row("a", RowKind::File(0, 1, Digest::of(b"")))]),
+            ("hard link", vec![row("", RowKind::Dir), row("a", RowKind::Hard("b".into()))]),
+        ];
+        for (name, nodes) in cases {
+            let dir = tempfile::tempdir().unwrap();
+            let json = serde_json::to_vec(&Index { version: VERSION, contents: 0, nodes }).unwrap();
+            let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
+            bytes.extend_from_slice(&json);
+            fs::write(dir.path().join(INDEX), bytes).unwrap();
+            fs::write(dir.path().join(CONTENTS), "").unwrap();
+            assert!(open(dir.path()).is_err(), "{name}");
+        }
+    }
+}

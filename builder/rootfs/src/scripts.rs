@@ -1,0 +1,1 @@
+//! Debian's maintainer scripts, run in the fence.

@@ -1,0 +1,1 @@
+//! Packages → files: decompressed in parallel, laid down in one canonical order.
