@@ -1,1 +1,5 @@
-//! .
+//! The only door to the machine Diorite runs on: store, progress, signals, sandbox, tools tree, doctor.
+
+pub mod interrupt;
+pub mod progress;
+pub mod store;

@@ -1,0 +1,213 @@
+//! The store: results of steps by the digest of their inputs, verified .debs, scratch folders; one file system.
+//!
+//! ```text
+//! STORE/lock                     shared by every user, exclusive for the garbage collection
+//!       pool/ab/abcdef….deb      verified files, by their SHA-256
+//!       steps/STEP/KEY/…         a result: a folder
+//!       scratch/NAME-PID-N/…     being made; NAME-PID-N.lock is held while its maker lives
+//! ```
+//! A result appears by one rename(2) of a folder whose files have reached the disk, so what is there is whole. A
+//! build killed at any moment leaves a scratch folder whose lock nobody holds; the next [`Store::open`] removes it.
+
+mod compare;
+mod scratch;
+
+pub use scratch::Scratch;
+
+use diorite_model::{Digest, Error, Exit, Result};
+use rustix::fs::{FlockOperation, RenameFlags, flock};
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An open store. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: Arc<PathBuf>,
+    /// Held shared: a garbage collection waits for nobody and disturbs nobody.
+    lock: Arc<File>,
+}
+
+impl Store {
+    /// Opens the store, making it where there is none, and sweeps what dead builds left: at `path`, else
+    /// `$DIORITE_STORE`, else `$XDG_CACHE_HOME/diorite`, else `~/.cache/diorite`.
+    ///
+    /// # Errors
+    /// [`Exit::Host`] when no folder can be named or it cannot be written.
+    pub fn open(path: Option<&Path>) -> Result<Self> {
+        let root = match path {
+            Some(path) => path.to_owned(),
+            None => location(|name| std::env::var_os(name).filter(|v| !v.is_empty()))?,
+        };
+        let fail = |e: io::Error| {
+            let error = Error::io("the store cannot be used", &root, e);
+            Error { exit: Exit::Host, ..error }
+                .hint("make the folder writable for this user, or name another one with DIORITE_STORE")
+        };
+        for folder in ["pool", "steps", "scratch"] {
+            fs::create_dir_all(root.join(folder)).map_err(fail)?;
+        }
+        let root = fs::canonicalize(&root).map_err(fail)?;
+        let lock = File::options().create(true).append(true).open(root.join("lock")).map_err(fail)?;
+        // A garbage collection never lasts long; until it ends we wait.
+        flock(&lock, FlockOperation::LockShared).map_err(|e| fail(e.into()))?;
+        let store = Self { root: Arc::new(root), lock: Arc::new(lock) };
+        scratch::sweep(&store.root.join("scratch"));
+        Ok(store)
+    }
+
+    /// The store's folder, absolute.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where the verified file of this digest lies or will lie: `pool/ab/abcdef….deb`.
+    pub fn blob(&self, digest: &Digest) -> PathBuf {
+        let name = digest.to_string();
+        self.root.join("pool").join(&name[..2]).join(format!("{name}.deb"))
+    }
+
+    /// Moves a verified file (it must lie in the store, for instance in a scratch folder) to [`Store::blob`]:
+    /// fsync, rename, fsync of the folder. The caller has computed the digest while writing.
+    pub fn put_blob(&self, digest: &Digest, file: &Path) -> Result<PathBuf> {
+        let to = self.blob(digest);
+        let folder = to.parent().expect("a blob lies in a folder");
+        let fail = |e| Error::io("a verified file cannot be kept", &to, e);
+        fs::create_dir_all(folder).map_err(fail)?;
+        File::open(file).and_then(|f| f.sync_all()).map_err(fail)?;
+        fs::rename(file, &to).map_err(fail)?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        Ok(to)
+    }
+
+    /// A new empty folder on the store's file system, removed on drop.
+    pub fn scratch(&self, name: &str) -> Result<Scratch> {
+        Scratch::new(&self.root.join("scratch"), name)
+    }
+
+    /// The result of a step, if the store holds it.
+    pub fn get(&self, step: &str, key: &Digest) -> Option<PathBuf> {
+        let path = self.result(step, key);
+        let there = path.is_dir();
+        if there {
+            // The time of last use decides what the garbage collection keeps; a read-only store does without.
+            let _ = File::open(&path).and_then(|f| f.set_modified(std::time::SystemTime::now()));
+        }
+        there.then_some(path)
+    }
+
+    /// Makes a scratch folder the result of a step. Its files reach the disk first; then one rename.
+    ///
+    /// # Errors
+    /// [`Exit::NotReproducible`], naming the first file that differs, when the store holds another result for the key.
+    pub fn put(&self, step: &str, key: &Digest, scratch: Scratch) -> Result<PathBuf> {
+        let to = self.result(step, key);
+        let folder = to.parent().expect("a result lies in a folder");
+        let fail = |e| Error::io(format!("the result of step `{step}` cannot be kept"), &to, e);
+        fs::create_dir_all(folder).map_err(fail)?;
+        scratch::sync(scratch.path()).map_err(fail)?;
+        match rename_new(scratch.path(), &to) {
+            Ok(()) => {}
+            Err(e) if matches!(e.raw_os_error(), Some(libc::EEXIST | libc::ENOTEMPTY)) => {
+                return match compare::first_difference(&to, scratch.path())? {
+                    None => Ok(to),
+                    Some(difference) => Err(Error::new(
+                        Exit::NotReproducible,
+                        format!("step `{step}` gave other bytes than before from the same inputs"),
+                    )
+                    .at(to.join(&difference.path).display().to_string())
+                    .because(difference.how)
+                    .hint("the result kept is the earlier one; `diorite rebuild` tells which build is right")),
+                };
+            }
+            Err(e) => return Err(fail(e)),
+        }
+        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        scratch.forget();
+        Ok(to)
+    }
+
+    /// Keeps the `keep` most recently used results of each step and removes the others. Does nothing (and says
+    /// `None`) while another process uses the store. Returns how many results went.
+    pub fn gc(&self, keep: usize) -> Result<Option<usize>> {
+        if flock(&*self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            // A failed conversion may have dropped the shared lock (flock(2)).
+            let _ = flock(&*self.lock, FlockOperation::LockShared);
+            return Ok(None);
+        }
+        let result = self.remove_old(keep);
+        let _ = flock(&*self.lock, FlockOperation::LockShared);
+        result.map(Some)
+    }
+
+    fn remove_old(&self, keep: usize) -> Result<usize> {
+        let mut removed = 0;
+        for step in folders(&self.root.join("steps"))? {
+            let mut results = Vec::new();
+            for path in folders(&step)? {
+                let time = fs::metadata(&path)
+                    .and_then(|m| m.modified())
+                    .map_err(|e| Error::io("a result cannot be read", &path, e))?;
+                results.push((time, path));
+            }
+            results.sort();
+            results.reverse();
+            for (_, path) in results.drain(..).skip(keep) {
+                // Renamed away first: a result is there whole or not at all.
+                let gone = self.scratch("gc")?;
+                fs::rename(&path, gone.path().join("old"))
+                    .map_err(|e| Error::io("an old result cannot be removed", &path, e))?;
+                removed += 1;
+            }
+        }
+        Ok(removed)
+    }
+
+    fn result(&self, step: &str, key: &Digest) -> PathBuf {
+        let safe = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
+        debug_assert!(step.chars().all(safe) && !step.starts_with('.'), "`{step}` names a folder");
+        let step: String = step.chars().map(|c| if safe(c) { c } else { '-' }).collect();
+        self.root.join("steps").join(step).join(key.to_string())
+    }
+}
+
+/// rename(2) that never replaces, also where the file system does not know RENAME_NOREPLACE (then a folder that is
+/// not empty stops it, and results never are).
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE) {
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
+        other => Ok(other?),
+    }
+}
+
+fn folders(path: &Path) -> Result<Vec<PathBuf>> {
+    let fail = |e| Error::io("the store cannot be read", path, e);
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(fail)? {
+        let entry = entry.map_err(fail)?;
+        if entry.file_type().map_err(fail)?.is_dir() {
+            found.push(entry.path());
+        }
+    }
+    Ok(found)
+}
+
+/// The default place (XDG Base Directory Specification: a relative XDG_CACHE_HOME is ignored).
+fn location(var: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf> {
+    if let Some(path) = var("DIORITE_STORE") {
+        return Ok(path.into());
+    }
+    if let Some(path) = var("XDG_CACHE_HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
+        return Ok(path.join("diorite"));
+    }
+    match var("HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
+        Some(home) => Ok(home.join(".cache/diorite")),
+        None => Err(Error::host("no place for the store is known")
+            .because("neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a folder")
+            .hint("set DIORITE_STORE to a folder with some gigabytes of free space")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
