@@ -7,6 +7,7 @@ pub mod database;
 pub mod deb;
 pub mod extract;
 pub mod helpers;
+pub mod layout;
 pub mod order;
 pub mod pack;
 pub mod scan;

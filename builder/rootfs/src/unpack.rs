@@ -1,1 +1,244 @@
-//! Packages → files: decompressed in parallel, laid down in one canonical order.
+//! Packages → files: decompressed in parallel into staging folders, then laid down in one canonical order.
+//!
+//! Decompression is nearly all of the work and has no order; conflicts, diversions and directory metadata have one.
+//! So every package is first written to numbered files of its own, in parallel, and a rename puts each in its place.
+
+use crate::control::Paragraph;
+use crate::deb::{self, Deb, Member, MemberKind};
+use crate::extract::times;
+use crate::layout::{Layout, Rules};
+use crate::order;
+use diorite_host::interrupt;
+use diorite_host::progress::{Progress, Unit};
+use diorite_model::{Error, LockedPackage, Result};
+use md5::{Digest as _, Md5};
+use rayon::prelude::*;
+use rustix::fs::{self as rfs, Mode, OFlags, XattrFlags};
+use std::fs;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+/// How files are written to the staging folders.
+#[derive(Debug, Clone, Copy)]
+pub struct Staging {
+    /// Times later than this are set to it, never earlier ones: byte code of Python and the like holds the times of its
+    /// sources. In seconds since 1970.
+    pub latest: i64,
+    /// Keep extended attributes and setuid bits; false for an unprivileged tools tree.
+    pub privileged: bool,
+}
+
+/// A package whose files are written to a staging folder.
+pub struct Staged {
+    /// Control data.
+    pub deb: Deb,
+    /// Entries of data.tar in their order.
+    pub files: Vec<StagedFile>,
+    /// Folder of the contents.
+    pub folder: PathBuf,
+}
+
+/// One entry of data.tar and where its content is.
+pub struct StagedFile {
+    /// The entry.
+    pub member: Member,
+    /// Name of the content in the staging folder; empty if it has none.
+    pub name: String,
+    /// MD5 in hexadecimal, where dpkg's database wants it.
+    pub md5: Option<String>,
+}
+
+/// Unpacks a tools tree: files only, owned by whoever runs this, no scripts, no setuid. `into` is created. What is in it
+/// can be asked of `var/lib/dpkg/status` and, shorter, of `versions`: one line `name version architecture sha256` each.
+pub fn tools(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Progress) -> Result<()> {
+    fs::create_dir_all(into.join("usr")).map_err(|e| Error::io("cannot make the tools tree", into, e))?;
+    let staging = into.join(".staging");
+    let how = Staging { latest: i64::MAX, privileged: false };
+    let result = stage(packages, &staging, how, progress).and_then(|staged| {
+        let mut layout = Layout::new(into, Rules { own_ids: true })?;
+        // Merged /usr before anything else, whether base-files is in the set or not.
+        for name in ["bin", "lib", "lib64", "sbin"] {
+            let to = format!("usr/{name}");
+            fs::create_dir_all(into.join(&to)).map_err(|e| Error::io("cannot make the tools tree", into, e))?;
+            layout.root.symlink(name.as_bytes(), to.as_bytes(), 0, None)?;
+        }
+        let order = order_of(&staged);
+        for &i in &order.all {
+            layout.lay_down(i, &staged)?;
+        }
+        layout.finish()?;
+        let mut status = String::new();
+        let mut by_name: Vec<&Paragraph> = staged.iter().map(|s| &s.deb.control).collect();
+        by_name.sort_by_key(|p| p.get("Package").map(str::to_owned));
+        for control in by_name {
+            let (first, rest) = control.text.split_once('\n').unwrap_or((&control.text, ""));
+            status.push_str(&format!("{first}\nStatus: install ok unpacked\n{rest}\n"));
+        }
+        let database = into.join("var/lib/dpkg");
+        let failed = |e| Error::io("cannot write the tools tree's list of packages", into, e);
+        fs::create_dir_all(&database).map_err(failed)?;
+        fs::write(database.join("status"), status).map_err(failed)?;
+        let mut lines: Vec<String> = packages
+            .iter()
+            .map(|(p, _)| format!("{} {} {} {}\n", p.name, p.version, p.architecture, p.sha256))
+            .collect();
+        lines.sort();
+        fs::write(into.join("versions"), lines.concat()).map_err(failed)
+    });
+    let _ = fs::remove_dir_all(&staging);
+    result
+}
+
+/// Writes the contents of all packages below `staging`, which must be on the file system of the tree, in parallel.
+/// The result is in the order of the input.
+pub fn stage(
+    packages: &[(LockedPackage, PathBuf)],
+    staging: &Path,
+    how: Staging,
+    progress: &Progress,
+) -> Result<Vec<Staged>> {
+    fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging folder", staging, e))?;
+    // The largest first, so that no thread is left alone with a kernel at the end.
+    let mut largest: Vec<usize> = (0..packages.len()).collect();
+    largest.sort_by_key(|&i| (std::cmp::Reverse(packages[i].0.size), i));
+    let stage = progress.stage("unpack");
+    let bar = stage.bar(packages.iter().map(|(p, _)| p.size).sum(), Unit::Bytes);
+    let mut done: Vec<(usize, Result<Staged>)> = largest
+        .into_iter()
+        .par_bridge()
+        .map(|i| {
+            let (locked, path) = &packages[i];
+            bar.set_message(&locked.name);
+            let staged = interrupt::check().and_then(|()| stage_one(locked, path, &staging.join(i.to_string()), how));
+            bar.inc(locked.size);
+            (i, staged)
+        })
+        .collect();
+    done.sort_by_key(|(i, _)| *i);
+    let done = done.into_iter().map(|(_, staged)| staged).collect::<Result<Vec<_>>>()?;
+    bar.finish();
+    stage.done(format!("{} packages", done.len()));
+    Ok(done)
+}
+
+/// The canonical order of staged packages.
+pub(crate) fn order_of(staged: &[Staged]) -> order::Order {
+    order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
+}
+
+fn stage_one(locked: &LockedPackage, path: &Path, folder: &Path, how: Staging) -> Result<Staged> {
+    let deb = Deb::open(path)?;
+    let found = (deb.name(), deb.version(), deb.architecture());
+    if found != (locked.name.as_str(), locked.version.as_str(), locked.architecture.as_str()) {
+        return Err(Error::input(format!("package `{}` is not what the lock says", locked.name))
+            .at(path.display().to_string())
+            .because(format!("inside it says {} {} {}", found.0, found.1, found.2))
+            .hint("remove it from the pool and lock again"));
+    }
+    let failed = |e: io::Error| Error::io("cannot write an unpacked file", folder, e);
+    fs::create_dir_all(folder).map_err(failed)?;
+    let fd = open_folder(folder)?;
+    let conffiles = conffiles(&deb);
+    let all_sums = !deb.members.contains_key("md5sums");
+    let mut files = Vec::new();
+    let mut buffer = vec![0; 1 << 18];
+    deb.data(&mut |mut member, content| {
+        if member.mtime > how.latest {
+            member.mtime = how.latest;
+        }
+        if !how.privileged {
+            member.mode &= 0o777;
+        }
+        let mut staged = StagedFile { member, name: String::new(), md5: None };
+        if let MemberKind::File(size) = staged.member.kind {
+            staged.name = files.len().to_string();
+            let sum = all_sums || conffiles.iter().any(|c| c.path == staged.member.path);
+            staged.md5 = write_one(&fd, &staged, size, content, sum.then(Md5::new), &mut buffer, how)?;
+        }
+        files.push(staged);
+        Ok(())
+    })
+    .map_err(|mut e| {
+        // A system call failed while writing, not the package.
+        if e.place.is_none() {
+            e.place = Some(folder.display().to_string());
+        }
+        e
+    })?;
+    Ok(Staged { deb, files, folder: folder.to_owned() })
+}
+
+/// Opens a staging folder.
+pub(crate) fn open_folder(folder: &Path) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rfs::open(folder, flags, Mode::empty()).map_err(|e| Error::io("cannot open a staging folder", folder, e.into()))
+}
+
+fn write_one(
+    folder: &OwnedFd,
+    file: &StagedFile,
+    size: u64,
+    content: &mut dyn Read,
+    mut sum: Option<Md5>,
+    buffer: &mut [u8],
+    how: Staging,
+) -> io::Result<Option<String>> {
+    let failed = |e: io::Error| deb::carry(Error::io("cannot write an unpacked file", "", e));
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let out =
+        rfs::openat(folder, file.name.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| failed(e.into()))?;
+    let mut left = size;
+    while left > 0 {
+        let mut filled = 0;
+        let want = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        while filled < want {
+            filled += content.read(&mut buffer[filled..want])?;
+        }
+        if let Some(sum) = &mut sum {
+            sum.update(&buffer[..want]);
+        }
+        let mut rest = &buffer[..want];
+        while !rest.is_empty() {
+            let n = rustix::io::write(&out, rest).map_err(|e| failed(e.into()))?;
+            rest = &rest[n..];
+        }
+        left -= want as u64;
+    }
+    if how.privileged {
+        for (name, value) in &file.member.xattrs {
+            rfs::fsetxattr(&out, name.as_slice(), value, XattrFlags::empty()).map_err(|e| failed(e.into()))?;
+        }
+    }
+    rfs::fchmod(&out, Mode::from_raw_mode(file.member.mode)).map_err(|e| failed(e.into()))?;
+    rfs::futimens(&out, &times(file.member.mtime)).map_err(|e| failed(e.into()))?;
+    Ok(sum.map(|sum| hex(&sum.finalize())))
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// One line of a package's conffiles.
+pub(crate) struct Conffile {
+    /// Path inside the tree.
+    pub path: Vec<u8>,
+    #[allow(dead_code)] // read by the database
+    /// Marked `remove-on-upgrade`: the package does not ship it any more (deb-conffiles(5)).
+    pub obsolete: bool,
+}
+
+/// The configuration files a package declares.
+pub(crate) fn conffiles(deb: &Deb) -> Vec<Conffile> {
+    let text = deb.text("conffiles");
+    let line = |line: &str| {
+        let line = line.trim();
+        let (obsolete, path) = match line.strip_prefix("remove-on-upgrade ") {
+            Some(path) => (true, path.trim()),
+            None => (false, line),
+        };
+        (!path.is_empty()).then(|| Conffile { path: path.trim_start_matches('/').as_bytes().to_vec(), obsolete })
+    };
+    text.lines().filter_map(line).collect()
+}

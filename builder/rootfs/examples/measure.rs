@@ -1,0 +1,55 @@
+//! Where the seconds of the room are: `measure tools|configured POOL OUT` on a folder of .debs.
+
+use diorite_host::progress::Progress;
+use diorite_model::{Digest, Error, LockedPackage, Result};
+use diorite_rootfs::{deb::Deb, unpack};
+use std::path::{Path, PathBuf};
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, verb, pool, out] = args.as_slice() else { panic!("measure tools|configured POOL OUT") };
+    let result = packages(Path::new(pool)).and_then(|packages| match verb.as_str() {
+        "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
+        _ => Err(Error::bug("unknown verb")),
+    });
+    let usage = rustix_usage();
+    eprintln!("{usage}");
+    if let Err(e) = result {
+        eprintln!("{e}");
+        std::process::exit(e.exit as i32);
+    }
+}
+
+fn packages(pool: &Path) -> Result<Vec<(LockedPackage, PathBuf)>> {
+    let list = std::fs::read_dir(pool).map_err(|e| Error::io("cannot list", pool, e))?;
+    let mut paths: Vec<PathBuf> = list.flatten().map(|e| e.path()).collect();
+    paths.retain(|p| p.extension().is_some_and(|e| e == "deb"));
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| {
+            let deb = Deb::open(&path)?;
+            let locked = LockedPackage {
+                name: deb.name().into(),
+                version: deb.version().into(),
+                architecture: deb.architecture().into(),
+                release: "local".into(),
+                path: String::new(),
+                size: path.metadata().map_or(0, |m| m.len()),
+                sha256: Digest([0; 32]),
+            };
+            Ok((locked, path))
+        })
+        .collect()
+}
+
+fn rustix_usage() -> String {
+    // SAFETY: getrusage fills the structure it is given.
+    let cpu = |who| unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(who, &mut usage);
+        let seconds = |t: libc::timeval| t.tv_sec as f64 + t.tv_usec as f64 / 1e6;
+        (seconds(usage.ru_utime), seconds(usage.ru_stime), usage.ru_maxrss / 1024)
+    };
+    format!("own {:?} children {:?} (user s, system s, MiB)", cpu(libc::RUSAGE_SELF), cpu(libc::RUSAGE_CHILDREN))
+}

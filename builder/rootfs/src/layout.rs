@@ -1,0 +1,263 @@
+//! Staged packages → files in their places, by dpkg's rules (dpkg(1), deb-diversion(5), deb-control(5) Replaces):
+//! a directory that exists is left as it is, whoever made it; a path of two packages is an error unless one replaces the
+//! other or it is diverted; a symbolic link never takes the place of a directory.
+
+use crate::deb::{Member, MemberKind};
+use crate::extract::{Access, Root};
+use crate::unpack::{Staged, StagedFile, open_folder};
+use diorite_model::{Error, Result};
+use rustix::fs::FileType;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
+
+/// What differs between a tools tree and an image's tree.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// Leave owners to whoever runs this.
+    pub own_ids: bool,
+}
+
+/// A tree that is being filled.
+pub struct Layout {
+    /// Its root.
+    pub root: Root,
+    rules: Rules,
+    /// Numbers of users and groups as the tree itself names them.
+    pub users: HashMap<Vec<u8>, u32>,
+    /// As above.
+    pub groups: HashMap<Vec<u8>, u32>,
+    /// Diverted path → its target and the package that diverted it (`:` for the administrator).
+    pub diversions: BTreeMap<Vec<u8>, (Vec<u8>, String)>,
+    /// Overrides of owner and mode by path.
+    pub overrides: BTreeMap<Vec<u8>, Access>,
+    /// Names that are known to be directories or to lead to one.
+    directories: HashSet<Vec<u8>>,
+    /// Real path of what is not a directory → package.
+    owners: HashMap<Vec<u8>, usize>,
+    /// By package, the paths as dpkg's list has them: names as in the archive.
+    pub lists: BTreeMap<usize, Vec<Vec<u8>>>,
+    /// Directories whose final mode keeps us from writing into them: set at the end.
+    modes: Vec<(Vec<u8>, u32)>,
+}
+
+impl Layout {
+    /// Starts in an existing folder.
+    pub fn new(root: &Path, rules: Rules) -> Result<Self> {
+        Ok(Self {
+            root: Root::open(root)?,
+            rules,
+            users: HashMap::new(),
+            groups: HashMap::new(),
+            diversions: BTreeMap::new(),
+            overrides: BTreeMap::new(),
+            directories: HashSet::new(),
+            owners: HashMap::new(),
+            lists: BTreeMap::new(),
+            modes: Vec::new(),
+        })
+    }
+
+    /// To be called after a script ran in the tree.
+    pub fn forget(&mut self) {
+        self.root.forget();
+        self.directories.clear();
+    }
+
+    /// Puts the files of one package in their places.
+    pub fn lay_down(&mut self, package: usize, all: &[Staged]) -> Result<()> {
+        let mut list = Vec::with_capacity(all[package].files.len());
+        let mut placed: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
+        let folder = open_folder(&all[package].folder)?;
+        for at in 0..all[package].files.len() {
+            let kept = self
+                .one(package, all, at, folder.as_fd(), &mut placed)
+                .map_err(|e| e.detail(format!("while unpacking package `{}`", all[package].deb.name())))?;
+            if kept {
+                list.push(all[package].files[at].member.path.clone());
+            }
+        }
+        self.lists.insert(package, list);
+        Ok(())
+    }
+
+    /// Final modes of the directories of a tree of our own.
+    pub fn finish(&mut self) -> Result<()> {
+        for (real, mode) in std::mem::take(&mut self.modes) {
+            self.root.set_mode(&real, mode)?;
+        }
+        Ok(())
+    }
+
+    /// Returns whether the entry belongs on the package's list.
+    fn one(
+        &mut self,
+        package: usize,
+        all: &[Staged],
+        at: usize,
+        folder: BorrowedFd<'_>,
+        placed: &mut HashMap<Vec<u8>, Vec<u8>>,
+    ) -> Result<bool> {
+        let StagedFile { member, name: staged, .. } = &all[package].files[at];
+        if member.path.is_empty() {
+            return Ok(true); // the root itself exists
+        }
+        let access = (!self.rules.own_ids).then(|| self.access(member));
+        let name = all[package].deb.name();
+        let target = match self.diversions.get(&member.path) {
+            Some((to, by)) if by != name => to.clone(),
+            _ => member.path.clone(),
+        };
+        if member.kind == MemberKind::Directory {
+            return self.directory(member, &target, access).map(|()| true);
+        }
+        self.parents(&target)?;
+        let real = self.root.real(&target)?;
+        let existing = self.root.kind(&real)?;
+        if existing == Some(FileType::Directory) {
+            if matches!(member.kind, MemberKind::Symlink(_)) {
+                return Ok(true);
+            }
+            return Err(Error::input(format!("package `{name}` has a file where there is a directory"))
+                .at(format!("/{}", lossy(&member.path))));
+        }
+        if let Some(&other) = self.owners.get(&real)
+            && !self.settle(package, other, all, &member.path, &real)?
+        {
+            return Ok(false);
+        }
+        match &member.kind {
+            MemberKind::File(_) => {
+                let root_owned = Access { uid: 0, gid: 0, mode: member.mode };
+                let access = access.filter(|a| *a != root_owned);
+                self.root.place(folder, staged, &real, access)?;
+            }
+            MemberKind::Symlink(to) => self.root.symlink(&real, to, member.mtime, access)?,
+            MemberKind::HardLink(first) => {
+                let first = placed.get(first).ok_or_else(|| {
+                    Error::input(format!("package `{name}` has a hard link to what is not in it")).at(format!(
+                        "/{} → /{}",
+                        lossy(&member.path),
+                        lossy(first)
+                    ))
+                })?;
+                self.root.hard_link(first, &real)?;
+            }
+            special if self.rules.own_ids => {
+                return Err(Error::input(format!("package `{name}` has a device node; a tools tree cannot"))
+                    .at(format!("/{}", lossy(&member.path)))
+                    .because(format!("{special:?}")));
+            }
+            special => {
+                let (kind, device) = match special {
+                    MemberKind::CharDevice(major, minor) => (FileType::CharacterDevice, (*major, *minor)),
+                    MemberKind::BlockDevice(major, minor) => (FileType::BlockDevice, (*major, *minor)),
+                    _ => (FileType::Fifo, (0, 0)),
+                };
+                self.root.unlink(&real)?;
+                self.root.special(&real, kind, device, self.access(member))?;
+            }
+        }
+        self.owners.insert(real.clone(), package);
+        if matches!(member.kind, MemberKind::File(_)) {
+            placed.insert(member.path.clone(), real);
+        }
+        Ok(true)
+    }
+
+    fn directory(&mut self, member: &Member, target: &[u8], access: Option<Access>) -> Result<()> {
+        if self.directories.contains(target) {
+            return Ok(());
+        }
+        self.parents(target)?;
+        let real = self.root.real(target)?;
+        match self.root.kind(&real)? {
+            None => {
+                let mode = access.map_or(member.mode, |a| a.mode);
+                if self.rules.own_ids && mode & 0o700 != 0o700 {
+                    self.root.make_directory(&real, access, mode | 0o700)?;
+                    self.modes.push((real, mode));
+                } else {
+                    self.root.make_directory(&real, access, mode)?;
+                }
+            }
+            Some(FileType::Directory) => {}
+            Some(FileType::Symlink) => drop(self.root.real_directory(target)?),
+            Some(_) => {
+                return Err(Error::input("a package has a directory where there is a file")
+                    .at(format!("/{}", lossy(&member.path))));
+            }
+        }
+        self.directories.insert(target.to_vec());
+        Ok(())
+    }
+
+    /// Parents that no package brought; packages nearly always bring their own.
+    fn parents(&mut self, path: &[u8]) -> Result<()> {
+        let Some(slash) = path.iter().rposition(|&b| b == b'/') else { return Ok(()) };
+        let parent = &path[..slash];
+        if self.directories.contains(parent) {
+            return Ok(());
+        }
+        self.parents(parent)?;
+        let real = self.root.real(parent)?;
+        if self.root.kind(&real)?.is_none() {
+            let access = (!self.rules.own_ids).then_some(Access { uid: 0, gid: 0, mode: 0o755 });
+            self.root.make_directory(&real, access, 0o755)?;
+        } else {
+            self.root.real_directory(parent)?;
+        }
+        self.directories.insert(parent.to_vec());
+        Ok(())
+    }
+
+    /// Two packages have the same path: may this one have it? False: the other keeps it, and alone.
+    fn settle(&mut self, package: usize, other: usize, all: &[Staged], path: &[u8], real: &[u8]) -> Result<bool> {
+        let (name, other_name) = (all[package].deb.name(), all[other].deb.name());
+        if package == other {
+            return Ok(true);
+        }
+        // Since the other was laid down, this one diverted its file, and dpkg-divert moved it away.
+        if let Some((to, by)) = self.diversions.get(path).cloned()
+            && by == name
+        {
+            let moved = self.root.real(&to)?;
+            self.owners.insert(moved, other);
+            return Ok(true);
+        }
+        let replaces = |a: usize, b: usize| {
+            let relations = all[a].deb.control.relations("Replaces");
+            relations.iter().flatten().any(|r| r.name == all[b].deb.name() && r.admits(all[b].deb.version()))
+        };
+        if replaces(package, other) {
+            if let Some(list) = self.lists.get_mut(&other) {
+                let root = &mut self.root;
+                list.retain(|p| p != path && root.real(p).map_or(true, |r| r != real));
+            }
+            return Ok(true);
+        }
+        if replaces(other, package) {
+            return Ok(false);
+        }
+        Err(Error::input(format!("packages `{other_name}` and `{name}` have the same file"))
+            .at(format!("/{}", lossy(path)))
+            .because("neither declares that it replaces the other, nor diverts it")
+            .hint("leave one of them out of the profile"))
+    }
+
+    /// Owner by the tree's own names, else by number, and mode; an override wins over both.
+    fn access(&self, member: &Member) -> Access {
+        if let Some(access) = self.overrides.get(&member.path) {
+            return *access;
+        }
+        Access {
+            uid: self.users.get(&member.user).copied().unwrap_or(member.uid),
+            gid: self.groups.get(&member.group).copied().unwrap_or(member.gid),
+            mode: member.mode,
+        }
+    }
+}
+
+fn lossy(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
