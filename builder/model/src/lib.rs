@@ -4,6 +4,7 @@ mod digest;
 mod error;
 pub mod lock;
 pub mod plan;
+pub mod profile;
 pub mod recipe;
 pub mod report;
 

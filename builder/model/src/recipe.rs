@@ -192,6 +192,8 @@ pub struct Access {
 pub struct Administrator {
     /// OpenSSH public keys, one line each.
     pub ssh_keys: Vec<String>,
+    /// Number of the account and of its group: the same in every version of an image, as its files outlive it.
+    pub uid: u32,
 }
 
 /// A container started by a Quadlet unit from the image's own read-only store.

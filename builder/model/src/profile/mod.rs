@@ -1,0 +1,101 @@
+//! Profile text → [`Recipe`]: what people write becomes what is meant, with every default explicit. Pure.
+//!
+//! The text is parsed to values that know their place ([`source`]), joined with what it extends, and read table by
+//! table against declared fields ([`section`]) and forms ([`values`]). Every error shows the user's own line.
+
+mod packages;
+mod section;
+mod source;
+mod ssh_key;
+mod tables;
+mod values;
+
+pub use section::Field;
+pub use tables::{TableFields, fields};
+pub use values::Form;
+
+use crate::{Error, Recipe, Result};
+use source::{Files, Kind, Span, Value};
+
+/// What a profile says that cannot change a byte of the image: where to look for packages.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
+    pub mirrors: Vec<String>,
+    /// Archive of old packages, a template with `{timestamp}`.
+    pub snapshot: Option<String>,
+}
+
+/// A profile's text as some loader found it: the file's name for people, and its text.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// Path as the user knows it.
+    pub file: String,
+    /// Contents.
+    pub text: String,
+}
+
+/// Reads a profile. `load` finds the profile that `extends` names (the name is already checked: no slashes, no dots).
+///
+/// # Errors
+/// [`Exit::Input`](crate::Exit::Input) with the user's line for everything that is wrong in the text, an `extends`
+/// cycle included; whatever `load` returns, with the line that asked for it.
+pub fn parse(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded>) -> Result<(Recipe, Settings)> {
+    let mut files = Files::default();
+    let mut value = files.read(file, text)?;
+    let mut names: Vec<String> = vec![stem(file)];
+    while let Some((name, span)) = take_extends(&files, &mut value)? {
+        if names.contains(&name) {
+            return Err(files
+                .error(span, format!("profile `{name}` extends itself"))
+                .because(format!("{} → {name}", names.join(" → ")))
+                .hint("remove one `extends`"));
+        }
+        if names.len() > 8 {
+            return Err(files.error(span, "more than eight profiles extend each other").because(names.join(" → ")));
+        }
+        let place = files.place(span);
+        let loaded = load(&name).map_err(|e| pointed(e, &files, span, &place))?;
+        let mut base = files.read(&loaded.file, &loaded.text)?;
+        // The base's own `extends` is asked for in the next turn.
+        let next = match &mut base.kind {
+            Kind::Table(table) => table.remove("extends"),
+            _ => None,
+        };
+        value = source::join(base, value, 0, false);
+        if let (Some(next), Kind::Table(table)) = (next, &mut value.kind) {
+            table.insert("extends".into(), next);
+        }
+        names.push(name);
+    }
+    tables::recipe(&files, &value)
+}
+
+/// Removes `extends` from the profile's table and returns its checked value.
+fn take_extends(files: &Files, value: &mut Value) -> Result<Option<(String, Span)>> {
+    let one = Value { span: value.span, kind: Kind::Table(Default::default()) };
+    let Kind::Table(table) = &mut value.kind else { return Ok(None) };
+    let Some(entry) = table.remove("extends") else { return Ok(None) };
+    let mut small = one;
+    if let Kind::Table(t) = &mut small.kind {
+        t.insert("extends".into(), entry);
+    }
+    let section = section::Section::new(files, String::new(), &small, &[section::field("extends", "")])?;
+    Ok(section.text("extends", &values::PROFILE)?.map(|at| (at.value, at.span)))
+}
+
+/// A loader's error, with the line that asked.
+fn pointed(mut error: Error, files: &Files, span: Span, place: &str) -> Error {
+    error.detail.get_or_insert_with(|| files.show(span));
+    error.place.get_or_insert_with(|| place.to_owned());
+    error
+}
+
+/// `server` of `profiles/server.toml`.
+fn stem(file: &str) -> String {
+    let name = file.rsplit('/').next().unwrap_or(file);
+    name.strip_suffix(".toml").unwrap_or(name).to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! Which packages each table of a recipe needs, so that no profile has to know.
+
+use crate::Recipe;
+
+/// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
+/// the packet filter and a secure shell.
+const ALWAYS: [&str; 27] = [
+    "ca-certificates",
+    "cryptsetup-bin",
+    "dbus",
+    "dbus-broker",
+    "dmsetup",
+    "e2fsprogs",
+    "iproute2",
+    "kmod",
+    "libnss-myhostname",
+    "libnss-resolve",
+    "libnss-systemd",
+    "libpam-systemd",
+    "linux-image-cloud-amd64",
+    "mount",
+    "nftables",
+    "openssh-server",
+    "systemd",
+    "systemd-boot",
+    "systemd-boot-efi",
+    "systemd-cryptsetup",
+    "systemd-repart",
+    "systemd-resolved",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "udev",
+    "util-linux",
+    "zstd",
+];
+
+/// What a container needs: podman, its network stack and its runtime.
+const CONTAINERS: [&str; 4] = ["aardvark-dns", "crun", "netavark", "podman"];
+
+/// The user's packages and those the tables need, sorted, each name once; a wish with a version wins.
+pub(super) fn complete(recipe: &mut Recipe) {
+    let mut needed: Vec<&str> = ALWAYS.to_vec();
+    if !recipe.containers.is_empty() {
+        needed.extend(CONTAINERS);
+    }
+    if recipe.monitoring.node_exporter {
+        needed.push("prometheus-node-exporter");
+    }
+    let list = &mut recipe.packages.include;
+    for name in needed {
+        if !list.iter().any(|p| p.split('=').next() == Some(name)) {
+            list.push(name.to_owned());
+        }
+    }
+    list.sort();
+}

@@ -1,0 +1,199 @@
+//! The user's text with the place of every key and value, read from TOML and joined along `extends`.
+
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// Largest profile we read, in bytes: a thousand times more than a person writes.
+const LARGEST: usize = 1 << 20;
+
+/// Bytes `start..end` of file number `file`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Span {
+    pub file: usize,
+    pub start: usize,
+    pub end: usize,
+}
+
+/// A value and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Value {
+    pub span: Span,
+    pub kind: Kind,
+}
+
+/// What a profile can hold; floats and dates are kept only to be refused by name.
+#[derive(Debug, Clone)]
+pub(super) enum Kind {
+    Text(String),
+    Integer(i64),
+    Boolean(bool),
+    List(Vec<Value>),
+    Table(Table),
+    Other(&'static str),
+}
+
+/// Keys with their own places.
+pub(super) type Table = BTreeMap<String, (Span, Value)>;
+
+impl Kind {
+    /// The kind in a person's words.
+    pub fn words(&self) -> &'static str {
+        match self {
+            Kind::Text(_) => "a string",
+            Kind::Integer(_) => "an integer",
+            Kind::Boolean(_) => "a boolean",
+            Kind::List(_) => "a list",
+            Kind::Table(_) => "a table",
+            Kind::Other(words) => words,
+        }
+    }
+}
+
+/// Every file read so far.
+#[derive(Debug, Default)]
+pub(super) struct Files {
+    files: Vec<(String, String)>,
+}
+
+impl Files {
+    /// Reads one file into a table.
+    pub fn read(&mut self, name: &str, text: &str) -> Result<Value> {
+        if text.len() > LARGEST {
+            return Err(Error::input("this profile is too large to be one")
+                .at(name)
+                .because(format!("it has {} bytes; at most {LARGEST} are read", text.len())));
+        }
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let file = self.files.len();
+        self.files.push((name.to_owned(), text.to_owned()));
+        match DeTable::parse(text) {
+            Ok(table) => {
+                let span = Span { file, start: 0, end: 0 };
+                let (_, kind) = (table.span(), Kind::Table(self.table(file, table.into_inner())?));
+                Ok(Value { span, kind })
+            }
+            Err(e) => {
+                let place = e.span().unwrap_or(0..0);
+                let span = Span { file, start: place.start, end: place.end };
+                Err(self.error(span, "this is not TOML").because(one_line(e.message())))
+            }
+        }
+    }
+
+    fn table(&self, file: usize, table: DeTable<'_>) -> Result<Table> {
+        table
+            .into_iter()
+            .map(|(key, value)| {
+                let place = Span { file, start: key.span().start, end: key.span().end };
+                Ok((key.into_inner().into_owned(), (place, self.value(file, value)?)))
+            })
+            .collect()
+    }
+
+    fn value(&self, file: usize, value: Spanned<DeValue<'_>>) -> Result<Value> {
+        let span = Span { file, start: value.span().start, end: value.span().end };
+        let kind = match value.into_inner() {
+            DeValue::String(text) => Kind::Text(text.into_owned()),
+            DeValue::Integer(number) => {
+                let wrong = || self.error(span, "this number does not fit in 64 bits");
+                Kind::Integer(i64::from_str_radix(number.as_str(), number.radix()).map_err(|_| wrong())?)
+            }
+            DeValue::Boolean(b) => Kind::Boolean(b),
+            DeValue::Float(_) => Kind::Other("a number with a fraction"),
+            DeValue::Datetime(_) => Kind::Other("a date"),
+            DeValue::Array(list) => {
+                Kind::List(list.into_iter().map(|v| self.value(file, v)).collect::<Result<Vec<_>>>()?)
+            }
+            DeValue::Table(table) => Kind::Table(self.table(file, table)?),
+        };
+        Ok(Value { span, kind })
+    }
+
+    /// `FILE:LINE:COLUMN`.
+    pub fn place(&self, span: Span) -> String {
+        let (line, column, _) = self.line(span);
+        format!("{}:{line}:{column}", self.files[span.file].0)
+    }
+
+    /// An error about these bytes that shows the user's own line with a caret under them.
+    pub fn error(&self, span: Span, what: impl Into<String>) -> Error {
+        Error::input(what).at(self.place(span)).detail(self.show(span))
+    }
+
+    /// The line, from 1, the column in characters, from 1, and the line's bytes.
+    fn line(&self, span: Span) -> (usize, usize, std::ops::Range<usize>) {
+        let text = &self.files[span.file].1;
+        let at = floor(text, span.start.min(text.len()));
+        let start = text[..at].rfind('\n').map_or(0, |i| i + 1);
+        let end = text[at..].find('\n').map_or(text.len(), |i| at + i);
+        (text[..at].matches('\n').count() + 1, text[start..at].chars().count() + 1, start..end)
+    }
+
+    /// The line with a caret under the bytes; long lines are cut around them, control characters are not shown raw.
+    pub fn show(&self, span: Span) -> String {
+        const WIDTH: usize = 96;
+        let text = &self.files[span.file].1;
+        let (number, column, line) = self.line(span);
+        let shown: Vec<char> = text[line.clone()]
+            .chars()
+            .filter(|&c| c != '\r')
+            .map(|c| if c.is_control() || is_bidi(c) { '\u{fffd}' } else { c })
+            .collect();
+        let at = column - 1;
+        let end = floor(text, span.end.clamp(span.start.min(line.end), line.end));
+        let length = text[floor(text, span.start.min(line.end))..end].chars().count().max(1);
+        let from = at.saturating_sub(WIDTH * 2 / 3);
+        let cut: String = shown.iter().skip(from).take(WIDTH).collect();
+        let (before, after) = (if from > 0 { "…" } else { "" }, if shown.len() > from + WIDTH { "…" } else { "" });
+        let margin = " ".repeat(number.to_string().len());
+        let gap = " ".repeat(at - from + before.chars().count());
+        let carets = "^".repeat(length.min(WIDTH - (at - from).min(WIDTH - 1)));
+        format!("{margin} |\n{number} | {before}{}{after}\n{margin} | {gap}{carets}", cut.trim_end())
+    }
+}
+
+fn floor(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
+}
+
+/// Characters that turn the direction of what a person reads (Unicode UAX #9), used to disguise text.
+pub(super) fn is_bidi(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
+}
+
+fn one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; ")
+}
+
+/// Lays `over` on `base`: tables join key by key, lists of the machine itself grow (base first), everything else is
+/// replaced. What stands in a thing with a name of the user's choice (a link, a container) is replaced, lists too.
+pub(super) fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
+    let kind = match (base.kind, over.kind) {
+        (Kind::Table(mut under), Kind::Table(above)) => {
+            for (key, (place, value)) in above {
+                let joined = match under.remove(&key) {
+                    Some((_, old)) => {
+                        let named = named
+                            || (depth == 0 && matches!(key.as_str(), "network" | "containers"))
+                            || matches!(key.as_str(), "administrators" | "extra");
+                        join(old, value, depth + 1, named)
+                    }
+                    None => value,
+                };
+                under.insert(key, (place, joined));
+            }
+            Kind::Table(under)
+        }
+        (Kind::List(mut under), Kind::List(above)) if !named => {
+            under.extend(above);
+            Kind::List(under)
+        }
+        (_, above) => above,
+    };
+    Value { span: over.span, kind }
+}

@@ -1,0 +1,287 @@
+//! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
+
+use std::net::IpAddr;
+
+/// What a string may be: the words for a person, and the judge.
+#[derive(Clone, Copy)]
+pub struct Form {
+    /// Allowed values, in words.
+    pub allowed: &'static str,
+    /// Longest value in bytes.
+    pub longest: usize,
+    /// Says what is wrong.
+    pub check: fn(&str) -> Result<(), String>,
+}
+
+const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
+    Form { allowed, longest, check }
+}
+
+fn only(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), String> {
+    match text.chars().find(|&c| !allowed(c)) {
+        Some(c) => Err(format!("`{c}` is not allowed in it")),
+        None if text.is_empty() => Err("it is empty".into()),
+        None => Ok(()),
+    }
+}
+
+fn starts(text: &str, allowed: impl Fn(char) -> bool, words: &str) -> Result<(), String> {
+    if text.chars().next().is_some_and(allowed) { Ok(()) } else { Err(format!("it must begin with {words}")) }
+}
+
+fn lower(c: char) -> bool {
+    c.is_ascii_lowercase()
+}
+fn lower_digit(c: char) -> bool {
+    c.is_ascii_lowercase() || c.is_ascii_digit()
+}
+
+/// IMAGE_ID (os-release(5)); also the name of files and partitions.
+pub const IMAGE_NAME: Form =
+    form("lower-case letters, digits and `-`, beginning with a letter, at most 24", 24, |text| {
+        starts(text, lower, "a lower-case letter")?;
+        only(text, |c| lower_digit(c) || c == '-')
+    });
+
+/// IMAGE_VERSION; no `+` or `-`, which separate boot counters in the names of entries.
+pub const IMAGE_VERSION: Form =
+    form("letters, digits and `.`, beginning with a digit, at most 8: `1.0.3`", 8, |text| {
+        starts(text, |c| c.is_ascii_digit(), "a digit")?;
+        only(text, |c| c.is_ascii_alphanumeric() || c == '.')
+    });
+
+/// A name a user gives to a link, a container or an overlay: it becomes part of file and unit names.
+pub const NAME: Form =
+    form("lower-case letters, digits and `-`, beginning with a letter, at most 32: `web`", 32, |text| {
+        starts(text, lower, "a lower-case letter")?;
+        only(text, |c| lower_digit(c) || c == '-')
+    });
+
+/// Suite of an archive.
+pub const SUITE: Form = form("a suite's name: `trixie`", 64, |text| {
+    starts(text, lower_digit, "a lower-case letter or digit")?;
+    only(text, |c| lower_digit(c) || c == '-')
+});
+
+/// Component of an archive.
+pub const COMPONENT: Form =
+    form("`main`, `contrib`, `non-free`, `non-free-firmware`, or an archive's own", 64, |text| {
+        starts(text, lower_digit, "a lower-case letter or digit")?;
+        only(text, |c| lower_digit(c) || c == '-')
+    });
+
+/// Architectures an image can be built for.
+pub const ARCHITECTURE: Form = form("`amd64`", 16, |text| match text {
+    "amd64" => Ok(()),
+    _ => Err("images are built for one architecture so far".into()),
+});
+
+/// deb-control(5), Policy 5.6.1: a package name, or `name=version` (5.6.12).
+pub const PACKAGE: Form =
+    form("a Debian package, `nginx`, or with its version, `nginx=1.26.3-3+deb13u1`", 200, |text| {
+        let (name, version) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
+        if name.len() < 2 {
+            return Err("a package's name has at least two characters".into());
+        }
+        starts(name, lower_digit, "a lower-case letter or digit")?;
+        only(name, |c| lower_digit(c) || matches!(c, '+' | '-' | '.'))?;
+        version.map_or(Ok(()), |v| {
+            starts(v, |c| c.is_ascii_digit(), "a version that begins with a digit")?;
+            only(v, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~' | ':'))
+        })
+    });
+
+/// A unit and its type, systemd.unit(5), without escapes.
+pub const UNIT: Form =
+    form("a unit with its type: `nginx.service`, `fstrim.timer`, `getty@tty1.service`", 128, |text| {
+        const TYPES: [&str; 9] =
+            ["service", "socket", "timer", "path", "mount", "automount", "target", "slice", "swap"];
+        let (name, kind) = text.rsplit_once('.').ok_or("it does not end in a unit type")?;
+        if !TYPES.contains(&kind) {
+            return Err(format!("`.{kind}` is no unit type that can be switched"));
+        }
+        starts(name, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
+        only(name, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':'))
+    });
+
+/// A login name as useradd(8) of Debian recommends, and no account of Debian's own.
+pub const USER: Form =
+    form("lower-case letters, digits, `-` and `_`, beginning with a letter, at most 31", 31, |text| {
+        const TAKEN: [&str; 20] = [
+            "root",
+            "daemon",
+            "bin",
+            "sys",
+            "sync",
+            "games",
+            "man",
+            "lp",
+            "mail",
+            "news",
+            "uucp",
+            "proxy",
+            "www-data",
+            "backup",
+            "list",
+            "irc",
+            "nobody",
+            "sshd",
+            "messagebus",
+            "prometheus",
+        ];
+        starts(text, lower, "a lower-case letter")?;
+        only(text, |c| lower_digit(c) || matches!(c, '-' | '_'))?;
+        if TAKEN.contains(&text) || text.starts_with("systemd-") {
+            return Err("this account belongs to the system".into());
+        }
+        Ok(())
+    });
+
+/// Whom a container runs as: a name or number in its own tree, with a group if wanted.
+pub const CONTAINER_USER: Form =
+    form("a user or number, or both with a group: `www-data`, `1000`, `1000:1000`", 65, |text| {
+        let (user, group) = text.split_once(':').map_or((text, None), |(u, g)| (u, Some(g)));
+        for part in [Some(user), group].into_iter().flatten() {
+            starts(part, lower_digit, "a lower-case letter or digit")?;
+            only(part, |c| lower_digit(c) || matches!(c, '-' | '_'))?;
+            if part.starts_with(|c: char| c.is_ascii_digit()) && part.parse::<u32>().is_err() {
+                return Err(format!("`{part}` is not a number below 2^32"));
+            }
+        }
+        Ok(())
+    });
+
+/// An address with its prefix length: of a machine (host bits allowed).
+pub const ADDRESS: Form = form("an address with its prefix length: `192.0.2.10/24`, `2001:db8::10/64`", 64, |text| {
+    address_and_prefix(text).map(|_| ())
+});
+
+/// A network in CIDR form, RFC 4632: host bits must be zero, so that what is written is what is meant.
+pub const NETWORK: Form = form("a network: `192.0.2.0/24`, `2001:db8::/32`", 64, |text| {
+    let (address, prefix) = address_and_prefix(text)?;
+    let (bits, width) = match address {
+        IpAddr::V4(a) => (u128::from(a.to_bits()), 32),
+        IpAddr::V6(a) => (a.to_bits(), 128),
+    };
+    let host = width - u32::from(prefix);
+    if host > 0 && bits & (u128::MAX >> (128 - host)) != 0 {
+        return Err(format!("bits behind /{prefix} are set: it names a machine, not a network"));
+    }
+    Ok(())
+});
+
+fn address_and_prefix(text: &str) -> Result<(IpAddr, u8), String> {
+    let (address, prefix) = text.split_once('/').ok_or("the prefix length is missing")?;
+    let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is not an IP address"))?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let number: u8 = prefix.parse().map_err(|_| format!("`{prefix}` is not a prefix length"))?;
+    if number > width || prefix != number.to_string() {
+        return Err(format!("`{prefix}` is not a prefix length from 0 to {width}"));
+    }
+    Ok((address, number))
+}
+
+/// One IP address.
+pub const IP: Form = form("an IP address: `192.0.2.1`, `2001:db8::1`", 45, |text| {
+    text.parse::<IpAddr>().map(|_| ()).map_err(|_| "it is not an IP address".into())
+});
+
+/// A hardware address, IEEE 802 EUI-48.
+pub const MAC: Form = form("a hardware address in lower case: `52:54:00:12:34:56`", 17, |text| {
+    let parts: Vec<_> = text.split(':').collect();
+    let fine = |p: &&str| p.len() == 2 && p.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+    if parts.len() == 6 && parts.iter().all(fine) {
+        Ok(())
+    } else {
+        Err("it is not six pairs of hexadecimal digits".into())
+    }
+});
+
+/// An interface name, at most IFNAMSIZ - 1 bytes, or a glob(7) over one.
+pub const INTERFACE: Form = form("an interface's name or pattern: `enp1s0`, `en*`", 15, |text| {
+    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '?'))
+});
+
+/// A kernel driver.
+pub const DRIVER: Form = form("a driver's name or pattern: `virtio_net`", 32, |text| {
+    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '?'))
+});
+
+/// One word of the kernel's command line: nothing that quotes, separates or expands.
+pub const KERNEL_WORD: Form =
+    form("one word: letters, digits and `-_.,:=/@+`, such as `quiet` or `mitigations=auto`", 128, |text| {
+        starts(text, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
+        only(text, |c| c.is_ascii_alphanumeric() || "-_.,:=/@+".contains(c))?;
+        const OURS: [&str; 7] =
+            ["root", "roothash", "usrhash", "init", "rdinit", "systemd.verity", "systemd.verity_root_options"];
+        let name = text.split('=').next().unwrap_or(text);
+        if OURS.contains(&name) || name.starts_with("systemd.verity") {
+            return Err("the image sets this itself: the verified root hangs on it".into());
+        }
+        Ok(())
+    });
+
+/// One argument of a command. It goes into JSON, never through a shell; any text without control characters.
+pub const ARGUMENT: Form = form("any text in one line", 4096, |_| Ok(()));
+
+/// The program of a command: an absolute path in the container's tree or a name found through PATH.
+pub const PROGRAM: Form = form("a program's name or absolute path: `busybox`, `/usr/sbin/nginx`", 255, |text| {
+    only(text, |c| c.is_ascii_alphanumeric() || "-_.+/@".contains(c))?;
+    starts(text, |c| c.is_ascii_alphanumeric() || c == '/', "a letter, a digit or `/`")?;
+    if text.split('/').any(|p| p == "..") { Err("`..` is not allowed in it".into()) } else { Ok(()) }
+});
+
+/// A path relative to the profile that stays below its folder's parent project.
+pub const RELATIVE_PATH: Form = form("a path relative to the profile: letters, digits and `-_.+~/`", 255, |text| {
+    starts(text, |c| c != '/', "something other than `/`")?;
+    only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))
+});
+
+/// Where an archive is: deb(5).
+pub const ARCHIVE_URI: Form =
+    form("`http://…`, `https://…` or `file:///…` without user names or spaces", 255, |text| {
+        let rest = ["https://", "http://", "file:///"].iter().find_map(|s| text.strip_prefix(s));
+        let rest = rest.ok_or("it begins with none of `https://`, `http://`, `file:///`")?;
+        only(rest, |c| c.is_ascii_alphanumeric() || "-_.~/:[]%+".contains(c))
+    });
+
+/// Where old packages are: an archive with a place for the time.
+pub const SNAPSHOT: Form = form("an archive's URI with `{timestamp}` in it", 255, |text| {
+    if text.matches("{timestamp}").count() != 1 {
+        return Err("`{timestamp}` must stand in it once".into());
+    }
+    (ARCHIVE_URI.check)(&text.replace("{timestamp}", "20250101T000000Z"))
+});
+
+/// An amount: bytes in whole MiB.
+pub const SIZE: Form = form("a number with `M` (MiB) or `G` (GiB): `512M`, `2G`", 10, |text| size(text).map(|_| ()));
+
+/// Bytes of an amount such as `512M`.
+pub fn size(text: &str) -> Result<u64, String> {
+    let (number, unit) = match text.char_indices().last() {
+        Some((i, 'M')) => (&text[..i], 1 << 20),
+        Some((i, 'G')) => (&text[..i], 1 << 30),
+        _ => return Err("the unit is missing".into()),
+    };
+    let wrong = || format!("`{number}` is not a positive whole number");
+    if !number.chars().all(|c| c.is_ascii_digit()) || number.starts_with('0') {
+        return Err(wrong());
+    }
+    number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&n| n < 1 << 50).ok_or_else(wrong)
+}
+
+/// Transport protocol.
+pub const PROTOCOL: Form = form("`tcp` or `udp`", 3, |text| match text {
+    "tcp" | "udp" => Ok(()),
+    _ => Err("there is no port in any other protocol we filter".into()),
+});
+
+/// Name of the profile that is extended.
+pub const PROFILE: Form = form("the name of another profile in the same folder: `base`", 64, |text| {
+    starts(text, lower_digit, "a lower-case letter or digit")?;
+    only(text, |c| lower_digit(c) || matches!(c, '-' | '_'))
+});
+
+/// An OpenSSH public key, see [`super::ssh_key`].
+pub const SSH_KEY: Form =
+    form("one line of an OpenSSH public key file: `ssh-ed25519 AAAA… name@host`", 2048, super::ssh_key::check);
