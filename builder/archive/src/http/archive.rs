@@ -1,0 +1,46 @@
+//! The deciding half's door to the mirrors: release files and indexes, whole, with fall-back from mirror to mirror.
+
+use super::{Http, Kind};
+use crate::sources::Sources;
+use crate::transport::{Repository, Transport};
+use crate::url;
+use diorite_model::{Error, Result};
+
+/// No index that is read is larger (trixie's Packages is 57 MB uncompressed).
+const LARGEST: u64 = 1 << 30;
+
+/// Mirrors and the client that reads them.
+pub struct Archive<'a> {
+    /// Where.
+    pub sources: &'a Sources,
+    /// How.
+    pub http: &'a Http,
+}
+
+impl Transport for Archive<'_> {
+    fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>> {
+        let extra;
+        let roots = match repository {
+            Repository::Main => &self.sources.main,
+            Repository::Security => &self.sources.security,
+            Repository::Extra(root) => {
+                extra = vec![root.to_owned()];
+                &extra
+            }
+        };
+        let mut failures = Vec::new();
+        for root in roots {
+            match self.http.get(&url::join(root, path), LARGEST) {
+                Ok(bytes) => return Ok(bytes),
+                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure.into_error(path)),
+                Err(failure) => failures.push(failure),
+            }
+        }
+        // A mirror that is down says less than one that has no such file, but it is what can be put right.
+        let worst = failures.iter().find(|f| f.kind != Kind::Gone).or(failures.first());
+        let Some(worst) = worst else { return Err(Error::bug(format!("no mirror for `{path}`"))) };
+        let error = worst.clone().into_error(format!("`{path}` cannot be read"));
+        let lines: Vec<_> = failures.iter().map(|f| format!("{}: {}", f.url, f.cause)).collect();
+        Err(if lines.len() > 1 { error.detail(lines.join("\n")) } else { error })
+    }
+}

@@ -1,0 +1,148 @@
+//! Why a URL could not be read, before anybody decides whether that is an error: another mirror may have the file.
+
+use crate::url;
+use diorite_model::{Error, Exit};
+use std::fmt;
+use std::time::Duration;
+
+/// The classes of failure that are treated differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// The server is there and has no such file (404, 410).
+    Gone,
+    /// The server will not give it, now or later (401, 403, other 4xx, a redirect that leads nowhere).
+    Refused,
+    /// The server cannot now (408, 429, 5xx).
+    Busy,
+    /// Nobody answers, the connection broke, or no byte came for too long.
+    Broken,
+    /// The name of the host is not known.
+    Unknown,
+    /// TLS: the certificate is not believed.
+    Certificate,
+    /// The continuation asked for cannot be had; from the beginning it may work.
+    Range,
+    /// The bytes are not the ones asked for.
+    Wrong,
+    /// The network is not to be used.
+    Offline,
+    /// SIGINT.
+    Interrupted,
+}
+
+/// One failed attempt.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Its class.
+    pub kind: Kind,
+    /// The URL, fit to be shown.
+    pub url: String,
+    /// In words.
+    pub cause: String,
+    /// How long the server wants to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Failure {
+    /// A failure at this URL.
+    pub fn new(kind: Kind, url: &str, cause: impl fmt::Display) -> Self {
+        Self { kind, url: url::shown(url), cause: cause.to_string(), retry_after: None }
+    }
+
+    /// A connection that broke while reading.
+    pub fn broken(url: &str, error: &std::io::Error) -> Self {
+        match error.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>()) {
+            Some(error) => Self::request(url, error),
+            None => Self::new(Kind::Broken, url, plain(error)),
+        }
+    }
+
+    /// A request that ureq could not carry out.
+    pub(super) fn request(url: &str, error: &ureq::Error) -> Self {
+        let (kind, cause) = match error {
+            ureq::Error::HostNotFound => (Kind::Unknown, "no such host is known".to_owned()),
+            ureq::Error::Timeout(_) => (Kind::Broken, "no answer came in time".to_owned()),
+            ureq::Error::Io(e) if certificate(&e.to_string()) => (Kind::Certificate, e.to_string()),
+            ureq::Error::Io(e) => (Kind::Broken, plain(e)),
+            ureq::Error::Rustls(e) if certificate(&e.to_string()) => (Kind::Certificate, e.to_string()),
+            ureq::Error::Rustls(e) => (Kind::Broken, e.to_string()),
+            ureq::Error::ConnectProxyFailed(e) => (Kind::Refused, format!("the proxy does not connect: {}", e.trim())),
+            ureq::Error::BadUri(e) => (Kind::Refused, e.clone()),
+            other => (Kind::Broken, other.to_string()),
+        };
+        Self::new(kind, url, cause)
+    }
+
+    /// A status that is not success.
+    pub(super) fn status(url: &str, status: u16, reason: &str) -> Self {
+        let kind = match status {
+            404 | 410 => Kind::Gone,
+            408 | 429 | 500..=599 => Kind::Busy,
+            _ => Kind::Refused,
+        };
+        Self::new(kind, url, format!("the server answers {status} {reason}").trim_end())
+    }
+
+    /// May another attempt end differently?
+    pub fn passing(&self) -> bool {
+        matches!(self.kind, Kind::Busy | Kind::Broken)
+    }
+
+    /// The error when there is nowhere else to go: `what` names the thing that was wanted.
+    pub fn into_error(self, what: impl Into<String>) -> Error {
+        let error = match self.kind {
+            Kind::Interrupted => return Error::new(Exit::Interrupted, self.cause),
+            Kind::Offline => Error::host(what),
+            _ => Error::remote(what),
+        };
+        error.at(self.url.clone()).because(&self.cause).hint(self.hint())
+    }
+
+    /// What to do about it.
+    pub fn hint(&self) -> &'static str {
+        match self.kind {
+            Kind::Gone | Kind::Range => {
+                "name another mirror (DIORITE_MIRROR, or `mirror` under [archive] in the profile)"
+            }
+            Kind::Wrong => {
+                "the mirror, or a proxy on the way, changes files: name another mirror (DIORITE_MIRROR), best with https"
+            }
+            Kind::Refused => {
+                "see whether a proxy or login is needed (http_proxy, https_proxy), or name another mirror (DIORITE_MIRROR)"
+            }
+            Kind::Busy => "try again later, or name another mirror (DIORITE_MIRROR)",
+            Kind::Broken | Kind::Unknown | Kind::Interrupted => {
+                "see whether this machine has a network and needs a proxy (http_proxy, https_proxy), or name another \
+                 mirror (DIORITE_MIRROR)"
+            }
+            Kind::Certificate => {
+                "install the certificate authority of your network on this host, or name a file with it in SSL_CERT_FILE"
+            }
+            Kind::Offline => "allow the network, or bring the packages with `diorite vault import FILE`",
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    /// Only an interruption arrives here.
+    fn from(error: Error) -> Self {
+        Self { kind: Kind::Interrupted, url: String::new(), cause: error.what, retry_after: None }
+    }
+}
+
+/// rustls says `invalid peer certificate: UnknownIssuer` and the like.
+fn certificate(text: &str) -> bool {
+    text.contains("peer certificate")
+}
+
+/// The words of an I/O error, without the number.
+fn plain(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::*;
+    match error.kind() {
+        ConnectionRefused => "the connection is refused: nothing listens there".into(),
+        ConnectionReset | BrokenPipe | ConnectionAborted => "the connection was cut".into(),
+        UnexpectedEof => "the connection ended before the file did".into(),
+        TimedOut | WouldBlock => "no answer came in time".into(),
+        _ => error.to_string(),
+    }
+}

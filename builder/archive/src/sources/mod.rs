@@ -1,0 +1,225 @@
+//! Where packages come from. No mirror is built in: the profile names it, else the environment, else the build host's
+//! own apt sources do. None of this enters a digest: the lock names bytes, and any mirror that has them will do.
+
+mod apt;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+use crate::url;
+use diorite_model::{Error, Lock, LockedPackage, Result};
+pub use snapshot::Snapshot;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// [`LockedPackage::release`] of a .deb that lies beside the profile.
+pub const LOCAL: &str = "local";
+
+/// What a profile says about mirrors; all of it may be empty.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// `[archive] mirror`, in order of preference.
+    pub mirror: Vec<String>,
+    /// `[archive] security_mirror`.
+    pub security_mirror: Vec<String>,
+    /// `[archive] snapshot`, a template.
+    pub snapshot: Option<String>,
+    /// Further repositories: name in the lock's release table → root.
+    pub extra: BTreeMap<String, String>,
+    /// The profile's folder, below which local .debs lie.
+    pub folder: PathBuf,
+}
+
+/// Where the mirrors were named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// In the profile.
+    Profile,
+    /// In DIORITE_MIRROR.
+    Environment,
+    /// In the build host's apt sources.
+    Host,
+}
+
+/// Every place packages may be fetched from, in the order they are tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// Roots of the main archive, without a slash at the end.
+    pub main: Vec<String>,
+    /// Roots of the security archive.
+    pub security: Vec<String>,
+    /// Archive of packages that have gone.
+    pub snapshot: Option<Snapshot>,
+    /// Who named the mirrors.
+    pub origin: Origin,
+    extra: BTreeMap<String, String>,
+    folder: PathBuf,
+}
+
+/// One place to try for one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// The mirror's root, the same text for every package of that mirror.
+    pub root: String,
+    /// The whole URL.
+    pub url: String,
+}
+
+impl Sources {
+    /// The sources for this profile on this machine: process environment and `/etc/apt`.
+    pub fn of_machine(wanted: &Wanted) -> Result<Self> {
+        Self::discover(wanted, &|name| std::env::var(name).ok(), Path::new("/"))
+    }
+
+    /// As [`Sources::of_machine`], with the environment and the root of the host's file system given.
+    ///
+    /// Errors: [`diorite_model::Exit::Host`] when nobody names a mirror; `Input` for one that is no URL.
+    pub fn discover(wanted: &Wanted, environment: &dyn Fn(&str) -> Option<String>, host: &Path) -> Result<Self> {
+        let words = |name: &str| -> Vec<String> {
+            environment(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        let (main, security) = (words("DIORITE_MIRROR"), words("DIORITE_SECURITY_MIRROR"));
+        let (origin, main, security) = if !wanted.mirror.is_empty() || !wanted.security_mirror.is_empty() {
+            (Origin::Profile, wanted.mirror.clone(), wanted.security_mirror.clone())
+        } else if !main.is_empty() || !security.is_empty() {
+            (Origin::Environment, main, security)
+        } else {
+            let found = apt::discover(host);
+            if found.main.is_empty() {
+                return Err(nobody_names_a_mirror(&found));
+            }
+            (Origin::Host, found.main, found.security)
+        };
+        let (main_name, security_name) = match origin {
+            Origin::Profile => ("[archive] mirror in the profile", "[archive] security_mirror in the profile"),
+            Origin::Environment => ("DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"),
+            Origin::Host => ("the host's apt sources", "the host's apt sources"),
+        };
+        let main = checked(&main, main_name)?;
+        let mut security = checked(&security, security_name)?;
+        if main.is_empty() {
+            return Err(Error::input(format!("{security_name} is named, but no main mirror"))
+                .because("the main archive cannot be derived from the security archive")
+                .hint(format!("name {main_name} as well")));
+        }
+        if security.is_empty() {
+            security = main.iter().map(|root| sibling(root)).collect();
+        }
+        let snapshot = match (&wanted.snapshot, environment("DIORITE_SNAPSHOT").filter(|t| !t.trim().is_empty())) {
+            (Some(template), _) => Some(Snapshot::new(template, "[archive] snapshot in the profile")?),
+            (None, Some(template)) => Some(Snapshot::new(template.trim(), "DIORITE_SNAPSHOT")?),
+            (None, None) => None,
+        };
+        let mut extra = BTreeMap::new();
+        for (name, root) in &wanted.extra {
+            let root = checked(std::slice::from_ref(root), &format!("[archive.extra.{name}] in the profile"))?;
+            extra.extend(root.into_iter().map(|root| (name.clone(), root)));
+        }
+        Ok(Self { main, security, snapshot, origin, extra, folder: wanted.folder.clone() })
+    }
+
+    /// The file of a local package, or nothing for a package of a repository.
+    pub fn local(&self, package: &LockedPackage) -> Result<Option<PathBuf>> {
+        Ok((package.release == LOCAL).then(|| self.folder.join(&package.path)))
+    }
+
+    /// The mirrors of a package, best first. Errors: a path that leaves the mirror, a release the profile does not know.
+    pub fn places(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<Place>> {
+        within(package)?;
+        let roots = match self.extra.get(&package.release) {
+            Some(root) => std::slice::from_ref(root),
+            None if !lock.release.contains_key(&package.release) => return Err(unknown_release(package)),
+            None if of_security(package, lock) => &self.security,
+            None => &self.main,
+        };
+        Ok(roots.iter().map(|root| place(root, package)).collect())
+    }
+
+    /// Places in the snapshot archive for a package that has gone from every mirror; none without such an archive, and
+    /// none for packages that are not Debian's own.
+    pub fn archived(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<Place>> {
+        within(package)?;
+        let (Some(snapshot), Some(release)) = (&self.snapshot, lock.release.get(&package.release)) else {
+            return Ok(Vec::new());
+        };
+        if self.extra.contains_key(&package.release) {
+            return Ok(Vec::new());
+        }
+        let archive = if of_security(package, lock) { "debian-security" } else { "debian" };
+        Ok(snapshot.roots(archive, &release.date)?.iter().map(|root| place(root, package)).collect())
+    }
+}
+
+fn place(root: &str, package: &LockedPackage) -> Place {
+    Place { root: root.to_owned(), url: url::join(root, &package.path) }
+}
+
+/// Does this package come from the security archive?
+fn of_security(package: &LockedPackage, lock: &Lock) -> bool {
+    let suite = lock.release.get(&package.release).map_or(package.release.as_str(), |r| r.suite.as_str());
+    suite.ends_with("-security") || suite.ends_with("/updates")
+}
+
+/// A path in a lock must stay below the mirror's root.
+fn within(package: &LockedPackage) -> Result<()> {
+    let path = &package.path;
+    if path.is_empty() || path.split('/').any(|part| part.is_empty() || part == "." || part == "..") {
+        return Err(Error::input(format!(
+            "the lock's path of package `{}` is not a path below the mirror",
+            package.name
+        ))
+        .at(path.clone())
+        .hint("lock again: `diorite lock NAME --update`"));
+    }
+    Ok(())
+}
+
+/// `…/debian` → `…/debian-security`: mirrors keep the two archives side by side.
+fn sibling(root: &str) -> String {
+    let authority = root.find("://").map_or(root.find(':').map_or(0, |i| i + 1), |i| i + 3);
+    match root[authority..].rfind('/') {
+        Some(slash) => format!("{}debian-security", &root[..authority + slash + 1]),
+        None => format!("{root}/debian-security"),
+    }
+}
+
+/// Roots without a slash at the end, each with a scheme Diorite can read.
+fn checked(roots: &[String], place: &str) -> Result<Vec<String>> {
+    let mut out: Vec<String> = Vec::new();
+    for root in roots {
+        let good = match url::scheme(root) {
+            None => false,
+            Some("file") => url::file_path(root).is_some(),
+            Some(_) => root.split_once("://").is_some_and(|(_, rest)| !rest.is_empty() && !rest.starts_with('/')),
+        };
+        if !good {
+            return Err(Error::input(format!("`{}` is not a mirror's URL", url::shown(root))).at(place).hint(
+                "http://HOST/debian, https://HOST/debian or file:///FOLDER: the folder that holds `dists` and `pool`",
+            ));
+        }
+        let root = root.trim_end_matches('/').to_owned();
+        if !out.contains(&root) {
+            out.push(root);
+        }
+    }
+    Ok(out)
+}
+
+fn nobody_names_a_mirror(found: &apt::Found) -> Error {
+    let read = found.files.iter().map(|f| format!("read: {}", f.display())).collect::<Vec<_>>().join("\n");
+    let error = Error::host("no Debian mirror is known")
+        .because("neither the profile nor DIORITE_MIRROR names one, and this host's apt sources list no Debian archive")
+        .hint(
+            "set DIORITE_MIRROR=http://HOST/debian (the folder that holds `dists` and `pool`), or write \
+             `mirror = \"http://HOST/debian\"` under [archive] in the profile",
+        );
+    if read.is_empty() { error } else { error.detail(read) }
+}
+
+fn unknown_release(package: &LockedPackage) -> Error {
+    Error::input(format!(
+        "the lock takes package `{}` from `{}`, which is not in its release table",
+        package.name, package.release
+    ))
+    .hint("lock again: `diorite lock NAME --update`")
+}
