@@ -2,4 +2,7 @@
 
 pub mod interrupt;
 pub mod progress;
+pub mod sandbox;
+#[doc(hidden)]
+pub mod simulate;
 pub mod store;

@@ -87,7 +87,7 @@ impl Progress {
     pub fn quiet() -> Self {
         Self::on(Quiet)
     }
-    /// In a child of `sandbox::run_inside`: to the parent.
+    /// In a child of [`crate::sandbox::run_inside`]: to the parent.
     pub fn to_parent() -> Self {
         Self::on(Lines)
     }
@@ -108,7 +108,6 @@ impl Progress {
 
     /// Something that takes a child's stderr line by line: progress is shown as if it were ours (`true`), anything
     /// else is left to the caller (`false`).
-    #[allow(dead_code)]
     pub(crate) fn relay(&self) -> Relay {
         Relay { sink: self.sink.clone(), ids: Default::default() }
     }
@@ -197,7 +196,6 @@ impl Drop for BarState {
 }
 
 /// See [`Progress::relay`].
-#[allow(dead_code)]
 pub(crate) struct Relay {
     sink: Arc<dyn Sink>,
     /// The child's id → ours.
@@ -205,7 +203,6 @@ pub(crate) struct Relay {
 }
 
 impl Relay {
-    #[allow(dead_code)]
     pub(crate) fn line(&mut self, line: &str) -> bool {
         if !line.starts_with("{\"progress\":") {
             return false;

@@ -91,7 +91,11 @@ pub(super) fn sweep(parent: &Path) {
 fn remove(path: &Path) {
     if fs::symlink_metadata(path).is_ok() && fs::remove_dir_all(path).is_err() {
         let _ = unlock_folders(path);
-        let _ = fs::remove_dir_all(path);
+        if fs::remove_dir_all(path).is_err() && !rustix::process::geteuid().is_root() {
+            // A tree built in a user namespace: only there its files are ours. Never mind if that fails too.
+            let _ =
+                crate::sandbox::run_inside::<bool>(crate::sandbox::REMOVE, &path, &crate::progress::Progress::quiet());
+        }
     }
 }
 

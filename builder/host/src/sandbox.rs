@@ -1,0 +1,106 @@
+//! The sandbox: which kind this host allows, a child that owns all ids, and the fence in which foreign code runs.
+//!
+//! ```text
+//! diorite ── run_inside(job) ──> diorite __inside job ── Fence::run ──> dpkg, maintainer scripts
+//!  own id                        every id 0…65535                      a Debian tree, no network, no host paths
+//! ```
+//! | mode | who may | what the fence is made of |
+//! |---|---|---|
+//! | [`Mode::Namespaces`] | root | mount, pid, net, uts and ipc namespaces |
+//! | [`Mode::UserNamespace`] | a user with newuidmap(1) and /etc/subuid; root of a container | the same, in a user namespace |
+//! | [`Mode::Chroot`] | root that may neither unshare(2) nor mount(2) | chroot(2) and a seccomp filter: weaker, but the same bytes |
+
+mod fence;
+mod ids;
+mod inside;
+pub(crate) mod launch;
+mod output;
+mod paths;
+mod probe;
+mod traces;
+
+pub use fence::Fence;
+pub use inside::{Job, inside, run_inside, typed};
+pub use output::{Output, Status};
+pub use probe::{Probe, Why, probe};
+
+pub(crate) use inside::REMOVE;
+
+use diorite_model::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::sync::OnceLock;
+
+/// The kind of sandbox; the strongest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// Root's own namespaces.
+    Namespaces,
+    /// A user namespace with a full range of ids, and the other namespaces within it.
+    #[serde(rename = "userns")]
+    UserNamespace,
+    /// chroot(2) alone.
+    Chroot,
+}
+
+impl Mode {
+    /// All, in the order of preference.
+    pub const ALL: [Self; 3] = [Self::Namespaces, Self::UserNamespace, Self::Chroot];
+
+    /// The name used in `DIORITE_SANDBOX` and in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::UserNamespace => "userns",
+            Self::Chroot => "chroot",
+        }
+    }
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|m| m.name() == name)
+    }
+}
+
+/// The mode to use: that of our parent in a child of [`run_inside`], else `DIORITE_SANDBOX`, else the first that
+/// the probe allows. Asked once per process.
+///
+/// # Errors
+/// [`diorite_model::Exit::Host`], with what is missing for each mode, when none is possible or the one asked for is not.
+pub fn mode() -> Result<Mode> {
+    static MODE: OnceLock<Result<Mode>> = OnceLock::new();
+    MODE.get_or_init(|| {
+        if let Some(mode) = std::env::var(inside::MODE_VARIABLE).ok().and_then(|name| Mode::from_name(&name)) {
+            return Ok(mode);
+        }
+        choose(probe(), std::env::var("DIORITE_SANDBOX").ok().filter(|v| !v.is_empty()).as_deref())
+    })
+    .clone()
+}
+
+fn choose(probe: &Probe, wanted: Option<&str>) -> Result<Mode> {
+    let Some(wanted) = wanted else {
+        if let Some(mode) = Mode::ALL.into_iter().find(|m| probe.why_not(*m).is_none()) {
+            return Ok(mode);
+        }
+        let why = Mode::ALL.map(|m| (m, probe.why_not(m).expect("none is possible")));
+        let hint = why.iter().map(|(_, w)| w.hint.as_str()).find(|h| !h.is_empty()).unwrap_or("run as root");
+        return Err(Error::host("this host offers no sandbox to run Debian's package scripts in")
+            .detail(why.map(|(m, w)| format!("{}: {}", m.name(), w.cause)).join("\n"))
+            .hint(hint));
+    };
+    let Some(mode) = Mode::from_name(wanted) else {
+        return Err(Error::new(
+            diorite_model::Exit::Usage,
+            format!("DIORITE_SANDBOX={wanted} is not a kind of sandbox"),
+        )
+        .hint("namespaces, userns or chroot"));
+    };
+    match probe.why_not(mode) {
+        None => Ok(mode),
+        Some(why) => Err(Error::host(format!("the sandbox asked for (DIORITE_SANDBOX={wanted}) is not possible here"))
+            .because(&why.cause)
+            .hint(&why.hint)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

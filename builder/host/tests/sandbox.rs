@@ -1,0 +1,49 @@
+//! The sandbox in every mode this host allows, each in a process of its own: what a program inside sees, what it
+//! cannot do, and that nothing of it stays in the tree. Modes the host does not allow are counted and say why.
+//!
+//! No Debian tree is needed: this program is static, so it is its own inmate.
+
+#[path = "sandbox/cases.rs"]
+mod cases;
+#[path = "sandbox/inmate.rs"]
+mod inmate;
+
+use diorite_host::sandbox::{self, Mode, typed};
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    diorite_host::simulate::apply();
+    if std::env::args().next().is_some_and(|name| name.ends_with("inmate")) {
+        return inmate::main();
+    }
+    if let Some(code) = sandbox::inside(&[
+        ("fence", |json| typed(json, cases::fence)),
+        ("double", |json| typed(json, |n: u32, _| Ok(2 * n))),
+        ("fail", |json| typed(json, cases::fail)),
+        ("panic", |json| typed(json, cases::panic)),
+        ("own", |json| typed(json, cases::own)),
+    ]) {
+        return code;
+    }
+    if let Ok(mode) = std::env::var("DIORITE_SANDBOX") {
+        cases::ALL.iter().for_each(|(name, case)| {
+            case();
+            println!("test {mode}: {name} ... ok");
+        });
+        return ExitCode::SUCCESS;
+    }
+    let (mut failed, mut skipped) = (0, 0);
+    for mode in Mode::ALL {
+        if let Some(why) = sandbox::probe().why_not(mode) {
+            skipped += cases::ALL.len();
+            println!("test {}: {} cases ... skipped: {}", mode.name(), cases::ALL.len(), why.cause);
+            continue;
+        }
+        let status = Command::new("/proc/self/exe").env("DIORITE_SANDBOX", mode.name()).status();
+        if !status.is_ok_and(|s| s.success()) {
+            failed += 1;
+        }
+    }
+    println!("test result: {} modes failed; {skipped} cases skipped", failed);
+    ExitCode::from(u8::from(failed > 0))
+}
