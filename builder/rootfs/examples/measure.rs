@@ -2,7 +2,7 @@
 
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use diorite_rootfs::{deb::Deb, unpack};
+use diorite_rootfs::{build, deb::Deb, unpack};
 use std::path::{Path, PathBuf};
 
 fn main() {
@@ -10,6 +10,15 @@ fn main() {
     let [_, verb, pool, out] = args.as_slice() else { panic!("measure tools|configured POOL OUT") };
     let result = packages(Path::new(pool)).and_then(|packages| match verb.as_str() {
         "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
+        "configured" => build::configured(
+            &build::TreeJob {
+                packages,
+                epoch: 1_760_000_000,
+                work: Path::new(out).join("work"),
+                result: Path::new(out).join("pack"),
+            },
+            &Progress::new(),
+        ),
         _ => Err(Error::bug("unknown verb")),
     });
     let usage = rustix_usage();

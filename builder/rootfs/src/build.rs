@@ -1,1 +1,196 @@
 //! LockedPackages → ConfiguredTree: unpack, preinst, configure, scan.
+//!
+//! Runs in a process that owns all ids of a Debian tree (`sandbox::run_inside`). The steps and why they are in this
+//! order: accounts exist before the first owner is looked up; the Essential closure is laid down before the first script
+//! can run; a package with a preinst is laid down strictly after it; one `dpkg --configure -a` does the rest.
+
+use crate::database::{self, ADMIN};
+use crate::deb::Deb;
+use crate::extract::Root;
+use crate::layout::{Layout, Rules};
+use crate::scan::{Times, scan};
+use crate::scripts::Environment;
+use crate::unpack::{self, Staged, Staging};
+use crate::{accounts, helpers, pack};
+use diorite_host::interrupt;
+use diorite_host::progress::Progress;
+use diorite_model::{Error, LockedPackage, Result};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+/// What `configured` is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeJob {
+    /// Packages and their files.
+    pub packages: Vec<(LockedPackage, PathBuf)>,
+    /// No file is younger than this, in seconds since 1970.
+    pub epoch: u64,
+    /// An empty folder to work in, on a file system with extended attributes. What is left in it is of no use.
+    pub work: PathBuf,
+    /// Folder of the pack.
+    pub result: PathBuf,
+}
+
+/// Makes the configured tree of a set of packages and leaves it as a pack.
+pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
+    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+    let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
+    let place = job.work.join("root");
+    fs::create_dir_all(&place)
+        .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
+        .map_err(|e| Error::io("cannot make the tree's folder", &place, e))?;
+    let staging = Staging { latest: epoch, privileged: true };
+    let staged = unpack::stage(&job.packages, &job.work.join("staging"), staging, progress)?;
+    let initrd = database::needs_initrd(&staged);
+
+    let stage = progress.stage("preinst scripts");
+    let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
+    let environment = Environment { root: &place, epoch: job.epoch, dpkg: &dpkg };
+    let mut layout = Layout::new(&place, Rules { own_ids: false })?;
+    lay_down(&mut layout, &staged, &environment, initrd)?;
+    stage.done("");
+
+    let stage = progress.stage("configure");
+    before_configure(&mut layout.root, &staged)?;
+    let policy = job.work.join("policy-rc.d");
+    fs::write(&policy, "#!/bin/sh\nexit 101\n")
+        .and_then(|()| fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)))
+        .map_err(|e| Error::io("cannot write", &policy, e))?;
+    layout.root.write(POLICY, &fs::read(&policy).unwrap_or_default(), 0o755)?;
+    environment.configure(&mut layout.root, &helpers::binds(&place)?)?;
+    clean(&mut layout.root)?;
+    stage.done(format!("{} packages", staged.len()));
+
+    interrupt::check()?;
+    let stage = progress.stage("read the tree");
+    let mut tree = scan(&place, Times { epoch, started })?;
+    accounts::stabilize(&mut tree)?;
+    pack::write(&tree, &job.result)?;
+    stage.done(format!("{} files", tree.nodes.len()));
+    Ok(())
+}
+
+const POLICY: &[u8] = b"usr/sbin/policy-rc.d";
+
+/// All packages in the canonical order, preinsts between them.
+fn lay_down(layout: &mut Layout, staged: &[Staged], environment: &Environment, initrd: bool) -> Result<()> {
+    let order = unpack::order_of(staged);
+    let (essential, rest) = order.all.split_at(order.essential);
+    first_accounts(layout, staged)?;
+    for &i in essential {
+        layout.lay_down(i, staged)?;
+    }
+    database::create(&mut layout.root)?;
+    let mut lists = std::collections::BTreeMap::new();
+    for (at, &i) in order.all.iter().enumerate() {
+        if staged[i].deb.members.contains_key("preinst") {
+            interrupt::check()?;
+            let before = order.all[..at].iter().map(|&j| &staged[j]);
+            database::write_status(&mut layout.root, before, Some(&staged[i]), initrd)?;
+            environment.preinst(&mut layout.root, &staged[i])?;
+            layout.forget();
+            read_rules(layout)?;
+        }
+        if at >= essential.len() {
+            layout.lay_down(i, staged)?;
+        }
+        database::write_info(&mut layout.root, &staged[i], &layout.lists[&i])?;
+        lists.insert(i, layout.lists[&i].len());
+    }
+    debug_assert_eq!(lists.len(), essential.len() + rest.len());
+    for (&i, &written) in &lists {
+        if layout.lists[&i].len() != written {
+            database::write_list(&mut layout.root, &staged[i], &layout.lists[&i])?;
+        }
+    }
+    database::write_triggers(&mut layout.root, order.all.iter().map(|&i| &staged[i]))?;
+    if initrd {
+        database::write_initrd(&mut layout.root)?;
+    }
+    database::write_status(&mut layout.root, staged, None, initrd)
+}
+
+/// What a script may have changed: accounts, diversions, overrides.
+fn read_rules(layout: &mut Layout) -> Result<()> {
+    layout.users = database::ids(&mut layout.root, "etc/passwd")?;
+    layout.groups = database::ids(&mut layout.root, "etc/group")?;
+    layout.diversions = database::diversions(&mut layout.root)?;
+    layout.overrides = database::overrides(&mut layout.root, &layout.users, &layout.groups)?;
+    Ok(())
+}
+
+/// The first passwd and group, which base-passwd's preinst would write if there were a shell to run it: the two
+/// here-documents in that script.
+fn first_accounts(layout: &mut Layout, staged: &[Staged]) -> Result<()> {
+    let Some(base) = staged.iter().find(|s| s.deb.name() == "base-passwd") else { return Ok(()) };
+    layout.root.directories(b"etc")?;
+    for name in ["passwd", "group"] {
+        let text = here_document(&base.deb, name).ok_or_else(|| {
+            Error::input("package `base-passwd` is not as expected")
+                .at(base.deb.path.display().to_string())
+                .because(format!("its preinst has no /etc/{name} in it"))
+        })?;
+        layout.root.write(format!("etc/{name}").as_bytes(), text.as_bytes(), 0o644)?;
+    }
+    read_rules(layout)
+}
+
+fn here_document(deb: &Deb, name: &str) -> Option<String> {
+    let script = deb.text("preinst");
+    let (_, rest) = script.split_once(&format!("/etc/{name}\" <<'EOF'\n"))?;
+    rest.split_once("\nEOF\n").map(|(text, _)| format!("{text}\n"))
+}
+
+/// What would differ in every build is settled before a script can make it up.
+fn before_configure(root: &mut Root, staged: &[Staged]) -> Result<()> {
+    if staged.iter().any(|s| s.deb.name() == "openssh-server") {
+        // A host key that exists is not made; these are taken away again, and each machine makes its own.
+        root.directories(b"etc/ssh")?;
+        for kind in KEYS {
+            root.write(format!("etc/ssh/ssh_host_{kind}_key").as_bytes(), b"", 0o600)?;
+        }
+    }
+    // machine-id(5): "uninitialized" is the first boot's to fill, and left alone by systemd-machine-id-setup.
+    root.write(b"etc/machine-id", b"uninitialized\n", 0o444)
+}
+
+const KEYS: [&str; 3] = ["ecdsa", "ed25519", "rsa"];
+
+/// Takes out what scripts leave behind for themselves and what differs from build to build.
+fn clean(root: &mut Root) -> Result<()> {
+    let mut gone: Vec<Vec<u8>> = vec![POLICY.to_vec()];
+    let mut remove = |path: &str| gone.push(path.as_bytes().to_vec());
+    for kind in KEYS {
+        remove(&format!("etc/ssh/ssh_host_{kind}_key"));
+    }
+    for path in [
+        "var/cache/ldconfig/aux-cache",
+        "var/lib/dbus/machine-id",
+        "var/log/dpkg.log",
+        "var/log/alternatives.log",
+        "etc/passwd-",
+        "etc/group-",
+        "etc/shadow-",
+        "etc/gshadow-",
+        "etc/subuid-",
+        "etc/subgid-",
+        "etc/.pwd.lock",
+    ] {
+        remove(path);
+    }
+    for name in ["status-old", "diversions-old", "statoverride-old", "available-old", "lock", "lock-frontend"] {
+        remove(&format!("{ADMIN}/{name}"));
+    }
+    remove(&format!("{ADMIN}/triggers/Lock"));
+    for path in gone {
+        if let Ok(real) = root.real(&path)
+            && root.kind(&real)?.is_some_and(|kind| kind != rustix::fs::FileType::Directory)
+        {
+            root.unlink(&real)?;
+        }
+    }
+    Ok(())
+}

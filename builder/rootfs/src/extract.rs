@@ -224,6 +224,89 @@ impl Root {
         self.at(real, "cannot set the mode of", |at, name| chmod(at, name, mode))
     }
 
+    /// Writes a small file in place of anything but a directory; parents must exist.
+    pub fn write(&mut self, path: &[u8], bytes: &[u8], mode: u32) -> Result<()> {
+        let real = self.real(path)?;
+        self.unlink(&real)?;
+        self.at(&real, "cannot write", |at, name| {
+            let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let file = rfs::openat(at, name, flags, Mode::from_raw_mode(0o600))?;
+            let mut rest = bytes;
+            while !rest.is_empty() {
+                rest = &rest[rustix::io::write(&file, rest)?..];
+            }
+            rfs::fchmod(&file, Mode::from_raw_mode(mode as RawMode))
+        })
+    }
+
+    /// The bytes of a regular file, `None` if there is no such file; links in its parents are followed inside the root.
+    pub fn read(&mut self, path: &[u8]) -> Result<Option<Vec<u8>>> {
+        let Ok(real) = self.real(path) else { return Ok(None) };
+        if self.kind(&real)? != Some(FileType::RegularFile) {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        self.at(&real, "cannot read", |at, name| {
+            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+            let mut file = std::fs::File::from(rfs::openat(at, name, flags, Mode::empty())?);
+            std::io::Read::read_to_end(&mut file, &mut bytes)
+                .map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+            Ok(())
+        })?;
+        Ok(Some(bytes))
+    }
+
+    /// Makes sure that a directory is there, with all its parents, root's and 0755 where they are new.
+    pub fn directories(&mut self, path: &[u8]) -> Result<Vec<u8>> {
+        if path.is_empty() {
+            return Ok(Vec::new());
+        }
+        if let Some(slash) = path.iter().rposition(|&b| b == b'/') {
+            self.directories(&path[..slash])?;
+        }
+        let real = self.real(path)?;
+        if self.kind(&real)?.is_none() {
+            self.make_directory(&real, Some(Access { uid: 0, gid: 0, mode: 0o755 }), 0o755)?;
+        }
+        self.real_directory(path)
+    }
+
+    /// The names in a directory, sorted; none if it is not there.
+    pub fn list(&mut self, path: &[u8]) -> Result<Vec<Vec<u8>>> {
+        let Ok(real) = self.real_directory(path) else { return Ok(Vec::new()) };
+        let read = |at: BorrowedFd| -> Result<Vec<Vec<u8>>, Errno> {
+            let mut names = Vec::new();
+            for entry in rfs::Dir::new(rfs::openat(
+                at,
+                ".",
+                OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+                Mode::empty(),
+            )?)? {
+                let name = entry?.file_name().to_bytes().to_vec();
+                if name != b"." && name != b".." {
+                    names.push(name);
+                }
+            }
+            names.sort();
+            Ok(names)
+        };
+        self.directory(&real).and_then(read).map_err(|e| self.error("cannot list", path, e))
+    }
+
+    /// Removes a directory that has nothing but files, and these.
+    pub fn remove_flat(&mut self, path: &[u8]) -> Result<()> {
+        for name in self.list(path)? {
+            let mut file = path.to_vec();
+            file.push(b'/');
+            file.extend_from_slice(&name);
+            let real = self.real(&file)?;
+            self.unlink(&real)?;
+        }
+        let real = self.real(path)?;
+        self.forget();
+        self.at(&real, "cannot remove", |at, name| rfs::unlinkat(at, name, AtFlags::REMOVEDIR))
+    }
+
     /// Removes a file, never a directory; it is no error if there is none.
     pub fn unlink(&mut self, real: &[u8]) -> Result<()> {
         self.at(real, "cannot remove", |at, name| match rfs::unlinkat(at, name, AtFlags::empty()) {

@@ -1,1 +1,101 @@
-//! Debian's maintainer scripts, run in the fence.
+//! Debian's maintainer scripts, run in the fence: preinst one by one, everything else by one `dpkg --configure -a`.
+
+use crate::database::{self, ADMIN};
+use crate::extract::Root;
+use crate::fence::Fence;
+use crate::unpack::Staged;
+use diorite_model::{Error, Exit, Result};
+use std::path::{Path, PathBuf};
+
+/// What scripts see, whoever builds and wherever.
+pub struct Environment<'a> {
+    /// The tree.
+    pub root: &'a Path,
+    /// SOURCE_DATE_EPOCH: honoured by shadow, systemd-sysusers, py_compile and others.
+    pub epoch: u64,
+    /// Version of dpkg in the tree.
+    pub dpkg: &'a str,
+}
+
+impl Environment<'_> {
+    fn fence(&self) -> Fence {
+        Fence::new(self.root)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("DEBCONF_NONINTERACTIVE_SEEN", "true")
+            .env("LC_ALL", "C")
+            .env("LANG", "C")
+            .env("TZ", "UTC")
+            .env("HOME", "/root")
+            .env("SOURCE_DATE_EPOCH", &self.epoch.to_string())
+    }
+
+    /// Runs a package's preinst as `dpkg --unpack` does on a fresh install. All control members stand beside it with
+    /// their modes: debconf reads `control`, some scripts run `config`.
+    pub fn preinst(&self, root: &mut Root, staged: &Staged) -> Result<()> {
+        if !staged.deb.members.contains_key("preinst") {
+            return Ok(());
+        }
+        let folder = format!("{ADMIN}/tmp.ci");
+        root.directories(folder.as_bytes())?;
+        root.write(format!("{folder}/control").as_bytes(), staged.deb.control.text.as_bytes(), 0o644)?;
+        for (name, member) in &staged.deb.members {
+            root.write(format!("{folder}/{name}").as_bytes(), &member.bytes, member.mode)?;
+        }
+        let name = staged.deb.name();
+        let output = self
+            .fence()
+            .env("DPKG_MAINTSCRIPT_PACKAGE", name)
+            .env("DPKG_MAINTSCRIPT_PACKAGE_REFCOUNT", "1")
+            .env("DPKG_MAINTSCRIPT_ARCH", staged.deb.architecture())
+            .env("DPKG_MAINTSCRIPT_NAME", "preinst")
+            .env("DPKG_MAINTSCRIPT_DEBUG", "0")
+            .env("DPKG_ADMINDIR", &format!("/{ADMIN}"))
+            .env("DPKG_ROOT", "")
+            .env("DPKG_FORCE", "security-mac,downgrade")
+            .env("DPKG_RUNNING_VERSION", self.dpkg)
+            .run(&[&format!("/{folder}/preinst"), "install"])?;
+        root.forget();
+        root.remove_flat(folder.as_bytes())?;
+        if output.status != 0 {
+            return Err(Error::new(Exit::Input, format!("the preinst script of package `{name}` failed"))
+                .detail(tail(&output.log, 20))
+                .because(format!("it ended with status {}", output.status)));
+        }
+        Ok(())
+    }
+
+    /// Configures everything that is unpacked. `binds`: our programs, over which of the tree's.
+    pub fn configure(&self, root: &mut Root, binds: &[(PathBuf, String)]) -> Result<()> {
+        let fence = binds.iter().fold(self.fence(), |fence, (host, inside)| fence.bind(host, inside));
+        let output = fence.run(&["/usr/bin/dpkg", "--force-unsafe-io", "--configure", "-a"])?;
+        root.forget();
+        let unfinished = database::not_installed(root)?;
+        if output.status == 0 && unfinished.is_empty() {
+            return Ok(());
+        }
+        // dpkg goes on after a failure: the first one is the cause, what depends on it follows.
+        let failed = output.log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
+        let package = failed.and_then(|l| l.split([' ', ':']).next()).map(str::to_owned);
+        let package = package.or_else(|| unfinished.first().map(|(name, _)| name.clone())).unwrap_or_default();
+        let states: Vec<_> = unfinished.iter().take(8).map(|(name, state)| format!("{name} ({state})")).collect();
+        Err(Error::new(Exit::Input, format!("package `{package}` could not be configured"))
+            .detail(around(&output.log, &package))
+            .because(format!("dpkg ended with status {}; not installed: {}", output.status, states.join(", ")))
+            .hint("the lines above are its script's own words"))
+    }
+}
+
+/// The part of dpkg's log that belongs to a package: from `Setting up` to its error.
+fn around(log: &str, package: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let error = lines.iter().position(|l| l.starts_with(&format!("dpkg: error processing package {package}")));
+    let end = error.map_or(lines.len(), |at| (at + 2).min(lines.len()));
+    let setting_up = format!("Setting up {package} ");
+    let start = lines[..end].iter().rposition(|l| l.starts_with(&setting_up)).unwrap_or(0);
+    tail(&lines[start..end].join("\n"), 20)
+}
+
+fn tail(log: &str, lines: usize) -> String {
+    let all: Vec<&str> = log.lines().filter(|l| !l.trim().is_empty()).collect();
+    all[all.len().saturating_sub(lines)..].join("\n")
+}

@@ -68,6 +68,10 @@ impl Content {
         let digest = Digest::of(&bytes);
         Self { start: 0, len: bytes.len(), digest, bytes: Arc::new(bytes) }
     }
+    /// No bytes.
+    pub fn empty() -> Self {
+        Self::from_bytes(Vec::new())
+    }
     /// A piece of something larger that is already in memory or mapped, with its known digest.
     pub fn slice(whole: Arc<dyn AsRef<[u8]> + Send + Sync>, start: usize, len: usize, digest: Digest) -> Self {
         assert!(

@@ -224,7 +224,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 pub(crate) struct Conffile {
     /// Path inside the tree.
     pub path: Vec<u8>,
-    #[allow(dead_code)] // read by the database
     /// Marked `remove-on-upgrade`: the package does not ship it any more (deb-conffiles(5)).
     pub obsolete: bool,
 }
