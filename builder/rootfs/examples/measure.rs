@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
+    if let Some(status) = diorite_rootfs::helpers::dispatch(&args[0], &args[1..]) {
+        std::process::exit(status);
+    }
     let [_, verb, pool, out] = args.as_slice() else { panic!("measure tools|configured POOL OUT") };
     let result = packages(Path::new(pool)).and_then(|packages| match verb.as_str() {
         "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),

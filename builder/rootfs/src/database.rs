@@ -187,8 +187,11 @@ pub fn ids(root: &mut Root, file: &str) -> Result<HashMap<Vec<u8>, u32>> {
     Ok(text.split(|&b| b == b'\n').filter_map(line).collect())
 }
 
+/// Diverted path → its target and the package that diverted it, `:` for the administrator.
+pub type Diversions = BTreeMap<Vec<u8>, (Vec<u8>, String)>;
+
 /// The diversions: three lines each, path, target, package or `:`.
-pub fn diversions(root: &mut Root) -> Result<BTreeMap<Vec<u8>, (Vec<u8>, String)>> {
+pub fn diversions(root: &mut Root) -> Result<Diversions> {
     let text = root.read(format!("{ADMIN}/diversions").as_bytes())?.unwrap_or_default();
     let lines: Vec<&[u8]> = text.split(|&b| b == b'\n').filter(|l| !l.is_empty()).collect();
     let path = |p: &[u8]| p.strip_prefix(b"/").unwrap_or(p).to_vec();
