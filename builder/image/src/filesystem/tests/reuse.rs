@@ -1,0 +1,150 @@
+//! Images written with a previous one at hand: the same bytes, whatever state that one is in.
+
+use super::{bytes, options, sample};
+use crate::filesystem::{Filesystem, Options, sidecar_path, write, write_with};
+use diorite_model::{Error, Exit};
+use diorite_rootfs::tree::{Node, Tree};
+use proptest::prelude::*;
+use std::fs;
+use std::path::Path;
+
+fn fresh(folder: &Path, name: &str, tree: &Tree, options: &Options) -> Vec<u8> {
+    write(tree, options, &folder.join(name), None).unwrap();
+    fs::read(folder.join(name)).unwrap()
+}
+
+/// Writes again with `previous` at hand, and compares with a fresh image.
+fn again(folder: &Path, tree: &Tree, options: &Options, previous: &Path) -> Filesystem {
+    let written = write(tree, options, &folder.join("again"), Some(previous)).unwrap();
+    let expected = fresh(folder, "fresh", tree, options);
+    assert!(fs::read(folder.join("again")).unwrap() == expected, "the image differs from a fresh one");
+    let sidecar = |name: &str| fs::read(sidecar_path(&folder.join(name))).unwrap();
+    assert!(sidecar("again") == sidecar("fresh"), "the sidecar differs from a fresh one");
+    written
+}
+
+#[test]
+fn one_changed_file_costs_a_few_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = sample();
+    for i in 0..400u64 {
+        tree.insert(format!("more/{i}"), Node::file(0o644, bytes(9000, i, true)));
+    }
+    fresh(folder.path(), "first", &tree, &options());
+    let same = again(folder.path(), &tree, &options(), &folder.path().join("first"));
+    assert_eq!(same.reused, same.pieces);
+    tree.insert(*b"more/200", Node::file(0o644, b"shorter".to_vec()));
+    let changed = again(folder.path(), &tree, &options(), &folder.path().join("first"));
+    assert!(changed.reused >= changed.pieces - 5, "{changed:?}");
+    // Over itself: the previous image is replaced by the new one.
+    let path = folder.path().join("first");
+    write(&tree, &options(), &path, Some(&path)).unwrap();
+    assert!(fs::read(&path).unwrap() == fs::read(folder.path().join("again")).unwrap());
+}
+
+#[test]
+fn another_rule_is_a_miss() {
+    let folder = tempfile::tempdir().unwrap();
+    fresh(folder.path(), "first", &sample(), &options());
+    let level = Options { level: 4, ..options() };
+    assert_eq!(again(folder.path(), &sample(), &level, &folder.path().join("first")).reused, 0);
+    // What is not in the stored bytes of a piece does not matter.
+    let other = Options { epoch: 5, uuid: [9; 16], keep_times: false, ..options() };
+    let written = again(folder.path(), &sample(), &other, &folder.path().join("first"));
+    assert_eq!(written.reused, written.pieces);
+}
+
+#[test]
+fn damage_is_a_miss() {
+    let folder = tempfile::tempdir().unwrap();
+    let image = folder.path().join("first");
+    let bytes = fresh(folder.path(), "first", &sample(), &options());
+    let sidecar = fs::read(sidecar_path(&image)).unwrap();
+    let reused = |image_bytes: &[u8], sidecar_bytes: &[u8]| {
+        fs::write(&image, image_bytes).unwrap();
+        fs::write(sidecar_path(&image), sidecar_bytes).unwrap();
+        again(folder.path(), &sample(), &options(), &image).reused
+    };
+    let all = reused(&bytes, &sidecar);
+    assert!(all > 10);
+    for at in (0..sidecar.len()).step_by(61) {
+        let mut damaged = sidecar.clone();
+        damaged[at] ^= 4;
+        assert_eq!(reused(&bytes, &damaged), 0, "byte {at} of the sidecar");
+    }
+    for len in [0, 15, 47, 48, sidecar.len() - 80, sidecar.len() - 1] {
+        assert_eq!(reused(&bytes, &sidecar[..len]), 0, "a sidecar of {len} bytes");
+    }
+    let mut flipped = bytes.clone();
+    flipped[4096 + 100] ^= 1;
+    assert_eq!(reused(&flipped, &sidecar), all - 1, "one flipped bit costs one piece");
+    assert!(reused(&bytes[..bytes.len() / 2], &sidecar) < all, "half an image");
+    assert_eq!(reused(&[], &sidecar), 0, "an empty image");
+    fs::remove_file(&image).unwrap();
+    assert_eq!(again(folder.path(), &sample(), &options(), &image).reused, 0, "no image");
+}
+
+#[test]
+fn an_interrupted_write_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("image");
+    let stop = |_| Err(Error::new(Exit::Interrupted, "interrupted"));
+    let error = write_with(&sample(), &options(), &out, None, &stop).unwrap_err();
+    assert_eq!(error.exit, Exit::Interrupted);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn progress_adds_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let seen = std::sync::atomic::AtomicU64::new(0);
+    let count = |bytes| {
+        seen.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+        Ok(())
+    };
+    let unpacked = Options { pack_limit: 0, ..options() };
+    let mut tree = Tree::new();
+    (0..30u64).for_each(|i| tree.insert(format!("{i}"), Node::file(0o644, bytes(2_000_000, i, true))));
+    write_with(&tree, &unpacked, &folder.path().join("image"), None, &count).unwrap();
+    assert_eq!(seen.into_inner(), 60_000_000);
+}
+
+#[derive(Debug, Clone)]
+enum Change {
+    Write { file: u8, len: usize, seed: u64 },
+    Remove { file: u8 },
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let len = prop_oneof![0..200usize, 3000..10_000usize, 60_000..70_000usize, 250_000..300_000usize];
+    prop_oneof![
+        4 => (any::<u8>(), len, 0..4u64).prop_map(|(file, len, seed)| Change::Write { file, len, seed }),
+        1 => any::<u8>().prop_map(|file| Change::Remove { file }),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+    /// Generations of random changes: each image is written with the one before at hand.
+    #[test]
+    fn generations(generations in prop::collection::vec(prop::collection::vec(change(), 1..40), 2..5)) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options { piece: 64 << 10, pack_limit: 16 << 10, ..options() };
+        let mut tree = Tree::new();
+        let previous = folder.path().join("again");
+        for changes in generations {
+            for change in changes {
+                match change {
+                    Change::Write { file, len, seed } => {
+                        tree.insert(format!("d{}/{file}", file % 5), Node::file(0o644, bytes(len, seed, seed != 3)));
+                    }
+                    Change::Remove { file } => {
+                        tree.remove(format!("d{}/{file}", file % 5));
+                    }
+                }
+            }
+            again(folder.path(), &tree, &options, &previous);
+        }
+        super::round_trip(&tree, &options);
+    }
+}
