@@ -6,3 +6,4 @@ pub mod sandbox;
 #[doc(hidden)]
 pub mod simulate;
 pub mod store;
+pub mod tools;

@@ -21,10 +21,15 @@ mod traces;
 
 pub use fence::Fence;
 pub use inside::{Job, inside, run_inside, typed};
-pub use output::{Output, Status};
+pub use output::{LOG_LIMIT, Output, Status};
 pub use probe::{Probe, Why, probe};
 
+pub(crate) use fence::{CAPABILITIES, DEVICE_LINKS, DEVICES, List, locked_flags};
+pub(crate) use ids::Ids;
 pub(crate) use inside::REMOVE;
+pub(crate) use output::collect;
+pub(crate) use paths::resolve;
+pub(crate) use probe::{NAMESPACES, try_namespaces};
 
 use diorite_model::{Error, Result};
 use serde::{Deserialize, Serialize};

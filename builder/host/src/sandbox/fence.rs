@@ -6,7 +6,7 @@
 //! the tree; mount points that were missing are removed again.
 
 use super::launch::{Launch, Op, c, null_device, pipe};
-use super::output::{Output, collect};
+use super::output::{LOG_LIMIT, Output, collect};
 use super::paths::resolve;
 use super::probe::NAMESPACES;
 use super::{Mode, mode};
@@ -28,7 +28,7 @@ pub struct Fence {
 
 /// What container runtimes leave to root by default, without mknod: the same in every mode, so that a script
 /// cannot succeed in one and fail in another. Numbers of linux/capability.h.
-pub(super) const CAPABILITIES: u64 = {
+pub(crate) const CAPABILITIES: u64 = {
     let [chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap] = [0, 1, 3, 4, 5, 6, 7, 8];
     let [net_bind_service, sys_chroot, audit_write, setfcap] = [10, 18, 29, 31];
     let low = 1 << chown | 1 << dac_override | 1 << fowner | 1 << fsetid | 1 << kill | 1 << setgid | 1 << setuid;
@@ -36,11 +36,11 @@ pub(super) const CAPABILITIES: u64 = {
 };
 
 /// Nodes of /dev: name, minor number; all of major 1 but tty (5, 0). Documentation/admin-guide/devices.txt.
-pub(super) const DEVICES: [(&str, u32, u32); 6] =
+pub(crate) const DEVICES: [(&str, u32, u32); 6] =
     [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
 
 /// Links of /dev.
-pub(super) const DEVICE_LINKS: [(&str, &str); 5] =
+pub(crate) const DEVICE_LINKS: [(&str, &str); 5] =
     [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("ptmx", "pts/ptmx")];
 
 impl Fence {
@@ -109,7 +109,7 @@ impl Fence {
         };
         let running = launch.start(libc::SIGKILL)?;
         drop(write);
-        let log = collect(read, line);
+        let log = collect(read, line, LOG_LIMIT);
         let ended = running.wait().map_err(|e| if e.place.is_some() { e } else { e.at(root.display().to_string()) })?;
         Ok(Output { status: ended.status, log, stdout: Vec::new(), cpu: ended.cpu })
     }

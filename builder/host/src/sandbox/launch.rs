@@ -26,13 +26,18 @@ pub(crate) enum Op {
         flags: libc::c_ulong,
         data: CString,
     },
+    /// A folder, unless it is there.
     Mkdir(CString, libc::mode_t),
-    /// An empty file.
+    /// An empty file, unless it is there.
     Touch(CString),
+    /// A new file with these bytes.
+    Write(CString, Vec<u8>),
     Symlink(CString, CString),
     Hostname(CString),
     /// Makes a mount point the root and lets go of everything else (pivot_root(2), section "." as new and old root).
     Pivot(CString),
+    /// Makes the first a new root and shows the old one at the second.
+    PivotInto(CString, CString),
     Chroot(CString),
     Chdir(CString),
     Umask(libc::mode_t),
@@ -73,7 +78,7 @@ pub(crate) struct Running {
     report: File,
     whats: Vec<String>,
     program: String,
-    waited: bool,
+    ended: Option<Ended>,
     _guard: interrupt::Guard,
 }
 
@@ -120,7 +125,7 @@ impl Launch {
             report: File::from(report),
             whats: self.ops.iter().map(|(what, _)| what.clone()).collect(),
             program,
-            waited: false,
+            ended: None,
             _guard: interrupt::guard(pid, signal),
         };
         if let Some(ids) = &self.ids {
@@ -165,22 +170,21 @@ impl Running {
     }
 
     /// How it ended, if it has.
-    #[allow(dead_code)]
     pub fn try_wait(&mut self) -> Option<Ended> {
         self.reap(libc::WNOHANG)
     }
 
     /// Ends it; a pid namespace goes with its process 1.
     pub fn kill(&mut self) {
-        if !self.waited {
+        if self.ended.is_none() {
             // SAFETY: our own child, not reaped yet, so the number is still its.
             unsafe { libc::kill(self.pid, libc::SIGKILL) };
         }
     }
 
     fn reap(&mut self, flags: libc::c_int) -> Option<Ended> {
-        if self.waited {
-            return None;
+        if self.ended.is_some() {
+            return self.ended;
         }
         let mut status = 0;
         loop {
@@ -190,10 +194,10 @@ impl Running {
                 (libc::wait4(self.pid, &mut status, flags, &mut usage), usage)
             };
             if pid == self.pid || (pid < 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR)) {
-                self.waited = true;
                 let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
                 let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-                return Some(Ended { status: Status::from_wait(status), cpu });
+                self.ended = Some(Ended { status: Status::from_wait(status), cpu });
+                return self.ended;
             }
             if pid == 0 {
                 return None;
@@ -360,13 +364,42 @@ impl<'a> Prepared<'a> {
     /// # Safety
     /// In the child, see [`Prepared::child`].
     unsafe fn perform(&self, op: &Op) -> libc::c_int {
+        // SAFETY (closure): access(2) on a zero-ended string; errno of a failed call before it is put back.
+        let there = |path: &CString| unsafe {
+            let errno = *libc::__errno_location();
+            let found = libc::access(path.as_ptr(), libc::F_OK) == 0;
+            *libc::__errno_location() = errno;
+            found
+        };
         let text = |t: &CString| if t.is_empty() { null() } else { t.as_ptr() };
         unsafe {
             match op {
                 Op::Mount { source, target, kind, flags, data } => {
                     libc::mount(text(source), target.as_ptr(), text(kind), *flags, text(data).cast())
                 }
-                Op::Mkdir(path, mode) => libc::mkdir(path.as_ptr(), *mode),
+                Op::Mkdir(path, mode) => match libc::mkdir(path.as_ptr(), *mode) {
+                    0 => 0,
+                    // Also in a read-only file system, where mkdir(2) may say EROFS first.
+                    failed => {
+                        if there(path) {
+                            0
+                        } else {
+                            failed
+                        }
+                    }
+                },
+                Op::Touch(path) if there(path) => 0,
+                Op::Write(path, bytes) => {
+                    let flags = libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC | libc::O_WRONLY;
+                    let fd = libc::open(path.as_ptr(), flags, 0o644);
+                    let written = libc::write(fd, bytes.as_ptr().cast(), bytes.len());
+                    libc::close(fd);
+                    if written == bytes.len() as isize { 0 } else { -1 }
+                }
+                Op::PivotInto(new, old) => match libc::syscall(libc::SYS_pivot_root, new.as_ptr(), old.as_ptr()) {
+                    0 => libc::chdir(c"/".as_ptr()),
+                    failed => failed as libc::c_int,
+                },
                 Op::Touch(path) => {
                     match libc::open(path.as_ptr(), libc::O_CREAT | libc::O_CLOEXEC | libc::O_WRONLY, 0o644) {
                         fd if fd >= 0 => libc::close(fd),

@@ -43,9 +43,9 @@ impl fmt::Display for Status {
 pub struct Output {
     /// How it ended.
     pub status: Status,
-    /// stdout and stderr together, in order. Beyond [`LOG_LIMIT`] bytes the middle is left out.
+    /// stdout and stderr together, in order (of a tool: stderr). Beyond [`LOG_LIMIT`] bytes the middle is left out.
     pub log: Vec<u8>,
-    /// stdout alone, where it was asked for apart (tools); else empty.
+    /// Of a tool that was waited for: stdout, whole; else empty.
     pub stdout: Vec<u8>,
     /// User and system CPU time of the program and everything it waited for.
     pub cpu: Duration,
@@ -67,8 +67,8 @@ impl Output {
 /// Bytes of a log that are kept: 4 MiB.
 pub const LOG_LIMIT: usize = 4 << 20;
 
-/// Reads to the end, hands every whole line on, keeps what fits.
-pub(crate) fn collect(from: OwnedFd, line: &mut dyn FnMut(&str)) -> Vec<u8> {
+/// Reads to the end, hands every whole line on, keeps at most `limit` bytes.
+pub(crate) fn collect(from: OwnedFd, line: &mut dyn FnMut(&str), limit: usize) -> Vec<u8> {
     let mut from = File::from(from);
     let (mut log, mut begun, mut buffer) = (Vec::new(), Vec::new(), vec![0; 1 << 16]);
     loop {
@@ -79,7 +79,7 @@ pub(crate) fn collect(from: OwnedFd, line: &mut dyn FnMut(&str)) -> Vec<u8> {
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
             Err(_) => break,
         };
-        keep(&mut log, &buffer[..n]);
+        keep(&mut log, &buffer[..n], limit);
         begun.extend_from_slice(&buffer[..n]);
         while let Some(end) = begun.iter().position(|b| *b == b'\n') {
             line(&String::from_utf8_lossy(&begun[..end]));
@@ -96,11 +96,11 @@ pub(crate) fn collect(from: OwnedFd, line: &mut dyn FnMut(&str)) -> Vec<u8> {
 }
 
 /// Appends; when the log is full its middle goes.
-fn keep(log: &mut Vec<u8>, bytes: &[u8]) {
+fn keep(log: &mut Vec<u8>, bytes: &[u8], limit: usize) {
     const GAP: &[u8] = b"\n[... left out ...]\n";
     log.extend_from_slice(bytes);
-    if log.len() > LOG_LIMIT {
-        let (head, tail) = (LOG_LIMIT / 4, LOG_LIMIT / 4);
+    if log.len() > limit {
+        let (head, tail) = (limit / 4, limit / 4);
         let rest = log.split_off(log.len() - tail);
         log.truncate(head);
         log.extend_from_slice(GAP);
@@ -124,7 +124,7 @@ mod tests {
             write.write_all(b"last").unwrap();
         });
         let mut lines = Vec::new();
-        let log = collect(read, &mut |line| lines.push(line.len()));
+        let log = collect(read, &mut |line| lines.push(line.len()), LOG_LIMIT);
         writer.join().unwrap();
         assert_eq!((lines.len(), lines[0], lines[1]), ((5 << 10) + 2, 5, 1023));
         assert!(log.len() <= LOG_LIMIT && log.starts_with(b"first\n") && log.ends_with(b"\nlast"));

@@ -63,7 +63,7 @@ fn user_namespace() -> Result<(), Why> {
 }
 
 /// Namespaces, a private mount table, a fresh /proc and a tmpfs: everything that some host is known to refuse.
-fn try_namespaces(ids: Option<Ids>) -> Result<(), Why> {
+pub(crate) fn try_namespaces(ids: Option<Ids>) -> Result<(), Why> {
     let user = ids.is_some();
     let mount = |kind: &str, target: &str, flags| Op::Mount {
         source: c(if kind.is_empty() { "" } else { kind }),
