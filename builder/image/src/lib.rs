@@ -1,4 +1,9 @@
-//! SealedTree → DiskImage: bytes in, bytes out. Nothing here mounts, and nothing needs privileges.
+//! SealedTree → DiskImage: initrd, file system, hash tree, unified kernel image, disk. Bytes in, bytes out: no outside
+//! program is run, nothing is mounted, and nothing needs privileges.
 
+pub mod disk;
+pub mod esp;
 pub mod filesystem;
+pub mod qcow2;
+pub mod sparse;
 pub mod verity;

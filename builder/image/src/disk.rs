@@ -1,0 +1,304 @@
+//! EFI system partition, root and hash tree → disk image: a GUID partition table with two slots, the second empty.
+//!
+//! ```text
+//! 1 esp             EFI system partition
+//! 2 NAME_VERSION         root, read-only      3 NAME_VERSION_verity     its hash tree, read-only
+//! 4 _empty               room for the next    5 _empty                  room for its hash tree
+//!   (free)               the state partition, which systemd-repart(8) makes at first boot and grows to the end
+//! ```
+//! Sources: UEFI specification §5 (GPT); UAPI group, "Discoverable Partitions Specification" (types, the read-only
+//! attribute, partition identifiers that halve the root hash); sysupdate.d(5) for the label `_empty`.
+
+mod layout;
+
+use crate::sparse::Sparse;
+use diorite_model::{Digest, Error, Result, recipe};
+use gpt::disk::LogicalBlockSize;
+use gpt::partition::Partition;
+use rustix::fs::SeekFrom;
+use std::collections::BTreeMap;
+use std::fs::File;
+
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+pub use layout::{Placed, SECTOR};
+
+/// What a disk is made of.
+pub struct DiskParts<'a> {
+    /// Image name and version: the labels.
+    pub name: &'a str,
+    /// See `name`.
+    pub version: &'a str,
+    /// The root file system, a whole number of 4 KiB blocks.
+    pub root: &'a Path,
+    /// Its hash tree.
+    pub verity: &'a Path,
+    /// The hash tree's top.
+    pub root_hash: Digest,
+    /// The EFI system partition, of the size the recipe says.
+    pub esp: &'a Sparse,
+    /// Sizes of the partitions in bytes.
+    pub sizes: &'a recipe::Disk,
+    /// Bytes left free at the end for the state partition.
+    pub state: u64,
+}
+
+/// A finished disk image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskImage {
+    /// SHA-256 of the whole file, zeros included: the image's identity.
+    pub sha256: Digest,
+    /// Size of the disk in bytes.
+    pub bytes: u64,
+    /// Its partitions in order.
+    pub partitions: Vec<Placed>,
+}
+
+/// Writes the disk to `out`, sparse, through a temporary file beside it. The same parts give the same bytes.
+/// Errors when a part does not fit its partition (naming the sizes and the setting) or the file cannot be written.
+pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
+    let (root, root_size) = open(parts.root)?;
+    let (verity, verity_size) = open(parts.verity)?;
+    layout::check_sizes(parts.sizes, parts.esp.size(), root_size, verity_size)?;
+    let partitions = layout::place(parts.name, parts.version, &parts.root_hash, parts.sizes)?;
+    let bytes = layout::disk_size(&partitions, parts.state);
+    let table = table(&partitions, bytes, layout::disk_guid(&parts.root_hash))?;
+
+    let temporary = temporary(out);
+    let file = File::options().read(true).write(true).create(true).truncate(true).open(&temporary);
+    let file = file.map_err(|e| Error::io("the disk image cannot be created", &temporary, e))?;
+    let removed = Removed(Some(temporary.clone()));
+    let failed = |e: std::io::Error| Error::io("the disk image cannot be written", &temporary, e);
+    file.set_len(bytes).map_err(failed)?;
+    for (offset, piece) in table.pieces() {
+        let end = piece.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
+        file.write_all_at(&piece[..end], offset).map_err(failed)?;
+    }
+    let [esp_at, root_at, verity_at] = [0, 1, 2].map(|i: usize| partitions[i].offset());
+    for (offset, piece) in parts.esp.pieces() {
+        let end = piece.len().min(usize::try_from(parts.esp.size() - offset).unwrap_or(usize::MAX));
+        file.write_all_at(&piece[..end], esp_at + offset).map_err(failed)?;
+    }
+    copy(&root, root_size, &file, root_at).map_err(failed)?;
+    copy(&verity, verity_size, &file, verity_at).map_err(failed)?;
+    let sha256 = digest(&file, bytes).map_err(failed)?;
+    file.sync_all().map_err(failed)?;
+    std::fs::rename(&temporary, out).map_err(|e| Error::io("the disk image cannot be put in place", out, e))?;
+    removed.keep();
+    Ok(DiskImage { sha256, bytes, partitions })
+}
+
+/// The partition table, both copies and the protective MBR, on a disk of its own.
+fn table(partitions: &[Placed], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> {
+    let mut disk = Sparse::new(bytes);
+    let sectors = u32::try_from(bytes / SECTOR - 1).unwrap_or(u32::MAX);
+    let failed = |e: &dyn std::fmt::Display| Error::bug("the partition table could not be written").because(e);
+    gpt::mbr::ProtectiveMBR::with_lb_size(sectors).overwrite_lba0(&mut disk).map_err(|e| failed(&e))?;
+    let config = gpt::GptConfig::new().writable(true).logical_block_size(LogicalBlockSize::Lb512);
+    let mut gpt = config.create_from_device(disk, Some(guid)).map_err(|e| failed(&e))?;
+    // `add_partition` would draw random identifiers; a whole map is written as it is.
+    let map: BTreeMap<u32, Partition> = (1..).zip(partitions.iter().map(Placed::entry)).collect();
+    gpt.update_partitions(map).map_err(|e| failed(&e))?;
+    let header = gpt.header();
+    layout::validate(partitions, header.first_usable, header.last_usable)?;
+    gpt.write().map_err(|e| failed(&e))
+}
+
+fn open(path: &Path) -> Result<(File, u64)> {
+    let file = File::open(path).map_err(|e| Error::io("a part of the disk cannot be read", path, e))?;
+    let size = file.metadata().map_err(|e| Error::io("a part of the disk cannot be read", path, e))?.len();
+    Ok((file, size))
+}
+
+/// A name beside the result, so that renaming never crosses a file system.
+pub(crate) fn temporary(out: &Path) -> PathBuf {
+    let mut name = std::ffi::OsString::from(".");
+    name.push(out.file_name().unwrap_or_default());
+    name.push(".partial");
+    out.with_file_name(name)
+}
+
+/// Takes the temporary file away again unless it was put in place.
+pub(crate) struct Removed(pub(crate) Option<PathBuf>);
+
+impl Removed {
+    pub(crate) fn keep(mut self) {
+        self.0 = None;
+    }
+}
+impl Drop for Removed {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            // Nothing more can be done about it here, and the error that led here is the one to report.
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// The stretches of a file that hold data, as (start, end); everything between is zero (lseek(2), SEEK_DATA). Where
+/// the file system knows no holes, the whole file is one stretch.
+pub(crate) fn stretches(file: &File, size: u64) -> std::io::Result<Vec<(u64, u64)>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
+            Ok(start) => start,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => at,
+            Err(e) => return Err(e.into()),
+        };
+        let end = match rustix::fs::seek(file, SeekFrom::Hole(start)) {
+            Ok(end) => end.min(size),
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => size,
+            Err(e) => return Err(e.into()),
+        };
+        if start >= size {
+            break;
+        }
+        found.push((start, end));
+        at = end;
+    }
+    Ok(found)
+}
+
+/// Copies a file's data to an offset of another, holes left out.
+fn copy(from: &File, size: u64, to: &File, offset: u64) -> std::io::Result<()> {
+    stretches(from, size)?.into_iter().try_for_each(|(start, end)| copy_range(from, start, end, to, offset + start))
+}
+
+/// Copies bytes `start..end` inside the kernel where it can (copy_file_range(2): shared blocks on file systems that
+/// have them).
+pub(crate) fn copy_range(from: &File, mut start: u64, end: u64, to: &File, mut target: u64) -> std::io::Result<()> {
+    while start < end {
+        let (mut read_at, mut write_at) = (start, target);
+        let count = usize::try_from((end - start).min(1 << 30)).unwrap_or(1 << 30);
+        let done = match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), count) {
+            Ok(0) | Err(_) => copy_by_hand(from, start, to, target, count)?,
+            Ok(done) => done,
+        } as u64;
+        (start, target) = (start + done, target + done);
+    }
+    Ok(())
+}
+
+fn copy_by_hand(from: &File, at: u64, to: &File, target: u64, count: usize) -> std::io::Result<usize> {
+    let mut buffer = vec![0; count.min(1 << 20)];
+    from.read_exact_at(&mut buffer, at)?;
+    to.write_all_at(&buffer, target)?;
+    Ok(buffer.len())
+}
+
+/// SHA-256 of a whole file; holes are not read, but count as the zeros they are.
+pub fn digest(file: &File, size: u64) -> std::io::Result<Digest> {
+    let mut hasher = diorite_model::Hasher::new();
+    let mut buffer = vec![0u8; 1 << 20];
+    let zeros = vec![0u8; 1 << 18];
+    let mut at = 0;
+    for (start, end) in stretches(file, size)? {
+        update_zeros(&mut hasher, &zeros, start - at);
+        at = start;
+        while at < end {
+            let count = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+            file.read_exact_at(&mut buffer[..count], at)?;
+            hasher.update(&buffer[..count]);
+            at += count as u64;
+        }
+    }
+    update_zeros(&mut hasher, &zeros, size - at);
+    Ok(hasher.finish())
+}
+
+fn update_zeros(hasher: &mut diorite_model::Hasher, zeros: &[u8], mut count: u64) {
+    while count > 0 {
+        let now = zeros.len().min(usize::try_from(count).unwrap_or(usize::MAX));
+        hasher.update(&zeros[..now]);
+        count -= now as u64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::io::{Read, Write};
+
+    const MIB: u64 = 1 << 20;
+
+    pub(super) fn sizes() -> recipe::Disk {
+        recipe::Disk { esp: 64 * MIB, root: 8 * MIB, verity: MIB }
+    }
+
+    fn build(folder: &Path, root: &[u8]) -> Result<(DiskImage, Vec<u8>)> {
+        let (root_path, verity_path, out) = (folder.join("root"), folder.join("verity"), folder.join("disk.raw"));
+        std::fs::write(&root_path, root).unwrap();
+        std::fs::write(&verity_path, [9; 8192]).unwrap();
+        let esp = crate::esp::write(&[("EFI/x".into(), b"y"[..].into())], 64 * MIB, 1, "ESP", 1_760_000_000).unwrap();
+        let parts = DiskParts {
+            name: "server",
+            version: "7",
+            root: &root_path,
+            verity: &verity_path,
+            root_hash: Digest::of(b"root"),
+            esp: &esp,
+            sizes: &sizes(),
+            state: 64 * MIB,
+        };
+        let image = write(&parts, &out)?;
+        let mut bytes = Vec::new();
+        File::open(&out).unwrap().read_to_end(&mut bytes).unwrap();
+        Ok((image, bytes))
+    }
+
+    #[test]
+    fn parts_stand_where_the_table_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = [&[1u8; 5000][..], &[0; 200_000], &[2; 4808]].concat();
+        let (image, bytes) = build(folder.path(), &root).unwrap();
+        assert_eq!(bytes.len() as u64, image.bytes);
+        assert_eq!(Digest::of(&bytes), image.sha256);
+        let disk = gpt::GptConfig::new().only_valid_headers(true);
+        let disk = disk.open_from_device(std::io::Cursor::new(bytes.clone())).unwrap();
+        let read: Vec<_> = disk.partitions().values().map(|p| p.name.clone()).collect();
+        assert_eq!(read, ["esp", "server_7", "server_7_verity", "_empty", "_empty"]);
+        let hash = Digest::of(b"root").to_string();
+        let simple = |i: u32| disk.partitions()[&i].part_guid.simple().to_string();
+        assert_eq!((simple(2), simple(3)), (hash[..32].to_owned(), hash[32..].to_owned()));
+        assert_eq!(disk.partitions()[&2].flags, 1 << 60);
+        assert_eq!(disk.partitions()[&4].flags, 0);
+        let at = image.partitions[1].offset() as usize;
+        assert!(bytes[at..at + root.len()] == root);
+        let esp_at = image.partitions[0].offset() as usize;
+        assert_eq!(bytes[esp_at + 510..esp_at + 512], [0x55, 0xaa]);
+        assert_eq!(bytes[510..512], [0x55, 0xaa]);
+    }
+
+    #[test]
+    fn the_same_twice_and_nothing_left_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = build(folder.path(), &[1; 4096]).unwrap().0;
+        assert_eq!(build(folder.path(), &[1; 4096]).unwrap().0, first);
+        assert_ne!(build(folder.path(), &[3; 4096]).unwrap().0.sha256, first.sha256);
+        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        assert_eq!(names.len(), 3, "{names:?}");
+    }
+
+    #[test]
+    fn a_root_too_large_names_the_setting_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = build(folder.path(), &vec![1; 9 << 20]).unwrap_err().to_string();
+        assert!(error.contains("disk.root") && error.contains("9 MiB") && error.contains("8 MiB"), "{error}");
+        assert!(!folder.path().join("disk.raw").exists());
+    }
+
+    #[test]
+    fn holes_count_as_zeros() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        file.set_len(3_000_001).unwrap();
+        file.write_all_at(b"middle", 1_500_000).unwrap();
+        assert_eq!(digest(&file, 3_000_001).unwrap(), Digest::of(&std::fs::read(&path).unwrap()));
+        (&file).flush().unwrap();
+    }
+}
