@@ -4,6 +4,8 @@
 pub mod disk;
 pub mod esp;
 pub mod filesystem;
+pub mod pe;
 pub mod qcow2;
 pub mod sparse;
+pub mod uki;
 pub mod verity;
