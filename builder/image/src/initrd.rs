@@ -1,0 +1,363 @@
+//! SealedTree → initrd: systemd, the device rules and the kernel modules that find the root, check it and mount it,
+//! taken from the image's own tree, so that kernel, modules and programs agree.
+//!
+//! What goes in is listed in [`contents`]; libraries follow from ELF files. Whatever lies below
+//! `usr/lib/diorite/initrd/` in the tree is laid over the result and wins.
+//!
+//! Sources: bootup(7) and systemd's initrd interface ("/etc/initrd-release marks an initrd"); the kernel's
+//! Documentation/driver-api/early-userspace/buffer-format.rst for what it unpacks.
+
+pub mod contents;
+
+use crate::modules::Modules;
+use crate::{cpio, elf};
+use contents::Wanted;
+use diorite_model::{Error, Result};
+use diorite_rootfs::tree::{Kind, Node, Tree, TreePath};
+use std::collections::BTreeSet;
+
+/// Files below this folder of a tree belong to the initrd's root.
+pub const OVERLAY: &str = "usr/lib/diorite/initrd";
+const UNITS: &str = "usr/lib/systemd/system";
+/// Higher levels gain a tenth of the size for many times the processor time.
+const LEVEL: i32 = 3;
+/// Links, folders and libraries that may lead to one another; real trees stay below twenty.
+const DEPTH: usize = 200;
+
+/// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
+/// 1970. The same tree gives the same bytes. Errors name the file that the tree lacks and the package that brings it.
+pub fn assemble(tree: &Tree, kernel_release: &str, epoch: u64) -> Result<Vec<u8>> {
+    let archive = cpio::write(&gather(tree, kernel_release)?, epoch)?;
+    zstd::bulk::compress(&archive, LEVEL).map_err(|e| Error::bug("the initrd could not be compressed").because(e))
+}
+
+/// The initrd's own tree, before it becomes an archive.
+pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
+    let mut gathering = Gathering::new(tree);
+    let tpm = gathering.library(contents::TPM_LIBRARY, &[]).is_some();
+    for wanted in contents::PROGRAMS.iter().chain(contents::RULES) {
+        gathering.require(wanted)?;
+    }
+    let optional = contents::OPTIONAL.iter().chain(if tpm { contents::TPM } else { &[] });
+    for path in optional {
+        if tree.get(path).is_some() {
+            gathering.copy(path.as_bytes())?;
+        }
+    }
+    for name in contents::LIBRARIES {
+        if let Some(path) = gathering.library(name, &[]) {
+            gathering.copy(&path)?;
+        }
+    }
+    gathering.units(tpm)?;
+    gathering.identity()?;
+    gathering.modules(kernel_release)?;
+    gathering.overlay()?;
+    Ok(gathering.into)
+}
+
+/// A tree being filled from another.
+struct Gathering<'a> {
+    from: &'a Tree,
+    into: Tree,
+    /// Folders the loader searches, in order.
+    library_folders: Vec<TreePath>,
+    /// How many copies lead to one another right now: links, folders, libraries of libraries.
+    depth: usize,
+}
+
+impl<'a> Gathering<'a> {
+    fn new(from: &'a Tree) -> Self {
+        let mut into = Tree::new();
+        for folder in
+            ["proc", "sys", "dev", "run", "tmp", "sysroot", "etc", "var", "root", "usr/bin", "usr/sbin", "usr/lib64"]
+        {
+            into.insert(folder, Node::directory(if folder == "root" { 0o700 } else { 0o755 }));
+        }
+        for name in ["bin", "sbin", "lib", "lib64"] {
+            into.insert(name, Node::symlink(format!("usr/{name}")));
+        }
+        into.insert("init", Node::symlink("usr/lib/systemd/systemd"));
+        // ld.so(8): the multiarch folder, then the system's.
+        let multiarch = from.children(b"usr/lib").map(|(path, _)| path).filter(|path| path.ends_with(b"-linux-gnu"));
+        let fixed = [b"usr/lib64".to_vec(), b"usr/lib".to_vec()];
+        let library_folders = multiarch.map(<[u8]>::to_vec).chain(fixed).collect();
+        Self { from, into, library_folders, depth: 0 }
+    }
+
+    fn require(&mut self, wanted: &Wanted) -> Result<()> {
+        if self.from.get(wanted.path).is_none() {
+            return Err(Error::input(format!("the initrd needs `/{}`, which the tree does not have", wanted.path))
+                .hint(format!("add `{}` to the profile's packages", wanted.package)));
+        }
+        self.copy(wanted.path.as_bytes())
+    }
+
+    /// Copies a file with everything it needs, a folder with everything in it, a link with its target; links on the
+    /// way to it as well, so that the path works here as it did there.
+    fn copy(&mut self, path: &[u8]) -> Result<()> {
+        self.depth += 1;
+        let done = if self.depth > DEPTH {
+            Err(Error::input("symbolic links lead round in a circle").at(format!("/{}", shown(path))))
+        } else {
+            self.copy_followed(path)
+        };
+        self.depth -= 1;
+        done
+    }
+
+    fn copy_followed(&mut self, path: &[u8]) -> Result<()> {
+        let missing = || Error::input("a file that the initrd needs is missing").at(format!("/{}", shown(path)));
+        for (end, _) in path.iter().enumerate().filter(|&(_, &b)| b == b'/') {
+            if let Some(Node { kind: Kind::Symlink(target), .. }) = self.from.get(&path[..end]) {
+                self.keep(&path[..end]);
+                let rest = [target, &path[end..]].concat();
+                return self.copy(&beside(&path[..end], &rest));
+            }
+        }
+        let node = self.from.get(path).ok_or_else(missing)?;
+        match &node.kind {
+            Kind::Directory => {
+                self.into.insert(path, node.clone());
+                for (child, _) in self.from.children(path) {
+                    self.copy(child)?;
+                }
+            }
+            Kind::Symlink(target) => {
+                let is_new = self.keep(path);
+                if is_new && target != b"/dev/null" {
+                    self.copy(&beside(path, target))?;
+                }
+            }
+            Kind::File(_) | Kind::HardLink(_) => {
+                let is_new = self.keep(path);
+                if is_new {
+                    let bytes = self.from.read(path).ok_or_else(missing)?;
+                    if elf::is_elf(bytes) {
+                        self.libraries(path, bytes)?;
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes one node over as it is; false when it was there already.
+    fn keep(&mut self, path: &[u8]) -> bool {
+        if self.into.get(path).is_some() {
+            return false;
+        }
+        let Some(mut node) = self.from.get(path).cloned() else { return false };
+        if let Kind::HardLink(first) = &node.kind {
+            let Some(first) = self.from.get(first) else { return false };
+            node = first.clone();
+        }
+        self.into.insert(path, node);
+        true
+    }
+
+    /// Copies what an ELF file needs: interpreter, libraries, and those it opens for a feature that matters here.
+    fn libraries(&mut self, path: &[u8], bytes: &[u8]) -> Result<()> {
+        let needs = elf::needs(bytes).map_err(|e| e.at(format!("/{}", shown(path))))?;
+        if let Some(interpreter) = &needs.interpreter {
+            self.copy(interpreter.trim_start_matches('/').as_bytes())?;
+        }
+        // A library beside this one was found by the program that loads both (libsystemd-core, libsystemd-shared).
+        let own = [shown(path.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default())];
+        for name in &needs.libraries {
+            let found = self.library(name, &needs.run_path).or_else(|| self.library(name, &own)).ok_or_else(|| {
+                Error::input(format!("the library `{name}` is missing from the tree"))
+                    .because(format!("`/{}` needs it", shown(path)))
+                    .hint("a package's dependencies are not all installed")
+            })?;
+            self.copy(&found)?;
+        }
+        for entry in needs.dlopen.iter().filter(|d| contents::FEATURES.contains(&d.feature.as_str())) {
+            let found = entry.soname.iter().find_map(|name| self.library(name, &needs.run_path));
+            match found {
+                Some(library) => self.copy(&library)?,
+                None if entry.priority == "suggested" => {}
+                None => {
+                    return Err(Error::input(format!(
+                        "the library `{}` is missing from the tree",
+                        entry.soname.join("` or `")
+                    ))
+                    .because(format!("`/{}` opens it for {}", shown(path), entry.feature)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn library(&self, name: &str, run_path: &[String]) -> Option<TreePath> {
+        let own = run_path.iter().map(|p| p.trim_matches('/').as_bytes());
+        own.chain(self.library_folders.iter().map(Vec::as_slice))
+            .map(|folder| [folder, b"/", name.as_bytes()].concat())
+            .find(|path| self.from.get(path).is_some())
+    }
+
+    /// Units, and those links in `.wants` and `.requires` folders whose both ends are here.
+    fn units(&mut self, tpm: bool) -> Result<()> {
+        let names: BTreeSet<&str> =
+            contents::UNITS.iter().chain(if tpm { contents::TPM_UNITS } else { &[] }).copied().collect();
+        for name in &names {
+            let path = format!("{UNITS}/{name}");
+            if self.from.get(&path).is_some() {
+                self.copy(path.as_bytes())?;
+            }
+        }
+        let folders: Vec<&[u8]> = self.from.children(UNITS.as_bytes()).map(|c| c.0).collect();
+        for folder in folders {
+            let Ok(folder_name) = std::str::from_utf8(&folder[UNITS.len() + 1..]) else { continue };
+            let unit = folder_name.strip_suffix(".wants").or_else(|| folder_name.strip_suffix(".requires"));
+            if !unit.is_some_and(|u| names.contains(u)) {
+                continue;
+            }
+            for (link, _) in self.from.children(folder) {
+                let name = std::str::from_utf8(&link[folder.len() + 1..]).unwrap_or_default();
+                if names.contains(name) && (folder_name, name) != contents::LEFT_OUT {
+                    self.copy(link)?;
+                }
+            }
+        }
+        self.into.insert(format!("{UNITS}/default.target"), Node::symlink("initrd.target"));
+        Ok(())
+    }
+
+    /// Who this is: os-release with the mark of an initrd, users, groups with the image's own numbers (device rules
+    /// name groups), and our own units.
+    fn identity(&mut self) -> Result<()> {
+        self.require(&Wanted { path: "usr/lib/os-release", package: "base-files" })?;
+        self.into.insert("etc/os-release", Node::symlink("../usr/lib/os-release"));
+        self.into.insert("etc/initrd-release", Node::symlink("os-release"));
+        self.into.insert("usr/lib/initrd-release", Node::symlink("os-release"));
+        for (path, text) in contents::FILES {
+            self.into.insert(*path, Node::file(0o644, *text));
+        }
+        let group = self.from.read("etc/group").unwrap_or(b"root:x:0:\n");
+        self.into.insert("etc/group", Node::file(0o644, group));
+        self.into.insert("etc/shadow", Node::file(0o400, "root:*:20000::::::\n"));
+        Ok(())
+    }
+
+    fn modules(&mut self, release: &str) -> Result<()> {
+        let modules = Modules::read(self.from, release)?;
+        if let Some(missing) = contents::MODULES.iter().find(|m| !modules.knows(m)) {
+            return Err(Error::input(format!("the kernel {release} has no `{missing}`"))
+                .because("an image cannot boot without it")
+                .hint("take one of Debian's own kernels, such as `linux-image-cloud-amd64`"));
+        }
+        let wanted: Vec<&str> = contents::MODULES.iter().chain(contents::DRIVERS).copied().collect();
+        modules.place(&modules.closure(&wanted), &mut self.into)
+    }
+
+    /// Lays `usr/lib/diorite/initrd/` over the result.
+    fn overlay(&mut self) -> Result<()> {
+        let prefix = format!("{OVERLAY}/").into_bytes();
+        let below = self.from.nodes.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+        for (path, node) in below {
+            let target = &path[prefix.len()..];
+            let mut node = node.clone();
+            if let Kind::HardLink(first) = &node.kind {
+                let bytes = self.from.read(first).unwrap_or_default();
+                node.kind = Kind::File(diorite_rootfs::tree::Content::from_bytes(bytes.to_vec()));
+            }
+            self.into.insert(target, node);
+        }
+        Ok(())
+    }
+}
+
+/// The path a link's target means: relative to the folder the link is in, or to the root; `.` and `..` taken out.
+fn beside(link: &[u8], target: &[u8]) -> TreePath {
+    let folder = link.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default();
+    let whole = if target.starts_with(b"/") { target.to_vec() } else { [folder, b"/", target].concat() };
+    let mut parts: Vec<&[u8]> = Vec::new();
+    for part in whole.split(|&b| b == b'/') {
+        match part {
+            b"" | b"." => {}
+            b".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join(&b'/')
+}
+
+fn shown(path: &[u8]) -> String {
+    String::from_utf8_lossy(path).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::elf::tests::sample;
+
+    const LIB: &str = "usr/lib/x86_64-linux-gnu";
+
+    fn tree() -> Tree {
+        let mut tree = Tree::new();
+        tree.insert("lib64", Node::symlink("usr/lib64"));
+        tree.insert("usr/bin/tool", Node::file(0o755, sample(&["liba.so.1"], None)));
+        tree.insert(format!("{LIB}/liba.so.1"), Node::symlink("liba.so.1.2"));
+        let note =
+            r#"[{"feature":"kmod","soname":["libk.so.9","libk.so.2"]},{"feature":"bpf","soname":["libbpf.so.1"]}]"#;
+        tree.insert(format!("{LIB}/liba.so.1.2"), Node::file(0o644, sample(&[], Some(note))));
+        tree.insert(format!("{LIB}/libk.so.2"), Node::file(0o644, sample(&[], None)));
+        tree
+    }
+
+    #[test]
+    fn libraries_follow_needed_names_links_and_wanted_features() {
+        let tree = tree();
+        let mut gathering = Gathering::new(&tree);
+        gathering.copy(b"usr/bin/tool").unwrap();
+        for name in ["liba.so.1", "liba.so.1.2", "libk.so.2"] {
+            assert!(gathering.into.get(format!("{LIB}/{name}")).is_some(), "{name}");
+        }
+        assert!(gathering.into.get(format!("{LIB}/libbpf.so.1")).is_none());
+    }
+
+    #[test]
+    fn a_missing_library_names_itself_and_who_needs_it() {
+        let mut tree = tree();
+        tree.remove(format!("{LIB}/libk.so.2"));
+        let error = Gathering::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
+        assert!(error.contains("libk.so.9` or `libk.so.2") && error.contains("liba.so.1.2"), "{error}");
+        tree.remove(format!("{LIB}/liba.so.1"));
+        let error = Gathering::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
+        assert!(error.contains("liba.so.1") && error.contains("/usr/bin/tool"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_program_names_its_package() {
+        let error = gather(&Tree::new(), "6.1").unwrap_err().to_string();
+        assert!(error.contains("/usr/lib/systemd/systemd") && error.contains("systemd"), "{error}");
+    }
+
+    #[test]
+    fn links_on_the_way_come_along_and_circles_end() {
+        let mut tree = tree();
+        tree.insert("opt/now", Node::symlink("../usr/bin"));
+        tree.insert("round", Node::symlink("round"));
+        let mut gathering = Gathering::new(&tree);
+        gathering.copy(b"opt/now/tool").unwrap();
+        assert!(matches!(gathering.into.get("opt/now").unwrap().kind, Kind::Symlink(_)));
+        assert!(gathering.into.get("usr/bin/tool").is_some());
+        assert!(gathering.copy(b"round/x").unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn the_overlay_wins() {
+        let mut tree = tree();
+        tree.insert(format!("{OVERLAY}/etc/fstab"), Node::file(0o644, "ours"));
+        let mut gathering = Gathering::new(&tree);
+        gathering.into.insert("etc/fstab", Node::file(0o644, ""));
+        gathering.overlay().unwrap();
+        assert_eq!(gathering.into.read("etc/fstab").unwrap(), b"ours");
+        assert_eq!(beside(b"a/b/c", b"../d/./e"), b"a/d/e");
+        assert_eq!(beside(b"a", b"/x//y"), b"x/y");
+    }
+}
