@@ -5,5 +5,6 @@ pub mod progress;
 pub mod sandbox;
 #[doc(hidden)]
 pub mod simulate;
+pub mod standin;
 pub mod store;
 pub mod tools;

@@ -10,11 +10,14 @@
 //! | [`Mode::UserNamespace`] | a user with newuidmap(1) and /etc/subuid; root of a container | the same, in a user namespace |
 //! | [`Mode::Chroot`] | root that may neither unshare(2) nor mount(2) | chroot(2) and a seccomp filter: weaker, but the same bytes |
 
+mod chroot;
 mod fence;
+pub(crate) mod filter;
 mod ids;
 mod inside;
 pub(crate) mod launch;
 mod output;
+pub(crate) mod outside;
 mod paths;
 mod probe;
 mod traces;

@@ -16,6 +16,9 @@ fn main() -> ExitCode {
     if std::env::args().next().is_some_and(|name| name.ends_with("inmate")) {
         return inmate::main();
     }
+    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+        return code;
+    }
     if let Some(code) = sandbox::inside(&[
         ("fence", |json| typed(json, cases::fence)),
         ("double", |json| typed(json, |n: u32, _| Ok(2 * n))),
@@ -39,8 +42,13 @@ fn main() -> ExitCode {
             println!("test {}: {} cases ... skipped: {}", mode.name(), cases::ALL.len(), why.cause);
             continue;
         }
-        let status = Command::new("/proc/self/exe").env("DIORITE_SANDBOX", mode.name()).status();
-        if !status.is_ok_and(|s| s.success()) {
+        let mut again = Command::new("/proc/self/exe");
+        again.env("DIORITE_SANDBOX", mode.name());
+        if mode == Mode::Chroot {
+            // As in the container it is meant for: without CAP_SYS_ADMIN, unshare(2) and mount(2).
+            again.env("DIORITE_SIMULATE", "plain-container");
+        }
+        if !again.status().is_ok_and(|s| s.success()) {
             failed += 1;
         }
     }

@@ -5,11 +5,12 @@
 //! umask 022, no terminal, a clean environment. Everything it starts dies with it. Of the mounts nothing stays in
 //! the tree; mount points that were missing are removed again.
 
+use super::chroot::Place;
 use super::launch::{Launch, Op, c, null_device, pipe};
 use super::output::{LOG_LIMIT, Output, collect};
 use super::paths::resolve;
 use super::probe::NAMESPACES;
-use super::{Mode, mode};
+use super::{Mode, filter, mode, outside};
 use diorite_model::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -26,13 +27,13 @@ pub struct Fence {
     stdin: Vec<u8>,
 }
 
-/// What container runtimes leave to root by default, without mknod: the same in every mode, so that a script
+/// What container runtimes leave to root by default, without mknod and chroot: the same in every mode, so that a script
 /// cannot succeed in one and fail in another. Numbers of linux/capability.h.
 pub(crate) const CAPABILITIES: u64 = {
     let [chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap] = [0, 1, 3, 4, 5, 6, 7, 8];
-    let [net_bind_service, sys_chroot, audit_write, setfcap] = [10, 18, 29, 31];
+    let [net_bind_service, audit_write, setfcap] = [10, 29, 31];
     let low = 1 << chown | 1 << dac_override | 1 << fowner | 1 << fsetid | 1 << kill | 1 << setgid | 1 << setuid;
-    low | 1 << setpcap | 1 << net_bind_service | 1 << sys_chroot | 1 << audit_write | 1 << setfcap
+    low | 1 << setpcap | 1 << net_bind_service | 1 << audit_write | 1 << setfcap
 };
 
 /// Nodes of /dev: name, minor number; all of major 1 but tty (5, 0). Documentation/admin-guide/devices.txt.
@@ -89,25 +90,54 @@ impl Fence {
     ) -> Result<Output> {
         let mode = mode()?;
         let root = fs::canonicalize(&self.root).map_err(|e| Error::io("the tree cannot be entered", &self.root, e))?;
-        let inside = match mode {
-            Mode::Chroot => return Err(Error::host("the chroot sandbox is not there yet")),
-            _ => Inside::namespaces(&root, &self.binds, cwd.as_ref())?,
-        };
+        match mode {
+            Mode::Namespaces | Mode::UserNamespace => {
+                let inside = Inside::namespaces(&root, &self.binds, cwd.as_ref())?;
+                self.launch(&root, argv, NAMESPACES, inside.ops, line)
+            }
+            Mode::Chroot => {
+                let mut binds = self.binds.clone();
+                let program = |p: &&&str| root.join(p).is_file();
+                binds.extend(outside::PROGRAMS.iter().filter(program).map(|p| ("/proc/self/exe".into(), p.into())));
+                let place = Place::prepare(&root, &binds)?;
+                let mut list = List(Vec::new());
+                list.add("chroot", Op::Chroot(c(&root)));
+                list.add("umask", Op::Umask(0o022));
+                list.add(&format!("chdir {}", cwd.as_ref().display()), Op::Chdir(c(cwd.as_ref())));
+                list.add("no_new_privs", Op::NoNewPrivileges);
+                list.add("seccomp", Op::Filter(filter::no_network()));
+                list.add("capabilities", Op::Capabilities(CAPABILITIES));
+                outside::serving(&root, &place, || self.launch(&root, argv, 0, list.0, line))?
+            }
+        }
+    }
+
+    fn launch(
+        &self,
+        root: &Path,
+        argv: &[impl AsRef<OsStr>],
+        namespaces: libc::c_int,
+        ops: Vec<(String, Op)>,
+        line: &mut dyn FnMut(&str),
+    ) -> Result<Output> {
         let null = null_device()?;
         let input = self.input()?;
-        let (read, write) = pipe().map_err(|e| Error::io("no pipe", &root, e))?;
+        let (read, write) = pipe().map_err(|e| Error::io("no pipe", root, e))?;
+        // Without a pid namespace somebody must be left to end what the program leaves running.
+        let signal = if namespaces == 0 { libc::SIGTERM } else { libc::SIGKILL };
         let launch = Launch {
-            namespaces: NAMESPACES,
+            namespaces,
             ids: None,
-            init: true,
-            ops: inside.ops,
+            init: namespaces != 0,
+            reaper: namespaces == 0,
+            ops,
             argv: argv.iter().map(c).collect(),
             env: self.env.iter().map(|(k, v)| (c(k), c(v))).collect(),
             streams: [input.as_ref().map_or(null.as_raw_fd(), |f| f.as_raw_fd()), write.as_raw_fd(), write.as_raw_fd()],
             keep: Vec::new(),
-            death_signal: libc::SIGKILL,
+            death_signal: signal,
         };
-        let running = launch.start(libc::SIGKILL)?;
+        let running = launch.start(signal)?;
         drop(write);
         let log = collect(read, line, LOG_LIMIT);
         let ended = running.wait().map_err(|e| if e.place.is_some() { e } else { e.at(root.display().to_string()) })?;

@@ -85,6 +85,7 @@ pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progre
             _ => None,
         },
         init: false,
+        reaper: false,
         ops: Vec::new(),
         argv: vec![c(program), c(VERB), c(job)],
         env,

@@ -14,6 +14,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::ptr::null;
+use std::sync::atomic::{AtomicI32, Ordering::SeqCst};
 use std::time::Duration;
 
 /// A prepared system call.
@@ -43,10 +44,8 @@ pub(crate) enum Op {
     Umask(libc::mode_t),
     /// Keeps these capabilities (bits) and drops all others for good.
     Capabilities(u64),
-    #[allow(dead_code)]
     NoNewPrivileges,
     /// Classic BPF for seccomp(2).
-    #[allow(dead_code)]
     Filter(Vec<libc::sock_filter>),
 }
 
@@ -58,6 +57,9 @@ pub(crate) struct Launch {
     pub ids: Option<Ids>,
     /// Stay as process 1 and start the program as a child: needed with CLONE_NEWPID.
     pub init: bool,
+    /// Without a pid namespace: stay outside as the parent of whatever the program leaves, and end it. Only the
+    /// program performs the operations then.
+    pub reaper: bool,
     /// What is done, in words for the error, and how.
     pub ops: Vec<(String, Op)>,
     /// Program (absolute, or looked up in `PATH` of `env`) and arguments. Empty: only the operations are tried.
@@ -79,6 +81,7 @@ pub(crate) struct Running {
     whats: Vec<String>,
     program: String,
     ended: Option<Ended>,
+    signal: libc::c_int,
     _guard: interrupt::Guard,
 }
 
@@ -126,6 +129,7 @@ impl Launch {
             whats: self.ops.iter().map(|(what, _)| what.clone()).collect(),
             program,
             ended: None,
+            signal,
             _guard: interrupt::guard(pid, signal),
         };
         if let Some(ids) = &self.ids {
@@ -174,11 +178,11 @@ impl Running {
         self.reap(libc::WNOHANG)
     }
 
-    /// Ends it; a pid namespace goes with its process 1.
+    /// Ends it; a pid namespace goes with its process 1, a reaper takes the rest along.
     pub fn kill(&mut self) {
         if self.ended.is_none() {
             // SAFETY: our own child, not reaped yet, so the number is still its.
-            unsafe { libc::kill(self.pid, libc::SIGKILL) };
+            unsafe { libc::kill(self.pid, self.signal) };
         }
     }
 
@@ -278,15 +282,16 @@ impl<'a> Prepared<'a> {
                 }
                 libc::prctl(libc::PR_SET_PDEATHSIG, self.launch.death_signal);
             }
-            for (n, (_, op)) in self.launch.ops.iter().enumerate() {
-                if self.perform(op) != 0 {
-                    self.fail(n as i32);
-                }
+            if !self.launch.reaper {
+                self.perform_all();
             }
             if self.launch.argv.is_empty() {
                 libc::_exit(0);
             }
-            if self.launch.init {
+            if self.launch.init || self.launch.reaper {
+                if self.launch.reaper {
+                    libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1);
+                }
                 let program = libc::syscall(libc::SYS_clone, libc::SIGCHLD as libc::c_long, 0, 0, 0, 0);
                 if program < 0 {
                     self.fail(EXEC);
@@ -294,8 +299,25 @@ impl<'a> Prepared<'a> {
                 if program > 0 {
                     self.be_init(program as libc::pid_t);
                 }
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            }
+            if self.launch.reaper {
+                self.perform_all();
             }
             self.execute()
+        }
+    }
+
+    /// # Safety
+    /// In the child, see [`Prepared::child`].
+    unsafe fn perform_all(&self) {
+        for (n, (_, op)) in self.launch.ops.iter().enumerate() {
+            // SAFETY: as promised to us.
+            unsafe {
+                if self.perform(op) != 0 {
+                    self.fail(n as i32);
+                }
+            }
         }
     }
 
@@ -347,10 +369,18 @@ impl<'a> Prepared<'a> {
                     libc::close(fd);
                 });
             }
+            if self.launch.reaper {
+                // Asked to end, it ends the program and then all the rest, as at any other end.
+                PROGRAM.store(program, SeqCst);
+                libc::signal(libc::SIGTERM, end_program as *const () as usize);
+            }
             let mut status = 0;
             loop {
                 let pid = libc::wait4(-1, &mut status, 0, std::ptr::null_mut());
                 if pid == program {
+                    if self.launch.reaper {
+                        end_children();
+                    }
                     self.tell(ENDED, status);
                     libc::_exit(0);
                 }
@@ -479,6 +509,49 @@ impl<'a> Prepared<'a> {
         unsafe {
             self.tell(tag, *libc::__errno_location());
             libc::_exit(127)
+        }
+    }
+}
+
+static PROGRAM: AtomicI32 = AtomicI32::new(0);
+
+extern "C" fn end_program(_: libc::c_int) {
+    // SAFETY: kill(2) is async-signal-safe; the program is our child and not reaped before we end.
+    unsafe { libc::kill(PROGRAM.load(SeqCst), libc::SIGKILL) };
+}
+
+/// Kills and reaps our children until there are none; a killed one's own children become ours meanwhile.
+///
+/// # Safety
+/// In a process with one thread and children that are nobody else's business; makes system calls only.
+unsafe fn end_children() {
+    unsafe {
+        loop {
+            // Needs CONFIG_PROC_CHILDREN (proc(5)), which Debian and its like have.
+            let list = libc::open(c"/proc/thread-self/children".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+            if list < 0 {
+                return;
+            }
+            let mut buffer = [0u8; 4096];
+            let n = libc::read(list, buffer.as_mut_ptr().cast(), buffer.len());
+            libc::close(list);
+            let mut pid = 0;
+            for byte in &buffer[..n.max(0) as usize] {
+                match byte {
+                    b'0'..=b'9' => pid = pid * 10 + libc::pid_t::from(byte - b'0'),
+                    _ => {
+                        // A number cut off at the end of the buffer has no space behind it.
+                        if pid > 1 {
+                            libc::kill(pid, libc::SIGKILL);
+                        }
+                        pid = 0;
+                    }
+                }
+            }
+            let mut status = 0;
+            if libc::wait4(-1, &mut status, 0, std::ptr::null_mut()) < 0 && *libc::__errno_location() != libc::EINTR {
+                return;
+            }
         }
     }
 }

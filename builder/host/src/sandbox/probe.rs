@@ -88,12 +88,22 @@ fn chroot() -> Result<(), Why> {
     if !is_root() {
         return Err(Why { cause: "only root may call chroot(2)".into(), hint: "run as root".into() });
     }
-    if true {
-        return Err(Why { cause: "this form of the sandbox is still to come".into(), hint: String::new() });
-    }
     ids::own_ids()?;
     attempt(0, None, vec![("chroot(2)".to_owned(), Op::Chroot(c("/")))])
-        .map_err(|e| Why { cause: cause(&e), hint: "give the container the capability CAP_SYS_CHROOT".into() })
+        .map_err(|e| Why { cause: cause(&e), hint: "give the container the capability CAP_SYS_CHROOT".into() })?;
+    device_nodes().map_err(|e| Why {
+        cause: format!("device nodes cannot be made and used (mknod(2) in {}): {e}", std::env::temp_dir().display()),
+        hint: "give the container the capability CAP_MKNOD, and a store on a file system without nodev".into(),
+    })
+}
+
+/// Makes the nodes of a /dev and writes to its null.
+fn device_nodes() -> std::io::Result<()> {
+    let folder = std::env::temp_dir().join(format!("diorite-probe-{}", std::process::id()));
+    fs::create_dir(&folder)?;
+    let result = super::chroot::devices(&folder).and_then(|()| fs::write(folder.join("null"), "probe"));
+    let _ = fs::remove_dir_all(&folder);
+    result
 }
 
 fn attempt(namespaces: libc::c_int, ids: Option<Ids>, ops: Vec<(String, Op)>) -> diorite_model::Result<()> {
@@ -103,6 +113,7 @@ fn attempt(namespaces: libc::c_int, ids: Option<Ids>, ops: Vec<(String, Op)>) ->
         namespaces,
         ids,
         init: false,
+        reaper: false,
         ops,
         argv: Vec::new(),
         env: Vec::new(),

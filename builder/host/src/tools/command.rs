@@ -166,6 +166,7 @@ impl ToolCommand {
             namespaces,
             ids,
             init: namespaces != 0,
+            reaper: false,
             ops,
             argv,
             env,

@@ -164,7 +164,7 @@ fn view() {
     assert_eq!(view.environment, environment);
     assert_eq!((view.cwd.as_str(), view.ids, view.umask), ("/etc", (0, 0), 0o022));
     assert_eq!(view.stdin, "words");
-    assert_eq!(view.capabilities, 0xa00405fb);
+    assert_eq!(view.capabilities, 0xa00005fb);
     assert_eq!(view.escapes, Vec::<String>::new());
     if mode().unwrap() != diorite_host::sandbox::Mode::Chroot {
         assert_eq!(view.hostname, "localhost");

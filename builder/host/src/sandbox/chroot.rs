@@ -1,0 +1,148 @@
+//! The fence where neither unshare(2) nor mount(2) is to be had: everything is really put into the tree, and taken
+//! out again.
+//!
+//! The tree's own /dev, /run and /tmp step aside (a rename keeps all there is to know about them), as do files that
+//! something is shown over; what steps aside lies beside the tree, so that nobody inside sees it. There is no /proc.
+//! The tree's own systemd-tmpfiles needs one and is silent when it fails, so it runs outside: see [`super::outside`].
+
+use super::fence::{DEVICE_LINKS, DEVICES};
+use super::paths::resolve;
+use super::traces::Made;
+use diorite_model::{Error, Result};
+use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// What was put into the tree; put back on drop, also after a failure.
+pub(super) struct Place {
+    /// Beside the tree.
+    aside: PathBuf,
+    /// (where it is now, where it belongs)
+    moved: Vec<(PathBuf, PathBuf)>,
+    ours: Vec<PathBuf>,
+    /// Restores the times of the folders touched, and removes folders that were missing. Dropped last.
+    made: Made,
+}
+
+impl Place {
+    /// Prepares the tree. `binds` are (host path, path in the tree).
+    pub fn prepare(root: &Path, binds: &[(PathBuf, PathBuf)]) -> Result<Self> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let parent = root.parent().ok_or_else(|| Error::bug("the root of the host is no tree"))?;
+        let aside = parent.join(format!(".aside-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
+        fs::create_dir(&aside).map_err(|e| Error::io("a folder beside the tree cannot be made", &aside, e))?;
+        let mut place = Self { aside, moved: Vec::new(), ours: Vec::new(), made: Made::default() };
+        let fail = |path: &Path| {
+            let path = path.to_owned();
+            move |e: io::Error| Error::io("the tree cannot be prepared", &path, e)
+        };
+        for (name, mode) in [("dev", 0o755), ("run", 0o755), ("tmp", 0o1777)] {
+            let path = resolve(root, Path::new(name), true).map_err(fail(root))?;
+            place.make_room(root, &path)?;
+            fs::create_dir(&path).and_then(|()| chmod(&path, mode)).map_err(fail(&path))?;
+            match name {
+                "dev" => devices(&path).map_err(fail(&path))?,
+                "run" => folder(&path.join("lock"), 0o1777).map_err(fail(&path))?,
+                _ => {}
+            }
+        }
+        let mut copies: HashMap<PathBuf, PathBuf> = HashMap::new();
+        for (host, inside) in binds {
+            let host =
+                fs::canonicalize(host).map_err(|e| Error::io("a file to show in the tree is missing", host, e))?;
+            let target = resolve(root, inside, true).map_err(fail(inside))?;
+            place.make_room(root, &target)?;
+            // Our own program is shown at several places: one copy, several names.
+            match copies.get(&host) {
+                Some(copy) => fs::hard_link(copy, &target).map_err(fail(&target))?,
+                None => copy(&host, &target).map_err(fail(&target))?,
+            }
+            copies.entry(host).or_insert(target);
+        }
+        Ok(place)
+    }
+
+    /// Where the thing that belongs at `path` is now, if it stepped aside.
+    pub fn original(&self, path: &Path) -> Option<&Path> {
+        self.moved.iter().find(|(_, belongs)| belongs == path).map(|(now, _)| now.as_path())
+    }
+
+    /// Moves aside what is at `path`; what comes there now is ours.
+    fn make_room(&mut self, root: &Path, path: &Path) -> Result<()> {
+        let parent = path.parent().filter(|p| p.starts_with(root));
+        if self.ours.iter().any(|ours| path.starts_with(ours)) {
+            // In a folder of ours, which goes as a whole.
+            parent.map_or(Ok(()), fs::create_dir_all).map_err(|e| Error::io("the tree cannot be prepared", path, e))?;
+            return Ok(());
+        }
+        if let Some(parent) = parent {
+            self.made.folder(root, parent)?;
+            self.made.note(parent)?;
+        }
+        if fs::symlink_metadata(path).is_ok() {
+            let now = self.aside.join(self.moved.len().to_string());
+            fs::rename(path, &now).map_err(|e| Error::io("the tree cannot be prepared", path, e))?;
+            self.moved.push((now, path.to_owned()));
+        }
+        self.ours.push(path.to_owned());
+        Ok(())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        for path in self.ours.drain(..).rev() {
+            let _ = match fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir()) {
+                true => fs::remove_dir_all(&path),
+                false => fs::remove_file(&path),
+            };
+        }
+        for (now, belongs) in self.moved.drain(..).rev() {
+            let _ = fs::rename(now, belongs);
+        }
+        let _ = fs::remove_dir(&self.aside);
+    }
+}
+
+fn chmod(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+fn folder(path: &Path, mode: u32) -> io::Result<()> {
+    fs::create_dir(path).and_then(|()| chmod(path, mode))
+}
+
+/// Nodes and links of /dev; without devpts, whose nodes only a mount can give.
+pub(super) fn devices(dev: &Path) -> io::Result<()> {
+    for (name, major, minor) in DEVICES {
+        let path = dev.join(name);
+        mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
+        chmod(&path, 0o666)?;
+    }
+    for (name, target) in DEVICE_LINKS {
+        symlink(target, dev.join(name))?;
+    }
+    folder(&dev.join("pts"), 0o755)?;
+    folder(&dev.join("shm"), 0o1777)
+}
+
+/// A copy with modes: a file, or a folder with what is in it.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let m = fs::symlink_metadata(from)?;
+    if m.is_symlink() {
+        return symlink(fs::read_link(from)?, to);
+    }
+    if !m.is_dir() {
+        return fs::copy(from, to).map(|_| ());
+    }
+    fs::create_dir(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        copy(&entry.path(), &to.join(entry.file_name()))?;
+    }
+    fs::set_permissions(to, m.permissions())
+}
