@@ -13,7 +13,7 @@ use crate::scripts::Environment;
 use crate::unpack::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
-use diorite_host::progress::Progress;
+use diorite_host::progress::{Progress, Unit};
 use diorite_model::{Error, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -55,12 +55,16 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
 
     let stage = progress.stage("configure");
     before_configure(&mut layout.root, &staged)?;
+    // Nothing is started while building: invoke-rc.d(8) asks this program, which exists only meanwhile.
     let policy = job.work.join("policy-rc.d");
     fs::write(&policy, "#!/bin/sh\nexit 101\n")
         .and_then(|()| fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot write", &policy, e))?;
-    layout.root.write(POLICY, &fs::read(&policy).unwrap_or_default(), 0o755)?;
-    environment.configure(&mut layout.root, &helpers::binds(&place)?)?;
+    let mut binds = helpers::binds(&place)?;
+    binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
+    let bar = stage.bar(staged.len() as u64, Unit::Items);
+    environment.configure(&mut layout.root, &binds, &bar)?;
+    bar.finish();
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
 
@@ -72,8 +76,6 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
     stage.done(format!("{} files", tree.nodes.len()));
     Ok(())
 }
-
-const POLICY: &[u8] = b"usr/sbin/policy-rc.d";
 
 /// All packages in the canonical order, preinsts between them.
 fn lay_down(layout: &mut Layout, staged: &[Staged], environment: &Environment, initrd: bool) -> Result<()> {
@@ -161,7 +163,7 @@ const KEYS: [&str; 3] = ["ecdsa", "ed25519", "rsa"];
 
 /// Takes out what scripts leave behind for themselves and what differs from build to build.
 fn clean(root: &mut Root) -> Result<()> {
-    let mut gone: Vec<Vec<u8>> = vec![POLICY.to_vec()];
+    let mut gone: Vec<Vec<u8>> = Vec::new();
     let mut remove = |path: &str| gone.push(path.as_bytes().to_vec());
     for kind in KEYS {
         remove(&format!("etc/ssh/ssh_host_{kind}_key"));

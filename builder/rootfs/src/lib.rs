@@ -6,7 +6,6 @@ pub mod control;
 pub mod database;
 pub mod deb;
 pub mod extract;
-mod fence;
 pub mod helpers;
 pub mod layout;
 pub mod order;

@@ -2,9 +2,10 @@
 
 use crate::database::{self, ADMIN};
 use crate::extract::Root;
-use crate::fence::Fence;
 use crate::unpack::Staged;
-use diorite_model::{Error, Exit, Result};
+use diorite_host::progress::Bar;
+use diorite_host::sandbox::Fence;
+use diorite_model::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What scripts see, whoever builds and wherever.
@@ -26,7 +27,7 @@ impl Environment<'_> {
             .env("LANG", "C")
             .env("TZ", "UTC")
             .env("HOME", "/root")
-            .env("SOURCE_DATE_EPOCH", &self.epoch.to_string())
+            .env("SOURCE_DATE_EPOCH", self.epoch.to_string())
     }
 
     /// Runs a package's preinst as `dpkg --unpack` does on a fresh install. All control members stand beside it with
@@ -49,38 +50,45 @@ impl Environment<'_> {
             .env("DPKG_MAINTSCRIPT_ARCH", staged.deb.architecture())
             .env("DPKG_MAINTSCRIPT_NAME", "preinst")
             .env("DPKG_MAINTSCRIPT_DEBUG", "0")
-            .env("DPKG_ADMINDIR", &format!("/{ADMIN}"))
+            .env("DPKG_ADMINDIR", format!("/{ADMIN}"))
             .env("DPKG_ROOT", "")
             .env("DPKG_FORCE", "security-mac,downgrade")
             .env("DPKG_RUNNING_VERSION", self.dpkg)
-            .run(&[&format!("/{folder}/preinst"), "install"])?;
+            .run(&[format!("/{folder}/preinst").as_str(), "install"], "/")?;
         root.forget();
         root.remove_flat(folder.as_bytes())?;
-        if output.status != 0 {
-            return Err(Error::new(Exit::Input, format!("the preinst script of package `{name}` failed"))
-                .detail(tail(&output.log, 20))
-                .because(format!("it ended with status {}", output.status)));
+        if !output.status.success() {
+            return Err(Error::input(format!("the preinst script of package `{name}` failed"))
+                .detail(tail(&output.text(), 20))
+                .because(format!("it ended with {}", output.status)));
         }
         Ok(())
     }
 
-    /// Configures everything that is unpacked. `binds`: our programs, over which of the tree's.
-    pub fn configure(&self, root: &mut Root, binds: &[(PathBuf, String)]) -> Result<()> {
+    /// Configures everything that is unpacked. `binds`: which host file over which path of the tree.
+    pub fn configure(&self, root: &mut Root, binds: &[(PathBuf, String)], bar: &Bar) -> Result<()> {
         let fence = binds.iter().fold(self.fence(), |fence, (host, inside)| fence.bind(host, inside));
-        let output = fence.run(&["/usr/bin/dpkg", "--force-unsafe-io", "--configure", "-a"])?;
+        let output =
+            fence.run_watched(&["/usr/bin/dpkg", "--force-unsafe-io", "--configure", "-a"], "/", &mut |line| {
+                if let Some(package) = line.strip_prefix("Setting up ") {
+                    bar.set_message(package.split(' ').next().unwrap_or_default());
+                    bar.inc(1);
+                }
+            })?;
+        let log = output.text();
         root.forget();
         let unfinished = database::not_installed(root)?;
-        if output.status == 0 && unfinished.is_empty() {
+        if output.status.success() && unfinished.is_empty() {
             return Ok(());
         }
         // dpkg goes on after a failure: the first one is the cause, what depends on it follows.
-        let failed = output.log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
+        let failed = log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
         let package = failed.and_then(|l| l.split([' ', ':']).next()).map(str::to_owned);
         let package = package.or_else(|| unfinished.first().map(|(name, _)| name.clone())).unwrap_or_default();
         let states: Vec<_> = unfinished.iter().take(8).map(|(name, state)| format!("{name} ({state})")).collect();
-        Err(Error::new(Exit::Input, format!("package `{package}` could not be configured"))
-            .detail(around(&output.log, &package))
-            .because(format!("dpkg ended with status {}; not installed: {}", output.status, states.join(", ")))
+        Err(Error::input(format!("package `{package}` could not be configured"))
+            .detail(around(&log, &package))
+            .because(format!("dpkg ended with {}; not installed: {}", output.status, states.join(", ")))
             .hint("the lines above are its script's own words"))
     }
 }
