@@ -1,0 +1,74 @@
+//! Questions the lab asks with raw frames. Each is a small machine driven by frames and time.
+
+pub mod ping;
+pub mod scan;
+pub mod udp;
+
+use crate::{
+    config::Config,
+    frame::{Host, Packet},
+};
+use smoltcp::wire::EthernetAddress;
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// What a job may use: addresses, the neighbours seen so far, and the way out.
+pub struct Wire<'a> {
+    /// The lab's addresses.
+    pub config: &'a Config,
+    /// Hardware addresses by network address, learned from what guests send.
+    pub neighbours: &'a BTreeMap<IpAddr, EthernetAddress>,
+    /// Frames to send.
+    pub out: &'a mut Vec<Vec<u8>>,
+}
+
+impl Wire<'_> {
+    /// The lab's host in the family and scope of `other`.
+    pub fn own(&self, other: IpAddr) -> Host {
+        let ip = match other {
+            IpAddr::V4(_) => self.config.ipv4.into(),
+            IpAddr::V6(to) if to.is_unicast_link_local() => self.config.link_local.into(),
+            IpAddr::V6(_) => self.config.ipv6.into(),
+        };
+        Host { mac: self.config.mac, ip }
+    }
+    /// A guest by its address, once it has been heard.
+    pub fn guest(&self, ip: IpAddr) -> Option<Host> {
+        self.neighbours.get(&ip).map(|mac| Host { mac: *mac, ip })
+    }
+}
+
+/// What a job wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// To be called at this time, or earlier.
+    At(Instant),
+    /// Nothing: it has answered.
+    Done,
+}
+
+/// A question in progress.
+pub trait Job: Send {
+    /// A frame from a guest; `true` when it belongs to this job and nobody else should see it.
+    fn frame(&mut self, packet: &Packet<'_>, now: Instant, wire: &mut Wire<'_>) -> bool;
+    /// Time has passed.
+    fn tick(&mut self, now: Instant, wire: &mut Wire<'_>) -> Next;
+}
+
+/// An ICMP echo reply from `guest` with this identifier: its sequence number.
+pub(crate) fn echo_reply(packet: &Packet<'_>, guest: IpAddr, ident: u16) -> Option<u16> {
+    match packet.body {
+        crate::frame::Body::Icmp { from, kind: 0 | 129, rest: [a, b, c, d, ..], .. }
+            if from == guest && u16::from_be_bytes([*a, *b]) == ident =>
+        {
+            Some(u16::from_be_bytes([*c, *d]))
+        }
+        _ => None,
+    }
+}
+
+/// How long a frame may take back and forth when nothing was measured yet.
+pub(crate) const GRACE: Duration = Duration::from_millis(250);

@@ -1,0 +1,299 @@
+//! The handle: start the network, wait for guests, ask them.
+
+use crate::{
+    config::Config,
+    engine::{Command, Engine},
+    jobs::{
+        ping::Ping,
+        scan::{Scan, ScanJob},
+        udp::{UdpJob, UdpVerdict},
+    },
+    pcapng::Pcapng,
+    port::Port,
+    record::Record,
+    services::dhcp::Lease,
+    stack::{Ending, Talk, Until},
+};
+use diorite_model::{Error, Result};
+use smoltcp::wire::EthernetAddress;
+use std::{
+    collections::BTreeMap,
+    io::Write,
+    net::{IpAddr, SocketAddr},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::Path,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// What the thread has found out, for the handle to read.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) leases: BTreeMap<EthernetAddress, Lease>,
+    pub(crate) addresses: BTreeMap<IpAddr, EthernetAddress>,
+    pub(crate) record: Record,
+    pub(crate) names: BTreeMap<String, u64>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    state: Mutex<State>,
+    pub(crate) changed: Condvar,
+    pub(crate) frames: AtomicU64,
+    pub(crate) all_closed: AtomicBool,
+    pub(crate) started: Instant,
+}
+
+impl Shared {
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Asked several times a second while something is waited for; its error ends the waiting. Give it what knows whether
+/// the machine still lives: its console patterns, its watchdog, the user's interrupt.
+pub type Patience<'a> = &'a mut dyn FnMut() -> Result<()>;
+
+/// An answer over HTTP.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpReply {
+    /// Status code.
+    pub status: u16,
+    /// Head without the status line, as sent.
+    pub head: String,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// A running network. Dropping it ends the thread and completes the capture.
+#[derive(Debug)]
+pub struct Lab {
+    shared: Arc<Shared>,
+    commands: Sender<Command>,
+    wake: UnixStream,
+    thread: Option<JoinHandle<()>>,
+    /// Identifiers of echo requests and blocks of 64 source ports, so that questions never mix.
+    next: AtomicU16,
+    config: Config,
+}
+
+impl Lab {
+    /// The network around one machine, whose network card ends in `fd` (a connected stream socket).
+    pub fn start(fd: OwnedFd) -> Result<Self> {
+        Self::start_with(Config::default(), vec![fd])
+    }
+
+    /// The network around several machines on one switch.
+    pub fn start_with(config: Config, cables: Vec<OwnedFd>) -> Result<Self> {
+        let failed = |e: std::io::Error| Error::host("the lab's network cannot be set up").because(e);
+        let ports: Vec<Port> =
+            cables.into_iter().map(|fd| Port::new(UnixStream::from(fd))).collect::<Result<_, _>>().map_err(failed)?;
+        let (wake, ear) = UnixStream::pair().map_err(failed)?;
+        wake.set_nonblocking(true).map_err(failed)?;
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            frames: AtomicU64::new(0),
+            all_closed: AtomicBool::new(false),
+            started: Instant::now(),
+        });
+        let (commands, orders) = mpsc::channel();
+        let engine = Engine::new(config.clone(), ports, orders, ear, shared.clone());
+        let thread = std::thread::Builder::new().name("lab".to_owned()).spawn(move || engine.run()).map_err(failed)?;
+        Ok(Self { shared, commands, wake, thread: Some(thread), next: AtomicU16::new(0), config })
+    }
+
+    /// The addresses in use.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Keeps every frame from now on in this file.
+    pub fn capture(&self, path: &Path) -> Result<()> {
+        self.tell(Command::Capture(Pcapng::create(path, 1)?))
+    }
+
+    /// How many frames guests have sent: it moves as long as a guest says something.
+    pub fn frames(&self) -> u64 {
+        self.shared.frames.load(Ordering::Relaxed)
+    }
+
+    /// Every machine has let go of its cable.
+    pub fn deserted(&self) -> bool {
+        self.shared.all_closed.load(Ordering::Acquire)
+    }
+
+    /// What guests said without being asked, so far.
+    pub fn record(&self) -> Record {
+        self.shared.state().record.clone()
+    }
+
+    /// Names guests asked the DNS server for, and how often.
+    pub fn names_asked(&self) -> BTreeMap<String, u64> {
+        self.shared.state().names.clone()
+    }
+
+    /// Addresses guests have been heard with, link-local ones too.
+    pub fn addresses(&self) -> BTreeMap<IpAddr, EthernetAddress> {
+        self.shared.state().addresses.clone()
+    }
+
+    /// Waits until a guest has taken an address by DHCP.
+    pub fn wait_for_lease(&self, patience: Patience<'_>) -> Result<Lease> {
+        self.wait(patience, |state| state.leases.values().next().cloned())
+    }
+
+    /// Waits until the guest with this hardware address uses a global IPv6 address (in the announced prefix).
+    pub fn wait_for_ipv6(&self, mac: EthernetAddress, patience: Patience<'_>) -> Result<IpAddr> {
+        self.wait(patience, |state| {
+            let global = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if !v6.is_unicast_link_local());
+            state.addresses.iter().find(|(ip, owner)| **owner == mac && global(ip)).map(|(ip, _)| *ip)
+        })
+    }
+
+    fn wait<T>(&self, patience: Patience<'_>, found: impl Fn(&State) -> Option<T>) -> Result<T> {
+        loop {
+            if let Some(value) = found(&self.shared.state()) {
+                return Ok(value);
+            }
+            patience()?;
+            let state = self.shared.state();
+            if let Some(value) = found(&state) {
+                return Ok(value);
+            }
+            let waited = self.shared.changed.wait_timeout(state, Duration::from_millis(200));
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+    }
+
+    /// Asks for an echo for at most `limit`. The round-trip time, or nothing.
+    pub fn ping(&self, guest: IpAddr, limit: Duration) -> Result<Option<Duration>> {
+        let (reply, answer) = mpsc::channel();
+        let job = Ping::new(guest, self.number(), Instant::now() + limit, reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        self.answer(&answer)
+    }
+
+    /// Asks each of these TCP ports with a SYN.
+    pub fn scan(&self, guest: IpAddr, ports: &[u16]) -> Result<Scan> {
+        let (reply, answer) = mpsc::channel();
+        let number = self.number();
+        let source = 10_000 + number % 512 * 64;
+        let job = ScanJob::new(guest, ports, number, source, Instant::now(), reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        self.answer(&answer)
+    }
+
+    /// Sends a datagram and says what comes back.
+    pub fn udp_probe(&self, guest: IpAddr, port: u16, data: &[u8]) -> Result<UdpVerdict> {
+        let (reply, answer) = mpsc::channel();
+        let number = self.number();
+        let job = UdpJob::new(guest, port, data, number, 43_000 + number % 4096, reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        self.answer(&answer)
+    }
+
+    /// Connects, sends `data`, and reads until it is enough.
+    pub fn talk(&self, guest: SocketAddr, data: &[u8], until: Until) -> Result<Talk> {
+        let (reply, answer) = mpsc::channel();
+        self.tell(Command::Talk(guest, data.to_vec(), until, reply))?;
+        self.answer(&answer)
+    }
+
+    /// The first line a server says by itself, without its line ending. An error in words when there is none.
+    pub fn banner(&self, guest: IpAddr, port: u16) -> Result<Result<String, String>> {
+        let talk = self.talk(SocketAddr::new(guest, port), b"", Until::Line)?;
+        let line = talk.data.split(|b| *b == b'\n').next().unwrap_or_default();
+        Ok(match talk.ending {
+            Ending::Enough if talk.data.contains(&b'\n') => Ok(String::from_utf8_lossy(line).trim_end().to_owned()),
+            ending => Err(in_words(&ending, &talk.data)),
+        })
+    }
+
+    /// GET over HTTP/1.0 (RFC 1945). An error in words when no well-formed answer comes.
+    pub fn http_get(&self, guest: IpAddr, port: u16, path: &str) -> Result<Result<HttpReply, String>> {
+        let host = SocketAddr::new(guest, port);
+        let request =
+            format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: diorite\r\nConnection: close\r\n\r\n");
+        let talk = self.talk(host, request.as_bytes(), Until::Closed { most: 8 << 20 })?;
+        Ok(parse_http(&talk.data).ok_or_else(|| in_words(&talk.ending, &talk.data)))
+    }
+
+    fn number(&self) -> u16 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn tell(&self, command: Command) -> Result<()> {
+        self.commands.send(command).map_err(|_| gone())?;
+        // A full pipe wakes as well as one more byte.
+        let _ = (&self.wake).write(&[1]);
+        Ok(())
+    }
+
+    fn answer<T>(&self, answer: &Receiver<T>) -> Result<T> {
+        // Every job ends by its own clock, so this wait is bounded by the thread's life.
+        loop {
+            match answer.recv_timeout(Duration::from_secs(1)) {
+                Ok(value) => return Ok(value),
+                Err(RecvTimeoutError::Timeout) if self.thread.as_ref().is_some_and(|t| !t.is_finished()) => {}
+                Err(_) => return Err(gone()),
+            }
+        }
+    }
+}
+
+fn gone() -> Error {
+    Error::bug("the lab's thread has ended early")
+}
+
+fn in_words(ending: &Ending, data: &[u8]) -> String {
+    let start = String::from_utf8_lossy(&data[..data.len().min(80)]).escape_debug().to_string();
+    match ending {
+        Ending::NotConnected => "no connection".to_owned(),
+        Ending::Reset => format!("connection reset after {} bytes", data.len()),
+        Ending::Quiet if data.is_empty() => "connected, but nothing was said".to_owned(),
+        Ending::Quiet => format!("fell silent after {} bytes: {start}", data.len()),
+        Ending::Enough if data.is_empty() => "connected, but it was closed without a word".to_owned(),
+        Ending::Enough => format!("not what was asked for: {start}"),
+    }
+}
+
+fn parse_http(data: &[u8]) -> Option<HttpReply> {
+    let end = data.windows(4).position(|w| w == b"\r\n\r\n")?;
+    let head = String::from_utf8_lossy(&data[..end]);
+    let (status, rest) = head.split_once("\r\n").unwrap_or((&head, ""));
+    let mut words = status.split(' ');
+    if !words.next()?.starts_with("HTTP/1.") {
+        return None;
+    }
+    Some(HttpReply { status: words.next()?.parse().ok()?, head: rest.to_owned(), body: data[end + 4..].to_vec() })
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        // If the thread is gone already there is nobody to tell.
+        let _ = self.tell(Command::Stop);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn http_is_parsed_or_refused() {
+        let good = parse_http(b"HTTP/1.1 200 OK\r\nServer: x\r\n\r\nhello").expect("answer");
+        assert_eq!((good.status, good.head.as_str(), &good.body[..]), (200, "Server: x", &b"hello"[..]));
+        for bad in ["", "HTTP/1.1 200 OK\r\n", "SSH-2.0-x\r\n\r\n", "HTTP/1.1\r\n\r\n", "HTTP/1.1 abc\r\n\r\n"] {
+            assert_eq!(parse_http(bad.as_bytes()), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! The lab's host as an ordinary TCP/IP host: ARP, neighbour discovery and TCP connections, by smoltcp.
+
+use crate::config::Config;
+use smoltcp::{
+    iface::{self, Interface, SocketHandle, SocketSet},
+    phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    socket::tcp,
+    time::Instant as Tick,
+    wire::{HardwareAddress, IpCidr},
+};
+use std::{
+    collections::VecDeque,
+    net::SocketAddr,
+    sync::mpsc::Sender,
+    time::{Duration, Instant},
+};
+
+/// When a conversation has said enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The first line has come.
+    Line,
+    /// The guest has closed, or so many bytes have come.
+    Closed {
+        /// Limit.
+        most: usize,
+    },
+}
+
+/// How a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// With what was asked for.
+    Enough,
+    /// The connection was never made: reset, or no answer.
+    NotConnected,
+    /// The guest reset it.
+    Reset,
+    /// The guest said nothing more for [`Config::quiet`].
+    Quiet,
+}
+
+/// What a conversation brought.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Talk {
+    /// Everything the guest sent.
+    pub data: Vec<u8>,
+    /// How it ended.
+    pub ending: Ending,
+}
+
+struct Conversation {
+    handle: SocketHandle,
+    send: Vec<u8>,
+    until: Until,
+    data: Vec<u8>,
+    connected: bool,
+    moved: Instant,
+    reply: Sender<Talk>,
+}
+
+/// The host and its open conversations.
+pub struct Stack {
+    interface: Interface,
+    device: Queues,
+    sockets: SocketSet<'static>,
+    talks: Vec<Conversation>,
+    started: Instant,
+    quiet: Duration,
+    next_port: u16,
+}
+
+impl Stack {
+    /// A host with the lab's addresses.
+    pub fn new(config: &Config, started: Instant) -> Self {
+        let mut device = Queues::default();
+        let mut settings = iface::Config::new(HardwareAddress::Ethernet(config.mac));
+        settings.random_seed = 0x0d10_417e;
+        let mut interface = Interface::new(settings, &mut device, Tick::ZERO);
+        interface.update_ip_addrs(|addresses| {
+            for (address, prefix) in
+                [(config.ipv4.into(), config.ipv4_prefix), (config.ipv6.into(), 64), (config.link_local.into(), 64)]
+            {
+                addresses.push(IpCidr::new(address, prefix)).expect("smoltcp is built for eight addresses");
+            }
+        });
+        let (sockets, talks) = (SocketSet::new(Vec::new()), Vec::new());
+        Self { interface, device, sockets, talks, started, quiet: config.quiet, next_port: 50_000 }
+    }
+
+    /// Connects, sends, and reads until it is enough.
+    pub fn talk(&mut self, guest: SocketAddr, send: Vec<u8>, until: Until, now: Instant, reply: Sender<Talk>) {
+        let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
+        let mut socket = tcp::Socket::new(buffer(65_535), buffer(16_384));
+        self.next_port = if self.next_port == 65_535 { 50_000 } else { self.next_port + 1 };
+        if socket.connect(self.interface.context(), guest, self.next_port).is_err() {
+            let _ = reply.send(Talk { data: Vec::new(), ending: Ending::NotConnected });
+            return;
+        }
+        let handle = self.sockets.add(socket);
+        let (data, connected) = (Vec::new(), false);
+        self.talks.push(Conversation { handle, send, until, data, connected, moved: now, reply });
+    }
+
+    /// A frame for this host.
+    pub fn receive(&mut self, frame: &[u8]) {
+        self.device.incoming.push_back(frame.to_vec());
+    }
+
+    /// Does what is due, appends what must be sent, and says when to come back.
+    pub fn poll(&mut self, now: Instant, out: &mut Vec<Vec<u8>>) -> Option<Instant> {
+        let tick = Tick::from_micros(i64::try_from((now - self.started).as_micros()).unwrap_or(i64::MAX));
+        self.interface.poll(tick, &mut self.device, &mut self.sockets);
+        let (sockets, quiet) = (&mut self.sockets, self.quiet);
+        self.talks.retain_mut(|talk| {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(talk.handle);
+            match talk.step(socket, now, quiet) {
+                None => true,
+                Some(ending) => {
+                    socket.abort();
+                    let data = std::mem::take(&mut talk.data);
+                    let _ = talk.reply.send(Talk { data, ending });
+                    false
+                }
+            }
+        });
+        // Once more for what the conversations have just queued, then forget the sockets that are over.
+        self.interface.poll(tick, &mut self.device, &mut self.sockets);
+        let live: Vec<SocketHandle> = self.talks.iter().map(|talk| talk.handle).collect();
+        let over: Vec<SocketHandle> = self.sockets.iter().map(|(h, _)| h).filter(|h| !live.contains(h)).collect();
+        for handle in over {
+            self.sockets.remove(handle);
+        }
+        out.extend(self.device.outgoing.drain(..));
+        let next =
+            self.interface.poll_delay(tick, &self.sockets).map(|d| now + Duration::from_micros(d.total_micros()));
+        let quiet = self.talks.iter().map(|talk| talk.moved + self.quiet).min();
+        [next, quiet].into_iter().flatten().min()
+    }
+}
+
+impl Conversation {
+    fn step(&mut self, socket: &mut tcp::Socket<'_>, now: Instant, quiet: Duration) -> Option<Ending> {
+        if socket.may_send() && !self.connected {
+            self.connected = true;
+            self.moved = now;
+        }
+        if self.connected && !self.send.is_empty() && socket.can_send() {
+            let sent = socket.send_slice(&self.send).unwrap_or(0);
+            self.send.drain(..sent);
+        }
+        while socket.can_recv() {
+            let taken = socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap_or_default();
+            self.data.extend_from_slice(&taken);
+            self.moved = now;
+        }
+        let enough = match self.until {
+            Until::Line => self.data.contains(&b'\n') || self.data.len() > 4096,
+            Until::Closed { most } => self.data.len() >= most,
+        };
+        if enough {
+            return Some(Ending::Enough);
+        }
+        match socket.state() {
+            // smoltcp takes a reset straight to Closed.
+            tcp::State::Closed if self.connected => return Some(Ending::Reset),
+            tcp::State::Closed => return Some(Ending::NotConnected),
+            _ if self.connected && !socket.may_recv() => return Some(Ending::Enough),
+            _ => {}
+        }
+        let over = now >= self.moved + quiet;
+        over.then_some(if self.connected { Ending::Quiet } else { Ending::NotConnected })
+    }
+}
+
+/// smoltcp's view of the wire: two queues.
+#[derive(Default)]
+pub(crate) struct Queues {
+    pub(crate) incoming: VecDeque<Vec<u8>>,
+    pub(crate) outgoing: Vec<Vec<u8>>,
+}
+
+pub(crate) struct Taken(Vec<u8>);
+pub(crate) struct Given<'a>(&'a mut Vec<Vec<u8>>);
+
+impl Device for Queues {
+    type RxToken<'a> = Taken;
+    type TxToken<'a> = Given<'a>;
+    fn receive(&mut self, _: Tick) -> Option<(Taken, Given<'_>)> {
+        let frame = self.incoming.pop_front()?;
+        Some((Taken(frame), Given(&mut self.outgoing)))
+    }
+    fn transmit(&mut self, _: Tick) -> Option<Given<'_>> {
+        Some(Given(&mut self.outgoing))
+    }
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = 1514;
+        // A guest may leave checksums to a card that is none; ours are always written.
+        capabilities.checksum.ipv4 = smoltcp::phy::Checksum::Tx;
+        capabilities.checksum.tcp = smoltcp::phy::Checksum::Tx;
+        capabilities.checksum.udp = smoltcp::phy::Checksum::Tx;
+        capabilities.checksum.icmpv4 = smoltcp::phy::Checksum::Tx;
+        capabilities.checksum.icmpv6 = smoltcp::phy::Checksum::Tx;
+        capabilities
+    }
+}
+
+impl RxToken for Taken {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+impl TxToken for Given<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
+        let mut frame = vec![0; length];
+        let result = f(&mut frame);
+        self.0.push(frame);
+        result
+    }
+}

@@ -1,0 +1,241 @@
+//! A guest without a machine: a smoltcp host on the other end of the socket pair, with a packet filter of our choice.
+
+use diorite_lab::frame::{Body, Host, Packet};
+use smoltcp::{
+    iface::{Config, Interface, SocketSet},
+    phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
+    socket::{dhcpv4, tcp},
+    time::Instant as Tick,
+    wire::{EthernetAddress, HardwareAddress, Icmpv6Repr, IpCidr, NdiscRepr, TcpControl},
+};
+use std::{
+    collections::VecDeque,
+    io::{ErrorKind, Read, Write},
+    net::{IpAddr, Ipv6Addr},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+pub const MAC: EthernetAddress = EthernetAddress([0x52, 0x54, 0, 0x12, 0x34, 0x56]);
+pub const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x5054, 0xff, 0xfe12, 0x3456);
+pub const GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0x5054, 0xff, 0xfe12, 0x3456);
+
+/// What the filter does with a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Accept,
+    Drop,
+    Reject,
+}
+
+/// What a guest does.
+#[derive(Clone)]
+pub struct Behaviour {
+    /// By TCP destination port of a SYN.
+    pub tcp: fn(u16) -> Action,
+    /// By UDP destination port.
+    pub udp: fn(u16) -> Action,
+    /// Answers echo requests.
+    pub pings: bool,
+    /// Asks for an address.
+    pub dhcp: bool,
+    /// Ports served, with what is said first and what is said to a request.
+    pub serves: &'static [(u16, &'static str, &'static str)],
+}
+
+/// The guest ends when this is dropped.
+pub struct Guest {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Guest {
+    pub fn start(behaviour: Behaviour) -> (Self, OwnedFd) {
+        let (near, far) = UnixStream::pair().expect("socket pair");
+        let stop = Arc::new(AtomicBool::new(false));
+        let told = stop.clone();
+        let thread = std::thread::spawn(move || run(near, &behaviour, &told));
+        (Self { stop, thread: Some(thread) }, far.into())
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("the guest's thread");
+        }
+    }
+}
+
+#[derive(Default)]
+struct Card {
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: Vec<Vec<u8>>,
+}
+struct Taken(Vec<u8>);
+struct Given<'a>(&'a mut Vec<Vec<u8>>);
+impl Device for Card {
+    type RxToken<'a> = Taken;
+    type TxToken<'a> = Given<'a>;
+    fn receive(&mut self, _: Tick) -> Option<(Taken, Given<'_>)> {
+        Some((Taken(self.incoming.pop_front()?), Given(&mut self.outgoing)))
+    }
+    fn transmit(&mut self, _: Tick) -> Option<Given<'_>> {
+        Some(Given(&mut self.outgoing))
+    }
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = 1514;
+        capabilities
+    }
+}
+impl RxToken for Taken {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+impl TxToken for Given<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, f: F) -> R {
+        let mut frame = vec![0; length];
+        let result = f(&mut frame);
+        self.0.push(frame);
+        result
+    }
+}
+
+fn run(mut wire: UnixStream, behaviour: &Behaviour, stop: &AtomicBool) {
+    wire.set_read_timeout(Some(Duration::from_millis(2))).expect("timeout");
+    let (mut card, started) = (Card::default(), Instant::now());
+    let mut settings = Config::new(HardwareAddress::Ethernet(MAC));
+    settings.slaac = true;
+    settings.random_seed = 1;
+    let mut host = Interface::new(settings, &mut card, Tick::ZERO);
+    host.update_ip_addrs(|a| a.push(IpCidr::new(LINK_LOCAL.into(), 64)).expect("room"));
+    let mut sockets = SocketSet::new(Vec::new());
+    let dhcp = behaviour.dhcp.then(|| sockets.add(dhcpv4::Socket::new()));
+    let mut servers = Vec::new();
+    for (port, first, answer) in behaviour.serves {
+        let buffer = || tcp::SocketBuffer::new(vec![0; 4096]);
+        let mut socket = tcp::Socket::new(buffer(), buffer());
+        socket.listen(*port).expect("listen");
+        servers.push((sockets.add(socket), *port, *first, *answer, false));
+    }
+    let mut stream = Vec::new();
+    let mut announced = false;
+    while !stop.load(Ordering::Relaxed) {
+        let mut buffer = [0; 65536];
+        match wire.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(n) => stream.extend_from_slice(&buffer[..n]),
+            Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted) => {}
+            Err(_) => return,
+        }
+        while let Some(length) = stream.first_chunk::<4>().map(|h| u32::from_be_bytes(*h) as usize) {
+            if stream.len() < 4 + length {
+                break;
+            }
+            let frame: Vec<u8> = stream.drain(..4 + length).skip(4).collect();
+            filter(behaviour, &frame, &mut card);
+        }
+        let now = Tick::from_micros(started.elapsed().as_micros() as i64);
+        host.poll(now, &mut card, &mut sockets);
+        if !announced && host.ip_addrs().iter().any(|a| a.address() == GLOBAL.into()) {
+            announced = true;
+            card.outgoing.push(detect_duplicates());
+        }
+        if let Some(dhcp) = dhcp
+            && let Some(dhcpv4::Event::Configured(lease)) = sockets.get_mut::<dhcpv4::Socket<'_>>(dhcp).poll()
+        {
+            host.update_ip_addrs(|a| a.push(IpCidr::Ipv4(lease.address)).expect("room"));
+            host.routes_mut().add_default_ipv4_route(lease.router.expect("a router")).expect("room");
+        }
+        for (handle, port, first, answer, greeted) in &mut servers {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(*handle);
+            if !socket.is_open() {
+                socket.listen(*port).expect("listen");
+                *greeted = false;
+            }
+            if socket.can_send() && !*greeted {
+                socket.send_slice(first.as_bytes()).expect("send");
+                *greeted = true;
+            }
+            if socket.can_recv() && !answer.is_empty() {
+                let asked = socket.recv(|bytes| (bytes.len(), bytes.ends_with(b"\r\n\r\n"))).expect("receive");
+                if asked {
+                    socket.send_slice(answer.as_bytes()).expect("send");
+                    socket.close();
+                }
+            }
+        }
+        host.poll(now, &mut card, &mut sockets);
+        for frame in card.outgoing.drain(..) {
+            let length = (frame.len() as u32).to_be_bytes();
+            if wire.write_all(&[&length, &frame[..]].concat()).is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// What every system says before it uses an address (RFC 4862 §5.4) and smoltcp does not.
+fn detect_duplicates() -> Vec<u8> {
+    let ask = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr: GLOBAL, lladdr: None });
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff12, 0x3456);
+    let mac = EthernetAddress([0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
+    diorite_lab::frame::icmp6(MAC, Ipv6Addr::UNSPECIFIED, mac, group, 255, &ask)
+}
+
+fn filter(behaviour: &Behaviour, frame: &[u8], card: &mut Card) {
+    let Some(packet) = Packet::parse(frame) else { return };
+    let action = match packet.body {
+        Body::Tcp { to, control: TcpControl::Syn, .. } => (behaviour.tcp)(to.port()),
+        Body::Udp { to, .. } if to.port() != 68 => (behaviour.udp)(to.port()),
+        Body::Icmp { kind: 8 | 128, .. } if !behaviour.pings => Action::Drop,
+        _ => Action::Accept,
+    };
+    match action {
+        Action::Accept => card.incoming.push_back(frame.to_vec()),
+        Action::Drop => {}
+        Action::Reject => {
+            let (from, to) = match packet.body {
+                Body::Tcp { from, to, .. } | Body::Udp { from, to, .. } => (from.ip(), to.ip()),
+                _ => return,
+            };
+            card.outgoing.push(unreachable(packet.source, from, to, &frame[14..]));
+        }
+    }
+}
+
+/// "Administratively prohibited", as a filter says it: ICMP 3/13, ICMPv6 1/1. Built by hand, so that the lab's own
+/// code is not its own judge. Checksums stay zero: the lab does not read them.
+fn unreachable(lab: EthernetAddress, lab_ip: IpAddr, own: IpAddr, quote: &[u8]) -> Vec<u8> {
+    let (from, to) = (Host { mac: MAC, ip: own }, Host { mac: lab, ip: lab_ip });
+    let mut frame = [to.mac.as_bytes(), from.mac.as_bytes()].concat();
+    let length = (quote.len() + 8) as u16;
+    match (own, lab_ip) {
+        (IpAddr::V4(own), IpAddr::V4(lab)) => {
+            frame.extend([8, 0, 0x45, 0]);
+            frame.extend((length + 20).to_be_bytes());
+            frame.extend([0, 0, 0, 0, 64, 1, 0, 0]);
+            frame.extend(own.octets().into_iter().chain(lab.octets()));
+            frame.extend([3, 13, 0, 0, 0, 0, 0, 0]);
+        }
+        (IpAddr::V6(own), IpAddr::V6(lab)) => {
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend(length.to_be_bytes());
+            frame.extend([58, 64]);
+            frame.extend(own.octets().into_iter().chain(lab.octets()));
+            frame.extend([1, 1, 0, 0, 0, 0, 0, 0]);
+        }
+        _ => unreachable!("one family"),
+    }
+    frame.extend_from_slice(quote);
+    frame
+}
