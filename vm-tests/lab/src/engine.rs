@@ -218,7 +218,7 @@ impl Engine {
             return;
         }
         let since = now - self.started;
-        record::note(&mut self.shared.state().record, &packet, |_, _| false, since);
+        record::note(&mut self.shared.state().record, &packet, since);
         if !self.serve(&packet, since) {
             self.stack.receive(frame);
         }

@@ -3,12 +3,8 @@
 
 use crate::frame::{Body, Packet};
 use serde::{Deserialize, Serialize};
-use smoltcp::wire::{EthernetAddress, TcpControl};
-use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
-    time::Duration,
-};
+use smoltcp::wire::{ArpOperation, ArpRepr, EthernetAddress, TcpControl};
+use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// One kind of utterance; equal ones are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -38,14 +34,12 @@ pub struct Times {
 pub type Record = BTreeMap<Utterance, Times>;
 
 /// Adds a guest's packet, unless it answers something.
-pub fn note(record: &mut Record, packet: &Packet<'_>, asked: impl Fn(SocketAddr, SocketAddr) -> bool, now: Duration) {
+pub fn note(record: &mut Record, packet: &Packet<'_>, now: Duration) {
     let (kind, to, port) = match &packet.body {
-        Body::Arp(smoltcp::wire::ArpRepr::EthernetIpv4 { operation, target_protocol_addr, .. }) => match operation {
-            smoltcp::wire::ArpOperation::Request => ("arp".to_owned(), target_protocol_addr.to_string(), 0),
-            _ => return,
-        },
-        Body::Arp(_) => ("arp".to_owned(), String::new(), 0),
-        Body::Udp { from, to, .. } if !asked(*from, *to) => ("udp".to_owned(), to.ip().to_string(), to.port()),
+        Body::Arp(ArpRepr::EthernetIpv4 { operation: ArpOperation::Request, target_protocol_addr, .. }) => {
+            ("arp".to_owned(), target_protocol_addr.to_string(), 0)
+        }
+        Body::Udp { to, .. } => ("udp".to_owned(), to.ip().to_string(), to.port()),
         Body::Tcp { to, control: TcpControl::Syn, acknowledged: None, .. } => {
             ("tcp-syn".to_owned(), to.ip().to_string(), to.port())
         }

@@ -131,7 +131,7 @@ impl Stack {
         for handle in over {
             self.sockets.remove(handle);
         }
-        out.extend(self.device.outgoing.drain(..));
+        out.append(&mut self.device.outgoing);
         let next =
             self.interface.poll_delay(tick, &self.sockets).map(|d| now + Duration::from_micros(d.total_micros()));
         let quiet = self.talks.iter().map(|talk| talk.moved + self.quiet).min();

@@ -1,1 +1,31 @@
-//! .
+//! Boots a disk in QEMU as a hypervisor would, and lets it be watched: console, QMP, an injected root shell,
+//! snapshots. The disk itself is never written.
+//!
+//! ```text
+//! MachineSpec ── Machine::start ── QEMU ──┬─ console   serial port → console.log, alarms
+//!                                         ├─ qmp       status, block statistics, savevm/loadvm
+//!                                         ├─ shell     virtio-serial, a unit injected through SMBIOS
+//!                                         └─ network   a socket of the caller's: the lab
+//! ```
+
+pub mod accel;
+mod arguments;
+pub mod console;
+pub mod credentials;
+mod machine;
+#[cfg(target_arch = "x86_64")]
+mod microguest;
+mod pace;
+mod programs;
+mod qmp;
+mod shell;
+mod watch;
+
+pub use accel::{Accelerator, Kind};
+pub use arguments::{Boot, MachineSpec};
+pub use console::{Alarm, AlarmKind};
+pub use machine::Machine;
+pub use pace::Pace;
+pub use programs::Programs;
+pub use shell::Output;
+pub use watch::Watch;

@@ -1,0 +1,119 @@
+//! What a machine is made of, and QEMU's command line for it (qemu(1)). Nothing is left to QEMU's defaults.
+
+use crate::{
+    Programs,
+    accel::{Accelerator, Kind},
+    credentials::{Credential, SHELL_PORT},
+};
+use std::{
+    os::fd::{OwnedFd, RawFd},
+    path::{Path, PathBuf},
+};
+
+/// How a machine starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Boot {
+    /// UEFI firmware starts what is on the disk: what a hypervisor does.
+    Firmware,
+    /// QEMU loads a kernel by itself; only for trying the harness.
+    Kernel {
+        /// Kernel.
+        kernel: PathBuf,
+        /// Initial RAM disk.
+        initrd: PathBuf,
+        /// Command line.
+        command_line: String,
+    },
+}
+
+/// A machine to start.
+#[derive(Debug)]
+pub struct MachineSpec {
+    /// QEMU and firmware.
+    pub programs: Programs,
+    /// What runs the instructions.
+    pub accelerator: Accelerator,
+    /// The raw disk. It is opened read-only; writes go to an overlay.
+    pub disk: PathBuf,
+    /// How to start.
+    pub boot: Boot,
+    /// MiB of memory.
+    pub memory: u32,
+    /// Processors.
+    pub cpus: u32,
+    /// Said to the guest through SMBIOS.
+    pub credentials: Vec<Credential>,
+    /// The cables' far ends, one network card each: connected stream sockets.
+    pub network: Vec<OwnedFd>,
+    /// A folder of this machine's own: overlay, firmware variables, console.log, qemu.log. Must exist.
+    pub folder: PathBuf,
+}
+
+/// System UUID: some value that is the same in every run, so that the machine's identity is.
+const UUID: &str = "6c0e1ad2-3c4b-4b8e-9b0d-1f2e3d4c5b6a";
+
+/// Descriptors that QEMU inherits.
+pub(crate) struct Descriptors<'a> {
+    pub console: RawFd,
+    pub qmp: RawFd,
+    pub shell: RawFd,
+    pub network: &'a [RawFd],
+}
+
+/// A value inside a comma-separated QEMU option: commas are doubled.
+fn escaped(path: &Path) -> String {
+    path.display().to_string().replace(',', ",,")
+}
+
+impl MachineSpec {
+    /// The overlay that takes what the guest writes.
+    pub(crate) fn overlay(&self) -> PathBuf {
+        self.folder.join("overlay.qcow2")
+    }
+    /// The machine's own copy of the firmware's variables; qcow2, so that snapshots include it.
+    pub(crate) fn variables(&self) -> PathBuf {
+        self.folder.join("variables.qcow2")
+    }
+
+    /// Everything after the program's name.
+    pub(crate) fn arguments(&self, fds: &Descriptors<'_>) -> Vec<String> {
+        let mut all: Vec<String> = Vec::new();
+        let mut add = |words: &[&str]| all.extend(words.iter().map(|w| (*w).to_owned()));
+        add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", UUID]);
+        add(&["-machine", "q35,smm=off,vmport=off", "-smp", &self.cpus.to_string(), "-m", &self.memory.to_string()]);
+        match self.accelerator.kind {
+            Kind::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
+            // The instructions of Proxmox VE's default, x86-64-v2-AES; emulating fewer is a fifth faster than `max`.
+            Kind::Tcg => add(&["-accel", "tcg,thread=multi", "-cpu", "Westmere"]),
+        }
+        match &self.boot {
+            Boot::Firmware => {
+                let code = escaped(&self.programs.file("usr/share/OVMF/OVMF_CODE_4M.fd"));
+                add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")]);
+                let variables = escaped(&self.variables());
+                add(&["-drive", &format!("if=pflash,unit=1,format=qcow2,file={variables}")]);
+            }
+            Boot::Kernel { kernel, initrd, command_line } => {
+                add(&["-kernel", &kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
+                add(&["-append", command_line]);
+            }
+        }
+        let overlay = escaped(&self.overlay());
+        add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}")]);
+        add(&["-device", "virtio-blk-pci,drive=disk,bootindex=1", "-device", "virtio-rng-pci"]);
+        for (number, fd) in fds.network.iter().enumerate() {
+            add(&["-netdev", &format!("stream,id=net{number},server=off,addr.type=fd,addr.str={fd}")]);
+            // No option ROM: it would ask for a network boot before the disk's turn.
+            let mac = format!("52:54:00:12:34:{:02x}", 0x56 + number);
+            add(&["-device", &format!("virtio-net-pci,netdev=net{number},mac={mac},romfile=")]);
+        }
+        add(&["-chardev", &format!("socket,id=console,fd={}", fds.console), "-serial", "chardev:console"]);
+        add(&["-chardev", &format!("socket,id=qmp,fd={}", fds.qmp), "-mon", "chardev=qmp,mode=control"]);
+        add(&["-device", "virtio-serial-pci", "-chardev", &format!("socket,id=shell,fd={}", fds.shell)]);
+        add(&["-device", &format!("virtserialport,chardev=shell,name={SHELL_PORT}")]);
+        for credential in &self.credentials {
+            add(&["-smbios", &credential.argument()]);
+        }
+        all
+    }
+}

@@ -1,0 +1,215 @@
+//! The serial console: every byte kept in a file, every line looked at as it comes.
+
+use diorite_model::{Error, Result};
+use std::{
+    fs::File,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+/// What a line on the console can mean at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AlarmKind {
+    /// The kernel has given up.
+    Panic,
+    /// A kernel fault that it may survive.
+    Oops,
+    /// The kernel killed a process for want of memory.
+    OutOfMemory,
+    /// systemd waits for a person who is not there.
+    EmergencyMode,
+    /// The kernel restarts.
+    Restarting,
+    /// The kernel powers off.
+    PoweringOff,
+    /// A block of the root does not have its hash.
+    VerityCorruption,
+    /// The firmware found nothing to start.
+    NothingToBoot,
+}
+
+/// What is looked for: kind, and texts that must all be in one line.
+const PATTERNS: &[(AlarmKind, &[&str])] = &[
+    (AlarmKind::VerityCorruption, &["device-mapper: verity:", "corrupt"]),
+    (AlarmKind::Panic, &["Kernel panic - not syncing"]),
+    (AlarmKind::Oops, &["Oops:"]),
+    (AlarmKind::Oops, &["kernel BUG at"]),
+    (AlarmKind::OutOfMemory, &["Out of memory: Killed process"]),
+    (AlarmKind::EmergencyMode, &["You are in emergency mode"]),
+    (AlarmKind::EmergencyMode, &["You are in rescue mode"]),
+    (AlarmKind::EmergencyMode, &["(initramfs)"]),
+    (AlarmKind::Restarting, &["reboot: Restarting system"]),
+    (AlarmKind::Restarting, &["reboot: machine restart"]),
+    (AlarmKind::PoweringOff, &["reboot: Power down"]),
+    (AlarmKind::NothingToBoot, &["BdsDxe: No bootable option"]),
+    (AlarmKind::NothingToBoot, &["UEFI Interactive Shell"]),
+];
+
+/// A line that means something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alarm {
+    /// What.
+    pub kind: AlarmKind,
+    /// The line, without control sequences.
+    pub line: String,
+    /// Since power-on.
+    pub at: Duration,
+}
+
+/// The listening end.
+#[derive(Debug)]
+pub struct Console {
+    bytes: Arc<AtomicU64>,
+    seen: Arc<Mutex<Seen>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    lines: Vec<String>,
+    alarms: Vec<Alarm>,
+}
+
+impl Console {
+    /// Reads from `stream` until it ends, into the file `log`.
+    pub(crate) fn listen(mut stream: UnixStream, log: &Path, power_on: Instant) -> Result<Self> {
+        let mut file = File::create(log).map_err(|e| Error::io("cannot write the console's log", log, e))?;
+        let (bytes, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
+        let (count, shared) = (bytes.clone(), seen.clone());
+        let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
+            let (mut buffer, mut rest) = ([0; 4096], Vec::new());
+            while let Ok(n) = stream.read(&mut buffer) {
+                if n == 0 {
+                    break;
+                }
+                // A full disk must not stop the watching.
+                let _ = file.write_all(&buffer[..n]);
+                count.fetch_add(n as u64, Ordering::Relaxed);
+                rest.extend_from_slice(&buffer[..n]);
+                while let Some(end) = rest.iter().position(|b| *b == b'\n') {
+                    let line = plain(&rest.drain(..=end).collect::<Vec<u8>>());
+                    take(&shared, line, power_on.elapsed());
+                }
+                // A prompt has no line end.
+                if rest.len() > 65_536 || contains(&rest, b"(initramfs)") || contains(&rest, b"Shell> ") {
+                    take(&shared, plain(&std::mem::take(&mut rest)), power_on.elapsed());
+                }
+            }
+            take(&shared, plain(&rest), power_on.elapsed());
+        });
+        let thread = thread.map_err(|e| Error::host("no thread for the console").because(e))?;
+        Ok(Self { bytes, seen, thread: Some(thread) })
+    }
+
+    /// A console that nobody speaks on.
+    pub(crate) fn silent() -> Self {
+        Self { bytes: Arc::default(), seen: Arc::default(), thread: None }
+    }
+
+    /// Bytes so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Alarms so far.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        self.seen().alarms.clone()
+    }
+
+    /// The last lines.
+    pub fn tail(&self, lines: usize) -> String {
+        let seen = self.seen();
+        seen.lines[seen.lines.len().saturating_sub(lines)..].join("\n")
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the last byte; only after the machine has ended.
+    pub(crate) fn finish(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            // A panic there has already been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn contains(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|w| w == text)
+}
+
+fn take(seen: &Mutex<Seen>, line: String, at: Duration) {
+    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((kind, _)) = PATTERNS.iter().find(|(_, texts)| texts.iter().all(|text| line.contains(text))) {
+        seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });
+    }
+    if !line.is_empty() {
+        seen.lines.push(line);
+    }
+}
+
+/// A line without control characters and escape sequences (ECMA-48 §5.4: CSI, parameters, final byte).
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars().peekable());
+    while let Some(c) = chars.next() {
+        match c {
+            '\x1b' if chars.peek() == Some(&'[') => {
+                chars.next();
+                while chars.next_if(|c| !('@'..='~').contains(c)).is_some() {}
+                chars.next();
+            }
+            c if c.is_control() && c != '\t' => {}
+            c => out.push(c),
+        }
+    }
+    out.trim_end().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listen(parts: &[&str]) -> (Vec<AlarmKind>, String, Vec<u8>) {
+        let folder = std::env::temp_dir().join(format!("diorite-console-{}-{}", std::process::id(), parts.len()));
+        std::fs::create_dir_all(&folder).expect("folder");
+        let (near, mut far) = UnixStream::pair().expect("socket pair");
+        let log = folder.join("console.log");
+        let mut console = Console::listen(near, &log, Instant::now()).expect("console");
+        for part in parts {
+            far.write_all(part.as_bytes()).expect("write");
+        }
+        drop(far);
+        console.finish();
+        let kept = std::fs::read(log).expect("log");
+        std::fs::remove_dir_all(folder).expect("remove");
+        (console.alarms().iter().map(|a| a.kind).collect(), console.tail(2), kept)
+    }
+
+    #[test]
+    fn alarms_are_seen_through_colours_and_cuts() {
+        let (alarms, tail, kept) = listen(&[
+            "[    1.0] \x1b[0;1mfine\x1b[0m\r\n[   40.5] device-mapper: verity: 253:2: data bl",
+            "ock 0 is corrupted\r\n[   40.6] reboot: Restarting",
+            " system with command 'dm-verity device corrupted'\r\n",
+        ]);
+        assert_eq!(alarms, [AlarmKind::VerityCorruption, AlarmKind::Restarting]);
+        assert!(tail.ends_with("'dm-verity device corrupted'"), "{tail}");
+        assert!(kept.starts_with(b"[    1.0] \x1b["), "the file keeps every byte");
+    }
+
+    #[test]
+    fn ordinary_lines_are_no_alarm() {
+        let lines = "device-mapper: verity: sha256 using implementation \"sha256-generic\"\nReached target reboot\n";
+        assert_eq!(listen(&[lines, "", "", ""]).0, []);
+        assert_eq!(listen(&["a prompt without end: (initramfs) ", ""]).0, [AlarmKind::EmergencyMode]);
+    }
+}

@@ -1,0 +1,87 @@
+//! Things said to the guest from outside, without changing a byte of its disk: systemd credentials in SMBIOS OEM
+//! strings (type 11), systemd.exec(5), systemd-debug-generator(8), smbios-type-11(7).
+
+/// The virtio-serial port of the root shell.
+pub const SHELL_PORT: &str = "diorite.shell";
+/// What the shell says first.
+pub const SHELL_READY: &str = "diorite-shell-ready";
+
+const SHELL_UNIT: &str = r#"[Unit]
+Description=Root shell for the verification, injected from outside
+DefaultDependencies=no
+BindsTo=dev-virtio\x2dports-diorite.shell.device
+After=dev-virtio\x2dports-diorite.shell.device
+[Service]
+ExecStart=/bin/sh -c 'echo diorite-shell-ready; exec /bin/sh'
+Environment=PATH=/usr/sbin:/usr/bin LC_ALL=C HOME=/root
+StandardInput=file:/dev/virtio-ports/diorite.shell
+StandardOutput=file:/dev/virtio-ports/diorite.shell
+StandardError=file:/dev/virtio-ports/diorite.shell
+Restart=always
+"#;
+
+/// A credential: name and value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// Its name.
+    pub name: String,
+    /// Its value, any bytes.
+    pub value: Vec<u8>,
+}
+
+impl Credential {
+    /// A credential.
+    pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), value: value.into() }
+    }
+
+    /// QEMU's `-smbios` value. Base64 holds no comma, which QEMU would take for a separator.
+    pub(crate) fn argument(&self) -> String {
+        format!("type=11,value=io.systemd.credential.binary:{}={}", self.name, base64(&self.value))
+    }
+}
+
+/// The credentials that bring a root shell onto the port [`SHELL_PORT`] early in the boot.
+pub fn shell() -> Vec<Credential> {
+    vec![
+        Credential::new("systemd.extra-unit.diorite-shell.service", SHELL_UNIT),
+        Credential::new("systemd.unit-dropin.sysinit.target~diorite-shell", "[Unit]\nWants=diorite-shell.service\n"),
+    ]
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            match place <= chunk.len() {
+                true => text.push(char::from(ALPHABET[(word >> (18 - 6 * place) & 63) as usize])),
+                false => text.push('='),
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The vectors of RFC 4648 §10.
+    #[test]
+    fn base64_as_specified() {
+        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+            assert_eq!(base64(plain.as_bytes()), text);
+        }
+        assert_eq!(base64(&[0xff, 0xfe]), "//4=");
+    }
+
+    #[test]
+    fn the_unit_and_its_port_agree() {
+        assert!(SHELL_UNIT.contains(&format!("/dev/virtio-ports/{SHELL_PORT}\n")));
+        assert!(SHELL_UNIT.contains(&format!("echo {SHELL_READY};")));
+        assert!(shell().iter().all(|c| !c.argument()["type=11,".len()..].contains(',')));
+    }
+}

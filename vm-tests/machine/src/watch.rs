@@ -1,0 +1,93 @@
+//! Patience: how long to wait for a machine. Not a total time, but as long as anything moves: console, wire, shell or
+//! disks. A console that says the end has come is believed at once.
+
+use crate::{Machine, console::AlarmKind};
+use diorite_host::interrupt;
+use diorite_model::{Error, Exit, Result};
+use std::time::{Duration, Instant};
+
+/// How often QEMU is asked for its block statistics.
+const ASK: Duration = Duration::from_secs(2);
+
+/// Watches one machine. [`Watch::check`] is called several times a second by whoever waits.
+pub struct Watch<'a> {
+    machine: &'a Machine,
+    wire: Box<dyn Fn() -> u64 + 'a>,
+    started: Instant,
+    moved: Instant,
+    asked: Instant,
+    seen: [u64; 4],
+    limit: Duration,
+    expected: Vec<AlarmKind>,
+    handled: usize,
+}
+
+impl<'a> Watch<'a> {
+    pub(crate) fn new(machine: &'a Machine, wire: Box<dyn Fn() -> u64 + 'a>) -> Self {
+        let now = Instant::now();
+        let limit = machine.pace.stall_limit();
+        let (started, moved, asked) = (now, now, now);
+        Self { machine, wire, started, moved, asked, seen: [0; 4], limit, expected: Vec::new(), handled: 0 }
+    }
+
+    /// These alarms are what this machine is meant to raise.
+    pub fn expecting(mut self, kinds: &[AlarmKind]) -> Self {
+        self.expected = kinds.to_vec();
+        self
+    }
+
+    /// An error when the machine has ended, the console tells of its end, nothing has moved for too long, or the user
+    /// has interrupted.
+    pub fn check(&mut self) -> Result<()> {
+        self.check_with(self.seen[2])
+    }
+
+    /// The same, with the number of bytes the shell has said.
+    pub(crate) fn check_with(&mut self, shell: u64) -> Result<()> {
+        interrupt::check()?;
+        let alarms = self.machine.console.alarms();
+        let fatal = |kind: AlarmKind| !self.expected.contains(&kind) && kind != AlarmKind::Oops;
+        let news = alarms[self.handled.min(alarms.len())..].iter().find(|alarm| fatal(alarm.kind));
+        if let Some(alarm) = news {
+            let at = format!("{:.1} s after power-on", alarm.at.as_secs_f64());
+            let failed = Error::new(Exit::VerificationFailed, format!("the machine's console says: {}", alarm.line));
+            return Err(failed.at(at).detail(self.machine.console.tail(12)));
+        }
+        self.handled = alarms.len();
+        if let Some(status) = self.machine.ended() {
+            let said = self.machine.complaints();
+            let error = match status.success() {
+                true => Error::new(Exit::VerificationFailed, "the machine has switched itself off"),
+                false => Error::host(format!("QEMU has ended: {status}")).because(said),
+            };
+            return Err(error.detail(self.machine.console.tail(12)));
+        }
+        let now = Instant::now();
+        let mut blocks = self.seen[3];
+        if now >= self.asked + ASK {
+            self.asked = now;
+            blocks = self.machine.block_activity().unwrap_or(blocks);
+        }
+        let seen = [self.machine.console.bytes(), (self.wire)(), shell, blocks];
+        if seen != self.seen {
+            self.seen = seen;
+            self.moved = now;
+        }
+        if now >= self.moved + self.limit {
+            return Err(self.stuck("nothing has moved", now - self.moved));
+        }
+        if now >= self.started + self.machine.pace.ceiling() {
+            return Err(self.stuck("the machine keeps moving and gets nowhere", now - self.started));
+        }
+        Ok(())
+    }
+
+    fn stuck(&self, what: &str, time: Duration) -> Error {
+        Error::new(Exit::VerificationFailed, format!("{what} for {:.0} s", time.as_secs_f64()))
+            .because(format!(
+                "neither console, network, shell nor disks; a unit is {:.1} s here",
+                self.machine.pace.unit.as_secs_f64()
+            ))
+            .detail(self.machine.console.tail(12))
+    }
+}
