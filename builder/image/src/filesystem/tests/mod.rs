@@ -8,7 +8,7 @@ mod reuse;
 use super::{Options, write};
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Kind, Node, Tree};
-use reader::{File, read};
+use reader::File;
 use std::collections::BTreeMap;
 
 const EPOCH: u64 = 1_700_000_000;
@@ -37,6 +37,13 @@ fn image(tree: &Tree, options: &Options) -> Vec<u8> {
     assert_eq!(written.bytes, bytes.len() as u64);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "the image and its sidecar, nothing else");
     bytes
+}
+
+/// Every file of an image by its path.
+fn read(image: &[u8]) -> BTreeMap<Vec<u8>, File> {
+    let mut files = BTreeMap::new();
+    reader::read(image, &mut |path, file| assert!(files.insert(path, file).is_none()));
+    files
 }
 
 /// Writes, reads back and compares every field of every file.

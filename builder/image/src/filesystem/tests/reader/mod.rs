@@ -1,8 +1,10 @@
 //! A reader of EROFS images, written from the format's description and sharing no code with the writer: just enough
 //! to give every file of an image back. It panics at whatever a kernel would refuse.
 
-use super::index::decode;
-use std::collections::BTreeMap;
+pub mod index;
+
+use index::decode;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// One name in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,8 +44,8 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
 }
 
-/// Every name in the image with what it stands for; the root is the empty path.
-pub fn read(bytes: &[u8]) -> BTreeMap<Vec<u8>, File> {
+/// Calls `see` for every name in the image with what it stands for; the root is the empty path.
+pub fn read(bytes: &[u8], see: &mut dyn FnMut(Vec<u8>, File)) {
     assert!(bytes.len().is_multiple_of(4096));
     let superblock = &bytes[1024..];
     assert_eq!(u32_at(superblock, 0), 0xE0F5_E1E2);
@@ -61,26 +63,23 @@ pub fn read(bytes: &[u8]) -> BTreeMap<Vec<u8>, File> {
         image.packed = Some(image.file(u64_at(superblock, 96)).content);
     }
     let root = u64::from(u16_at(superblock, 14));
-    let mut files = BTreeMap::new();
-    image.walk(Vec::new(), root, root, &mut files);
-    let mut nids: Vec<_> = files.values().map(|file| file.nid).collect();
-    nids.sort_unstable();
-    nids.dedup();
+    let mut nids = BTreeSet::new();
+    let count = |path, file: File| {
+        nids.insert(file.nid);
+        see(path, file);
+    };
+    image.walk(Vec::new(), root, root, &mut { count });
     assert_eq!(u64_at(superblock, 16), (nids.len() + usize::from(image.packed.is_some())) as u64, "inos");
-    files
 }
 
 impl Image<'_> {
-    fn walk(&self, path: Vec<u8>, nid: u64, parent: u64, files: &mut BTreeMap<Vec<u8>, File>) {
+    fn walk(&self, path: Vec<u8>, nid: u64, parent: u64, see: &mut dyn FnMut(Vec<u8>, File)) -> u32 {
         let file = self.file(nid);
-        let content = file.content.clone();
-        let is_directory = file.mode >> 12 == 4;
-        files.insert(path.clone(), file);
-        if !is_directory {
-            return;
-        }
+        let kind = file.mode >> 12;
+        let listing = if kind == 4 { file.content.clone() } else { Vec::new() };
+        see(path.clone(), file);
         let mut last: Vec<u8> = Vec::new();
-        for block in content.chunks(4096) {
+        for block in listing.chunks(4096) {
             let count = usize::from(u16_at(block, 8)) / 12;
             for i in 0..count {
                 let entry = &block[i * 12..];
@@ -95,14 +94,14 @@ impl Image<'_> {
                     b".." => assert_eq!(child, parent),
                     _ => {
                         let slash: &[u8] = if path.is_empty() { b"" } else { b"/" };
-                        let path = [&path[..], slash, &name].concat();
-                        self.walk(path.clone(), child, nid, files);
+                        let kind = self.walk([&path[..], slash, &name].concat(), child, nid, see);
                         let types = [0, 8, 4, 2, 6, 1, 12, 10]; // S_IFMT >> 12 for each EROFS_FT
-                        assert_eq!(files[&path].mode >> 12, types[usize::from(entry[10])]);
+                        assert_eq!(kind, types[usize::from(entry[10])]);
                     }
                 }
             }
         }
+        kind
     }
 
     fn file(&self, nid: u64) -> File {
