@@ -1,0 +1,30 @@
+//! Which image this is: os-release(5), hosts(5), an empty machine-id(5), UTC.
+
+use super::Guest;
+use diorite_model::{Error, Recipe, Result};
+
+pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    guest.file("etc/os-release", 0o644, os_release(guest, recipe)?)?;
+    // Empty, not missing: PID 1 binds the firmware's identity over it, and this is no "first boot".
+    guest.file("etc/machine-id", 0o444, "")?;
+    guest.file("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")?;
+    guest.remove("etc/hostname");
+    guest.link("etc/localtime", "/usr/share/zoneinfo/UTC")?;
+    guest.link("etc/mtab", "../proc/self/mounts")
+}
+
+/// Debian's own fields, and ours. base-files' file stays untouched below /usr/lib, so dpkg --verify agrees with it.
+fn os_release(guest: &Guest, recipe: &Recipe) -> Result<String> {
+    let shipped = guest.read("usr/lib/os-release").and_then(|b| String::from_utf8(b).ok());
+    let shipped = shipped.ok_or_else(|| Error::bug("the configured tree has no /usr/lib/os-release"))?;
+    let ours = ["IMAGE_ID", "IMAGE_VERSION", "DEFAULT_HOSTNAME"];
+    let keep = |line: &&str| !ours.iter().any(|key| line.split('=').next() == Some(*key));
+    let mut text: String = shipped.lines().filter(keep).map(|l| format!("{l}\n")).collect();
+    for (key, value) in ours.iter().zip([&recipe.image.name, &recipe.image.version, &recipe.image.name]) {
+        if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
+            return Err(Error::bug(format!("{key} cannot be {value:?}")));
+        }
+        text += &format!("{key}={value}\n");
+    }
+    Ok(text)
+}

@@ -1,0 +1,121 @@
+//! Recipe + ConfiguredTree → the files that make the tree this machine: network, firewall, shell, containers, state.
+//!
+//! Every file goes through a serializer that knows its format; no value is ever pasted into a template.
+
+pub mod accounts;
+mod containers;
+mod identity;
+pub mod ini;
+mod initrd;
+mod monitoring;
+mod network;
+pub mod nft;
+mod ssh;
+mod state;
+pub mod store;
+mod system;
+mod units;
+
+use crate::overlay::Overlay;
+use crate::seal::ContainerTree;
+use crate::tree::{Kind, Node, Tree, TreePath};
+use diorite_model::{Error, Recipe, Result};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What is to be put into the tree and what is to be taken out, out first.
+#[derive(Debug, Clone)]
+pub struct Guest<'a> {
+    tree: &'a Tree,
+    overlays: &'a [Overlay],
+    nodes: BTreeMap<TreePath, Node>,
+    removed: BTreeSet<TreePath>,
+}
+
+/// The finished answer of [`generate`]: no longer tied to the tree it was made for.
+#[derive(Debug, Clone, Default)]
+pub struct Generated {
+    /// Files by path.
+    pub nodes: BTreeMap<TreePath, Node>,
+    /// Paths that must go before these files come.
+    pub removed: BTreeSet<TreePath>,
+}
+
+/// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
+///
+/// # Errors
+/// A unit or account that the recipe names and the tree lacks; a container whose name is a unit's of the system.
+pub fn generate(
+    recipe: &Recipe,
+    tree: &Tree,
+    overlays: &[Overlay],
+    containers: &BTreeMap<String, ContainerTree>,
+) -> Result<Generated> {
+    let mut guest = Guest::new(tree, overlays);
+    identity::generate(&mut guest, recipe)?;
+    accounts::generate(&mut guest, recipe)?;
+    state::generate(&mut guest, recipe)?;
+    network::generate(&mut guest, recipe)?;
+    nft::generate(&mut guest, recipe)?;
+    ssh::generate(&mut guest, recipe)?;
+    containers::generate(&mut guest, recipe, containers)?;
+    monitoring::generate(&mut guest, recipe)?;
+    system::generate(&mut guest, recipe)?;
+    initrd::generate(&mut guest, recipe)?;
+    Ok(Generated { nodes: guest.nodes, removed: guest.removed })
+}
+
+impl<'a> Guest<'a> {
+    /// Nothing generated yet.
+    pub fn new(tree: &'a Tree, overlays: &'a [Overlay]) -> Self {
+        Self { tree, overlays, nodes: BTreeMap::new(), removed: BTreeSet::new() }
+    }
+
+    fn put(&mut self, path: &str, node: Node) -> Result<()> {
+        let fine = !path.is_empty() && path.split('/').all(|p| !matches!(p, "" | "." | ".."));
+        if !fine || path.chars().any(char::is_control) {
+            return Err(Error::bug(format!("{path:?} is no path for a generated file")));
+        }
+        match self.nodes.insert(path.as_bytes().to_vec(), node) {
+            Some(Node { kind: Kind::File(_), .. }) => Err(Error::bug(format!("/{path} is generated twice"))),
+            _ => Ok(()),
+        }
+    }
+    /// A regular file of root's.
+    fn file(&mut self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Result<()> {
+        self.put(path, Node::file(mode, bytes))
+    }
+    /// A symbolic link.
+    fn link(&mut self, path: &str, target: &str) -> Result<()> {
+        self.put(path, Node::symlink(target))
+    }
+    /// A directory of root's.
+    fn directory(&mut self, path: &str, mode: u32) -> Result<()> {
+        self.put(path, Node::directory(mode))
+    }
+    /// Takes a path, and what is below it, out of the tree.
+    fn remove(&mut self, path: &str) {
+        self.removed.insert(path.as_bytes().to_vec());
+    }
+    /// The bytes a path will have: generated, an overlay's, or the tree's.
+    fn read(&self, path: &str) -> Option<Vec<u8>> {
+        let key = path.as_bytes();
+        let bytes = |node: &Node| match &node.kind {
+            Kind::File(content) => Some(content.bytes().to_vec()),
+            _ => None,
+        };
+        if let Some(node) = self.nodes.get(key) {
+            return bytes(node);
+        }
+        if let Some(entry) = self.overlays.iter().rev().find_map(|o| o.entries.get(key)) {
+            return bytes(&entry.node);
+        }
+        let resolved = self.tree.resolve(key)?;
+        self.tree.read(&resolved).map(<[u8]>::to_vec)
+    }
+    /// Will there be a file here?
+    fn has(&self, path: &str) -> bool {
+        self.nodes.contains_key(path.as_bytes())
+            || self.overlays.iter().any(|o| o.entries.contains_key(path.as_bytes()))
+            || self.tree.resolve(path.as_bytes()).is_some()
+    }
+}

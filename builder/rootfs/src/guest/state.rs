@@ -1,0 +1,50 @@
+//! State: the partition for /var, what is mounted at boot, and what /var is made of.
+
+use super::Guest;
+use super::ini::Ini;
+use diorite_model::{Digest, Recipe, Result};
+
+/// Where repart.d(5) definitions are, in the image and in the initrd.
+pub const REPART: &str = "usr/lib/repart.d/50-var.conf";
+
+/// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
+/// An RFC 9562 version 8 UUID made from the image's name.
+pub fn partition(recipe: &Recipe) -> String {
+    let mut bytes = Digest::of(format!("diorite state {}", recipe.image.name).as_bytes()).0;
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// repart.d(5): made at first boot, grows into the rest of the disk.
+pub fn repart(recipe: &Recipe) -> Ini {
+    Ini::new()
+        .section("Partition")
+        .set("Type", "var")
+        .set("Label", "var")
+        .set("UUID", partition(recipe))
+        .set("Format", "ext4")
+        .set("SizeMinBytes", format!("{}M", recipe.state.minimum >> 20))
+        .set("FactoryReset", "yes")
+}
+
+pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    guest.file(REPART, 0o644, repart(recipe).finish()?)?;
+    // fstab(5). /var is mounted in the initrd; /root is memory, so that a key given with the machine can be put there.
+    let var = format!("PARTUUID={} /var ext4 rw,nosuid,nodev,x-initrd.mount 0 2\n", partition(recipe));
+    guest.file("etc/fstab", 0o644, var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n")?;
+    let mut lines = String::from(
+        "d /var/home 0755 root root -\n\
+         d /var/srv 0755 root root -\n\
+         d /var/opt 0755 root root -\n\
+         d /var/log/journal 2755 root systemd-journal -\n\
+         L+ /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg\n",
+    );
+    for (name, person) in &recipe.access.administrators {
+        lines += &format!("d /var/home/{name} 0700 {0} {0} -\n", person.uid);
+    }
+    guest.file("usr/lib/tmpfiles.d/10-diorite.conf", 0o644, lines)?;
+    // /home and /srv are links to state here; Debian's file would ask for folders.
+    guest.link("etc/tmpfiles.d/home.conf", "/dev/null")
+}

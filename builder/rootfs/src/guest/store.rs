@@ -1,0 +1,194 @@
+//! A read-only image store of containers/storage's overlay driver, written without podman.
+//!
+//! Layout (the library's documentation, docs/containers-storage.md, and what podman 5 reads): `overlay/ID/{diff,link}`, `overlay/l/LINK`,
+//! `overlay-layers/layers.json`, `overlay-images/images.json`, `overlay-images/ID/{manifest,=BASE64…}` and two lock
+//! files. Configuration and manifest follow the OCI image specification 1.1. All ids derive from contents.
+
+use crate::manifest;
+use crate::seal::ContainerTree;
+use crate::tree::{Kind, Node, TreePath};
+use diorite_model::recipe::{Container, Protocol};
+use diorite_model::{Digest, Error, Result};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where the store is in the image.
+pub const ROOT: &str = "usr/lib/containers/storage";
+
+/// One container image to be stored.
+pub(super) struct Image<'a> {
+    /// `localhost/NAME:VERSION`.
+    pub reference: String,
+    /// Its root.
+    pub tree: &'a ContainerTree,
+    /// Its command and user.
+    pub container: &'a Container,
+    /// Creation time, seconds since 1970.
+    pub epoch: u64,
+}
+
+/// The files of a store by path below [`ROOT`].
+pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<TreePath, Node>> {
+    let mut nodes: BTreeMap<TreePath, Node> = BTreeMap::new();
+    for dir in ["overlay", "overlay/l", "overlay-images", "overlay-layers"] {
+        nodes.insert(dir.into(), Node::directory(0o700));
+    }
+    let (mut layer_list, mut image_list, mut layers) = (Vec::new(), Vec::new(), BTreeSet::new());
+    for image in images {
+        let created = rfc3339(image.epoch);
+        // Digest of the manifest instead of a tar nobody makes: as good a name, and it names the same bytes.
+        let layer = Digest::of(manifest::of(&image.tree.tree).as_bytes());
+        let diff_id = format!("sha256:{layer}");
+        let size: usize =
+            image.tree.tree.nodes.values().map(|n| if let Kind::File(c) = &n.kind { c.len() } else { 0 }).sum();
+        if layers.insert(layer) {
+            let below = format!("overlay/{layer}");
+            let link = base32(&Digest::of(layer.to_string().as_bytes()).0)[..26].to_owned();
+            nodes.insert(below.clone().into(), Node::directory(0o700));
+            nodes.insert(format!("{below}/link").into(), Node::file(0o644, link.as_bytes()));
+            nodes.insert(format!("overlay/l/{link}").into(), Node::symlink(format!("../{layer}/diff")));
+            lay(&mut nodes, &format!("{ROOT}/{below}/diff"), &format!("{below}/diff"), image.tree);
+            let ids = |of: fn(&Node) -> u32| image.tree.tree.nodes.values().map(of).collect::<BTreeSet<u32>>();
+            layer_list.push(json!({
+                "id": layer, "created": created, "diff-digest": diff_id, "diff-size": size,
+                "uidset": ids(|n| n.uid), "gidset": ids(|n| n.gid),
+            }));
+        }
+        let exposed: BTreeMap<String, serde_json::Value> = image.container.publish.iter().map(exposed).collect();
+        let config = json!({
+            "created": created, "architecture": architecture, "os": "linux",
+            "config": {
+                "User": image.container.user, "ExposedPorts": exposed, "Cmd": image.container.command,
+                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/",
+            },
+            "rootfs": { "type": "layers", "diff_ids": [diff_id] },
+            "history": [{ "created": created, "created_by": "diorite" }],
+        });
+        let config = to_bytes(&config)?;
+        let id = Digest::of(&config);
+        let manifest = to_bytes(&json!({
+            "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": {
+                "mediaType": "application/vnd.oci.image.config.v1+json", "digest": format!("sha256:{id}"),
+                "size": config.len(),
+            },
+            "layers": [{ "mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": diff_id, "size": size }],
+        }))?;
+        let digest = Digest::of(&manifest);
+        let big = [
+            ("manifest".to_owned(), &manifest),
+            (format!("manifest-sha256:{digest}"), &manifest),
+            (format!("sha256:{id}"), &config),
+        ];
+        nodes.insert(format!("overlay-images/{id}").into(), Node::directory(0o700));
+        for (name, bytes) in &big {
+            // Names that are no plain words stand in Base64 behind an equals sign.
+            let plain = name.chars().all(|c| c.is_ascii_alphanumeric());
+            let file = if plain { name.clone() } else { format!("={}", base64(name.as_bytes())) };
+            nodes.insert(format!("overlay-images/{id}/{file}").into(), Node::file(0o600, bytes.as_slice()));
+        }
+        let names: Vec<&str> = big.iter().map(|(n, _)| n.as_str()).collect();
+        let sizes: BTreeMap<&str, usize> = big.iter().map(|(n, b)| (n.as_str(), b.len())).collect();
+        let digests: BTreeMap<&str, String> =
+            big.iter().map(|(n, b)| (n.as_str(), format!("sha256:{}", Digest::of(b)))).collect();
+        image_list.push(json!({
+            "id": id, "digest": format!("sha256:{digest}"), "names": [image.reference], "layer": layer,
+            "metadata": "{}", "big-data-names": names, "big-data-sizes": sizes, "big-data-digests": digests,
+            "created": created,
+        }));
+    }
+    for (path, list) in [("overlay-images/images.json", image_list), ("overlay-layers/layers.json", layer_list)] {
+        nodes.insert(path.into(), Node::file(0o600, to_bytes(&serde_json::Value::Array(list))?));
+        nodes.insert(path.replace(".json", ".lock").into(), Node::file(0o644, ""));
+    }
+    Ok(nodes)
+}
+
+/// Lays a container's tree below `local` (its path in the store; `whole` is the same from the image's root).
+fn lay(nodes: &mut BTreeMap<TreePath, Node>, whole: &str, local: &str, container: &ContainerTree) {
+    let join = |prefix: &str, path: &[u8]| {
+        if path.is_empty() { prefix.into() } else { [prefix.as_bytes(), b"/", path].concat() }
+    };
+    for (path, node) in &container.tree.nodes {
+        let mut node = node.clone();
+        if let Kind::HardLink(first) = &node.kind {
+            node.kind = Kind::HardLink(join(whole, first));
+        }
+        nodes.insert(join(local, path), node);
+    }
+}
+
+fn exposed(publish: &diorite_model::recipe::Publish) -> (String, serde_json::Value) {
+    let protocol = if publish.protocol == Protocol::Udp { "udp" } else { "tcp" };
+    (format!("{}/{protocol}", publish.container), json!({}))
+}
+
+fn to_bytes(value: &serde_json::Value) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|e| Error::bug("a container's description cannot be written").because(e))
+}
+
+/// RFC 4648 section 4.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = chunk.iter().fold(0u32, |n, &b| n << 8 | u32::from(b)) << (8 * (3 - chunk.len()));
+        for i in 0..4 {
+            let digit = ALPHABET[(bits >> (18 - 6 * i) & 63) as usize] as char;
+            text.push(if i <= chunk.len() { digit } else { '=' });
+        }
+    }
+    text
+}
+
+/// RFC 4648 section 6, without padding.
+fn base32(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+    let bit = |i: usize| bytes.get(i / 8).map_or(0, |b| b >> (7 - i % 8) & 1);
+    let digit = |d: usize| (0..5).fold(0u8, |n, i| n << 1 | bit(d * 5 + i));
+    (0..(bytes.len() * 8).div_ceil(5)).map(|d| ALPHABET[digit(d) as usize] as char).collect()
+}
+
+/// A time as RFC 3339 writes it, in UTC. Days to dates by the proleptic Gregorian calendar.
+fn rfc3339(seconds: u64) -> String {
+    let (days, rest) = (seconds / 86_400, seconds % 86_400);
+    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
+    let (mut year, mut day) = (1970, days);
+    while day >= if leap(year) { 366 } else { 365 } {
+        day -= if leap(year) { 366 } else { 365 };
+        year += 1;
+    }
+    let february = if leap(year) { 29 } else { 28 };
+    let mut month = 1;
+    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
+        if day < length {
+            break;
+        }
+        day -= length;
+        month += 1;
+    }
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_agree_with_rfc_4648() {
+        for (plain, coded) in [("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("", "")] {
+            assert_eq!(base64(plain.as_bytes()), coded);
+        }
+        for (plain, coded) in [("f", "MY"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
+            assert_eq!(base32(plain.as_bytes()), coded);
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_date() {
+        assert_eq!(rfc3339(1_760_000_000), "2025-10-09T08:53:20Z");
+        assert_eq!(rfc3339(1_709_164_800), "2024-02-29T00:00:00Z");
+        assert_eq!(rfc3339(4_102_444_799), "2099-12-31T23:59:59Z");
+    }
+}

@@ -1,0 +1,120 @@
+//! Takes out what a build leaves behind and no machine may share: identity, keys, logs, caches, backups, locks.
+
+use super::empty;
+use crate::tree::{Kind, Node, Tree, TreePath};
+
+/// Paths of which nothing is kept; `*` stands for any bytes of one name.
+const GONE: [&str; 42] = [
+    // identity of one machine, and of the machine it was built on
+    "etc/hostname",
+    "etc/ssh/ssh_host_*",
+    "var/lib/dbus/*",
+    "var/lib/systemd/random-seed",
+    "etc/.resolv.conf.systemd-resolved.bak",
+    "etc/ssl/private/ssl-cert-snakeoil.key",
+    "etc/bind/rndc.key",
+    // backups and locks of account files
+    "etc/passwd-",
+    "etc/group-",
+    "etc/shadow-",
+    "etc/gshadow-",
+    "etc/subuid-",
+    "etc/subgid-",
+    "etc/.pwd.lock",
+    "var/backups/*",
+    // links to a kernel that goes elsewhere, and what only an initramfs generator reads
+    "initrd.img",
+    "initrd.img.old",
+    "vmlinuz",
+    "vmlinuz.old",
+    "boot/initrd.img-*",
+    // what dpkg, debconf and friends keep for the next installation, which there will not be
+    "var/lib/dpkg/*-old",
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/triggers/Lock",
+    "var/lib/dpkg/updates/*",
+    "var/lib/dpkg/tmp.ci",
+    "var/lib/apt/lists/*",
+    "var/lib/apt/extended_states",
+    "var/lib/systemd/deb-systemd-helper-*",
+    "var/lib/systemd/deb-systemd-user-helper-*",
+    "var/lib/systemd/catalog/*",
+    "var/lib/ucf/*",
+    "var/lib/pam/*",
+    "var/lib/python/*",
+    "var/lib/misc/*",
+    "var/lib/shells.state",
+    "var/tmp/*",
+    "usr/sbin/policy-rc.d",
+    "etc/dpkg/dpkg.cfg.d/99mmdebstrap",
+    "etc/apt/apt.conf.d/99mmdebstrap",
+    "root/.ssh",
+    "usr/lib/modules/*/.fresh-install",
+];
+
+/// Does a path match a pattern whose `*` never crosses a slash?
+fn matches(pattern: &[u8], path: &[u8]) -> bool {
+    match (pattern.split_first(), path.split_first()) {
+        (None, None) => true,
+        (Some((b'*', rest)), None) => matches(rest, path),
+        (Some((b'*', rest)), Some((&b, tail))) => matches(rest, path) || (b != b'/' && matches(pattern, tail)),
+        (Some((p, rest)), Some((b, tail))) => p == b && matches(rest, tail),
+        _ => false,
+    }
+}
+
+/// Cleans the root of an image.
+pub(super) fn root(tree: &mut Tree) {
+    let found: Vec<TreePath> = tree
+        .nodes
+        .keys()
+        .filter(|path| GONE.iter().any(|pattern| matches(pattern.as_bytes(), path)))
+        .cloned()
+        .collect();
+    for path in found {
+        tree.remove(&path);
+    }
+    common(tree);
+    for path in ["proc", "sys", "dev", "run"] {
+        empty(tree, path, 0o755);
+    }
+    empty(tree, "tmp", 0o1777);
+    tree.insert(*b"etc/machine-id", Node::file(0o444, ""));
+    // Mount point of the EFI system partition, systemd-gpt-auto-generator(8): it takes /boot only when that is missing
+    // as a folder of files; both are left empty.
+    for path in ["efi", "boot"] {
+        if tree.get(path).is_none() {
+            tree.insert(path.as_bytes().to_vec(), Node::directory(0o755));
+        }
+    }
+}
+
+/// Logs lose their content but keep their owners; caches go whole, their folders stay.
+pub(super) fn common(tree: &mut Tree) {
+    let mut gone = Vec::new();
+    for (path, node) in &mut tree.nodes {
+        let file = !matches!(node.kind, Kind::Directory | Kind::Symlink(_));
+        if file && path.starts_with(b"var/log/") {
+            node.kind = Node::file(0, "").kind;
+        } else if file && path.starts_with(b"var/cache/") {
+            gone.push(path.clone());
+        }
+    }
+    for path in gone {
+        tree.remove(&path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::matches;
+
+    #[test]
+    fn star_stays_in_its_folder() {
+        assert!(matches(b"etc/ssh/ssh_host_*", b"etc/ssh/ssh_host_rsa_key.pub"));
+        assert!(!matches(b"etc/ssh/ssh_host_*", b"etc/ssh/ssh_host_x/y"));
+        assert!(matches(b"var/lib/dpkg/*-old", b"var/lib/dpkg/status-old"));
+        assert!(!matches(b"var/backups/*", b"var/backups"));
+    }
+}

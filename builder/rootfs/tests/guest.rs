@@ -1,0 +1,209 @@
+//! The server profile's files, judged by the programs that will read them: a configured tree is sealed, laid out on
+//! disk, and its own nft, sshd, podman generator, systemd and dpkg are asked.
+//!
+//! Needs `DIORITE_TEST_TREE` (a configured tree of the server profile: a folder or a pack) and root for chroot.
+
+use diorite_model::profile::{self, Loaded};
+use diorite_model::{Error, Recipe};
+use diorite_rootfs::overlay::{self, Overlay};
+use diorite_rootfs::seal::{self, ContainerTree, SealedTree};
+use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::{guest, manifest, pack, scan};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn load(name: &str) -> diorite_model::Result<Loaded> {
+    let file = repository().join(format!("profiles/{name}.toml"));
+    let text = std::fs::read_to_string(&file).map_err(|e| Error::io("no such profile", &file, e))?;
+    Ok(Loaded { file: format!("profiles/{name}.toml"), text })
+}
+
+/// The server profile and whatever a test adds to it.
+fn recipe(more: &str) -> Recipe {
+    let loaded = load("server").unwrap();
+    profile::parse(&format!("{}\n{more}", loaded.text), &loaded.file, &mut load).unwrap_or_else(|e| panic!("{e}")).0
+}
+
+fn configured() -> Tree {
+    let place = std::env::var_os("DIORITE_TEST_TREE").map(PathBuf::from).expect(
+        "DIORITE_TEST_TREE must name a configured tree of the server profile (a folder or a pack); `make test` sets it",
+    );
+    if place.join("index").is_file() {
+        return pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let times = scan::Times { epoch: 1_760_000_000, started: i64::MAX };
+    scan::scan(&place, times).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A container's root with one program in it, taken from the image's own tree.
+fn container(overlays: &[Overlay]) -> ContainerTree {
+    let mut tree = Tree::new();
+    tree.insert(*b"usr/bin/busybox", Node::file(0o755, "not a program"));
+    tree.insert(*b"usr/bin/httpd", Node::new(0o755, Kind::HardLink(b"usr/bin/busybox".to_vec())));
+    seal::container(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
+}
+
+fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {
+    let tree = configured();
+    let web = overlay::load(&repository().join("overlays/web")).unwrap_or_else(|e| panic!("{e}"));
+    let containers = BTreeMap::from([("web".to_owned(), container(&[web]))]);
+    let generated = guest::generate(recipe, &tree, overlays, &containers).unwrap_or_else(|e| panic!("{e}"));
+    seal::seal(tree, generated, overlays, recipe).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Writes a tree to disk as root would find it mounted.
+fn lay_out(tree: &Tree, root: &Path) {
+    let at = |path: &[u8]| root.join(OsStr::from_bytes(path));
+    for (path, node) in &tree.nodes {
+        let file = at(path);
+        match &node.kind {
+            Kind::Directory => std::fs::create_dir_all(&file).unwrap(),
+            Kind::File(content) => std::fs::write(&file, content.bytes()).unwrap(),
+            Kind::HardLink(first) => std::fs::hard_link(at(first), &file).unwrap(),
+            Kind::Symlink(target) => std::os::unix::fs::symlink(OsStr::from_bytes(target), &file).unwrap(),
+            other => panic!("/{} is {other:?}: no such thing belongs in an image", String::from_utf8_lossy(path)),
+        }
+        std::os::unix::fs::lchown(&file, Some(node.uid), Some(node.gid)).unwrap();
+        if matches!(node.kind, Kind::Directory | Kind::File(_)) {
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(node.mode)).unwrap();
+        }
+    }
+}
+
+/// Runs a program of the tree in it; its output, and whether it ended well.
+fn inside(root: &Path, argv: &[&str]) -> (bool, String) {
+    let output = Command::new("chroot")
+        .arg(root)
+        .args(argv)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .output()
+        .expect("chroot can be run");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+}
+
+#[track_caller]
+fn content(root: &Path, argv: &[&str]) -> String {
+    let (fine, text) = inside(root, argv);
+    assert!(fine, "{argv:?} is not content:\n{text}");
+    text
+}
+
+const ANNA: &str = "[access.administrators.anna]\n\
+    ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna\"]\n";
+
+#[test]
+fn programs_of_the_tree_accept_what_was_generated() {
+    let recipe = recipe(ANNA);
+    let sealed = sealed(&recipe, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    lay_out(&sealed.tree, root);
+    std::fs::write(root.join("dev/null"), "").unwrap();
+
+    // nft(8): checked, not loaded.
+    content(root, &["nft", "-c", "-f", "/etc/diorite/firewall.nft"]);
+
+    // sshd(8) wants a host key and its folder; both are made at boot.
+    for dir in ["run/sshd", "var/lib/ssh"] {
+        std::fs::create_dir_all(root.join(dir)).unwrap();
+    }
+    let key = "/var/lib/ssh/ssh_host_ed25519_key";
+    content(root, &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key]);
+    content(root, &["sshd", "-t"]);
+    let effective = content(root, &["sshd", "-T", "-C", "user=anna,host=h,addr=192.0.2.1"]);
+    for line in [
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        "permitrootlogin without-password",
+        "authorizedkeysfile /etc/ssh/authorized_keys.d/%u",
+        "hostkey /var/lib/ssh/ssh_host_ed25519_key",
+        "x11forwarding no",
+    ] {
+        assert!(effective.lines().any(|l| l == line), "sshd does not say `{line}`:\n{effective}");
+    }
+    let root_user = content(root, &["sshd", "-T", "-C", "user=root,host=h,addr=192.0.2.1"]);
+    assert!(root_user.contains("authorizedkeysfile /root/.ssh/authorized_keys"), "{root_user}");
+    content(root, &["ssh-keygen", "-l", "-f", "/etc/ssh/authorized_keys.d/anna"]);
+
+    // podman-systemd.unit(5)
+    let units = content(root, &["/usr/libexec/podman/quadlet", "--dryrun"]);
+    for word in ["---web.service---", "--publish 8080:80/tcp", "--pull never", "--read-only", "localhost/web:1"] {
+        assert!(units.contains(word), "the generator's unit has no `{word}`:\n{units}");
+    }
+    assert!(!units.contains("network-online"), "{units}");
+
+    // systemd-analyze(1): the units we wrote, and those we changed.
+    let verify = |unit: &str| inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
+    for unit in [
+        "diorite-firewall.service",
+        "diorite-host-key.service",
+        "diorite-health.service",
+        "ssh.service",
+        "systemd-networkd.service",
+        "prometheus-node-exporter.service",
+    ] {
+        assert_eq!(verify(unit), "", "{unit}");
+    }
+    let security = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=25"];
+    content(root, &[&security[..], &["prometheus-node-exporter.service"]].concat());
+
+    // tmpfiles.d(5): /var comes back.
+    // It insists on /proc, so it is asked from outside, by the tree's own loader.
+    let libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd"].map(|d| root.join(d));
+    let made = Command::new(root.join("usr/lib64/ld-linux-x86-64.so.2"))
+        .arg("--library-path")
+        .arg(std::env::join_paths(libraries).unwrap())
+        .arg(root.join("usr/bin/systemd-tmpfiles"))
+        .args(["--create", "--prefix=/var"])
+        .arg(format!("--root={}", root.display()))
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert!(made.status.success(), "{words}");
+    for dir in
+        ["var/lib/systemd/network", "var/home/anna", "var/log/journal", "var/cache", "var/lib/prometheus/node-exporter"]
+    {
+        assert!(root.join(dir).is_dir(), "/{dir} does not come back:\n{words}");
+    }
+
+    // dpkg(1), through the link on what will be state.
+    assert_eq!(content(root, &["dpkg", "--audit"]), "");
+    let (_, changed) = inside(root, &["dpkg", "--verify"]);
+    assert_eq!(changed, "");
+}
+
+#[test]
+fn sealing_twice_gives_the_same_manifest_and_no_leftovers() {
+    let recipe = recipe(ANNA);
+    let (one, two) = (sealed(&recipe, &[]), sealed(&recipe, &[]));
+    assert_eq!(manifest::write(&one), manifest::write(&two));
+    let tree = &one.tree;
+    for gone in ["etc/hostname", "var/log", "initrd.img", "etc/passwd-", "etc/ssh/ssh_host_rsa_key", "root/.ssh"] {
+        assert!(tree.get(gone).is_none(), "/{gone} is left");
+    }
+    assert!(tree.children(b"boot").next().is_none());
+    assert!(one.kernel.starts_with(b"MZ") && one.stub.starts_with(b"MZ") && one.boot_manager.starts_with(b"MZ"));
+    assert!(tree.get(format!("usr/lib/modules/{}", one.kernel_release)).is_some());
+    let os_release = String::from_utf8(one.os_release.clone()).unwrap();
+    assert!(os_release.contains("IMAGE_ID=server\nIMAGE_VERSION=1\n"), "{os_release}");
+    for (path, node) in &tree.nodes {
+        if let Kind::HardLink(first) = &node.kind {
+            let first = tree.get(first).map(|n| &n.kind);
+            assert!(matches!(first, Some(Kind::File(_))), "{} leads nowhere", String::from_utf8_lossy(path));
+        }
+        assert!(node.mtime <= 1_760_000_000);
+        let parent = path.iter().rposition(|&b| b == b'/').map_or(&b""[..], |i| &path[..i]);
+        assert!(matches!(tree.get(parent).map(|n| &n.kind), Some(Kind::Directory)), "{path:?}");
+    }
+}
