@@ -1,10 +1,11 @@
 //! What a machine is made of, and QEMU's command line for it (qemu(1)). Nothing is left to QEMU's defaults.
 
 use crate::{
-    Programs,
     accel::{Accelerator, Kind},
     credentials::{Credential, SHELL_PORT},
 };
+use diorite_host::tools::ToolsTree;
+use diorite_model::Result;
 use std::{
     os::fd::{OwnedFd, RawFd},
     path::{Path, PathBuf},
@@ -30,7 +31,7 @@ pub enum Boot {
 #[derive(Debug)]
 pub struct MachineSpec {
     /// QEMU and firmware.
-    pub programs: Programs,
+    pub tools: ToolsTree,
     /// What runs the instructions.
     pub accelerator: Accelerator,
     /// The raw disk. It is opened read-only; writes go to an overlay.
@@ -45,7 +46,7 @@ pub struct MachineSpec {
     pub credentials: Vec<Credential>,
     /// The cables' far ends, one network card each: connected stream sockets.
     pub network: Vec<OwnedFd>,
-    /// A folder of this machine's own: overlay, firmware variables, console.log, qemu.log. Must exist.
+    /// A folder of this machine's own: overlay, firmware variables, console.log. Must exist.
     pub folder: PathBuf,
 }
 
@@ -76,7 +77,7 @@ impl MachineSpec {
     }
 
     /// Everything after the program's name.
-    pub(crate) fn arguments(&self, fds: &Descriptors<'_>) -> Vec<String> {
+    pub(crate) fn arguments(&self, fds: &Descriptors<'_>) -> Result<Vec<String>> {
         let mut all: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| all.extend(words.iter().map(|w| (*w).to_owned()));
         add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", UUID]);
@@ -88,7 +89,7 @@ impl MachineSpec {
         }
         match &self.boot {
             Boot::Firmware => {
-                let code = escaped(&self.programs.file("usr/share/OVMF/OVMF_CODE_4M.fd"));
+                let code = escaped(&self.tools.file("usr/share/OVMF/OVMF_CODE_4M.fd")?);
                 add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")]);
                 let variables = escaped(&self.variables());
                 add(&["-drive", &format!("if=pflash,unit=1,format=qcow2,file={variables}")]);
@@ -114,6 +115,6 @@ impl MachineSpec {
         for credential in &self.credentials {
             add(&["-smbios", &credential.argument()]);
         }
-        all
+        Ok(all)
     }
 }

@@ -16,7 +16,6 @@ mod machine;
 #[cfg(target_arch = "x86_64")]
 mod microguest;
 mod pace;
-mod programs;
 mod qmp;
 mod shell;
 mod watch;
@@ -26,6 +25,5 @@ pub use arguments::{Boot, MachineSpec};
 pub use console::{Alarm, AlarmKind};
 pub use machine::Machine;
 pub use pace::Pace;
-pub use programs::Programs;
 pub use shell::Output;
 pub use watch::Watch;

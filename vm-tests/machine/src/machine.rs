@@ -8,17 +8,18 @@ use crate::{
     shell::{Output, Shell},
     watch::Watch,
 };
-use diorite_host::interrupt;
-use diorite_model::{Error, Result};
+use diorite_host::{
+    sandbox::Status,
+    tools::{Child, Tool},
+};
+use diorite_model::{Error, Result, plan::ToolRun};
 use serde_json::{Value, json};
 use std::{
-    fs::File,
     os::{
         fd::{AsRawFd, OwnedFd, RawFd},
-        unix::{net::UnixStream, process::CommandExt},
+        unix::net::UnixStream,
     },
     path::Path,
-    process::{Child, ExitStatus, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -26,8 +27,7 @@ use std::{
 /// A machine. It ends, with everything QEMU started, when this is dropped or the user interrupts.
 #[derive(Debug)]
 pub struct Machine {
-    child: Mutex<Child>,
-    _guard: interrupt::Guard,
+    child: Mutex<Option<Child>>,
     qmp: Mutex<Qmp>,
     shell: Mutex<Shell>,
     /// The serial console.
@@ -35,7 +35,7 @@ pub struct Machine {
     /// Calibrated when the machine started.
     pub pace: Pace,
     power_on: Instant,
-    argv: Vec<String>,
+    run: ToolRun,
     spec: MachineSpec,
 }
 
@@ -44,61 +44,48 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Machine {
-    /// Prepares overlay and firmware variables and powers the machine on.
+    /// Prepares overlay and firmware variables and powers the machine on. QEMU ends with the thread that called this.
     pub fn start(mut spec: MachineSpec) -> Result<Self> {
-        let disk = spec.disk.canonicalize().map_err(|e| Error::io("the disk cannot be opened", &spec.disk, e))?;
-        let overlay = spec.overlay().display().to_string();
-        let base = disk.display().to_string();
-        spec.programs.qemu_img(&["create", "-q", "-f", "qcow2", "-F", "raw", "-b", &base, &overlay])?;
+        let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io("the disk cannot be opened", path, e));
+        spec.disk = absolute(&spec.disk)?;
+        spec.folder = absolute(&spec.folder)?;
+        let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
+        overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
         if spec.boot == Boot::Firmware {
-            let template = spec.programs.file("usr/share/OVMF/OVMF_VARS_4M.fd").display().to_string();
-            let variables = spec.variables().display().to_string();
-            spec.programs.qemu_img(&["convert", "-q", "-f", "raw", "-O", "qcow2", &template, &variables])?;
+            let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
+            let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
+            copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;
         }
         let pair = || UnixStream::pair().map_err(|e| Error::host("no socket pair for the machine").because(e));
         let ((console, far_console), (qmp, far_qmp), (shell, far_shell)) = (pair()?, pair()?, pair()?);
         let network = std::mem::take(&mut spec.network);
         let cables: Vec<RawFd> = network.iter().map(AsRawFd::as_raw_fd).collect();
         let (c, q, s) = (far_console.as_raw_fd(), far_qmp.as_raw_fd(), far_shell.as_raw_fd());
-        let arguments = spec.arguments(&Descriptors { console: c, qmp: q, shell: s, network: &cables });
-        let log = spec.folder.join("qemu.log");
-        let stderr = File::create(&log).map_err(|e| Error::io("QEMU's log cannot be written", &log, e))?;
-        let mut command = spec.programs.qemu();
-        command.args(&arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr).process_group(0);
-        let inherited: Vec<RawFd> = [c, q, s].into_iter().chain(cables).collect();
-        // SAFETY: fcntl and prctl are async-signal-safe, and nothing is allocated.
-        unsafe {
-            command.pre_exec(move || {
-                for fd in &inherited {
-                    if libc::fcntl(*fd, libc::F_SETFD, 0) != 0 {
-                        return Err(std::io::Error::last_os_error());
-                    }
-                }
-                // When this process is killed, QEMU must not outlive it.
-                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
-                Ok(())
-            });
+        let arguments = spec.arguments(&Descriptors { console: c, qmp: q, shell: s, network: &cables })?;
+        let mut command = spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.folder);
+        if let Boot::Kernel { kernel, initrd, .. } = &spec.boot {
+            command = command.input(kernel).input(initrd);
         }
-        let argv = std::iter::once(command.get_program())
-            .chain(command.get_args())
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
+        for fd in [&far_console, &far_qmp, &far_shell] {
+            command = command.fd(fd);
+        }
+        for fd in &network {
+            command = command.fd(fd);
+        }
+        let run = command.record();
         let pace = Pace::measure(spec.accelerator.kind);
         let power_on = Instant::now();
-        let child = command.spawn().map_err(|e| Error::host("QEMU cannot be started").because(e))?;
-        let guard = interrupt::guard(-(child.id() as i32), libc::SIGKILL);
+        let child = command.spawn()?;
         // QEMU alone holds the far ends now: their end is its end.
-        drop::<(UnixStream, UnixStream, UnixStream, Vec<OwnedFd>)>((far_console, far_qmp, far_shell, network));
+        drop::<([UnixStream; 3], Vec<OwnedFd>)>(([far_console, far_qmp, far_shell], network));
         let console = Console::listen(console, &spec.folder.join("console.log"), power_on)?;
-        let mut running = Starting(Some(child));
         let qmp = Qmp::connect(qmp, pace.unit * 30).map_err(|mut e| {
-            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            let said = child.log();
             e.detail = (!said.trim().is_empty()).then(|| said.trim().to_owned());
             e
         })?;
-        let child = Mutex::new(running.0.take().expect("taken once"));
-        let (qmp, shell) = (Mutex::new(qmp), Mutex::new(Shell::new(shell)?));
-        Ok(Self { child, _guard: guard, qmp, shell, console, pace, power_on, argv, spec })
+        let (child, qmp, shell) = (Mutex::new(Some(child)), Mutex::new(qmp), Mutex::new(Shell::new(shell)?));
+        Ok(Self { child, qmp, shell, console, pace, power_on, run, spec })
     }
 
     /// Time since power-on.
@@ -106,20 +93,19 @@ impl Machine {
         self.power_on.elapsed()
     }
 
-    /// QEMU's command line, as it was run.
-    pub fn argv(&self) -> &[String] {
-        &self.argv
+    /// QEMU's version and command line, as it was run.
+    pub fn tool_run(&self) -> &ToolRun {
+        &self.run
     }
 
     /// How QEMU ended, if it has.
-    pub fn ended(&self) -> Option<ExitStatus> {
-        // A child that cannot be asked is one that still runs.
-        locked(&self.child).try_wait().ok().flatten()
+    pub fn ended(&self) -> Option<Status> {
+        locked(&self.child).as_mut().and_then(Child::try_wait)
     }
 
     /// What QEMU itself complained about.
     pub fn complaints(&self) -> String {
-        std::fs::read_to_string(self.spec.folder.join("qemu.log")).unwrap_or_default().trim().to_owned()
+        locked(&self.child).as_ref().map(Child::log).unwrap_or_default().trim().to_owned()
     }
 
     /// A watchdog over this machine. `wire` counts what else shows life, frames from the guest for one.
@@ -130,6 +116,11 @@ impl Machine {
     /// Waits for the injected root shell.
     pub fn wait_shell(&self, watch: &mut Watch<'_>) -> Result<()> {
         locked(&self.shell).wait_ready(&mut |bytes| watch.check_with(bytes))
+    }
+
+    /// Whether the injected root shell has said its first word; waits for at most a fifth of a second.
+    pub fn shell_ready(&self) -> bool {
+        locked(&self.shell).try_ready()
     }
 
     /// Runs a command in the injected root shell.
@@ -178,13 +169,12 @@ impl Machine {
             std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))
         };
         std::fs::create_dir_all(folder).map_err(|e| Error::io("the evidence cannot be written", folder, e))?;
-        for name in ["console.log", "qemu.log"] {
-            let (from, to) = (self.spec.folder.join(name), folder.join(name));
-            if from != to {
-                std::fs::copy(&from, &to).map_err(|e| Error::io("the evidence cannot be written", &to, e))?;
-            }
+        let (from, to) = (self.spec.folder.join("console.log"), folder.join("console.log"));
+        if from != to {
+            std::fs::copy(&from, &to).map_err(|e| Error::io("the evidence cannot be written", &to, e))?;
         }
-        write("qemu.argv", self.argv.join("\n") + "\n")?;
+        write("qemu.log", self.complaints() + "\n")?;
+        write("qemu.argv", self.run.argv.join("\n") + "\n")?;
         let mut state = serde_json::Map::new();
         for question in ["query-status", "query-blockstats", "query-cpus-fast"] {
             let answer = self.qmp(question, json!({})).unwrap_or_else(|e| Value::String(e.to_string()));
@@ -201,9 +191,8 @@ impl Machine {
     }
 
     fn kill(&mut self) {
-        let mut child = locked(&self.child);
-        end_group(&mut child);
-        drop(child);
+        // Dropping it kills it and everything it started.
+        drop(locked(&self.child).take());
         for file in [self.spec.overlay(), self.spec.variables()] {
             // Not every machine has both.
             let _ = std::fs::remove_file(file);
@@ -215,25 +204,5 @@ impl Drop for Machine {
     fn drop(&mut self) {
         self.kill();
         self.console.finish();
-    }
-}
-
-/// Ends a child that is not yet in a machine when setting up fails half-way.
-struct Starting(Option<Child>);
-
-impl Drop for Starting {
-    fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
-            end_group(child);
-        }
-    }
-}
-
-fn end_group(child: &mut Child) {
-    if let Ok(None) = child.try_wait() {
-        // SAFETY: the group is the one this child was made the leader of, and it has not been waited for.
-        unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
-        // It cannot refuse.
-        let _ = child.wait();
     }
 }

@@ -74,6 +74,12 @@ impl Shell {
         Ok(())
     }
 
+    /// Looks for the shell's first word for at most a fifth of a second.
+    pub(crate) fn try_ready(&mut self) -> bool {
+        // A port that is closed says nothing any more.
+        self.read().is_ok() && self.until(&format!("{SHELL_READY}\n")).is_some()
+    }
+
     /// Runs one command with sh(1).
     pub(crate) fn run(&mut self, command: &str, patience: &mut dyn FnMut(u64) -> Result<()>) -> Result<Output> {
         self.commands += 1;

@@ -20,19 +20,42 @@ pub struct Watch<'a> {
     limit: Duration,
     expected: Vec<AlarmKind>,
     handled: usize,
+    told: Instant,
+    observer: Option<Observer<'a>>,
 }
+
+/// Hears once a second how long the machine has been on and what its console said last.
+type Observer<'a> = Box<dyn FnMut(Duration, &str) + 'a>;
 
 impl<'a> Watch<'a> {
     pub(crate) fn new(machine: &'a Machine, wire: Box<dyn Fn() -> u64 + 'a>) -> Self {
         let now = Instant::now();
         let limit = machine.pace.stall_limit();
         let (started, moved, asked) = (now, now, now);
-        Self { machine, wire, started, moved, asked, seen: [0; 4], limit, expected: Vec::new(), handled: 0 }
+        Self {
+            machine,
+            wire,
+            started,
+            moved,
+            asked,
+            seen: [0; 4],
+            limit,
+            expected: Vec::new(),
+            handled: 0,
+            told: now,
+            observer: None,
+        }
     }
 
     /// These alarms are what this machine is meant to raise.
     pub fn expecting(mut self, kinds: &[AlarmKind]) -> Self {
         self.expected = kinds.to_vec();
+        self
+    }
+
+    /// Tells somebody about once a second how it goes.
+    pub fn telling(mut self, observer: impl FnMut(Duration, &str) + 'a) -> Self {
+        self.observer = Some(Box::new(observer));
         self
     }
 
@@ -63,6 +86,10 @@ impl<'a> Watch<'a> {
             return Err(error.detail(self.machine.console.tail(12)));
         }
         let now = Instant::now();
+        if let Some(observer) = self.observer.as_mut().filter(|_| now >= self.told + Duration::from_secs(1)) {
+            self.told = now;
+            observer(self.machine.uptime(), &self.machine.console.tail(1));
+        }
         let mut blocks = self.seen[3];
         if now >= self.asked + ASK {
             self.asked = now;

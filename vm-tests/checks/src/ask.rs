@@ -1,0 +1,175 @@
+//! Asks one question of a running machine and hands the answer to its judge.
+
+use crate::{
+    judge::{self, Judged},
+    plan::{Check, Family, Question},
+    session::Session,
+};
+use diorite_lab::{EthernetAddress, Scan};
+use diorite_machine::Watch;
+use diorite_model::{Error, Exit, Result};
+use std::{
+    collections::BTreeMap,
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+/// Why a question got no answer.
+pub enum Unanswered {
+    /// The machine cannot be asked anything any more.
+    Over(Error),
+    /// This question cannot be asked; others can.
+    Skipped(String),
+}
+
+impl From<Error> for Unanswered {
+    fn from(error: Error) -> Self {
+        Self::Over(error)
+    }
+}
+
+/// What is known of the machine so far.
+pub struct Asker<'a> {
+    session: &'a Session,
+    watch: Watch<'a>,
+    mac: Option<EthernetAddress>,
+    addresses: BTreeMap<Family, IpAddr>,
+    ports: BTreeMap<Family, Vec<u16>>,
+    scans: BTreeMap<Family, Scan>,
+    shell: bool,
+}
+
+impl<'a> Asker<'a> {
+    /// Ready to ask; the ports of all checks are scanned together.
+    pub fn new(session: &'a Session, watch: Watch<'a>, checks: &[Check]) -> Self {
+        let mut ports: BTreeMap<Family, Vec<u16>> = BTreeMap::new();
+        for check in checks {
+            if let Question::Port(family, port, _) = check.question {
+                ports.entry(family).or_default().push(port);
+            }
+        }
+        let (addresses, scans) = (BTreeMap::new(), BTreeMap::new());
+        Self { session, watch, mac: None, addresses, ports, scans, shell: false }
+    }
+
+    /// Asks.
+    pub fn ask(&mut self, question: &Question) -> std::result::Result<Judged, Unanswered> {
+        let lab = &self.session.lab;
+        Ok(match question {
+            Question::Lease => {
+                let watch = &mut self.watch;
+                let lease = lab.wait_for_lease(&mut || watch.check())?;
+                self.mac = Some(lease.mac);
+                self.addresses.insert(Family::V4, lease.ipv4.into());
+                Ok(format!("{} {:.1} s after the network was there", lease.ipv4, lease.at.as_secs_f64()))
+            }
+            Question::Address6 => {
+                let watch = &mut self.watch;
+                let Some(mac) = self.mac.or_else(|| lab.addresses().into_values().next()) else {
+                    return Err(Unanswered::Skipped("the machine has not been heard on the wire".to_owned()));
+                };
+                let address = lab.wait_for_ipv6(mac, &mut || watch.check())?;
+                self.addresses.insert(Family::V6, address);
+                Ok(address.to_string())
+            }
+            Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience())?),
+            Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
+            Question::SilentUdp(family, port) => {
+                judge::silent_udp(&lab.udp_probe(self.address(*family)?, *port, b"\0\0\0\0\0\x01\0\0\0\0\0\0")?)
+            }
+            Question::Ssh(family) => {
+                let address = self.address(*family)?;
+                self.retried(|| Ok(judge::ssh_banner(&lab.banner(address, 22)?)))?
+            }
+            Question::Http(port) => {
+                let address = self.address(Family::V4)?;
+                self.retried(|| Ok(judge::http(&lab.http_get(address, *port, "/")?)))?
+            }
+            Question::Metrics => {
+                let address = self.address(Family::V4)?;
+                self.retried(|| Ok(judge::metrics(&lab.http_get(address, 9100, "/metrics")?)))?
+            }
+            Question::Tamper | Question::DiskUnchanged => {
+                return Err(Unanswered::Skipped("asked elsewhere".to_owned()));
+            }
+            inside => self.inside(inside)?,
+        })
+    }
+
+    fn inside(&mut self, question: &Question) -> Result<Judged> {
+        Ok(match question {
+            Question::Running => judge::running(&self.run("systemctl is-system-running --wait")?),
+            Question::NoFailedUnit => {
+                judge::no_failed_unit(&self.run("systemctl list-units --failed --no-legend --plain")?)
+            }
+            Question::Root => {
+                let uuid = "echo \"dm:$(cat /sys/dev/block/$(mountpoint -d /)/dm/uuid)\"";
+                judge::root(&self.run(&format!("cat /proc/mounts; {uuid}"))?)
+            }
+            Question::WriteRefused(folder) => {
+                judge::refused(&self.run(&format!("touch {}/diorite-verify", folder.trim_end_matches('/')))?)
+            }
+            // The remount may be answered with success and change nothing: only writing shows.
+            Question::RemountRefused => judge::refused(&self.run("mount -o remount,rw /; touch /diorite-verify")?),
+            Question::State => {
+                let devices = "echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
+                judge::state(&self.run(&format!("cat /proc/mounts; {devices}"))?)
+            }
+            Question::Container(name) => {
+                judge::container(&self.run("podman ps --all --format '{{.Names}} {{.State}}'")?, name)
+            }
+            Question::Blessed => judge::blessed(&self.run("ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null")?),
+            _ => return Err(Error::bug(format!("{question:?} is not asked inside"))),
+        })
+    }
+
+    fn address(&self, family: Family) -> std::result::Result<IpAddr, Unanswered> {
+        let missing = || Unanswered::Skipped(format!("the machine has no {} address", family.name()));
+        self.addresses.get(&family).copied().ok_or_else(missing)
+    }
+
+    fn scan(&mut self, family: Family) -> std::result::Result<&Scan, Unanswered> {
+        if !self.scans.contains_key(&family) {
+            let ports = self.ports.get(&family).map(Vec::as_slice).unwrap_or_default();
+            let scan = self.session.lab.scan(self.address(family)?, ports)?;
+            self.scans.insert(family, scan);
+        }
+        Ok(&self.scans[&family])
+    }
+
+    /// Runs a command in the injected shell, which is waited for the first time.
+    pub fn run(&mut self, command: &str) -> Result<diorite_machine::Output> {
+        if !self.shell {
+            self.session.machine.wait_shell(&mut self.watch)?;
+            self.shell = true;
+        }
+        self.session.machine.run(command, &mut self.watch)
+    }
+
+    /// Whether the shell has answered before.
+    pub fn has_shell(&self) -> bool {
+        self.shell
+    }
+
+    fn patience(&self) -> Duration {
+        self.session.machine.pace.unit * 4
+    }
+
+    /// Asks again for a while when the answer is not as it must be: a service may be ready a little after systemd is.
+    fn retried(&mut self, mut ask: impl FnMut() -> Result<Judged>) -> Result<Judged> {
+        let end = Instant::now() + self.patience();
+        loop {
+            let judged = ask()?;
+            if judged.is_ok() || Instant::now() >= end {
+                return Ok(judged);
+            }
+            self.watch.check()?;
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+}
+
+/// Whether an error is a verdict on the image, not on the host or the user.
+pub fn is_verdict(error: &Error) -> bool {
+    error.exit == Exit::VerificationFailed
+}

@@ -1,0 +1,264 @@
+//! Answers → verdicts, without asking anybody: every judge here has a test in which it finds the fault it is for.
+
+use crate::plan::Expected;
+use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
+use diorite_machine::Output;
+use std::time::Duration;
+
+/// What was seen, as it must be (`Ok`) or not (`Err`).
+pub type Judged = Result<String, String>;
+
+fn verdict(good: bool, seen: impl Into<String>) -> Judged {
+    if good { Ok(seen.into()) } else { Err(seen.into()) }
+}
+
+/// The first lines of an output, for people.
+fn short(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().take(6).collect();
+    let joined = lines.join("; ");
+    if joined.is_empty() { "nothing".to_owned() } else { joined.chars().take(300).collect() }
+}
+
+/// An echo came back.
+pub fn ping(time: Option<Duration>) -> Judged {
+    match time {
+        Some(time) => Ok(format!("reply after {:.1} ms", time.as_secs_f64() * 1000.0)),
+        None => Err("no reply".to_owned()),
+    }
+}
+
+/// One port of a finished scan.
+pub fn port(scan: &Scan, port: u16, expected: Expected) -> Judged {
+    let Some(seen) = scan.verdicts.get(&port) else { return Err("not asked".to_owned()) };
+    let words = match seen {
+        PortVerdict::Open => "open: SYN and ACK",
+        PortVerdict::Closed => "closed: RST",
+        PortVerdict::Rejected => "rejected: ICMP error",
+        PortVerdict::Silent if scan.witnessed => "silent, while an echo request behind it was answered",
+        PortVerdict::Silent => "silent, but the machine answered no echo request either",
+    };
+    let good = match expected {
+        Expected::Open => *seen == PortVerdict::Open,
+        Expected::Admitted => matches!(seen, PortVerdict::Open | PortVerdict::Closed),
+        Expected::Silent => *seen == PortVerdict::Silent && scan.witnessed,
+    };
+    verdict(good, words)
+}
+
+/// A UDP port must say nothing.
+pub fn silent_udp(seen: &UdpVerdict) -> Judged {
+    let words = match seen {
+        UdpVerdict::Reply(data) => format!("answered {} bytes", data.len()),
+        UdpVerdict::Closed => "closed: port unreachable".to_owned(),
+        UdpVerdict::Rejected(code) => format!("rejected: unreachable, code {code}"),
+        UdpVerdict::Silent => "silent, while an echo request behind it was answered".to_owned(),
+        UdpVerdict::Unwitnessed => "silent, but the machine answered no echo request either".to_owned(),
+    };
+    verdict(*seen == UdpVerdict::Silent, words)
+}
+
+/// RFC 4253 §4.2.
+pub fn ssh_banner(line: &Result<String, String>) -> Judged {
+    match line {
+        Ok(line) => verdict(line.starts_with("SSH-2.0-"), line.clone()),
+        Err(why) => Err(why.clone()),
+    }
+}
+
+/// Any successful page.
+pub fn http(reply: &Result<HttpReply, String>) -> Judged {
+    match reply {
+        Ok(page) => verdict(page.status == 200, format!("status {}, {} bytes", page.status, page.body.len())),
+        Err(why) => Err(why.clone()),
+    }
+}
+
+/// Prometheus' text format, with what node-exporter always has.
+pub fn metrics(reply: &Result<HttpReply, String>) -> Judged {
+    let page = reply.as_ref().map_err(Clone::clone)?;
+    let text = String::from_utf8_lossy(&page.body);
+    let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
+    let node = text.lines().any(|line| line.starts_with("node_uname_info{"));
+    let seen = format!("status {}, {samples} samples", page.status);
+    match (page.status == 200 && samples > 0, node) {
+        (true, true) => Ok(seen),
+        (true, false) => Err(format!("{seen}, but no node_uname_info")),
+        _ => Err(seen),
+    }
+}
+
+/// `systemctl is-system-running`, systemctl(1).
+pub fn running(output: &Output) -> Judged {
+    verdict(output.text.trim() == "running", short(&output.text))
+}
+
+/// `systemctl list-units --failed --no-legend --plain`.
+pub fn no_failed_unit(output: &Output) -> Judged {
+    match output.success() && output.text.is_empty() {
+        true => Ok("none".to_owned()),
+        false => Err(short(&output.text)),
+    }
+}
+
+/// The line of a mount point in /proc/mounts, proc(5): device, file-system type, options. The last one is on top.
+fn mount<'a>(mounts: &'a str, point: &str) -> Option<(&'a str, &'a str, Vec<&'a str>)> {
+    mounts.lines().rev().find_map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        (words.len() >= 4 && words[1] == point).then(|| (words[0], words[2], words[3].split(',').collect()))
+    })
+}
+
+/// /proc/mounts, then a line `dm:UUID` with the root device's dm/uuid from sysfs (dm-verity's begin with
+/// `CRYPT-VERITY-`).
+pub fn root(output: &Output) -> Judged {
+    let Some((device, kind, options)) = mount(&output.text, "/") else { return Err(short(&output.text)) };
+    let uuid = output.text.lines().find_map(|line| line.strip_prefix("dm:")).unwrap_or("none");
+    let good = kind == "erofs" && options.contains(&"ro") && uuid.starts_with("CRYPT-VERITY-");
+    verdict(good, format!("{device} {kind} {}, device mapper {uuid}", options.join(",")))
+}
+
+/// A command that must fail because the file system is read-only (EROFS, errno(3)).
+pub fn refused(output: &Output) -> Judged {
+    let read_only = output.text.contains("Read-only file system") || output.text.contains("write-protected");
+    verdict(!output.success() && read_only, short(&output.text))
+}
+
+/// /proc/mounts, then a line `devices:ROOT VAR` with both device numbers.
+pub fn state(output: &Output) -> Judged {
+    let Some((device, kind, options)) = mount(&output.text, "/var") else {
+        return Err("/var is not mounted".to_owned());
+    };
+    let numbers = output.text.lines().find_map(|line| line.strip_prefix("devices:")).unwrap_or_default();
+    let apart = matches!(numbers.split_whitespace().collect::<Vec<_>>()[..], [root, var] if root != var);
+    let disk = device.starts_with("/dev/") && options.contains(&"rw");
+    verdict(apart && disk, format!("{device} {kind} {}, devices {numbers}", options.join(",")))
+}
+
+/// Lines `NAME STATE` of `podman ps --all`, podman-ps(1).
+pub fn container(output: &Output, name: &str) -> Judged {
+    let state = output.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    match state {
+        Some("running") => Ok("running".to_owned()),
+        Some(state) => Err(state.to_owned()),
+        None => Err(format!("not there: {}", short(&output.text))),
+    }
+}
+
+/// Names in /EFI/Linux of the boot partition: `NAME+LEFT-DONE.efi` counts tries, systemd-boot(7).
+pub fn blessed(output: &Output) -> Judged {
+    let entries: Vec<&str> = output.text.lines().filter(|line| line.ends_with(".efi")).collect();
+    let good = !entries.is_empty() && entries.iter().all(|name| !name.contains('+'));
+    verdict(good, short(&output.text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn out(status: i32, text: &str) -> Output {
+        Output { status, text: text.to_owned() }
+    }
+
+    fn scan(seen: PortVerdict, witnessed: bool) -> Scan {
+        Scan { verdicts: [(80, seen)].into(), witnessed, rounds: 3, took: Duration::ZERO }
+    }
+
+    #[test]
+    fn ports() {
+        use PortVerdict::*;
+        let good = |seen, expected| port(&scan(seen, true), 80, expected).is_ok();
+        assert!(good(Open, Expected::Open) && good(Silent, Expected::Silent) && good(Closed, Expected::Admitted));
+        for (seen, expected) in [
+            (Open, Expected::Silent),
+            (Closed, Expected::Silent),
+            (Rejected, Expected::Silent),
+            (Closed, Expected::Open),
+            (Silent, Expected::Open),
+            (Rejected, Expected::Admitted),
+            (Silent, Expected::Admitted),
+        ] {
+            assert!(!good(seen, expected), "{seen:?} is not {expected:?}");
+        }
+        assert!(port(&scan(Silent, false), 80, Expected::Silent).is_err(), "silence without a witness proves nothing");
+        assert!(port(&scan(Open, true), 81, Expected::Open).is_err(), "a port that was not asked");
+    }
+
+    #[test]
+    fn udp() {
+        assert!(silent_udp(&UdpVerdict::Silent).is_ok());
+        for bad in [UdpVerdict::Closed, UdpVerdict::Rejected(13), UdpVerdict::Reply(vec![1]), UdpVerdict::Unwitnessed] {
+            assert!(silent_udp(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn words_from_the_wire() {
+        assert!(ping(Some(Duration::from_millis(3))).is_ok() && ping(None).is_err());
+        assert!(ssh_banner(&Ok("SSH-2.0-OpenSSH_10.0".into())).is_ok());
+        assert!(ssh_banner(&Ok("220 smtp".into())).is_err() && ssh_banner(&Err("no connection".into())).is_err());
+        let page = |status, body: &str| Ok(HttpReply { status, head: String::new(), body: body.as_bytes().to_vec() });
+        assert!(http(&page(200, "hello")).is_ok());
+        assert!(http(&page(404, "")).is_err() && http(&Err("silent".into())).is_err());
+        let good = "# HELP x\nnode_uname_info{release=\"6\"} 1\nup 1\n";
+        assert_eq!(metrics(&page(200, good)), Ok("status 200, 2 samples".to_owned()));
+        for bad in [page(500, good), page(200, "<html>"), page(200, "# only comments\n"), Err("reset".into())] {
+            assert!(metrics(&bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn systemd() {
+        assert!(running(&out(0, "running")).is_ok());
+        for bad in ["degraded", "starting", "maintenance", ""] {
+            assert!(running(&out(1, bad)).is_err(), "{bad}");
+        }
+        assert!(no_failed_unit(&out(0, "")).is_ok());
+        assert!(no_failed_unit(&out(0, "web.service loaded failed failed web")).is_err());
+        assert!(no_failed_unit(&out(127, "")).is_err(), "a systemctl that cannot run proves nothing");
+    }
+
+    const MOUNTS: &str = "/dev/mapper/root / erofs ro,relatime,user_xattr 0 0\nproc /proc proc rw 0 0\n\
+                          /dev/vda6 /var ext4 rw,nosuid,nodev 0 0\n";
+
+    #[test]
+    fn the_root() {
+        let with = |mounts: &str, uuid: &str| root(&out(0, &format!("{mounts}dm:{uuid}")));
+        assert!(with(MOUNTS, "CRYPT-VERITY-0123-root").is_ok());
+        assert!(with(MOUNTS, "CRYPT-LUKS2-0123-root").is_err(), "another mapping");
+        assert!(with(MOUNTS, "").is_err(), "no mapping");
+        assert!(with(&MOUNTS.replace("erofs ro", "erofs rw"), "CRYPT-VERITY-1").is_err(), "writable");
+        assert!(with(&MOUNTS.replace("erofs", "ext4"), "CRYPT-VERITY-1").is_err(), "another file system");
+        let covered = format!("{MOUNTS}overlay / overlay rw 0 0\n");
+        assert!(with(&covered, "CRYPT-VERITY-1").is_err(), "something writable on top");
+    }
+
+    #[test]
+    fn refusals() {
+        assert!(refused(&out(1, "touch: cannot touch '/etc/x': Read-only file system")).is_ok());
+        assert!(refused(&out(32, "mount: /: cannot remount /dev/mapper/root read-write, is write-protected.")).is_ok());
+        assert!(refused(&out(0, "")).is_err(), "it was written");
+        assert!(refused(&out(1, "touch: No space left on device")).is_err(), "refused for another reason");
+    }
+
+    #[test]
+    fn state_partition() {
+        let with = |mounts: &str, numbers: &str| state(&out(0, &format!("{mounts}devices:{numbers}")));
+        assert!(with(MOUNTS, "252:0 254:6").is_ok());
+        assert!(with(MOUNTS, "252:0 252:0").is_err(), "the same device as the root");
+        assert!(with(MOUNTS, "252:0").is_err());
+        assert!(with(&MOUNTS.replace(" /var ", " /srv "), "1:1 2:2").is_err(), "not mounted");
+        assert!(with(&MOUNTS.replace("ext4 rw", "ext4 ro"), "1:1 2:2").is_err(), "read-only");
+        assert!(with(&MOUNTS.replace("/dev/vda6 /var ext4", "tmpfs /var tmpfs"), "1:1 0:33").is_err(), "memory");
+    }
+
+    #[test]
+    fn containers_and_boot() {
+        let ps = out(0, "web running\ndb exited");
+        assert!(container(&ps, "web").is_ok());
+        assert!(container(&ps, "db").is_err() && container(&ps, "we").is_err() && container(&ps, "cache").is_err());
+        assert!(blessed(&out(0, "server_1.efi")).is_ok());
+        for bad in ["server_1+3-0.efi", "server_1+2-1.efi", "server_1.efi\nserver_2+3-0.efi", "", "README"] {
+            assert!(blessed(&out(0, bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Recipe → the list of checks. Nobody writes a test for what the recipe already says.
+
+use diorite_model::{
+    Recipe,
+    recipe::{Allow, Protocol},
+    report::Evidence,
+};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// Internet protocol version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// What a port must answer to a SYN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Something listens.
+    Open,
+    /// The filter lets it through; whether something listens is not declared.
+    Admitted,
+    /// Nothing.
+    Silent,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Question {
+    /// The machine takes an address by DHCP.
+    Lease,
+    /// It uses an address from the router's prefix.
+    Address6,
+    /// It answers an echo request.
+    Ping(Family),
+    /// It says SSH on port 22.
+    Ssh(Family),
+    /// It answers HTTP on this port.
+    Http(u16),
+    /// It gives metrics in Prometheus' text format on port 9100.
+    Metrics,
+    /// A TCP port's answer to a SYN.
+    Port(Family, u16, Expected),
+    /// A UDP port that says nothing.
+    SilentUdp(Family, u16),
+    /// systemd calls the system running.
+    Running,
+    /// No unit has failed.
+    NoFailedUnit,
+    /// The root is read-only, EROFS, and on dm-verity.
+    Root,
+    /// A file cannot be made in this folder.
+    WriteRefused(&'static str),
+    /// The root cannot be made writable.
+    RemountRefused,
+    /// This container runs.
+    Container(String),
+    /// The boot entry does not count any more.
+    Blessed,
+    /// /var is on a partition of its own.
+    State,
+    /// A flipped byte in the root is refused.
+    Tamper,
+    /// The disk has the same bytes afterwards.
+    DiskUnchanged,
+}
+
+/// One thing that must be true.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// Stable short name.
+    pub id: String,
+    /// In words.
+    pub what: String,
+    /// Where the answer comes from.
+    pub evidence: Evidence,
+    /// What is asked.
+    pub question: Question,
+}
+
+/// Ports that are tried whatever the recipe says: portmapper, LLMNR, a container's neighbour, and two that nobody uses.
+const ALWAYS: [u16; 5] = [111, 5355, 8081, 9999, 65535];
+/// Multicast DNS and LLMNR: name services that answer strangers.
+const ALWAYS_UDP: [u16; 2] = [5353, 5355];
+
+/// Every check of this recipe, in the order in which they are asked. `sources` are the addresses that the questions come
+/// from, one per family: a rule may admit only some networks.
+pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
+    let mut checks = Vec::new();
+    let mut add = |id: String, what: String, evidence, question| checks.push(Check { id, what, evidence, question });
+    let outside = |q| (Evidence::Outside, q);
+    let families = families(recipe);
+    if recipe.network.values().any(|link| link.dhcp) {
+        let (e, q) = outside(Question::Lease);
+        add("lease".into(), "the machine takes an address by DHCP".into(), e, q);
+    }
+    if families.contains(&Family::V6) {
+        let (e, q) = outside(Question::Address6);
+        add("address-ipv6".into(), "the machine uses an address of the announced IPv6 prefix".into(), e, q);
+    }
+    inside_first(recipe, &mut add);
+    for family in &families {
+        let name = family.name();
+        add(
+            format!("ping-{name}"),
+            format!("an echo request is answered ({name})"),
+            Evidence::Outside,
+            Question::Ping(*family),
+        );
+    }
+    for family in &families {
+        ports(recipe, *family, sources[*family as usize], &mut add);
+    }
+    inside_last(recipe, &mut add);
+    let (id, what) = ("tamper-refused", "one flipped byte in the root partition keeps the machine from starting");
+    add(id.into(), what.into(), Evidence::Console, Question::Tamper);
+    let (id, what) = ("disk-unchanged", "the disk has the same bytes before and after");
+    add(id.into(), what.into(), Evidence::Console, Question::DiskUnchanged);
+    checks
+}
+
+/// A check as it is added: id, words, evidence, question.
+type Add<'a> = &'a mut dyn FnMut(String, String, Evidence, Question);
+
+/// Asked before the wire: the system must have settled.
+fn inside_first(_: &Recipe, add: Add<'_>) {
+    let inside = Evidence::Inside;
+    add("running".into(), "systemd calls the system running".into(), inside, Question::Running);
+    add("no-failed-unit".into(), "no unit has failed".into(), inside, Question::NoFailedUnit);
+}
+
+fn inside_last(recipe: &Recipe, add: Add<'_>) {
+    let inside = Evidence::Inside;
+    add("root-verity".into(), "the root is EROFS, read-only and on dm-verity".into(), inside, Question::Root);
+    for (name, path) in [("etc", "/etc"), ("usr", "/usr"), ("root", "/")] {
+        let what = format!("{path} takes no new file");
+        add(format!("write-{name}-refused"), what, inside, Question::WriteRefused(path));
+    }
+    add("remount-refused".into(), "the root cannot be made writable".into(), inside, Question::RemountRefused);
+    add("state-partition".into(), "/var is a writable partition of its own".into(), inside, Question::State);
+    for name in recipe.containers.keys() {
+        let question = Question::Container(name.clone());
+        add(format!("container-{name}-running"), format!("container {name} is running"), inside, question);
+    }
+    add("boot-blessed".into(), "the boot entry is blessed: it counts no tries".into(), inside, Question::Blessed);
+}
+
+impl Family {
+    /// `ipv4` or `ipv6`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V4 => "ipv4",
+            Self::V6 => "ipv6",
+        }
+    }
+}
+
+/// IPv4 comes by DHCP in the lab, IPv6 by router advertisements.
+fn families(recipe: &Recipe) -> Vec<Family> {
+    let any = |f: fn(&diorite_model::recipe::Link) -> bool| recipe.network.values().any(f);
+    let (four, six) = (any(|l| l.dhcp), any(|l| l.router_advertisements));
+    [(four, Family::V4), (six, Family::V6)].into_iter().filter(|(has, _)| *has).map(|(_, family)| family).collect()
+}
+
+fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_>) {
+    let allowed = |protocol| {
+        let admitted = recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol && admits(a, source));
+        admitted.map(|a| a.port).collect::<BTreeSet<u16>>()
+    };
+    let (tcp, udp) = (allowed(Protocol::Tcp), allowed(Protocol::Udp));
+    let published: BTreeSet<u16> = recipe
+        .containers
+        .values()
+        .flat_map(|c| &c.publish)
+        .filter(|p| p.protocol == Protocol::Tcp)
+        .map(|p| p.host)
+        .collect();
+    let inner = recipe.containers.values().flat_map(|c| &c.publish).map(|p| p.container);
+    let exporter = recipe.monitoring.node_exporter.then_some(9100);
+    let outside = Evidence::Outside;
+    let name = family.name();
+    for port in &tcp {
+        // Containers have an IPv4 network; what a published port answers over IPv6 is not declared.
+        if published.contains(port) && family == Family::V6 {
+            continue;
+        }
+        let listens = *port == 22 || published.contains(port) || Some(*port) == exporter;
+        let (word, expected) = if listens { ("open", Expected::Open) } else { ("admitted", Expected::Admitted) };
+        let what = format!("TCP port {port} is {word} ({name})");
+        add(format!("port-{name}-tcp-{port}-{word}"), what, outside, Question::Port(family, *port, expected));
+    }
+    if tcp.contains(&22) {
+        let what = format!("port 22 gives an SSH banner ({name})");
+        add(format!("ssh-banner-{name}"), what, outside, Question::Ssh(family));
+    }
+    if family == Family::V4 {
+        for port in tcp.intersection(&published) {
+            let what = format!("the container behind port {port} answers HTTP");
+            add(format!("http-{port}"), what, outside, Question::Http(*port));
+        }
+        if exporter.is_some_and(|port| tcp.contains(&port)) {
+            let what = "port 9100 gives metrics in Prometheus' format";
+            add("metrics-9100".into(), what.into(), outside, Question::Metrics);
+        }
+    }
+    let neighbours = tcp.iter().flat_map(|port| [port.checked_sub(1), port.checked_add(1)]).flatten();
+    let mut silent: BTreeSet<u16> = neighbours.chain(ALWAYS).chain(published).chain(inner).chain(exporter).collect();
+    silent.retain(|port| *port > 0 && !tcp.contains(port));
+    for port in silent {
+        let what = format!("TCP port {port} is silent ({name})");
+        let question = Question::Port(family, port, Expected::Silent);
+        add(format!("port-{name}-tcp-{port}-silent"), what, outside, question);
+    }
+    for port in ALWAYS_UDP.into_iter().filter(|port| !udp.contains(port)) {
+        let what = format!("UDP port {port} is silent ({name})");
+        add(format!("port-{name}-udp-{port}-silent"), what, outside, Question::SilentUdp(family, port));
+    }
+}
+
+/// Whether a rule admits this source. A network that cannot be read admits nobody; the recipe has refused it before.
+fn admits(allow: &Allow, source: IpAddr) -> bool {
+    let within = |network: &String| -> Option<bool> {
+        let (address, length) = network.split_once('/')?;
+        let length: u32 = length.parse().ok()?;
+        Some(match (address.parse().ok()?, source) {
+            (IpAddr::V4(net), IpAddr::V4(ip)) => {
+                let mask = u32::MAX.checked_shl(32_u32.checked_sub(length)?).unwrap_or(0);
+                net.to_bits() & mask == ip.to_bits() & mask
+            }
+            (IpAddr::V6(net), IpAddr::V6(ip)) => {
+                let mask = u128::MAX.checked_shl(128_u32.checked_sub(length)?).unwrap_or(0);
+                net.to_bits() & mask == ip.to_bits() & mask
+            }
+            _ => false,
+        })
+    };
+    allow.from.is_empty() || allow.from.iter().any(|network| within(network).unwrap_or(false))
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use diorite_model::recipe::*;
+    use std::collections::BTreeMap;
+
+    pub(crate) fn recipe() -> Recipe {
+        let allow = |port, from: &[&str]| Allow {
+            port,
+            protocol: Protocol::Tcp,
+            from: from.iter().map(|f| (*f).to_owned()).collect(),
+        };
+        let link = Link {
+            matching: LinkMatch::default(),
+            dhcp: true,
+            router_advertisements: true,
+            addresses: vec![],
+            gateways: vec![],
+            dns: vec![],
+        };
+        let web = Container {
+            packages: vec![],
+            command: vec![],
+            publish: vec![Publish { host: 8080, container: 80, protocol: Protocol::Tcp }],
+            overlays: vec![],
+            user: "root".into(),
+        };
+        Recipe {
+            image: Image { name: "server".into(), version: "1".into(), epoch: 0 },
+            archive: Archive {
+                suite: "trixie".into(),
+                components: vec!["main".into()],
+                architecture: "amd64".into(),
+                extra: BTreeMap::new(),
+                debs: vec![],
+            },
+            packages: Packages { include: vec![], recommends: false },
+            kernel: Kernel { command_line: vec![] },
+            disk: Disk { esp: 1 << 28, root: 1 << 29, verity: 1 << 24 },
+            network: BTreeMap::from([("lan".to_owned(), link)]),
+            firewall: Firewall { allow: vec![allow(22, &[]), allow(8080, &[]), allow(9100, &["10.77.0.0/24"])] },
+            access: Access::default(),
+            containers: BTreeMap::from([("web".to_owned(), web)]),
+            monitoring: Monitoring { node_exporter: true },
+            services: Services::default(),
+            state: State { minimum: 1 << 30 },
+            overlays: vec![],
+        }
+    }
+
+    pub(crate) const SOURCES: [IpAddr; 2] = [
+        IpAddr::V4(std::net::Ipv4Addr::new(10, 77, 0, 1)),
+        IpAddr::V6(std::net::Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1)),
+    ];
+
+    fn ids(recipe: &Recipe) -> Vec<String> {
+        plan(recipe, SOURCES).into_iter().map(|c| c.id).collect()
+    }
+
+    #[test]
+    fn everything_the_recipe_says_is_asked() {
+        let ids = ids(&recipe());
+        for id in [
+            "lease",
+            "address-ipv6",
+            "ping-ipv4",
+            "ping-ipv6",
+            "port-ipv4-tcp-22-open",
+            "port-ipv6-tcp-22-open",
+            "port-ipv4-tcp-8080-open",
+            "port-ipv4-tcp-9100-open",
+            "ssh-banner-ipv4",
+            "http-8080",
+            "metrics-9100",
+            "port-ipv4-tcp-21-silent",
+            "port-ipv4-tcp-23-silent",
+            "port-ipv4-tcp-80-silent",
+            "port-ipv4-tcp-8079-silent",
+            "port-ipv6-tcp-65535-silent",
+            // 9100 admits only an IPv4 network.
+            "port-ipv6-tcp-9100-silent",
+            "port-ipv4-udp-5355-silent",
+            "container-web-running",
+            "tamper-refused",
+        ] {
+            assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
+        }
+        assert!(!ids.iter().any(|i| i == "port-ipv4-tcp-22-silent" || i == "port-ipv6-tcp-8080-open"));
+        let unique: BTreeSet<&String> = ids.iter().collect();
+        assert_eq!(unique.len(), ids.len(), "names are unique");
+    }
+
+    #[test]
+    fn what_the_recipe_does_not_allow_must_be_silent() {
+        let mut recipe = recipe();
+        recipe.firewall.allow.clear();
+        let ids = ids(&recipe);
+        assert!(
+            ids.iter().any(|i| i == "port-ipv4-tcp-8080-silent")
+                && ids.iter().any(|i| i == "port-ipv4-tcp-9100-silent")
+        );
+        assert!(!ids.iter().any(|i| i.ends_with("-open") || i.starts_with("http") || i.starts_with("ssh")));
+    }
+
+    #[test]
+    fn a_source_network_is_matched_by_its_prefix() {
+        let rule = |from: &str| Allow { port: 1, protocol: Protocol::Tcp, from: vec![from.to_owned()] };
+        for (from, admitted) in [
+            ("10.0.0.0/8", true),
+            ("10.77.0.1/32", true),
+            ("10.77.0.2/32", false),
+            ("192.168.0.0/16", false),
+            ("0.0.0.0/0", true),
+            ("::/0", false),
+            ("10.77.0.0/40", false),
+        ] {
+            assert_eq!(admits(&rule(from), SOURCES[0]), admitted, "{from}");
+        }
+        assert!(admits(&rule("fd00::/8"), SOURCES[1]) && admits(&rule("::/0"), SOURCES[1]));
+    }
+}

@@ -1,0 +1,82 @@
+//! One boot: a machine and the network around it, in a folder of their own.
+
+use diorite_host::tools::ToolsTree;
+use diorite_lab::{Config, Lab};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, credentials};
+use diorite_model::{Error, Result};
+use std::{
+    os::unix::net::UnixStream,
+    path::{Path, PathBuf},
+};
+
+/// MiB of memory. Enough for a container under emulation, little enough for a small host.
+const MEMORY: u32 = 1536;
+
+/// A running machine in its lab.
+pub struct Session {
+    // Dropped in this order: the machine lets go of its cable first.
+    pub machine: Machine,
+    pub lab: Lab,
+}
+
+impl Session {
+    /// Boots `disk` with the injected shell. `capture` gets every frame.
+    pub fn start(
+        tools: &ToolsTree,
+        accelerator: &Accelerator,
+        disk: &Path,
+        folder: &Path,
+        capture: Option<&Path>,
+    ) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
+        let (near, far) = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
+        // A conversation is given up when the guest could have booted its kernel several times over.
+        let quiet = Pace::measure(accelerator.kind).unit * 5;
+        let lab = Lab::start_with(Config { quiet, ..Config::default() }, vec![near.into()])?;
+        if let Some(path) = capture {
+            lab.capture(path)?;
+        }
+        let machine = Machine::start(MachineSpec {
+            tools: tools.clone(),
+            accelerator: accelerator.clone(),
+            disk: disk.to_owned(),
+            boot: Boot::Firmware,
+            memory: MEMORY,
+            cpus: 2,
+            credentials: credentials::shell(),
+            network: vec![far.into()],
+            folder: folder.to_owned(),
+        })?;
+        Ok(Self { machine, lab })
+    }
+}
+
+/// A folder for what only the run needs; gone with its content when the run is over. What a killed run left is swept
+/// by the next one.
+pub struct Workplace(PathBuf);
+
+impl Workplace {
+    /// Makes it below `out`.
+    pub fn new(out: &Path) -> Result<Self> {
+        let path = out.join(".verify");
+        match std::fs::remove_dir_all(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::io("what an earlier verification left cannot be removed", &path, e));
+            }
+            _ => {}
+        }
+        std::fs::create_dir_all(&path).map_err(|e| Error::io("a folder cannot be made", &path, e))?;
+        Ok(Self(path))
+    }
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        // The next run tries again.
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
