@@ -1,9 +1,16 @@
 //! Debian's side. Deciding: signed release files → indexes → packages → lock. Doing: lock → pool.
 
+mod date;
 pub mod deb;
 pub mod http;
+pub mod lockfile;
+pub mod packages;
+pub mod relation;
+pub mod release;
+pub mod resolve;
 pub mod sources;
 pub mod stanza;
 pub mod transport;
+pub mod universe;
 pub mod url;
 pub mod version;

@@ -2,6 +2,7 @@
 //! mirrors implements [`Transport`], and a test can answer from memory.
 
 use diorite_model::Result;
+use std::fmt;
 
 /// One of the repositories a lock is made from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,6 +13,16 @@ pub enum Repository<'a> {
     Security,
     /// A repository the profile names, by the URI written there.
     Extra(&'a str),
+}
+
+impl fmt::Display for Repository<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Main => "the Debian archive",
+            Self::Security => "the Debian security archive",
+            Self::Extra(uri) => uri,
+        })
+    }
 }
 
 /// Reads whole files of a repository.

@@ -1,0 +1,79 @@
+//! Dates of release files: RFC 5322 as the archive writes them, RFC 3339 as we write them. Seconds since 1970, UTC.
+
+const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `Sat, 12 Sep 2026 07:55:41 UTC` (also `GMT`, `Z`, `+0000`, and without the day's name) as seconds since 1970.
+pub fn parse(text: &str) -> Option<u64> {
+    let text = text.split_once(',').map_or(text, |(_, rest)| rest);
+    let mut words = text.split_ascii_whitespace();
+    let day: i64 = words.next()?.parse().ok()?;
+    let name = words.next()?;
+    let month = MONTHS.iter().position(|m| m.eq_ignore_ascii_case(name))? as i64 + 1;
+    let year: i64 = words.next()?.parse().ok()?;
+    let mut clock = words.next()?.splitn(3, ':').map(|n| n.parse::<i64>().ok());
+    let (hour, minute, second) = (clock.next()??, clock.next()??, clock.next()??);
+    let zone_known = matches!(words.next()?, "UTC" | "GMT" | "Z" | "+0000") && words.next().is_none();
+    let plausible = (1..=31).contains(&day)
+        && (1970..=9999).contains(&year)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
+    let seconds = days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second;
+    (zone_known && plausible).then_some(seconds as u64)
+}
+
+/// `2026-09-12T07:55:41Z` for seconds since 1970.
+pub fn rfc3339(seconds: u64) -> String {
+    let (mut year, mut left) = (1970i64, (seconds / 86400) as i64);
+    while left >= days(year + 1, 1, 1) - days(year, 1, 1) {
+        left -= days(year + 1, 1, 1) - days(year, 1, 1);
+        year += 1;
+    }
+    let mut month = 1;
+    while month < 12 && left >= days(year, month + 1, 1) - days(year, month, 1) {
+        left -= days(year, month + 1, 1) - days(year, month, 1);
+        month += 1;
+    }
+    let (h, m, s) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{:02}T{h:02}:{m:02}:{s:02}Z", left + 1)
+}
+
+/// Days from 1970-01-01 to a day of the Gregorian calendar (Richards' formula for the Julian day number).
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let a = (14 - month) / 12;
+    let (y, m) = (year + 4800 - a, month + 12 * a - 3);
+    day + (153 * m + 2) / 5 + 365 * y + y / 4 - y / 100 + y / 400 - 32045 - 2_440_588
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_both_ways() {
+        for (text, seconds, ours) in [
+            ("Thu, 01 Jan 1970 00:00:00 UTC", 0, "1970-01-01T00:00:00Z"),
+            ("Sat, 12 Sep 2026 07:55:41 UTC", 1_789_199_741, "2026-09-12T07:55:41Z"),
+            ("Thu, 29 Feb 2024 23:59:59 +0000", 1_709_251_199, "2024-02-29T23:59:59Z"),
+            ("31 Dec 2099 00:00:00 GMT", 4_102_358_400, "2099-12-31T00:00:00Z"),
+        ] {
+            assert_eq!(parse(text), Some(seconds), "{text}");
+            assert_eq!(rfc3339(seconds), ours);
+        }
+    }
+
+    #[test]
+    fn no_date_is_no_date() {
+        for text in [
+            "",
+            "yesterday",
+            "Sat, 12 Foo 2026 07:55:41 UTC",
+            "Sat, 12 Sep 2026 07:55 UTC",
+            "12 Sep 2026 25:00:00 UTC",
+            "12 Sep 2026 07:55:41 CEST",
+            "12 Sep 2026 07:55:41",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

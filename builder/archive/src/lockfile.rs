@@ -1,0 +1,116 @@
+//! `profiles/NAME.lock`: the lock as TOML, sorted, one package per line, so that a diff shows one line per change.
+
+use diorite_model::{Error, Exit, Lock, LockedPackage, Result};
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::Path;
+
+const HEADER: &str =
+    "# Every byte this image is made from. Written by `diorite lock`; change the profile, not this file.\n";
+
+/// Reads a lock. A file that is none is exit 3: locking again mends it.
+pub fn read(path: &Path) -> Result<Lock> {
+    let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::new(Exit::LockOutdated, "there is no lock yet")
+            .at(path.display().to_string())
+            .hint("run `diorite lock` with the profile's name"),
+        std::io::ErrorKind::InvalidData => broken(path, "it is not UTF-8 text".to_owned()),
+        _ => Error::io("cannot read the lock", path, e),
+    })?;
+    parse(&text, path)
+}
+
+fn broken(path: &Path, cause: String) -> Error {
+    Error::new(Exit::LockOutdated, "the lock cannot be read")
+        .at(path.display().to_string())
+        .because(cause)
+        .hint("restore it from version control, or remove it and run `diorite lock`")
+}
+
+/// Parses the text of a lock; `path` is for errors.
+pub fn parse(text: &str, path: &Path) -> Result<Lock> {
+    let lock: Lock = toml::from_str(text).map_err(|e| {
+        let line =
+            e.span().map_or(String::new(), |span| format!(" (line {})", text[..span.start].lines().count().max(1)));
+        broken(path, format!("{}{line}", e.message()))
+    })?;
+    if lock.schema != 1 {
+        return Err(broken(path, format!("it is of format {}, and this version reads format 1", lock.schema)));
+    }
+    Ok(lock)
+}
+
+/// The text of a lock: a function of the lock alone.
+pub fn text(lock: &Lock) -> String {
+    let mut out = String::from(HEADER);
+    let _ = write!(out, "schema = {}\nrecipe = \"{}\"\n", lock.schema, lock.recipe);
+    list(&mut out, "image", &lock.image);
+    list(&mut out, "tools", &lock.tools);
+    for (name, release) in &lock.release {
+        let _ = write!(out, "\n[release.{}]\nsuite = {}\n", key(name), string(&release.suite));
+        let _ = writeln!(out, "date = {}", string(&release.date));
+        if let Some(until) = &release.valid_until {
+            let _ = writeln!(out, "valid_until = {}", string(until));
+        }
+        let components: Vec<String> = release.components.iter().map(|c| string(c)).collect();
+        let _ = write!(out, "sha256 = \"{}\"\ncomponents = [{}]\n", release.sha256, components.join(", "));
+    }
+    if !lock.container.is_empty() {
+        out.push_str("\n[container]\n");
+        for (name, packages) in &lock.container {
+            list(&mut out, &key(name), packages);
+        }
+    }
+    out
+}
+
+fn list(out: &mut String, name: &str, packages: &[LockedPackage]) {
+    let mut sorted: Vec<&LockedPackage> = packages.iter().collect();
+    sorted.sort();
+    let _ = writeln!(out, "\n{name} = [");
+    for p in sorted {
+        let _ = writeln!(
+            out,
+            "  {{ name = {}, version = {}, architecture = {}, release = {}, path = {}, size = {}, sha256 = \"{}\" }},",
+            string(&p.name),
+            string(&p.version),
+            string(&p.architecture),
+            string(&p.release),
+            string(&p.path),
+            p.size,
+            p.sha256
+        );
+    }
+    out.push_str("]\n");
+}
+
+/// A TOML basic string.
+fn string(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+/// A bare key where it can be one.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    if bare { name.to_owned() } else { string(name) }
+}
+
+/// Writes a lock in one step: nobody ever sees half of it.
+pub fn write(lock: &Lock, path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name =
+        path.file_name().ok_or_else(|| Error::input("a lock needs a file name").at(path.display().to_string()))?;
+    let temporary = folder.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
+    let fail = |e| Error::io("cannot write the lock", path, e);
+    let done = (|| {
+        let mut file = std::fs::File::create(&temporary)?;
+        file.write_all(text(lock).as_bytes())?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)?;
+        std::fs::File::open(folder)?.sync_all()
+    })();
+    done.inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
+    })
+    .map_err(fail)
+}

@@ -1,0 +1,285 @@
+//! InRelease files: whose they are, whether they are believed, and what they vouch for.
+//!
+//! An InRelease file is a Release file in OpenPGP's cleartext signature framework (RFC 9580 section 7). Only the text
+//! that the verifier returned is parsed, never the file: what stands before, between or after the signed part does not exist
+//! for us. Policy (expiry, revocation, key flags, weak hashes) is sequoia's `StandardPolicy`.
+
+use crate::{date, stanza};
+use diorite_model::{Digest, Error, Result};
+use openpgp::cert::CertParser;
+use openpgp::parse::Parse;
+use openpgp::parse::stream::{MessageLayer, MessageStructure, VerificationError, VerificationHelper, VerifierBuilder};
+use openpgp::policy::StandardPolicy;
+use openpgp::{Cert, KeyHandle};
+use sequoia_openpgp as openpgp;
+use std::io::Read;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// A release dated further in the future than this many seconds is refused: then one of the two clocks is wrong.
+const CLOCK_TOLERANCE: u64 = 600;
+
+/// The Debian archive's signing keys, from the package debian-archive-keyring 2025.1.
+const DEBIAN: [&[u8]; 6] = [
+    include_bytes!("../keys/debian-archive-bookworm-automatic.gpg"),
+    include_bytes!("../keys/debian-archive-bookworm-security-automatic.gpg"),
+    include_bytes!("../keys/debian-archive-bookworm-stable.gpg"),
+    include_bytes!("../keys/debian-archive-trixie-automatic.gpg"),
+    include_bytes!("../keys/debian-archive-trixie-security-automatic.gpg"),
+    include_bytes!("../keys/debian-archive-trixie-stable.gpg"),
+];
+
+/// The certificates that a repository's release files are believed from.
+#[derive(Clone)]
+pub struct Keyring(Vec<Cert>);
+
+impl Keyring {
+    /// The keys of the Debian archive: they are part of this program.
+    pub fn debian() -> Self {
+        Self(DEBIAN.iter().flat_map(|bytes| parse_certificates(bytes).expect("our own files are keyrings")).collect())
+    }
+
+    /// A keyring file, binary or armoured. `place` names it in errors. At least one certificate must be in it.
+    pub fn parse(bytes: &[u8], place: &str) -> Result<Self> {
+        let wrong = |cause: String| {
+            Error::input("this is no OpenPGP keyring")
+                .at(place)
+                .because(cause)
+                .hint("export the repository's public key, for example with `gpg --export KEY` or from its web page")
+        };
+        match parse_certificates(bytes) {
+            Ok(certificates) if certificates.is_empty() => Err(wrong("no certificate is in it".to_owned())),
+            Ok(certificates) => Ok(Self(certificates)),
+            Err(cause) => Err(wrong(cause)),
+        }
+    }
+}
+
+fn parse_certificates(bytes: &[u8]) -> Result<Vec<Cert>, String> {
+    let parser = CertParser::from_bytes(bytes).map_err(|e| e.to_string())?;
+    parser.collect::<openpgp::Result<Vec<Cert>>>().map_err(|e| e.to_string())
+}
+
+/// What a release file must be to be believed.
+pub struct Expected<'a> {
+    /// Suite or codename that was asked for; `None` for a flat repository, which need not have one.
+    pub suite: Option<&'a str>,
+    /// Whose signatures count.
+    pub keyring: &'a Keyring,
+    /// Seconds since 1970.
+    pub now: u64,
+    /// Where the file is from, for errors.
+    pub place: &'a str,
+}
+
+impl Expected<'_> {
+    fn of(&self) -> String {
+        self.suite.map_or_else(String::new, |suite| format!(" of `{suite}`"))
+    }
+}
+
+/// A release file whose signature was good.
+#[derive(Debug, Clone)]
+pub struct Release {
+    /// The signed text.
+    text: String,
+    /// SHA-256 of the whole InRelease file.
+    pub sha256: Digest,
+    /// Its Date, seconds since 1970.
+    pub date: u64,
+    /// Its Valid-Until, seconds since 1970; Debian's stable suites have none.
+    pub valid_until: Option<u64>,
+}
+
+/// A file a release vouches for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Vouched {
+    /// Bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+impl Release {
+    /// Verifies an InRelease file and reads what its signature covers.
+    pub fn verify(in_release: &[u8], expected: &Expected<'_>) -> Result<Self> {
+        let bytes = signed_text(in_release, expected)?;
+        let bad = |what: &str, cause: String| Error::remote(what.to_owned()).at(expected.place).because(cause);
+        let text = String::from_utf8(bytes)
+            .map_err(|e| bad("the release file cannot be read", format!("its signed text is not UTF-8: {e}")))?;
+        let field = |name: &str| stanza::field(&text, name);
+
+        let names: Vec<&str> = ["Suite", "Codename"].into_iter().filter_map(field).collect();
+        if let Some(suite) = expected.suite
+            && !names.contains(&suite)
+        {
+            return Err(bad(
+                &format!("the release file is not that of `{suite}`"),
+                format!("it says that it belongs to {}", quoted(&names)),
+            )
+            .hint("the mirror serves another suite under this name, or someone on the way swapped the file: try another mirror"));
+        }
+
+        let when = |name: &str| match field(name) {
+            None => Ok(None),
+            Some(value) => date::parse(value).map(Some).ok_or_else(|| {
+                bad("the release file cannot be read", format!("its {name} `{value}` is no date in UTC"))
+            }),
+        };
+        let date = when("Date")?.ok_or_else(|| {
+            bad("the release file cannot be read", "it has no Date, so nobody could tell how old it is".to_owned())
+        })?;
+        let valid_until = when("Valid-Until")?;
+        let now = expected.now;
+        if date > now.saturating_add(CLOCK_TOLERANCE) {
+            return Err(bad(
+                &format!("the release file{} is from the future", expected.of()),
+                format!("it is dated {}, and this machine's clock says {}", date::rfc3339(date), date::rfc3339(now)),
+            )
+            .hint("set this machine's clock"));
+        }
+        if let Some(end) = valid_until.filter(|&end| end < now) {
+            return Err(bad(
+                &format!("the release file{} has expired", expected.of()),
+                format!(
+                    "it was valid until {}, and this machine's clock says {}",
+                    date::rfc3339(end),
+                    date::rfc3339(now)
+                ),
+            )
+            .hint(
+                "the mirror is out of date (or this machine's clock is wrong): name another one with DIORITE_MIRROR",
+            ));
+        }
+        Ok(Self { sha256: Digest::of(in_release), date, valid_until, text })
+    }
+
+    /// A field of the signed text.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        stanza::field(&self.text, name)
+    }
+
+    /// Whether a field of yes or no says yes.
+    pub fn says_yes(&self, name: &str) -> bool {
+        self.field(name).is_some_and(|value| value.eq_ignore_ascii_case("yes"))
+    }
+
+    /// Components of the suite, without the `updates/` that Debian's security archive writes before them.
+    pub fn components(&self) -> Vec<&str> {
+        let words = self.field("Components").unwrap_or("").split_ascii_whitespace();
+        words.map(|c| c.strip_prefix("updates/").unwrap_or(c)).collect()
+    }
+
+    /// What the release vouches for at this path below its own folder; by SHA-256 only, whatever else is listed.
+    pub fn file(&self, path: &str) -> Option<Vouched> {
+        self.field("SHA256")?.lines().find_map(|line| {
+            let mut words = line.split_ascii_whitespace();
+            let (digest, size, name) = (words.next()?, words.next()?, words.next()?);
+            if name != path {
+                return None;
+            }
+            Some(Vouched { size: size.parse().ok()?, sha256: digest.to_ascii_lowercase().parse().ok()? })
+        })
+    }
+}
+
+/// The text that at least one good signature of the keyring covers.
+fn signed_text(in_release: &[u8], expected: &Expected<'_>) -> Result<Vec<u8>> {
+    let reasons = Arc::new(Mutex::new(Vec::new()));
+    let helper = Helper { keyring: expected.keyring, reasons: reasons.clone() };
+    let policy = StandardPolicy::new();
+    let time = UNIX_EPOCH + Duration::from_secs(expected.now);
+    let read = || -> openpgp::Result<Vec<u8>> {
+        let mut verifier = VerifierBuilder::from_bytes(in_release)?.with_policy(&policy, Some(time), helper)?;
+        let mut text = Vec::with_capacity(in_release.len());
+        verifier.read_to_end(&mut text)?;
+        Ok(text)
+    };
+    read().map_err(|error| {
+        let reasons = reasons.lock().map(|r| r.clone()).unwrap_or_default();
+        let mut e = Error::remote(format!("the release file{} is not believed", expected.of())).at(expected.place);
+        if reasons.is_empty() {
+            e = e.because(format!("it is not a signed release file ({error})"));
+            return e.hint(
+                "a captive portal or proxy may have answered in the mirror's place: open the address in a browser",
+            );
+        }
+        if !reasons.is_empty() {
+            e = e.detail(reasons.join("\n"));
+        }
+        e.because("none of its signatures is good").hint(
+            "try another mirror; for a repository of your own, check that `keyring` names the key that signs it now",
+        )
+    })
+}
+
+/// Gives the verifier the keyring and asks for one good signature; writes down why the others were not.
+struct Helper<'a> {
+    keyring: &'a Keyring,
+    reasons: Arc<Mutex<Vec<String>>>,
+}
+
+impl VerificationHelper for Helper<'_> {
+    fn get_certs(&mut self, _: &[KeyHandle]) -> openpgp::Result<Vec<Cert>> {
+        Ok(self.keyring.0.clone())
+    }
+
+    fn check(&mut self, structure: MessageStructure) -> openpgp::Result<()> {
+        let mut reasons = Vec::new();
+        for layer in structure {
+            let MessageLayer::SignatureGroup { results } = layer else { continue };
+            for result in results {
+                match result {
+                    Ok(_) => return Ok(()),
+                    Err(error) => reasons.push(reason(&error)),
+                }
+            }
+        }
+        if reasons.is_empty() {
+            reasons.push("there is no signature".to_owned());
+        }
+        if let Ok(mut shared) = self.reasons.lock() {
+            *shared = reasons;
+        }
+        Err(openpgp::Error::InvalidOperation("no good signature".to_owned()).into())
+    }
+}
+
+/// Why one signature does not count.
+fn reason(error: &VerificationError) -> String {
+    let issuer = |sig: &openpgp::packet::Signature| {
+        sig.get_issuers().first().map_or("an unnamed key".to_owned(), |handle| format!("key {handle:X}"))
+    };
+    /// The innermost cause is the one that says something.
+    fn innermost(error: &impl std::ops::Deref<Target = dyn std::error::Error + Send + Sync>) -> String {
+        let mut cause: &dyn std::error::Error = &**error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        cause.to_string()
+    }
+    match error {
+        VerificationError::MissingKey { sig } => format!("{}: not in the keyring", issuer(sig)),
+        VerificationError::UnboundKey { sig, error, .. } => {
+            format!("{}: not usable ({})", issuer(sig), innermost(error))
+        }
+        VerificationError::BadKey { sig, error, .. } => format!("{}: not usable ({})", issuer(sig), innermost(error)),
+        VerificationError::BadSignature { sig, error, .. } => {
+            format!("{}: bad signature ({})", issuer(sig), innermost(error))
+        }
+        VerificationError::MalformedSignature { sig, error, .. } => {
+            format!("{}: malformed signature ({})", issuer(sig), innermost(error))
+        }
+        other => other.to_string(),
+    }
+}
+
+fn quoted(names: &[&str]) -> String {
+    if names.is_empty() {
+        return "no suite at all".to_owned();
+    }
+    names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" and ")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Recipe → Lock: the network's first of two uses. Release files are verified, indexes checked, three kinds of list
+//! resolved (image, each container, the tools tree), and every package written down with its digest.
+
+mod explain;
+pub mod list;
+mod needs;
+mod request;
+mod solver;
+mod update;
+mod walk;
+
+pub use update::explain_update;
+
+use crate::packages::{Suite, SuiteIndex};
+use crate::release::Keyring;
+use crate::transport::{Repository, Transport};
+use crate::universe::{LOCAL, Package, Stanzas};
+use crate::{date, deb, stanza};
+use diorite_host::progress::{Progress, Unit};
+use diorite_model::recipe::Archive;
+use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result, lock};
+use list::{List, Resolved};
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+/// What the builder makes itself, so that no package has to: the initrd.
+pub const PROVIDED: [&str; 1] = ["linux-initramfs-tool"];
+
+/// Everything a lock is made from, besides the recipe.
+pub struct Inputs<'a> {
+    /// Packages of the tools tree.
+    pub tools: &'a [&'a str],
+    /// The profile's folder: local packages and keyrings are named relative to it.
+    pub folder: &'a Path,
+    /// Reads the repositories.
+    pub transport: &'a dyn Transport,
+    /// Seconds since 1970: release files are judged by it.
+    pub now: u64,
+    /// The lock there was: no release may be older than it was then.
+    pub previous: Option<&'a Lock>,
+}
+
+/// Resolves a recipe. Errors: `Input` for what the profile asks wrongly, `Remote` for what a mirror answers wrongly.
+pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result<Lock> {
+    let archive = &recipe.archive;
+    let suites = read_suites(archive, inputs, progress)?;
+    not_older(&suites, inputs.previous)?;
+    let local = Local::read(&archive.debs, inputs.folder)?;
+
+    let stage = progress.stage("choosing packages");
+    let stanzas = Stanzas::read(&suites, &local.controls, &archive.architecture);
+    let resolve = |name: &str, requests: Vec<&str>, essential: bool, tools: bool| -> Result<Vec<LockedPackage>> {
+        let list = List {
+            name,
+            suite: &archive.suite,
+            requests,
+            essential,
+            recommends: recipe.packages.recommends && name == IMAGE,
+            provided: if tools { &[] } else { &PROVIDED },
+            debian_only: tools,
+        };
+        locked(&list::resolve(&stanzas, &list)?, &local)
+    };
+    let image = resolve(IMAGE, recipe.packages.include.iter().map(String::as_str).collect(), true, false)?;
+    let mut container = BTreeMap::new();
+    for (name, wanted) in &recipe.containers {
+        let requests = wanted.packages.iter().map(String::as_str).collect();
+        container.insert(name.clone(), resolve(&format!("containers.{name}.packages"), requests, true, false)?);
+    }
+    let tools = resolve("the tools tree", inputs.tools.to_vec(), false, true)?;
+
+    let release = suites.iter().map(|(suite, _)| (suite.name.clone(), release(suite))).collect();
+    let lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
+    local.all_used(&lock, &archive.debs)?;
+    let packages = lock.packages();
+    stage.done(format!("{} packages, {} MB", packages.len(), packages.iter().map(|p| p.size).sum::<u64>() / 1_000_000));
+    Ok(lock)
+}
+
+/// How the image's list is called in errors: where it stands in the profile.
+const IMAGE: &str = "packages.include";
+
+/// Reads all suites at once; their order is that of the lists in apt: main, updates, security, then extra by name.
+fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> Result<Vec<(SuiteIndex, bool)>> {
+    let debian = Keyring::debian();
+    let mut keyrings = BTreeMap::new();
+    for (name, extra) in &archive.extra {
+        let path = inputs.folder.join(&extra.keyring);
+        let bytes =
+            std::fs::read(&path).map_err(|e| Error::io(format!("cannot read the keyring of `{name}`"), &path, e))?;
+        keyrings.insert(name, Keyring::parse(&bytes, &path.display().to_string())?);
+    }
+    let own = |suite: String, repository| {
+        let components = &archive.components[..];
+        (Suite { name: suite.clone(), suite, components, repository, keyring: &debian, priority: None }, true)
+    };
+    let mut suites = vec![own(archive.suite.clone(), Repository::Main)];
+    // Unstable is where updates and fixes arrive first: it has no suites beside it.
+    if !matches!(archive.suite.as_str(), "sid" | "unstable" | "experimental") {
+        suites.push(own(format!("{}-updates", archive.suite), Repository::Main));
+        suites.push(own(format!("{}-security", archive.suite), Repository::Security));
+    }
+    for (name, extra) in &archive.extra {
+        if name == LOCAL || suites.iter().any(|(s, _)| s.name == *name) {
+            return Err(Error::input(format!("an extra repository cannot be called `{name}`"))
+                .at(format!("archive.extra.{name}"))
+                .because("the lock needs that name for something else"));
+        }
+        let suite = Suite {
+            name: name.clone(),
+            suite: extra.suite.clone(),
+            components: &extra.components,
+            repository: Repository::Extra(&extra.uri),
+            keyring: &keyrings[name],
+            priority: Some(extra.priority),
+        };
+        suites.push((suite, false));
+    }
+    let stage = progress.stage("reading package indexes");
+    let bar = stage.bar(suites.len() as u64, Unit::Items);
+    let read = suites.par_iter().map(|(suite, debian)| {
+        let index = suite.read(inputs.transport, &archive.architecture, inputs.now)?;
+        bar.inc(1);
+        Ok((index, *debian))
+    });
+    let read = read.collect::<Vec<Result<_>>>().into_iter().collect::<Result<Vec<_>>>()?;
+    stage.done(
+        read.iter()
+            .map(|(s, _)| format!("{} of {}", s.name, &date::rfc3339(s.release.date)[..10]))
+            .collect::<Vec<_>>()
+            .join(", "),
+    );
+    Ok(read)
+}
+
+/// A mirror that shows an older state than the one locked before hides updates, by accident or not.
+fn not_older(suites: &[(SuiteIndex, bool)], previous: Option<&Lock>) -> Result<()> {
+    for (suite, _) in suites {
+        let Some(before) = previous.and_then(|lock| lock.release.get(&suite.name)) else { continue };
+        let now = date::rfc3339(suite.release.date);
+        // Both are RFC 3339 in UTC, whose order is that of the text.
+        if before.suite == suite.suite && now < before.date {
+            return Err(Error::remote(format!(
+                "the release file of `{}` is older than the one locked before",
+                suite.suite
+            ))
+            .because(format!("it is dated {now}, and the lock has seen {}", before.date))
+            .hint("the mirror is behind: try another one, or remove the lock to go back on purpose"));
+        }
+    }
+    Ok(())
+}
+
+fn release(suite: &SuiteIndex) -> lock::Release {
+    lock::Release {
+        suite: suite.suite.clone(),
+        date: date::rfc3339(suite.release.date),
+        valid_until: suite.release.valid_until.map(date::rfc3339),
+        sha256: suite.release.sha256,
+        components: suite.components.clone(),
+    }
+}
+
+/// The profile's own packages.
+struct Local {
+    controls: Vec<String>,
+    /// By position in `controls`: path as written, bytes, digest.
+    files: Vec<(String, u64, Digest)>,
+}
+
+impl Local {
+    fn read(debs: &[String], folder: &Path) -> Result<Self> {
+        let (mut controls, mut files) = (Vec::new(), Vec::new());
+        for name in debs {
+            let path = folder.join(name);
+            let bytes = std::fs::read(&path).map_err(|e| Error::io("cannot read the local package", &path, e))?;
+            let control = deb::read_control(&bytes[..]).map_err(|cause| {
+                Error::input("this is no Debian package").at(path.display().to_string()).because(cause)
+            })?;
+            if deb::identity(&control).is_none() {
+                return Err(Error::input("this package does not say what it is")
+                    .at(path.display().to_string())
+                    .because("its control file lacks Package, Version or Architecture"));
+            }
+            controls.push(control);
+            files.push((name.clone(), bytes.len() as u64, Digest::of(&bytes)));
+        }
+        Ok(Self { controls, files })
+    }
+
+    /// The file a local stanza was read from.
+    fn file(&self, package: &Package<'_>) -> Option<&(String, u64, Digest)> {
+        let here = package.stanza.as_ptr() as usize;
+        let position =
+            self.controls.iter().position(|c| (c.as_ptr() as usize..c.as_ptr() as usize + c.len()).contains(&here))?;
+        self.files.get(position)
+    }
+
+    /// A local package that no list wants was named for nothing: better said than found out on the machine.
+    fn all_used(&self, lock: &Lock, debs: &[String]) -> Result<()> {
+        let used: BTreeSet<&str> =
+            lock.packages().into_iter().filter(|p| p.release == LOCAL).map(|p| p.path.as_str()).collect();
+        match debs.iter().find(|name| !used.contains(name.as_str())) {
+            None => Ok(()),
+            Some(unused) => Err(Error::input(format!("the local package `{unused}` is not used"))
+                .at("archive.debs")
+                .because("no list asks for it, nothing asked for needs it, or it is for another architecture")
+                .hint("add its name to packages.include, or take the file out of archive.debs")),
+        }
+    }
+}
+
+/// The lock's words for a resolved list, sorted by name.
+fn locked(resolved: &Resolved<'_>, local: &Local) -> Result<Vec<LockedPackage>> {
+    let mut packages = Vec::with_capacity(resolved.ids.len());
+    for &id in &resolved.ids {
+        let package = resolved.universe.package(id);
+        let origin = resolved.universe.stanzas.origin(package);
+        let (path, size, sha256) = match origin.name == LOCAL {
+            true => local.file(package).cloned().ok_or_else(|| Error::bug(format!("{} has no file", package.name)))?,
+            false => vouched(package, &origin.prefix).ok_or_else(|| {
+                Error::remote(format!("the entry of `{}` {} is damaged", package.name, package.version))
+                    .at(format!("the package index of {}", origin.name))
+                    .because("it has no Filename inside the repository, no Size or no SHA256")
+            })?,
+        };
+        packages.push(LockedPackage {
+            name: package.name.to_owned(),
+            version: package.version.to_owned(),
+            architecture: package.architecture.to_owned(),
+            release: origin.name.clone(),
+            path,
+            size,
+            sha256,
+        });
+    }
+    packages.sort();
+    Ok(packages)
+}
+
+/// Path, size and digest that an index gives for a package; the path must stay inside the repository.
+fn vouched(package: &Package<'_>, prefix: &str) -> Option<(String, u64, Digest)> {
+    let name = stanza::field(package.stanza, "Filename")?;
+    let name = name.strip_prefix("./").unwrap_or(name);
+    let inside = !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
+    let plain = name.bytes().all(|b| b.is_ascii_graphic() && !b"\\?#".contains(&b));
+    let size = stanza::field(package.stanza, "Size")?.parse().ok()?;
+    let sha256 = stanza::field(package.stanza, "SHA256")?.to_ascii_lowercase().parse().ok()?;
+    (inside && plain).then(|| (format!("{prefix}{name}"), size, sha256))
+}
