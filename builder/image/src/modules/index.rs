@@ -4,7 +4,7 @@
 //! The format (depmod(8) writes it; all numbers are big-endian): magic, version, offset of the root node. A node is an
 //! optional prefix ending in NUL; optionally the first and last character of its children and one offset for each
 //! character between; optionally a count of values, each a priority and text ending in NUL. The top four bits of
-//! an offset say which of the three are there. Children stand before their parents.
+//! an offset say which of the three are there. Nodes stand before their children, as depmod of kmod 34 writes them.
 
 use std::collections::BTreeMap;
 
@@ -50,23 +50,20 @@ fn build<'a>(entries: &[&'a Entry], depth: usize) -> Node<'a> {
     node
 }
 
+/// Appends a node and everything below it; its offset with the bits that say what it has.
 fn emit(node: &Node, out: &mut Vec<u8>) -> u32 {
-    let span = node.children.first_key_value().zip(node.children.last_key_value()).map(|(f, l)| (*f.0, *l.0));
-    let mut offsets = Vec::new();
-    if let Some((first, last)) = span {
-        for character in first..=last {
-            offsets.push(node.children.get(&character).map_or(0, |child| emit(child, out)));
-        }
-    }
     let mut offset = out.len() as u32;
     if !node.prefix.is_empty() {
         out.extend(node.prefix);
         out.push(0);
         offset |= HAS_PREFIX;
     }
-    if let Some((first, last)) = span {
+    let mut places = None;
+    if let Some((first, last)) = node.children.first_key_value().zip(node.children.last_key_value()) {
+        let (first, last) = (*first.0, *last.0);
         out.extend([first, last]);
-        out.extend(offsets.iter().flat_map(|o| o.to_be_bytes()));
+        places = Some((out.len(), first));
+        out.resize(out.len() + 4 * (usize::from(last - first) + 1), 0);
         offset |= HAS_CHILDREN;
     }
     if !node.values.is_empty() {
@@ -77,6 +74,13 @@ fn emit(node: &Node, out: &mut Vec<u8>) -> u32 {
             out.push(0);
         }
         offset |= HAS_VALUES;
+    }
+    for (&character, child) in &node.children {
+        let child = emit(child, out);
+        if let Some((start, first)) = places {
+            let place = start + 4 * usize::from(character - first);
+            out[place..place + 4].copy_from_slice(&child.to_be_bytes());
+        }
     }
     offset
 }

@@ -22,3 +22,285 @@ fn shipped_profiles_parse() {
         assert!(recipe.firewall.allow.iter().any(|a| a.port == 22));
     }
 }
+
+/// A profile that says everything.
+const FULL: &str = r#"
+extends = "base"
+overlays = ["motd"]
+
+[image]
+name = "full"
+version = "1.2"
+epoch = 1760000000
+
+[archive]
+suite = "trixie"
+components = ["main", "contrib"]
+architecture = "amd64"
+mirrors = ["https://mirror.example/debian"]
+snapshot = "https://snapshot.example/{timestamp}/"
+debs = ["local/thing_1_amd64.deb"]
+
+[archive.extra.vendor]
+uri = "https://vendor.example/apt"
+suite = "stable"
+components = ["main"]
+keyring = "keys/vendor.pgp"
+priority = 400
+
+[packages]
+include = ["less", "nginx=1.26.3-3+deb13u1"]
+recommends = false
+
+[kernel]
+command_line = ["quiet", "mitigations=auto"]
+
+[disk]
+esp = "256M"
+root = "1G"
+verity = "16M"
+
+[network.lan]
+match = { mac = "52:54:00:12:34:56", name = "en*", driver = "virtio_net" }
+addresses = ["192.0.2.10/24", "2001:db8::10/64"]
+gateways = ["192.0.2.1", "2001:db8::1"]
+dns = ["192.0.2.53"]
+router_advertisements = false
+
+[firewall]
+allow = [
+  { port = 443, protocol = "tcp", from = ["192.0.2.0/24", "2001:db8::/32"] },
+]
+
+[access.administrators.anna]
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@example"]
+
+[containers.web]
+packages = ["busybox"]
+command = ["busybox", "httpd", "-f"]
+publish = [{ host = 8080, container = 80, protocol = "tcp" }]
+overlays = ["web"]
+user = "www-data"
+
+[monitoring]
+node_exporter = true
+
+[services]
+enable = ["fstrim.timer"]
+disable = ["a.service"]
+mask = ["b.socket"]
+
+[state]
+minimum = "1G"
+"#;
+
+fn error(text: &str) -> String {
+    match parse(text, "profiles/full.toml", &mut shipped) {
+        Ok((recipe, _)) => panic!("accepted:\n{text}\n{recipe:?}"),
+        Err(e) => {
+            assert_eq!(e.exit, crate::Exit::Input);
+            e.to_string()
+        }
+    }
+}
+
+/// The full profile with one thing changed.
+#[track_caller]
+fn with(from: &str, to: &str) -> String {
+    assert_eq!(FULL.matches(from).count(), 1, "`{from}` must stand in the full profile once");
+    error(&FULL.replace(from, to))
+}
+
+#[test]
+fn a_full_profile_is_meant_as_written() {
+    let (recipe, settings) = parse(FULL, "profiles/full.toml", &mut shipped).unwrap_or_else(|e| panic!("{e}"));
+    insta::assert_snapshot!("recipe", serde_json::to_string_pretty(&recipe).unwrap());
+    assert_eq!(settings.mirrors, ["https://mirror.example/debian"]);
+    assert_eq!(settings.snapshot.as_deref(), Some("https://snapshot.example/{timestamp}/"));
+}
+
+#[test]
+fn what_cannot_change_bytes_is_not_in_the_recipe() {
+    let other = FULL.replace("mirror.example", "other.example").replace("snapshot.example", "old.example");
+    let digest = |text: &str| parse(text, "full.toml", &mut shipped).unwrap().0.digest();
+    assert_eq!(digest(FULL), digest(&other));
+    assert_ne!(digest(FULL), digest(&FULL.replace("\"1.2\"", "\"1.3\"")));
+}
+
+#[test]
+fn errors_of_form_show_the_line() {
+    let all = [
+        with("[packages]", "[pakages]"),
+        with("{ port = 443,", "{ prot = 443,"),
+        with("port = 443", "port = \"443\""),
+        with("port = 443", "port = 65536"),
+        with("port = 443", "port = 0"),
+        with("{ port = 443, protocol", "{ protocol"),
+        with("protocol = \"tcp\", from", "protocol = \"icmp\", from"),
+        with("192.0.2.0/24", "192.0.2.1/24"),
+        with("192.0.2.0/24", "192.0.2.0/33"),
+        with("192.0.2.0/24", "192.0.2.0"),
+        with("192.0.2.10/24", "192.0.2/24"),
+        with("gateways = [\"192.0.2.1\",", "gateways = [\"192.0.2.1\", \"192.0.2.2\","),
+        with("52:54:00:12:34:56", "52-54-00-12-34-56"),
+        with("\"en*\"", "\"a-name-that-is-too-long\""),
+        with("name = \"full\"", "name = \"Full Server\""),
+        with("version = \"1.2\"", "version = 1.2"),
+        with("version = \"1.2\"", "version = \"1.2-3\""),
+        with("\"less\"", "\"Less\""),
+        with("\"less\"", "\"less\", \"less\""),
+        with("recommends = false", "recommends = \"no\""),
+        with("\"quiet\"", "\"quiet splash\""),
+        with("\"quiet\"", "\"roothash=0\""),
+        with("root = \"1G\"", "root = \"1 GB\""),
+        with("root = \"1G\"", "root = \"8M\""),
+        with("root = \"1G\"", "root = \"4G\""),
+        with("[access.administrators.anna]", "[access.administrators.root]"),
+        with("ssh-ed25519 AAAA", "ssh-ed25519 AAA"),
+        with("ssh-ed25519 AAAA", "ssh-dss AAAA"),
+        with("ssh_keys = [\"ssh", "uid = 5\nssh_keys = [\"ssh"),
+        with("[containers.web]", "[containers.\"Web Server\"]"),
+        with("command = [\"busybox\", \"httpd\", \"-f\"]", ""),
+        with("command = [\"busybox\"", "command = [\"../busybox\""),
+        with("user = \"www-data\"", "user = \"4294967296\""),
+        with("host = 8080", "host = 22"),
+        with("\"fstrim.timer\"", "\"fstrim\""),
+        with("\"fstrim.timer\"", "\"a.service\""),
+        with("\"b.socket\"", "\"ssh.service\""),
+        with("uri = \"https", "uri = \"ftp"),
+        with("{timestamp}/", "/"),
+        with("architecture = \"amd64\"", "architecture = \"sparc\""),
+        with("epoch = 1760000000", "epoch = 2025-10-09"),
+        with("extends = \"base\"", "extends = \"nothing\""),
+        with("extends = \"base\"", "extends = \"../base\""),
+        with("extends = \"base\"", "extends = [\"base\"]"),
+    ];
+    insta::assert_snapshot!("errors_of_form", all.join("\n\n"));
+}
+
+#[test]
+fn errors_of_text_show_the_line() {
+    let all = [
+        error(""),
+        error("[image]\nname = \"x\"\n"),
+        error("image = 3\n"),
+        with("[packages]", "[packages"),
+        with("[packages]", "[image]"),
+        with("epoch = 1760000000", "epoch = 99999999999999999999999"),
+        with("name = \"full\"", "name = \"fu\0ll\""),
+        error(&format!("[image]\nname = \"{}\"\nversion = \"1\"\n", "x".repeat(300))),
+        error(&format!("a = {}1{}\n", "[".repeat(5000), "]".repeat(5000))),
+    ];
+    insta::assert_snapshot!("errors_of_text", all.join("\n\n"));
+}
+
+#[test]
+fn a_circle_of_profiles_ends() {
+    let mut load = |name: &str| {
+        let next = if name == "b" { "c" } else { "a" };
+        Ok(Loaded { file: format!("profiles/{name}.toml"), text: format!("extends = \"{next}\"\n") })
+    };
+    let error = parse("extends = \"b\"\n", "profiles/a.toml", &mut load).unwrap_err().to_string();
+    insta::assert_snapshot!("circle", error);
+    let mut endless = 0;
+    let mut load = |name: &str| {
+        endless += 1;
+        Ok(Loaded { file: format!("profiles/{name}.toml"), text: format!("extends = \"p{endless}\"\n") })
+    };
+    assert!(parse("extends = \"p\"\n", "profiles/a.toml", &mut load).is_err());
+}
+
+#[test]
+fn large_text_and_a_byte_order_mark() {
+    let begun = std::time::Instant::now();
+    assert!(error(&"# x\n".repeat(25 << 20)).contains("too large"));
+    assert!(begun.elapsed().as_secs() < 5);
+    parse(&format!("\u{feff}{FULL}"), "profiles/full.toml", &mut shipped).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn joining_follows_its_rule() {
+    let over = "extends = \"base\"\n[image]\nname = \"x\"\n[firewall]\nallow = [{ port = 80 }]\n[network.ethernet]\ndns = [\"192.0.2.1\"]\n";
+    let (recipe, _) = parse(over, "x.toml", &mut shipped).unwrap();
+    assert_eq!(recipe.image.version, "1", "the base's, where nothing is said");
+    assert_eq!(recipe.firewall.allow.iter().map(|a| a.port).collect::<Vec<_>>(), [22, 80], "lists grow");
+    assert!(recipe.network["ethernet"].dhcp && recipe.network["ethernet"].dns == ["192.0.2.1"]);
+}
+
+/// Every string of a value tree: a path to it, as indices.
+fn strings(value: &toml::Value, path: Vec<String>, all: &mut Vec<Vec<String>>) {
+    let deeper = |key: String| [path.clone(), vec![key]].concat();
+    match value {
+        toml::Value::String(_) => all.push(path),
+        toml::Value::Array(list) => list.iter().enumerate().for_each(|(i, v)| strings(v, deeper(i.to_string()), all)),
+        toml::Value::Table(table) => table.iter().for_each(|(k, v)| strings(v, deeper(k.clone()), all)),
+        _ => {}
+    }
+}
+
+fn at<'a>(value: &'a mut toml::Value, path: &[String]) -> &'a mut toml::Value {
+    path.iter().fold(value, |value, key| match value {
+        toml::Value::Array(list) => &mut list[key.parse::<usize>().unwrap()],
+        other => other.get_mut(key).unwrap(),
+    })
+}
+
+/// No string of any field, and no name of anything, can carry a line, a quote or an expansion into a file we write.
+#[test]
+fn hostile_strings_are_refused_in_every_field() {
+    const LINES: [&str; 9] = [
+        "x\nExecStart=/bin/sh",
+        "x\r\nPermitRootLogin yes",
+        "x\0y",
+        "x\u{1b}[2J",
+        "x\u{85}y",
+        "\u{202e}x",
+        "x\ty",
+        "x\u{7f}",
+        "x\\\n",
+    ];
+    const WORDS: [&str; 14] = [
+        "x; rm -rf /",
+        "$(id)",
+        "`id`",
+        "x\" accept comment \"",
+        "x } chain y {",
+        "x' y",
+        "x #",
+        "x%n",
+        "x y",
+        "x\\",
+        "../../etc/shadow",
+        "",
+        "-x",
+        "ä",
+    ];
+    let full: toml::Value = FULL.parse::<toml::Table>().map(toml::Value::Table).unwrap();
+    let mut fields = Vec::new();
+    strings(&full, vec![], &mut fields);
+    assert!(fields.len() > 40, "only {} strings", fields.len());
+    let try_one = |path: &[String], hostile: &str| {
+        let mut changed = full.clone();
+        *at(&mut changed, path) = toml::Value::String(hostile.to_owned());
+        parse(&toml::to_string(&changed).unwrap(), "profiles/full.toml", &mut shipped)
+    };
+    for path in &fields {
+        for hostile in LINES {
+            assert!(try_one(path, hostile).is_err(), "{path:?} lets {hostile:?} through");
+        }
+        // An argument of a container's command goes into JSON and may be any text in one line.
+        if path.iter().any(|p| p == "command") && path.last().is_some_and(|p| p != "0") {
+            continue;
+        }
+        for hostile in WORDS {
+            assert!(try_one(path, hostile).is_err(), "{path:?} lets {hostile:?} through");
+        }
+    }
+    for table in ["network.X", "containers.X", "access.administrators.X", "archive.extra.X"] {
+        for hostile in LINES.iter().chain(&WORDS) {
+            let quoted = toml::Value::String((*hostile).to_owned()).to_string();
+            let text = format!("extends = \"base\"\n[{}]\n", table.replace('X', &quoted));
+            assert!(parse(&text, "x.toml", &mut shipped).is_err(), "{table} lets {hostile:?} through");
+        }
+    }
+}

@@ -199,11 +199,13 @@ pub const MAC: Form = form("a hardware address in lower case: `52:54:00:12:34:56
 
 /// An interface name, at most IFNAMSIZ - 1 bytes, or a glob(7) over one.
 pub const INTERFACE: Form = form("an interface's name or pattern: `enp1s0`, `en*`", 15, |text| {
+    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
     only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '?'))
 });
 
 /// A kernel driver.
 pub const DRIVER: Form = form("a driver's name or pattern: `virtio_net`", 32, |text| {
+    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
     only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '?'))
 });
 
@@ -231,10 +233,11 @@ pub const PROGRAM: Form = form("a program's name or absolute path: `busybox`, `/
     if text.split('/').any(|p| p == "..") { Err("`..` is not allowed in it".into()) } else { Ok(()) }
 });
 
-/// A path relative to the profile that stays below its folder's parent project.
+/// A path relative to the profile, below its folder.
 pub const RELATIVE_PATH: Form = form("a path relative to the profile: letters, digits and `-_.+~/`", 255, |text| {
-    starts(text, |c| c != '/', "something other than `/`")?;
-    only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))
+    starts(text, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
+    only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))?;
+    if text.split('/').any(|p| p == "..") { Err("`..` is not allowed in it".into()) } else { Ok(()) }
 });
 
 /// Where an archive is: deb(5).
@@ -271,7 +274,7 @@ pub fn size(text: &str) -> Result<u64, String> {
 }
 
 /// Transport protocol.
-pub const PROTOCOL: Form = form("`tcp` or `udp`", 3, |text| match text {
+pub const PROTOCOL: Form = form("`tcp` or `udp`", 16, |text| match text {
     "tcp" | "udp" => Ok(()),
     _ => Err("there is no port in any other protocol we filter".into()),
 });

@@ -14,7 +14,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
 }
 
 /// Debian's own fields, and ours. base-files' file stays untouched below /usr/lib, so dpkg --verify agrees with it.
-fn os_release(guest: &Guest, recipe: &Recipe) -> Result<String> {
+pub(super) fn os_release(guest: &Guest, recipe: &Recipe) -> Result<String> {
     let shipped = guest.read("usr/lib/os-release").and_then(|b| String::from_utf8(b).ok());
     let shipped = shipped.ok_or_else(|| Error::bug("the configured tree has no /usr/lib/os-release"))?;
     let ours = ["IMAGE_ID", "IMAGE_VERSION", "DEFAULT_HOSTNAME"];

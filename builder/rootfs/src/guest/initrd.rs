@@ -12,6 +12,10 @@ const SYSTEM: &str = "etc/systemd/system";
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let mut put = |path: &str, ini: Ini| guest.file(&format!("{ROOT}/{path}"), 0o644, ini.finish()?);
     put(state::REPART, state::repart(recipe))?;
+    // The default host name is taken from here, before the root is there.
+    let os_release = super::identity::os_release(guest, recipe)?;
+    guest.file(&format!("{ROOT}/etc/os-release"), 0o644, os_release)?;
+    let mut put = |path: &str, ini: Ini| guest.file(&format!("{ROOT}/{path}"), 0o644, ini.finish()?);
     // The root is a verity device: which disk to partition is known only once it is mounted.
     let after_root = Ini::new().section("Unit").set("After", "sysroot.mount").set("Requires", "sysroot.mount");
     put(&format!("{SYSTEM}/systemd-repart.service.d/10-diorite.conf"), after_root)?;

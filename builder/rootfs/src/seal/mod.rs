@@ -70,8 +70,8 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
     let boot_manager = boot(&format!("systemd-boot{machine}.efi"))?;
     dpkg::forget_removed(&mut tree, &before, &alias);
     for node in tree.nodes.values_mut() {
-        // Never set: compiled Python files hold the times of their sources.
-        node.mtime = node.mtime.min(epoch);
+        // Never set what a package brought: compiled Python files hold the times of their sources. Zero is ours.
+        node.mtime = if node.mtime == 0 { epoch } else { node.mtime.min(epoch) };
     }
     secrets::scan(&tree)?;
     let os_release = tree.resolve(b"etc/os-release").and_then(|p| tree.read(&p).map(<[u8]>::to_vec));

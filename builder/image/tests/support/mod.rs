@@ -1,0 +1,88 @@
+//! What the tests of artefacts share: a tree, and everything the crate makes from it.
+
+use diorite_image::{disk, esp, filesystem, initrd, kernel, qcow2, sparse::Sparse, uki, verity};
+use diorite_model::{Digest, Result, recipe};
+use diorite_rootfs::{pack, scan, tree::Tree};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// The time of everything in the test image.
+pub const EPOCH: u64 = 1_760_000_000;
+const MIB: u64 = 1 << 20;
+
+/// The folder an environment variable names; tests cannot run without it.
+pub fn folder(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set; `make test` sets it"));
+    PathBuf::from(value)
+}
+
+/// The tree named by DIORITE_TEST_TREE: a pack, or a folder.
+pub fn tree() -> Tree {
+    let folder = folder("DIORITE_TEST_TREE");
+    let times = scan::Times { epoch: EPOCH as i64, started: i64::MAX };
+    let tree = if folder.join("index").is_file() { pack::open(&folder) } else { scan::scan(&folder, times) };
+    tree.unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// Everything that is made on the way to a disk.
+pub struct Made {
+    /// What the kernel is told.
+    pub cmdline: String,
+    /// Top of the hash tree.
+    pub root_hash: Digest,
+    /// The disk.
+    pub image: disk::DiskImage,
+}
+
+/// Makes a disk from a tree: files `root`, `verity`, `initrd`, `uki.efi`, `esp`, `disk.raw`, `disk.qcow2` in a folder.
+pub fn make(tree: &Tree, folder: &Path) -> Result<Made> {
+    let path = |name: &str| folder.join(name);
+    let sizes = recipe::Disk { esp: 128 * MIB, root: 512 * MIB, verity: 16 * MIB };
+    let id = [7; 16];
+    filesystem::write(tree, &filesystem::Options::new(EPOCH, id), &path("root"), None)?;
+    let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], id)?.root_hash;
+    let kernel = kernel::find(tree)?;
+    let initrd = initrd::assemble(tree, &kernel.release, EPOCH)?;
+    let cmdline = format!(
+        "roothash={root_hash} ro rootfstype=erofs systemd.verity_root_options=restart-on-corruption \
+         console=ttyS0,115200 panic=10"
+    );
+    let read = |path: &str| tree.read(path).unwrap_or_else(|| panic!("the tree has no /{path}"));
+    let uki = uki::assemble(&uki::UkiParts {
+        stub: read("usr/lib/systemd/boot/efi/linuxx64.efi.stub"),
+        kernel: kernel.image,
+        initrd: &initrd,
+        cmdline: &cmdline,
+        os_release: read("usr/lib/os-release"),
+        uname: &kernel.release,
+        splash: None,
+    })?;
+    let loader = read("usr/lib/systemd/boot/efi/systemd-bootx64.efi");
+    let esp = esp::write(&esp::files(loader, &uki, "server", "1"), sizes.esp, 0x1234_5678, "ESP", EPOCH)?;
+    for (name, bytes) in [("initrd", &initrd), ("uki.efi", &uki)] {
+        std::fs::write(path(name), bytes).unwrap();
+    }
+    save(&esp, &path("esp"));
+    let (root, verity) = (path("root"), path("verity"));
+    let parts = disk::DiskParts {
+        name: "server",
+        version: "1",
+        root: &root,
+        verity: &verity,
+        root_hash,
+        esp: &esp,
+        sizes: &sizes,
+        state: 64 * MIB,
+    };
+    let image = disk::write(&parts, &path("disk.raw"))?;
+    qcow2::write(&path("disk.raw"), &path("disk.qcow2"))?;
+    Ok(Made { cmdline, root_hash, image })
+}
+
+/// A disk in memory as a file.
+fn save(disk: &Sparse, path: &Path) {
+    let file = File::create(path).unwrap();
+    file.set_len(disk.size()).unwrap();
+    disk.pieces().for_each(|(offset, piece)| file.write_all_at(piece, offset).unwrap());
+}
