@@ -2,6 +2,7 @@
 
 mod edges;
 mod index;
+mod random;
 mod reader;
 mod reuse;
 
