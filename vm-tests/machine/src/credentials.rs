@@ -9,6 +9,7 @@ pub const SHELL_READY: &str = "diorite-shell-ready";
 const SHELL_UNIT: &str = r#"[Unit]
 Description=Root shell for the verification, injected from outside
 DefaultDependencies=no
+ConditionPathExists=!/etc/initrd-release
 BindsTo=dev-virtio\x2dports-diorite.shell.device
 After=dev-virtio\x2dports-diorite.shell.device
 [Service]
@@ -41,7 +42,8 @@ impl Credential {
     }
 }
 
-/// The credentials that bring a root shell onto the port [`SHELL_PORT`] early in the boot.
+/// The credentials that bring a root shell onto the port [`SHELL_PORT`] early in the boot of the real root. The initrd
+/// reads them as well; a shell there would prove nothing about the image.
 pub fn shell() -> Vec<Credential> {
     vec![
         Credential::new("systemd.extra-unit.diorite-shell.service", SHELL_UNIT),
@@ -81,6 +83,7 @@ mod tests {
     #[test]
     fn the_unit_and_its_port_agree() {
         assert!(SHELL_UNIT.contains(&format!("/dev/virtio-ports/{SHELL_PORT}\n")));
+        assert!(SHELL_UNIT.contains("ConditionPathExists=!/etc/initrd-release\n"));
         assert!(SHELL_UNIT.contains(&format!("echo {SHELL_READY};")));
         assert!(shell().iter().all(|c| !c.argument()["type=11,".len()..].contains(',')));
     }

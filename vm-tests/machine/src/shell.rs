@@ -83,6 +83,8 @@ impl Shell {
     /// Runs one command with sh(1).
     pub(crate) fn run(&mut self, command: &str, patience: &mut dyn FnMut(u64) -> Result<()>) -> Result<Output> {
         self.commands += 1;
+        // Whatever was said before is no answer to this.
+        self.received.clear();
         let mark = format!("diorite-{}-done", self.commands);
         let quoted = command.replace('\'', r"'\''");
         // The command reads nothing of what we send after it. The mark is put together by the shell, so that an echo
