@@ -1,8 +1,12 @@
 //! Data image → hash tree and root hash: dm-verity as `veritysetup format` makes it (Linux
 //! `Documentation/admin-guide/device-mapper/verity.rst`; superblock as in cryptsetup's "DMVerity" page).
 //!
-//! Format 1, SHA-256, blocks of 4096 bytes. The hash image is the superblock's block, then the tree's levels from the top down;
-//! the last level holds the digests of the data blocks. A digest covers the salt, then the block.
+//! Format 1, SHA-256, blocks of 4096 bytes. The hash image is the superblock's block, then the tree's levels from the
+//! top down; the last level holds the digests of the data blocks. A digest covers the salt, then the block.
+
+mod superblock;
+#[cfg(test)]
+mod tests;
 
 use diorite_model::{Digest, Error, Exit, Result};
 use rayon::prelude::*;
@@ -11,6 +15,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use superblock::Superblock;
 
 /// Bytes in a data block and in a hash block.
 const BLOCK: usize = 4096;
@@ -101,7 +106,8 @@ fn first_difference(digests: &[u8], expected: &[u8]) -> Option<usize> {
     digests.chunks(32).zip(expected.chunks(32)).position(|(digest, expected)| digest != expected)
 }
 
-/// Hash blocks in each level, the data blocks' level first. None if there is a single data block: its digest is the root hash.
+/// Hash blocks in each level, the data blocks' level first. None if there is a single data block: its digest is the
+/// root hash.
 fn level_blocks(data_blocks: u64) -> Vec<u64> {
     let up = |&below: &u64| (below > 1).then(|| below.div_ceil(FANOUT as u64));
     std::iter::successors(Some(data_blocks), up).skip(1).collect()
@@ -163,138 +169,5 @@ fn level_digests(level: &[u8], salted: &Sha256) -> Vec<u8> {
 fn hash_blocks(salted: &Sha256, blocks: &[u8], digests: &mut [u8]) {
     for (block, digest) in blocks.chunks_exact(BLOCK).zip(digests.chunks_exact_mut(32)) {
         digest.copy_from_slice(&salted.clone().chain_update(block).finalize());
-    }
-}
-
-/// `struct verity_sb`: 512 bytes.
-struct Superblock {
-    uuid: [u8; 16],
-    data_blocks: u64,
-    salt: Vec<u8>,
-}
-
-impl Superblock {
-    /// The superblock's whole block.
-    fn encode(&self) -> [u8; BLOCK] {
-        let mut block = [0; BLOCK];
-        let mut put = |at: usize, bytes: &[u8]| block[at..at + bytes.len()].copy_from_slice(bytes);
-        put(0, b"verity\0\0");
-        put(8, &1u32.to_le_bytes()); // version of the superblock
-        put(12, &1u32.to_le_bytes()); // hash type: salt in front
-        put(16, &self.uuid);
-        put(32, b"sha256");
-        put(64, &(BLOCK as u32).to_le_bytes());
-        put(68, &(BLOCK as u32).to_le_bytes());
-        put(72, &self.data_blocks.to_le_bytes());
-        put(80, &(self.salt.len() as u16).to_le_bytes());
-        put(88, &self.salt);
-        block
-    }
-
-    /// `None` unless the block is exactly what [`Self::encode`] writes for some values.
-    fn decode(hashes: &[u8]) -> Option<Self> {
-        let block = hashes.get(..BLOCK)?;
-        let salt_len = usize::from(u16::from_le_bytes(block[80..82].try_into().ok()?));
-        let superblock = Self {
-            uuid: block[16..32].try_into().ok()?,
-            data_blocks: u64::from_le_bytes(block[72..80].try_into().ok()?),
-            salt: block[88..88 + MOST_SALT].get(..salt_len)?.to_vec(),
-        };
-        (superblock.encode() == block).then_some(superblock)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    const UUID: [u8; 16] = *b"0123456789abcdef";
-
-    fn image(folder: &Path, blocks: usize) -> std::path::PathBuf {
-        let path = folder.join("image");
-        let bytes: Vec<u8> = (0..blocks * BLOCK).map(|i| (i / BLOCK * 31 + i % 251) as u8).collect();
-        fs::write(&path, bytes).unwrap();
-        path
-    }
-
-    /// Root hashes and digests of whole hash images as veritysetup 2.7.5 makes them.
-    #[test]
-    fn known_trees() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("hashes");
-        let lines: Vec<_> = [1, 2, 128, 129, 16_385]
-            .into_iter()
-            .map(|blocks| {
-                let verity = format(&image(folder.path(), blocks), &out, b"salt", UUID).unwrap();
-                let hashes = fs::read(&out).unwrap();
-                assert_eq!(hashes.len() as u64, verity.bytes);
-                (blocks, hashes.len() / BLOCK, verity.root_hash.short(12), Digest::of(&hashes).short(12))
-            })
-            .collect();
-        let made = |blocks, bytes, root: &str, hashes: &str| (blocks, bytes, root.to_owned(), hashes.to_owned());
-        assert_eq!(
-            lines,
-            [
-                made(1, 1, "bee332fde39b", "bca159229989"),
-                made(2, 2, "de1811e2697c", "7c31f7cc403a"),
-                made(128, 2, "3a59d85fe0ad", "85390ad897ef"),
-                made(129, 4, "b638c4ffe525", "27605e8220f8"),
-                made(16_385, 133, "64c1d1d537e5", "7d3116025c10"),
-            ]
-        );
-    }
-
-    #[test]
-    fn damage_is_found_and_named() {
-        let folder = tempfile::tempdir().unwrap();
-        let (image, out) = (image(folder.path(), 300), folder.path().join("hashes"));
-        let root_hash = format(&image, &out, &[1; 32], UUID).unwrap().root_hash;
-        verify(&image, &out, root_hash).unwrap();
-        let because = |path: &Path, at: usize| {
-            let good = fs::read(path).unwrap();
-            let mut bad = good.clone();
-            bad[at] ^= 1;
-            fs::write(path, bad).unwrap();
-            let error = verify(&image, &out, root_hash).unwrap_err();
-            fs::write(path, good).unwrap();
-            assert_eq!((error.exit, error.place.unwrap()), (Exit::VerificationFailed, path.display().to_string()));
-            error.cause.unwrap()
-        };
-        assert_eq!(because(&image, 299 * BLOCK), "data block 299 is damaged");
-        assert!(because(&out, 3).contains("superblock"));
-        assert_eq!(because(&out, BLOCK + 40), "hash block 0 of level 0 from the top is damaged");
-        assert_eq!(because(&out, 3 * BLOCK), "hash block 1 of level 1 from the top is damaged");
-        let error = verify(&image, &out, Digest([0; 32])).unwrap_err();
-        assert_eq!(error.cause.unwrap(), "hash block 0 of level 0 from the top is damaged");
-        fs::write(&out, &fs::read(&out).unwrap()[..2 * BLOCK]).unwrap();
-        assert!(verify(&image, &out, root_hash).unwrap_err().cause.unwrap().contains("ends after 8192 bytes"));
-    }
-
-    #[test]
-    fn what_cannot_be_hashed_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let out = folder.path().join("hashes");
-        let image = folder.path().join("image");
-        for len in [0, 1, BLOCK - 1, BLOCK + 1] {
-            fs::write(&image, vec![0; len]).unwrap();
-            let error = format(&image, &out, b"", UUID).unwrap_err();
-            assert!(error.cause.unwrap().contains(&format!("{len} bytes")));
-        }
-        fs::write(&image, vec![0; BLOCK]).unwrap();
-        assert!(format(&image, &out, &[0; 257], UUID).is_err());
-        assert!(!out.exists());
-        format(&image, &out, &[0; 256], UUID).unwrap();
-    }
-
-    #[test]
-    fn threads_do_not_matter() {
-        let folder = tempfile::tempdir().unwrap();
-        let image = image(folder.path(), 1000);
-        let roots = [1, 3].map(|threads| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            pool.install(|| format(&image, &folder.path().join("hashes"), b"", UUID).unwrap())
-        });
-        assert_eq!(roots[0], roots[1]);
     }
 }

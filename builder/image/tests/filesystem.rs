@@ -1,9 +1,9 @@
-//! EROFS images and hash trees, judged by erofs-utils and cryptsetup from the tools tree, on a whole configured tree and
-//! on one made of edges. `DIORITE_TEST_TOOLS` names the tools tree, `DIORITE_TEST_TREE` a configured tree
-//! (a pack or a folder).
+//! EROFS images and hash trees, judged by erofs-utils and cryptsetup from the tools tree, on a whole configured tree
+//! and on one made of edges. `DIORITE_TEST_TOOLS` names the tools tree, `DIORITE_TEST_TREE` a configured tree (a pack
+//! or a folder).
 //!
-//! Devices, owners and some attributes cannot be extracted inside the sandbox, or not without root. For these there is the reader
-//! that the unit tests use; the test prints how many it is about.
+//! Devices, owners and some attributes cannot be extracted inside the sandbox, or not without root. For these there is
+//! the reader that the unit tests use; the test prints how many it is about.
 
 #[path = "../src/filesystem/tests/reader/mod.rs"]
 mod reader;

@@ -1,5 +1,5 @@
-//! Where each inode lies in the metadata area. An inode must not cross a block; one with data behind it must lie in one block
-//! with all of it. Room left over in front of one that had to move is offered to those after it.
+//! Where each inode lies in the metadata area. An inode must not cross a block; one with data behind it must lie in
+//! one block with all of it. Room left over in front of one that had to move is offered to those after it.
 
 use super::encode::{BLOCK, SLOT};
 
@@ -10,8 +10,8 @@ pub(super) struct Shape {
     pub core: usize,
     /// Inode, attributes and index: may continue in the next block if nothing is inline.
     pub head: usize,
-    /// Inline content after the head. Head and content together must lie in one block: the format only asks it of the content,
-    /// but kernels before 6.14 refuse links whose inode is in the block before.
+    /// Inline content after the head. Head and content together must lie in one block: the format only asks it of the
+    /// content, but a kernel may take a link by the short way, which looks at the block of its inode only.
     pub inline: usize,
 }
 
@@ -32,8 +32,8 @@ const MOST_GAPS: usize = 256;
 /// Bytes left at the start, because nid 0 would be inode number 0, which readdir(3) hides.
 const RESERVED: usize = 64;
 
-/// Offsets in the metadata area in the order of the shapes, and the length of the area. First fit; the first shape gets the
-/// first place, because the superblock has only 16 bits for the root's nid.
+/// Offsets in the metadata area in the order of the shapes, and the length of the area. First fit; the first shape
+/// gets the first place, because the superblock has only 16 bits for the root's nid.
 pub(super) fn place(shapes: &[Shape]) -> (Vec<usize>, usize) {
     let mut gaps: Vec<(usize, usize)> = Vec::new();
     let mut end = RESERVED;

@@ -22,6 +22,7 @@ mod compress;
 mod data;
 mod encode;
 mod layout;
+mod limits;
 mod metadata;
 mod output;
 mod pieces;
@@ -52,8 +53,8 @@ pub struct Options {
     pub piece: usize,
     /// Regular files up to this many bytes share pieces; 0 packs none. At most `piece`.
     pub pack_limit: usize,
-    /// Keep modification times that differ from the epoch; each costs 32 bytes of metadata. Without it every file has the
-    /// epoch, which makes compiled Python stale (it records its source's time) and font caches too.
+    /// Keep modification times that differ from the epoch; each costs 32 bytes of metadata. Without it every file has
+    /// the epoch, which makes compiled Python stale (it records its source's time) and font caches too.
     pub keep_times: bool,
 }
 
@@ -109,8 +110,8 @@ pub fn write(tree: &Tree, options: &Options, out: &Path, previous: Option<&Path>
     write_with(tree, options, out, previous, &|_| Ok(()))
 }
 
-/// As [`write`]; `done` is told the bytes of input of each stretch that has been written, in order, and ends the work by
-/// failing: for progress and interruption. The sum is at most that of all file sizes plus 4 KiB for each bundle.
+/// As [`write()`]; `done` is told the bytes of input of each stretch that has been written, in order, and ends the work
+/// by failing: for progress and interruption. The sum is at most that of all file sizes plus 4 KiB for each bundle.
 pub fn write_with(
     tree: &Tree,
     options: &Options,
@@ -145,8 +146,8 @@ pub fn write_with(
     Ok(Filesystem { bytes, inodes: plan.inodes.len() as u64, pieces: stored.pieces.len(), reused: stored.reused })
 }
 
-/// What decides the stored bytes of a piece, besides its content: part of every key, so that a changed rule or another zstd
-/// is a miss.
+/// What decides the stored bytes of a piece, besides its content: part of every key, so that a changed rule or another
+/// zstd is a miss.
 fn rule(options: &Options) -> Digest {
     let zstd = zstd::zstd_safe::version_string();
     Digest::of(format!("piece 1, zstd {zstd} level {} window {}", options.level, options.piece).as_bytes())

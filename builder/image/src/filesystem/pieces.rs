@@ -80,8 +80,8 @@ impl<'t> Bundles<'t> {
 
     /// Adds a file of at most `limit` bytes; returns its offset in the packed inode.
     ///
-    /// A bundle ends when it is full, or when it is half full and the file's *name* says so: then a file that grows or goes
-    /// away shifts only its neighbours, not every bundle after it.
+    /// A bundle ends when it is full, or when it is half full and the file's *name* says so: then a file that grows or
+    /// goes away shifts only its neighbours, not every bundle after it.
     pub fn add(&mut self, name: &[u8], content: &'t Content) -> u64 {
         let len = content.len();
         if self.open_len + len > self.limit {

@@ -1,7 +1,8 @@
 //! Tree → inodes and pieces: every decision that can be made before anything is compressed.
 
 use super::Options;
-use super::encode::{self, BLOCK, EXTENDED_LEN, FileType};
+use super::encode::{BLOCK, EXTENDED_LEN, FileType};
+use super::limits::{self, refused};
 use super::pieces::{Bundles, Piece, cut};
 use diorite_model::{Digest, Error, Result};
 use diorite_rootfs::tree::{Content, Kind, Node, Tree};
@@ -46,15 +47,6 @@ pub(super) enum Body<'t> {
     Packed { offset: u64, size: u64 },
     /// In these pieces.
     Pieces { pieces: Range<usize>, size: u64 },
-}
-
-/// PATH_MAX without its NUL: a longer target could not be followed.
-const LONGEST_TARGET: usize = 4095;
-/// NAME_MAX.
-const LONGEST_NAME: usize = 255;
-
-fn refused(path: &[u8], because: impl std::fmt::Display) -> Error {
-    Error::input("the root file system cannot hold a file").at(format!("/{}", path.escape_ascii())).because(because)
 }
 
 impl<'t> Plan<'t> {
@@ -111,17 +103,18 @@ impl<'t, 'o> Builder<'t, 'o> {
         if path.is_empty() && !matches!(node.kind, Kind::Directory) {
             return Err(refused(path, "the root of the tree is not a directory"));
         }
-        let xattrs = encode::xattrs(&node.xattrs).map_err(|encode::Refused { name, because }| {
-            refused(path, format!("attribute `{}`: {because}", name.escape_ascii()))
-                .hint("remove the attribute in the overlay or package that sets it")
-        })?;
+        let xattrs = limits::xattrs(path, node)?;
         let (file_type, body) = match &node.kind {
             Kind::Directory => (FileType::Directory, Body::Directory { parent, entries: Vec::new() }),
             Kind::File(content) => (FileType::Regular, self.content(name, content, xattrs.len())),
             Kind::HardLink(_) => unreachable!("returned above"),
-            Kind::Symlink(target) => (FileType::Symlink, symlink(path, target)?),
-            Kind::CharDevice(major, minor) => (FileType::CharDevice, device(path, *major, *minor)?),
-            Kind::BlockDevice(major, minor) => (FileType::BlockDevice, device(path, *major, *minor)?),
+            Kind::Symlink(target) => (FileType::Symlink, Body::Inline(limits::target(path, target)?)),
+            Kind::CharDevice(major, minor) => {
+                (FileType::CharDevice, Body::Device(limits::device(path, *major, *minor)?))
+            }
+            Kind::BlockDevice(major, minor) => {
+                (FileType::BlockDevice, Body::Device(limits::device(path, *major, *minor)?))
+            }
             Kind::Fifo => (FileType::Fifo, Body::Empty),
             Kind::Socket => (FileType::Socket, Body::Empty),
         };
@@ -148,12 +141,7 @@ impl<'t, 'o> Builder<'t, 'o> {
 
     /// The inode of a directory that must already be there: parents sort before what is in them.
     fn parent(&self, path: &[u8], parent: &[u8], name: &[u8]) -> Result<usize> {
-        if name.is_empty() || name == b"." || name == b".." || name.contains(&0) {
-            return Err(refused(path, "this is no name for a file"));
-        }
-        if name.len() > LONGEST_NAME {
-            return Err(refused(path, format!("a name may have {LONGEST_NAME} bytes, this one has {}", name.len())));
-        }
+        limits::name(path, name)?;
         let number = self.by_path.get(parent).filter(|&&n| matches!(self.inodes[n].body, Body::Directory { .. }));
         number.copied().ok_or_else(|| refused(path, "its parent is not a directory of the tree"))
     }
@@ -242,19 +230,4 @@ fn split(path: &[u8]) -> (&[u8], &[u8]) {
 /// Whether content can lie behind an inode of either form, within one block.
 fn fits_inline(xattrs: usize, len: usize) -> bool {
     EXTENDED_LEN + xattrs + len <= BLOCK
-}
-
-fn symlink<'t>(path: &[u8], target: &'t [u8]) -> Result<Body<'t>> {
-    match target.len() {
-        1..=LONGEST_TARGET if !target.contains(&0) => Ok(Body::Inline(target)),
-        0 => Err(refused(path, "it is a symbolic link to nothing")),
-        1..=LONGEST_TARGET => Err(refused(path, "the target of the symbolic link contains a zero byte")),
-        len => Err(refused(path, format!("the target of a symbolic link may have {LONGEST_TARGET} bytes, not {len}"))),
-    }
-}
-
-fn device<'t>(path: &[u8], major: u32, minor: u32) -> Result<Body<'t>> {
-    encode::device(major, minor)
-        .map(Body::Device)
-        .ok_or_else(|| refused(path, format!("there is no device {major}:{minor}; the largest is 4095:1048575")))
 }

@@ -1,8 +1,8 @@
 //! The sidecar of an image: for each piece its key, and where its blocks lie in the image. With both at hand the
 //! next image takes over what did not change; there is no second copy of anything.
 //!
-//! Nothing here is believed: the sidecar carries its own digest, and blocks are used only if they still have the digest they were
-//! written with. Whatever is damaged, cut off or missing is a miss.
+//! Nothing here is believed: the sidecar carries its own digest, and blocks are used only if they still have the
+//! digest they were written with. Whatever is damaged, cut off or missing is a miss.
 
 use super::compress::Blocks;
 use super::encode::BLOCK;

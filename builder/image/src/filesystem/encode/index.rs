@@ -1,5 +1,6 @@
-//! The index of a compressed file: `struct z_erofs_map_header`, then an entry for every 4 KiB of content (lcluster), in
-//! the compacted form: 16 entries in 32 bytes, and 2 entries in 8 bytes up to the first 32-byte boundary and at the end.
+//! The index of a compressed file: `struct z_erofs_map_header`, then an entry for every 4 KiB of content (lcluster),
+//! in the compacted form: 16 entries in 32 bytes, and 2 entries in 8 bytes up to the first 32-byte boundary and at the
+//! end.
 //!
 //! A pack stores one block address, and that of each entry in it follows by counting blocks inside the pack;
 //! so all pieces of a file must lie in consecutive blocks.

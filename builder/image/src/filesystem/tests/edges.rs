@@ -143,7 +143,8 @@ fn a_file_of_more_than_four_gibibytes() {
     let flags = MapFlags::PRIVATE | MapFlags::NORESERVE;
     // SAFETY: a new mapping, wherever the kernel likes.
     let zeros = unsafe { rustix::mm::mmap_anonymous(std::ptr::null_mut(), len, ProtFlags::READ, flags) }.unwrap();
-    let digest = diorite_model::Digest([7; 32]); // the writer believes the digest; computing it would take most of the time
+    // The writer believes the digest; computing it would take most of the time.
+    let digest = diorite_model::Digest([7; 32]);
     let content = Content::slice(Arc::new(Zeros(zeros, len)), 0, len, digest);
     let mut tree = Tree::new();
     tree.insert(*b"huge", Node { mtime: super::EPOCH as i64, ..Node::new(0o644, Kind::File(content)) });

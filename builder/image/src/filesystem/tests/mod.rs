@@ -158,8 +158,8 @@ fn the_layouts_are_the_ones_meant() {
     assert_eq!([extended(b"attributes/file"), extended(b"empty"), extended(b"sizes/1-noise")], [true, false, true]);
 }
 
-/// The bytes decide root hashes that people have written down: they change only with a line in the changelog, and together
-/// with the rule in the pieces' keys.
+/// The bytes decide root hashes that people have written down: they change only with a line in the changelog, and
+/// together with the rule in the pieces' keys.
 #[test]
 fn the_bytes_are_known_and_threads_do_not_matter() {
     let golden: Vec<String> = many_options().iter().map(|o| Digest::of(&image(&sample(), o)).short(16)).collect();
