@@ -2,7 +2,7 @@
 //! taken from the image's own tree, so that kernel, modules and programs agree.
 //!
 //! What goes in is listed in [`contents`]; libraries follow from ELF files. Whatever lies below
-//! `usr/lib/diorite/initrd/` in the tree is laid over the result and wins.
+//! `usr/lib/diorite/initrd/` in the tree is laid over the result and wins; programs its units start come along.
 //!
 //! Sources: bootup(7) and systemd's initrd interface ("/etc/initrd-release marks an initrd"); the kernel's
 //! Documentation/driver-api/early-userspace/buffer-format.rst for what it unpacks.
@@ -263,7 +263,36 @@ impl<'a> Gathering<'a> {
                 let bytes = self.from.read(first).unwrap_or_default();
                 node.kind = Kind::File(diorite_rootfs::tree::Content::from_bytes(bytes.to_vec()));
             }
+            let unit = target.ends_with(b".service").then(|| self.from.read(path)).flatten();
             self.into.insert(target, node);
+            if let Some(unit) = unit {
+                self.started_by(unit).map_err(|e| e.at(format!("/{}", shown(path))))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies the programs a service unit names in its `Exec…=` lines, systemd.service(5). One marked `-` may be missing.
+    fn started_by(&mut self, unit: &[u8]) -> Result<()> {
+        for line in String::from_utf8_lossy(unit).lines() {
+            let Some((key, value)) = line.trim().split_once('=') else { continue };
+            if !key.starts_with("Exec") {
+                continue;
+            }
+            let word = value.trim().split_ascii_whitespace().next().unwrap_or_default();
+            let program = word.trim_start_matches(['@', '-', ':', '+', '!', '|']);
+            let Some(program) = program.strip_prefix('/') else { continue };
+            let here = |tree: &Tree| tree.resolve(program.as_bytes()).is_some_and(|p| tree.get(&p).is_some());
+            if here(&self.into) {
+                continue;
+            }
+            if here(self.from) {
+                self.copy(program.as_bytes())?;
+            } else if !word[..word.len() - program.len() - 1].contains('-') {
+                return Err(Error::input(format!(
+                    "a unit of the initrd starts `/{program}`, which the tree does not have"
+                )));
+            }
         }
         Ok(())
     }
@@ -347,6 +376,20 @@ mod tests {
         assert!(matches!(gathering.into.get("opt/now").unwrap().kind, Kind::Symlink(_)));
         assert!(gathering.into.get("usr/bin/tool").is_some());
         assert!(gathering.copy(b"round/x").unwrap_err().to_string().contains("circle"));
+    }
+
+    #[test]
+    fn programs_of_overlay_units_come_along() {
+        let mut tree = tree();
+        let unit = format!("{OVERLAY}/etc/systemd/system/x.service");
+        tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=/usr/bin/tool --x\nExecStop=-/bin/none\n"));
+        let mut gathering = Gathering::new(&tree);
+        gathering.overlay().unwrap();
+        assert!(gathering.into.get("usr/bin/tool").is_some());
+        assert!(gathering.into.get(format!("{LIB}/liba.so.1.2")).is_some());
+        tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=@/usr/bin/none none\n"));
+        let error = Gathering::new(&tree).overlay().unwrap_err().to_string();
+        assert!(error.contains("/usr/bin/none") && error.contains("x.service"), "{error}");
     }
 
     #[test]

@@ -45,13 +45,6 @@ pub const PROGRAMS: &[Wanted] = &[
     wanted("usr/sbin/e2fsck", "e2fsprogs"),
     wanted("usr/sbin/fsck.ext4", "e2fsprogs"),
     wanted("usr/sbin/fsck", "util-linux"),
-    // Shell and file utilities for the image's own units.
-    wanted("usr/bin/sh", "dash"),
-    wanted("usr/bin/cat", "coreutils"),
-    wanted("usr/bin/cp", "coreutils"),
-    wanted("usr/bin/mkdir", "coreutils"),
-    wanted("usr/bin/mv", "coreutils"),
-    wanted("usr/bin/rm", "coreutils"),
 ];
 
 /// Taken along where the tree has them.
@@ -265,7 +258,7 @@ pub const FILES: &[(&str, &str)] = &[
          Before=shutdown.target\n\
          [Service]\nType=oneshot\nStandardOutput=journal+console\n\
          ExecStartPre=-/usr/bin/systemctl --failed --no-pager\n\
-         ExecStartPre=-/bin/sh -c \"journalctl -b -p warning --no-pager -n 30 >/dev/console\"\n\
+         ExecStartPre=-/usr/bin/journalctl -b -p warning --no-pager -n 30\n\
          ExecStart=/usr/bin/systemctl --force reboot\n",
     ),
 ];
