@@ -118,7 +118,7 @@ pub fn write_status<'a>(
 
 /// Kernels depend on something that makes an initrd. Diorite does, outside the machine; this entry says so to dpkg and
 /// apt, also in the finished image (docs/decisions/initrd-provider.md).
-const INITRD_ENTRY: &str = "\
+pub const INITRD_ENTRY: &str = "\
 Package: diorite-initrd
 Status: install ok installed
 Priority: optional

@@ -81,16 +81,20 @@ impl Environment<'_> {
         if output.status.success() && unfinished.is_empty() {
             return Ok(());
         }
-        // dpkg goes on after a failure: the first one is the cause, what depends on it follows.
-        let failed = log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
-        let package = failed.and_then(|l| l.split([' ', ':']).next()).map(str::to_owned);
-        let package = package.or_else(|| unfinished.first().map(|(name, _)| name.clone())).unwrap_or_default();
-        let states: Vec<_> = unfinished.iter().take(8).map(|(name, state)| format!("{name} ({state})")).collect();
-        Err(Error::input(format!("package `{package}` could not be configured"))
-            .detail(around(&log, &package))
-            .because(format!("dpkg ended with {}; not installed: {}", output.status, states.join(", ")))
-            .hint("the lines above are its script's own words"))
+        Err(unconfigured(&log, &output.status.to_string(), &unfinished))
     }
+}
+
+/// dpkg goes on after a failure: the first one is the cause, what depends on it follows.
+fn unconfigured(log: &str, status: &str, unfinished: &[(String, String)]) -> Error {
+    let failed = log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
+    let package = failed.and_then(|l| l.split([' ', ':']).next()).map(str::to_owned);
+    let package = package.or_else(|| unfinished.first().map(|(name, _)| name.clone())).unwrap_or_default();
+    let states: Vec<_> = unfinished.iter().take(8).map(|(name, state)| format!("{name} ({state})")).collect();
+    Error::input(format!("package `{package}` could not be configured"))
+        .detail(around(log, &package))
+        .because(format!("dpkg ended with {status}; not installed: {}", states.join(", ")))
+        .hint("the lines above are its script's own words")
 }
 
 /// The part of dpkg's log that belongs to a package: from `Setting up` to its error.
@@ -106,4 +110,29 @@ fn around(log: &str, package: &str) -> String {
 fn tail(log: &str, lines: usize) -> String {
     let all: Vec<&str> = log.lines().filter(|l| !l.trim().is_empty()).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_failure_is_named_with_its_own_words() {
+        let log = "Setting up libc6:amd64 (2.41) ...\nSetting up bad (1.0) ...\nno such colour: blue\n\
+            dpkg: error processing package bad (--configure):\n installed bad package post-installation script \
+            subprocess returned error exit status 3\ndpkg: dependency problems prevent configuration of next:\n\
+            dpkg: error processing package next (--configure):\n dependency problems - leaving unconfigured\n";
+        let unfinished = [
+            ("bad".to_owned(), "install ok half-configured".to_owned()),
+            ("next".into(), "install ok unpacked".into()),
+        ];
+        let error = unconfigured(log, "exit code 1", &unfinished).to_string();
+        assert_eq!(
+            error,
+            "error: package `bad` could not be configured\n  Setting up bad (1.0) ...\n  no such colour: blue\n  \
+             dpkg: error processing package bad (--configure):\n   installed bad package post-installation script \
+             subprocess returned error exit status 3\n  because dpkg ended with exit code 1; not installed: \
+             bad (install ok half-configured), next (install ok unpacked)\n  help: the lines above are its script's own words"
+        );
+    }
 }

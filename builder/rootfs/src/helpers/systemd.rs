@@ -377,3 +377,6 @@ fn make_parents(path: &str) -> Outcome<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;
