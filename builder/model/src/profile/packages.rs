@@ -46,6 +46,9 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if recipe.monitoring.node_exporter {
         needed.push("prometheus-node-exporter");
     }
+    if !recipe.access.administrators.is_empty() {
+        needed.push("sudo");
+    }
     let list = &mut recipe.packages.include;
     for name in needed {
         if !list.iter().any(|p| p.split('=').next() == Some(name)) {

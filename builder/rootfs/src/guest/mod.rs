@@ -119,3 +119,6 @@ impl<'a> Guest<'a> {
             || self.tree.resolve(path.as_bytes()).is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

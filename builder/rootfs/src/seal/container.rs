@@ -1,6 +1,6 @@
 //! The tree of a container → [`ContainerTree`]: the same packages, with nothing a read-only container has no use for.
 
-use super::{clean, empty, lay, secrets};
+use super::{clean, detach, empty, lay, secrets};
 use crate::overlay::{self, Overlay};
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::Result;
@@ -29,14 +29,19 @@ const DOCUMENTATION: [&[u8]; 6] = [
 pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
     let mut tree = tree;
     let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
+    detach(&mut tree);
     clean::common(&mut tree);
     let gone: Vec<TreePath> = tree
         .nodes
         .keys()
-        .filter(|p| DOCUMENTATION.iter().any(|d| p.starts_with(d)) && !p.ends_with(b"/copyright"))
+        .filter(|p| {
+            let inside = |d: &&[u8]| p.starts_with(d) || **p == d[..d.len() - 1];
+            DOCUMENTATION.iter().any(inside) && !p.ends_with(b"/copyright")
+        })
         .cloned()
         .collect();
-    for path in gone {
+    // Deepest first, so that folders are empty when it is their turn.
+    for path in gone.into_iter().rev() {
         let folder = tree.get(&path).is_some_and(|n| matches!(n.kind, Kind::Directory));
         if !folder || tree.children(&path).next().is_none() {
             tree.nodes.remove(&path);

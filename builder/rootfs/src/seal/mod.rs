@@ -181,3 +181,6 @@ fn empty(tree: &mut Tree, path: &str, mode: u32) {
     tree.remove(path.as_bytes());
     tree.insert(path.as_bytes().to_vec(), Node::directory(mode));
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@
 //! left to them.
 
 use crate::tree::{Kind, Node, Tree, TreePath};
-use diorite_model::Result;
+use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
@@ -46,7 +46,14 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
                 let _ = writeln!(text, "d /{shown} {mode:04o} {uid} {gid} -");
             }
             Kind::Symlink(target) => {
-                let _ = writeln!(text, "L /{shown} - - - - {}", escaped(target));
+                // The target is the rest of the line, as it is but for specifiers.
+                let target = String::from_utf8_lossy(target).replace('%', "%%");
+                if target.chars().any(char::is_control) {
+                    return Err(
+                        Error::input("a symbolic link has a control character in its target").at(format!("/{shown}"))
+                    );
+                }
+                let _ = writeln!(text, "L /{shown} - - - - {target}");
             }
             Kind::File(_) | Kind::HardLink(_) => {
                 let factory = [b"usr/share/factory/", path.as_slice()].concat();
@@ -59,8 +66,9 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
                 if matches!(kept.kind, Kind::HardLink(_)) {
                     kept.kind = Node::file(0, bytes).kind;
                 }
-                tree.insert(factory.clone(), kept);
-                let _ = writeln!(text, "C /{shown} {mode:04o} {uid} {gid} - /{}", escaped(&factory));
+                tree.insert(factory, kept);
+                // Without an argument the source is the same path below /usr/share/factory.
+                let _ = writeln!(text, "C /{shown} {mode:04o} {uid} {gid} -");
             }
             // Pipes, sockets and devices are made by who needs them.
             _ => {}

@@ -1,0 +1,195 @@
+//! Everything generated for one recipe, as text; and recipes no parser has checked.
+
+use super::*;
+use diorite_model::profile::{self, Loaded};
+use diorite_model::recipe::{Container, Publish};
+
+const PROFILE: &str = r#"
+[image]
+name = "full"
+version = "1.2"
+
+[network.lan]
+match = { mac = "52:54:00:12:34:56" }
+addresses = ["192.0.2.10/24", "2001:db8::10/64"]
+gateways = ["192.0.2.1"]
+dns = ["192.0.2.53"]
+
+[network.rest]
+
+[firewall]
+allow = [
+  { port = 22, from = ["192.0.2.0/24", "2001:db8::/32"] },
+  { port = 53, protocol = "udp", from = ["192.0.2.0/24"] },
+  { port = 8080, from = ["192.0.2.0/24"] },
+  { port = 9100 },
+]
+
+[access.administrators.anna]
+ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@example"]
+
+[containers.web]
+packages = ["busybox"]
+command = ["busybox", "httpd", "-f", "a b\"c%d$e"]
+publish = [{ host = 8080, container = 80 }, { host = 8081 }]
+
+[monitoring]
+node_exporter = true
+
+[services]
+enable = ["extra.timer"]
+disable = ["wanted.service"]
+mask = ["foreign.service"]
+"#;
+
+fn recipe(text: &str) -> Recipe {
+    let mut none = |name: &str| -> Result<Loaded> { panic!("{name} is asked for") };
+    profile::parse(text, "full.toml", &mut none).unwrap_or_else(|e| panic!("{e}")).0
+}
+
+/// As much of a configured tree as the generators look at.
+fn tree() -> Tree {
+    let mut tree = Tree::new();
+    let file = |text: &str| Node::file(0o644, text);
+    for (path, text) in [
+        ("usr/lib/os-release", "ID=debian\nIMAGE_ID=other\n"),
+        ("etc/passwd", "root:x:0:0:root:/root:/bin/bash\n"),
+        ("etc/shadow", "root:*:20370:0:99999:7:::\n"),
+        ("etc/group", "root:x:0:\nshadow:x:42:\n"),
+        ("etc/gshadow", "root:*::\nshadow:*::\n"),
+        ("usr/bin/sudo", ""),
+        ("usr/lib/systemd/system/sshd-keygen.service", "[Unit]\n"),
+    ] {
+        tree.insert(path, file(text));
+    }
+    let units =
+        ["ssh", "systemd-networkd", "systemd-resolved", "systemd-timesyncd", "prometheus-node-exporter", "wanted"];
+    for unit in units {
+        let path = format!("usr/lib/systemd/system/{unit}.service");
+        tree.insert(path, file("[Install]\nWantedBy=multi-user.target\n"));
+    }
+    tree.insert("usr/lib/systemd/system/extra.timer", file("[Install]\nWantedBy=timers.target\n"));
+    let wanted = Node::symlink("/usr/lib/systemd/system/wanted.service");
+    tree.insert("etc/systemd/system/multi-user.target.wants/wanted.service", wanted);
+    tree
+}
+
+fn containers(recipe: &Recipe) -> BTreeMap<String, ContainerTree> {
+    let mut tree = Tree::new();
+    tree.insert("bin/busybox", Node::file(0o755, "program"));
+    tree.insert("bin/sh", Node::new(0o755, Kind::HardLink(b"bin/busybox".to_vec())));
+    recipe.containers.keys().map(|n| (n.clone(), ContainerTree { tree: tree.clone() })).collect()
+}
+
+fn generated(recipe: &Recipe) -> Result<Generated> {
+    generate(recipe, &tree(), &[], &containers(recipe))
+}
+
+#[test]
+fn everything_that_is_generated() {
+    let all = generated(&recipe(PROFILE)).unwrap_or_else(|e| panic!("{e}"));
+    let mut text = String::new();
+    for path in &all.removed {
+        text += &format!("remove /{}\n", String::from_utf8_lossy(path));
+    }
+    for (path, node) in &all.nodes {
+        let path = String::from_utf8_lossy(path);
+        text += &match &node.kind {
+            Kind::Directory => format!("\n=== /{path}/ {:04o}\n", node.mode),
+            Kind::Symlink(to) => format!("\n=== /{path} -> {}\n", String::from_utf8_lossy(to)),
+            Kind::HardLink(to) => format!("\n=== /{path} = /{}\n", String::from_utf8_lossy(to)),
+            Kind::File(c) => {
+                let (mode, gid) = (node.mode, node.gid);
+                format!("\n=== /{path} {mode:04o} 0:{gid}\n{}", String::from_utf8_lossy(c.bytes()))
+            }
+            other => panic!("{path}: {other:?}"),
+        };
+    }
+    insta::assert_snapshot!("generated", text);
+}
+
+#[test]
+fn ipv6_is_never_wider_than_ipv4() {
+    let rules = nft::render(&nft::ruleset(&recipe(PROFILE)).unwrap());
+    let of = |port: u16| rules.lines().filter(|l| l.contains(&format!(" {port} "))).collect::<Vec<_>>();
+    assert!(of(53).iter().all(|l| l.contains("ip saddr { 192.0.2.0/24 }")), "{rules}");
+    assert_eq!(of(22).len(), 2);
+    assert!(!rules.contains("flush"), "{rules}");
+    assert!(!rules.contains("8081"), "published, but not admitted:\n{rules}");
+    let forward = rules.split("chain forward").nth(1).unwrap();
+    assert!(forward.contains("ct original proto-dst 8080"), "{rules}");
+    assert!(!rules.contains("dport 8080"), "{rules}");
+}
+
+#[test]
+fn a_machine_without_dhcp_admits_none() {
+    let text = PROFILE.replace("[network.rest]\n", "");
+    let rules = nft::render(&nft::ruleset(&recipe(&text)).unwrap());
+    assert!(!rules.contains("sport 67"), "{rules}");
+}
+
+#[test]
+fn names_that_are_taken_are_refused() {
+    let container = PROFILE.replace("[containers.web]", "[containers.ssh]");
+    insta::assert_snapshot!("container_is_a_unit", generated(&recipe(&container)).unwrap_err().to_string());
+    let account = PROFILE.replace("administrators.anna]", "administrators.shadow]");
+    insta::assert_snapshot!("account_is_taken", generated(&recipe(&account)).unwrap_err().to_string());
+    let unit = PROFILE.replace("extra.timer", "none.timer");
+    insta::assert_snapshot!("unit_is_missing", generated(&recipe(&unit)).unwrap_err().to_string());
+}
+
+/// A recipe can come from elsewhere than our parser: still no value may begin a line in any file.
+#[test]
+fn a_hostile_recipe_injects_no_line() {
+    const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
+    type Change = fn(&mut Recipe);
+    let changes: [(&str, Change); 12] = [
+        ("image.name", |r| r.image.name = HOSTILE.into()),
+        ("image.version", |r| r.image.version = HOSTILE.into()),
+        ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
+        ("mac", |r| r.network.get_mut("lan").unwrap().matching.mac = Some(HOSTILE.into())),
+        ("address", |r| r.network.get_mut("lan").unwrap().addresses.push(HOSTILE.into())),
+        ("gateway", |r| r.network.get_mut("lan").unwrap().gateways.push(HOSTILE.into())),
+        ("from", |r| r.firewall.allow[0].from.push(format!("192.0.2.0/24 {HOSTILE}"))),
+        ("key", |r| r.access.administrators.get_mut("anna").unwrap().ssh_keys.push(HOSTILE.into())),
+        ("administrator", |r| {
+            drop(r.access.administrators.insert(HOSTILE.into(), r.access.administrators["anna"].clone()))
+        }),
+        ("container", |r| drop(r.containers.insert(HOSTILE.into(), r.containers["web"].clone()))),
+        ("enable", |r| r.services.enable.push(HOSTILE.into())),
+        ("mask", |r| r.services.mask.push(HOSTILE.into())),
+    ];
+    for (name, change) in changes {
+        let mut recipe = recipe(PROFILE);
+        change(&mut recipe);
+        assert!(generated(&recipe).is_err(), "{name} lets a line through");
+    }
+    // What goes into JSON may hold anything and stays one string.
+    let mut open = recipe(PROFILE);
+    let web = open.containers.get_mut("web").unwrap();
+    web.command.push(HOSTILE.into());
+    let all = generated(&open).unwrap();
+    for (path, node) in &all.nodes {
+        if let Kind::File(content) = &node.kind {
+            let text = String::from_utf8_lossy(content.bytes());
+            assert!(!text.lines().any(|l| l.starts_with("INJECTED")), "{}", String::from_utf8_lossy(path));
+        }
+    }
+}
+
+#[test]
+fn two_containers_with_one_root_share_its_layer() {
+    let mut recipe = recipe(PROFILE);
+    let second = Container {
+        publish: vec![Publish { host: 81, container: 81, protocol: diorite_model::recipe::Protocol::Udp }],
+        ..recipe.containers["web"].clone()
+    };
+    recipe.containers.insert("two".into(), second);
+    let all = generated(&recipe).unwrap();
+    let layers = all.nodes.keys().filter(|p| p.ends_with(b"/link") && p.starts_with(store::ROOT.as_bytes())).count();
+    assert_eq!(layers, 1);
+    let images = all.nodes[&format!("{}/overlay-images/images.json", store::ROOT).into_bytes()].clone();
+    let Kind::File(images) = images.kind else { panic!("images.json is a file") };
+    let images: serde_json::Value = serde_json::from_slice(images.bytes()).unwrap();
+    assert_eq!(images.as_array().unwrap().len(), 2);
+}
