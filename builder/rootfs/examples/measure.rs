@@ -1,35 +1,39 @@
 //! Where the seconds of the room are: `measure tools|configured POOL OUT` on a folder of .debs.
 
 use diorite_host::progress::Progress;
+use diorite_host::sandbox::{self, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::{build, deb::Deb, unpack};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
-fn main() {
+fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     if let Some(status) = diorite_rootfs::helpers::dispatch(&args[0], &args[1..]) {
         std::process::exit(status);
     }
+    if let Some(code) =
+        sandbox::inside(&[("tree", |json| typed(json, |job: build::TreeJob, p| build::configured(&job, p)))])
+    {
+        return code;
+    }
     let [_, verb, pool, out] = args.as_slice() else { panic!("measure tools|configured POOL OUT") };
     let result = packages(Path::new(pool)).and_then(|packages| match verb.as_str() {
         "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
-        "configured" => build::configured(
-            &build::TreeJob {
-                packages,
-                epoch: 1_760_000_000,
-                work: Path::new(out).join("work"),
-                result: Path::new(out).join("pack"),
-            },
-            &Progress::new(),
-        ),
+        "configured" => {
+            let (work, result) = (Path::new(out).join("work"), Path::new(out).join("pack"));
+            let job = build::TreeJob { packages, epoch: 1_760_000_000, work, result };
+            sandbox::run_inside("tree", &job, &Progress::new())
+        }
         _ => Err(Error::bug("unknown verb")),
     });
     let usage = rustix_usage();
     eprintln!("{usage}");
     if let Err(e) = result {
         eprintln!("{e}");
-        std::process::exit(e.exit as i32);
+        return ExitCode::from(e.exit as u8);
     }
+    ExitCode::SUCCESS
 }
 
 fn packages(pool: &Path) -> Result<Vec<(LockedPackage, PathBuf)>> {
