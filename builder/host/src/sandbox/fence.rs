@@ -10,7 +10,7 @@ use super::launch::{Launch, Op, c, null_device, pipe};
 use super::output::{LOG_LIMIT, Output, collect};
 use super::paths::resolve;
 use super::probe::NAMESPACES;
-use super::{Mode, filter, mode, outside};
+use super::{Mode, filter, inside::program_path, mode, outside};
 use diorite_model::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -98,7 +98,7 @@ impl Fence {
             Mode::Chroot => {
                 let mut binds = self.binds.clone();
                 let program = |p: &&&str| root.join(p).is_file();
-                binds.extend(outside::PROGRAMS.iter().filter(program).map(|p| ("/proc/self/exe".into(), p.into())));
+                binds.extend(outside::PROGRAMS.iter().filter(program).map(|p| (program_path(), p.into())));
                 let place = Place::prepare(&root, &binds)?;
                 let mut list = List(Vec::new());
                 list.add("chroot", Op::Chroot(c(&root)));

@@ -69,7 +69,7 @@ impl From<Told> for Error {
 pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progress: &Progress) -> Result<R> {
     let mode = mode()?;
     let input = serde_json::to_vec(input).map_err(|e| Error::bug(format!("the input of job `{job}`")).because(e))?;
-    let program = std::env::var_os("DIORITE_PROGRAM").unwrap_or_else(|| "/proc/self/exe".into());
+    let program = program_path();
     let fail = |e: std::io::Error| Error::host(format!("job `{job}` cannot be started")).because(e);
     let (stdin, stdin_end) = pipe().map_err(fail)?;
     let (stdout, stdout_end) = pipe().map_err(fail)?;
@@ -117,6 +117,11 @@ pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progre
             Err(Error::bug(format!("job `{job}` ended without an answer")).because(ended.status).detail(words))
         }
     }
+}
+
+/// Our own program: `DIORITE_PROGRAM` for tests, else the file we run from.
+pub(crate) fn program_path() -> std::path::PathBuf {
+    std::env::var_os("DIORITE_PROGRAM").unwrap_or_else(|| "/proc/self/exe".into()).into()
 }
 
 /// Shows the child's progress; returns its other words, at most the last 100 lines.

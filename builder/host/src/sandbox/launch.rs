@@ -275,9 +275,11 @@ impl<'a> Prepared<'a> {
                 self.fail(WAIT_FOR_IDS);
             }
             if self.launch.ids.as_ref().is_some_and(|ids| ids.become_root()) {
+                // The calls themselves: the C library's functions would wait for threads that only the parent has.
                 // setgroups(2) is refused with a single id, where there is nothing to give up either.
-                libc::setgroups(0, null());
-                if libc::setresgid(0, 0, 0) != 0 || libc::setresuid(0, 0, 0) != 0 {
+                libc::syscall(libc::SYS_setgroups, 0, null::<libc::gid_t>());
+                if libc::syscall(libc::SYS_setresgid, 0, 0, 0) != 0 || libc::syscall(libc::SYS_setresuid, 0, 0, 0) != 0
+                {
                     self.fail(WAIT_FOR_IDS);
                 }
                 libc::prctl(libc::PR_SET_PDEATHSIG, self.launch.death_signal);
