@@ -2,6 +2,7 @@
 
 mod date;
 pub mod deb;
+pub mod fetch;
 pub mod http;
 pub mod lockfile;
 pub mod packages;
@@ -13,4 +14,5 @@ pub mod stanza;
 pub mod transport;
 pub mod universe;
 pub mod url;
+pub mod vault;
 pub mod version;

@@ -1,7 +1,7 @@
 //! The deciding half's door to the mirrors: release files and indexes, whole, with fall-back from mirror to mirror.
 
-use super::{Http, Kind};
-use crate::sources::Sources;
+use super::{Http, Kind, Options};
+use crate::sources::{Sources, Wanted};
 use crate::transport::{Repository, Transport};
 use crate::url;
 use diorite_model::{Error, Result};
@@ -9,15 +9,22 @@ use diorite_model::{Error, Result};
 /// No index that is read is larger (trixie's Packages is 57 MB uncompressed).
 const LARGEST: u64 = 1 << 30;
 
-/// Mirrors and the client that reads them.
-pub struct Archive<'a> {
+/// Mirrors and the client that reads them: one for a whole run.
+pub struct Archive {
     /// Where.
-    pub sources: &'a Sources,
+    pub sources: Sources,
     /// How.
-    pub http: &'a Http,
+    pub http: Http,
 }
 
-impl Transport for Archive<'_> {
+impl Archive {
+    /// The archive as this profile and this machine know it. Errors: those of [`Sources::discover`] and [`Http::new`].
+    pub fn of_machine(wanted: &Wanted, options: Options) -> Result<Self> {
+        Ok(Self { sources: Sources::of_machine(wanted)?, http: Http::new(options)? })
+    }
+}
+
+impl Transport for Archive {
     fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>> {
         let extra;
         let roots = match repository {

@@ -102,7 +102,7 @@ impl Failure {
     pub fn hint(&self) -> &'static str {
         match self.kind {
             Kind::Gone | Kind::Range => {
-                "name another mirror (DIORITE_MIRROR, or `mirror` under [archive] in the profile)"
+                "name another mirror (DIORITE_MIRROR, or `mirrors` under [archive] in the profile)"
             }
             Kind::Wrong => {
                 "the mirror, or a proxy on the way, changes files: name another mirror (DIORITE_MIRROR), best with https"

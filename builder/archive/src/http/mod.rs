@@ -127,7 +127,7 @@ impl Http {
         loop {
             match self.get_once(url, limit) {
                 Err(failure) if failure.passing() && failures + 1 < self.options.attempts => {
-                    self.pause(failures, &failure)?;
+                    self.pause(failures, &failure, &interrupt::check)?;
                     failures += 1;
                 }
                 result => return result,
@@ -163,13 +163,13 @@ impl Http {
     }
 
     /// Waits after the `n`th failure in a row (counted from 0): the base pause doubled `n` times, or what the server
-    /// asked for, never more than the longest pause. Ends early when interrupted.
-    pub fn pause(&self, n: u32, failure: &Failure) -> Result<(), Failure> {
+    /// asked for, never more than the longest pause. Ends as soon as `check` fails.
+    pub fn pause(&self, n: u32, failure: &Failure, check: &dyn Fn() -> Result<()>) -> Result<(), Failure> {
         let step = self.options.pause.saturating_mul(1 << n.min(16));
         let pause = failure.retry_after.unwrap_or(step).min(self.options.longest_pause);
         let end = Instant::now() + pause;
         loop {
-            interrupt::check()?;
+            check()?;
             let left = end.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Ok(());

@@ -7,7 +7,8 @@ mod snapshot;
 mod tests;
 
 use crate::url;
-use diorite_model::{Error, Lock, LockedPackage, Result};
+use diorite_model::profile::Settings;
+use diorite_model::{Error, Lock, LockedPackage, Recipe, Result};
 pub use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -18,16 +19,29 @@ pub const LOCAL: &str = "local";
 /// What a profile says about mirrors; all of it may be empty.
 #[derive(Debug, Clone, Default)]
 pub struct Wanted {
-    /// `[archive] mirror`, in order of preference.
-    pub mirror: Vec<String>,
-    /// `[archive] security_mirror`.
-    pub security_mirror: Vec<String>,
+    /// Mirrors in order of preference; one whose path ends in `debian-security` is a mirror of the security archive.
+    pub mirrors: Vec<String>,
+    /// Mirrors of the security archive whose path does not say so.
+    pub security_mirrors: Vec<String>,
     /// `[archive] snapshot`, a template.
     pub snapshot: Option<String>,
     /// Further repositories: name in the lock's release table → root.
     pub extra: BTreeMap<String, String>,
     /// The profile's folder, below which local .debs lie.
     pub folder: PathBuf,
+}
+
+impl Wanted {
+    /// What a profile in this folder says.
+    pub fn of(settings: &Settings, recipe: &Recipe, folder: &Path) -> Self {
+        Self {
+            mirrors: settings.mirrors.clone(),
+            security_mirrors: Vec::new(),
+            snapshot: settings.snapshot.clone(),
+            extra: recipe.archive.extra.iter().map(|(name, extra)| (name.clone(), extra.uri.clone())).collect(),
+            folder: folder.to_owned(),
+        }
+    }
 }
 
 /// Where the mirrors were named.
@@ -79,8 +93,8 @@ impl Sources {
             environment(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let (main, security) = (words("DIORITE_MIRROR"), words("DIORITE_SECURITY_MIRROR"));
-        let (origin, main, security) = if !wanted.mirror.is_empty() || !wanted.security_mirror.is_empty() {
-            (Origin::Profile, wanted.mirror.clone(), wanted.security_mirror.clone())
+        let (origin, main, security) = if !wanted.mirrors.is_empty() || !wanted.security_mirrors.is_empty() {
+            (Origin::Profile, wanted.mirrors.clone(), wanted.security_mirrors.clone())
         } else if !main.is_empty() || !security.is_empty() {
             (Origin::Environment, main, security)
         } else {
@@ -91,14 +105,17 @@ impl Sources {
             (Origin::Host, found.main, found.security)
         };
         let (main_name, security_name) = match origin {
-            Origin::Profile => ("[archive] mirror in the profile", "[archive] security_mirror in the profile"),
+            Origin::Profile => ("[archive] mirrors in the profile", "[archive] mirrors in the profile"),
             Origin::Environment => ("DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"),
             Origin::Host => ("the host's apt sources", "the host's apt sources"),
         };
-        let main = checked(&main, main_name)?;
+        let (also_security, main): (Vec<_>, Vec<_>) =
+            checked(&main, main_name)?.into_iter().partition(|root| root.ends_with("/debian-security"));
         let mut security = checked(&security, security_name)?;
+        security.extend(also_security);
         if main.is_empty() {
-            return Err(Error::input(format!("{security_name} is named, but no main mirror"))
+            return Err(Error::input("a mirror of the security archive is named, but none of the main archive")
+                .at(if wanted.mirrors.is_empty() { security_name } else { main_name })
                 .because("the main archive cannot be derived from the security archive")
                 .hint(format!("name {main_name} as well")));
         }
@@ -211,7 +228,7 @@ fn nobody_names_a_mirror(found: &apt::Found) -> Error {
         .because("neither the profile nor DIORITE_MIRROR names one, and this host's apt sources list no Debian archive")
         .hint(
             "set DIORITE_MIRROR=http://HOST/debian (the folder that holds `dists` and `pool`), or write \
-             `mirror = \"http://HOST/debian\"` under [archive] in the profile",
+             `mirrors = [\"http://HOST/debian\"]` under [archive] in the profile",
         );
     if read.is_empty() { error } else { error.detail(read) }
 }

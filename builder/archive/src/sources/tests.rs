@@ -129,14 +129,19 @@ fn profile_before_environment_before_host() {
     assert_eq!(from_environment.security, ["http://a.example.invalid/debian-security", "file:///srv/debian-security"]);
     assert!(from_environment.snapshot.is_some());
     let wanted = Wanted {
-        mirror: vec!["https://p.example.invalid".into()],
-        security_mirror: vec!["https://p.example.invalid/sec/".into()],
+        mirrors: vec!["https://p.example.invalid".into()],
+        security_mirrors: vec!["https://p.example.invalid/sec/".into()],
         ..Wanted::default()
     };
     let from_profile = Sources::discover(&wanted, &environment, host.path()).unwrap();
     assert_eq!(from_profile.origin, Origin::Profile);
     assert_eq!(from_profile.main, ["https://p.example.invalid"]);
     assert_eq!(from_profile.security, ["https://p.example.invalid/sec"]);
+    let mixed =
+        ["http://a.example.invalid/debian", "http://b.example.invalid/x/debian-security/"].map(str::to_owned).into();
+    let mixed = Sources::discover(&Wanted { mirrors: mixed, ..Wanted::default() }, NOTHING, host.path()).unwrap();
+    assert_eq!(mixed.main, ["http://a.example.invalid/debian"]);
+    assert_eq!(mixed.security, ["http://b.example.invalid/x/debian-security"]);
 }
 
 #[test]
@@ -179,7 +184,7 @@ fn lock() -> Lock {
 #[test]
 fn each_release_has_its_own_places() {
     let wanted = Wanted {
-        mirror: vec!["http://a.example.invalid/debian".into(), "http://b.example.invalid/debian".into()],
+        mirrors: vec!["http://a.example.invalid/debian".into(), "http://b.example.invalid/debian".into()],
         snapshot: Some("http://s.example.invalid/{archive}/{timestamp}".into()),
         extra: [("tools".to_owned(), "https://e.example.invalid/apt/".to_owned())].into(),
         folder: "/profiles".into(),
@@ -232,9 +237,10 @@ fn what_is_wrong_is_said() {
     {
         failing(Wanted::default(), &[main, ("DIORITE_SNAPSHOT", template)], nowhere, Exit::Input);
     }
-    failing(Wanted { mirror: vec!["/srv/debian".into()], ..Wanted::default() }, &[main], nowhere, Exit::Input);
+    failing(Wanted { mirrors: vec!["/srv/debian".into()], ..Wanted::default() }, &[main], nowhere, Exit::Input);
     let sources =
-        Sources::discover(&Wanted { mirror: vec!["file:/srv".into()], ..Wanted::default() }, NOTHING, nowhere).unwrap();
+        Sources::discover(&Wanted { mirrors: vec!["file:/srv".into()], ..Wanted::default() }, NOTHING, nowhere)
+            .unwrap();
     for package in
         [package("trixie", "../../etc/passwd"), package("trixie", "/etc/passwd"), package("forky", "pool/x.deb")]
     {

@@ -248,12 +248,12 @@ pub const ARCHIVE_URI: Form =
         only(rest, |c| c.is_ascii_alphanumeric() || "-_.~/:[]%+".contains(c))
     });
 
-/// Where old packages are: an archive with a place for the time.
+/// Where old packages are: an archive with a place for the time, and one for `debian` or `debian-security`.
 pub const SNAPSHOT: Form = form("an archive's URI with `{timestamp}` in it", 255, |text| {
     if text.matches("{timestamp}").count() != 1 {
         return Err("`{timestamp}` must stand in it once".into());
     }
-    (ARCHIVE_URI.check)(&text.replace("{timestamp}", "20250101T000000Z"))
+    (ARCHIVE_URI.check)(&text.replace("{timestamp}", "20250101T000000Z").replace("{archive}", "debian"))
 });
 
 /// An amount: bytes in whole MiB.

@@ -1,0 +1,313 @@
+//! Vault: a lock with all its .debs in one file, for a build with no network, years later.
+//!
+//! ```text
+//! vault.json          schema, the lock's name and digest, every package as the lock names it, sorted
+//! NAME.lock           the lock, byte for byte
+//! debs/SHA256.deb     in the order of vault.json
+//! ```
+//! A tar archive (POSIX.1-1988 ustar) without compression: .debs are compressed already, and any tar reads it. The same
+//! lock gives the same bytes: no times, owners or host names are in it.
+
+#[cfg(test)]
+mod tests;
+
+use crate::fetch::{Part, Pool, held, same_package};
+use diorite_host::progress::{Bar, Progress, Unit, bytes};
+use diorite_host::{interrupt, store::Store};
+use diorite_model::{Digest, Error, Exit, Hasher, Lock, LockedPackage, Result};
+use serde::{Deserialize, Serialize};
+use std::fs::File;
+use std::io::{BufReader, Read, Write};
+use std::path::Path;
+
+const INDEX: &str = "vault.json";
+/// Neither index nor lock is ever larger; a vault that claims so is not read.
+const LARGEST_TEXT: u64 = 64 << 20;
+
+/// `vault.json`.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Index {
+    /// Version of this format: 1.
+    schema: u32,
+    /// File name of the lock.
+    lock: String,
+    /// SHA-256 of the lock's bytes.
+    lock_sha256: Digest,
+    /// Every package once, sorted.
+    packages: Vec<LockedPackage>,
+}
+
+/// What an import brought.
+#[derive(Debug)]
+pub struct Imported {
+    /// File name of the lock, `server.lock`.
+    pub lock_name: String,
+    /// The lock, byte for byte.
+    pub lock_text: String,
+    /// The same, read.
+    pub lock: Lock,
+    /// Packages the store did not have before.
+    pub new: usize,
+    /// Packages in the vault.
+    pub packages: usize,
+}
+
+/// Writes the vault of a lock to `out` (a temporary name, fsync, rename).
+///
+/// Errors: [`Exit::Host`] when a package of the pool is missing or damaged, or `out` cannot be written.
+pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: &Progress) -> Result<Digest> {
+    let text = std::fs::read(lock_path).map_err(|e| Error::io("the lock cannot be read", lock_path, e))?;
+    let name = lock_path.file_name().and_then(|n| n.to_str()).filter(|n| plain(n));
+    let name = name.ok_or_else(|| {
+        Error::input("the lock's name cannot stand in a vault")
+            .at(lock_path.display().to_string())
+            .hint("letters, digits and `-_.`")
+    })?;
+    let mut packages: Vec<_> = lock.packages().into_iter().cloned().collect();
+    packages.sort();
+    let index = Index { schema: 1, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages };
+    let total = index.packages.iter().map(|p| p.size).sum();
+    let stage = progress.stage("export the vault");
+    let bar = stage.bar(total, Unit::Bytes);
+
+    let fail = |e| Error::io("the vault cannot be written", out, e);
+    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let file_name = out.file_name().ok_or_else(|| fail(std::io::ErrorKind::IsADirectory.into()))?;
+    let temporary = folder.join(format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id()));
+    let write = || -> Result<Digest> {
+        let file = File::create(&temporary).map_err(fail)?;
+        let mut tar = tar::Builder::new(Hashed { file, hasher: Hasher::new() });
+        let json = serde_json::to_vec_pretty(&index).map_err(|e| Error::bug(e.to_string()))?;
+        append(&mut tar, INDEX, json.len() as u64, &json[..]).map_err(fail)?;
+        append(&mut tar, name, text.len() as u64, &text[..]).map_err(fail)?;
+        for package in &index.packages {
+            interrupt::check()?;
+            bar.set_message(&package.name);
+            let mut deb = Counted::open(pool, package, &bar)?;
+            append(&mut tar, &member(package), package.size, (&mut deb).take(package.size)).map_err(fail)?;
+            deb.check()?;
+        }
+        let hashed = tar.into_inner().map_err(fail)?;
+        hashed.file.sync_all().map_err(fail)?;
+        std::fs::rename(&temporary, out).map_err(fail)?;
+        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        Ok(hashed.hasher.finish())
+    };
+    let digest = write().inspect_err(|_| {
+        let _ = std::fs::remove_file(&temporary);
+    })?;
+    bar.finish();
+    stage.done(format!("{} packages, {}", index.packages.len(), bytes(total)));
+    Ok(digest)
+}
+
+/// Fills the store's pool from a vault, without a network. Every package is hashed, those the store has already too.
+///
+/// Errors: [`Exit::Input`] for a file that is no vault, is cut short, or holds other bytes than it says; `Host` for a
+/// store that cannot be written. Packages that were right stay in the pool, which trusts nothing but their digest.
+pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Imported> {
+    let tar = File::open(file).map_err(|e| Error::io("the vault cannot be read", file, e))?;
+    let mut tar = tar::Archive::new(BufReader::with_capacity(1 << 18, tar));
+    let wrong = |cause: String| {
+        Error::input("this vault cannot be used")
+            .at(file.display().to_string())
+            .because(cause)
+            .hint("bring the file again, or make it again with `diorite vault export`; no package of it is used unseen")
+    };
+    let damaged = |e: std::io::Error| wrong(format!("it is damaged or cut short: {e}"));
+    let mut entries = tar.entries().map_err(damaged)?;
+    let mut next = |expected: &str| match entries.next() {
+        Some(Ok(entry)) if entry.path_bytes().as_ref() == expected.as_bytes() => Ok(entry),
+        Some(Ok(entry)) => {
+            let found = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+            Err(wrong(format!("`{found}` stands where `{expected}` should")))
+        }
+        Some(Err(e)) => Err(damaged(e)),
+        None => Err(wrong(format!("it ends before `{expected}`"))),
+    };
+    let text = |entry: &mut dyn Read, name: &str| {
+        let mut text = String::new();
+        let n = entry.take(LARGEST_TEXT).read_to_string(&mut text).map_err(damaged)?;
+        if n as u64 == LARGEST_TEXT { Err(wrong(format!("`{name}` is too large"))) } else { Ok(text) }
+    };
+    let json = text(&mut next(INDEX)?, INDEX)?;
+    let index: Index = serde_json::from_str(&json).map_err(|e| wrong(format!("`{INDEX}`: {e}")))?;
+    if index.schema != 1 || !plain(&index.lock) {
+        return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schema 1", index.schema)));
+    }
+    let lock_text = text(&mut next(&index.lock)?, &index.lock)?;
+    if Digest::of(lock_text.as_bytes()) != index.lock_sha256 {
+        return Err(wrong(format!("`{}` is not the lock that `{INDEX}` names", index.lock)));
+    }
+    let lock: Lock = toml::from_str(&lock_text).map_err(|e| wrong(format!("`{}`: {}", index.lock, e.message())))?;
+    let mut packages: Vec<_> = lock.packages().into_iter().cloned().collect();
+    packages.sort();
+    if packages != index.packages {
+        return Err(wrong(format!("`{INDEX}` does not name the packages of `{}`", index.lock)));
+    }
+
+    let total = packages.iter().map(|p| p.size).sum();
+    let stage = progress.stage("import the vault");
+    let bar = stage.bar(total, Unit::Bytes);
+    let mut new = 0;
+    for package in &packages {
+        bar.set_message(&package.name);
+        let mut entry = next(&member(package))?;
+        if entry.size() != package.size {
+            return Err(wrong(format!(
+                "package `{}` has {} bytes, its lock says {}",
+                package.name,
+                entry.size(),
+                package.size
+            )));
+        }
+        let part = if held(store, package) { None } else { Part::open(store, package)? };
+        new += usize::from(part.is_some());
+        take(&mut entry, part, package, store, &bar, file).map_err(|trouble| match trouble {
+            Unfit::Read(e) => damaged(e),
+            Unfit::Other(digest) => {
+                wrong(format!("package `{}`: its SHA-256 is {digest}, its lock says {}", package.name, package.sha256))
+            }
+            Unfit::Final(e) => e,
+        })?;
+    }
+    match entries.next() {
+        None => {}
+        Some(_) => return Err(wrong("there is more in it than its lock names".to_owned())),
+    }
+    bar.finish();
+    stage.done(format!("{} packages, {new} of them new, {}", packages.len(), bytes(total)));
+    Ok(Imported { lock_name: index.lock, lock_text, lock, new, packages: packages.len() })
+}
+
+enum Unfit {
+    Read(std::io::Error),
+    Other(Digest),
+    Final(Error),
+}
+
+impl From<Error> for Unfit {
+    fn from(error: Error) -> Self {
+        Self::Final(error)
+    }
+}
+
+/// One package from the vault: hashed, and kept if the store does not have it.
+fn take(
+    entry: &mut dyn Read,
+    mut part: Option<Part<'_>>,
+    package: &LockedPackage,
+    store: &Store,
+    bar: &Bar,
+    vault: &Path,
+) -> Result<(), Unfit> {
+    if let Some(part) = &mut part {
+        part.clear()?;
+    }
+    let name = vault.display().to_string();
+    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 18]);
+    loop {
+        interrupt::check()?;
+        let n = entry.read(&mut buffer).map_err(Unfit::Read)?;
+        if n == 0 {
+            break;
+        }
+        match &mut part {
+            Some(part) => part.write(&buffer[..n], &name)?,
+            None => hasher.update(&buffer[..n]),
+        }
+        bar.inc(n as u64);
+    }
+    let digest = part.as_ref().map_or_else(|| hasher.finish(), Part::digest);
+    if digest != package.sha256 {
+        if let Some(part) = part {
+            part.discard();
+        }
+        return Err(Unfit::Other(digest));
+    }
+    if let Some(part) = part {
+        same_package(package, part.path(), &name)?;
+        part.keep(store)?;
+    }
+    Ok(())
+}
+
+fn member(package: &LockedPackage) -> String {
+    format!("debs/{}.deb", package.sha256)
+}
+
+/// A file name that is one in every archive and on every file system.
+fn plain(name: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !name.is_empty() && name.len() <= 90 && !name.starts_with('.') && name.chars().all(good) && name != INDEX
+}
+
+fn append(tar: &mut tar::Builder<impl Write>, path: &str, size: u64, bytes: impl Read) -> std::io::Result<()> {
+    let mut header = tar::Header::new_ustar();
+    header.set_entry_type(tar::EntryType::Regular);
+    header.set_size(size);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    tar.append_data(&mut header, path, bytes)
+}
+
+/// A .deb of the pool, hashed while it is copied.
+struct Counted<'a> {
+    file: File,
+    path: std::path::PathBuf,
+    hasher: Hasher,
+    package: &'a LockedPackage,
+    bar: &'a Bar,
+}
+
+impl<'a> Counted<'a> {
+    fn open(pool: &Pool, package: &'a LockedPackage, bar: &'a Bar) -> Result<Self> {
+        let path = pool.path(package);
+        let fail = |e| Error::io(format!("package `{}` cannot be read from the store", package.name), &path, e);
+        let file = File::open(&path).map_err(|e| fail(e).hint("fetch again: `diorite fetch NAME`"))?;
+        if file.metadata().map_err(fail)?.len() != package.size {
+            return Err(not_as_stored(package, &path));
+        }
+        Ok(Self { file, path, hasher: Hasher::new(), package, bar })
+    }
+
+    fn check(self) -> Result<()> {
+        if self.hasher.finish() == self.package.sha256 { Ok(()) } else { Err(not_as_stored(self.package, &self.path)) }
+    }
+}
+
+fn not_as_stored(package: &LockedPackage, path: &Path) -> Error {
+    Error::new(Exit::Host, format!("package `{}` is damaged in the store", package.name))
+        .at(path.display().to_string())
+        .because("size or SHA-256 is not the lock's, though it was when it was stored")
+        .hint("remove the file and fetch again; look at the disk's health")
+}
+
+impl Read for Counted<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let n = self.file.read(buffer)?;
+        self.hasher.update(&buffer[..n]);
+        self.bar.inc(n as u64);
+        Ok(n)
+    }
+}
+
+/// The vault's own digest, for people to compare.
+struct Hashed {
+    file: File,
+    hasher: Hasher,
+}
+
+impl Write for Hashed {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let n = self.file.write(bytes)?;
+        self.hasher.update(&bytes[..n]);
+        Ok(n)
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
