@@ -1,5 +1,6 @@
 //! The only door to the machine Diorite runs on: store, progress, signals, sandbox, tools tree, doctor.
 
+pub mod doctor;
 pub mod interrupt;
 pub mod progress;
 pub mod sandbox;
