@@ -9,6 +9,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
+    // The host's own stand-ins, where it has any, then ours.
+    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+        return code;
+    }
     if let Some(status) = diorite_rootfs::helpers::dispatch(&args[0], &args[1..]) {
         std::process::exit(status);
     }

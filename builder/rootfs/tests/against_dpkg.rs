@@ -65,6 +65,9 @@ const ALLOWED: &[(&str, &str)] = &[
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
+    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+        return code;
+    }
     if let Some(status) = helpers::dispatch(&args[0], &args[1..]) {
         return ExitCode::from(status as u8);
     }
