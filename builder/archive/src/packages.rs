@@ -183,3 +183,6 @@ fn unpack(bytes: Vec<u8>, form: &str, most: u64) -> Result<String, String> {
     }
     String::from_utf8(out).map_err(|e| format!("it is not UTF-8: {e}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -282,4 +282,11 @@ fn quoted(names: &[&str]) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+impl Keyring {
+    pub(crate) fn of(certificates: Vec<Cert>) -> Self {
+        Self(certificates)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

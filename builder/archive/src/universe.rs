@@ -93,6 +93,16 @@ impl<'a> Stanzas<'a> {
         self.packages.chunk_by(|a, b| a.name == b.name).map(|same| same[0].name)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.packages.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.packages.is_empty()
+    }
+
     /// The architecture this is about.
     pub fn architecture(&self) -> &str {
         &self.architecture

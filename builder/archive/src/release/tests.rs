@@ -7,14 +7,14 @@ use openpgp::types::{HashAlgorithm, ReasonForRevocation};
 use std::io::Write;
 
 /// 2026-01-01.
-const NOW: u64 = 1_767_225_600;
-const DAY: u64 = 86400;
+pub(crate) const NOW: u64 = 1_767_225_600;
+pub(crate) const DAY: u64 = 86400;
 
 fn at(seconds: u64) -> std::time::SystemTime {
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
-fn certificate(created: u64, lifetime: Option<u64>) -> Cert {
+pub(crate) fn certificate(created: u64, lifetime: Option<u64>) -> Cert {
     let builder = CertBuilder::new()
         .add_userid("Archive")
         .set_creation_time(at(created))
@@ -23,7 +23,7 @@ fn certificate(created: u64, lifetime: Option<u64>) -> Cert {
     builder.generate().unwrap().0
 }
 
-fn sign(text: &str, cert: &Cert, when: u64, hash: HashAlgorithm) -> Vec<u8> {
+pub(crate) fn sign(text: &str, cert: &Cert, when: u64, hash: HashAlgorithm) -> Vec<u8> {
     let key = cert.keys().secret().nth(1).unwrap().key().clone();
     let mut out = Vec::new();
     let signer = Signer::new(Message::new(&mut out), key.into_keypair().unwrap()).unwrap();
@@ -161,4 +161,9 @@ fn keyrings() {
             .map(|bytes| Keyring::parse(bytes, "profiles/mine.gpg").err().expect("no keyring").to_string())
             .collect();
     insta::assert_snapshot!(errors.join("\n\n"));
+}
+
+/// A release for tests of what comes after verification.
+pub(crate) fn release() -> Release {
+    Release { text: String::new(), sha256: Digest::of(b""), date: NOW, valid_until: None }
 }

@@ -9,6 +9,9 @@ mod solver;
 mod update;
 mod walk;
 
+#[cfg(test)]
+mod tests;
+
 pub use update::explain_update;
 
 use crate::packages::{Suite, SuiteIndex};
