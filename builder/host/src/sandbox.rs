@@ -90,7 +90,10 @@ fn choose(probe: &Probe, wanted: Option<&str>) -> Result<Mode> {
             return Ok(mode);
         }
         let why = Mode::ALL.map(|m| (m, probe.why_not(m).expect("none is possible")));
-        let hint = why.iter().map(|(_, w)| w.hint.as_str()).find(|h| !h.is_empty()).unwrap_or("run as root");
+        // A user can most easily get the user namespace, and its hint says more than "run as root".
+        let [namespaces, user, chroot] = &why;
+        let hints = [user, namespaces, chroot].map(|(_, w)| w.hint.as_str());
+        let hint = hints.into_iter().find(|h| !h.is_empty()).unwrap_or("run as root");
         return Err(Error::host("this host offers no sandbox to run Debian's package scripts in")
             .detail(why.map(|(m, w)| format!("{}: {}", m.name(), w.cause)).join("\n"))
             .hint(hint));

@@ -3,6 +3,8 @@
 //! Between clone(2) and execve(2) the child of a process with threads may only make system calls
 //! (signal-safety(7)). So everything is prepared before, as a list of [`Op`]s with their strings, and the child
 //! only walks the list. What fails there comes back through a pipe as (place in the list, errno).
+//!
+//! Over 500 lines because all that runs between clone(2) and execve(2) should be read, and judged, in one place.
 
 use super::ids::Ids;
 use super::output::Status;
