@@ -27,7 +27,7 @@ type Set = BTreeSet<String>;
 fn read_suites() -> Vec<(SuiteIndex, bool)> {
     let sources = Sources::of_machine(&Wanted::default()).unwrap_or_else(|e| panic!("{e}"));
     let http = Http::new(Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let transport = Archive { sources: &sources, http: &http };
+    let transport = Archive { sources, http };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
     let keyring = Keyring::debian();
     let suites =
