@@ -1,0 +1,36 @@
+# The two commands a newcomer needs: `make image` and `make test`. Everything else is for those who work on Diorite.
+PROFILE ?= server
+CARGO   ?= cargo
+HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
+BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
+DIORITE  = ./diorite
+
+.PHONY: image test vm-tests bench check diorite clean
+
+## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
+image: diorite
+	$(DIORITE) image $(PROFILE) --relock
+
+## test: every test; the tools and packages they need are brought by Diorite itself
+test: diorite
+	$(CARGO) test --release --workspace --no-run
+	@set -e; $(DIORITE) test-material server --relock > target/test-material.env; \
+	  set -a; . ./target/test-material.env; set +a; \
+	  $(CARGO) test --release --workspace
+
+## bench: the figures of docs/measurements, raw data included
+bench: diorite
+	$(CARGO) run --release --quiet -p diorite --example bench
+
+## check: format, lints, docs, licences
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --workspace --no-deps --document-private-items
+
+diorite:
+	$(CARGO) build --release -p diorite
+	ln -sf $(BUILT) diorite
+
+clean:
+	rm -rf out
