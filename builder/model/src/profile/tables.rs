@@ -53,9 +53,9 @@ const PACKAGES: &[Field] = &[
 ];
 const KERNEL: &[Field] = &[field("command_line", "words, each one string")];
 const DISK: &[Field] = &[
-    field("esp", "EFI system partition, `256M` by default"),
-    field("root", "each of the two root slots, `768M` by default"),
-    field("verity", "each of the two verity slots, `16M` by default: enough for a root of 1.9 GiB"),
+    field("esp", "EFI system partition, `128M` by default"),
+    field("root", "each of the two root slots, `512M` by default"),
+    field("verity", "each of the two verity slots, `8M` by default: enough for a root of 1015 MiB"),
 ];
 const LINK: &[Field] = &[
     field("match", "which card: mac, name, driver; any Ethernet card by default"),
@@ -97,7 +97,7 @@ const SERVICES: &[Field] = &[
     field("mask", "cannot be started at all"),
 ];
 const STATE: &[Field] =
-    &[field("minimum", "smallest size of /var; it grows to the end of the disk; `512M` by default")];
+    &[field("minimum", "smallest size of /var; it grows to the end of the disk; `256M` by default")];
 
 /// Every table of the language with its fields, for reference pages and schemas.
 pub fn fields() -> Vec<TableFields> {
@@ -165,8 +165,8 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         services: services(&top)?,
         state: State {
             minimum: match top.table("state", STATE)? {
-                Some(t) => amount(&t, "minimum", 512 << 20, 64 << 20)?,
-                None => 512 << 20,
+                Some(t) => amount(&t, "minimum", 256 << 20, 64 << 20)?,
+                None => 256 << 20,
             },
         },
         overlays: plain(top.texts("overlays", &values::NAME, false)?),
@@ -241,7 +241,7 @@ fn amount(t: &Section, key: &str, default: u64, least: u64) -> Result<u64> {
 }
 
 fn disk(top: &Section) -> Result<Disk> {
-    let (mut disk, m) = (Disk { esp: 256 << 20, root: 768 << 20, verity: 16 << 20 }, 1 << 20);
+    let (mut disk, m) = (Disk { esp: 128 << 20, root: 512 << 20, verity: 8 << 20 }, 1 << 20);
     if let Some(t) = top.table("disk", DISK)? {
         disk.esp = amount(&t, "esp", disk.esp, 64 * m)?;
         disk.root = amount(&t, "root", disk.root, 64 * m)?;
