@@ -1,0 +1,378 @@
+//! The whole way from a profile to a disk image, stage by stage, each a function from one type to the next.
+
+use crate::plan::{self, Keys};
+use crate::project::{Inputs, Project};
+use diorite_archive::fetch::Pool;
+use diorite_host::progress::Progress;
+use diorite_host::sandbox::{self, Job};
+use diorite_host::standin::Standin;
+use diorite_host::store::Store;
+use diorite_image::{disk, esp, filesystem, initrd, qcow2, uki, verity};
+use diorite_model::plan::{Build, Step, StepResult};
+use diorite_model::{Digest, Error, Exit, LockedPackage, Result};
+use diorite_rootfs::build::{self, TreeJob};
+use diorite_rootfs::seal::{self, SealedTree};
+use diorite_rootfs::tree::Tree;
+use diorite_rootfs::{guest, manifest, pack};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+/// Jobs that run in a child that owns every id.
+pub const INSIDE: &[(&str, Job)] = &[("tree", |json| sandbox::typed(json, tree_job))];
+
+/// Programs of a Debian tree that this one stands in for while packages are configured.
+pub const STANDINS: &[(&str, Standin)] = &[
+    ("deb-systemd-helper", |arguments| stand_in("deb-systemd-helper", arguments)),
+    ("update-ca-certificates", |arguments| stand_in("update-ca-certificates", arguments)),
+];
+
+fn stand_in(name: &str, arguments: &[OsString]) -> ExitCode {
+    let arguments: Vec<String> = arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+    let code = diorite_rootfs::helpers::dispatch(name, &arguments).unwrap_or(Exit::Bug as i32);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// Unpacks and configures; what is left in the work folder has ids that only this child may remove.
+fn tree_job(job: TreeJob, progress: &Progress) -> Result<()> {
+    let made = build::configured(&job, progress);
+    let cleaned =
+        fs::remove_dir_all(&job.work).map_err(|e| Error::io("the work folder cannot be removed", &job.work, e));
+    made.and(cleaned)
+}
+
+/// A build that is about to run: its inputs, keys and the steps that will be hits.
+#[derive(Debug)]
+pub struct Planned<'a> {
+    project: &'a Project,
+    inputs: Inputs,
+    keys: Keys,
+    store: &'a Store,
+    /// The steps in order.
+    pub steps: Vec<Step>,
+}
+
+/// Recipe, lock and overlays → plan. Nothing has run yet.
+pub fn plan<'a>(project: &'a Project, inputs: Inputs, store: &'a Store) -> Result<Planned<'a>> {
+    let keys = Keys::of(&inputs);
+    let there = finished(project, &keys).is_some();
+    let steps = plan::steps(&inputs, &keys, store, there)?;
+    Ok(Planned { project, inputs, keys, store, steps })
+}
+
+impl Planned<'_> {
+    /// The configured root of the machine in the store; empty when it has been collected since.
+    pub fn tree_folder(&self) -> PathBuf {
+        self.store.get("tree", &self.keys.tree).unwrap_or_default()
+    }
+}
+
+/// Plan and pool → disk image in `out/NAME`.
+pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+    if let Some(done) = finished(planned.project, &planned.keys) {
+        let raw_only = !planned.project.out.join("disk.qcow2").exists();
+        if !(with_qcow2 && raw_only) {
+            return Ok(done);
+        }
+    }
+    let mut clock = Clock { planned, results: Vec::new() };
+    let tree = clock.tree(0, &planned.keys.tree, &planned.inputs.lock.image, pool, progress)?;
+    let mut containers = BTreeMap::new();
+    for (i, (name, key)) in planned.keys.containers.iter().enumerate() {
+        let packages = &planned.inputs.lock.container[name];
+        containers.insert(name.clone(), clock.tree(1 + i, key, packages, pool, progress)?);
+    }
+    let sealed = sealed(planned, tree, containers, progress)?;
+    let root = clock.filesystem(&sealed, progress)?;
+    clock.disk(&sealed, &root, with_qcow2, progress)
+}
+
+/// Configured trees → the sealed tree of the machine, with its containers inside.
+fn sealed(
+    planned: &Planned,
+    tree: Tree,
+    containers: BTreeMap<String, Tree>,
+    progress: &Progress,
+) -> Result<SealedTree> {
+    let stage = progress.stage("seal");
+    let recipe = &planned.inputs.recipe;
+    let overlays = |names: &[String]| names.iter().map(|n| planned.inputs.overlays[n].clone()).collect::<Vec<_>>();
+    let mut inside = BTreeMap::new();
+    for (name, tree) in containers {
+        let container = &recipe.containers[&name];
+        inside.insert(name, seal::container(tree, &overlays(&container.overlays), recipe.image.epoch)?);
+    }
+    let laid = overlays(&recipe.overlays);
+    let generated = guest::generate(recipe, &tree, &laid, &inside)?;
+    let sealed = seal::seal(tree, generated, &laid, recipe)?;
+    stage.done(format!("{} files", sealed.tree.nodes.len()));
+    Ok(sealed)
+}
+
+/// Root file system and hash tree in the store.
+struct Root {
+    folder: PathBuf,
+    root_hash: Digest,
+}
+
+impl Root {
+    fn image(&self) -> PathBuf {
+        self.folder.join("root.erofs")
+    }
+    fn hashes(&self) -> PathBuf {
+        self.folder.join("root.verity")
+    }
+}
+
+/// Runs the steps and keeps what each cost.
+struct Clock<'a> {
+    planned: &'a Planned<'a>,
+    results: Vec<StepResult>,
+}
+
+impl Clock<'_> {
+    fn note(&mut self, step: usize, started: Instant, bytes: u64) {
+        let step = self.planned.steps[step].clone();
+        self.results.push(StepResult { step, seconds: started.elapsed().as_secs_f64(), bytes });
+    }
+
+    /// LockedPackages → configured tree, from the store when it is there.
+    fn tree(
+        &mut self,
+        step: usize,
+        key: &Digest,
+        packages: &[LockedPackage],
+        pool: &dyn Fn() -> Result<Pool>,
+        progress: &Progress,
+    ) -> Result<Tree> {
+        let started = Instant::now();
+        let store = self.planned.store;
+        let folder = match store.get("tree", key) {
+            Some(folder) => folder,
+            None => {
+                let pool = pool()?;
+                let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
+                let packages = packages.iter().map(|p| (p.clone(), pool.path(p))).collect();
+                let epoch = self.planned.inputs.recipe.image.epoch;
+                let job = TreeJob { packages, epoch, work: work.path().to_owned(), result: result.path().to_owned() };
+                sandbox::run_inside::<()>("tree", &job, progress)?;
+                store.put("tree", key, result)?
+            }
+        };
+        let tree = pack::open(&folder)?;
+        self.note(step, started, size_of(&folder));
+        Ok(tree)
+    }
+
+    /// SealedTree → root file system and its hash tree. The previous image of the same name lends its pieces.
+    fn filesystem(&mut self, sealed: &SealedTree, progress: &Progress) -> Result<Root> {
+        let started = Instant::now();
+        let Planned { store, keys, inputs, .. } = self.planned;
+        let step = self.results.len();
+        let folder = match store.get("filesystem", &keys.filesystem) {
+            Some(folder) => folder,
+            None => {
+                let stage = progress.stage("root file system");
+                let scratch = store.scratch("filesystem")?;
+                // Identity follows from content alone, never from who built it.
+                let identity = Digest::of(manifest::write(sealed).as_bytes());
+                let uuid = uuid_of(&identity, b"root");
+                let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid);
+                let previous = Previous::of(store, &inputs.recipe.image.name);
+                let image = scratch.path().join("root.erofs");
+                let written = filesystem::write(&sealed.tree, &options, &image, previous.image().as_deref())?;
+                let hashes = verity::format(
+                    &image,
+                    &scratch.path().join("root.verity"),
+                    &identity.0,
+                    uuid_of(&identity, b"verity"),
+                )?;
+                let about =
+                    serde_json::to_vec(&RootAbout { root_hash: hashes.root_hash }).expect("a digest serializes");
+                let file = scratch.path().join("root.json");
+                fs::write(&file, about).map_err(|e| Error::io("the root hash cannot be kept", &file, e))?;
+                let folder = store.put("filesystem", &keys.filesystem, scratch)?;
+                previous.replace(&keys.filesystem)?;
+                stage.done(format!("{} of {} pieces kept", written.reused, written.pieces));
+                folder
+            }
+        };
+        let file = folder.join("root.json");
+        let about = fs::read(&file).map_err(|e| Error::io("the root hash cannot be read", &file, e))?;
+        let about: RootAbout =
+            serde_json::from_slice(&about).map_err(|e| Error::bug("the store's root.json").because(e))?;
+        self.note(step, started, size_of(&folder));
+        Ok(Root { folder, root_hash: about.root_hash })
+    }
+
+    /// Root and sealed tree → UKI, ESP, disk.raw and disk.qcow2 in `out/NAME`.
+    fn disk(mut self, sealed: &SealedTree, root: &Root, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+        let started = Instant::now();
+        let Planned { project, keys, inputs, .. } = self.planned;
+        let (recipe, step) = (&inputs.recipe, self.results.len());
+        let stage = progress.stage("boot files and disk");
+        let out = &project.out;
+        fs::create_dir_all(out).map_err(|e| Error::io("the folder for results cannot be made", out, e))?;
+        let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch)?;
+        let uki = uki::assemble(&uki::UkiParts {
+            stub: &sealed.stub,
+            kernel: &sealed.kernel,
+            initrd: &initrd,
+            cmdline: &command_line(&root.root_hash, &recipe.kernel.command_line),
+            os_release: &sealed.os_release,
+            uname: &sealed.kernel_release,
+            splash: None,
+        })?;
+        let files = esp::files(&sealed.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+        let volume = u32::from_le_bytes(root.root_hash.0[..4].try_into().expect("four bytes"));
+        let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", recipe.image.epoch)?;
+        let parts = disk::DiskParts {
+            name: &recipe.image.name,
+            version: &recipe.image.version,
+            root: &root.image(),
+            verity: &root.hashes(),
+            root_hash: root.root_hash,
+            esp: &esp,
+            sizes: &recipe.disk,
+            state: recipe.state.minimum,
+        };
+        let raw = out.join("disk.raw");
+        let image = disk::write(&parts, &raw)?;
+        let qcow2 = out.join("disk.qcow2");
+        if with_qcow2 {
+            qcow2::write(&raw, &qcow2)?;
+        } else {
+            let _ = fs::remove_file(&qcow2);
+        }
+        write(&out.join("tree.manifest"), manifest::write(sealed).as_bytes())?;
+        write(&out.join("recipe.json"), &pretty(recipe))?;
+        self.note(step, started, image.bytes);
+        stage.done(format!("root hash {}", root.root_hash.short(16)));
+        let build = Build {
+            schema: 1,
+            name: recipe.image.name.clone(),
+            version: recipe.image.version.clone(),
+            disk_sha256: image.sha256,
+            root_hash: root.root_hash,
+            recipe_digest: recipe.digest(),
+            lock_digest: inputs.lock.digest(),
+            tools: Vec::new(),
+            steps: self.results,
+        };
+        write(&out.join("build.json"), &pretty(&build))?;
+        write(&out.join(".disk"), &pretty(&Finished { key: keys.disk, stamp: stamp(&raw)? }))?;
+        Ok(build)
+    }
+}
+
+/// What the kernel is told: where its root is, and what to do when a block is not what it was.
+fn command_line(root_hash: &Digest, more: &[String]) -> String {
+    let mut words = vec![
+        format!("roothash={root_hash}"),
+        "ro".into(),
+        "rootfstype=erofs".into(),
+        "systemd.verity_root_options=restart-on-corruption".into(),
+        "console=ttyS0,115200".into(),
+        "panic=10".into(),
+    ];
+    words.extend(more.iter().cloned());
+    words.join(" ")
+}
+
+/// A UUID that follows from an identity: version 8 of RFC 9562.
+fn uuid_of(identity: &Digest, what: &[u8]) -> [u8; 16] {
+    let mut hasher = diorite_model::Hasher::new();
+    hasher.field(&identity.0);
+    hasher.field(what);
+    let mut uuid: [u8; 16] = hasher.finish().0[..16].try_into().expect("sixteen bytes");
+    uuid[6] = uuid[6] & 0x0f | 0x80;
+    uuid[8] = uuid[8] & 0x3f | 0x80;
+    uuid
+}
+
+#[derive(Serialize, Deserialize)]
+struct RootAbout {
+    root_hash: Digest,
+}
+
+/// The newest root file system of this name in the store, whose unchanged pieces are copied.
+struct Previous<'a> {
+    store: &'a Store,
+    link: PathBuf,
+}
+
+impl<'a> Previous<'a> {
+    fn of(store: &'a Store, name: &str) -> Self {
+        Self { store, link: store.root().join("steps/filesystem").join(format!("latest-{name}")) }
+    }
+    fn image(&self) -> Option<PathBuf> {
+        let key: Digest = fs::read_to_string(&self.link).ok()?.trim().parse().ok()?;
+        Some(self.store.get("filesystem", &key)?.join("root.erofs"))
+    }
+    fn replace(&self, key: &Digest) -> Result<()> {
+        write(&self.link, key.to_string().as_bytes())
+    }
+}
+
+/// Beside the disk: which key it has and what the file looked like, so that a later build can tell it is still that one.
+#[derive(Serialize, Deserialize)]
+struct Finished {
+    key: Digest,
+    stamp: Stamp,
+}
+
+#[derive(Serialize, Deserialize, PartialEq)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    changed: (i64, i64),
+}
+
+fn stamp(file: &Path) -> Result<Stamp> {
+    let m = fs::metadata(file).map_err(|e| Error::io("the disk image cannot be examined", file, e))?;
+    Ok(Stamp { inode: m.ino(), size: m.size(), changed: (m.ctime(), m.ctime_nsec()) })
+}
+
+/// The build in `out/NAME`, when it has this key and nobody has touched the disk since.
+fn finished(project: &Project, keys: &Keys) -> Option<Build> {
+    let finished: Finished = serde_json::from_slice(&fs::read(project.out.join(".disk")).ok()?).ok()?;
+    let unchanged = finished.key == keys.disk && stamp(&project.out.join("disk.raw")).ok()? == finished.stamp;
+    if !unchanged {
+        return None;
+    }
+    let mut build: Build = serde_json::from_slice(&fs::read(project.out.join("build.json")).ok()?).ok()?;
+    for result in &mut build.steps {
+        result.step.hit = true;
+        result.seconds = 0.0;
+    }
+    Some(build)
+}
+
+fn pretty<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("our own types serialize");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Writes a whole file or nothing: temporary name, fsync, rename.
+pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    use std::io::Write as _;
+    let fail = |e| Error::io("a result cannot be written", file, e);
+    let mut temporary = file.as_os_str().to_owned();
+    temporary.push(".part");
+    let mut f = fs::File::create(&temporary).map_err(fail)?;
+    f.write_all(bytes).and_then(|()| f.sync_all()).and_then(|()| fs::rename(&temporary, file)).map_err(|e| {
+        let _ = fs::remove_file(&temporary);
+        fail(e)
+    })
+}
+
+fn size_of(folder: &Path) -> u64 {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    files.filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum()
+}

@@ -1,0 +1,80 @@
+//! (Recipe, Lock, overlays) → Plan: the steps of a build with their keys, and which results are already there.
+//!
+//! A key is the digest of everything that can change the step's bytes: its inputs' keys, its part of the recipe and
+//! this very program. So every key is known before anything runs.
+
+use crate::project::Inputs;
+use diorite_host::store::Store;
+use diorite_model::{Digest, Hasher, LockedPackage, Result, plan::Step};
+use std::collections::BTreeMap;
+
+/// The keys of a build.
+#[derive(Debug, Clone)]
+pub struct Keys {
+    /// The configured root.
+    pub tree: Digest,
+    /// The configured root of each container.
+    pub containers: BTreeMap<String, Digest>,
+    /// Root file system with its hash tree.
+    pub filesystem: Digest,
+    /// disk.raw.
+    pub disk: Digest,
+}
+
+/// The key of a tree unpacked and configured from these packages.
+pub fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], epoch: u64) -> Digest {
+    let mut key = Hasher::new();
+    key.field(what.as_bytes());
+    key.field(&program.0);
+    key.field(&epoch.to_le_bytes());
+    for package in packages {
+        key.field(package.name.as_bytes());
+        key.field(&package.sha256.0);
+    }
+    key.finish()
+}
+
+impl Keys {
+    /// Computes every key; reads nothing but the inputs.
+    pub fn of(inputs: &Inputs) -> Self {
+        let epoch = inputs.recipe.image.epoch;
+        let tree = tree_key(&inputs.program, "root", &inputs.lock.image, epoch);
+        let containers: BTreeMap<_, _> = inputs
+            .lock
+            .container
+            .iter()
+            .map(|(name, packages)| (name.clone(), tree_key(&inputs.program, "root", packages, epoch)))
+            .collect();
+        let mut key = Hasher::new();
+        key.field(b"filesystem");
+        key.field(&inputs.program.0);
+        key.field(&tree.0);
+        for (name, container) in &containers {
+            key.field(name.as_bytes());
+            key.field(&container.0);
+        }
+        key.field(&inputs.recipe.digest().0);
+        for (name, overlay) in &inputs.overlays {
+            key.field(name.as_bytes());
+            key.field(&overlay.digest().0);
+        }
+        let filesystem = key.finish();
+        let mut key = Hasher::new();
+        key.field(b"disk");
+        key.field(&filesystem.0);
+        Self { tree, containers, filesystem, disk: key.finish() }
+    }
+}
+
+/// Steps of a build in the order in which they run.
+pub fn steps(inputs: &Inputs, keys: &Keys, store: &Store, disk_is_there: bool) -> Result<Vec<Step>> {
+    let stored = |step: &str, key: &Digest| store.get(step, key).is_some();
+    let mut steps = vec![Step { name: "tree".into(), key: keys.tree, hit: stored("tree", &keys.tree) }];
+    for (name, key) in &keys.containers {
+        steps.push(Step { name: format!("container {name}"), key: *key, hit: stored("tree", key) });
+    }
+    let filesystem = stored("filesystem", &keys.filesystem);
+    steps.push(Step { name: "filesystem".into(), key: keys.filesystem, hit: filesystem });
+    steps.push(Step { name: "disk".into(), key: keys.disk, hit: disk_is_there && !inputs.lock.image.is_empty() });
+    Ok(steps)
+}

@@ -1,0 +1,125 @@
+//! What people and scripts read on stdout. JSON answers carry `schema`, the version of their form.
+
+use diorite_host::progress;
+use diorite_model::plan::{Build, Step};
+use diorite_model::report::{Report, Verdict};
+use diorite_model::{Error, Lock, Recipe};
+use serde_json::json;
+use std::path::Path;
+
+fn line(value: serde_json::Value) -> String {
+    format!("{value}\n")
+}
+
+/// An error as one JSON object.
+pub fn error_json(error: &Error) -> String {
+    json!({
+        "schema": 1,
+        "error": {
+            "exit": error.exit as u8, "what": error.what, "place": error.place,
+            "detail": error.detail, "cause": error.cause, "hint": error.hint,
+        },
+    })
+    .to_string()
+}
+
+/// The recipe with every default explicit, as TOML.
+pub fn recipe(recipe: &Recipe, as_json: bool) -> String {
+    if as_json {
+        return line(json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe }));
+    }
+    let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
+    format!("# recipe {}\n{text}", recipe.digest())
+}
+
+/// What locking did.
+pub fn locked(file: &Path, lock: &Lock, changes: Option<&str>, written: bool, as_json: bool) -> String {
+    if as_json {
+        return line(json!({
+            "schema": 1, "lock": file, "written": written, "digest": lock.digest(), "packages": lock.packages().len(), "changes": changes,
+        }));
+    }
+    let mut out = changes.map(|c| format!("{}\n", c.trim_end())).unwrap_or_default();
+    let packages = lock.packages();
+    out += &if written {
+        format!(
+            "{}: {} packages, {}\n",
+            file.display(),
+            packages.len(),
+            progress::bytes(packages.iter().map(|p| p.size).sum())
+        )
+    } else {
+        format!("{} is unchanged; `--update` writes the above\n", file.display())
+    };
+    out
+}
+
+/// Steps, keys, hits and misses.
+pub fn plan(steps: &[Step], as_json: bool) -> String {
+    if as_json {
+        return line(json!({ "schema": 1, "steps": steps }));
+    }
+    let mut out = String::from("step                  key           result\n");
+    for step in steps {
+        out += &format!("{:<21} {}  {}\n", step.name, step.key.short(12), if step.hit { "kept" } else { "to be made" });
+    }
+    out
+}
+
+/// What is in the pool.
+pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
+    if as_json {
+        return json!({ "schema": 1, "packages": packages, "bytes": bytes }).to_string();
+    }
+    format!("{packages} packages, {}, verified and in the store", progress::bytes(bytes))
+}
+
+/// The stage table and where the result is.
+pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
+    if as_json {
+        return line(serde_json::to_value(build).expect("a build is JSON"));
+    }
+    let mut text = String::from("step                  result   seconds        size  key\n");
+    for r in &build.steps {
+        let (result, seconds) =
+            if r.step.hit { ("kept", String::new()) } else { ("made", format!("{:.2}", r.seconds)) };
+        text += &format!(
+            "{:<21} {result:<6} {seconds:>9} {:>11}  {}\n",
+            r.step.name,
+            progress::bytes(r.bytes),
+            r.step.key.short(12)
+        );
+    }
+    text + &format!(
+        "root hash  {}\ndisk       {}  sha256 {}\n",
+        build.root_hash,
+        out.join("disk.raw").display(),
+        build.disk_sha256
+    )
+}
+
+/// The report, check by check.
+pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
+    if as_json {
+        return line(serde_json::to_value(report).expect("a report is JSON"));
+    }
+    let mut text = format!("accelerator: {} ({})\n", report.accelerator, report.accelerator_reason);
+    for check in &report.checks {
+        let word = match check.verdict {
+            Verdict::Pass => "pass",
+            Verdict::Fail => "FAIL",
+            Verdict::Skip => "skip",
+        };
+        text += &format!("{word}  {:>6.1} s  {}\n", check.at, check.what);
+        if check.verdict != Verdict::Pass {
+            text += &format!("                {}\n", check.seen.replace('\n', "\n                "));
+        }
+    }
+    let (passed, failed, skipped) =
+        (report.count(Verdict::Pass), report.count(Verdict::Fail), report.count(Verdict::Skip));
+    text + &format!(
+        "{passed} passed, {failed} failed, {skipped} skipped in {:.0} s\nresults in {}\n",
+        report.seconds,
+        out.display()
+    )
+}

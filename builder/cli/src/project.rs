@@ -1,0 +1,149 @@
+//! A profile's name → its recipe, lock, overlays and folders: everything a verb starts from.
+
+use crate::args::Target;
+use diorite_archive::http::{Archive, Options};
+use diorite_archive::resolve;
+use diorite_archive::{lockfile, sources::Wanted};
+use diorite_host::{progress::Progress, tools::ToolsTree};
+use diorite_model::profile::{self, Loaded, Settings};
+use diorite_model::{Digest, Error, Exit, Lock, Recipe, Result};
+use diorite_rootfs::overlay::{self, Overlay};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// A profile and where things belonging to it are.
+#[derive(Debug)]
+pub struct Project {
+    /// The profile's name: its file's stem.
+    pub name: String,
+    /// What the machine is.
+    pub recipe: Recipe,
+    /// Where packages may come from.
+    pub settings: Settings,
+    /// The lock beside the profile, or the one asked for.
+    pub lock_file: PathBuf,
+    /// `out/NAME`.
+    pub out: PathBuf,
+    /// Folder of the profile: local packages and keyrings are relative to it.
+    pub folder: PathBuf,
+}
+
+/// What a build depends on, read and checked.
+#[derive(Debug)]
+pub struct Inputs {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The lock that belongs to it.
+    pub lock: Lock,
+    /// Overlays of the root and of containers, by name.
+    pub overlays: BTreeMap<String, Overlay>,
+    /// Digest of this very program: part of every key.
+    pub program: Digest,
+}
+
+impl Project {
+    /// Reads the profile.
+    pub fn load(target: &Target) -> Result<Self> {
+        let file = if target.name.contains('/') || target.name.ends_with(".toml") {
+            PathBuf::from(&target.name)
+        } else {
+            Path::new("profiles").join(format!("{}.toml", target.name))
+        };
+        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let text = read_profile(&file)?;
+        let mut load = |name: &str| {
+            let file = folder.join(format!("{name}.toml"));
+            Ok(Loaded { text: read_profile(&file)?, file: file.display().to_string() })
+        };
+        let (recipe, settings) = profile::parse(&text, &file.display().to_string(), &mut load)?;
+        let lock_file = target.lock.clone().unwrap_or_else(|| file.with_extension("lock"));
+        let out = target.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
+        Ok(Self { name, recipe, settings, lock_file, out, folder })
+    }
+
+    /// The archive as this profile and this machine know it.
+    pub fn archive(&self) -> Result<Archive> {
+        let wanted = Wanted {
+            mirrors: self.settings.mirrors.clone(),
+            security_mirrors: Vec::new(),
+            snapshot: self.settings.snapshot.clone(),
+            extra: self.recipe.archive.extra.iter().map(|(name, r)| (name.clone(), r.uri.clone())).collect(),
+            folder: self.folder.clone(),
+        };
+        Archive::of_machine(&wanted, Options::default())
+    }
+
+    /// Resolves the recipe against the archive as it is now.
+    pub fn resolve(&self, previous: Option<&Lock>, progress: &Progress) -> Result<Lock> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+        let archive = self.archive()?;
+        let inputs =
+            resolve::Inputs { tools: ToolsTree::packages(), folder: &self.folder, transport: &archive, now, previous };
+        resolve::lock(&self.recipe, &inputs, progress)
+    }
+
+    /// The lock, when there is one that belongs to this recipe.
+    pub fn lock(&self, file: &Path) -> Result<Lock> {
+        let again = format!("run `diorite lock {} --update` and look at the difference", self.name);
+        if !file.exists() {
+            return Err(Error::new(Exit::LockOutdated, format!("profile `{}` has no lock", self.name))
+                .at(file.display().to_string())
+                .hint(format!("run `diorite lock {}`", self.name)));
+        }
+        let lock = lockfile::read(file)?;
+        if lock.recipe != self.recipe.digest() {
+            return Err(Error::new(
+                Exit::LockOutdated,
+                format!("the lock of `{}` was made for another recipe", self.name),
+            )
+            .at(file.display().to_string())
+            .because("the profile has changed since it was locked")
+            .hint(again));
+        }
+        Ok(lock)
+    }
+
+    /// Reads everything a build depends on.
+    pub fn inputs(&self, lock: Lock) -> Result<Inputs> {
+        let names = self.recipe.overlays.iter().chain(self.recipe.containers.values().flat_map(|c| &c.overlays));
+        let mut overlays = BTreeMap::new();
+        for name in names {
+            if !overlays.contains_key(name) {
+                overlays.insert(name.clone(), overlay::load(&self.folder.join("../overlays").join(name))?);
+            }
+        }
+        Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, program: program_digest()? })
+    }
+}
+
+fn read_profile(file: &Path) -> Result<String> {
+    fs::read_to_string(file).map_err(|e| {
+        let missing = e.kind() == std::io::ErrorKind::NotFound;
+        let error = Error::io("the profile cannot be read", file, e);
+        if missing { error.hint(available(file.parent().unwrap_or(Path::new(".")))) } else { error }
+    })
+}
+
+/// The profiles that are there.
+fn available(folder: &Path) -> String {
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    names.sort();
+    if names.is_empty() {
+        format!("there is no profile in {}: run in the folder that holds profiles/, or give a path", folder.display())
+    } else {
+        format!("there is {}", names.join(", "))
+    }
+}
+
+fn program_digest() -> Result<Digest> {
+    let program =
+        fs::read("/proc/self/exe").map_err(|e| Error::io("this program cannot be read", "/proc/self/exe", e))?;
+    Ok(Digest::of(&program))
+}

@@ -1,0 +1,86 @@
+//! The verbs: each reads what it needs, calls the pipeline or one room, and prints the answer.
+
+mod build;
+mod material;
+mod vault;
+mod verify;
+
+use crate::args::{Cli, Target, Verb};
+use crate::project::Project;
+use crate::{pipeline, print};
+use diorite_archive::{lockfile, resolve};
+use diorite_host::{doctor, progress::Progress, store::Store};
+use diorite_model::{Exit, Result};
+
+/// What every verb is given.
+pub struct Context {
+    /// Answer in JSON.
+    pub json: bool,
+    /// Where stages and bars are shown.
+    pub progress: Progress,
+    /// Folder of the store, if one was named.
+    pub store: Option<std::path::PathBuf>,
+}
+
+impl Context {
+    /// Opens the store.
+    pub fn store(&self) -> Result<Store> {
+        Store::open(self.store.as_deref())
+    }
+}
+
+/// Runs the verb that was asked for.
+pub fn run(cli: &Cli) -> Result<Exit> {
+    let progress = if cli.quiet { Progress::quiet() } else { Progress::new() };
+    let context = Context { json: cli.json, progress, store: cli.store.clone() };
+    match &cli.verb {
+        Verb::Show(target) => show(target, &context),
+        Verb::Lock { target, update } => lock(target, *update, &context),
+        Verb::Plan(target) => plan(target, &context),
+        Verb::Fetch(target) => build::fetch(target, &context),
+        Verb::Vault(vault) => vault::run(vault, &context),
+        Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
+        Verb::Verify(args) => verify::verify(&args.target, &context),
+        Verb::Image(args) => build::image(args, &context),
+        Verb::Doctor => doctor(&context),
+        Verb::TestMaterial(args) => material::prepare(args, &context),
+    }
+}
+
+fn show(target: &Target, context: &Context) -> Result<Exit> {
+    let project = Project::load(target)?;
+    print!("{}", print::recipe(&project.recipe, context.json));
+    Ok(Exit::Done)
+}
+
+fn lock(target: &Target, update: bool, context: &Context) -> Result<Exit> {
+    let project = Project::load(target)?;
+    let old = project.lock_file.exists().then(|| lockfile::read(&project.lock_file)).transpose()?;
+    let new = project.resolve(old.as_ref(), &context.progress)?;
+    let changes = old.as_ref().map(|old| resolve::explain_update(old, &new));
+    let written = old.is_none() || update;
+    if written {
+        lockfile::write(&new, &project.lock_file)?;
+    }
+    print!("{}", print::locked(&project.lock_file, &new, changes.as_deref(), written, context.json));
+    Ok(Exit::Done)
+}
+
+fn plan(target: &Target, context: &Context) -> Result<Exit> {
+    let project = Project::load(target)?;
+    let inputs = project.inputs(project.lock(&project.lock_file)?)?;
+    let store = context.store()?;
+    let planned = pipeline::plan(&project, inputs, &store)?;
+    print!("{}", print::plan(&planned.steps, context.json));
+    Ok(Exit::Done)
+}
+
+fn doctor(context: &Context) -> Result<Exit> {
+    let report = doctor::report();
+    if context.json {
+        println!("{}", serde_json::to_string_pretty(&report).expect("our own types serialize"));
+    } else {
+        print!("{report}");
+    }
+    Ok(if report.chosen.is_some() { Exit::Done } else { Exit::Host })
+}

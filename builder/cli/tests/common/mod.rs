@@ -1,0 +1,99 @@
+//! A project of its own for each test: profiles and overlays copied, results and store in a temporary folder.
+#![allow(dead_code)]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+pub const DIORITE: &str = env!("CARGO_BIN_EXE_diorite");
+
+/// Something `make test` prepares; a test that needs it cannot run without, and says how.
+pub fn material(name: &str) -> PathBuf {
+    match std::env::var_os(name) {
+        Some(value) => value.into(),
+        None => panic!("{name} is not set: run the tests with `make test`, which prepares packages and tools"),
+    }
+}
+
+/// A folder with profiles/ and overlays/, and an empty store that already holds the packages.
+pub struct Project {
+    pub folder: tempfile::TempDir,
+}
+
+impl Project {
+    /// A copy of the repository's profiles and overlays.
+    pub fn new() -> Self {
+        let folder =
+            tempfile::Builder::new().prefix("diorite-test-").tempdir_in(scratch()).expect("a temporary folder");
+        let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        for name in ["profiles", "overlays"] {
+            copy(&repository.join(name), &folder.path().join(name));
+        }
+        Self { folder }
+    }
+
+    /// With the lock the material was built from, and its packages (links into the prepared pool).
+    pub fn locked() -> Self {
+        let project = Self::new();
+        fs::copy(material("DIORITE_TEST_LOCK"), project.path("profiles/server.lock")).expect("the lock can be copied");
+        let pool = material("DIORITE_TEST_STORE").join("pool");
+        fs::create_dir_all(project.path("store")).expect("a store");
+        symlink(pool, project.path("store/pool")).expect("a link to the pool");
+        project
+    }
+
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.folder.path().join(inside)
+    }
+
+    /// The program, run in this project. It can reach no network: the only mirror is a closed port.
+    pub fn diorite(&self) -> Command {
+        let mut command = Command::new(DIORITE);
+        command
+            .current_dir(self.folder.path())
+            .env("DIORITE_STORE", self.path("store"))
+            .env("DIORITE_MIRROR", "http://127.0.0.1:9/debian")
+            .env_remove("DIORITE_SNAPSHOT")
+            .env_remove("DIORITE_SANDBOX");
+        command
+    }
+
+    /// Runs it and expects success.
+    pub fn succeed(&self, arguments: &[&str]) -> Output {
+        let output = self.diorite().args(arguments).output().expect("the program starts");
+        assert!(output.status.success(), "diorite {arguments:?}\n{}{}", text(&output.stdout), text(&output.stderr));
+        output
+    }
+
+    /// Field of build.json.
+    pub fn built(&self, field: &str) -> serde_json::Value {
+        let text = fs::read(self.path("out/server/build.json")).expect("build.json is there");
+        serde_json::from_slice::<serde_json::Value>(&text).expect("build.json is JSON")[field].clone()
+    }
+}
+
+/// Large temporary files: beside the store of the material, else where temporary files go.
+fn scratch() -> PathBuf {
+    let store = std::env::var_os("DIORITE_TEST_STORE").map(PathBuf::from);
+    match store.and_then(|s| s.parent().map(Path::to_owned)) {
+        Some(folder) => folder,
+        None => std::env::temp_dir(),
+    }
+}
+
+pub fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    for entry in fs::read_dir(from).expect("a folder to copy").flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().expect("a type").is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), &target).expect("a file to copy");
+        }
+    }
+}
