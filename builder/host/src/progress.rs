@@ -227,6 +227,12 @@ impl Relay {
     }
 }
 
+/// Whether the time left can be told. Items differ too much in size to say anything from the first few of them.
+pub(crate) fn foreseeable(unit: Unit, position: u64, total: u64) -> bool {
+    let enough = if unit == Unit::Items { total.div_ceil(4) } else { 1 };
+    position >= enough.max(1) && position < total
+}
+
 /// `1.5 MB`: powers of 1000, as packages and disks are counted.
 pub fn bytes(n: u64) -> String {
     match n {

@@ -143,7 +143,7 @@ impl State {
         if bar.unit == Unit::Bytes {
             line += &format!(", {}/s", bytes(rate as u64));
         }
-        if bar.total > bar.position && rate > 0.0 {
+        if super::foreseeable(bar.unit, bar.position, bar.total) {
             let left = (bar.total - bar.position) as f64 / rate;
             line += &format!(", {} left", duration(Duration::from_secs_f64(left.min(1e6))));
         }

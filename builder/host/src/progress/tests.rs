@@ -58,6 +58,16 @@ impl Sink for Recorder {
 }
 
 #[test]
+fn the_time_left_is_told_when_it_can_be() {
+    assert!(!foreseeable(Unit::Items, 1, 51), "the first of many unlike items says nothing");
+    assert!(foreseeable(Unit::Items, 13, 51));
+    assert!(!foreseeable(Unit::Items, 51, 51));
+    assert!(foreseeable(Unit::Bytes, 1, 1000));
+    assert!(!foreseeable(Unit::Bytes, 0, 1000));
+    assert!(!foreseeable(Unit::Bytes, 5, 0));
+}
+
+#[test]
 fn a_childs_events_get_ids_of_ours_and_other_lines_are_left_alone() {
     let (sender, events) = mpsc::channel();
     let progress = Progress::on(Recorder(Mutex::new(sender)));
