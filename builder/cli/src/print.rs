@@ -1,9 +1,10 @@
 //! What people and scripts read on stdout. JSON answers carry `schema`, the version of their form.
 
+use diorite_archive::vault::Imported;
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::report::{Report, Verdict};
-use diorite_model::{Error, Lock, Recipe};
+use diorite_model::{Digest, Error, Lock, Recipe};
 use serde_json::json;
 use std::path::Path;
 
@@ -72,6 +73,29 @@ pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
         return json!({ "schema": 1, "packages": packages, "bytes": bytes }).to_string();
     }
     format!("{packages} packages, {}, verified and in the store", progress::bytes(bytes))
+}
+
+/// What a vault holds; the digest is for people who carry it to compare.
+pub fn exported(file: &Path, packages: usize, digest: &Digest, as_json: bool) -> String {
+    if as_json {
+        return line(json!({ "schema": 1, "vault": file, "packages": packages, "sha256": digest }));
+    }
+    format!("{}: {packages} packages, sha256 {digest}\n", file.display())
+}
+
+/// What a vault brought, and where its lock is now.
+pub fn imported(imported: &Imported, lock: Option<&Path>, as_json: bool) -> String {
+    let Imported { lock_name, new, packages, .. } = imported;
+    if as_json {
+        return line(json!({ "schema": 1, "packages": packages, "new": new, "lock": lock }));
+    }
+    let lock = match lock {
+        Some(file) => format!("lock: {}\n", file.display()),
+        None => {
+            format!("its lock `{lock_name}` was not kept: there is no profiles/ here; run in the project's folder\n")
+        }
+    };
+    format!("{packages} packages verified, {new} of them new in the store\n{lock}")
 }
 
 /// The stage table and where the result is.
