@@ -48,7 +48,7 @@ pub enum Verb {
         update: bool,
     },
     /// Show the steps of a build, their keys, and which the store already holds.
-    Plan(Target),
+    Plan(PlanArgs),
     /// Download what the lock names.
     Fetch(Target),
     /// Pack a lock with all its packages, or take such a pack in.
@@ -57,7 +57,7 @@ pub enum Verb {
     /// Make the disk image.
     Build(BuildArgs),
     /// Boot the image in the lab and check it.
-    Verify(VerifyArgs),
+    Verify(PlanArgs),
     /// Build, then verify: what `make image` runs.
     Image(BuildArgs),
     /// Say what this host offers.
@@ -80,11 +80,14 @@ pub struct BuildArgs {
     pub no_qcow2: bool,
 }
 
-/// What `verify` takes.
+/// What `plan` and `verify` take.
 #[derive(Debug, Clone, Args)]
-pub struct VerifyArgs {
+pub struct PlanArgs {
     #[command(flatten)]
     pub target: Target,
+    /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
+    #[arg(long)]
+    pub relock: bool,
 }
 
 /// What `vault` does.

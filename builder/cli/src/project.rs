@@ -106,13 +106,39 @@ impl Project {
         Ok(lock)
     }
 
+    /// Where `--relock` keeps the lock that stands in for the profile's own.
+    pub fn scratch_file(&self) -> PathBuf {
+        self.out.join("scratch.lock")
+    }
+
+    /// The lock that an earlier `--relock` made, while it belongs to this recipe and the profile's own lock has not
+    /// changed since: one who has locked again in earnest means that one.
+    pub fn scratch_lock(&self) -> Option<(Lock, PathBuf)> {
+        let file = self.scratch_file();
+        let made = fs::metadata(&file).and_then(|m| m.modified()).ok()?;
+        let own = fs::metadata(&self.lock_file).and_then(|m| m.modified());
+        if own.is_ok_and(|own| own > made) {
+            return None;
+        }
+        Some((self.lock(&file).ok()?, file))
+    }
+
+    /// The lock to look at without touching the network: with `relock` the one made in passing goes first.
+    pub fn lock_at_hand(&self, relock: bool) -> Result<Lock> {
+        match relock.then(|| self.scratch_lock()).flatten() {
+            Some((lock, _)) => Ok(lock),
+            None => self.lock(&self.lock_file),
+        }
+    }
+
     /// Reads everything a build depends on.
     pub fn inputs(&self, lock: Lock) -> Result<Inputs> {
         let names = self.recipe.overlays.iter().chain(self.recipe.containers.values().flat_map(|c| &c.overlays));
+        let beside = self.folder.parent().unwrap_or(Path::new("..")).join("overlays");
         let mut overlays = BTreeMap::new();
         for name in names {
             if !overlays.contains_key(name) {
-                overlays.insert(name.clone(), overlay::load(&self.folder.join("../overlays").join(name))?);
+                overlays.insert(name.clone(), overlay::load(&beside.join(name))?);
             }
         }
         Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, program: program_digest()? })

@@ -7,6 +7,7 @@ use crate::print;
 use crate::project::Project;
 use diorite_archive::fetch::{self, Pool};
 use diorite_archive::lockfile;
+use diorite_host::interrupt;
 use diorite_host::store::Store;
 use diorite_host::tools::ToolsTree;
 use diorite_model::plan::Build;
@@ -27,16 +28,24 @@ fn pool(project: &Project, lock: &Lock, packages: &[&LockedPackage], store: &Sto
     fetch::fetch(packages, lock, || project.archive(), store, &context.progress)
 }
 
-/// The lock to build from. With `relock`, a missing or outlived lock is replaced by a fresh one in the results folder.
-fn usable_lock(project: &Project, store: &Store, relock: bool, context: &Context) -> Result<(Lock, PathBuf)> {
+/// The lock to build from with `--relock`: the one an earlier `--relock` made, else the profile's own, else, when that
+/// is missing or has outlived its mirrors, a fresh one in the results folder.
+fn usable_lock(project: &Project, store: &Store, context: &Context) -> Result<(Lock, PathBuf)> {
+    if let Some((lock, file)) = project.scratch_lock()
+        && pool(project, &lock, &lock.packages(), store, context).is_ok()
+    {
+        context.progress.say(format!("using {}, made by an earlier --relock", file.display()));
+        return Ok((lock, file));
+    }
+    interrupt::check()?;
     let tried = project.lock(&project.lock_file).and_then(|lock| {
         pool(project, &lock, &lock.packages(), store, context)?;
         Ok(lock)
     });
     match tried {
         Ok(lock) => Ok((lock, project.lock_file.clone())),
-        Err(e) if relock && e.exit == Exit::LockOutdated => {
-            let scratch = project.out.join("scratch.lock");
+        Err(e) if e.exit == Exit::LockOutdated => {
+            let scratch = project.scratch_file();
             let why = e.cause.as_deref().unwrap_or(&e.what).to_owned();
             context.progress.say(format!("locking afresh into {}: {why}", scratch.display()));
             std::fs::create_dir_all(&project.out)
@@ -78,7 +87,7 @@ pub fn build_silently(args: &BuildArgs, context: &Context) -> Result<Built> {
     let project = Project::load(&args.target)?;
     let store = context.store()?;
     let (lock, lock_file) = if args.relock {
-        usable_lock(&project, &store, true, context)?
+        usable_lock(&project, &store, context)?
     } else {
         (project.lock(&project.lock_file)?, project.lock_file.clone())
     };

@@ -5,7 +5,7 @@ mod material;
 mod vault;
 mod verify;
 
-use crate::args::{Cli, Target, Verb};
+use crate::args::{Cli, PlanArgs, Target, Verb};
 use crate::project::Project;
 use crate::{pipeline, print};
 use diorite_archive::{lockfile, resolve};
@@ -36,11 +36,11 @@ pub fn run(cli: &Cli) -> Result<Exit> {
     match &cli.verb {
         Verb::Show(target) => show(target, &context),
         Verb::Lock { target, update } => lock(target, *update, &context),
-        Verb::Plan(target) => plan(target, &context),
+        Verb::Plan(args) => plan(args, &context),
         Verb::Fetch(target) => build::fetch(target, &context),
         Verb::Vault(vault) => vault::run(vault, &context),
         Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
-        Verb::Verify(args) => verify::verify(&args.target, &context),
+        Verb::Verify(args) => verify::verify(args, &context),
         Verb::Image(args) => build::image(args, &context),
         Verb::Doctor => doctor(&context),
         Verb::TestMaterial(args) => material::prepare(args, &context),
@@ -66,9 +66,9 @@ fn lock(target: &Target, update: bool, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn plan(target: &Target, context: &Context) -> Result<Exit> {
-    let project = Project::load(target)?;
-    let inputs = project.inputs(project.lock(&project.lock_file)?)?;
+fn plan(args: &PlanArgs, context: &Context) -> Result<Exit> {
+    let project = Project::load(&args.target)?;
+    let inputs = project.inputs(project.lock_at_hand(args.relock)?)?;
     let store = context.store()?;
     let planned = pipeline::plan(&project, inputs, &store)?;
     print!("{}", print::plan(&planned.steps, context.json));

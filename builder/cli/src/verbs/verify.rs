@@ -1,7 +1,7 @@
 //! `verify`: the disk, its digest, the recipe and the tools tree go in; a report comes out.
 
 use super::{Context, build};
-use crate::args::Target;
+use crate::args::PlanArgs;
 use crate::print;
 use crate::project::Project;
 use diorite_checks::{VerifyInput, verify as boot};
@@ -10,8 +10,8 @@ use diorite_model::plan::Build;
 use diorite_model::{Digest, Error, Exit, Recipe, Result};
 
 /// Boots what `build` left in `out/NAME`.
-pub fn verify(target: &Target, context: &Context) -> Result<Exit> {
-    let project = Project::load(target)?;
+pub fn verify(args: &PlanArgs, context: &Context) -> Result<Exit> {
+    let project = Project::load(&args.target)?;
     let file = project.out.join("build.json");
     let text = std::fs::read(&file).map_err(|e| {
         Error::io(format!("`{}` has not been built", project.name), &file, e)
@@ -20,11 +20,13 @@ pub fn verify(target: &Target, context: &Context) -> Result<Exit> {
     let built: Build = serde_json::from_slice(&text).map_err(|e| {
         Error::input("build.json is damaged").at(file.display().to_string()).because(e).hint("build again")
     })?;
-    let scratch = project.out.join("scratch.lock");
-    let lock = match project.lock(&project.lock_file) {
+    // The tools tree of the lock the disk was made from, whichever of the two that was.
+    let lock = match project.lock_at_hand(args.relock) {
         Ok(lock) if lock.digest() == built.lock_digest => lock,
-        _ if scratch.exists() => project.lock(&scratch)?,
-        other => other?,
+        other => match project.scratch_lock() {
+            Some((scratch, _)) if scratch.digest() == built.lock_digest => scratch,
+            _ => other?,
+        },
     };
     let tools = build::tools(&project, &lock, &context.store()?, context)?;
     run(&project, &project.recipe, built.disk_sha256, &tools, context)
