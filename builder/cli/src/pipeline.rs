@@ -80,6 +80,8 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
             return Ok(done);
         }
     }
+    // Before seconds of work, not after them.
+    writable(&planned.project.out)?;
     let mut clock = Clock { planned, results: Vec::new() };
     let tree = clock.tree(0, &planned.keys.tree, &planned.inputs.lock.image, pool, progress)?;
     let mut containers = BTreeMap::new();
@@ -90,6 +92,18 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     let sealed = sealed(planned, tree, containers, progress)?;
     let root = clock.filesystem(&sealed, progress)?;
     clock.disk(&sealed, &root, with_qcow2, progress)
+}
+
+/// Whether results can be written where they are wanted; leaves nothing, since nothing is made yet.
+fn writable(out: &Path) -> Result<()> {
+    let there = |folder: &&Path| folder.as_os_str().is_empty() || fs::symlink_metadata(folder).is_ok();
+    let nearest = out.ancestors().find(there).unwrap_or(out);
+    let probe = nearest.join(format!(".diorite-{}", std::process::id()));
+    fs::File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|e| {
+        let error = Error::io("the folder for results cannot be written", nearest, e);
+        Error { exit: Exit::Host, ..error }
+            .hint("make it a folder that this user can write, or name another one with --out")
+    })
 }
 
 /// Configured trees → the sealed tree of the machine, with its containers inside.

@@ -22,10 +22,13 @@ pub struct Project {
 }
 
 impl Project {
-    /// A copy of the repository's profiles and overlays.
+    /// A copy of the repository's profiles and overlays, where small temporary files go.
     pub fn new() -> Self {
-        let folder =
-            tempfile::Builder::new().prefix("diorite-test-").tempdir_in(scratch()).expect("a temporary folder");
+        Self::below(&std::env::temp_dir())
+    }
+
+    fn below(place: &Path) -> Self {
+        let folder = tempfile::Builder::new().prefix("diorite-test-").tempdir_in(place).expect("a temporary folder");
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for name in ["profiles", "overlays"] {
             copy(&repository.join(name), &folder.path().join(name));
@@ -35,7 +38,7 @@ impl Project {
 
     /// With the lock the material was built from, and its packages (links into the prepared pool).
     pub fn locked() -> Self {
-        let project = Self::new();
+        let project = Self::below(&scratch());
         fs::copy(material("DIORITE_TEST_LOCK"), project.path("profiles/server.lock")).expect("the lock can be copied");
         let pool = material("DIORITE_TEST_STORE").join("pool");
         fs::create_dir_all(project.path("store")).expect("a store");
@@ -54,8 +57,10 @@ impl Project {
             .current_dir(self.folder.path())
             .env("DIORITE_STORE", self.path("store"))
             .env("DIORITE_MIRROR", "http://127.0.0.1:9/debian")
-            .env_remove("DIORITE_SNAPSHOT")
-            .env_remove("DIORITE_SANDBOX");
+            .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security");
+        for name in ["DIORITE_SNAPSHOT", "DIORITE_SANDBOX", "DIORITE_SIMULATE", "http_proxy", "https_proxy"] {
+            command.env_remove(name);
+        }
         command
     }
 
@@ -71,6 +76,12 @@ impl Project {
         let text = fs::read(self.path("out/server/build.json")).expect("build.json is there");
         serde_json::from_slice::<serde_json::Value>(&text).expect("build.json is JSON")[field].clone()
     }
+}
+
+/// A test that cannot run on this host says why, in a form that can be counted.
+pub fn skipped(why: &str) {
+    println!("SKIPPED: {why}");
+    eprintln!("SKIPPED: {why}");
 }
 
 /// Large temporary files: beside the store of the material, else where temporary files go.
