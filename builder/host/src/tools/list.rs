@@ -108,11 +108,13 @@ impl Tool {
     }
 }
 
-/// What brings the tools, and what they need without depending on it: firmware for QEMU.
+/// What brings the tools, and what they need without depending on it: firmware for QEMU, and `env` of the Essential
+/// coreutils, by which scripts find their interpreter.
 pub fn packages() -> &'static [&'static str] {
     &[
         "apt",
         "binutils",
+        "coreutils",
         "cryptsetup-bin",
         "dosfstools",
         "dpkg",
