@@ -118,6 +118,7 @@ impl<'a> Asker<'a> {
             Question::Container(name) => {
                 judge::container(&self.run("podman ps --all --format '{{.Names}} {{.State}}'")?, name)
             }
+            Question::Administrator(person) => judge::administrator(&self.run(&administrator(&person.name))?, person),
             Question::Blessed => judge::blessed(&self.run("ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null")?),
             _ => return Err(Error::bug(format!("{question:?} is not asked inside"))),
         })
@@ -167,6 +168,18 @@ impl<'a> Asker<'a> {
             std::thread::sleep(Duration::from_millis(500));
         }
     }
+}
+
+/// What [`judge::administrator`] reads: the accounts' databases, the home, the keys, what sshd makes of it all for this
+/// user, and whom sudo makes of them.
+fn administrator(name: &str) -> String {
+    format!(
+        "echo passwd:$(getent passwd {name}); echo shadow:$(getent shadow {name}); \
+         stat -L -c 'home:%u %a %F' /home/{name}; \
+         sed 's/^/key:/' /etc/ssh/authorized_keys.d/{name}; \
+         /usr/sbin/sshd -T -C user={name},host=lab,addr=10.77.0.1 | sed 's/^/sshd:/'; \
+         echo sudo:$(runuser -u {name} -- sudo -n id -u)"
+    )
 }
 
 /// Whether an error is a verdict on the image, not on the host or the user.

@@ -1,6 +1,6 @@
 //! Answers → verdicts, without asking anybody: every judge here has a test in which it finds the fault it is for.
 
-use crate::plan::Expected;
+use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Output;
 use std::time::Duration;
@@ -144,6 +144,49 @@ pub fn container(output: &Output, name: &str) -> Judged {
     }
 }
 
+/// Lines with a word before them: passwd(5), shadow(5), the home's owner, mode and type, the keys, `sshd -T` for this
+/// user, and the number that sudo(8) gave.
+pub fn administrator(output: &Output, person: &Person) -> Judged {
+    let said = |word: &str| output.text.lines().filter_map(|l| l.strip_prefix(word)).collect::<Vec<_>>();
+    let one = |word: &str| said(word).first().copied().unwrap_or_default().to_owned();
+    let (passwd, shadow) = (one("passwd:"), one("shadow:"));
+    let field = |line: &str, n: usize| line.split(':').nth(n).unwrap_or_default().to_owned();
+    let uid = person.uid.to_string();
+    if field(&passwd, 0) != person.name || field(&passwd, 2) != uid {
+        return Err(format!("no account {} with number {uid}: {}", person.name, short(&passwd)));
+    }
+    let password = field(&shadow, 1);
+    if !password.starts_with(['!', '*']) {
+        return Err("the account is not locked".to_owned());
+    }
+    let home = one("home:");
+    if home != format!("{uid} 700 directory") {
+        return Err(format!("the home is not theirs alone: {}", short(&home)));
+    }
+    if said("key:") != person.keys {
+        return Err(format!("{} keys, or others than the {} declared", said("key:").len(), person.keys.len()));
+    }
+    let sshd = said("sshd:");
+    for wanted in [
+        "authorizedkeysfile /etc/ssh/authorized_keys.d/%u",
+        "authenticationmethods publickey",
+        "pubkeyauthentication yes",
+        "passwordauthentication no",
+        "kbdinteractiveauthentication no",
+        // Without PAM sshd(8) lets nobody into an account whose password begins with `!`.
+        "usepam yes",
+    ] {
+        if !sshd.contains(&wanted) {
+            return Err(format!("sshd does not say `{wanted}` for {}", person.name));
+        }
+    }
+    match (person.sudo, one("sudo:").as_str()) {
+        (true, "0") => Ok(format!("uid {uid}, {} keys, root by sudo", person.keys.len())),
+        (true, other) => Err(format!("sudo gives {}", short(other))),
+        (false, _) => Ok(format!("uid {uid}, {} keys", person.keys.len())),
+    }
+}
+
 /// Names in /EFI/Linux of the boot partition: `NAME+LEFT-DONE.efi` counts tries, systemd-boot(7).
 pub fn blessed(output: &Output) -> Judged {
     let entries: Vec<&str> = output.text.lines().filter(|line| line.ends_with(".efi")).collect();
@@ -249,6 +292,37 @@ mod tests {
         assert!(with(&MOUNTS.replace(" /var ", " /srv "), "1:1 2:2").is_err(), "not mounted");
         assert!(with(&MOUNTS.replace("ext4 rw", "ext4 ro"), "1:1 2:2").is_err(), "read-only");
         assert!(with(&MOUNTS.replace("/dev/vda6 /var ext4", "tmpfs /var tmpfs"), "1:1 0:33").is_err(), "memory");
+    }
+
+    #[test]
+    fn administrators() {
+        let person =
+            |sudo| Person { name: "anna".into(), uid: 2000, keys: vec!["ssh-ed25519 AAAA anna".into()], sudo };
+        const GOOD: &str = "passwd:anna:x:2000:2000::/home/anna:/bin/bash\nshadow:anna:!*:20370:0:99999:7:::\n\
+                            home:2000 700 directory\nkey:ssh-ed25519 AAAA anna\n\
+                            sshd:authorizedkeysfile /etc/ssh/authorized_keys.d/%u\n\
+                            sshd:authenticationmethods publickey\nsshd:pubkeyauthentication yes\n\
+                            sshd:passwordauthentication no\nsshd:kbdinteractiveauthentication no\n\
+                            sshd:usepam yes\nsudo:0";
+        assert!(administrator(&out(0, GOOD), &person(true)).is_ok());
+        assert!(administrator(&out(0, &GOOD.replace("sudo:0", "sudo:")), &person(false)).is_ok(), "none is promised");
+        for (from, to) in [
+            ("anna:x:2000", "anna:x:2001"),
+            (":!*:", ":$y$j9T$x:"),
+            (":!*:", "::"),
+            ("home:2000 700", "home:2000 755"),
+            ("home:2000", "home:0"),
+            ("AAAA", "BBBB"),
+            ("\nkey:", "\nkey:another\nkey:"),
+            ("authenticationmethods publickey", "authenticationmethods any"),
+            ("usepam yes", "usepam no"),
+            ("sudo:0", "sudo:sudo: a password is required"),
+        ] {
+            let bad = GOOD.replacen(from, to, 1);
+            assert_ne!(bad, GOOD);
+            assert!(administrator(&out(0, &bad), &person(true)).is_err(), "{to}");
+        }
+        assert!(administrator(&out(127, ""), &person(true)).is_err(), "an empty answer proves nothing");
     }
 
     #[test]

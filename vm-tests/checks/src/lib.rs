@@ -16,6 +16,6 @@ mod session;
 mod tamper;
 mod verify;
 
-pub use plan::{Check, Expected, Family, Question, plan};
+pub use plan::{Check, Expected, Family, Person, Question, plan};
 pub use results::{junit, write};
 pub use verify::{VerifyInput, verify};

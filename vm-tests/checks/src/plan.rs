@@ -58,6 +58,8 @@ pub enum Question {
     RemountRefused,
     /// This container runs.
     Container(String),
+    /// This person has a locked account, and the secure shell lets their keys in, and nothing else.
+    Administrator(Person),
     /// The boot entry does not count any more.
     Blessed,
     /// /var is on a partition of its own.
@@ -66,6 +68,19 @@ pub enum Question {
     Tamper,
     /// The disk has the same bytes afterwards.
     DiskUnchanged,
+}
+
+/// An administrator, as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// Login name.
+    pub name: String,
+    /// Number of the account.
+    pub uid: u32,
+    /// Public keys, one line each.
+    pub keys: Vec<String>,
+    /// Whether sudo(8) is in the image.
+    pub sudo: bool,
 }
 
 /// One thing that must be true.
@@ -144,6 +159,12 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
     for name in recipe.containers.keys() {
         let question = Question::Container(name.clone());
         add(format!("container-{name}-running"), format!("container {name} is running"), inside, question);
+    }
+    for (name, declared) in &recipe.access.administrators {
+        let sudo = recipe.packages.include.iter().any(|p| p.split('=').next() == Some("sudo"));
+        let person = Person { name: name.clone(), uid: declared.uid, keys: declared.ssh_keys.clone(), sudo };
+        let what = format!("{name} has an account without a password, which the declared keys open");
+        add(format!("administrator-{name}"), what, inside, Question::Administrator(person));
     }
     add("boot-blessed".into(), "the boot entry is blessed: it counts no tries".into(), inside, Question::Blessed);
 }
