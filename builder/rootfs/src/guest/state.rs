@@ -31,8 +31,10 @@ pub fn repart(recipe: &Recipe) -> Ini {
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(REPART, 0o644, repart(recipe).finish()?)?;
-    // fstab(5). /var is mounted in the initrd; /root is memory, so that a key given with the machine can be put there.
-    let var = format!("PARTUUID={} /var ext4 rw,nosuid,nodev,x-initrd.mount 0 2\n", partition(recipe));
+    // fstab(5). /var is mounted in the initrd, and follows its partition when the disk is made larger later; /root is
+    // memory, so that a key given with the machine can be put there.
+    let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";
+    let var = format!("PARTUUID={} /var ext4 {options} 0 2\n", partition(recipe));
     guest.file("etc/fstab", 0o644, var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n")?;
     let mut lines = String::from(
         "d /var/home 0755 root root -\n\
