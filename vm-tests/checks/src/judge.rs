@@ -296,8 +296,7 @@ mod tests {
 
     #[test]
     fn administrators() {
-        let person =
-            |sudo| Person { name: "anna".into(), uid: 2000, keys: vec!["ssh-ed25519 AAAA anna".into()], sudo };
+        let person = |sudo| Person { name: "anna".into(), uid: 2000, keys: vec!["ssh-ed25519 AAAA anna".into()], sudo };
         const GOOD: &str = "passwd:anna:x:2000:2000::/home/anna:/bin/bash\nshadow:anna:!*:20370:0:99999:7:::\n\
                             home:2000 700 directory\nkey:ssh-ed25519 AAAA anna\n\
                             sshd:authorizedkeysfile /etc/ssh/authorized_keys.d/%u\n\

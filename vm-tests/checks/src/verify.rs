@@ -91,7 +91,9 @@ impl Run<'_> {
         self.power_on = Instant::now();
         let session = Session::start(self.input.tools, &self.accelerator, self.input.disk, &folder, Some(&capture))?;
         let asked = self.ask_all(&session);
-        if asked.is_err() || self.results.iter().any(|r| r.verdict == Verdict::Fail) {
+        // Whoever interrupts does not ask why.
+        let ended = asked.as_ref().is_err_and(|e| e.exit != Exit::Interrupted);
+        if ended || self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             session.machine.evidence(&out.join("evidence"))?;
         }
         let Session { machine, lab } = session;
