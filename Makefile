@@ -17,6 +17,14 @@ test: diorite
 	@set -e; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) test --release --workspace
+	@echo "make vm-tests runs what needs more boots: $$(grep -c '^#\[test\]' builder/cli/tests/vm_more.rs) tests"
+
+## vm-tests: every test that boots a machine, those that `make test` leaves out included
+vm-tests: diorite
+	$(CARGO) test --release -p diorite --test vm --test vm_more --no-run
+	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
+	  set -a; . ./target/test-material.env; set +a; \
+	  $(CARGO) test --release -p diorite --test vm --test vm_more
 
 ## bench: the figures of docs/measurements, raw data included
 bench: diorite

@@ -1,0 +1,90 @@
+//! Verifications of prepared disks: run one at a time, read back from what they leave.
+#![allow(dead_code)]
+
+use crate::common::{Project, material, text};
+use std::fs;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+static ONE: Mutex<()> = Mutex::new(());
+
+/// Two machines at once on a small host would only slow each other down.
+pub fn alone() -> MutexGuard<'static, ()> {
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A project whose `out/NAME` holds the disk that `make test` built from `server`, and the store with the tools.
+pub fn prepared(name: &str) -> Project {
+    let project = Project::locked();
+    let out = project.path(format!("out/{name}"));
+    fs::create_dir_all(&out).expect("a folder for results");
+    for file in ["build.json", "disk.raw"] {
+        let from = material("DIORITE_TEST_OUT").join(file);
+        // The same bytes, not a copy: verification never writes them.
+        fs::hard_link(&from, out.join(file)).or_else(|_| fs::copy(&from, out.join(file)).map(|_| ())).expect(file);
+    }
+    project
+}
+
+/// `diorite verify NAME` with the store of the material, where the tools are.
+pub fn verify(project: &Project, name: &str) -> Command {
+    let mut command = project.diorite();
+    command.args(["verify", name]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+    // A process group of its own, as a shell would give it.
+    command.process_group(0);
+    command
+}
+
+/// Gives `name` the lock of `server`, as if it had been locked for the recipe of `name` and nothing had changed.
+pub fn relock(project: &Project, name: &str) {
+    let shown = project.succeed(&["show", name, "--json"]);
+    let shown: serde_json::Value = serde_json::from_slice(&shown.stdout).expect("a recipe");
+    let digest = shown["digest"].as_str().expect("its digest");
+    let lock = fs::read_to_string(project.path("profiles/server.lock")).expect("the lock");
+    let old = lock.lines().find(|line| line.starts_with("recipe = ")).expect("the recipe's digest").to_owned();
+    let new = lock.replacen(&old, &format!("recipe = \"{digest}\""), 1);
+    fs::write(project.path(format!("profiles/{name}.lock")), new).expect("a lock");
+}
+
+/// `report.json`.
+pub fn report(out: &Path) -> diorite_model::report::Report {
+    serde_json::from_slice(&fs::read(out.join("report.json")).expect("report.json")).expect("a report")
+}
+
+/// Expects an exit code; shows everything otherwise.
+pub fn expect(output: &Output, code: i32, out: &Path) {
+    let journal = fs::read_to_string(out.join("evidence/journal.txt")).unwrap_or_default();
+    let from = journal.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+    assert_eq!(
+        output.status.code(),
+        Some(code),
+        "{}{}{}",
+        text(&output.stdout),
+        text(&output.stderr),
+        journal.get(from..).unwrap_or_default()
+    );
+}
+
+/// Processes whose command line speaks of this folder.
+pub fn processes(folder: &Path) -> Vec<String> {
+    let folder = folder.display().to_string();
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+    lines.map(|line| text(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
+}
+
+/// Every path below a folder, sorted.
+pub fn paths(folder: &Path) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() && !path.is_symlink() {
+            all.extend(paths(&path));
+        }
+        all.push(path);
+    }
+    all.sort();
+    all
+}

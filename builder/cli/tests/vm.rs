@@ -1,0 +1,146 @@
+//! Disks that boot, and disks that must not pass: the program's own verification, run as a user runs it. Tests that
+//! need more boots than every change can pay for are in `vm_more.rs` (`make vm-tests`).
+
+mod common;
+#[path = "common/vm.rs"]
+mod vm;
+use common::text;
+use diorite_model::report::Verdict;
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn the_server_image_passes_every_check() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let out = project.path("out/server");
+    let output = vm::verify(&project, "server").output().expect("the program starts");
+    vm::expect(&output, 0, &out);
+    let report = vm::report(&out);
+    assert!(report.passed());
+    let of = |verdict| report.checks.iter().filter(|c| c.verdict == verdict).map(|c| c.id.as_str()).collect::<Vec<_>>();
+    assert_eq!((of(Verdict::Fail), of(Verdict::Skip)), (vec![], vec![]));
+    assert_eq!(report.checks.len(), 51, "a check came or went: say so here");
+    let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
+    assert!(junit.contains("tests=\"51\" failures=\"0\" skipped=\"0\""), "{junit}");
+    assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (51, 1));
+    capture(&out.join("wire.pcapng"));
+    let console = text(&fs::read(out.join("console.log")).expect("console.log"));
+    assert!(console.contains("Linux version") && console.contains("systemd"), "{console}");
+    let tampered = text(&fs::read(out.join("tampered-console.log")).expect("tampered-console.log"));
+    assert!(tampered.contains("is corrupted"), "{tampered}");
+    assert!(!out.join(".verify").exists() && !out.join("evidence").exists());
+}
+
+/// The blocks of a capture as draft-ietf-opsawg-pcapng tells them: one section, its interfaces, then packets that are
+/// whole and hold what was on the wire.
+fn capture(file: &Path) {
+    let bytes = fs::read(file).expect("wire.pcapng");
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes")) as usize;
+    assert_eq!((number(0), number(8)), (0x0a0d_0d0a, 0x1a2b_3c4d), "a section header, little-endian");
+    let (mut at, mut interfaces, mut kinds) = (0, 0, BTreeSet::new());
+    while at < bytes.len() {
+        let (kind, length) = (number(at), number(at + 4));
+        assert!(length >= 12 && length % 4 == 0 && at + length <= bytes.len(), "block at {at}: {length} bytes");
+        assert_eq!(number(at + length - 4), length, "both lengths of the block at {at}");
+        match kind {
+            1 => {
+                assert_eq!(number(at + 8) & 0xffff, 1, "LINKTYPE_ETHERNET");
+                interfaces += 1;
+            }
+            6 => {
+                let (interface, captured) = (number(at + 8), number(at + 20));
+                assert!(interface < interfaces && captured >= 14 && captured + 32 <= length);
+                let frame = &bytes[at + 28..at + 28 + captured];
+                kinds.insert(u16::from_be_bytes([frame[12], frame[13]]));
+            }
+            _ => {}
+        }
+        at += length;
+    }
+    assert_eq!(at, bytes.len());
+    assert!([0x0800, 0x0806, 0x86dd].iter().all(|kind| kinds.contains(kind)), "IPv4, ARP and IPv6: {kinds:x?}");
+}
+
+/// Positive control, on the poorest host: what the recipe promises and the disk does not do is named, no more and no less.
+#[test]
+fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
+    let _alone = vm::alone();
+    let project = vm::prepared("promises");
+    let profile = fs::read_to_string(project.path("profiles/server.toml")).expect("the profile");
+    let promises = profile.replace("{ port = 9100 },", "{ port = 8081 },\n  { port = 9999 },");
+    assert_ne!(promises, profile);
+    let more = "\n[containers.other]\npackages = [\"busybox\"]\ncommand = [\"true\"]\n\
+                publish = [{ host = 8081, container = 80 }]\n\
+                [access.administrators.nobody-knows]\n\
+                ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOlWxRzO96EftjA7NDYqP9wUBklD4qPZix7G3KrMLdCi nobody\"]\n";
+    fs::write(project.path("profiles/promises.toml"), promises + more).expect("a profile");
+    vm::relock(&project, "promises");
+    let out = project.path("out/promises");
+    let mut command = vm::verify(&project, "promises");
+    let output = command.env("DIORITE_SIMULATE", "plain-container").output().expect("the program starts");
+    vm::expect(&output, 4, &out);
+    let report = vm::report(&out);
+    let failed: BTreeSet<&str> =
+        report.checks.iter().filter(|c| c.verdict == Verdict::Fail).map(|c| c.id.as_str()).collect();
+    let expected = BTreeSet::from([
+        // Declared, and the packet filter of the disk drops it.
+        "port-ipv4-tcp-9999-admitted",
+        "port-ipv6-tcp-9999-admitted",
+        // Not declared, and the disk answers.
+        "port-ipv4-tcp-9100-silent",
+        "port-ipv6-tcp-9100-silent",
+        // A container that is not there.
+        "container-other-running",
+        "port-ipv4-tcp-8081-open",
+        "http-8081",
+        // A person who is not there.
+        "administrator-nobody-knows",
+    ]);
+    assert_eq!(failed, expected);
+    assert_eq!((report.count(Verdict::Skip), report.passed()), (0, false));
+    assert!(report.checks.iter().any(|c| c.id == "http-8080" && c.verdict == Verdict::Pass));
+    let shown = text(&output.stdout);
+    let broken = report.checks.iter().filter(|c| c.verdict == Verdict::Fail);
+    assert!(broken.clone().count() == 8 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
+    for evidence in ["journal.txt", "network.txt", "units.txt", "console.log", "qemu.argv"] {
+        assert!(fs::metadata(out.join("evidence").join(evidence)).is_ok_and(|m| m.len() > 0), "{evidence}");
+    }
+    assert!(vm::processes(&out).is_empty());
+}
+
+#[test]
+fn an_interrupted_verification_leaves_nothing() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let out = project.path("out/server");
+    let temporary = project.path("tmp");
+    fs::create_dir(&temporary).expect("a folder");
+    let mut command = vm::verify(&project, "server");
+    command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program starts");
+    let console = out.join(".verify/boot/console.log");
+    let end = Instant::now() + Duration::from_secs(120);
+    while fs::metadata(&console).map_or(true, |m| m.len() == 0) {
+        assert!(Instant::now() < end, "the machine does not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Positive control: a machine that runs is seen.
+    assert!(vm::processes(&out).iter().any(|p| p.contains("qemu-system")), "{:?}", vm::processes(&out));
+    let id = i32::try_from(child.id()).expect("a process id");
+    rustix::process::kill_process(rustix::process::Pid::from_raw(id).expect("a process"), rustix::process::Signal::INT)
+        .expect("the signal arrives");
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!((output.status.code(), output.status.signal()), (Some(130), None), "{}", text(&output.stderr));
+    assert_eq!(vm::processes(&out), Vec::<String>::new());
+    assert_eq!(vm::paths(&temporary), Vec::<std::path::PathBuf>::new());
+    let left: Vec<_> = vm::paths(&out).into_iter().filter_map(|p| Some(p.file_name()?.to_owned())).collect();
+    let expected = ["build.json", "console.log", "disk.raw", "wire.pcapng"];
+    assert!(left.iter().all(|name| expected.iter().any(|e| name == e)), "{left:?}");
+    // Whoever runs it again finds a clean table.
+    assert!(!out.join("report.json").exists(), "an interrupted run is no verdict");
+}

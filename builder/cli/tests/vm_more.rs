@@ -1,0 +1,108 @@
+//! Disks that need further boots than every change can pay for: `make vm-tests` runs them.
+
+mod common;
+#[path = "common/vm.rs"]
+mod vm;
+use common::{Project, material};
+use diorite_host::tools::{Tool, ToolsTree};
+use diorite_lab::{Config, Lab};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, accel, credentials};
+use diorite_model::report::Verdict;
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The smallest profile, with somebody to let in: locked against the archive as it is now, built, booted, asked.
+#[test]
+fn the_base_image_lets_its_administrator_in() {
+    let _alone = vm::alone();
+    let project = Project::locked();
+    let profile = "extends = \"base\"\n[image]\nname = \"mine\"\nversion = \"1\"\n[access.administrators.anna]\n\
+                   ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOlWxRzO96EftjA7NDYqP9wUBklD4qPZix7G3KrMLdCi anna@example\"]\n";
+    fs::write(project.path("profiles/mine.toml"), profile).expect("a profile");
+    let mut command = project.diorite();
+    // sudo comes with an administrator, and is in no other image of the suite: this test needs the archive.
+    match std::env::var_os("DIORITE_MIRROR") {
+        Some(mirror) => command.env("DIORITE_MIRROR", mirror),
+        None => command.env_remove("DIORITE_MIRROR"),
+    };
+    let output = command.args(["image", "mine", "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let out = project.path("out/mine");
+    vm::expect(&output, 0, &out);
+    let report = vm::report(&out);
+    assert_eq!((report.passed(), report.count(Verdict::Skip)), (true, 0));
+    let administrator = report.checks.iter().find(|c| c.id == "administrator-anna").expect("the check");
+    assert!(administrator.seen.ends_with("1 keys, root by sudo"), "{}", administrator.seen);
+    assert!(!report.checks.iter().any(|c| c.id.starts_with("container-") || c.id.contains("9100-open")));
+    let manifest = fs::read_to_string(out.join("tree.manifest")).expect("tree.manifest");
+    assert!(!manifest.contains("/podman") && manifest.contains("/sudo"), "a base image has no containers");
+}
+
+/// What a machine says of itself, by name: what must outlive a boot, and what may grow.
+const IDENTITY: [(&str, &str); 7] = [
+    ("state", "systemctl is-system-running --wait"),
+    ("host key", "cat /var/lib/ssh/ssh_host_ed25519_key.pub"),
+    ("machine id", "cat /etc/machine-id"),
+    ("partition", "findmnt -no PARTUUID /var"),
+    ("entries", "ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null | grep efi$"),
+    ("var", "df --output=size -B1048576 /var | tail -n 1 | tr -d ' '"),
+    ("marker", "cat /var/lib/marker 2>/dev/null"),
+];
+
+/// Boots `disk`, lets it say who it is, leaves a marker, powers it off as an operator would, and keeps what it wrote.
+fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path) -> BTreeMap<&'static str, String> {
+    fs::create_dir_all(folder).expect("a folder");
+    let (near, far) = UnixStream::pair().expect("a cable");
+    let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
+    let spec = MachineSpec {
+        tools: tools.clone(),
+        accelerator: accelerator.clone(),
+        disk: disk.to_owned(),
+        boot: Boot::Firmware,
+        memory: 1536,
+        cpus: 2,
+        credentials: credentials::shell(),
+        network: vec![far.into()],
+        folder: folder.to_owned(),
+    };
+    let machine = Machine::start(spec).expect("the machine starts");
+    let mut watch = machine.watch(|| lab.frames());
+    let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
+    let said = IDENTITY.map(|(name, command)| (name, run(command)));
+    run("echo kept >/var/lib/marker; systemctl poweroff --no-block");
+    let end = Instant::now() + Duration::from_secs(180);
+    while machine.ended().is_none() {
+        assert!(Instant::now() < end, "the machine does not power off");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    fs::rename(folder.join("overlay.qcow2"), folder.join("written.qcow2")).expect("what the machine wrote");
+    said.into()
+}
+
+/// State outlives a boot, the entry stays blessed, and /var follows a disk that was made larger.
+#[test]
+fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
+    let accelerator = accel::probe().expect("an accelerator");
+    let (disk, again) = (project.path("out/server/disk.raw"), project.path("again.raw"));
+    let first = life(&tools, &accelerator, &disk, &project.path("first"));
+    let written = project.path("first/written.qcow2");
+    let convert = tools.command(Tool::QemuImg).args(["convert", "-O", "raw"]).arg(&written).arg(&again);
+    convert.input(&disk).output(project.folder.path()).run_ok().expect("the disk as it was written");
+    let file = fs::File::options().write(true).open(&again).expect("the disk");
+    file.set_len(file.metadata().expect("its length").len() + (1 << 30)).expect("a larger disk");
+    let second = life(&tools, &accelerator, &again, &project.path("second"));
+    assert_eq!((first["state"].as_str(), second["state"].as_str()), ("running", "running"));
+    for name in ["host key", "machine id", "partition", "entries"] {
+        assert!(!first[name].is_empty(), "{name}: {first:?}");
+        assert_eq!(first[name], second[name], "{name}");
+    }
+    assert!(first["host key"].starts_with("ssh-ed25519 ") && !first["entries"].contains('+'), "{first:?}");
+    assert_eq!((first["marker"].as_str(), second["marker"].as_str()), ("", "kept"));
+    let size = |life: &BTreeMap<&str, String>| life["var"].parse::<u64>().expect("MiB");
+    assert!(size(&second) > size(&first) + 900, "{} MiB, then {} MiB", size(&first), size(&second));
+}
