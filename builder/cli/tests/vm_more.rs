@@ -24,10 +24,12 @@ fn the_base_image_lets_its_administrator_in() {
     fs::write(project.path("profiles/mine.toml"), profile).expect("a profile");
     let mut command = project.diorite();
     // sudo comes with an administrator, and is in no other image of the suite: this test needs the archive.
-    match std::env::var_os("DIORITE_MIRROR") {
-        Some(mirror) => command.env("DIORITE_MIRROR", mirror),
-        None => command.env_remove("DIORITE_MIRROR"),
-    };
+    for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
+        match std::env::var_os(name) {
+            Some(mirror) => command.env(name, mirror),
+            None => command.env_remove(name),
+        };
+    }
     let output = command.args(["image", "mine", "--relock", "--no-qcow2"]).output().expect("the program starts");
     let out = project.path("out/mine");
     vm::expect(&output, 0, &out);
