@@ -71,6 +71,7 @@ fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path
     };
     let machine = Machine::start(spec).expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());
+    machine.wait_shell(&mut watch).expect("the machine comes up");
     let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
     let said = IDENTITY.map(|(name, command)| (name, run(command)));
     run("echo kept >/var/lib/marker; systemctl poweroff --no-block");
