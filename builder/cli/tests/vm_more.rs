@@ -91,7 +91,8 @@ fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
     let project = vm::prepared("server");
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
     let accelerator = accel::probe().expect("an accelerator");
-    let (disk, again) = (project.path("out/server/disk.raw"), project.path("again.raw"));
+    let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");
+    let again = project.path("again.raw");
     let first = life(&tools, &accelerator, &disk, &project.path("first"));
     let written = project.path("first/written.qcow2");
     let convert = tools.command(Tool::QemuImg).args(["convert", "-O", "raw"]).arg(&written).arg(&again);

@@ -3,6 +3,7 @@
 
 use crate::common::{Project, material, text};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -23,7 +24,7 @@ pub fn prepared(name: &str) -> Project {
     for file in ["build.json", "disk.raw"] {
         let from = material("DIORITE_TEST_OUT").join(file);
         // The same bytes, not a copy: verification never writes them.
-        fs::hard_link(&from, out.join(file)).or_else(|_| fs::copy(&from, out.join(file)).map(|_| ())).expect(file);
+        symlink(&from, out.join(file)).expect(file);
     }
     project
 }
