@@ -14,6 +14,7 @@ image: diorite
 ## test: every test; the tools and packages they need are brought by Diorite itself
 test: diorite
 	$(CARGO) test --release --workspace --no-run
+	@mkdir -p target
 	@set -e; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) test --release --workspace
