@@ -3,7 +3,8 @@
 use crate::plan::{self, Keys};
 use crate::project::{Inputs, Project};
 use diorite_archive::fetch::Pool;
-use diorite_host::progress::Progress;
+use diorite_host::interrupt;
+use diorite_host::progress::{Progress, Unit};
 use diorite_host::sandbox::{self, Job};
 use diorite_host::standin::Standin;
 use diorite_host::store::Store;
@@ -199,7 +200,14 @@ impl Clock<'_> {
                 let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid);
                 let previous = Previous::of(store, &inputs.recipe.image.name);
                 let image = scratch.path().join("root.erofs");
-                let written = filesystem::write(&sealed.tree, &options, &image, previous.image().as_deref())?;
+                let bar = stage.bar(0, Unit::Bytes);
+                let moved = |bytes| {
+                    bar.inc(bytes);
+                    interrupt::check()
+                };
+                let lender = previous.image();
+                let written = filesystem::write_with(&sealed.tree, &options, &image, lender.as_deref(), &moved)?;
+                bar.finish();
                 let hashes = verity::format(
                     &image,
                     &scratch.path().join("root.verity"),
@@ -256,6 +264,8 @@ impl Clock<'_> {
             state: recipe.state.minimum,
         };
         let raw = out.join("disk.raw");
+        // The last moment to stop: from here on the results belong together, and all of them are written.
+        interrupt::check()?;
         let image = disk::write(&parts, &raw)?;
         let qcow2 = out.join("disk.qcow2");
         if with_qcow2 {
@@ -280,6 +290,7 @@ impl Clock<'_> {
         };
         write(&out.join("build.json"), &pretty(&build))?;
         write(&out.join(".disk"), &pretty(&Finished { key: keys.disk, stamp: stamp(&raw)? }))?;
+        interrupt::check()?;
         Ok(build)
     }
 }

@@ -1,6 +1,7 @@
 //! A project of its own for each test: profiles and overlays copied, results and store in a temporary folder.
 #![allow(dead_code)]
 
+use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -46,6 +47,11 @@ impl Project {
         project
     }
 
+    /// With room for everything, and a store that holds nothing.
+    pub fn empty() -> Self {
+        Self::below(&scratch())
+    }
+
     pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         self.folder.path().join(inside)
     }
@@ -71,11 +77,35 @@ impl Project {
         output
     }
 
-    /// Field of build.json.
-    pub fn built(&self, field: &str) -> serde_json::Value {
-        let text = fs::read(self.path("out/server/build.json")).expect("build.json is there");
-        serde_json::from_slice::<serde_json::Value>(&text).expect("build.json is JSON")[field].clone()
+    /// Runs it with `--json`, expects success, and that stdout is one JSON value that says its schema.
+    pub fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.succeed(&[arguments, &["--json"]].concat());
+        let value: Value = serde_json::from_slice(&output.stdout).expect("stdout is one JSON value");
+        assert_eq!(value["schema"], 1, "{arguments:?}");
+        value
     }
+
+    /// SHA-256 of the disk that was built, as build.json says it.
+    pub fn disk(&self) -> String {
+        disk_of(&self.path("out/server"))
+    }
+}
+
+fn disk_of(out: &Path) -> String {
+    let text = fs::read(out.join("build.json")).expect("build.json is there");
+    let build: Value = serde_json::from_slice(&text).expect("build.json is JSON");
+    build["disk_sha256"].as_str().expect("a digest").to_owned()
+}
+
+/// The digest of the build that `make test` prepared: its own store, path and threads.
+pub fn reference() -> String {
+    disk_of(&material("DIORITE_TEST_OUT"))
+}
+
+/// Whether the suite runs as root.
+pub fn root() -> bool {
+    // SAFETY: asks for an id.
+    unsafe { libc::geteuid() == 0 }
 }
 
 /// A test that cannot run on this host says why, in a form that can be counted.
