@@ -1,0 +1,75 @@
+//! A vault: a lock with all its packages in one file, and a build from it years later, when no mirror answers.
+
+mod common;
+use common::{Project, reference, text};
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+
+/// The packages in the store.
+fn held(project: &Project) -> usize {
+    let folders = fs::read_dir(project.path("store/pool")).into_iter().flatten().flatten();
+    folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten()).count()
+}
+
+/// Where the first package's bytes begin: blocks of ustar are 512 bytes, sizes stand in octal at 124.
+fn first_package(vault: &File) -> u64 {
+    let mut at = 0;
+    loop {
+        let mut header = [0; 512];
+        vault.read_exact_at(&mut header, at).expect("a header");
+        if header.starts_with(b"debs/") {
+            return at + 512;
+        }
+        let size = u64::from_str_radix(text(&header[124..135]).trim(), 8).expect("a size");
+        at += 512 + size.next_multiple_of(512);
+    }
+}
+
+fn flip(vault: &Path, at: impl Fn(&File) -> u64) {
+    let file = File::options().read(true).write(true).open(vault).expect("the vault");
+    let (mut byte, at) = ([0], at(&file));
+    file.read_exact_at(&mut byte, at).expect("a byte");
+    file.write_all_at(&[byte[0] ^ 1], at).expect("another byte");
+}
+
+#[test]
+fn a_build_from_a_vault_needs_no_mirror() {
+    let here = Project::locked();
+    let vault = here.path("server.vault");
+    let name = vault.to_str().expect("a plain path");
+    here.succeed(&["vault", "export", "server", name]);
+
+    let there = Project::empty();
+    fs::remove_file(there.path("profiles/server.lock")).expect("no lock");
+    let said = text(&there.succeed(&["vault", "import", name]).stdout);
+    assert!(said.contains("lock: profiles/server.lock"), "{said}");
+    assert_eq!(
+        fs::read(there.path("profiles/server.lock")).expect("the lock came along"),
+        fs::read(here.path("profiles/server.lock")).expect("the lock"),
+    );
+    there.succeed(&["build", "server", "--no-qcow2"]);
+    assert_eq!(there.disk(), reference());
+
+    // Again: nothing new, and the same lock is no obstacle. Another one is never overwritten.
+    let again = there.json(&["vault", "import", name]);
+    assert_eq!((&again["new"], &again["lock"]), (&0.into(), &"profiles/server.lock".into()));
+    let mine = fs::read_to_string(there.path("profiles/base.lock")).expect("another lock");
+    fs::write(there.path("profiles/server.lock"), &mine).expect("another lock");
+    let output = there.diorite().args(["-q", "vault", "import", name]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(fs::read_to_string(there.path("profiles/server.lock")).expect("still there"), mine);
+    insta::assert_snapshot!(text(&output.stderr));
+
+    // One flipped bit of a package, then one of the lock: refused, and nothing of it is kept.
+    for what in ["package", "lock"] {
+        flip(&vault, |file| if what == "package" { first_package(file) + 900 } else { 700 });
+        let project = Project::empty();
+        fs::remove_file(project.path("profiles/server.lock")).expect("no lock");
+        let output = project.diorite().args(["-q", "vault", "import", name]).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(1), "{what}: {}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("error: this vault cannot be used"), "{}", text(&output.stderr));
+        assert_eq!(held(&project), 0, "{what}: nothing of a damaged vault is in the store");
+        assert!(!project.path("profiles/server.lock").exists());
+    }
+}
