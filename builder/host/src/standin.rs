@@ -8,7 +8,7 @@ use std::process::ExitCode;
 /// A stand-in: its arguments without the name; its exit code.
 pub type Standin = fn(&[OsString]) -> ExitCode;
 
-/// The very first thing `main` does: when we were called by the name of a stand-in (the last part of argv[0]), acts
+/// The very first thing `main` does: when we were called by the name of a stand-in (the last part of `argv[0]`), acts
 /// as that and says the exit code.
 pub fn dispatch(registry: &[(&str, Standin)]) -> Option<ExitCode> {
     let mut arguments = std::env::args_os();
