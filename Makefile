@@ -36,6 +36,8 @@ check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --release --workspace --no-deps --document-private-items
+	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
+	  else echo "skipped: advisories (cargo-deny is not installed; licences and bans are tests)"; fi
 
 diorite:
 	$(CARGO) build --release -p diorite
