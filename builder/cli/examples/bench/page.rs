@@ -86,7 +86,7 @@ fn stricter(data: &Data) -> String {
     let cpu = |what| spread(&data.runs, what, |r| r.cpu).map(|s| s[1]);
     match (cpu(ours::FULL), cpu(peers::NO_INITRAMFS)) {
         (Some(full), Some(theirs)) => format!(
-            "\nWithout an initramfs on mmdebstrap's side, which no limit is set for, the ratio is {:.2}.\n",
+            "\nWithout an initramfs on mmdebstrap's side, the stricter reading of the same packages, the ratio is {:.2}.\n",
             full / theirs
         ),
         _ => String::new(),
