@@ -1,8 +1,10 @@
 //! Profile text → [`Recipe`]: what people write becomes what is meant, with every default explicit. Pure.
 //!
 //! The text is parsed to values that know their place ([`source`]), joined with what it extends, and read table by
-//! table against declared fields ([`section`]) and forms ([`values`]). Every error shows the user's own line.
+//! table against declared fields ([`field`], [`section`]) and forms ([`values`]), and checked against itself ([`check`]). Every error shows the user's own line.
 
+mod check;
+mod field;
 mod packages;
 mod section;
 mod source;
@@ -10,8 +12,7 @@ mod ssh_key;
 mod tables;
 mod values;
 
-pub use section::Field;
-pub use tables::{TableFields, fields};
+pub use field::{Absent, Field, Holds};
 pub use values::Form;
 
 use crate::{Error, Recipe, Result};
@@ -71,6 +72,11 @@ pub fn parse(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded
     tables::recipe(&files, &value)
 }
 
+/// The language: every key a profile can have.
+pub fn language() -> &'static [Field] {
+    tables::PROFILE
+}
+
 /// Removes `extends` from the profile's table and returns its checked value.
 fn take_extends(files: &Files, value: &mut Value) -> Result<Option<(String, Span)>> {
     let one = Value { span: value.span, kind: Kind::Table(Default::default()) };
@@ -80,8 +86,9 @@ fn take_extends(files: &Files, value: &mut Value) -> Result<Option<(String, Span
     if let Kind::Table(t) = &mut small.kind {
         t.insert("extends".into(), entry);
     }
-    let section = section::Section::new(files, String::new(), &small, &[section::field("extends", "")])?;
-    Ok(section.text("extends", &values::PROFILE)?.map(|at| (at.value, at.span)))
+    const EXTENDS: &[Field] = &[tables::PROFILE[0]];
+    let section = section::Section::new(files, String::new(), &small, EXTENDS)?;
+    Ok(section.text("extends")?.map(|at| (at.value, at.span)))
 }
 
 /// A loader's error, with the line that asked.

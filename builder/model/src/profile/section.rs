@@ -1,23 +1,10 @@
-//! One table of a profile, read field by field: every key is declared, every value has a form.
+//! One table of a profile, read key by key as its fields are declared: what a key holds, its form and its default are
+//! never said a second time by the one who reads.
 
+use super::field::{Absent, Field, Holds};
 use super::source::{Files, Kind, Span, Table, Value};
 use super::values::Form;
 use crate::{Error, Result};
-use std::ops::RangeInclusive;
-
-/// One declared key: its name and what it means, in a line.
-#[derive(Debug, Clone, Copy)]
-pub struct Field {
-    /// Key.
-    pub name: &'static str,
-    /// Meaning, and the default where there is one.
-    pub about: &'static str,
-}
-
-/// Short for the tables of fields.
-pub(super) const fn field(name: &'static str, about: &'static str) -> Field {
-    Field { name, about }
-}
 
 /// A value that was read, and where it stands.
 #[derive(Debug, Clone)]
@@ -34,13 +21,15 @@ pub(super) struct Section<'a> {
     pub path: String,
     pub span: Span,
     table: &'a Table,
+    fields: &'static [Field],
 }
 
 impl<'a> Section<'a> {
-    /// Refuses everything but a table with declared keys only.
-    pub fn new(files: &'a Files, path: String, value: &'a Value, fields: &[Field]) -> Result<Self> {
-        let section = Self::open(files, path, value)?;
-        for (key, (span, _)) in section.table {
+    /// Refuses everything but a table with declared keys only, and with all that must be there.
+    pub fn new(files: &'a Files, path: String, value: &'a Value, fields: &'static [Field]) -> Result<Self> {
+        let table = open(files, &path, value)?;
+        let section = Self { files, path, span: value.span, table, fields };
+        for (key, (span, _)) in table {
             if !fields.iter().any(|f| f.name == key) {
                 let whole = if section.path.is_empty() { "a profile".into() } else { format!("`{}`", section.path) };
                 let names: Vec<_> = fields.iter().map(|f| f.name).collect();
@@ -53,21 +42,22 @@ impl<'a> Section<'a> {
         Ok(section)
     }
 
-    /// Refuses everything but a table; its keys are names the user chose.
-    fn open(files: &'a Files, path: String, value: &'a Value) -> Result<Self> {
-        match &value.kind {
-            Kind::Table(table) => Ok(Self { files, path, span: value.span, table }),
-            _ => Err(wrong_kind(files, &path, value, "a table", "")),
-        }
-    }
-
     fn path_of(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
-    /// The value under a key.
-    fn get(&self, key: &str) -> Option<&'a Value> {
-        self.table.get(key).map(|(_, value)| value)
+    fn field(&self, key: &str) -> &'static Field {
+        self.fields.iter().find(|f| f.name == key).unwrap_or_else(|| panic!("`{}` is declared", self.path_of(key)))
+    }
+
+    /// The value under a key, and its declaration; an error when it is absent and must be there.
+    fn get(&self, key: &str) -> Result<(&'static Field, Option<&'a Value>)> {
+        let field = self.field(key);
+        match self.table.get(key) {
+            Some((_, value)) => Ok((field, Some(value))),
+            None if matches!(field.absent, Absent::Refused) => Err(self.missing(key)),
+            None => Ok((field, None)),
+        }
     }
 
     /// Where the key itself stands.
@@ -76,27 +66,56 @@ impl<'a> Section<'a> {
     }
 
     /// The error of a key that must be there and is not.
-    pub fn missing(&self, key: &str, form: &str) -> Error {
+    pub fn missing(&self, key: &str) -> Error {
         let whole = if self.path.is_empty() { "this profile".into() } else { format!("`{}`", self.path) };
-        let hint = format!("write `{key} = …`: {form}");
+        let field = self.field(key);
+        let hint = format!("write `{key} = …`, {}: {}", self.field(key).about, field.holds.words());
         self.files.error(self.span, format!("{whole} needs `{key}`")).hint(hint)
     }
 
-    /// A string of this form, if it is there.
-    pub fn text(&self, key: &str, form: &Form) -> Result<Option<At<String>>> {
-        self.get(key).map(|value| text(self.files, &self.path_of(key), value, form)).transpose()
+    /// A string, if it is there or has a default.
+    pub fn text(&self, key: &str) -> Result<Option<At<String>>> {
+        match self.get(key)? {
+            (Field { absent: Absent::Text(default), .. }, None) => {
+                Ok(Some(At { value: (*default).to_owned(), span: self.span }))
+            }
+            (_, None) => Ok(None),
+            (Field { holds: Holds::Text(form), .. }, Some(value)) => {
+                text(self.files, &self.path_of(key), value, form).map(Some)
+            }
+            (Field { holds: Holds::Choice(words), .. }, Some(value)) => {
+                let (path, allowed) = (self.path_of(key), words_of(words));
+                match &value.kind {
+                    Kind::Text(t) if words.iter().any(|(w, _)| w == t) => {
+                        Ok(Some(At { value: t.clone(), span: value.span }))
+                    }
+                    Kind::Text(t) => {
+                        let error = self.files.error(value.span, format!("`{path}` cannot be `{}`", printable(t)));
+                        Err(error.hint(format!("allowed: {allowed}")))
+                    }
+                    _ => Err(wrong_kind(self.files, &path, value, "a string", &allowed)),
+                }
+            }
+            (field, _) => panic!("`{}` holds {:?}", self.path_of(key), field.holds),
+        }
     }
 
-    /// A string of this form that must be there.
-    pub fn needed(&self, key: &str, form: &Form) -> Result<At<String>> {
-        self.text(key, form)?.ok_or_else(|| self.missing(key, form.allowed))
+    /// A string that is declared as needed, or has a default.
+    pub fn needed(&self, key: &str) -> Result<At<String>> {
+        self.text(key)?.ok_or_else(|| self.missing(key))
     }
 
-    /// A list of strings of this form, empty when absent; none twice unless the order carries meaning.
-    pub fn texts(&self, key: &str, form: &Form, twice: bool) -> Result<Vec<At<String>>> {
+    /// A list of strings, empty when absent.
+    pub fn texts(&self, key: &str) -> Result<Vec<At<String>>> {
         let path = self.path_of(key);
+        let (field, value) = self.get(key)?;
+        let (form, twice) = match field.holds {
+            Holds::Texts(form) => (form, false),
+            Holds::Words(form) => (form, true),
+            holds => panic!("`{path}` holds {holds:?}"),
+        };
         let mut list: Vec<At<String>> = Vec::new();
-        for value in self.list(key, &format!("a list of strings, each {}", form.allowed))? {
+        for value in self.list(key, value)? {
             let item = text(self.files, &path, value, form)?;
             if let Some(first) = list.iter().find(|i| i.value == item.value)
                 && !twice
@@ -112,67 +131,119 @@ impl<'a> Section<'a> {
         Ok(list)
     }
 
-    fn list(&self, key: &str, form: &str) -> Result<&'a [Value]> {
-        match self.get(key) {
+    /// A list of strings without their places.
+    pub fn plain(&self, key: &str) -> Result<Vec<String>> {
+        Ok(self.texts(key)?.into_iter().map(|i| i.value).collect())
+    }
+
+    fn list(&self, key: &str, value: Option<&'a Value>) -> Result<&'a [Value]> {
+        match value {
             None => Ok(&[]),
             Some(Value { kind: Kind::List(list), .. }) => Ok(list),
-            Some(value) => Err(wrong_kind(self.files, &self.path_of(key), value, "a list", form)),
+            Some(value) => {
+                Err(wrong_kind(self.files, &self.path_of(key), value, "a list", &self.field(key).holds.words()))
+            }
         }
     }
 
-    /// A boolean, or its default.
-    pub fn boolean(&self, key: &str, default: bool) -> Result<bool> {
-        match self.get(key) {
-            None => Ok(default),
-            Some(Value { kind: Kind::Boolean(b), .. }) => Ok(*b),
-            Some(value) => Err(wrong_kind(self.files, &self.path_of(key), value, "true or false", "")),
+    /// Strings by the user's names, empty when absent.
+    #[expect(dead_code, reason = "the tables that use it follow")]
+    pub fn mapping(&self, key: &str) -> Result<Vec<(String, At<String>)>> {
+        let path = self.path_of(key);
+        let (field, value) = self.get(key)?;
+        let Holds::Mapping(name, form) = field.holds else { panic!("`{path}` holds {:?}", field.holds) };
+        let Some(value) = value else { return Ok(Vec::new()) };
+        let mut all = Vec::new();
+        for (user, (span, value)) in open(self.files, &path, value)? {
+            judge(self.files, *span, &path, user, name)?;
+            all.push((user.clone(), text(self.files, &format!("{path}.{user}"), value, form)?));
+        }
+        Ok(all)
+    }
+
+    /// A boolean, if it is there or has a default.
+    pub fn boolean(&self, key: &str) -> Result<Option<bool>> {
+        match self.get(key)? {
+            (Field { absent: Absent::Boolean(default), .. }, None) => Ok(Some(*default)),
+            (_, None) => Ok(None),
+            (_, Some(Value { kind: Kind::Boolean(b), .. })) => Ok(Some(*b)),
+            (_, Some(value)) => Err(wrong_kind(self.files, &self.path_of(key), value, "true or false", "")),
         }
     }
 
-    /// An integer in this range, if it is there.
-    pub fn integer(&self, key: &str, range: RangeInclusive<i64>) -> Result<Option<At<i64>>> {
-        let form = format!("an integer from {} to {}", range.start(), range.end());
-        match self.get(key) {
-            None => Ok(None),
-            Some(Value { kind: Kind::Integer(n), span }) if range.contains(n) => {
+    /// A boolean with a declared default.
+    pub fn flag(&self, key: &str) -> Result<bool> {
+        Ok(self.boolean(key)?.expect("a default is declared"))
+    }
+
+    /// An integer, if it is there or has a default.
+    pub fn integer(&self, key: &str) -> Result<Option<At<i64>>> {
+        let (field, value) = self.get(key)?;
+        let Holds::Integer(least, most) = field.holds else {
+            panic!("`{}` holds {:?}", self.path_of(key), field.holds)
+        };
+        match value {
+            None => match field.absent {
+                Absent::Integer(value) => Ok(Some(At { value, span: self.span })),
+                _ => Ok(None),
+            },
+            Some(Value { kind: Kind::Integer(n), span }) if (least..=most).contains(n) => {
                 Ok(Some(At { value: *n, span: *span }))
             }
             Some(Value { kind: Kind::Integer(n), span }) => Err(self
                 .files
                 .error(*span, format!("`{}` cannot be {n}", self.path_of(key)))
-                .hint(format!("allowed: {form}"))),
-            Some(value) => Err(wrong_kind(self.files, &self.path_of(key), value, "an integer", &form)),
+                .hint(format!("allowed: {}", field.holds.words()))),
+            Some(value) => Err(wrong_kind(self.files, &self.path_of(key), value, "an integer", &field.holds.words())),
         }
     }
 
-    /// A port that must be there.
-    pub fn port(&self, key: &str) -> Result<At<u16>> {
-        let port =
-            self.integer(key, 1..=65535)?.ok_or_else(|| self.missing(key, "a port, an integer from 1 to 65535"))?;
-        Ok(At { value: u16::try_from(port.value).expect("checked range"), span: port.span })
+    /// An integer of the size its declared range fits, if it is there or has a default.
+    pub fn number<N: TryFrom<i64>>(&self, key: &str) -> Result<Option<At<N>>> {
+        let fit =
+            |at: At<i64>| At { value: N::try_from(at.value).ok().expect("the declared range fits"), span: at.span };
+        Ok(self.integer(key)?.map(fit))
+    }
+
+    /// An integer that is declared as needed, or has a default.
+    pub fn needed_number<N: TryFrom<i64>>(&self, key: &str) -> Result<At<N>> {
+        self.number(key)?.ok_or_else(|| self.missing(key))
     }
 
     /// A table under a key, if it is there.
-    pub fn table(&self, key: &str, fields: &[Field]) -> Result<Option<Section<'a>>> {
-        self.get(key).map(|v| Section::new(self.files, self.path_of(key), v, fields)).transpose()
+    pub fn table(&self, key: &str) -> Result<Option<Section<'a>>> {
+        let (field, value) = self.get(key)?;
+        let Holds::Table(fields) = field.holds else { panic!("`{}` holds {:?}", self.path_of(key), field.holds) };
+        value.map(|v| Section::new(self.files, self.path_of(key), v, fields)).transpose()
+    }
+
+    /// A table under a key; when it is absent, one in which every key is.
+    pub fn table_or_empty(&self, key: &str) -> Result<Section<'a>> {
+        static NONE: Table = Table::new();
+        if let Some(section) = self.table(key)? {
+            return Ok(section);
+        }
+        let Holds::Table(fields) = self.field(key).holds else { unreachable!("seen above") };
+        Ok(Section { files: self.files, path: self.path_of(key), span: self.span, table: &NONE, fields })
     }
 
     /// A list of tables.
-    pub fn tables(&self, key: &str, fields: &[Field]) -> Result<Vec<Section<'a>>> {
-        let names: Vec<_> = fields.iter().map(|f| f.name).collect();
-        let form = format!("a list of tables with: {}", names.join(", "));
+    pub fn tables(&self, key: &str) -> Result<Vec<Section<'a>>> {
         let path = self.path_of(key);
-        self.list(key, &form)?.iter().map(|v| Section::new(self.files, path.clone(), v, fields)).collect()
+        let (field, value) = self.get(key)?;
+        let Holds::Tables(fields) = field.holds else { panic!("`{path}` holds {:?}", field.holds) };
+        self.list(key, value)?.iter().map(|v| Section::new(self.files, path.clone(), v, fields)).collect()
     }
 
-    /// Tables under names of the user's choice, each name of this form.
-    pub fn named(&self, key: &str, name: &Form, fields: &[Field]) -> Result<Vec<(String, Section<'a>)>> {
-        let Some(value) = self.get(key) else { return Ok(Vec::new()) };
+    /// Tables under names of the user's choice, in the order of the names.
+    pub fn named(&self, key: &str) -> Result<Vec<(String, Section<'a>)>> {
         let path = self.path_of(key);
-        let outer = Section::open(self.files, path.clone(), value)?;
+        let (field, value) = self.get(key)?;
+        let Holds::Named(name, fields) = field.holds else { panic!("`{path}` holds {:?}", field.holds) };
+        let Some(value) = value else { return Ok(Vec::new()) };
         let mut all = Vec::new();
-        for (user, (span, value)) in outer.table {
-            (name.check)(user).map_err(|cause| ill_formed(self.files, *span, &path, user, &cause, name))?;
+        for (user, (span, value)) in open(self.files, &path, value)? {
+            judge(self.files, *span, &path, user, name)?;
             let mut section = Section::new(self.files, format!("{path}.{user}"), value, fields)?;
             section.span = *span;
             all.push((user.clone(), section));
@@ -181,18 +252,51 @@ impl<'a> Section<'a> {
     }
 }
 
+impl Holds {
+    /// What is allowed, in words.
+    pub fn words(&self) -> String {
+        let names = |fields: &[Field]| fields.iter().map(|f| f.name).collect::<Vec<_>>().join(", ");
+        match self {
+            Holds::Text(form) => form.allowed.into(),
+            Holds::Choice(words) => words_of(words),
+            Holds::Texts(form) | Holds::Words(form) => format!("a list of strings, each {}", form.allowed),
+            Holds::Boolean => "true or false".into(),
+            Holds::Integer(least, most) => format!("an integer from {least} to {most}"),
+            Holds::Table(fields) => format!("a table with: {}", names(fields)),
+            Holds::Tables(fields) => format!("a list of tables with: {}", names(fields)),
+            Holds::Named(form, fields) => format!("tables by name ({}) with: {}", form.allowed, names(fields)),
+            Holds::Mapping(name, form) => format!("strings ({}) by name ({})", form.allowed, name.allowed),
+        }
+    }
+}
+
+fn words_of(words: &[(&str, &str)]) -> String {
+    words.iter().map(|(word, _)| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+}
+
+fn open<'a>(files: &Files, path: &str, value: &'a Value) -> Result<&'a Table> {
+    match &value.kind {
+        Kind::Table(table) => Ok(table),
+        _ => Err(wrong_kind(files, path, value, "a table", "")),
+    }
+}
+
 fn text(files: &Files, path: &str, value: &Value, form: &Form) -> Result<At<String>> {
     let Kind::Text(text) = &value.kind else {
         return Err(wrong_kind(files, path, value, "a string", form.allowed));
     };
+    judge(files, value.span, path, text, form)?;
+    Ok(At { value: text.clone(), span: value.span })
+}
+
+fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Result<()> {
     // No form whatever lets these through: a value can never begin a line of its own in a file we write.
     let cause = match text.chars().find(|&c| c.is_control() || super::source::is_bidi(c)) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", c as u32)),
         None if text.len() > form.longest => Err(format!("it has {} bytes; at most {}", text.len(), form.longest)),
         None => (form.check)(text),
     };
-    cause.map_err(|cause| ill_formed(files, value.span, path, text, &cause, form))?;
-    Ok(At { value: text.clone(), span: value.span })
+    cause.map_err(|cause| ill_formed(files, span, path, text, &cause, form))
 }
 
 fn ill_formed(files: &Files, span: Span, path: &str, text: &str, cause: &str, form: &Form) -> Error {

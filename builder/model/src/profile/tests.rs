@@ -66,6 +66,7 @@ addresses = ["192.0.2.10/24", "2001:db8::10/64"]
 gateways = ["192.0.2.1", "2001:db8::1"]
 dns = ["192.0.2.53"]
 router_advertisements = false
+dhcp = false
 
 [firewall]
 allow = [
@@ -73,6 +74,7 @@ allow = [
 ]
 
 [access.administrators.anna]
+uid = 21000
 ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@example"]
 
 [containers.web]
@@ -109,6 +111,38 @@ fn error(text: &str) -> String {
 fn with(from: &str, to: &str) -> String {
     assert_eq!(FULL.matches(from).count(), 1, "`{from}` must stand in the full profile once");
     error(&FULL.replace(from, to))
+}
+
+/// Every declared key, with what an example value for it is found by: the fields, and the table that may hold them.
+fn unsaid(fields: &[Field], path: &str, there: Option<&toml::Value>, all: &mut Vec<String>) {
+    for field in fields {
+        let path = format!("{path}.{}", field.name);
+        let value = there.and_then(|t| t.get(field.name));
+        if value.is_none() {
+            all.push(path.clone());
+        }
+        let first = |v: &toml::Value| match v {
+            toml::Value::Array(list) => list.first().cloned(),
+            toml::Value::Table(table) => table.values().next().cloned(),
+            _ => None,
+        };
+        match field.holds {
+            Holds::Table(below) => unsaid(below, &path, value, all),
+            Holds::Tables(below) | Holds::Named(_, below) => {
+                unsaid(below, &path, value.and_then(first).as_ref(), all);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// So that the test with hostile strings, below, reaches every field there is.
+#[test]
+fn the_full_profile_says_everything() {
+    let full = FULL.parse::<toml::Table>().map(toml::Value::Table).unwrap();
+    let mut all = Vec::new();
+    unsaid(language(), "", Some(&full), &mut all);
+    assert_eq!(all, Vec::<String>::new(), "the full profile must say these as well");
 }
 
 #[test]
@@ -158,7 +192,7 @@ fn errors_of_form_show_the_line() {
         with("[access.administrators.anna]", "[access.administrators.root]"),
         with("ssh-ed25519 AAAA", "ssh-ed25519 AAA"),
         with("ssh-ed25519 AAAA", "ssh-dss AAAA"),
-        with("ssh_keys = [\"ssh", "uid = 5\nssh_keys = [\"ssh"),
+        with("uid = 21000", "uid = 5"),
         with("[containers.web]", "[containers.\"Web Server\"]"),
         with("command = [\"busybox\", \"httpd\", \"-f\"]", ""),
         with("command = [\"busybox\"", "command = [\"../busybox\""),

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 /// What a string may be: the words for a person, and the judge.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 pub struct Form {
     /// Allowed values, in words.
     pub allowed: &'static str,
@@ -272,12 +272,6 @@ pub fn size(text: &str) -> Result<u64, String> {
     }
     number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&n| n < 1 << 50).ok_or_else(wrong)
 }
-
-/// Transport protocol.
-pub const PROTOCOL: Form = form("`tcp` or `udp`", 16, |text| match text {
-    "tcp" | "udp" => Ok(()),
-    _ => Err("there is no port in any other protocol we filter".into()),
-});
 
 /// Name of the profile that is extended.
 pub const PROFILE: Form = form("the name of another profile in the same folder: `base`", 64, |text| {

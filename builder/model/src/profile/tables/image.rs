@@ -1,0 +1,56 @@
+//! `[image]`, `[kernel]`, `[disk]`.
+
+use super::*;
+
+/// The time files are clamped to when a profile names none: 2025-10-09T08:53:20Z.
+const EPOCH: i64 = 1_760_000_000;
+
+pub(super) const IMAGE: &[Field] = &[
+    text("name", &values::IMAGE_NAME, "IMAGE_ID of os-release; also the default host name").needed(),
+    text("version", &values::IMAGE_VERSION, "IMAGE_VERSION of os-release").needed(),
+    integer("epoch", 946_684_800, 4_102_444_800, "latest time of any file, seconds since 1970").or_number(EPOCH),
+];
+pub(super) const KERNEL: &[Field] = &[words("command_line", &values::KERNEL_WORD, "words, each one string")];
+pub(super) const DISK: &[Field] = &[
+    text("esp", &values::SIZE, "EFI system partition").or_text("128M"),
+    text("root", &values::SIZE, "each of the two root slots").or_text("512M"),
+    text("verity", &values::SIZE, "each of the two verity slots; `8M` is enough for a root of 1015 MiB").or_text("8M"),
+];
+
+pub(super) fn image(top: &Section) -> Result<Image> {
+    let t = top.table("image")?.ok_or_else(|| top.missing("image"))?;
+    Ok(Image {
+        name: t.needed("name")?.value,
+        version: t.needed("version")?.value,
+        epoch: t.needed_number("epoch")?.value,
+    })
+}
+
+pub(super) fn kernel(top: &Section) -> Result<Kernel> {
+    Ok(Kernel { command_line: top.table_or_empty("kernel")?.plain("command_line")? })
+}
+
+pub(super) fn disk(top: &Section) -> Result<Disk> {
+    let (t, m) = (top.table_or_empty("disk")?, 1 << 20);
+    let disk =
+        Disk { esp: amount(&t, "esp", 64 * m)?, root: amount(&t, "root", 64 * m)?, verity: amount(&t, "verity", m)? };
+    // A SHA-256 tree over 4 KiB blocks: 1/128 of the data and 1/128 of that again.
+    if disk.verity < disk.root / 127 {
+        let error = t.files.error(t.key("verity").unwrap_or(t.span), "the verity slot is too small for the root slot");
+        return Err(error.hint(format!("allowed: {}M or more", (disk.root / 127).div_ceil(m))));
+    }
+    Ok(disk)
+}
+
+/// Bytes of an amount with a default, `least` of them or more.
+pub(super) fn amount(t: &Section, key: &str, least: u64) -> Result<u64> {
+    let text = t.needed(key)?;
+    let bytes = values::size(&text.value).expect("its form was checked");
+    if bytes < least {
+        return Err(t
+            .files
+            .error(text.span, format!("`{}.{key}` is too small", t.path))
+            .hint(format!("allowed: {}M or more", least >> 20)));
+    }
+    Ok(bytes)
+}

@@ -1,0 +1,62 @@
+//! The tables of a profile, each read into its part of the recipe. The fields declared here are the language.
+
+mod access;
+mod archive;
+mod containers;
+mod firewall;
+mod image;
+mod monitoring;
+mod network;
+mod services;
+mod state;
+
+use super::field::*;
+use super::section::Section;
+use super::source::{Files, Value};
+use super::{Settings, check, packages, values};
+use crate::Result;
+use crate::recipe::*;
+
+/// The whole profile.
+pub(super) const PROFILE: &[Field] = &[
+    text("extends", &values::PROFILE, "a profile in the same folder that this one is laid on"),
+    texts("overlays", &values::NAME, "folders of `overlays/` laid over the tree, in this order"),
+    table("image", image::IMAGE, "name and version of the image").needed(),
+    table("archive", archive::ARCHIVE, "the Debian archive packages come from"),
+    table("packages", archive::PACKAGES, "what is installed besides what the tables need"),
+    table("kernel", image::KERNEL, "words for the kernel's command line"),
+    table("disk", image::DISK, "sizes of the partitions"),
+    named("network", &values::NAME, network::LINK, "links by name")
+        .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    table("firewall", firewall::FIREWALL, "what may come in; everything else is dropped"),
+    table("access", access::ACCESS, "who may log in"),
+    named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
+    table("monitoring", monitoring::MONITORING, "who is watching"),
+    table("services", services::SERVICES, "units switched on or off"),
+    table("state", state::STATE, "the writable partition"),
+];
+
+/// Reads the whole profile and checks it against itself.
+pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
+    let top = Section::new(files, String::new(), value, PROFILE)?;
+    let image = image::image(&top)?;
+    let (archive, settings) = archive::archive(&top)?;
+    let mut recipe = Recipe {
+        image,
+        archive,
+        packages: archive::packages(&top)?,
+        kernel: image::kernel(&top)?,
+        disk: image::disk(&top)?,
+        network: network::network(&top)?,
+        firewall: firewall::firewall(&top)?,
+        access: access::access(&top)?,
+        containers: containers::containers(&top)?,
+        monitoring: monitoring::monitoring(&top)?,
+        services: services::services(&top)?,
+        state: state::state(&top)?,
+        overlays: top.plain("overlays")?,
+    };
+    check::check(&recipe, &check::Places { files, value })?;
+    packages::complete(&mut recipe);
+    Ok((recipe, settings))
+}

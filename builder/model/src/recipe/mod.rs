@@ -1,0 +1,105 @@
+//! Recipe: a profile with every default explicit. Everything in it can change bytes of the image, and nothing
+//! that cannot (mirrors, threads, paths) is in it. `diorite show` prints it; its digest stands in the lock.
+
+mod access;
+mod archive;
+mod containers;
+mod firewall;
+mod monitoring;
+mod network;
+mod services;
+mod state;
+
+pub use access::*;
+pub use archive::*;
+pub use containers::*;
+pub use firewall::*;
+pub use monitoring::*;
+pub use network::*;
+pub use services::*;
+pub use state::*;
+
+use crate::Digest;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What one machine is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Name and version of the image.
+    pub image: Image,
+    /// Where packages come from, as far as it decides which ones.
+    pub archive: Archive,
+    /// What is installed.
+    pub packages: Packages,
+    /// The kernel's command line.
+    pub kernel: Kernel,
+    /// Sizes of the partitions.
+    pub disk: Disk,
+    /// Network links by name.
+    pub network: BTreeMap<String, Link>,
+    /// What may come in.
+    pub firewall: Firewall,
+    /// Who may log in.
+    pub access: Access,
+    /// Containers by name.
+    pub containers: BTreeMap<String, Container>,
+    /// Who is watching.
+    pub monitoring: Monitoring,
+    /// Units switched on or off.
+    pub services: Services,
+    /// The writable partition, /var.
+    pub state: State,
+    /// Overlay folders laid over the tree, in this order.
+    pub overlays: Vec<String>,
+}
+
+impl Recipe {
+    /// The digest that the lock carries.
+    pub fn digest(&self) -> Digest {
+        Digest::of_json(self)
+    }
+}
+
+/// Identity of the image, as in os-release(5) IMAGE_ID and IMAGE_VERSION.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// IMAGE_ID: lower-case letters, digits, `-`; at most 24 characters (partition labels hold 36).
+    pub name: String,
+    /// IMAGE_VERSION: digits, letters, `.`; at most 8 characters.
+    pub version: String,
+    /// The time every file is clamped to, in seconds since 1970 (SOURCE_DATE_EPOCH).
+    pub epoch: u64,
+}
+
+/// What is installed in the root.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Packages {
+    /// Package names asked for, in apt's words (`name`, `name=version`).
+    pub include: Vec<String>,
+    /// Install Recommends as well.
+    pub recommends: bool,
+}
+
+/// The kernel's command line, beside what the image itself needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// Words added to the command line.
+    pub command_line: Vec<String>,
+}
+
+/// Sizes in bytes, whole MiB.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Disk {
+    /// EFI system partition.
+    pub esp: u64,
+    /// Each root slot.
+    pub root: u64,
+    /// Each verity slot.
+    pub verity: u64,
+}
