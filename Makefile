@@ -31,13 +31,13 @@ vm-tests: diorite
 bench: diorite
 	$(CARGO) run --release --quiet -p diorite --example bench
 
-## check: format, lints, docs, licences
+## check: format, lints, docs, and what cargo-deny knows today
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --release --workspace --no-deps --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
-	  else echo "skipped: advisories (cargo-deny is not installed; licences and bans are tests)"; fi
+	  else echo "cargo-deny is not installed: advisories newer than .ci/advisories.toml are not looked at (\`make test\` judges by that table)"; fi
 
 diorite:
 	$(CARGO) build --release -p diorite
