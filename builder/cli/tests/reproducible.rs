@@ -1,12 +1,23 @@
 //! Same profile and lock, same bytes: on empty stores, at other paths, with other numbers of threads, in every sandbox.
+//! A sandbox that this host cannot have is an ignored test.
 
 mod common;
-use common::{Project, material, reference, root, skipped, text};
+use common::harness::{Outcome, ignored, run};
+use common::{Project, host, material, reference, root, text};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    run(tests![
+        an_empty_store_another_path_and_one_thread_give_the_same_disk,
+        a_root_without_privileges_in_a_plain_container_gives_the_same_disk,
+        a_user_namespace_gives_the_same_disk,
+        somebody_without_any_privilege_gets_the_same_disk,
+    ])
+}
 
 fn built(environment: &[(&str, &str)]) -> (Project, String) {
     let project = Project::locked();
@@ -28,8 +39,7 @@ fn why_not(mode: &str) -> Option<String> {
     (!why.is_null()).then(|| why["cause"].as_str().unwrap_or("it does not say why").to_owned())
 }
 
-#[test]
-fn an_empty_store_another_path_and_one_thread_give_the_same_disk() {
+fn an_empty_store_another_path_and_one_thread_give_the_same_disk() -> Outcome {
     let (project, digest) = built(&[("RAYON_NUM_THREADS", "1"), ("TZ", "Asia/Tokyo"), ("LANG", "de_DE.UTF-8")]);
     assert_eq!(digest, reference());
     // Positive control: the comparison notices one changed byte of one overlay.
@@ -42,36 +52,25 @@ fn an_empty_store_another_path_and_one_thread_give_the_same_disk() {
     fs::write(fresh.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
     fresh.succeed(&["build", "server", "--no-qcow2"]);
     assert_eq!(fresh.disk(), incremental);
+    Ok(())
 }
 
-#[test]
-fn a_root_without_privileges_in_a_plain_container_gives_the_same_disk() {
+fn a_root_without_privileges_in_a_plain_container_gives_the_same_disk() -> Outcome {
     if !root() {
-        return skipped("only root can be made the root of a plain container");
+        return ignored("only root can be made the root of a plain container");
     }
     let (_project, digest) = built(&[("DIORITE_SIMULATE", "plain-container")]);
     assert_eq!(digest, reference());
+    Ok(())
 }
 
-#[test]
-fn a_user_namespace_gives_the_same_disk() {
+fn a_user_namespace_gives_the_same_disk() -> Outcome {
     if let Some(why) = why_not("userns") {
-        return skipped(&format!("no user namespace on this host: {why}"));
+        return ignored(format!("no user namespace on this host: {why}"));
     }
     let (_project, digest) = built(&[("DIORITE_SANDBOX", "userns")]);
     assert_eq!(digest, reference());
-}
-
-/// The first person of /etc/passwd who has ids in /etc/subuid and /etc/subgid: (name, uid, gid).
-fn person() -> Option<(String, u32, u32)> {
-    let read = |file: &str| fs::read_to_string(file).unwrap_or_default();
-    let (uids, gids) = (read("/etc/subuid"), read("/etc/subgid"));
-    let has = |text: &str, name: &str| text.lines().any(|l| l.starts_with(&format!("{name}:")));
-    read("/etc/passwd").lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let (uid, gid) = (fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?);
-        (uid != 0 && has(&uids, fields[0]) && has(&gids, fields[0])).then(|| (fields[0].to_owned(), uid, gid))
-    })
+    Ok(())
 }
 
 fn give(folder: &Path, uid: u32, gid: u32) {
@@ -84,40 +83,55 @@ fn give(folder: &Path, uid: u32, gid: u32) {
     }
 }
 
-/// Nothing simulated: another user, who owns nothing but the project and reaches more ids only by newuidmap(1).
-#[test]
-fn somebody_without_any_privilege_gets_the_same_disk() {
+/// Why nobody but root gets a user namespace with a range of ids here, whatever is installed.
+fn forbidden() -> Option<String> {
+    let read = |file: &str| fs::read_to_string(file).unwrap_or_default().trim().to_owned();
+    for (name, forbids) in [
+        ("kernel/apparmor_restrict_unprivileged_userns", "1"),
+        ("kernel/unprivileged_userns_clone", "0"),
+        ("user/max_user_namespaces", "0"),
+    ] {
+        if read(&format!("/proc/sys/{name}")) == forbids {
+            return Some(format!("{} is {forbids}", name.replace('/', ".")));
+        }
+    }
+    let ids = |map: &str| -> u64 { map.lines().filter_map(|l| l.split_whitespace().nth(2)?.parse::<u64>().ok()).sum() };
+    let least = ids(&read("/proc/self/uid_map")).min(ids(&read("/proc/self/gid_map")));
+    (least < 200_000).then(|| format!("this root owns only {least} ids, too few to give 65536 away"))
+}
+
+/// Nothing simulated: another user, who owns nothing but the project and reaches more ids only by newuidmap(1), on a
+/// machine made of the tools tree, so that the host needs neither that program nor such a user.
+fn somebody_without_any_privilege_gets_the_same_disk() -> Outcome {
     if !root() {
-        return skipped("the suite is not root: all its builds are those of an ordinary user already");
+        return ignored("the suite is not root: all its builds are those of an ordinary user already");
     }
-    let Some((name, uid, gid)) = person() else {
-        return skipped("no user has ids in /etc/subuid and /etc/subgid");
-    };
-    if !["/usr/bin/newuidmap", "/bin/newuidmap"].iter().any(|p| Path::new(p).exists()) {
-        return skipped("newuidmap (package uidmap) is not installed");
+    if let Some(why) = why_not("userns").or_else(forbidden) {
+        return ignored(format!("no user namespace for an ordinary user of this host: {why}"));
     }
-    // Where that user can go, unlike perhaps the store of the material.
-    let project = Project::new();
+    let project = Project::empty();
     fs::copy(material("DIORITE_TEST_LOCK"), project.path("profiles/server.lock")).expect("the lock");
-    for blob in fs::read_dir(material("DIORITE_TEST_STORE").join("pool")).expect("the pool").flatten() {
-        common::copy(&blob.path(), &project.path("store/pool").join(blob.file_name()));
-    }
     fs::copy(common::DIORITE, project.path("diorite")).expect("the program");
     fs::set_permissions(project.folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    fs::create_dir_all(project.path("store/pool")).expect("a store");
+    let (_, uid, gid) = host::PERSON;
     give(project.folder.path(), uid, gid);
+    let pool = fs::canonicalize(material("DIORITE_TEST_STORE").join("pool")).expect("the pool");
+    let (machine, tools) = (tempfile::tempdir().expect("a folder"), material("DIORITE_TEST_TOOLS"));
     let as_person = |arguments: &[&str]| {
-        let mut command = Command::new(project.path("diorite"));
-        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(project.folder.path()).uid(uid).gid(gid);
-        command.env("DIORITE_STORE", project.path("store")).env("DIORITE_MIRROR", "http://127.0.0.1:9/debian");
+        let mut command = Command::new("/project/diorite");
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/project").uid(uid).gid(gid);
+        command.env("DIORITE_STORE", "/project/store").env("DIORITE_MIRROR", "http://127.0.0.1:9/debian");
         command.args(arguments).output().expect("the program starts")
     };
-    let doctor = as_person(&["doctor", "--json"]);
+    let (doctor, built) = host::apart(|| {
+        host::bind(&pool, &project.path("store/pool"));
+        host::machine_with_uidmap(machine.path(), &tools, project.folder.path());
+        (as_person(&["doctor", "--json"]), as_person(&["build", "server", "--no-qcow2"]))
+    })?;
     let report: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
-    if report["chosen"].is_null() {
-        return skipped(&format!("{name} gets no sandbox on this host: {}", report["sandboxes"]));
-    }
     assert_eq!(report["chosen"], "userns", "{report}");
-    let output = as_person(&["build", "server", "--no-qcow2"]);
-    assert!(output.status.success(), "as {name}\n{}", text(&output.stderr));
+    assert!(built.status.success(), "{}", text(&built.stderr));
     assert_eq!(project.disk(), reference());
+    Ok(())
 }

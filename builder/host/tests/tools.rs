@@ -48,12 +48,6 @@ fn versions(tools: &ToolsTree) {
             Tool::SshKeygen | Tool::FsckFat => "--help",
             _ => "--version",
         };
-        let lacking = tools.file(tool.path()).is_err();
-        if lacking {
-            // A development tree may be older than the list.
-            println!("test tools: {} ... skipped: this tree lacks it", tool.name());
-            continue;
-        }
         let output = tools.command(tool).arg(argument).run().unwrap();
         let words = String::from_utf8_lossy(&[output.stdout, output.log].concat()).into_owned();
         let good = output.status.success() || matches!(tool, Tool::SshKeygen | Tool::FsckFat);

@@ -1,6 +1,10 @@
 //! A project of its own for each test: profiles and overlays copied, results and store in a temporary folder.
 #![allow(dead_code)]
 
+pub mod errors;
+pub mod harness;
+pub mod host;
+
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -106,12 +110,6 @@ pub fn reference() -> String {
 pub fn root() -> bool {
     // SAFETY: asks for an id.
     unsafe { libc::geteuid() == 0 }
-}
-
-/// A test that cannot run on this host says why, in a form that can be counted.
-pub fn skipped(why: &str) {
-    println!("SKIPPED: {why}");
-    eprintln!("SKIPPED: {why}");
 }
 
 /// Large temporary files: beside the store of the material, else where temporary files go.

@@ -109,7 +109,8 @@ impl Tool {
 }
 
 /// What brings the tools, and what they need without depending on it: firmware for QEMU, and `env` of the Essential
-/// coreutils, by which scripts find their interpreter.
+/// coreutils, by which scripts find their interpreter. And uidmap, which is never run from here (it must be set-user-ID):
+/// tests put it where a user without privileges finds it.
 pub fn packages() -> &'static [&'static str] {
     &[
         "apt",
@@ -129,6 +130,7 @@ pub fn packages() -> &'static [&'static str] {
         "systemd",
         "systemd-container",
         "systemd-ukify",
+        "uidmap",
     ]
 }
 
