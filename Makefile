@@ -5,7 +5,7 @@ HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
-.PHONY: image test vm-tests bench check diorite clean
+.PHONY: image test vm-tests bench reference check diorite clean
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
@@ -30,6 +30,12 @@ vm-tests: diorite
 ## bench: the figures of docs/measurements, raw data included
 bench: diorite
 	$(CARGO) run --release --quiet -p diorite --example bench
+
+## reference: the pages that are generated from the declarations of the profile language
+reference: diorite
+	@mkdir -p docs/reference
+	$(DIORITE) schema > docs/reference/profile.schema.json
+	$(DIORITE) schema --markdown > docs/reference/profile.md
 
 ## check: format, lints, docs, and what cargo-deny knows today
 check:

@@ -60,6 +60,12 @@ pub enum Verb {
     Verify(PlanArgs),
     /// Build, then verify: what `make image` runs.
     Image(BuildArgs),
+    /// Print the profile language: a JSON Schema for editors, or the reference page.
+    Schema {
+        /// The reference page, in Markdown.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Say what this host offers.
     Doctor,
     /// Prepare what the test suite needs and print it as shell assignments.

@@ -10,6 +10,7 @@ use diorite_model::{Digest, Error, Exit, Lock, Recipe, Result};
 use diorite_rootfs::overlay::{self, Overlay};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -146,7 +147,11 @@ impl Project {
 }
 
 fn read_profile(file: &Path) -> Result<String> {
-    fs::read_to_string(file).map_err(|e| {
+    // One byte more than a profile may have: enough to see that it is too large, whatever it is.
+    let limit = profile::LARGEST as u64 + 1;
+    let mut text = String::new();
+    let read = fs::File::open(file).and_then(|f| f.take(limit).read_to_string(&mut text));
+    read.map(|_| text).map_err(|e| {
         let missing = e.kind() == std::io::ErrorKind::NotFound;
         let error = Error::io("the profile cannot be read", file, e);
         if missing { error.hint(available(file.parent().unwrap_or(Path::new(".")))) } else { error }

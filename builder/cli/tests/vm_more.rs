@@ -42,6 +42,13 @@ fn the_base_image_lets_its_administrator_in() {
     assert!(!manifest.contains("/podman") && manifest.contains("/sudo"), "a base image has no containers");
 }
 
+#[test]
+fn every_profile_boots() {
+    for name in vm::profiles() {
+        vm::boots(&name);
+    }
+}
+
 /// What a machine says of itself, by name: what must outlive a boot, and what may grow.
 const IDENTITY: [(&str, &str); 7] = [
     ("state", "systemctl is-system-running --wait"),

@@ -10,7 +10,7 @@ use crate::project::Project;
 use crate::{pipeline, print};
 use diorite_archive::{lockfile, resolve};
 use diorite_host::{doctor, progress::Progress, store::Store};
-use diorite_model::{Exit, Result};
+use diorite_model::{Exit, Result, profile};
 
 /// What every verb is given.
 pub struct Context {
@@ -42,6 +42,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
         Verb::Verify(args) => verify::verify(args, &context),
         Verb::Image(args) => build::image(args, &context),
+        Verb::Schema { markdown } => Ok(schema(*markdown)),
         Verb::Doctor => doctor(&context),
         Verb::TestMaterial(args) => material::prepare(args, &context),
     }
@@ -51,6 +52,14 @@ fn show(target: &Target, context: &Context) -> Result<Exit> {
     let project = Project::load(target)?;
     print!("{}", print::recipe(&project.recipe, context.json));
     Ok(Exit::Done)
+}
+
+fn schema(markdown: bool) -> Exit {
+    match markdown {
+        true => print!("{}", profile::reference()),
+        false => println!("{:#}", profile::json_schema()),
+    }
+    Exit::Done
 }
 
 fn lock(target: &Target, update: bool, context: &Context) -> Result<Exit> {

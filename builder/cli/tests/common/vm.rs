@@ -2,6 +2,7 @@
 #![allow(dead_code)]
 
 use crate::common::{Project, material, text};
+use diorite_model::report::Verdict;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
@@ -88,4 +89,41 @@ pub fn paths(folder: &Path) -> Vec<PathBuf> {
     }
     all.sort();
     all
+}
+
+/// Names of the profiles, sorted, but for the one that the whole suite hangs on.
+pub fn profiles() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles");
+    let name = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned);
+    let mut names: Vec<_> = fs::read_dir(folder).expect("profiles").flatten().filter_map(name).collect();
+    names.retain(|name| name != "server");
+    names.sort();
+    assert!(!names.is_empty(), "there are no profiles");
+    names
+}
+
+/// The program with the archive as this machine knows it: a profile may need packages that nothing else does.
+pub fn online(project: &Project, arguments: &[&str]) -> Command {
+    let mut command = project.diorite();
+    for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
+        match std::env::var_os(name) {
+            Some(mirror) => command.env(name, mirror),
+            None => command.env_remove(name),
+        };
+    }
+    // One store for all: profiles with the same packages share their tree.
+    command.env("DIORITE_STORE", material("DIORITE_TEST_STORE")).args(arguments);
+    command
+}
+
+/// Builds and boots one profile; every check passes and none is left out.
+pub fn boots(name: &str) {
+    let _alone = alone();
+    let project = Project::locked();
+    let output = online(&project, &["image", name, "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let out = project.path(format!("out/{name}"));
+    expect(&output, 0, &out);
+    let report = report(&out);
+    assert!(report.passed(), "{name}");
+    assert_eq!(report.count(Verdict::Skip), 0, "{name}");
 }

@@ -25,6 +25,7 @@ pub enum Tool {
     E2fsck,
     Ssh,
     SshKeygen,
+    Jsonschema,
 }
 
 /// How a program is started where there are no namespaces.
@@ -37,7 +38,7 @@ pub(super) enum Kind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -59,6 +60,7 @@ impl Tool {
         Self::E2fsck,
         Self::Ssh,
         Self::SshKeygen,
+        Self::Jsonschema,
     ];
 
     /// Path in the tree and package.
@@ -85,6 +87,7 @@ impl Tool {
             Self::E2fsck => ("usr/sbin/e2fsck", "e2fsprogs"),
             Self::Ssh => ("usr/bin/ssh", "openssh-client"),
             Self::SshKeygen => ("usr/bin/ssh-keygen", "openssh-client"),
+            Self::Jsonschema => ("usr/bin/jsonschema", "python3-jsonschema"),
         }
     }
 
@@ -104,7 +107,7 @@ impl Tool {
     }
 
     pub(super) fn kind(self) -> Kind {
-        if self == Self::Ukify { Kind::Python } else { Kind::Elf }
+        if matches!(self, Self::Ukify | Self::Jsonschema) { Kind::Python } else { Kind::Elf }
     }
 }
 
@@ -125,6 +128,7 @@ pub fn packages() -> &'static [&'static str] {
         "nftables",
         "openssh-client",
         "ovmf",
+        "python3-jsonschema",
         "qemu-system-x86",
         "qemu-utils",
         "systemd",

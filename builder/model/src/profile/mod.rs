@@ -6,6 +6,7 @@
 mod check;
 mod field;
 mod packages;
+mod schema;
 mod section;
 mod source;
 mod ssh_key;
@@ -13,10 +14,14 @@ mod tables;
 mod values;
 
 pub use field::{Absent, Field, Holds};
+pub use schema::{json_schema, reference};
 pub use values::Form;
 
 use crate::{Error, Recipe, Result};
 use source::{Files, Kind, Span, Value};
+
+/// Largest profile that is read, in bytes.
+pub const LARGEST: usize = source::LARGEST;
 
 /// What a profile says that cannot change a byte of the image: where to look for packages.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

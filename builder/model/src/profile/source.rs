@@ -6,7 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Largest profile we read, in bytes: a thousand times more than a person writes.
-const LARGEST: usize = 1 << 20;
+pub(super) const LARGEST: usize = 1 << 20;
 
 /// Bytes `start..end` of file number `file`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +63,7 @@ impl Files {
         if text.len() > LARGEST {
             return Err(Error::input("this profile is too large to be one")
                 .at(name)
-                .because(format!("it has {} bytes; at most {LARGEST} are read", text.len())));
+                .because(format!("it has more than {LARGEST} bytes")));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.files.len();

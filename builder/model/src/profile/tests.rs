@@ -338,3 +338,13 @@ fn hostile_strings_are_refused_in_every_field() {
         }
     }
 }
+
+#[test]
+fn depth_ends_in_an_error() {
+    let header = format!("[{}]\n", vec!["a"; 200_000].join("."));
+    let dotted = format!("{} = 1\n", vec!["a"; 200_000].join("."));
+    let inline = format!("a = {}1{}\n", "{ a = ".repeat(20_000), " }".repeat(20_000));
+    for text in [header, dotted, inline] {
+        assert!(error(&text).contains("recurs"), "{}", error(&text));
+    }
+}
