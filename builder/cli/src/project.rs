@@ -149,12 +149,18 @@ impl Project {
 fn read_profile(file: &Path) -> Result<String> {
     // One byte more than a profile may have: enough to see that it is too large, whatever it is.
     let limit = profile::LARGEST as u64 + 1;
-    let mut text = String::new();
-    let read = fs::File::open(file).and_then(|f| f.take(limit).read_to_string(&mut text));
-    read.map(|_| text).map_err(|e| {
+    let mut bytes = Vec::new();
+    fs::File::open(file).and_then(|f| f.take(limit).read_to_end(&mut bytes)).map_err(|e| {
         let missing = e.kind() == std::io::ErrorKind::NotFound;
         let error = Error::io("the profile cannot be read", file, e);
         if missing { error.hint(available(file.parent().unwrap_or(Path::new(".")))) } else { error }
+    })?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
+        Error::input("this profile is not text in UTF-8")
+            .at(format!("{}:{line}", file.display()))
+            .hint("save it as UTF-8; every TOML file is")
     })
 }
 

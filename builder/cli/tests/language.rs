@@ -58,3 +58,88 @@ fn a_foreign_validator_agrees_with_the_schema() {
         assert!(said.contains(expected), "{text}: {said}");
     }
 }
+
+/// TOML blocks of a page: the line each begins at, and its text.
+fn blocks(page: &str) -> Vec<(usize, String)> {
+    let mut all: Vec<(usize, String)> = Vec::new();
+    let mut inside = false;
+    for (number, line) in page.lines().enumerate() {
+        match line.trim_end() {
+            "```toml" if !inside => {
+                inside = true;
+                all.push((number + 2, String::new()));
+            }
+            "```" => inside = false,
+            line if inside => all.last_mut().expect("begun above").1 += &format!("{line}\n"),
+            _ => {}
+        }
+    }
+    all
+}
+
+/// What the guide shows is accepted as it stands there; a fragment is laid on the smallest profile.
+#[test]
+fn the_examples_of_the_guide_are_right() {
+    let project = Project::new();
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let mut seen = 0;
+    let mut wrong = Vec::new();
+    for entry in fs::read_dir(guide).expect("the guide").flatten() {
+        let page = fs::read_to_string(entry.path()).expect("a page");
+        for (line, text) in blocks(&page) {
+            let mut lines: Vec<&str> = text.lines().collect();
+            // Keys of the profile itself stand before the first table.
+            if !text.contains("extends = ") {
+                lines.insert(0, "extends = \"base\"");
+            }
+            if !text.contains("[image]") {
+                lines.push("[image]\nname = \"guide\"\nversion = \"1\"");
+            }
+            fs::write(project.path("profiles/guide.toml"), lines.join("\n")).expect("a profile");
+            let output = project.diorite().args(["show", "guide"]).output().expect("the program starts");
+            if !output.status.success() {
+                let said = common::text(&output.stderr);
+                wrong.push(format!("{}:{line}\n{said}", entry.path().display()));
+            }
+            seen += 1;
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert!(seen > 0, "the guide has examples");
+    // Positive control: a block that is wrong is seen, and is not left out by the reader of pages.
+    assert_eq!(blocks("a\n```toml\n[x]\n```\n```sh\nls\n```\n"), [(3, "[x]\n".to_owned())]);
+}
+
+/// Whatever stands where a profile should: one error, in good time, and nothing is written.
+#[test]
+fn what_is_no_profile_ends_in_one_error() {
+    let project = Project::new();
+    let file = project.path("profiles/strange.toml");
+    let mut said = String::new();
+    let cases: [(&str, Vec<u8>); 5] = [
+        ("a hundred megabytes", vec![b'#'; 100 << 20]),
+        ("bytes that are no text", b"[image]\nname = \"\xff\"\n".to_vec()),
+        ("a NUL byte", b"[image]\nname = \"a\0b\"\n".to_vec()),
+        ("a deep table", format!("[{}]\n", vec!["a"; 100_000].join(".")).into_bytes()),
+        ("itself", b"extends = \"strange\"\n".to_vec()),
+    ];
+    for (what, bytes) in cases {
+        fs::write(&file, bytes).expect("a file");
+        let output = project.diorite().args(["show", "strange"]).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(1), "{what}");
+        assert!(output.stdout.is_empty(), "{what}");
+        let error = common::text(&output.stderr);
+        assert_eq!(error.matches("error: ").count(), 1, "{what}: {error}");
+        said += &format!("{what}\n{error}\n");
+    }
+    fs::remove_file(&file).expect("the file");
+    std::os::unix::fs::symlink("/dev/zero", &file).expect("a link");
+    let output = project.diorite().args(["show", "strange"]).output().expect("the program starts");
+    said += &format!("no end\n{}", common::text(&output.stderr));
+    let mut with_mark = b"\xef\xbb\xbf".to_vec();
+    with_mark.extend(fs::read(project.path("profiles/server.toml")).expect("a profile"));
+    fs::remove_file(&file).expect("the link");
+    fs::write(&file, with_mark).expect("a file");
+    assert_eq!(project.succeed(&["show", "strange"]).stdout, project.succeed(&["show", "server"]).stdout);
+    insta::assert_snapshot!(said);
+}

@@ -63,7 +63,8 @@ impl Files {
         if text.len() > LARGEST {
             return Err(Error::input("this profile is too large to be one")
                 .at(name)
-                .because(format!("it has more than {LARGEST} bytes")));
+                .because(format!("it has more than {LARGEST} bytes"))
+                .hint("a profile is a page or two: is this the right file?"));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.files.len();
