@@ -14,11 +14,11 @@ use crate::unpack::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
-use diorite_model::{Error, LockedPackage, Result};
+use diorite_model::{Error, Exit, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What `configured` is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
     let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
     let environment = Environment { root: &place, epoch: job.epoch, dpkg: &dpkg };
     let mut layout = Layout::new(&place, Rules { own_ids: false })?;
-    lay_down(&mut layout, &staged, &environment, initrd)?;
+    had_room(lay_down(&mut layout, &staged, &environment, initrd), &job.work)?;
     stage.done("");
 
     let stage = progress.stage("configure");
@@ -63,7 +63,7 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
     let mut binds = helpers::binds(&place)?;
     binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
     let bar = stage.bar(staged.len() as u64, Unit::Items);
-    environment.configure(&mut layout.root, &binds, &bar)?;
+    had_room(environment.configure(&mut layout.root, &binds, &bar), &job.work)?;
     bar.finish();
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
@@ -75,6 +75,34 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
     pack::write(&tree, &job.result)?;
     stage.done(format!("{} files", tree.nodes.len()));
     Ok(())
+}
+
+/// With less than this left after Debian's scripts ran, in bytes, they may have met a full file system: what they write
+/// at once (debconf's templates, the linker's cache) is smaller. The pack that is written next needs far more.
+const ROOM: u64 = 16 << 20;
+
+/// What scripts left on a full file system is not believed: some fail in words of their own, which is not the package's
+/// fault, and some swallow the error and leave half a file.
+fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
+    let left = rustix::fs::statvfs(work).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize));
+    let full = |words: &str| words.contains("No space left on device") || words.contains("Disk quota exceeded");
+    let words = match &outcome {
+        Ok(_) => None,
+        Err(e) if e.exit == Exit::Input => e.detail.clone(),
+        // It has its own reason already.
+        Err(_) => return outcome,
+    };
+    if left >= ROOM && !words.as_deref().is_some_and(full) {
+        return outcome;
+    }
+    let error = Error::host("the packages' scripts had no room to write")
+        .at(work.display().to_string())
+        .because(format!("{} MB are left on its file system", left / 1_000_000))
+        .hint("free some space there, or name another folder with DIORITE_STORE");
+    Err(match words {
+        Some(words) => error.detail(words),
+        None => error,
+    })
 }
 
 /// All packages in the canonical order, preinsts between them.

@@ -184,7 +184,8 @@ fn write_one(
     buffer: &mut [u8],
     how: Staging,
 ) -> io::Result<Option<String>> {
-    let failed = |e: io::Error| deb::carry(Error::io("cannot write an unpacked file", "", e));
+    // Where: whoever called knows the folder.
+    let failed = |e: io::Error| deb::carry(Error { place: None, ..Error::io("cannot write an unpacked file", "", e) });
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let out =
         rfs::openat(folder, file.name.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| failed(e.into()))?;
