@@ -239,7 +239,7 @@ impl Clock<'_> {
         let (recipe, step) = (&inputs.recipe, self.results.len());
         let stage = progress.stage("boot files and disk");
         let out = &project.out;
-        fs::create_dir_all(out).map_err(|e| Error::io("the folder for results cannot be made", out, e))?;
+        let staged = Staged::new(out)?;
         let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch)?;
         let uki = uki::assemble(&uki::UkiParts {
             stub: &sealed.stub,
@@ -263,18 +263,15 @@ impl Clock<'_> {
             sizes: &recipe.disk,
             state: recipe.state.minimum,
         };
-        let raw = out.join("disk.raw");
+        let raw = staged.path("disk.raw");
         // The last moment to stop: from here on the results belong together, and all of them are written.
         interrupt::check()?;
         let image = disk::write(&parts, &raw)?;
-        let qcow2 = out.join("disk.qcow2");
         if with_qcow2 {
-            qcow2::write(&raw, &qcow2)?;
-        } else {
-            let _ = fs::remove_file(&qcow2);
+            qcow2::write(&raw, &staged.path("disk.qcow2"))?;
         }
-        write(&out.join("tree.manifest"), manifest::write(sealed).as_bytes())?;
-        write(&out.join("recipe.json"), &pretty(recipe))?;
+        write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
+        write(&staged.path("recipe.json"), &pretty(recipe))?;
         self.note(step, started, image.bytes);
         stage.done(format!("root hash {}", root.root_hash.short(16)));
         let build = Build {
@@ -288,10 +285,55 @@ impl Clock<'_> {
             tools: Vec::new(),
             steps: self.results,
         };
-        write(&out.join("build.json"), &pretty(&build))?;
-        write(&out.join(".disk"), &pretty(&Finished { key: keys.disk, stamp: stamp(&raw)? }))?;
+        write(&staged.path("build.json"), &pretty(&build))?;
+        staged.publish()?;
+        write(&out.join(".disk"), &pretty(&Finished { key: keys.disk, stamp: stamp(&out.join("disk.raw"))? }))?;
         interrupt::check()?;
         Ok(build)
+    }
+}
+
+/// `OUT/.building`: results that are being written. They appear together, or (on a full disk) none of them does and
+/// those of the build before stay.
+struct Staged<'a> {
+    out: &'a Path,
+}
+
+impl<'a> Staged<'a> {
+    /// Empty, whatever a killed build left.
+    fn new(out: &'a Path) -> Result<Self> {
+        let staged = Self { out };
+        let folder = staged.path("");
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).map_err(|e| Error::io("the folder for results cannot be made", out, e))?;
+        Ok(staged)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.out.join(".building").join(name)
+    }
+
+    /// Puts them in place by renames, which need no space. A disk without its `.disk` counts as unfinished until then.
+    fn publish(self) -> Result<()> {
+        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "recipe.json", "build.json"] {
+            let (from, to) = (self.path(name), self.out.join(name));
+            let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
+            moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged<'_> {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(self.path(""));
+    }
+}
+
+fn remove_if_there(file: &Path) -> std::io::Result<()> {
+    match fs::remove_file(file) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e),
+        _ => Ok(()),
     }
 }
 

@@ -2,17 +2,27 @@
 //! program.
 
 mod common;
-use common::Project;
 use common::errors::{deb, mirrored, refuses, stderr, with_one_package};
 use common::harness::{Outcome, run};
+use common::host;
 use common::host::{may_mount, with_tmpfs};
+use common::{Project, material, reference};
+use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Output};
 
 fn main() -> ExitCode {
-    run(tests![no_mirror_named, no_space_left, no_user_namespaces, folder_for_results_that_is_read_only,])
+    run(tests![
+        no_mirror_named,
+        no_space_left,
+        no_user_namespaces,
+        folder_for_results_that_is_read_only,
+        full_store,
+        full_folder_for_results,
+    ])
 }
 
 fn no_mirror_named() -> Outcome {
@@ -90,4 +100,82 @@ fn folder_for_results_that_is_read_only() -> Outcome {
     with_tmpfs(&mut command, &project.path("out"), "size=64k", libc::MS_RDONLY);
     insta::assert_snapshot!(refuses(&project, &mut command, &["build", "mine"], 5));
     Ok(())
+}
+
+/// What a full file system must be told as: one error that names a path below this place, the reason, and the remedy.
+fn out_of_room(project: &Project, output: &Output, place: &str) {
+    let said = stderr(project, output);
+    assert_eq!(output.status.code(), Some(5), "{said}");
+    assert_eq!(said.matches("error: ").count(), 1, "{said}");
+    let line =
+        |start: &str| said.lines().find_map(|l| l.strip_prefix(start)).unwrap_or_else(|| panic!("{start}: {said}"));
+    assert!(line("  at ").trim_start_matches("PROJECT/").starts_with(place), "{said}");
+    let why = line("  because ");
+    assert!(why.contains("No space left on device") || why.contains("left on its file system"), "{said}");
+    assert!(line("  help: ").starts_with("free some space there, or name another folder"), "{said}");
+}
+
+/// The store's file system fills up at one stage after another of a build; with room, the next build makes the disk.
+fn full_store() -> Outcome {
+    let project = Project::locked();
+    let (store, pool) = (project.path("store"), material("DIORITE_TEST_STORE").join("pool"));
+    let build = || {
+        let mut command = project.diorite();
+        command.args(["--quiet", "build", "server", "--no-qcow2"]).output().expect("the program starts")
+    };
+    host::apart(|| {
+        host::small(&store, "64k");
+        symlink(fs::canonicalize(&pool).expect("the pool"), store.join("pool")).expect("a link to the pool");
+        // Too little for the first file, for what Debian's scripts write, for the pack of the tree.
+        for size in ["64k", "372m", "450m"] {
+            host::resize(&store, size);
+            out_of_room(&project, &build(), "store");
+            let left = fs::read_dir(store.join("scratch")).expect("the store").count();
+            assert_eq!(left, 0, "{size}: no scratch folder");
+            assert!(!project.path("out/server/disk.raw").exists(), "{size}: no disk");
+        }
+        host::resize(&store, "2g");
+        let output = build();
+        assert!(output.status.success(), "{}", stderr(&project, &output));
+    })?;
+    assert_eq!(project.disk(), reference());
+    Ok(())
+}
+
+/// The file system of the results is full: at the first disk, at its second form, and over an earlier build, which
+/// stays as it was.
+fn full_folder_for_results() -> Outcome {
+    let project = Project::locked();
+    let out = project.path("results");
+    fs::create_dir_all(&out).expect("a folder");
+    let build = || {
+        let mut command = project.diorite();
+        command.args(["--quiet", "build", "server", "--out", "results/server"]);
+        command.output().expect("the program starts")
+    };
+    let held = || common::errors::files(&out.join("server"));
+    host::apart(|| {
+        host::small(&out, "64k");
+        // The whole of it needs some 360 MB, half of it for disk.raw.
+        for size in ["64k", "100m", "250m"] {
+            host::resize(&out, size);
+            out_of_room(&project, &build(), "results/server");
+            assert_eq!(held(), BTreeSet::new(), "{size}: nothing half-written");
+        }
+        host::resize(&out, "450m");
+        let output = build();
+        assert!(output.status.success(), "{}", stderr(&project, &output));
+        assert_eq!(project.disk_in("results/server"), reference());
+
+        let (before, files) = (fs::read(out.join("server/build.json")).expect("build.json"), held());
+        fs::write(project.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
+        out_of_room(&project, &build(), "results/server");
+        assert_eq!(fs::read(out.join("server/build.json")).expect("build.json"), before, "the build before is whole");
+        assert_eq!(held(), files);
+        host::resize(&out, "1g");
+        let output = build();
+        assert!(output.status.success(), "{}", stderr(&project, &output));
+        assert_ne!(project.disk_in("results/server"), reference());
+        assert_eq!(held(), files);
+    })
 }

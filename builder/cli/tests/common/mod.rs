@@ -91,7 +91,12 @@ impl Project {
 
     /// SHA-256 of the disk that was built, as build.json says it.
     pub fn disk(&self) -> String {
-        disk_of(&self.path("out/server"))
+        self.disk_in("out/server")
+    }
+
+    /// The same of another folder for results.
+    pub fn disk_in(&self, out: &str) -> String {
+        disk_of(&self.path(out))
     }
 }
 
