@@ -72,8 +72,11 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
     let _alone = vm::alone();
     let project = vm::prepared("promises");
     let profile = fs::read_to_string(project.path("profiles/server.toml")).expect("the profile");
-    let promises = profile.replace("{ port = 9100 },", "{ port = 8081 },\n  { port = 9999 },");
-    assert_ne!(promises, profile);
+    let listed = "{ port = 8080 }";
+    let nobody = "{ port = 9999, listener = \"nobody\", from = [\"private\"] }";
+    let promises = profile.replace(listed, &format!("{listed}, {{ port = 8081 }}, {nobody}"));
+    let promises = promises.replace("{ from = [\"private\"] }", "{ from = [] }");
+    assert!(promises.contains("9999") && promises.contains("from = []"));
     let more = "\n[containers.other]\npackages = [\"busybox\"]\ncommand = [\"true\"]\n\
                 publish = [{ host = 8081, container = 80 }]\n\
                 [access.administrators.nobody-knows]\n\

@@ -7,7 +7,7 @@ use crate::{
 };
 use diorite_lab::{EthernetAddress, Scan};
 use diorite_machine::Watch;
-use diorite_model::{Error, Exit, Result};
+use diorite_model::{Error, Exit, Result, recipe::Rate};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -74,6 +74,7 @@ impl<'a> Asker<'a> {
             }
             Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience())?),
             Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
+            Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,
             Question::SilentUdp(family, port) => {
                 judge::silent_udp(&lab.udp_probe(self.address(*family)?, *port, b"\0\0\0\0\0\x01\0\0\0\0\0\0")?)
             }
@@ -127,6 +128,22 @@ impl<'a> Asker<'a> {
     fn address(&self, family: Family) -> std::result::Result<IpAddr, Unanswered> {
         let missing = || Unanswered::Skipped(format!("the machine has no {} address", family.name()));
         self.addresses.get(&family).copied().ok_or_else(missing)
+    }
+
+    /// Asks one port until it is silent; in a time in which `rate` lets no more than its burst and a few in.
+    fn limited(&mut self, family: Family, port: u16, rate: Rate) -> std::result::Result<Judged, Unanswered> {
+        let address = self.address(family)?;
+        let begun = Instant::now();
+        for asked in 1.. {
+            let scan = self.session.lab.scan(address, &[port])?;
+            let seconds = begun.elapsed().as_secs();
+            let judged = judge::limited(&scan, port, asked, seconds, rate);
+            if let Some(judged) = judged {
+                return Ok(judged);
+            }
+            self.watch.check()?;
+        }
+        unreachable!("the judge ends it")
     }
 
     fn scan(&mut self, family: Family) -> std::result::Result<&Scan, Unanswered> {

@@ -3,6 +3,7 @@
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Output;
+use diorite_model::recipe::Rate;
 use std::time::Duration;
 
 /// What was seen, as it must be (`Ok`) or not (`Err`).
@@ -43,6 +44,18 @@ pub fn port(scan: &Scan, port: u16, expected: Expected) -> Judged {
         Expected::Silent => *seen == PortVerdict::Silent && scan.witnessed,
     };
     verdict(good, words)
+}
+
+/// The answer to connection number `asked`, all of them begun within `seconds`: silence is what a limit is for, and
+/// more answers than it lets in are too many; `None`: ask again.
+pub fn limited(scan: &Scan, port: u16, asked: u32, seconds: u64, rate: Rate) -> Option<Judged> {
+    let most = u64::from(rate.burst) + (seconds + 1) * u64::from(rate.connections) / rate.per.seconds() + 2;
+    match scan.verdicts.get(&port) {
+        Some(PortVerdict::Silent) if scan.witnessed => Some(Ok(format!("silent to connection {asked} in {seconds} s"))),
+        Some(PortVerdict::Open | PortVerdict::Closed) if u64::from(asked) <= most => None,
+        Some(PortVerdict::Open | PortVerdict::Closed) => Some(Err(format!("answered {asked} times in {seconds} s"))),
+        _ => Some(Err("neither an answer nor proven silence".to_owned())),
+    }
 }
 
 /// A UDP port must say nothing.
@@ -204,6 +217,17 @@ mod tests {
 
     fn scan(seen: PortVerdict, witnessed: bool) -> Scan {
         Scan { verdicts: [(80, seen)].into(), witnessed, rounds: 3, took: Duration::ZERO }
+    }
+
+    #[test]
+    fn a_limit_is_seen_by_its_silence() {
+        let rate = Rate { connections: 6, per: diorite_model::recipe::Period::Minute, burst: 3 };
+        let open = scan(PortVerdict::Open, true);
+        assert_eq!(limited(&open, 80, 5, 1, rate), None);
+        assert!(limited(&open, 80, 6, 1, rate).unwrap().is_err(), "more than a burst of three");
+        assert_eq!(limited(&open, 80, 8, 30, rate), None, "half a minute lets three more in");
+        assert!(limited(&scan(PortVerdict::Silent, true), 80, 4, 1, rate).unwrap().is_ok());
+        assert!(limited(&scan(PortVerdict::Silent, false), 80, 4, 1, rate).unwrap().is_err());
     }
 
     #[test]

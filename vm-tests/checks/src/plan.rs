@@ -1,11 +1,9 @@
 //! Recipe → the list of checks. Nobody writes a test for what the recipe already says.
 
-use diorite_model::{
-    Recipe,
-    recipe::{Allow, Protocol},
-    report::Evidence,
-};
-use std::{collections::BTreeSet, net::IpAddr};
+mod firewall;
+
+use diorite_model::{Recipe, recipe::Rate, report::Evidence};
+use std::net::IpAddr;
 
 /// Internet protocol version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,6 +42,8 @@ pub enum Question {
     Metrics,
     /// A TCP port's answer to a SYN.
     Port(Family, u16, Expected),
+    /// A TCP port that a source over its rate hears nothing of.
+    Limited(Family, u16, Rate),
     /// A UDP port that says nothing.
     SilentUdp(Family, u16),
     /// systemd calls the system running.
@@ -96,11 +96,6 @@ pub struct Check {
     pub question: Question,
 }
 
-/// Ports that are tried whatever the recipe says: portmapper, LLMNR, a container's neighbour, and two that nobody uses.
-const ALWAYS: [u16; 5] = [111, 5355, 8081, 9999, 65535];
-/// Multicast DNS and LLMNR: name services that answer strangers.
-const ALWAYS_UDP: [u16; 2] = [5353, 5355];
-
 /// Every check of this recipe, in the order in which they are asked. `sources` are the addresses that the questions come
 /// from, one per family: a rule may admit only some networks.
 pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
@@ -127,7 +122,7 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
         );
     }
     for family in &families {
-        ports(recipe, *family, sources[*family as usize], &mut add);
+        firewall::ports(recipe, *family, sources[*family as usize], &mut add);
     }
     inside_last(recipe, &mut add);
     let (id, what) = ("tamper-refused", "one flipped byte in the root partition keeps the machine from starting");
@@ -186,92 +181,16 @@ fn families(recipe: &Recipe) -> Vec<Family> {
     [(four, Family::V4), (six, Family::V6)].into_iter().filter(|(has, _)| *has).map(|(_, family)| family).collect()
 }
 
-fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_>) {
-    let allowed = |protocol| {
-        let admitted = recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol && admits(a, source));
-        admitted.map(|a| a.port).collect::<BTreeSet<u16>>()
-    };
-    let (tcp, udp) = (allowed(Protocol::Tcp), allowed(Protocol::Udp));
-    let published: BTreeSet<u16> = recipe
-        .containers
-        .values()
-        .flat_map(|c| &c.publish)
-        .filter(|p| p.protocol == Protocol::Tcp)
-        .map(|p| p.host)
-        .collect();
-    let inner = recipe.containers.values().flat_map(|c| &c.publish).map(|p| p.container);
-    let exporter = recipe.monitoring.node_exporter.then_some(9100);
-    let outside = Evidence::Outside;
-    let name = family.name();
-    for port in &tcp {
-        // Containers have an IPv4 network; what a published port answers over IPv6 is not declared.
-        if published.contains(port) && family == Family::V6 {
-            continue;
-        }
-        let listens = *port == 22 || published.contains(port) || Some(*port) == exporter;
-        let (word, expected) = if listens { ("open", Expected::Open) } else { ("admitted", Expected::Admitted) };
-        let what = format!("TCP port {port} is {word} ({name})");
-        add(format!("port-{name}-tcp-{port}-{word}"), what, outside, Question::Port(family, *port, expected));
-    }
-    if tcp.contains(&22) {
-        let what = format!("port 22 gives an SSH banner ({name})");
-        add(format!("ssh-banner-{name}"), what, outside, Question::Ssh(family));
-    }
-    if family == Family::V4 {
-        for port in tcp.intersection(&published) {
-            let what = format!("the container behind port {port} answers HTTP");
-            add(format!("http-{port}"), what, outside, Question::Http(*port));
-        }
-        if exporter.is_some_and(|port| tcp.contains(&port)) {
-            let what = "port 9100 gives metrics in Prometheus' format";
-            add("metrics-9100".into(), what.into(), outside, Question::Metrics);
-        }
-    }
-    let neighbours = tcp.iter().flat_map(|port| [port.checked_sub(1), port.checked_add(1)]).flatten();
-    let mut silent: BTreeSet<u16> = neighbours.chain(ALWAYS).chain(published).chain(inner).chain(exporter).collect();
-    silent.retain(|port| *port > 0 && !tcp.contains(port));
-    for port in silent {
-        let what = format!("TCP port {port} is silent ({name})");
-        let question = Question::Port(family, port, Expected::Silent);
-        add(format!("port-{name}-tcp-{port}-silent"), what, outside, question);
-    }
-    for port in ALWAYS_UDP.into_iter().filter(|port| !udp.contains(port)) {
-        let what = format!("UDP port {port} is silent ({name})");
-        add(format!("port-{name}-udp-{port}-silent"), what, outside, Question::SilentUdp(family, port));
-    }
-}
-
-/// Whether a rule admits this source. A network that cannot be read admits nobody; the recipe has refused it before.
-fn admits(allow: &Allow, source: IpAddr) -> bool {
-    let within = |network: &String| -> Option<bool> {
-        let (address, length) = network.split_once('/')?;
-        let length: u32 = length.parse().ok()?;
-        Some(match (address.parse().ok()?, source) {
-            (IpAddr::V4(net), IpAddr::V4(ip)) => {
-                let mask = u32::MAX.checked_shl(32_u32.checked_sub(length)?).unwrap_or(0);
-                net.to_bits() & mask == ip.to_bits() & mask
-            }
-            (IpAddr::V6(net), IpAddr::V6(ip)) => {
-                let mask = u128::MAX.checked_shl(128_u32.checked_sub(length)?).unwrap_or(0);
-                net.to_bits() & mask == ip.to_bits() & mask
-            }
-            _ => false,
-        })
-    };
-    allow.from.is_empty() || allow.from.iter().any(|network| within(network).unwrap_or(false))
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use diorite_model::recipe::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     pub(crate) fn recipe() -> Recipe {
         let allow = |port, from: &[&str]| Allow {
-            port,
-            protocol: Protocol::Tcp,
-            from: from.iter().map(|f| (*f).to_owned()).collect(),
+            from: from.iter().map(|f| Peer::try_from((*f).to_owned()).unwrap()).collect(),
+            ..Allow::port(port, Protocol::Tcp)
         };
         let link = Link {
             matching: LinkMatch::default(),
@@ -284,7 +203,7 @@ pub(crate) mod tests {
         let web = Container {
             packages: vec![],
             command: vec![],
-            publish: vec![Publish { host: 8080, container: 80, protocol: Protocol::Tcp }],
+            publish: vec![Publish { host: 8080, container: 80, protocol: Protocol::Tcp, local: false }],
             overlays: vec![],
             user: "root".into(),
         };
@@ -301,10 +220,15 @@ pub(crate) mod tests {
             kernel: Kernel { command_line: vec![] },
             disk: Disk { esp: 1 << 28, root: 1 << 29, verity: 1 << 24 },
             network: BTreeMap::from([("lan".to_owned(), link)]),
-            firewall: Firewall { allow: vec![allow(22, &[]), allow(8080, &[]), allow(9100, &["10.77.0.0/24"])] },
+            firewall: Firewall {
+                allow: vec![allow(22, &[]), allow(8080, &[]), allow(9100, &["10.77.0.0/24"])],
+                ..Firewall::default()
+            },
             access: Access::default(),
             containers: BTreeMap::from([("web".to_owned(), web)]),
-            monitoring: Monitoring { node_exporter: true },
+            monitoring: Monitoring {
+                node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),
+            },
             services: Services::default(),
             state: State { minimum: 1 << 30 },
             overlays: vec![],
@@ -316,7 +240,7 @@ pub(crate) mod tests {
         IpAddr::V6(std::net::Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 1)),
     ];
 
-    fn ids(recipe: &Recipe) -> Vec<String> {
+    pub(crate) fn ids(recipe: &Recipe) -> Vec<String> {
         plan(recipe, SOURCES).into_iter().map(|c| c.id).collect()
     }
 
@@ -363,22 +287,5 @@ pub(crate) mod tests {
                 && ids.iter().any(|i| i == "port-ipv4-tcp-9100-silent")
         );
         assert!(!ids.iter().any(|i| i.ends_with("-open") || i.starts_with("http") || i.starts_with("ssh")));
-    }
-
-    #[test]
-    fn a_source_network_is_matched_by_its_prefix() {
-        let rule = |from: &str| Allow { port: 1, protocol: Protocol::Tcp, from: vec![from.to_owned()] };
-        for (from, admitted) in [
-            ("10.0.0.0/8", true),
-            ("10.77.0.1/32", true),
-            ("10.77.0.2/32", false),
-            ("192.168.0.0/16", false),
-            ("0.0.0.0/0", true),
-            ("::/0", false),
-            ("10.77.0.0/40", false),
-        ] {
-            assert_eq!(admits(&rule(from), SOURCES[0]), admitted, "{from}");
-        }
-        assert!(admits(&rule("fd00::/8"), SOURCES[1]) && admits(&rule("::/0"), SOURCES[1]));
     }
 }

@@ -43,7 +43,7 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if !recipe.containers.is_empty() {
         needed.extend(CONTAINERS);
     }
-    if recipe.monitoring.node_exporter {
+    if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
     }
     if !recipe.access.administrators.is_empty() {

@@ -181,7 +181,7 @@ pub(super) fn join(base: Value, over: Value, depth: usize, named: bool) -> Value
                     Some((_, old)) => {
                         let named = named
                             || (depth == 0 && matches!(key.as_str(), "network" | "containers"))
-                            || matches!(key.as_str(), "administrators" | "extra");
+                            || matches!(key.as_str(), "administrators" | "extra" | "sets");
                         join(old, value, depth + 1, named)
                     }
                     None => value,

@@ -1,5 +1,6 @@
 //! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
 
+use crate::recipe::{Network, Period};
 use std::net::IpAddr;
 
 /// What a string may be: the words for a person, and the judge.
@@ -157,18 +158,39 @@ pub const ADDRESS: Form = form("an address with its prefix length: `192.0.2.10/2
 });
 
 /// A network in CIDR form, RFC 4632: host bits must be zero, so that what is written is what is meant.
-pub const NETWORK: Form = form("a network: `192.0.2.0/24`, `2001:db8::/32`", 64, |text| {
-    let (address, prefix) = address_and_prefix(text)?;
-    let (bits, width) = match address {
-        IpAddr::V4(a) => (u128::from(a.to_bits()), 32),
-        IpAddr::V6(a) => (a.to_bits(), 128),
-    };
-    let host = width - u32::from(prefix);
-    if host > 0 && bits & (u128::MAX >> (128 - host)) != 0 {
-        return Err(format!("bits behind /{prefix} are set: it names a machine, not a network"));
-    }
-    Ok(())
+pub const NETWORK: Form =
+    form("a network: `192.0.2.0/24`, `2001:db8::/32`", 64, |text| text.parse::<Network>().map(|_| ()));
+
+/// A network, or the name of a set of them: only the first has a `/`.
+pub const PEER: Form = form("a network, `192.0.2.0/24`, or the name of one of `firewall.sets`", 64, |text| {
+    let meant = text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok();
+    if meant { (NETWORK.check)(text) } else { (NAME.check)(text) }
 });
+
+/// Connections per time.
+pub const RATE: Form =
+    form("a number from 1 to 10000 per `second`, `minute`, `hour` or `day`: `10/minute`", 16, |text| {
+        rate(text).map(|_| ())
+    });
+
+/// Number and period of `10/minute`.
+pub fn rate(text: &str) -> Result<(u32, Period), String> {
+    let (number, period) = text.split_once('/').ok_or("the time is missing")?;
+    let all = [Period::Second, Period::Minute, Period::Hour, Period::Day];
+    let period = all.into_iter().find(|p| p.name() == period).ok_or_else(|| format!("`{period}` is no such time"))?;
+    let count = number.parse::<u32>().ok().filter(|n| (1..=10_000).contains(n) && number == n.to_string());
+    Ok((count.ok_or_else(|| format!("`{number}` is not a number from 1 to 10000"))?, period))
+}
+
+/// Who listens on a port: a program or service.
+pub const LISTENER: Form =
+    form("a program's or service's name: letters, digits and `-_.@`, such as `nginx`", 64, |text| {
+        starts(text, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
+        only(text, |c| c.is_ascii_alphanumeric() || "-_.@".contains(c))
+    });
+
+/// What a person says to other people. It reaches the documentation and no file of the image.
+pub const PROSE: Form = form("any text in one line", 400, |text| only(text, |_| true));
 
 fn address_and_prefix(text: &str) -> Result<(IpAddr, u8), String> {
     let (address, prefix) = text.split_once('/').ok_or("the prefix length is missing")?;

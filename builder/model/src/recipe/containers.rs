@@ -29,4 +29,6 @@ pub struct Publish {
     pub container: u16,
     /// Transport protocol.
     pub protocol: Protocol,
+    /// Reached from the machine itself only.
+    pub local: bool,
 }

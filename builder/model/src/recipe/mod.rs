@@ -3,6 +3,7 @@
 
 mod access;
 mod archive;
+mod cidr;
 mod containers;
 mod firewall;
 mod monitoring;
@@ -12,6 +13,7 @@ mod state;
 
 pub use access::*;
 pub use archive::*;
+pub use cidr::*;
 pub use containers::*;
 pub use firewall::*;
 pub use monitoring::*;

@@ -3,7 +3,7 @@
 use super::ini::{Ini, literal};
 use super::{Guest, nft, store};
 use crate::seal::ContainerTree;
-use diorite_model::recipe::{Container, Protocol};
+use diorite_model::recipe::Container;
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeMap;
 
@@ -42,11 +42,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
 /// The program and its arguments are in the image's configuration, in JSON: nothing is quoted here.
 fn quadlet(name: &str, reference: &str, container: &Container) -> Ini {
     let published = container.publish.iter().map(|p| {
-        let protocol = match p.protocol {
-            Protocol::Tcp => "tcp",
-            Protocol::Udp => "udp",
-        };
-        format!("{}:{}/{protocol}", p.host, p.container)
+        // What only the machine itself may reach is not even translated for others.
+        let address = if p.local { "127.0.0.1:" } else { "" };
+        format!("{address}{}:{}/{}", p.host, p.container, p.protocol.name())
     });
     Ini::new()
         .section("Unit")

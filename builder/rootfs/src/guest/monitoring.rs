@@ -39,7 +39,7 @@ const FENCE: [(&str, &str); 28] = [
 ];
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    if !recipe.monitoring.node_exporter {
+    if recipe.monitoring.node_exporter.is_none() {
         return Ok(());
     }
     let fenced = FENCE.iter().fold(Ini::new().section("Service"), |ini, (key, value)| ini.set(key, *value));

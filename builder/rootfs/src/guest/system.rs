@@ -56,7 +56,7 @@ fn vital(recipe: &Recipe) -> Vec<String> {
     let mut units: Vec<String> =
         [nft::UNIT, "ssh.service", "systemd-networkd.service", "systemd-resolved.service"].map(Into::into).into();
     units.extend(recipe.containers.keys().map(|name| format!("{name}.service")));
-    if recipe.monitoring.node_exporter {
+    if recipe.monitoring.node_exporter.is_some() {
         units.push("prometheus-node-exporter.service".into());
     }
     units

@@ -20,10 +20,17 @@ dns = ["192.0.2.53"]
 [firewall]
 allow = [
   { port = 22, from = ["192.0.2.0/24", "2001:db8::/32"] },
-  { port = 53, protocol = "udp", from = ["192.0.2.0/24"] },
-  { port = 8080, from = ["192.0.2.0/24"] },
-  { port = 9100 },
+  { port = 53, protocol = "udp", from = ["192.0.2.0/24"], listener = "unbound" },
+  { port = 8080, from = ["office"], rate = "30/minute", burst = 10 },
+  { port = 5000, last_port = 5010, listener = "game", name = "game" },
 ]
+
+[firewall.sets.office]
+networks = ["192.0.2.0/24", "2001:db8::/32"]
+
+[firewall.egress]
+policy = "drop"
+allow = [{ port = 443, to = ["office"], name = "updates" }, { protocol = "udp", to = ["198.51.100.0/24"] }]
 
 [access.administrators.anna]
 ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@example"]
@@ -31,10 +38,10 @@ ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBU
 [containers.web]
 packages = ["busybox"]
 command = ["busybox", "httpd", "-f", "a b\"c%d$e"]
-publish = [{ host = 8080, container = 80 }, { host = 8081 }]
+publish = [{ host = 8080, container = 80 }, { host = 8081, local = true }]
 
-[monitoring]
-node_exporter = true
+[monitoring.node_exporter]
+from = ["office"]
 
 [services]
 enable = ["extra.timer"]
@@ -109,26 +116,6 @@ fn everything_that_is_generated() {
 }
 
 #[test]
-fn ipv6_is_never_wider_than_ipv4() {
-    let rules = nft::render(&nft::ruleset(&recipe(PROFILE)).unwrap());
-    let of = |port: u16| rules.lines().filter(|l| l.contains(&format!(" {port} "))).collect::<Vec<_>>();
-    assert!(of(53).iter().all(|l| l.contains("ip saddr { 192.0.2.0/24 }")), "{rules}");
-    assert_eq!(of(22).len(), 2);
-    assert!(!rules.contains("flush"), "{rules}");
-    assert!(!rules.contains("8081"), "published, but not admitted:\n{rules}");
-    let forward = rules.split("chain forward").nth(1).unwrap();
-    assert!(forward.contains("ct original proto-dst 8080"), "{rules}");
-    assert!(!rules.contains("dport 8080"), "{rules}");
-}
-
-#[test]
-fn a_machine_without_dhcp_admits_none() {
-    let text = PROFILE.replace("[network.rest]\n", "");
-    let rules = nft::render(&nft::ruleset(&recipe(&text)).unwrap());
-    assert!(!rules.contains("sport 67"), "{rules}");
-}
-
-#[test]
 fn names_that_are_taken_are_refused() {
     let container = PROFILE.replace("[containers.web]", "[containers.ssh]");
     insta::assert_snapshot!("container_is_a_unit", generated(&recipe(&container)).unwrap_err().to_string());
@@ -143,14 +130,15 @@ fn names_that_are_taken_are_refused() {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 12] = [
+    let changes: [(&str, Change); 13] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
         ("mac", |r| r.network.get_mut("lan").unwrap().matching.mac = Some(HOSTILE.into())),
         ("address", |r| r.network.get_mut("lan").unwrap().addresses.push(HOSTILE.into())),
         ("gateway", |r| r.network.get_mut("lan").unwrap().gateways.push(HOSTILE.into())),
-        ("from", |r| r.firewall.allow[0].from.push(format!("192.0.2.0/24 {HOSTILE}"))),
+        ("rule", |r| r.firewall.allow[0].name = Some(HOSTILE.into())),
+        ("egress rule", |r| r.firewall.egress.allow[0].name = Some(HOSTILE.into())),
         ("key", |r| r.access.administrators.get_mut("anna").unwrap().ssh_keys.push(HOSTILE.into())),
         ("administrator", |r| {
             drop(r.access.administrators.insert(HOSTILE.into(), r.access.administrators["anna"].clone()))
@@ -181,7 +169,12 @@ fn a_hostile_recipe_injects_no_line() {
 fn two_containers_with_one_root_share_its_layer() {
     let mut recipe = recipe(PROFILE);
     let second = Container {
-        publish: vec![Publish { host: 81, container: 81, protocol: diorite_model::recipe::Protocol::Udp }],
+        publish: vec![Publish {
+            host: 81,
+            container: 81,
+            protocol: diorite_model::recipe::Protocol::Udp,
+            local: false,
+        }],
         ..recipe.containers["web"].clone()
     };
     recipe.containers.insert("two".into(), second);

@@ -1,6 +1,7 @@
 //! The profile checked against itself: what is well-formed in every field and still cannot be meant. Each finding
 //! shows both lines.
 
+mod firewall;
 mod listeners;
 
 use super::source::{Files, Kind, Span, Value};
@@ -51,5 +52,6 @@ impl Places<'_> {
 
 /// Every check, in turn; the first finding is the answer.
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
-    listeners::check(recipe, places)
+    listeners::check(recipe, places)?;
+    firewall::check(recipe, places)
 }

@@ -15,6 +15,11 @@ const PUBLISH: &[Field] = &[
     port("host", "port of the machine").needed(),
     port("container", "port inside").or_said("the same"),
     protocol("protocol"),
+    boolean(
+        "local",
+        "only the machine itself may reach it; any other published port must be admitted by `firewall.allow`",
+    )
+    .or(false),
 ];
 
 pub(super) fn containers(top: &Section) -> Result<BTreeMap<String, Container>> {
@@ -40,7 +45,7 @@ fn container(t: &Section) -> Result<Container> {
     for p in t.tables("publish")? {
         let host = p.needed_number("host")?.value;
         let container = p.number("container")?.map_or(host, |c| c.value);
-        publish.push(Publish { host, container, protocol: protocol_of(&p)? });
+        publish.push(Publish { host, container, protocol: protocol_of(&p)?, local: p.flag("local")? });
     }
     Ok(Container {
         packages,

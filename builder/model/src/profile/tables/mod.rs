@@ -5,7 +5,7 @@ mod archive;
 mod containers;
 mod firewall;
 mod image;
-mod monitoring;
+pub(super) mod monitoring;
 mod network;
 mod services;
 mod state;
@@ -28,7 +28,7 @@ pub(super) const PROFILE: &[Field] = &[
     table("disk", image::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
-    table("firewall", firewall::FIREWALL, "what may come in; everything else is dropped"),
+    table("firewall", firewall::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::ACCESS, "who may log in"),
     named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
     table("monitoring", monitoring::MONITORING, "who is watching"),
@@ -57,6 +57,7 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         overlays: top.plain("overlays")?,
     };
     check::check(&recipe, &check::Places { files, value })?;
+    monitoring::admit(&mut recipe);
     packages::complete(&mut recipe);
     Ok((recipe, settings))
 }

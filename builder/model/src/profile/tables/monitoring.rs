@@ -1,9 +1,39 @@
 //! `[monitoring]`.
 
+use super::firewall::peers;
 use super::*;
 
-pub(super) const MONITORING: &[Field] = &[boolean("node_exporter", "prometheus-node-exporter on port 9100").or(false)];
+pub(super) const MONITORING: &[Field] = &[table(
+    "node_exporter",
+    NODE_EXPORTER,
+    "prometheus-node-exporter on port 9100, with figures of the image, its firewall and its containers",
+)];
+const NODE_EXPORTER: &[Field] = &[texts(
+    "from",
+    &values::PEER,
+    "who may ask: networks, and names of `firewall.sets`; the firewall admits them. An empty list: the machine itself",
+)
+.needed()];
 
 pub(super) fn monitoring(top: &Section) -> Result<Monitoring> {
-    Ok(Monitoring { node_exporter: top.table_or_empty("monitoring")?.flag("node_exporter")? })
+    let t = top.table_or_empty("monitoring")?;
+    let node_exporter = t.table("node_exporter")?.map(|e| Ok(NodeExporter { from: peers(&e, "from")? }));
+    Ok(Monitoring { node_exporter: node_exporter.transpose()? })
+}
+
+/// Name of the rule that admits those who ask node-exporter.
+pub(in crate::profile) const RULE: &str = "node-exporter";
+
+/// Who is watching must get through the firewall; nobody has to say it twice.
+pub(super) fn admit(recipe: &mut Recipe) {
+    let Some(exporter) = &recipe.monitoring.node_exporter else { return };
+    if exporter.from.is_empty() {
+        return;
+    }
+    recipe.firewall.allow.push(Allow {
+        name: Some(RULE.into()),
+        from: exporter.from.clone(),
+        listener: Some(RULE.into()),
+        ..Allow::port(NodeExporter::PORT, Protocol::Tcp)
+    });
 }

@@ -1,0 +1,104 @@
+//! `[firewall]` and `[monitoring]` checked against the rest of a profile.
+
+use super::*;
+use crate::recipe::{Network, Peer};
+
+/// A machine with one container, a set, and an exporter.
+const PLAIN: &str = r#"
+[image]
+name = "plain"
+version = "1"
+
+[network.lan]
+dhcp = true
+
+[firewall]
+allow = [
+  { port = 22, from = ["office"] },
+  { port = 8080 },
+  { port = 5000, last_port = 5010, listener = "game" },
+]
+
+[firewall.sets.office]
+networks = ["198.51.100.0/24", "2001:db8::/32"]
+
+[containers.web]
+packages = ["busybox"]
+command = ["busybox", "httpd", "-f"]
+publish = [{ host = 8080, container = 80 }]
+
+[monitoring.node_exporter]
+from = ["office"]
+"#;
+
+fn plain(from: &str, to: &str) -> String {
+    assert_eq!(PLAIN.matches(from).count(), 1, "`{from}` must stand in the profile once");
+    PLAIN.replace(from, to)
+}
+
+fn read(text: &str) -> Recipe {
+    parse(text, "profiles/plain.toml", &mut shipped).unwrap_or_else(|e| panic!("{e}")).0
+}
+
+#[test]
+fn findings_show_both_lines() {
+    let bad = |from: &str, to: &str| error(&plain(from, to));
+    let first = "{ port = 22, from = [\"office\"] },";
+    let after = |entry: &str| bad(first, &format!("{first}\n  {entry},"));
+    let all = [
+        // Sets.
+        bad("from = [\"office\"] },", "from = [\"ofice\"] },"),
+        bad("[firewall.sets.office]", "[firewall.sets.other]\nnetworks = [\"192.0.2.0/24\"]\n[firewall.sets.office]"),
+        // Rules beside each other.
+        after("{ port = 22, from = [\"office\"], name = \"again\" }"),
+        after("{ port = 22, from = [\"198.51.100.7/32\"], name = \"one\" }"),
+        after("{ port = 22, from = [\"192.0.2.0/24\"] }"),
+        after("{ port = 22, from = [\"192.0.2.0/24\"], name = \"dropped\" }"),
+        after("{ port = 5005, listener = \"x\", name = \"node-exporter\" }"),
+        bad("listener = \"game\" },", "listener = \"game\" },\n  { port = 5005, listener = \"x\" },"),
+        // Listeners.
+        bad(", listener = \"game\"", ""),
+        after("{ port = 443 }"),
+        after("{ port = 53, protocol = \"udp\" }"),
+        bad("{ port = 8080 },", "{ port = 8080, listener = \"nginx\" },"),
+        bad("{ port = 8080 },", ""),
+        bad("container = 80 }", "container = 80, local = true }"),
+        // Monitoring.
+        after("{ port = 9100 }"),
+        // What goes out.
+        bad("[containers.web]", "[firewall.egress]\nallow = [{ port = 443 }]\n[containers.web]"),
+        bad(
+            "[containers.web]",
+            "[firewall.egress]\npolicy = \"drop\"\nallow = [{ port = 443 }, { port = 443, to = [\"office\"] }]\n\
+             [containers.web]",
+        ),
+    ];
+    insta::assert_snapshot!("findings_of_firewall", all.join("\n\n"));
+}
+
+#[test]
+fn what_watches_is_admitted_without_another_word() {
+    let recipe = read(PLAIN);
+    let rule = recipe.firewall.allow.last().unwrap();
+    assert_eq!((rule.port, rule.id().as_str()), (9100, "node_exporter"));
+    assert_eq!(rule.from, [Peer::Set("office".into())]);
+    let nobody = read(&plain("from = [\"office\"]\n", "from = []\n"));
+    assert!(!nobody.firewall.allow.iter().any(|a| a.port == 9100));
+}
+
+#[test]
+fn a_rule_of_the_other_family_is_found() {
+    let four = plain("dhcp = true", "addresses = [\"192.0.2.1/24\"]\nrouter_advertisements = false");
+    assert!(read(&four).firewall.allow.len() > 1, "a set of both families is fine on a link with one");
+    let six = four.replace("\"198.51.100.0/24\", ", "");
+    insta::assert_snapshot!("no_link_has_the_family", error(&six));
+    read(&six.replace("2001:db8::/32", "fe80::/10"));
+}
+
+#[test]
+fn networks_within_others_are_left_out() {
+    let recipe = read(&plain("\"198.51.100.0/24\", ", "\"198.51.100.0/24\", \"198.51.0.0/16\", \"0.0.0.0/0\", "));
+    let found = recipe.firewall.networks(&[Peer::Set("office".into())]);
+    let wanted: Vec<Network> = ["0.0.0.0/0", "2001:db8::/32"].iter().map(|n| n.parse().unwrap()).collect();
+    assert_eq!(found, wanted);
+}

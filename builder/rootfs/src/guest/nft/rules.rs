@@ -1,0 +1,291 @@
+//! Recipe → rules, as values.
+//!
+//! IPv6 is never wider than IPv4: an entry without networks admits both families, one with networks only those it
+//! names, so IPv4 networks alone admit no IPv6; and of ICMPv6 comes in what comes in of ICMP, and besides it what IPv6
+//! cannot live without (RFC 4890 4.4.1), from neighbours only.
+
+use diorite_model::Result;
+use diorite_model::recipe::{Allow, AllowOut, Firewall, Network, Peer, Policy, Protocol, Rate, Recipe};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+/// Networks of one family.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// IPv4, not IPv6.
+    pub ipv4: bool,
+    /// None of them within another; empty: the whole family.
+    pub networks: Vec<Network>,
+}
+
+/// Ports, both ends included.
+pub type Ports = (u16, u16);
+
+/// A condition; all of a rule's must hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Match {
+    /// Part of, or related to, a connection that was admitted.
+    Established,
+    /// Belongs to no connection and cannot begin one.
+    Invalid,
+    /// Came in through the loopback interface.
+    Loopback,
+    /// Goes out through the loopback interface.
+    ToLoopback,
+    /// Came in through a bridge of podman's.
+    FromContainers,
+    /// Goes out through a bridge of podman's.
+    ToContainers,
+    /// Echo requests and the errors IPv4 needs, RFC 1122.
+    Icmp,
+    /// Echo requests and the errors IPv6 needs, RFC 4890 4.3.1.
+    Icmpv6,
+    /// Neighbour discovery and router advertisements that no router has passed on, RFC 4861.
+    NeighbourDiscovery,
+    /// A neighbour's question who listens to which group, RFC 2710 3.
+    ListenerQuery,
+    /// Our part of neighbour discovery and router solicitation, RFC 4861.
+    Discover,
+    /// Who listens to which group, to neighbours only, RFC 2710 and RFC 3810.
+    ListenerReport,
+    /// A DHCPv4 server's answer, RFC 2131 4.1.
+    Dhcpv4,
+    /// A DHCPv6 server's answer, RFC 8415 7.2.
+    Dhcpv6,
+    /// A DHCPv4 client's question.
+    AskDhcpv4,
+    /// A DHCPv6 client's question, to its neighbours.
+    AskDhcpv6,
+    /// Source address.
+    From(Addresses),
+    /// Destination address.
+    To(Addresses),
+    /// Destination port among these, in order, none overlapping; never empty.
+    Port(Protocol, Vec<Ports>),
+    /// Port the packet was sent to before it was translated to a container's: forward sees only the translated one.
+    /// Never empty.
+    PublishedPort(Protocol, Vec<Ports>),
+    /// Its source has begun more connections than the limit of this name lets it.
+    Over(Limit, Rate),
+}
+
+/// What is counted for each source of a family by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limit {
+    /// Name of the rule.
+    pub id: String,
+    /// IPv4 addresses, not IPv6 networks of 64 bits.
+    pub ipv4: bool,
+    /// Seconds after which a source that was not heard again is forgotten: long enough for its burst to be full again.
+    pub forget: u64,
+}
+
+/// What becomes of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It may pass.
+    Accept,
+    /// It is gone, in silence.
+    Drop,
+    /// The next rule, or the chain's policy, decides.
+    Continue,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Conditions.
+    pub matches: Vec<Match>,
+    /// Named counter.
+    pub counter: Option<String>,
+    /// Verdict.
+    pub verdict: Verdict,
+}
+
+/// The chains; whatever no rule admits is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruleset {
+    /// Packets to the machine itself.
+    pub input: Vec<Rule>,
+    /// Packets to and from containers.
+    pub forward: Vec<Rule>,
+    /// Packets of the machine itself; none when everything may go out.
+    pub output: Option<Vec<Rule>>,
+}
+
+fn rule(matches: impl Into<Vec<Match>>, verdict: Verdict) -> Rule {
+    Rule { matches: matches.into(), counter: None, verdict }
+}
+
+fn counted(matches: impl Into<Vec<Match>>, verdict: Verdict, counter: impl Into<String>) -> Rule {
+    Rule { matches: matches.into(), counter: Some(counter.into()), verdict }
+}
+
+use Match::*;
+use Verdict::*;
+
+/// Nothing but the machine's talk with itself.
+pub fn closed() -> Ruleset {
+    let (input, output) = (vec![rule([Loopback], Accept)], vec![rule([ToLoopback], Accept)]);
+    Ruleset { input, forward: Vec::new(), output: Some(output) }
+}
+
+/// The recipe's rules.
+///
+/// # Errors
+/// None at present; the type leaves room for what cannot be said in rules.
+pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
+    let firewall = &recipe.firewall;
+    let mut input = vec![
+        rule([Established], Accept),
+        counted([Invalid], Drop, "input_invalid"),
+        rule([Loopback], Accept),
+        rule([NeighbourDiscovery], Accept),
+        rule([ListenerQuery], Accept),
+        rule([Icmp], Accept),
+        rule([Icmpv6], Accept),
+    ];
+    let (dhcpv4, dhcpv6) = dhcp(recipe);
+    input.extend(dhcpv4.then(|| rule([Dhcpv4], Accept)));
+    input.extend(dhcpv6.then(|| rule([Dhcpv6], Accept)));
+    let mut forward = vec![rule([Established], Accept), counted([Invalid], Drop, "forward_invalid")];
+    let publishes = recipe.containers.values().flat_map(|c| &c.publish).filter(|p| !p.local);
+    let published: BTreeSet<(Protocol, u16)> = publishes.map(|p| (p.protocol, p.host)).collect();
+    for allow in &firewall.allow {
+        let outside = |port: &u16| published.contains(&(allow.protocol, *port));
+        let own = ranges(allow.ports().filter(|p| !outside(p)));
+        let translated = ranges(allow.ports().filter(outside));
+        if !own.is_empty() {
+            admit(firewall, allow, &Port(allow.protocol, own), "input", &mut input);
+        }
+        if !translated.is_empty() {
+            admit(firewall, allow, &PublishedPort(allow.protocol, translated), "forward", &mut forward);
+        }
+    }
+    let output = match firewall.egress.policy {
+        Policy::Accept => {
+            if !recipe.containers.is_empty() {
+                forward.push(counted([FromContainers], Accept, "forward_from_containers"));
+            }
+            None
+        }
+        Policy::Drop => Some(egress(recipe, &mut forward)),
+    };
+    input.push(counted([], Continue, "input_dropped"));
+    forward.push(counted([], Continue, "forward_dropped"));
+    Ok(Ruleset { input, forward, output })
+}
+
+/// May answers of DHCPv4 and DHCPv6 servers be expected? Router advertisements can ask for DHCPv6 whatever the profile
+/// says of DHCP.
+fn dhcp(recipe: &Recipe) -> (bool, bool) {
+    let any = recipe.network.values().any(|l| l.dhcp);
+    (any, any || recipe.network.values().any(|l| l.router_advertisements))
+}
+
+/// One entry of what may come in: those over their rate are dropped, the others pass.
+fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rules: &mut Vec<Rule>) {
+    let id = allow.id();
+    let families = families(firewall, &allow.from);
+    if let Some(rate) = allow.rate {
+        // Who may come from anywhere is still counted family by family.
+        let any = || [true, false].map(|ipv4| Addresses { ipv4, networks: Vec::new() }).to_vec();
+        for addresses in families.clone().unwrap_or_else(any) {
+            let forget = (rate.per.seconds() * u64::from(rate.burst)).div_ceil(rate.connections.into()).max(60);
+            let limit = Limit { id: id.clone(), ipv4: addresses.ipv4, forget };
+            let matches = [From(addresses), condition.clone(), Over(limit, rate)];
+            rules.push(counted(matches, Drop, format!("limited_{id}")));
+        }
+    }
+    each(families, From, |from| {
+        let matches: Vec<Match> = from.into_iter().chain([condition.clone()]).collect();
+        rules.push(counted(matches, Accept, format!("{chain}_{id}")));
+    });
+}
+
+/// What the machine may begin when the policy is `drop`; what its containers may goes to `forward`.
+fn egress(recipe: &Recipe, forward: &mut Vec<Rule>) -> Vec<Rule> {
+    let firewall = &recipe.firewall;
+    let mut output = vec![
+        rule([Established], Accept),
+        rule([ToLoopback], Accept),
+        rule([Discover], Accept),
+        rule([ListenerReport], Accept),
+    ];
+    let (dhcpv4, dhcpv6) = dhcp(recipe);
+    output.extend(dhcpv4.then(|| rule([AskDhcpv4], Accept)));
+    output.extend(dhcpv6.then(|| rule([AskDhcpv6], Accept)));
+    let containers = !recipe.containers.is_empty();
+    if containers {
+        // They are on this machine: no word to them goes out.
+        output.push(rule([ToContainers], Accept));
+        forward.push(rule([FromContainers, ToContainers], Accept));
+    }
+    let mut both = |matches: Vec<Match>, counter: String| {
+        output.push(counted(matches.clone(), Accept, counter.clone()));
+        if containers {
+            let matches: Vec<Match> = [FromContainers].into_iter().chain(matches).collect();
+            forward.push(counted(matches, Accept, counter));
+        }
+    };
+    for protocol in [Protocol::Udp, Protocol::Tcp] {
+        for servers in name_servers(recipe) {
+            let to = servers.map(To).into_iter();
+            both(to.chain([Port(protocol, vec![(53, 53)])]).collect(), "egress_dns".into());
+        }
+    }
+    for allow in &firewall.egress.allow {
+        let port = Port(allow.protocol, vec![(allow.port, allow.last_port)]);
+        each(families(firewall, &allow.to), To, |to| {
+            both(to.into_iter().chain([port.clone()]).collect(), counter_out(allow));
+        });
+    }
+    // The clock of a container is the machine's.
+    output.push(counted([Port(Protocol::Udp, vec![(123, 123)])], Accept, "egress_ntp"));
+    output.push(counted([], Continue, "output_dropped"));
+    output
+}
+
+fn counter_out(allow: &AllowOut) -> String {
+    format!("egress_{}", allow.id())
+}
+
+/// Where questions for names may go, by family; `None` when that is learned from the network and can be anywhere.
+fn name_servers(recipe: &Recipe) -> Vec<Option<Addresses>> {
+    if recipe.network.values().any(|l| l.dhcp || l.router_advertisements) {
+        return vec![None];
+    }
+    let one = |ip: IpAddr| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }).parse().ok();
+    let all = recipe.network.values().flat_map(|l| &l.dns).filter_map(|d| one(d.parse().ok()?));
+    by_family(&all.collect::<BTreeSet<Network>>().into_iter().collect::<Vec<_>>()).into_iter().map(Some).collect()
+}
+
+/// The networks of these peers by family; `None` when they are anybody.
+fn families(firewall: &Firewall, peers: &[Peer]) -> Option<Vec<Addresses>> {
+    (!peers.is_empty()).then(|| by_family(&firewall.networks(peers)))
+}
+
+fn by_family(networks: &[Network]) -> Vec<Addresses> {
+    let of = |ipv4| Addresses { ipv4, networks: networks.iter().filter(|n| n.is_ipv4() == ipv4).copied().collect() };
+    [of(true), of(false)].into_iter().filter(|a| !a.networks.is_empty()).collect()
+}
+
+/// Calls once for each family with its condition, or once without one.
+fn each(families: Option<Vec<Addresses>>, condition: fn(Addresses) -> Match, mut call: impl FnMut(Option<Match>)) {
+    match families {
+        None => call(None),
+        Some(families) => families.into_iter().for_each(|a| call(Some(condition(a)))),
+    }
+}
+
+/// Ascending ports as ranges.
+fn ranges(ports: impl Iterator<Item = u16>) -> Vec<Ports> {
+    let mut all: Vec<Ports> = Vec::new();
+    for port in ports {
+        match all.last_mut() {
+            Some((_, last)) if *last + 1 == port => *last = port,
+            _ => all.push((port, port)),
+        }
+    }
+    all
+}

@@ -1,0 +1,131 @@
+//! What the firewall lets through, asked from the wire: every admitted port answers, its neighbours are silent.
+
+use super::{Add, Expected, Family, Question};
+use diorite_model::{
+    Recipe,
+    recipe::{Allow, NodeExporter, Protocol, Publish},
+    report::Evidence,
+};
+use std::{collections::BTreeSet, net::IpAddr};
+
+/// Ports that are tried whatever the recipe says: portmapper, LLMNR, a container's neighbour, and two that nobody uses.
+const ALWAYS: [u16; 5] = [111, 5355, 8081, 9999, 65535];
+/// Multicast DNS and LLMNR: name services that answer strangers.
+const ALWAYS_UDP: [u16; 2] = [5353, 5355];
+
+/// The secure shell's port.
+const SSH: u16 = 22;
+/// Connections the other checks of one port begin at most; a burst must have room for them.
+const ASKED: u32 = 5;
+
+/// Every check of ports, for questions that come from `source`.
+pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_>) {
+    let outside = Evidence::Outside;
+    let name = family.name();
+    let admits = |port: u16, protocol| {
+        let mut all = recipe.firewall.allow.iter();
+        all.find(|a| a.protocol == protocol && a.ports().contains(&port) && recipe.firewall.names(&a.from, source))
+    };
+    let tcp: BTreeSet<u16> = tried(recipe).into_iter().filter(|p| admits(*p, Protocol::Tcp).is_some()).collect();
+    let published = published(recipe);
+    let inner = recipe.containers.values().flat_map(|c| &c.publish).map(|p| p.container);
+    let exporter = recipe.monitoring.node_exporter.is_some().then_some(NodeExporter::PORT);
+    for port in &tcp {
+        // Containers have an IPv4 network; what a published port answers over IPv6 is not declared.
+        if published.contains(port) && family == Family::V6 {
+            continue;
+        }
+        let listens = *port == SSH || published.contains(port) || Some(*port) == exporter;
+        let (word, expected) = if listens { ("open", Expected::Open) } else { ("admitted", Expected::Admitted) };
+        let what = format!("TCP port {port} is {word} ({name})");
+        add(format!("port-{name}-tcp-{port}-{word}"), what, outside, Question::Port(family, *port, expected));
+    }
+    // A whole conversation may be more than a small burst lets in.
+    let roomy = |port: u16| admits(port, Protocol::Tcp).and_then(|a| a.rate).is_none_or(|r| r.burst >= ASKED);
+    if tcp.contains(&SSH) && roomy(SSH) {
+        let what = format!("port 22 gives an SSH banner ({name})");
+        add(format!("ssh-banner-{name}"), what, outside, Question::Ssh(family));
+    }
+    if family == Family::V4 {
+        for port in tcp.intersection(&published).filter(|p| roomy(**p)) {
+            let what = format!("the container behind port {port} answers HTTP");
+            add(format!("http-{port}"), what, outside, Question::Http(*port));
+        }
+        if exporter.is_some_and(|port| tcp.contains(&port)) {
+            let what = "port 9100 gives metrics in Prometheus' format, and what the image says of itself";
+            add("metrics-9100".into(), what.into(), outside, Question::Metrics);
+        }
+    }
+    for port in &tcp {
+        let Some(rate) = admits(*port, Protocol::Tcp).and_then(|a| a.rate) else { continue };
+        // Only a limit that an emulated machine can be made to reach.
+        let slow = u64::from(rate.connections) <= rate.per.seconds() && rate.burst <= 50;
+        if slow && !(published.contains(port) && family == Family::V6) {
+            let what = format!("TCP port {port} is silent to a source over its rate ({name})");
+            add(format!("port-{name}-tcp-{port}-limited"), what, outside, Question::Limited(family, *port, rate));
+        }
+    }
+    let neighbours = tcp.iter().flat_map(|port| [port.checked_sub(1), port.checked_add(1)]).flatten();
+    let mut silent: BTreeSet<u16> = neighbours.chain(ALWAYS).chain(published).chain(inner).chain(exporter).collect();
+    silent.retain(|port| *port > 0 && admits(*port, Protocol::Tcp).is_none());
+    for port in silent {
+        let what = format!("TCP port {port} is silent ({name})");
+        let question = Question::Port(family, port, Expected::Silent);
+        add(format!("port-{name}-tcp-{port}-silent"), what, outside, question);
+    }
+    for port in ALWAYS_UDP.into_iter().filter(|port| admits(*port, Protocol::Udp).is_none()) {
+        let what = format!("UDP port {port} is silent ({name})");
+        add(format!("port-{name}-udp-{port}-silent"), what, outside, Question::SilentUdp(family, port));
+    }
+}
+
+/// Ports of TCP that others may reach in a container.
+fn published(recipe: &Recipe) -> BTreeSet<u16> {
+    let fits = |p: &&Publish| p.protocol == Protocol::Tcp && !p.local;
+    recipe.containers.values().flat_map(|c| &c.publish).filter(fits).map(|p| p.host).collect()
+}
+
+/// The ends of every entry's ports, and what is published between them.
+fn tried(recipe: &Recipe) -> BTreeSet<u16> {
+    let between = |a: &Allow| published(recipe).into_iter().filter(|p| a.ports().contains(p)).collect::<Vec<_>>();
+    let entries = recipe.firewall.allow.iter().filter(|a| a.protocol == Protocol::Tcp);
+    entries.flat_map(|a| [a.port, a.last_port].into_iter().chain(between(a))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{ids, recipe};
+    use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
+
+    #[test]
+    fn ranges_sets_and_rates_are_asked() {
+        let mut recipe = recipe();
+        let rate = Some(Rate { connections: 6, per: Period::Minute, burst: 3 });
+        let fast = Some(Rate { connections: 100, per: Period::Second, burst: 3 });
+        let far = vec![Peer::Network("192.0.2.0/24".parse().unwrap())];
+        recipe.firewall.allow = vec![
+            Allow { rate, ..Allow::port(22, Protocol::Tcp) },
+            Allow { last_port: 8090, ..Allow::port(8070, Protocol::Tcp) },
+            Allow { rate: fast, ..Allow::port(443, Protocol::Tcp) },
+            Allow { from: far, ..Allow::port(5432, Protocol::Tcp) },
+        ];
+        let ids = ids(&recipe);
+        for id in [
+            "port-ipv4-tcp-8070-admitted",
+            "port-ipv4-tcp-8080-open",
+            "port-ipv4-tcp-8090-admitted",
+            "port-ipv4-tcp-8069-silent",
+            "port-ipv4-tcp-8091-silent",
+            "port-ipv4-tcp-22-limited",
+            "port-ipv6-tcp-22-limited",
+        ] {
+            assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
+        }
+        // Within the range; three connections are too few for a banner; too fast to be reached; not for us.
+        for id in
+            ["port-ipv4-tcp-8071-silent", "ssh-banner-ipv4", "port-ipv4-tcp-443-limited", "port-ipv4-tcp-5432-open"]
+        {
+            assert!(!ids.iter().any(|i| i == id), "{id} is among {ids:#?}");
+        }
+    }
+}
