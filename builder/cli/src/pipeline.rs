@@ -240,7 +240,7 @@ impl Clock<'_> {
         let stage = progress.stage("boot files and disk");
         let out = &project.out;
         let staged = Staged::new(out)?;
-        let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch)?;
+        let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch, &sealed.public)?;
         let uki = uki::assemble(&uki::UkiParts {
             stub: &sealed.stub,
             kernel: &sealed.kernel,
@@ -262,6 +262,7 @@ impl Clock<'_> {
             esp: &esp,
             sizes: &recipe.disk,
             state: recipe.state.minimum,
+            public: &sealed.public,
         };
         let raw = staged.path("disk.raw");
         // The last moment to stop: from here on the results belong together, and all of them are written.

@@ -13,6 +13,7 @@ mod layout;
 
 use crate::sparse::Sparse;
 use diorite_model::{Digest, Error, Result, recipe};
+use diorite_rootfs::secrets::{Public, Scanner};
 use gpt::disk::LogicalBlockSize;
 use gpt::partition::Partition;
 use rustix::fs::SeekFrom;
@@ -42,6 +43,8 @@ pub struct DiskParts<'a> {
     pub sizes: &'a recipe::Disk,
     /// Bytes left free at the end for the state partition.
     pub state: u64,
+    /// What looks like a secret in it and is none.
+    pub public: &'a Public,
 }
 
 /// A finished disk image.
@@ -55,8 +58,9 @@ pub struct DiskImage {
     pub partitions: Vec<Placed>,
 }
 
-/// Writes the disk to `out`, sparse, through a temporary file beside it. The same parts give the same bytes.
-/// Errors when a part does not fit its partition (naming the sizes and the setting) or the file cannot be written.
+/// Writes the disk to `out`, sparse, through a temporary file beside it. The same parts give the same bytes. They are
+/// searched for secrets while they are hashed.
+/// Errors when a part does not fit its partition (naming the sizes and the setting), a secret is found, or the file cannot be written.
 pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
     let (root, root_size) = open(parts.root)?;
     let (verity, verity_size) = open(parts.verity)?;
@@ -82,7 +86,9 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
     }
     copy(&root, root_size, &file, root_at).map_err(failed)?;
     copy(&verity, verity_size, &file, verity_at).map_err(failed)?;
-    let sha256 = digest(&file, bytes).map_err(failed)?;
+    let mut scanner = Scanner::new(parts.public);
+    let sha256 = read(&file, bytes, &mut |at, piece| scanner.pass(at, piece)).map_err(failed)?;
+    scanner.finish()?;
     file.sync_all().map_err(failed)?;
     std::fs::rename(&temporary, out).map_err(|e| Error::io("the disk image cannot be put in place", out, e))?;
     removed.keep();
@@ -191,6 +197,11 @@ fn copy_by_hand(from: &File, at: u64, to: &File, target: u64, count: usize) -> s
 
 /// SHA-256 of a whole file; holes are not read, but count as the zeros they are.
 pub fn digest(file: &File, size: u64) -> std::io::Result<Digest> {
+    read(file, size, &mut |_, _| {})
+}
+
+/// The same; every piece that is read passes by, with its offset.
+fn read(file: &File, size: u64, pass: &mut dyn FnMut(u64, &[u8])) -> std::io::Result<Digest> {
     let mut hasher = diorite_model::Hasher::new();
     let mut buffer = vec![0u8; 1 << 20];
     let zeros = vec![0u8; 1 << 18];
@@ -202,6 +213,7 @@ pub fn digest(file: &File, size: u64) -> std::io::Result<Digest> {
             let count = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
             file.read_exact_at(&mut buffer[..count], at)?;
             hasher.update(&buffer[..count]);
+            pass(at, &buffer[..count]);
             at += count as u64;
         }
     }
@@ -243,6 +255,7 @@ mod tests {
             esp: &esp,
             sizes: &sizes(),
             state: 64 * MIB,
+            public: &Public::default(),
         };
         let image = write(&parts, &out)?;
         let mut bytes = Vec::new();

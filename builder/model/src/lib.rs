@@ -7,6 +7,7 @@ pub mod plan;
 pub mod profile;
 pub mod recipe;
 pub mod report;
+pub mod secret;
 
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Exit, Result};

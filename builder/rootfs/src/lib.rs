@@ -16,5 +16,6 @@ pub mod pack;
 pub mod scan;
 pub mod scripts;
 pub mod seal;
+pub mod secrets;
 pub mod tree;
 pub mod unpack;

@@ -4,10 +4,11 @@
 //! The rule: everything is root's; a file is 0755 when its owner may execute it on disk, else 0644; a folder is 0755.
 //! So neither the umask of a checkout nor the user who made it can reach the image.
 
+use crate::secrets::{self, Public};
 use crate::tree::{Kind, Node, TreePath};
 use diorite_model::{Digest, Error, Hasher, Result};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
@@ -24,6 +25,8 @@ pub struct Overlay {
     pub overrides: bool,
     /// Its files by path in the tree.
     pub entries: BTreeMap<TreePath, Entry>,
+    /// What looks like a secret in it and is declared to be none.
+    pub public: Public,
 }
 
 /// One file of an overlay.
@@ -52,6 +55,8 @@ struct Described {
 struct Special {
     owner: Option<String>,
     mode: Option<String>,
+    /// Why everybody may know what looks like a secret in it.
+    public: Option<String>,
 }
 
 /// Reads the folder of an overlay.
@@ -66,6 +71,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
         Error::io(format!("overlay `{name}` cannot be read"), &file, e)
             .hint("an overlay is a folder overlays/NAME with `overlay.toml` (why = \"…\") and `tree/`")
     })?;
+    secrets::in_overlay(&file.display().to_string(), text.as_bytes())?;
     let described: Described = toml::from_str(&text).map_err(|e| wrong(&file, &e.to_string()))?;
     if described.why.trim().is_empty() || described.why.chars().any(char::is_control) {
         return Err(wrong(&file, "`why` must say in one line why the overlay exists"));
@@ -75,10 +81,22 @@ pub fn load(dir: &Path) -> Result<Overlay> {
     if entries.is_empty() {
         return Err(wrong(&dir.join("tree"), "the overlay is empty"));
     }
+    let mut public = Public::default();
+    let mut known = BTreeSet::new();
     for (path, special) in described.files {
         let Some(entry) = entries.get_mut(path.trim_matches('/').as_bytes()) else {
             return Err(wrong(&file, &format!("`{path}` is not in its tree")));
         };
+        if let Some(why) = special.public {
+            let Kind::File(content) = &entry.node.kind else {
+                return Err(wrong(&file, &format!("`{path}` is no file, and cannot be public")));
+            };
+            if why.trim().is_empty() {
+                return Err(wrong(&file, &format!("`public` of `{path}` must say why everybody may know it")));
+            }
+            public.declare(content.bytes());
+            known.insert(path.trim_matches('/').as_bytes().to_vec());
+        }
         if let Some(mode) = special.mode {
             let parsed = u32::from_str_radix(&mode, 8).ok().filter(|m| *m <= 0o7777 && mode.len() >= 3);
             entry.node.mode =
@@ -95,7 +113,13 @@ pub fn load(dir: &Path) -> Result<Overlay> {
             entry.owner = Some((user.into(), group.into()));
         }
     }
-    Ok(Overlay { name, why: described.why, overrides: described.r#override, entries })
+    for (path, entry) in entries.iter().filter(|(path, _)| !known.contains(*path)) {
+        if let Kind::File(content) = &entry.node.kind {
+            let shown = dir.join("tree").join(OsStr::from_bytes(path));
+            secrets::in_overlay(&shown.display().to_string(), content.bytes())?;
+        }
+    }
+    Ok(Overlay { name, why: described.why, overrides: described.r#override, entries, public })
 }
 
 impl Overlay {

@@ -2,7 +2,7 @@
 
 use diorite_image::{disk, esp, filesystem, initrd, kernel, qcow2, sparse::Sparse, uki, verity};
 use diorite_model::{Digest, Result, recipe};
-use diorite_rootfs::{pack, scan, tree::Tree};
+use diorite_rootfs::{pack, scan, secrets::Public, tree::Tree};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,7 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<Made> {
     filesystem::write(tree, &filesystem::Options::new(EPOCH, id), &path("root"), None)?;
     let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], id)?.root_hash;
     let kernel = kernel::find(tree)?;
-    let initrd = initrd::assemble(tree, &kernel.release, EPOCH)?;
+    let initrd = initrd::assemble(tree, &kernel.release, EPOCH, &Public::default())?;
     let cmdline = format!(
         "roothash={root_hash} ro rootfstype=erofs systemd.verity_root_options=restart-on-corruption \
          console=ttyS0,115200 panic=10"
@@ -74,6 +74,7 @@ pub fn make(tree: &Tree, folder: &Path) -> Result<Made> {
         esp: &esp,
         sizes: &sizes,
         state: 64 * MIB,
+        public: &Public::default(),
     };
     let image = disk::write(&parts, &path("disk.raw"))?;
     qcow2::write(&path("disk.raw"), &path("disk.qcow2"))?;

@@ -29,9 +29,13 @@ impl<'a> Section<'a> {
     pub fn new(files: &'a Files, path: String, value: &'a Value, fields: &'static [Field]) -> Result<Self> {
         let table = open(files, &path, value)?;
         let section = Self { files, path, span: value.span, table, fields };
-        for (key, (span, _)) in table {
+        for (key, (span, value)) in table {
             if !fields.iter().any(|f| f.name == key) {
                 let whole = if section.path.is_empty() { "a profile".into() } else { format!("`{}`", section.path) };
+                // Whatever stands there is not shown.
+                if crate::secret::names_one(key) {
+                    return Err(files.secret(value.span, format!("{whole} has no key `{}`", printable(key))));
+                }
                 let names: Vec<_> = fields.iter().map(|f| f.name).collect();
                 let near = nearest(key, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
                 return Err(files
@@ -290,6 +294,9 @@ fn text(files: &Files, path: &str, value: &Value, form: &Form) -> Result<At<Stri
 }
 
 fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Result<()> {
+    if let Some(found) = crate::secret::in_value(text) {
+        return Err(files.secret(span, format!("`{path}` holds what looks like {}", found.what)));
+    }
     // No form whatever lets these through: a value can never begin a line of its own in a file we write.
     let cause = match text.chars().find(|&c| c.is_control() || super::source::is_bidi(c)) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", c as u32)),

@@ -69,6 +69,11 @@ impl Files {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.files.len();
         self.files.push((name.to_owned(), text.to_owned()));
+        // Comments and keys that do not exist are read by people as well.
+        if let Some(found) = crate::secret::find(text.as_bytes()).into_iter().next() {
+            let span = Span { file, start: found.at.start, end: found.at.end };
+            return Err(self.secret(span, format!("this profile holds what looks like {}", found.what)));
+        }
         match DeTable::parse(text) {
             Ok(table) => {
                 let span = Span { file, start: 0, end: 0 };
@@ -123,6 +128,18 @@ impl Files {
         Error::input(what).at(self.place(span)).detail(self.show(span))
     }
 
+    /// An error about a secret: the line is shown without it.
+    pub fn secret(&self, span: Span, what: impl Into<String>) -> Error {
+        Error::input(what)
+            .at(self.place(span))
+            .detail(self.line_shown(span, true))
+            .because("a profile names credentials, never values: many read it, and its recipe, and the image")
+            .hint(
+                "give it to the machine as a systemd credential and name that here; change it as well, \
+                 since it has been written down",
+            )
+    }
+
     /// The line, from 1, the column in characters, from 1, and the line's bytes.
     fn line(&self, span: Span) -> (usize, usize, std::ops::Range<usize>) {
         let text = &self.files[span.file].1;
@@ -134,10 +151,15 @@ impl Files {
 
     /// The line with a caret under the bytes; long lines are cut around them, control characters are not shown raw.
     pub fn show(&self, span: Span) -> String {
+        self.line_shown(span, false)
+    }
+
+    /// With `hidden`, dots stand for the bytes themselves.
+    fn line_shown(&self, span: Span, hidden: bool) -> String {
         const WIDTH: usize = 96;
         let text = &self.files[span.file].1;
         let (number, column, line) = self.line(span);
-        let shown: Vec<char> = text[line.clone()]
+        let mut shown: Vec<char> = text[line.clone()]
             .chars()
             .filter(|&c| c != '\r')
             .map(|c| if c.is_control() || is_bidi(c) { '\u{fffd}' } else { c })
@@ -145,6 +167,9 @@ impl Files {
         let at = column - 1;
         let end = floor(text, span.end.clamp(span.start.min(line.end), line.end));
         let length = text[floor(text, span.start.min(line.end))..end].chars().count().max(1);
+        if hidden {
+            shown.iter_mut().skip(at).take(length).for_each(|c| *c = '•');
+        }
         let from = at.saturating_sub(WIDTH * 2 / 3);
         let cut: String = shown.iter().skip(from).take(WIDTH).collect();
         let (before, after) = (if from > 0 { "…" } else { "" }, if shown.len() > from + WIDTH { "…" } else { "" });

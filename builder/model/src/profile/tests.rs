@@ -376,3 +376,5 @@ fn depth_ends_in_an_error() {
         assert!(error(&text).contains("recurs"), "{}", error(&text));
     }
 }
+
+mod secrets;

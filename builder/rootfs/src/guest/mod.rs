@@ -18,6 +18,7 @@ mod units;
 
 use crate::overlay::Overlay;
 use crate::seal::ContainerTree;
+use crate::secrets::Public;
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ pub struct Generated {
     pub nodes: BTreeMap<TreePath, Node>,
     /// Paths that must go before these files come.
     pub removed: BTreeSet<TreePath>,
+    /// What looks like a secret in the containers and is none.
+    pub public: Public,
 }
 
 /// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
@@ -61,7 +64,9 @@ pub fn generate(
     monitoring::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
-    Ok(Generated { nodes: guest.nodes, removed: guest.removed })
+    let mut public = Public::default();
+    containers.values().for_each(|c| public.extend(&c.public));
+    Ok(Generated { nodes: guest.nodes, removed: guest.removed, public })
 }
 
 impl<'a> Guest<'a> {

@@ -85,7 +85,11 @@ fn containers(recipe: &Recipe) -> BTreeMap<String, ContainerTree> {
     let mut tree = Tree::new();
     tree.insert("bin/busybox", Node::file(0o755, "program"));
     tree.insert("bin/sh", Node::new(0o755, Kind::HardLink(b"bin/busybox".to_vec())));
-    recipe.containers.keys().map(|n| (n.clone(), ContainerTree { tree: tree.clone() })).collect()
+    recipe
+        .containers
+        .keys()
+        .map(|n| (n.clone(), ContainerTree { tree: tree.clone(), public: Public::default() }))
+        .collect()
 }
 
 fn generated(recipe: &Recipe) -> Result<Generated> {

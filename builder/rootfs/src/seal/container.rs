@@ -1,7 +1,8 @@
 //! The tree of a container → [`ContainerTree`]: the same packages, with nothing a read-only container has no use for.
 
-use super::{clean, detach, empty, lay, secrets};
+use super::{clean, detach, empty, lay};
 use crate::overlay::{self, Overlay};
+use crate::secrets::{self, Public};
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::Result;
 
@@ -10,6 +11,8 @@ use diorite_model::Result;
 pub struct ContainerTree {
     /// The root.
     pub tree: Tree,
+    /// What looks like a secret in it and is none.
+    pub public: Public,
 }
 
 /// Folders of which nothing is kept but licences.
@@ -25,7 +28,7 @@ const DOCUMENTATION: [&[u8]; 6] = [
 /// Makes a container's root of a tree (configured, or only unpacked: what an unpacked one lacks is supplied).
 ///
 /// # Errors
-/// Overlays in conflict, an owner the tree does not know, a secret left in the tree.
+/// Overlays in conflict, an owner the tree does not know, an account without a lock.
 pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
     let mut tree = tree;
     let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
@@ -81,6 +84,9 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
     for node in tree.nodes.values_mut() {
         node.mtime = node.mtime.min(epoch);
     }
-    secrets::scan(&tree)?;
-    Ok(ContainerTree { tree })
+    let mut public = Public::default();
+    overlays.iter().for_each(|o| public.extend(&o.public));
+    // Its contents are in the image's tree, and are searched there.
+    secrets::identity(&tree)?;
+    Ok(ContainerTree { tree, public })
 }

@@ -4,13 +4,13 @@
 mod clean;
 mod container;
 mod dpkg;
-mod secrets;
 mod var;
 
 pub use container::{ContainerTree, container};
 
 use crate::guest::{Generated, accounts};
 use crate::overlay::{self, Overlay};
+use crate::secrets::{self, Public};
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeSet;
@@ -30,6 +30,8 @@ pub struct SealedTree {
     pub boot_manager: Vec<u8>,
     /// os-release(5) of the image.
     pub os_release: Vec<u8>,
+    /// What looks like a secret in it and is none.
+    pub public: Public,
 }
 
 /// Seals a configured tree.
@@ -73,10 +75,12 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
         // Never set what a package brought: compiled Python files hold the times of their sources. Zero is ours.
         node.mtime = if node.mtime == 0 { epoch } else { node.mtime.min(epoch) };
     }
-    secrets::scan(&tree)?;
+    let mut public = generated.public;
+    overlays.iter().for_each(|o| public.extend(&o.public));
+    let public = secrets::scan(&tree, &public)?;
     let os_release = tree.resolve(b"etc/os-release").and_then(|p| tree.read(&p).map(<[u8]>::to_vec));
     let os_release = os_release.ok_or_else(|| Error::bug("the sealed tree has no /etc/os-release"))?;
-    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release })
+    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public })
 }
 
 /// Makes hard links that lead into or out of folders that are moved or emptied files of their own.

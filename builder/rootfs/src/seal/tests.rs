@@ -58,7 +58,7 @@ fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) 
         owner: owner.map(|(u, g)| (u.to_owned(), g.to_owned())),
     };
     let entries = files.iter().map(|(path, owner)| (path.as_bytes().to_vec(), entry(owner))).collect();
-    Overlay { name: name.into(), why: "a test".into(), overrides, entries }
+    Overlay { name: name.into(), why: "a test".into(), overrides, entries, public: Public::default() }
 }
 
 fn sealed(overlays: &[Overlay]) -> Result<SealedTree> {
