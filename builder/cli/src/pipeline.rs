@@ -12,6 +12,7 @@ use diorite_image::{disk, esp, filesystem, initrd, qcow2, uki, verity};
 use diorite_model::plan::{Build, Step, StepResult};
 use diorite_model::{Digest, Error, Exit, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob};
+use diorite_rootfs::configure::{self, Changes, ConfigureJob};
 use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::Tree;
 use diorite_rootfs::{guest, manifest, pack};
@@ -25,7 +26,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 /// Jobs that run in a child that owns every id.
-pub const INSIDE: &[(&str, Job)] = &[("tree", |json| sandbox::typed(json, tree_job))];
+pub const INSIDE: &[(&str, Job)] =
+    &[("tree", |json| sandbox::typed(json, tree_job)), ("configure", |json| sandbox::typed(json, configure_job))];
 
 /// Programs of a Debian tree that this one stands in for while packages are configured.
 pub const STANDINS: &[(&str, Standin)] = &[
@@ -41,10 +43,16 @@ fn stand_in(name: &str, arguments: &[OsString]) -> ExitCode {
 
 /// Unpacks and configures; what is left in the work folder has ids that only this child may remove.
 fn tree_job(job: TreeJob, progress: &Progress) -> Result<()> {
-    let made = build::configured(&job, progress);
-    let cleaned =
-        fs::remove_dir_all(&job.work).map_err(|e| Error::io("the work folder cannot be removed", &job.work, e));
-    made.and(cleaned)
+    cleaned(build::configured(&job, progress), &job.work)
+}
+
+/// Runs the `configure` programs of overlays.
+fn configure_job(job: ConfigureJob, progress: &Progress) -> Result<()> {
+    cleaned(configure::configured(&job, progress), &job.work)
+}
+
+fn cleaned(made: Result<()>, work: &Path) -> Result<()> {
+    made.and(fs::remove_dir_all(work).map_err(|e| Error::io("the work folder cannot be removed", work, e)))
 }
 
 /// A build that is about to run: its inputs, keys and the steps that will be hits.
@@ -90,7 +98,8 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
         let packages = &planned.inputs.lock.container[name];
         containers.insert(name.clone(), clock.tree(1 + i, key, packages, pool, progress)?);
     }
-    let sealed = sealed(planned, tree, containers, progress)?;
+    let changes = clock.configure(progress)?;
+    let sealed = sealed(planned, tree, containers, changes, progress)?;
     let root = clock.filesystem(&sealed, progress)?;
     clock.disk(&sealed, &root, with_qcow2, progress)
 }
@@ -112,6 +121,7 @@ fn sealed(
     planned: &Planned,
     tree: Tree,
     containers: BTreeMap<String, Tree>,
+    changes: Changes,
     progress: &Progress,
 ) -> Result<SealedTree> {
     let stage = progress.stage("seal");
@@ -122,9 +132,10 @@ fn sealed(
         let container = &recipe.containers[&name];
         inside.insert(name, seal::container(tree, &overlays(&container.overlays), recipe.image.epoch)?);
     }
-    let laid = overlays(&recipe.overlays);
+    let (mut tree, mut laid) = (tree, overlays(&recipe.overlays));
+    changes.apply(&mut tree, &mut laid);
     let generated = guest::generate(recipe, &tree, &laid, &inside)?;
-    let sealed = seal::seal(tree, generated, &laid, recipe)?;
+    let sealed = SealedTree { changes: changes.list, ..seal::seal(tree, generated, &laid, recipe)? };
     stage.done(format!("{} files", sealed.tree.nodes.len()));
     Ok(sealed)
 }
@@ -184,6 +195,32 @@ impl Clock<'_> {
         Ok(tree)
     }
 
+    /// Configured tree and overlays → what their programs change; nothing when none has one.
+    fn configure(&mut self, progress: &Progress) -> Result<Changes> {
+        let started = Instant::now();
+        let Planned { store, keys, inputs, .. } = self.planned;
+        let Some(key) = &keys.configure else { return Ok(Changes::default()) };
+        let folder = match store.get("configure", key) {
+            Some(folder) => folder,
+            None => {
+                let (work, result) = (store.scratch("work")?, store.scratch("configure")?);
+                let overlays = inputs.recipe.overlays.iter();
+                let job = ConfigureJob {
+                    tree: self.planned.tree_folder(),
+                    overlays: overlays.map(|n| (inputs.folder.join(n), inputs.overlays[n].digest())).collect(),
+                    epoch: inputs.recipe.image.epoch,
+                    work: work.path().to_owned(),
+                    result: result.path().to_owned(),
+                };
+                sandbox::run_inside::<()>("configure", &job, progress)?;
+                store.put("configure", key, result)?
+            }
+        };
+        let changes = Changes::open(&folder)?;
+        self.note(self.results.len(), started, size_of(&folder));
+        Ok(changes)
+    }
+
     /// SealedTree → root file system and its hash tree. The previous image of the same name lends its pieces.
     fn filesystem(&mut self, sealed: &SealedTree, progress: &Progress) -> Result<Root> {
         let started = Instant::now();
@@ -195,7 +232,7 @@ impl Clock<'_> {
                 let stage = progress.stage("root file system");
                 let scratch = store.scratch("filesystem")?;
                 // Identity follows from content alone, never from who built it.
-                let identity = Digest::of(manifest::write(sealed).as_bytes());
+                let identity = Digest::of(manifest::of(&sealed.tree).as_bytes());
                 let uuid = uuid_of(&identity, b"root");
                 let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid);
                 let previous = Previous::of(store, &inputs.recipe.image.name);

@@ -15,6 +15,8 @@ pub struct Keys {
     pub tree: Digest,
     /// The configured root of each container.
     pub containers: BTreeMap<String, Digest>,
+    /// What programs of the root's overlays change, if any has one.
+    pub configure: Option<Digest>,
     /// Root file system with its hash tree.
     pub filesystem: Digest,
     /// disk.raw.
@@ -45,6 +47,16 @@ impl Keys {
             .iter()
             .map(|(name, packages)| (name.clone(), tree_key(&inputs.program, "root", packages, epoch)))
             .collect();
+        let laid = || inputs.recipe.overlays.iter().filter_map(|name| inputs.overlays.get(name));
+        let configure = laid().any(|overlay| overlay.configure.is_some()).then(|| {
+            let mut key = Hasher::new();
+            key.field(b"configure");
+            key.field(&inputs.program.0);
+            key.field(&tree.0);
+            key.field(&epoch.to_le_bytes());
+            laid().for_each(|overlay| key.field(&overlay.digest().0));
+            key.finish()
+        });
         let mut key = Hasher::new();
         key.field(b"filesystem");
         key.field(&inputs.program.0);
@@ -62,7 +74,7 @@ impl Keys {
         let mut key = Hasher::new();
         key.field(b"disk");
         key.field(&filesystem.0);
-        Self { tree, containers, filesystem, disk: key.finish() }
+        Self { tree, containers, configure, filesystem, disk: key.finish() }
     }
 }
 
@@ -72,6 +84,9 @@ pub fn steps(inputs: &Inputs, keys: &Keys, store: &Store, disk_is_there: bool) -
     let mut steps = vec![Step { name: "tree".into(), key: keys.tree, hit: stored("tree", &keys.tree) }];
     for (name, key) in &keys.containers {
         steps.push(Step { name: format!("container {name}"), key: *key, hit: stored("tree", key) });
+    }
+    if let Some(key) = &keys.configure {
+        steps.push(Step { name: "configure".into(), key: *key, hit: stored("configure", key) });
     }
     let filesystem = stored("filesystem", &keys.filesystem);
     steps.push(Step { name: "filesystem".into(), key: keys.filesystem, hit: filesystem });

@@ -40,6 +40,8 @@ pub struct Inputs {
     pub lock: Lock,
     /// Overlays of the root and of containers, by name.
     pub overlays: BTreeMap<String, Overlay>,
+    /// Where they are.
+    pub folder: PathBuf,
     /// Digest of this very program: part of every key.
     pub program: Digest,
 }
@@ -142,7 +144,16 @@ impl Project {
                 overlays.insert(name.clone(), overlay::load(&beside.join(name))?);
             }
         }
-        Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, program: program_digest()? })
+        for (name, container) in &self.recipe.containers {
+            if let Some(overlay) = container.overlays.iter().find(|o| overlays[*o].configure.is_some()) {
+                return Err(Error::input(format!("overlay `{overlay}` cannot be laid over container `{name}`"))
+                    .at(beside.join(overlay).join("configure").display().to_string())
+                    .because("its `configure` program runs in the machine's own tree")
+                    .hint("put the program into an overlay of its own"));
+            }
+        }
+        let folder = fs::canonicalize(&beside).unwrap_or(beside);
+        Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, folder, program: program_digest()? })
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// One input-addressed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// `tree`, `container web`, `seal`, `initrd`, `filesystem`, `verity`, `uki`, `disk`, `qcow2`.
+    /// `tree`, `container web`, `configure`, `seal`, `initrd`, `filesystem`, `verity`, `uki`, `disk`, `qcow2`.
     pub name: String,
     /// Digest of every input and of the tools used.
     pub key: Digest,

@@ -190,7 +190,7 @@ fn before_configure(root: &mut Root, staged: &[Staged]) -> Result<()> {
 const KEYS: [&str; 3] = ["ecdsa", "ed25519", "rsa"];
 
 /// Takes out what scripts leave behind for themselves and what differs from build to build.
-fn clean(root: &mut Root) -> Result<()> {
+pub(crate) fn clean(root: &mut Root) -> Result<()> {
     let mut gone: Vec<Vec<u8>> = Vec::new();
     let mut remove = |path: &str| gone.push(path.as_bytes().to_vec());
     for kind in KEYS {

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod build;
+pub mod configure;
 pub mod control;
 pub mod database;
 pub mod deb;

@@ -4,13 +4,27 @@
 //! `-` where they mean nothing; bytes outside printable ASCII, spaces and backslashes stand as `\xNN`; extended
 //! attributes end the line, their values in hexadecimal.
 
+use crate::configure::How;
 use crate::seal::SealedTree;
 use crate::tree::{Kind, Tree};
 use std::fmt::Write;
 
-/// The manifest of what was sealed.
+/// The manifest of what was sealed, and behind it what programs of overlays did, in the order in which they ran:
+/// `added|changed|removed configure:OVERLAY PATH[ mode OLD → NEW][ owner OLD → NEW]`, paths as the programs saw them.
 pub fn write(sealed: &SealedTree) -> String {
-    of(&sealed.tree)
+    let mut text = of(&sealed.tree);
+    for change in &sealed.changes {
+        let path: Vec<u8> = change.path.chars().map(|c| c as u8).collect();
+        let (verb, more) = match &change.how {
+            How::Added => ("added", &[][..]),
+            How::Removed => ("removed", &[][..]),
+            How::Changed(words) => ("changed", words.as_slice()),
+        };
+        let _ = write!(text, "{verb} configure:{} /{}", change.overlay, shown(&path));
+        more.iter().for_each(|word| text.push_str(&format!(" {word}")));
+        text.push('\n');
+    }
+    text
 }
 
 /// The manifest of any tree.

@@ -2,10 +2,11 @@
 //!
 //! `tree/` holds the files; `overlay.toml` says why they exist and gives owners and modes where the rule does not fit.
 //! The rule: everything is root's; a file is 0755 when its owner may execute it on disk, else 0644; a folder is 0755.
+//! `configure`, a program, may stand beside them: it runs inside the tree when the overlays are laid.
 //! So neither the umask of a checkout nor the user who made it can reach the image.
 
 use crate::secrets::{self, Public};
-use crate::tree::{Kind, Node, TreePath};
+use crate::tree::{Content, Kind, Node, TreePath};
 use diorite_model::{Digest, Error, Hasher, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -25,6 +26,8 @@ pub struct Overlay {
     pub overrides: bool,
     /// Its files by path in the tree.
     pub entries: BTreeMap<TreePath, Entry>,
+    /// A program that runs inside the tree when overlays are laid, see [`crate::configure`].
+    pub configure: Option<Content>,
     /// What looks like a secret in it and is declared to be none.
     pub public: Public,
 }
@@ -36,6 +39,8 @@ pub struct Entry {
     pub node: Node,
     /// User and group, names or numbers, when they are not root.
     pub owner: Option<(String, String)>,
+    /// Its `configure` program made it.
+    pub configured: bool,
 }
 
 /// `overlay.toml`.
@@ -77,8 +82,11 @@ pub fn load(dir: &Path) -> Result<Overlay> {
         return Err(wrong(&file, "`why` must say in one line why the overlay exists"));
     }
     let mut entries = BTreeMap::new();
-    read(&dir.join("tree"), b"", &mut entries)?;
-    if entries.is_empty() {
+    let configure = program(&dir.join("configure"))?;
+    if configure.is_none() || dir.join("tree").exists() {
+        read(&dir.join("tree"), b"", &mut entries)?;
+    }
+    if entries.is_empty() && configure.is_none() {
         return Err(wrong(&dir.join("tree"), "the overlay is empty"));
     }
     let mut public = Public::default();
@@ -119,15 +127,39 @@ pub fn load(dir: &Path) -> Result<Overlay> {
             secrets::in_overlay(&shown.display().to_string(), content.bytes())?;
         }
     }
-    Ok(Overlay { name, why: described.why, overrides: described.r#override, entries, public })
+    Ok(Overlay { name, why: described.why, overrides: described.r#override, entries, public, configure })
+}
+
+/// `configure`, when there is one.
+fn program(file: &Path) -> Result<Option<Content>> {
+    let meta = match std::fs::symlink_metadata(file) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        other => other.map_err(|e| Error::io("an overlay's program cannot be read", file, e))?,
+    };
+    if !meta.is_file() || meta.mode() & 0o100 == 0 {
+        return Err(wrong(file, "`configure` is a program: a file that its owner may execute"));
+    }
+    let bytes = std::fs::read(file).map_err(|e| Error::io("an overlay's program cannot be read", file, e))?;
+    secrets::in_overlay(&file.display().to_string(), &bytes)?;
+    Ok(Some(Content::from_bytes(bytes)))
 }
 
 impl Overlay {
+    /// Where what it brings at a path comes from.
+    pub(crate) fn place(&self, path: &[u8]) -> String {
+        match self.entries.get(path) {
+            Some(Entry { configured: true, .. }) => format!("overlays/{}/configure", self.name),
+            _ => format!("overlays/{}/tree/{}", self.name, String::from_utf8_lossy(path)),
+        }
+    }
     /// Changes whenever anything changes that can reach an image.
     pub fn digest(&self) -> Digest {
         let mut hasher = Hasher::new();
         hasher.field(self.name.as_bytes());
         hasher.field(&[u8::from(self.overrides)]);
+        if let Some(program) = &self.configure {
+            hasher.field(&program.digest().0);
+        }
         for (path, entry) in &self.entries {
             hasher.field(path);
             hasher.field(&entry.node.mode.to_le_bytes());
@@ -158,12 +190,13 @@ pub fn conflicts(overlays: &[Overlay]) -> Result<()> {
             if let Some(first) = owners.insert(path, overlay)
                 && !overlay.overrides
             {
+                let place = overlay.place(path);
                 let path = String::from_utf8_lossy(path);
                 return Err(Error::input(format!(
                     "overlays `{}` and `{}` both bring /{path}",
                     first.name, overlay.name
                 ))
-                .at(format!("overlays/{}/tree/{path}", overlay.name))
+                .at(place)
                 .hint(format!("remove one, or write `override = true` in overlays/{}/overlay.toml", overlay.name)));
             }
         }
@@ -199,7 +232,7 @@ fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, Entry>) -> Res
             return Err(wrong(&file, "only files, folders and symbolic links can be laid over a tree"));
         };
         let deeper = matches!(node.kind, Kind::Directory);
-        entries.insert(below.clone(), Entry { node, owner: None });
+        entries.insert(below.clone(), Entry { node, owner: None, configured: false });
         if deeper {
             read(&file, &below, entries)?;
         }

@@ -14,12 +14,12 @@ pub struct Environment<'a> {
     pub root: &'a Path,
     /// SOURCE_DATE_EPOCH: honoured by shadow, systemd-sysusers, py_compile and others.
     pub epoch: u64,
-    /// Version of dpkg in the tree.
+    /// Version of dpkg in the tree; for a package's scripts alone.
     pub dpkg: &'a str,
 }
 
 impl Environment<'_> {
-    fn fence(&self) -> Fence {
+    pub(crate) fn fence(&self) -> Fence {
         Fence::new(self.root)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("DEBCONF_NONINTERACTIVE_SEEN", "true")
@@ -107,7 +107,7 @@ fn around(log: &str, package: &str) -> String {
     tail(&lines[start..end].join("\n"), 20)
 }
 
-fn tail(log: &str, lines: usize) -> String {
+pub(crate) fn tail(log: &str, lines: usize) -> String {
     let all: Vec<&str> = log.lines().filter(|l| !l.trim().is_empty()).collect();
     all[all.len().saturating_sub(lines)..].join("\n")
 }

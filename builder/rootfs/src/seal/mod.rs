@@ -8,6 +8,7 @@ mod var;
 
 pub use container::{ContainerTree, container};
 
+use crate::configure::Change;
 use crate::guest::{Generated, accounts};
 use crate::overlay::{self, Overlay};
 use crate::secrets::{self, Public};
@@ -32,6 +33,8 @@ pub struct SealedTree {
     pub os_release: Vec<u8>,
     /// What looks like a secret in it and is none.
     pub public: Public,
+    /// What `configure` programs of overlays did.
+    pub changes: Vec<Change>,
 }
 
 /// Seals a configured tree.
@@ -80,7 +83,7 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
     let public = secrets::scan(&tree, &public)?;
     let os_release = tree.resolve(b"etc/os-release").and_then(|p| tree.read(&p).map(<[u8]>::to_vec));
     let os_release = os_release.ok_or_else(|| Error::bug("the sealed tree has no /etc/os-release"))?;
-    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public })
+    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public, changes: Vec::new() })
 }
 
 /// Makes hard links that lead into or out of folders that are moved or emptied files of their own.
@@ -109,9 +112,10 @@ fn against_generated(generated: &Generated, overlays: &[Overlay]) -> Result<()> 
             .iter()
             .find(|(path, entry)| generated.nodes.contains_key(*path) && !matches!(entry.node.kind, Kind::Directory));
         if let Some((path, _)) = both {
+            let place = overlay.place(path);
             let path = String::from_utf8_lossy(path);
             return Err(Error::input(format!("overlay `{}` and the profile both make /{path}", overlay.name))
-                .at(format!("overlays/{}/tree/{path}", overlay.name))
+                .at(place)
                 .hint(format!(
                     "say it in the profile, or write `override = true` in overlays/{}/overlay.toml",
                     overlay.name
@@ -123,7 +127,7 @@ fn against_generated(generated: &Generated, overlays: &[Overlay]) -> Result<()> 
 
 /// Lays overlays over a tree, with owners by the tree's own accounts. A folder that is there already keeps its owner
 /// and mode unless the overlay names them; a link to a folder that is there is followed.
-pub(super) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<()> {
+pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<()> {
     for overlay in overlays {
         for (path, entry) in &overlay.entries {
             let mut node = entry.node.clone();

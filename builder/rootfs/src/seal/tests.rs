@@ -56,9 +56,10 @@ fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) 
     let entry = |owner: &Option<(&str, &str)>| Entry {
         node: Node::file(0o644, "overlay"),
         owner: owner.map(|(u, g)| (u.to_owned(), g.to_owned())),
+        configured: false,
     };
     let entries = files.iter().map(|(path, owner)| (path.as_bytes().to_vec(), entry(owner))).collect();
-    Overlay { name: name.into(), why: "a test".into(), overrides, entries, public: Public::default() }
+    Overlay { name: name.into(), why: "a test".into(), overrides, entries, public: Public::default(), configure: None }
 }
 
 fn sealed(overlays: &[Overlay]) -> Result<SealedTree> {
