@@ -1,6 +1,7 @@
 //! Asks one question of a running machine and hands the answer to its judge.
 
 use crate::{
+    gpt,
     judge::{self, Judged},
     plan::{Check, Family, Question},
     session::Session,
@@ -11,6 +12,7 @@ use diorite_model::{Error, Exit, Result, recipe::Rate};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -31,6 +33,7 @@ impl From<Error> for Unanswered {
 /// What is known of the machine so far.
 pub struct Asker<'a> {
     session: &'a Session,
+    disk: &'a Path,
     watch: Watch<'a>,
     mac: Option<EthernetAddress>,
     addresses: BTreeMap<Family, IpAddr>,
@@ -41,7 +44,7 @@ pub struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// Ready to ask; the ports of all checks are scanned together.
-    pub fn new(session: &'a Session, watch: Watch<'a>, checks: &[Check]) -> Self {
+    pub fn new(session: &'a Session, disk: &'a Path, watch: Watch<'a>, checks: &[Check]) -> Self {
         let mut ports: BTreeMap<Family, Vec<u16>> = BTreeMap::new();
         for check in checks {
             if let Question::Port(family, port, _) = check.question {
@@ -49,7 +52,7 @@ impl<'a> Asker<'a> {
             }
         }
         let (addresses, scans) = (BTreeMap::new(), BTreeMap::new());
-        Self { session, watch, mac: None, addresses, ports, scans, shell: false }
+        Self { session, disk, watch, mac: None, addresses, ports, scans, shell: false }
     }
 
     /// Asks.
@@ -120,6 +123,13 @@ impl<'a> Asker<'a> {
                 judge::container(&self.run("podman ps --all --format '{{.Names}} {{.State}}'")?, name)
             }
             Question::Administrator(person) => judge::administrator(&self.run(&administrator(&person.name))?, person),
+            Question::Counters(names) => judge::counters(&self.run("nft list counters table inet diorite")?, names),
+            Question::RulesStay => judge::rules_stay(&self.run(RULES_STAY)?),
+            Question::Kept(address, port) => judge::kept(&self.run(&kept(*address, *port))?),
+            Question::ImageMetrics(image) => {
+                let hash = gpt::root_hash(self.disk)?;
+                self.settled("cat /run/diorite-metrics/diorite.prom", |said| judge::image_metrics(said, image, &hash))?
+            }
             Question::Blessed => judge::blessed(&self.run("ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null")?),
             _ => return Err(Error::bug(format!("{question:?} is not asked inside"))),
         })
@@ -173,6 +183,18 @@ impl<'a> Asker<'a> {
         self.session.machine.pace.unit * 4
     }
 
+    /// The answer to a command, asked again for a while when it is not as it must be.
+    fn settled(&mut self, command: &str, judge: impl Fn(&diorite_machine::Output) -> Judged) -> Result<Judged> {
+        let end = Instant::now() + self.patience();
+        loop {
+            let judged = judge(&self.run(command)?);
+            if judged.is_ok() || Instant::now() >= end {
+                return Ok(judged);
+            }
+            std::thread::sleep(Duration::from_millis(500));
+        }
+    }
+
     /// Asks again for a while when the answer is not as it must be: a service may be ready a little after systemd is.
     fn retried(&mut self, mut ask: impl FnMut() -> Result<Judged>) -> Result<Judged> {
         let end = Instant::now() + self.patience();
@@ -185,6 +207,20 @@ impl<'a> Asker<'a> {
             std::thread::sleep(Duration::from_millis(500));
         }
     }
+}
+
+/// The rules before and after their unit is reloaded and stopped. `nft -s` leaves out what counts, `-t` what is learned;
+/// the units that cannot be without the rules are left alone.
+const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t list table inet diorite; }; \
+    a=$(rules); systemctl reload $unit && b=$(rules); \
+    systemctl stop --job-mode=ignore-dependencies $unit && c=$(rules); systemctl is-active $unit; \
+    systemctl start --job-mode=ignore-dependencies $unit; \
+    [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'policy'";
+
+/// What [`judge::kept`] reads: the counter before and after a connection that must not come about.
+fn kept(address: IpAddr, port: u16) -> String {
+    let count = "nft list counter inet diorite output_dropped | sed -n 's/.*packets \\([0-9]*\\).*/dropped:\\1/p'";
+    format!("{count}; timeout 3 bash -c ': >/dev/tcp/{address}/{port}' 2>/dev/null; echo status:$?; {count}")
 }
 
 /// What [`judge::administrator`] reads: the accounts' databases, the home, the keys, what sshd makes of it all for this

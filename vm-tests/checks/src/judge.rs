@@ -1,9 +1,12 @@
 //! Answers → verdicts, without asking anybody: every judge here has a test in which it finds the fault it is for.
 
+mod firewall;
+
+pub use firewall::{counters, image_metrics, kept, limited, rules_stay};
+
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Output;
-use diorite_model::recipe::Rate;
 use std::time::Duration;
 
 /// What was seen, as it must be (`Ok`) or not (`Err`).
@@ -46,18 +49,6 @@ pub fn port(scan: &Scan, port: u16, expected: Expected) -> Judged {
     verdict(good, words)
 }
 
-/// The answer to connection number `asked`, all of them begun within `seconds`: silence is what a limit is for, and
-/// more answers than it lets in are too many; `None`: ask again.
-pub fn limited(scan: &Scan, port: u16, asked: u32, seconds: u64, rate: Rate) -> Option<Judged> {
-    let most = u64::from(rate.burst) + (seconds + 1) * u64::from(rate.connections) / rate.per.seconds() + 2;
-    match scan.verdicts.get(&port) {
-        Some(PortVerdict::Silent) if scan.witnessed => Some(Ok(format!("silent to connection {asked} in {seconds} s"))),
-        Some(PortVerdict::Open | PortVerdict::Closed) if u64::from(asked) <= most => None,
-        Some(PortVerdict::Open | PortVerdict::Closed) => Some(Err(format!("answered {asked} times in {seconds} s"))),
-        _ => Some(Err("neither an answer nor proven silence".to_owned())),
-    }
-}
-
 /// A UDP port must say nothing.
 pub fn silent_udp(seen: &UdpVerdict) -> Judged {
     let words = match seen {
@@ -86,16 +77,17 @@ pub fn http(reply: &Result<HttpReply, String>) -> Judged {
     }
 }
 
-/// Prometheus' text format, with what node-exporter always has.
+/// Prometheus' text format, with what node-exporter always has and what the image says of itself.
 pub fn metrics(reply: &Result<HttpReply, String>) -> Judged {
     let page = reply.as_ref().map_err(Clone::clone)?;
     let text = String::from_utf8_lossy(&page.body);
     let samples = text.lines().filter(|line| !line.starts_with('#') && !line.is_empty()).count();
-    let node = text.lines().any(|line| line.starts_with("node_uname_info{"));
+    let says = |start: &str| text.lines().any(|line| line.starts_with(start));
     let seen = format!("status {}, {samples} samples", page.status);
-    match (page.status == 200 && samples > 0, node) {
-        (true, true) => Ok(seen),
-        (true, false) => Err(format!("{seen}, but no node_uname_info")),
+    let missing = ["node_uname_info{", "diorite_image_info{"].into_iter().find(|start| !says(start));
+    match (page.status == 200 && samples > 0, missing) {
+        (true, None) => Ok(seen),
+        (true, Some(start)) => Err(format!("{seen}, but no {}", start.trim_end_matches('{'))),
         _ => Err(seen),
     }
 }
@@ -220,17 +212,6 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_is_seen_by_its_silence() {
-        let rate = Rate { connections: 6, per: diorite_model::recipe::Period::Minute, burst: 3 };
-        let open = scan(PortVerdict::Open, true);
-        assert_eq!(limited(&open, 80, 5, 1, rate), None);
-        assert!(limited(&open, 80, 6, 1, rate).unwrap().is_err(), "more than a burst of three");
-        assert_eq!(limited(&open, 80, 8, 30, rate), None, "half a minute lets three more in");
-        assert!(limited(&scan(PortVerdict::Silent, true), 80, 4, 1, rate).unwrap().is_ok());
-        assert!(limited(&scan(PortVerdict::Silent, false), 80, 4, 1, rate).unwrap().is_err());
-    }
-
-    #[test]
     fn ports() {
         use PortVerdict::*;
         let good = |seen, expected| port(&scan(seen, true), 80, expected).is_ok();
@@ -266,9 +247,16 @@ mod tests {
         let page = |status, body: &str| Ok(HttpReply { status, head: String::new(), body: body.as_bytes().to_vec() });
         assert!(http(&page(200, "hello")).is_ok());
         assert!(http(&page(404, "")).is_err() && http(&Err("silent".into())).is_err());
-        let good = "# HELP x\nnode_uname_info{release=\"6\"} 1\nup 1\n";
+        let good = "# HELP x\nnode_uname_info{release=\"6\"} 1\ndiorite_image_info{version=\"1\"} 1\n";
         assert_eq!(metrics(&page(200, good)), Ok("status 200, 2 samples".to_owned()));
-        for bad in [page(500, good), page(200, "<html>"), page(200, "# only comments\n"), Err("reset".into())] {
+        let silent = good.replace("diorite_image_info", "up");
+        for bad in [
+            page(500, good),
+            page(200, &silent),
+            page(200, "<html>"),
+            page(200, "# only comments\n"),
+            Err("reset".into()),
+        ] {
             assert!(metrics(&bad).is_err(), "{bad:?}");
         }
     }

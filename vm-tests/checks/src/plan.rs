@@ -60,6 +60,14 @@ pub enum Question {
     Container(String),
     /// This person has a locked account, and the secure shell lets their keys in, and nothing else.
     Administrator(Person),
+    /// Every rule has a counter of this name.
+    Counters(Vec<String>),
+    /// Reloading and stopping the packet filter's unit leaves its rules in place.
+    RulesStay,
+    /// What may not go out does not: a connection to this address and port is dropped and counted.
+    Kept(IpAddr, u16),
+    /// What the image says of itself is so.
+    ImageMetrics(Claims),
     /// The boot entry does not count any more.
     Blessed,
     /// /var is on a partition of its own.
@@ -68,6 +76,19 @@ pub enum Question {
     Tamper,
     /// The disk has the same bytes afterwards.
     DiskUnchanged,
+}
+
+/// What an image says of itself, as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claims {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Counters of the packet filter.
+    pub counters: Vec<String>,
+    /// Names of its containers.
+    pub containers: Vec<String>,
 }
 
 /// An administrator, as declared.
@@ -123,6 +144,17 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
     }
     for family in &families {
         firewall::ports(recipe, *family, sources[*family as usize], &mut add);
+    }
+    firewall::inside(recipe, sources[0], &mut add);
+    if recipe.monitoring.node_exporter.is_some() {
+        let image = Claims {
+            name: recipe.image.name.clone(),
+            version: recipe.image.version.clone(),
+            counters: firewall::counters(recipe),
+            containers: recipe.containers.keys().cloned().collect(),
+        };
+        let what = "the image's metrics say its name, version and root hash, its rules and its containers";
+        add("metrics-image".into(), what.into(), Evidence::Inside, Question::ImageMetrics(image));
     }
     inside_last(recipe, &mut add);
     let (id, what) = ("tamper-refused", "one flipped byte in the root partition keeps the machine from starting");

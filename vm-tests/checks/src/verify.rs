@@ -107,7 +107,7 @@ impl Run<'_> {
         let bar = self.bar.clone();
         let watch = session.machine.watch(|| session.lab.frames());
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
-        let mut asker = Asker::new(session, watch, &self.checks);
+        let mut asker = Asker::new(session, self.input.disk, watch, &self.checks);
         let mut over: Option<String> = None;
         for check in self.checks.clone() {
             if matches!(check.question, Question::Tamper | Question::DiskUnchanged) {

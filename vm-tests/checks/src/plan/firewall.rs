@@ -3,7 +3,7 @@
 use super::{Add, Expected, Family, Question};
 use diorite_model::{
     Recipe,
-    recipe::{Allow, NodeExporter, Protocol, Publish},
+    recipe::{Allow, NodeExporter, Policy, Protocol, Publish},
     report::Evidence,
 };
 use std::{collections::BTreeSet, net::IpAddr};
@@ -13,6 +13,8 @@ const ALWAYS: [u16; 5] = [111, 5355, 8081, 9999, 65535];
 /// Multicast DNS and LLMNR: name services that answer strangers.
 const ALWAYS_UDP: [u16; 2] = [5353, 5355];
 
+/// Ports that a connection out of the machine is tried to: discard and those behind it. Not 53, which always may.
+const NOWHERE: std::ops::RangeInclusive<u16> = 9..=52;
 /// The secure shell's port.
 const SSH: u16 = 22;
 /// Connections the other checks of one port begin at most; a burst must have room for them.
@@ -67,6 +69,7 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_
     }
     let neighbours = tcp.iter().flat_map(|port| [port.checked_sub(1), port.checked_add(1)]).flatten();
     let mut silent: BTreeSet<u16> = neighbours.chain(ALWAYS).chain(published).chain(inner).chain(exporter).collect();
+    silent.extend(tried(recipe));
     silent.retain(|port| *port > 0 && admits(*port, Protocol::Tcp).is_none());
     for port in silent {
         let what = format!("TCP port {port} is silent ({name})");
@@ -77,6 +80,46 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_
         let what = format!("UDP port {port} is silent ({name})");
         add(format!("port-{name}-udp-{port}-silent"), what, outside, Question::SilentUdp(family, port));
     }
+}
+
+/// What the machine itself is asked of its packet filter. `outside` is an address that is not its own.
+pub(super) fn inside(recipe: &Recipe, outside: IpAddr, add: Add<'_>) {
+    let inside = Evidence::Inside;
+    let question = Question::Counters(counters(recipe));
+    add("firewall-counters".into(), "every rule of the firewall has its counter".into(), inside, question);
+    let egress = &recipe.firewall.egress;
+    let listed = |port: u16| {
+        let mut all = egress.allow.iter().filter(|a| a.protocol == Protocol::Tcp && a.ports().contains(&port));
+        all.any(|a| recipe.firewall.names(&a.to, outside))
+    };
+    if let (Policy::Drop, Some(port)) = (egress.policy, NOWHERE.into_iter().find(|p| !listed(*p))) {
+        let what = format!("a connection to TCP port {port} of a neighbour does not go out, and is counted");
+        add(format!("egress-tcp-{port}-dropped"), what, inside, Question::Kept(outside, port));
+    }
+    let what = "reloading and stopping the firewall's unit leaves its rules in place";
+    add("firewall-stays".into(), what.into(), inside, Question::RulesStay);
+}
+
+/// The counters of what may come in and go out.
+pub(super) fn counters(recipe: &Recipe) -> Vec<String> {
+    let published = |protocol, port| {
+        let mut all = recipe.containers.values().flat_map(|c| &c.publish);
+        all.any(|p| !p.local && p.protocol == protocol && p.host == port)
+    };
+    let mut all = Vec::new();
+    for allow in &recipe.firewall.allow {
+        let mut ports = allow.ports();
+        let (behind, id) = (ports.clone().any(|p| published(allow.protocol, p)), allow.id());
+        all.extend(behind.then(|| format!("forward_{id}")));
+        all.extend(ports.any(|p| !published(allow.protocol, p)).then(|| format!("input_{id}")));
+        all.extend(allow.rate.map(|_| format!("limited_{id}")));
+    }
+    all.extend(["input_dropped", "forward_dropped"].map(Into::into));
+    if recipe.firewall.egress.policy == Policy::Drop {
+        all.extend(recipe.firewall.egress.allow.iter().map(|a| format!("egress_{}", a.id())));
+        all.push("output_dropped".into());
+    }
+    all
 }
 
 /// Ports of TCP that others may reach in a container.
@@ -95,7 +138,28 @@ fn tried(recipe: &Recipe) -> BTreeSet<u16> {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{ids, recipe};
-    use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
+    use diorite_model::recipe::{Allow, AllowOut, Peer, Period, Policy, Protocol, Rate};
+
+    #[test]
+    fn what_may_not_go_out_is_tried() {
+        let mut recipe = recipe();
+        let tried = |recipe: &_| ids(recipe).into_iter().find(|i| i.starts_with("egress-"));
+        assert_eq!(tried(&recipe), None, "everything may");
+        recipe.firewall.egress.policy = Policy::Drop;
+        let near = |name: &str, first, last| AllowOut {
+            name: Some(name.into()),
+            why: None,
+            port: first,
+            last_port: last,
+            protocol: Protocol::Tcp,
+            to: vec![Peer::Network("10.77.0.0/24".parse().unwrap())],
+        };
+        recipe.firewall.egress.allow = vec![near("a", 1, 19)];
+        assert_eq!(tried(&recipe).as_deref(), Some("egress-tcp-20-dropped"));
+        assert!(super::counters(&recipe).contains(&"egress_a".to_owned()));
+        recipe.firewall.egress.allow.push(near("b", 20, 65_535));
+        assert_eq!(tried(&recipe), None, "everything there may");
+    }
 
     #[test]
     fn ranges_sets_and_rates_are_asked() {
@@ -118,6 +182,11 @@ mod tests {
             "port-ipv4-tcp-8091-silent",
             "port-ipv4-tcp-22-limited",
             "port-ipv6-tcp-22-limited",
+            // Others may.
+            "port-ipv4-tcp-5432-silent",
+            "firewall-counters",
+            "firewall-stays",
+            "metrics-image",
         ] {
             assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
         }
