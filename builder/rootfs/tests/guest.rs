@@ -4,6 +4,7 @@
 //! Needs `DIORITE_TEST_TREE` (a configured tree of the server profile: a folder or a pack) and root for chroot.
 
 use diorite_model::profile::{self, Loaded};
+use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
 use diorite_model::{Error, Recipe};
 use diorite_rootfs::overlay::{self, Overlay};
 use diorite_rootfs::seal::{self, ContainerTree, SealedTree};
@@ -102,6 +103,72 @@ fn content(root: &Path, argv: &[&str]) -> String {
 const ANNA: &str = "[access.administrators.anna]\n\
     ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna\"]\n";
 
+/// nft(8) reads every kind of rule; and does not read what is none.
+fn everything_a_firewall_can_say(root: &Path) {
+    let all = "[firewall.sets.office]\nnetworks = [\"198.51.100.0/24\", \"198.51.0.0/16\", \"2001:db8::/32\"]\n\
+        [firewall.sets.all]\nnetworks = [\"0.0.0.0/0\", \"::/0\"]\n\
+        [firewall.egress]\npolicy = \"drop\"\n\
+        allow = [{ port = 443, to = [\"office\"] }, { protocol = \"udp\", to = [\"192.0.2.0/24\"], name = \"any\" }, \
+        { port = 25, to = [\"all\"] }]\n";
+    let mut recipe = recipe(all);
+    let rate = |connections, per, burst| Some(Rate { connections, per, burst });
+    let office = || vec![Peer::Set("office".into())];
+    let minute = rate(6, Period::Minute, 5);
+    recipe.firewall.allow = vec![
+        Allow { rate: minute, ..Allow::port(22, Protocol::Tcp) },
+        // A published port between two that are the machine's own.
+        Allow { last_port: 8081, from: office(), rate: minute, ..Allow::port(8079, Protocol::Tcp) },
+        Allow { last_port: 65_535, from: vec![Peer::Set("all".into())], ..Allow::port(1, Protocol::Udp) },
+        Allow { rate: rate(10_000, Period::Second, 10_000), from: office(), ..Allow::port(53, Protocol::Udp) },
+        Allow { rate: rate(1, Period::Day, 10_000), name: Some("rare".into()), ..Allow::port(80, Protocol::Tcp) },
+    ];
+    let text = guest::nft::render(&guest::nft::ruleset(&recipe).unwrap()).unwrap();
+    std::fs::write(root.join("run/all.nft"), &text).unwrap();
+    content(root, &["nft", "-c", "-f", "/run/all.nft"]);
+    std::fs::write(root.join("run/all.nft"), text.replacen("burst 5 packets", "burst 5 parcels", 1)).unwrap();
+    assert!(!inside(root, &["nft", "-c", "-f", "/run/all.nft"]).0, "nft accepts everything");
+}
+
+/// The script's words, with the tree's own dash, mawk and sed, from what nft(8) prints.
+fn metrics(root: &Path) {
+    std::fs::create_dir_all(root.join("run/fake")).unwrap();
+    let fake = |name: &str, text: &str| {
+        let file = root.join("run/fake").join(name);
+        std::fs::write(&file, format!("#!/bin/sh\n{text}\n")).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    fake(
+        "nft",
+        "printf 'table inet diorite {\\n\\tcounter input_tcp_22 {\\n\\t\\tpackets 3 bytes 180\\n\\t}\\n\\n\\tcounter \
+         input_dropped {\\n\\t\\tpackets 0 bytes 0\\n\\t}\\n}\\n'",
+    );
+    fake("systemctl", "[ \"$3\" = web.service ]");
+    std::fs::create_dir_all(root.join("proc")).unwrap();
+    std::fs::write(root.join("proc/cmdline"), "initrd=x roothash=00ff root=/dev/x\n").unwrap();
+    let path = "PATH=/run/fake:/usr/sbin:/usr/bin";
+    content(root, &["env", path, "/usr/lib/diorite/metrics", "/run", "web.service", "other.service"]);
+    std::fs::remove_file(root.join("proc/cmdline")).unwrap();
+    let written = std::fs::read_to_string(root.join("run/diorite.prom")).unwrap();
+    let samples: Vec<&str> = written.lines().filter(|l| !l.starts_with('#')).collect();
+    assert_eq!(
+        samples,
+        [
+            r#"diorite_image_info{name="server",version="1",root_hash="00ff",slot="unknown"} 1"#,
+            "diorite_boot_blessed 1",
+            r#"diorite_firewall_packets_total{rule="input_tcp_22"} 3"#,
+            r#"diorite_firewall_packets_total{rule="input_dropped"} 0"#,
+            r#"diorite_firewall_bytes_total{rule="input_tcp_22"} 180"#,
+            r#"diorite_firewall_bytes_total{rule="input_dropped"} 0"#,
+            r#"diorite_container_active{name="web"} 1"#,
+            r#"diorite_container_active{name="other"} 0"#,
+        ]
+    );
+    // Where the rules cannot be read, nothing is written: an old time is seen, a wrong value is not.
+    fake("nft", "exit 1");
+    assert!(!inside(root, &["env", path, "/usr/lib/diorite/metrics", "/run"]).0);
+    assert_eq!(std::fs::read_to_string(root.join("run/diorite.prom")).unwrap(), written);
+}
+
 #[test]
 fn programs_of_the_tree_accept_what_was_generated() {
     let recipe = recipe(ANNA);
@@ -112,7 +179,11 @@ fn programs_of_the_tree_accept_what_was_generated() {
     std::fs::write(root.join("dev/null"), "").unwrap();
 
     // nft(8): checked, not loaded.
-    content(root, &["nft", "-c", "-f", "/etc/diorite/firewall.nft"]);
+    for file in [guest::nft::RULES, guest::nft::CLOSED] {
+        content(root, &["nft", "-c", "-f", &format!("/{file}")]);
+    }
+    everything_a_firewall_can_say(root);
+    metrics(root);
 
     // sshd(8) wants a host key and its folder; both are made at boot.
     for dir in ["run/sshd", "var/lib/ssh"] {
@@ -149,6 +220,8 @@ fn programs_of_the_tree_accept_what_was_generated() {
         "diorite-firewall.service",
         "diorite-host-key.service",
         "diorite-health.service",
+        "diorite-metrics.service",
+        "diorite-metrics.timer",
         "ssh.service",
         "systemd-networkd.service",
         "prometheus-node-exporter.service",
@@ -156,7 +229,9 @@ fn programs_of_the_tree_accept_what_was_generated() {
         assert_eq!(verify(unit), "", "{unit}");
     }
     let security = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=25"];
-    content(root, &[&security[..], &["prometheus-node-exporter.service"]].concat());
+    for unit in ["prometheus-node-exporter.service", "diorite-firewall.service", "diorite-metrics.service"] {
+        content(root, &[&security[..], &[unit]].concat());
+    }
 
     // tmpfiles.d(5): /var comes back.
     // It insists on /proc, so it is asked from outside, by the tree's own loader.

@@ -5,7 +5,8 @@ use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// Most sources that are counted at a time for one limit; one more is dropped until another is forgotten.
+/// Most sources that are counted at a time for one limit. While it is full a new one is not limited; who may come at all
+/// is decided before.
 const SOURCES: u32 = 65_535;
 
 /// The rules as nft(8) reads them.

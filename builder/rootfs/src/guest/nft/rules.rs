@@ -183,6 +183,9 @@ fn dhcp(recipe: &Recipe) -> (bool, bool) {
     (any, any || recipe.network.values().any(|l| l.router_advertisements))
 }
 
+/// Seconds after which the most patient limit forgets; nft(8) takes no more than 49 days.
+const LONGEST: u64 = 30 * 86_400;
+
 /// One entry of what may come in: those over their rate are dropped, the others pass.
 fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rules: &mut Vec<Rule>) {
     let id = allow.id();
@@ -191,7 +194,8 @@ fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rul
         // Who may come from anywhere is still counted family by family.
         let any = || [true, false].map(|ipv4| Addresses { ipv4, networks: Vec::new() }).to_vec();
         for addresses in families.clone().unwrap_or_else(any) {
-            let forget = (rate.per.seconds() * u64::from(rate.burst)).div_ceil(rate.connections.into()).max(60);
+            let full = (rate.per.seconds() * u64::from(rate.burst)).div_ceil(rate.connections.into());
+            let forget = full.clamp(60, LONGEST);
             let limit = Limit { id: id.clone(), ipv4: addresses.ipv4, forget };
             let matches = [From(addresses), condition.clone(), Over(limit, rate)];
             rules.push(counted(matches, Drop, format!("limited_{id}")));
