@@ -92,11 +92,12 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     // Before seconds of work, not after them.
     writable(&planned.project.out)?;
     let mut clock = Clock { planned, results: Vec::new() };
-    let tree = clock.tree(0, &planned.keys.tree, &planned.inputs.lock.image, pool, progress)?;
+    let locales = planned.inputs.recipe.locale.compiled();
+    let tree = clock.tree(0, &planned.keys.tree, (&planned.inputs.lock.image, &locales), pool, progress)?;
     let mut containers = BTreeMap::new();
     for (i, (name, key)) in planned.keys.containers.iter().enumerate() {
         let packages = &planned.inputs.lock.container[name];
-        containers.insert(name.clone(), clock.tree(1 + i, key, packages, pool, progress)?);
+        containers.insert(name.clone(), clock.tree(1 + i, key, (packages, &[]), pool, progress)?);
     }
     let changes = clock.configure(progress)?;
     let sealed = sealed(planned, tree, containers, changes, progress)?;
@@ -167,12 +168,12 @@ impl Clock<'_> {
         self.results.push(StepResult { step, seconds: started.elapsed().as_secs_f64(), bytes });
     }
 
-    /// LockedPackages → configured tree, from the store when it is there.
+    /// LockedPackages, and locales to compile → configured tree, from the store when it is there.
     fn tree(
         &mut self,
         step: usize,
         key: &Digest,
-        packages: &[LockedPackage],
+        (packages, locales): (&[LockedPackage], &[String]),
         pool: &dyn Fn() -> Result<Pool>,
         progress: &Progress,
     ) -> Result<Tree> {
@@ -185,7 +186,14 @@ impl Clock<'_> {
                 let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
                 let packages = packages.iter().map(|p| (p.clone(), pool.path(p))).collect();
                 let epoch = self.planned.inputs.recipe.image.epoch;
-                let job = TreeJob { packages, epoch, work: work.path().to_owned(), result: result.path().to_owned() };
+                let locales = locales.to_vec();
+                let job = TreeJob {
+                    packages,
+                    locales,
+                    epoch,
+                    work: work.path().to_owned(),
+                    result: result.path().to_owned(),
+                };
                 sandbox::run_inside::<()>("tree", &job, progress)?;
                 store.put("tree", key, result)?
             }

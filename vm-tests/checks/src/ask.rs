@@ -3,6 +3,7 @@
 use crate::{
     gpt,
     judge::{self, Judged},
+    links,
     plan::{Check, Family, Question},
     session::Session,
 };
@@ -75,6 +76,26 @@ impl<'a> Asker<'a> {
                 self.addresses.insert(Family::V6, address);
                 Ok(address.to_string())
             }
+            Question::Fixed(family, address) => {
+                // Nobody has heard it yet; under emulation the machine may still be starting.
+                loop {
+                    self.watch.check()?;
+                    let own = if address.is_ipv4() { lab.config().ipv4.into() } else { lab.config().ipv6.into() };
+                    if let Some(answer) = lab.knock(None, own, *address, Duration::from_secs(5))? {
+                        self.mac.get_or_insert(answer.mac);
+                        self.addresses.insert(*family, *address);
+                        break Ok(format!("{} has it", diorite_lab::record::mac(answer.mac)));
+                    }
+                }
+            }
+            Question::Tagged(tagged) => {
+                match lab.knock(Some(tagged.id), tagged.from, tagged.address, self.patience())? {
+                    Some(answer) => Ok(format!("reply after {:.1} ms", answer.time.as_secs_f64() * 1000.0)),
+                    None => Err("no reply".to_owned()),
+                }
+            }
+            Question::Link(name, link) => self.settled(links::COMMAND, |output| links::judge(output, name, link))?,
+            Question::Says(command, expected) => judge::says(&self.run(command)?, expected),
             Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience())?),
             Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
             Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,

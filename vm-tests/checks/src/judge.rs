@@ -192,6 +192,11 @@ pub fn administrator(output: &Output, person: &Person) -> Judged {
     }
 }
 
+/// A command that succeeds and prints exactly this.
+pub fn says(output: &Output, expected: &str) -> Judged {
+    verdict(output.success() && output.text.trim() == expected, short(&output.text))
+}
+
 /// Names in /EFI/Linux of the boot partition: `NAME+LEFT-DONE.efi` counts tries, systemd-boot(7).
 pub fn blessed(output: &Output) -> Judged {
     let entries: Vec<&str> = output.text.lines().filter(|line| line.ends_with(".efi")).collect();
@@ -334,6 +339,12 @@ mod tests {
             assert!(administrator(&out(0, &bad), &person(true)).is_err(), "{to}");
         }
         assert!(administrator(&out(127, ""), &person(true)).is_err(), "an empty answer proves nothing");
+    }
+
+    #[test]
+    fn words() {
+        assert!(says(&out(0, "web\n"), "web").is_ok());
+        assert!(says(&out(0, "web2"), "web").is_err() && says(&out(1, "web"), "web").is_err());
     }
 
     #[test]

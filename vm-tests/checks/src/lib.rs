@@ -10,9 +10,11 @@
 mod ask;
 mod gpt;
 mod judge;
+mod links;
 mod plan;
 mod results;
 mod session;
+mod surroundings;
 mod tamper;
 mod verify;
 

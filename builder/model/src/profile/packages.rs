@@ -49,6 +49,12 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if !recipe.access.administrators.is_empty() {
         needed.push("sudo");
     }
+    if recipe.time.timezone != "UTC" {
+        needed.push("tzdata");
+    }
+    if !recipe.locale.compiled().is_empty() {
+        needed.push("locales");
+    }
     let list = &mut recipe.packages.include;
     for name in needed {
         if !list.iter().any(|p| p.split('=').next() == Some(name)) {

@@ -7,6 +7,7 @@ mod containers;
 mod identity;
 pub mod ini;
 mod initrd;
+mod locale;
 mod monitoring;
 mod network;
 pub mod nft;
@@ -14,6 +15,7 @@ mod ssh;
 mod state;
 pub mod store;
 mod system;
+mod time;
 mod units;
 
 use crate::overlay::Overlay;
@@ -58,6 +60,8 @@ pub fn generate(
     accounts::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
+    time::generate(&mut guest, recipe)?;
+    locale::generate(&mut guest, recipe)?;
     nft::generate(&mut guest, recipe)?;
     ssh::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;

@@ -1,8 +1,10 @@
 //! Everything generated for one recipe, as text; and recipes no parser has checked.
 
+mod network;
+
 use super::*;
 use diorite_model::profile::{self, Loaded};
-use diorite_model::recipe::{Container, Publish};
+use diorite_model::recipe::{Container, LinkKind, LinkMatch, Publish, Route};
 
 const PROFILE: &str = r#"
 [image]
@@ -16,6 +18,7 @@ gateways = ["192.0.2.1"]
 dns = ["192.0.2.53"]
 
 [network.rest]
+metric = 2000
 
 [firewall]
 allow = [
@@ -134,11 +137,24 @@ fn names_that_are_taken_are_refused() {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 13] = [
+    let changes: [(&str, Change); 20] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
-        ("mac", |r| r.network.get_mut("lan").unwrap().matching.mac = Some(HOSTILE.into())),
+        ("mac", |r| {
+            r.network.get_mut("lan").unwrap().kind =
+                LinkKind::Card(LinkMatch { mac: Some(HOSTILE.into()), ..LinkMatch::default() });
+        }),
+        ("dns", |r| r.network.get_mut("lan").unwrap().dns.push(HOSTILE.into())),
+        ("search", |r| r.network.get_mut("lan").unwrap().search.push(HOSTILE.into())),
+        ("route", |r| {
+            let route = Route { to: HOSTILE.into(), via: None, metric: None };
+            r.network.get_mut("lan").unwrap().routes.push(route);
+        }),
+        ("hostname", |r| r.image.hostname = HOSTILE.into()),
+        ("timezone", |r| r.time.timezone = HOSTILE.into()),
+        ("ntp", |r| r.time.ntp.push(HOSTILE.into())),
+        ("lang", |r| r.locale.lang = HOSTILE.into()),
         ("address", |r| r.network.get_mut("lan").unwrap().addresses.push(HOSTILE.into())),
         ("gateway", |r| r.network.get_mut("lan").unwrap().gateways.push(HOSTILE.into())),
         ("rule", |r| r.firewall.allow[0].name = Some(HOSTILE.into())),

@@ -3,6 +3,8 @@
 
 mod firewall;
 mod listeners;
+mod network;
+mod topology;
 
 use super::source::{Files, Kind, Span, Value};
 use crate::{Error, Recipe, Result};
@@ -53,5 +55,7 @@ impl Places<'_> {
 /// Every check, in turn; the first finding is the answer.
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     listeners::check(recipe, places)?;
+    topology::check(recipe, places)?;
+    network::check(recipe, places)?;
     firewall::check(recipe, places)
 }

@@ -9,6 +9,7 @@ pub(super) mod monitoring;
 mod network;
 mod services;
 mod state;
+mod time;
 
 use super::field::*;
 use super::section::Section;
@@ -28,6 +29,8 @@ pub(super) const PROFILE: &[Field] = &[
     table("disk", image::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    table("time", time::TIME, "clock and time zone"),
+    table("locale", time::LOCALE, "language of programs"),
     table("firewall", firewall::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::ACCESS, "who may log in"),
     named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
@@ -48,6 +51,8 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         kernel: image::kernel(&top)?,
         disk: image::disk(&top)?,
         network: network::network(&top)?,
+        time: time::time(&top)?,
+        locale: time::locale(&top)?,
         firewall: firewall::firewall(&top)?,
         access: access::access(&top)?,
         containers: containers::containers(&top)?,
