@@ -92,12 +92,11 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     // Before seconds of work, not after them.
     writable(&planned.project.out)?;
     let mut clock = Clock { planned, results: Vec::new() };
-    let locales = planned.inputs.recipe.locale.compiled();
-    let tree = clock.tree(0, &planned.keys.tree, (&planned.inputs.lock.image, &locales), pool, progress)?;
+    let tree = clock.tree(0, &planned.keys.tree, &planned.inputs.lock.image, pool, progress)?;
     let mut containers = BTreeMap::new();
     for (i, (name, key)) in planned.keys.containers.iter().enumerate() {
         let packages = &planned.inputs.lock.container[name];
-        containers.insert(name.clone(), clock.tree(1 + i, key, (packages, &[]), pool, progress)?);
+        containers.insert(name.clone(), clock.tree(1 + i, key, packages, pool, progress)?);
     }
     let changes = clock.configure(progress)?;
     let sealed = sealed(planned, tree, containers, changes, progress)?;
@@ -168,12 +167,12 @@ impl Clock<'_> {
         self.results.push(StepResult { step, seconds: started.elapsed().as_secs_f64(), bytes });
     }
 
-    /// LockedPackages, and locales to compile → configured tree, from the store when it is there.
+    /// LockedPackages → configured tree, from the store when it is there.
     fn tree(
         &mut self,
         step: usize,
         key: &Digest,
-        (packages, locales): (&[LockedPackage], &[String]),
+        packages: &[LockedPackage],
         pool: &dyn Fn() -> Result<Pool>,
         progress: &Progress,
     ) -> Result<Tree> {
@@ -186,14 +185,7 @@ impl Clock<'_> {
                 let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
                 let packages = packages.iter().map(|p| (p.clone(), pool.path(p))).collect();
                 let epoch = self.planned.inputs.recipe.image.epoch;
-                let locales = locales.to_vec();
-                let job = TreeJob {
-                    packages,
-                    locales,
-                    epoch,
-                    work: work.path().to_owned(),
-                    result: result.path().to_owned(),
-                };
+                let job = TreeJob { packages, epoch, work: work.path().to_owned(), result: result.path().to_owned() };
                 sandbox::run_inside::<()>("tree", &job, progress)?;
                 store.put("tree", key, result)?
             }
@@ -290,7 +282,10 @@ impl Clock<'_> {
             stub: &sealed.stub,
             kernel: &sealed.kernel,
             initrd: &initrd,
-            cmdline: &command_line(&root.root_hash, &recipe.kernel.command_line),
+            cmdline: &command_line(
+                &root.root_hash,
+                &[&recipe.hardening.command_line[..], &recipe.kernel.command_line].concat(),
+            ),
             os_release: &sealed.os_release,
             uname: &sealed.kernel_release,
             splash: None,
@@ -317,6 +312,7 @@ impl Clock<'_> {
             qcow2::write(&raw, &staged.path("disk.qcow2"))?;
         }
         write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
+        write(&staged.path("privileges.txt"), seal::privileges(&sealed.tree).as_bytes())?;
         write(&staged.path("recipe.json"), &pretty(recipe))?;
         self.note(step, started, image.bytes);
         stage.done(format!("root hash {}", root.root_hash.short(16)));
@@ -361,7 +357,7 @@ impl<'a> Staged<'a> {
 
     /// Puts them in place by renames, which need no space. A disk without its `.disk` counts as unfinished until then.
     fn publish(self) -> Result<()> {
-        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "recipe.json", "build.json"] {
+        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "privileges.txt", "recipe.json", "build.json"] {
             let (from, to) = (self.path(name), self.out.join(name));
             let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
             moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;

@@ -207,18 +207,14 @@ impl Engine {
         if packet.source.is_unicast() {
             self.cables.insert(packet.source, number);
         }
-        // The lab's own host and its servers are outside every virtual network.
-        let plain = packet.vlan.is_none();
-        if plain {
-            self.learn(&packet);
-        }
+        self.learn(&packet);
         if packet.destination != self.config.mac {
             self.switch(Some(number), frame);
         }
         let mut jobs = std::mem::take(&mut self.jobs);
         let taken = jobs.iter_mut().any(|job| job.frame(&packet, now, &mut self.wire()));
         self.jobs.append(&mut jobs);
-        if taken || !plain {
+        if taken {
             return;
         }
         let since = now - self.started;

@@ -21,7 +21,6 @@ mod stack;
 
 pub use config::Config;
 pub use jobs::{
-    knock::Answer,
     scan::{PortVerdict, Scan},
     udp::UdpVerdict,
 };
