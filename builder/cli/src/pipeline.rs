@@ -92,11 +92,12 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     // Before seconds of work, not after them.
     writable(&planned.project.out)?;
     let mut clock = Clock { planned, results: Vec::new() };
-    let tree = clock.tree(0, &planned.keys.tree, &planned.inputs.lock.image, pool, progress)?;
+    let locales = planned.inputs.recipe.locale.compiled();
+    let tree = clock.tree(0, &planned.keys.tree, (&planned.inputs.lock.image, &locales), pool, progress)?;
     let mut containers = BTreeMap::new();
     for (i, (name, key)) in planned.keys.containers.iter().enumerate() {
         let packages = &planned.inputs.lock.container[name];
-        containers.insert(name.clone(), clock.tree(1 + i, key, packages, pool, progress)?);
+        containers.insert(name.clone(), clock.tree(1 + i, key, (packages, &[]), pool, progress)?);
     }
     let changes = clock.configure(progress)?;
     let sealed = sealed(planned, tree, containers, changes, progress)?;
@@ -167,12 +168,12 @@ impl Clock<'_> {
         self.results.push(StepResult { step, seconds: started.elapsed().as_secs_f64(), bytes });
     }
 
-    /// LockedPackages → configured tree, from the store when it is there.
+    /// LockedPackages, and locales to compile → configured tree, from the store when it is there.
     fn tree(
         &mut self,
         step: usize,
         key: &Digest,
-        packages: &[LockedPackage],
+        (packages, locales): (&[LockedPackage], &[String]),
         pool: &dyn Fn() -> Result<Pool>,
         progress: &Progress,
     ) -> Result<Tree> {
@@ -185,7 +186,14 @@ impl Clock<'_> {
                 let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
                 let packages = packages.iter().map(|p| (p.clone(), pool.path(p))).collect();
                 let epoch = self.planned.inputs.recipe.image.epoch;
-                let job = TreeJob { packages, epoch, work: work.path().to_owned(), result: result.path().to_owned() };
+                let locales = locales.to_vec();
+                let job = TreeJob {
+                    packages,
+                    locales,
+                    epoch,
+                    work: work.path().to_owned(),
+                    result: result.path().to_owned(),
+                };
                 sandbox::run_inside::<()>("tree", &job, progress)?;
                 store.put("tree", key, result)?
             }
@@ -282,10 +290,7 @@ impl Clock<'_> {
             stub: &sealed.stub,
             kernel: &sealed.kernel,
             initrd: &initrd,
-            cmdline: &command_line(
-                &root.root_hash,
-                &[&recipe.hardening.command_line[..], &recipe.kernel.command_line].concat(),
-            ),
+            cmdline: &command_line(&root.root_hash, &recipe.kernel.command_line),
             os_release: &sealed.os_release,
             uname: &sealed.kernel_release,
             splash: None,
@@ -312,7 +317,6 @@ impl Clock<'_> {
             qcow2::write(&raw, &staged.path("disk.qcow2"))?;
         }
         write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
-        write(&staged.path("privileges.txt"), seal::privileges(&sealed.tree).as_bytes())?;
         write(&staged.path("recipe.json"), &pretty(recipe))?;
         self.note(step, started, image.bytes);
         stage.done(format!("root hash {}", root.root_hash.short(16)));
@@ -357,7 +361,7 @@ impl<'a> Staged<'a> {
 
     /// Puts them in place by renames, which need no space. A disk without its `.disk` counts as unfinished until then.
     fn publish(self) -> Result<()> {
-        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "privileges.txt", "recipe.json", "build.json"] {
+        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "recipe.json", "build.json"] {
             let (from, to) = (self.path(name), self.out.join(name));
             let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
             moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;

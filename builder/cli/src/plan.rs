@@ -23,12 +23,13 @@ pub struct Keys {
     pub disk: Digest,
 }
 
-/// The key of a tree unpacked and configured from these packages.
-pub fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], epoch: u64) -> Digest {
+/// The key of a tree unpacked and configured from these packages, with these locales compiled.
+pub fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], locales: &[String], epoch: u64) -> Digest {
     let mut key = Hasher::new();
     key.field(what.as_bytes());
     key.field(&program.0);
     key.field(&epoch.to_le_bytes());
+    key.field(locales.join(" ").as_bytes());
     for package in packages {
         key.field(package.name.as_bytes());
         key.field(&package.sha256.0);
@@ -40,12 +41,12 @@ impl Keys {
     /// Computes every key; reads nothing but the inputs.
     pub fn of(inputs: &Inputs) -> Self {
         let epoch = inputs.recipe.image.epoch;
-        let tree = tree_key(&inputs.program, "root", &inputs.lock.image, epoch);
+        let tree = tree_key(&inputs.program, "root", &inputs.lock.image, &inputs.recipe.locale.compiled(), epoch);
         let containers: BTreeMap<_, _> = inputs
             .lock
             .container
             .iter()
-            .map(|(name, packages)| (name.clone(), tree_key(&inputs.program, "root", packages, epoch)))
+            .map(|(name, packages)| (name.clone(), tree_key(&inputs.program, "root", packages, &[], epoch)))
             .collect();
         let laid = || inputs.recipe.overlays.iter().filter_map(|name| inputs.overlays.get(name));
         let configure = laid().any(|overlay| overlay.configure.is_some()).then(|| {

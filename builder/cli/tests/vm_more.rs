@@ -74,6 +74,7 @@ fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path
         cpus: 2,
         credentials: credentials::shell(),
         network: vec![far.into()],
+        macs: vec![],
         folder: folder.to_owned(),
     };
     let machine = Machine::start(spec).expect("the machine starts");

@@ -2,7 +2,6 @@
 
 mod digest;
 mod error;
-pub mod hardening;
 pub mod lock;
 pub mod plan;
 pub mod profile;

@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
         "configured" => {
             let (work, result) = (Path::new(out).join("work"), Path::new(out).join("pack"));
-            let job = build::TreeJob { packages, epoch: 1_760_000_000, work, result };
+            let job = build::TreeJob { locales: Vec::new(), packages, epoch: 1_760_000_000, work, result };
             sandbox::run_inside("tree", &job, &Progress::new())
         }
         _ => Err(Error::bug("unknown verb")),

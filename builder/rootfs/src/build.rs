@@ -26,6 +26,8 @@ use std::path::{Path, PathBuf};
 pub struct TreeJob {
     /// Packages and their files.
     pub packages: Vec<(LockedPackage, PathBuf)>,
+    /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
+    pub locales: Vec<String>,
     /// No file is younger than this, in seconds since 1970.
     pub epoch: u64,
     /// An empty folder to work in, on a file system with extended attributes. What is left in it is of no use.
@@ -55,6 +57,7 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
 
     let stage = progress.stage("configure");
     before_configure(&mut layout.root, &staged)?;
+    locales(&mut layout.root, &job.locales)?;
     // Nothing is started while building: invoke-rc.d(8) asks this program, which exists only meanwhile.
     let policy = job.work.join("policy-rc.d");
     fs::write(&policy, "#!/bin/sh\nexit 101\n")
@@ -185,6 +188,39 @@ fn before_configure(root: &mut Root, staged: &[Staged]) -> Result<()> {
     }
     // machine-id(5): "uninitialized" is the first boot's to fill, and left alone by systemd-machine-id-setup.
     root.write(b"etc/machine-id", b"uninitialized\n", 0o444)
+}
+
+/// locale.gen(5), from which the package `locales` compiles when it is configured.
+fn locales(root: &mut Root, wanted: &[String]) -> Result<()> {
+    const SUPPORTED: &[u8] = b"usr/share/i18n/SUPPORTED";
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let supported = root.read(SUPPORTED)?.unwrap_or_default();
+    let supported = String::from_utf8_lossy(&supported);
+    // Lines `de_AT.UTF-8 UTF-8`; names of locales that were never anything but UTF-8 do not say so: `nds_DE UTF-8`.
+    let known: Vec<&str> = supported.lines().filter_map(|l| l.trim().strip_suffix(" UTF-8")).collect();
+    let mut text = String::new();
+    for name in wanted {
+        let short = name.replace(".UTF-8", "");
+        let Some(known) = known.iter().find(|k| **k == name || **k == short) else {
+            let language = name.split('_').next().unwrap_or(name);
+            let near: Vec<String> = known
+                .iter()
+                .filter(|k| k.split('_').next() == Some(language))
+                .map(|k| {
+                    if k.contains(".UTF-8") { format!("`{k}`") } else { format!("`{}`", k.replacen('@', ".UTF-8@", 1)) }
+                })
+                .collect();
+            let hint = match near.is_empty() {
+                true => format!("Debian has none for the language `{language}`"),
+                false => format!("for `{language}` there are: {}", near.join(", ")),
+            };
+            return Err(Error::input(format!("there is no locale `{name}`")).at("locale").hint(hint));
+        };
+        text += &format!("{known} UTF-8\n");
+    }
+    root.write(b"etc/locale.gen", text.as_bytes(), 0o644)
 }
 
 const KEYS: [&str; 3] = ["ecdsa", "ed25519", "rsa"];

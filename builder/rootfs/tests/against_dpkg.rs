@@ -98,6 +98,7 @@ fn test() -> Result<()> {
     let dir = tempfile::Builder::new().prefix("against-dpkg").tempdir_in(pool_neighbour()).expect("a scratch folder");
     let quiet = Progress::quiet();
     let job = |name: &str| TreeJob {
+        locales: Vec::new(),
         packages: packages.clone(),
         epoch: EPOCH,
         work: dir.path().join(name).join("work"),

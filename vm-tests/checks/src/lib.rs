@@ -8,16 +8,16 @@
 //! ```
 
 mod ask;
-mod closed;
 mod gpt;
 mod judge;
+mod links;
 mod plan;
 mod results;
 mod session;
+mod surroundings;
 mod tamper;
 mod verify;
 
-pub use closed::Closed;
 pub use plan::{Check, Expected, Family, Person, Question, plan};
 pub use results::{junit, write};
 pub use verify::{VerifyInput, verify};

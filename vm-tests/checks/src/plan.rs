@@ -2,10 +2,13 @@
 
 mod firewall;
 
-use crate::closed::{self, Closed};
+use crate::{
+    links::{self, Tagged},
+    surroundings::Surroundings,
+};
 use diorite_model::{
     Recipe,
-    recipe::{Rate, Sudo},
+    recipe::{Link, Rate},
     report::Evidence,
 };
 use std::net::IpAddr;
@@ -37,6 +40,14 @@ pub enum Question {
     Lease,
     /// It uses an address from the router's prefix.
     Address6,
+    /// It has this address for good: the lab looks for it.
+    Fixed(Family, IpAddr),
+    /// It has this address inside a virtual network.
+    Tagged(Tagged),
+    /// networkd has made of a link what was declared.
+    Link(String, Box<Link>),
+    /// A command prints exactly this.
+    Says(String, String),
     /// It answers an echo request.
     Ping(Family),
     /// It says SSH on port 22.
@@ -73,8 +84,6 @@ pub enum Question {
     Kept(IpAddr, u16),
     /// What the image says of itself is so.
     ImageMetrics(Claims),
-    /// What nobody needs is closed.
-    Closed(Closed),
     /// The boot entry does not count any more.
     Blessed,
     /// /var is on a partition of its own.
@@ -107,10 +116,8 @@ pub struct Person {
     pub uid: u32,
     /// Public keys, one line each.
     pub keys: Vec<String>,
-    /// Names in a certificate that make it theirs, one per line.
-    pub principals: Vec<String>,
-    /// What sudo(8) allows; nothing is said of members of groups with rules.
-    pub sudo: Option<Sudo>,
+    /// Whether sudo(8) is in the image.
+    pub sudo: bool,
 }
 
 /// One thing that must be true.
@@ -132,12 +139,19 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut add = |id: String, what: String, evidence, question| checks.push(Check { id, what, evidence, question });
     let outside = |q| (Evidence::Outside, q);
-    let families = families(recipe);
-    if recipe.network.values().any(|link| link.dhcp) {
+    let around = Surroundings::of(recipe);
+    let front = around.front.as_ref().and_then(|name| recipe.network.get(name));
+    let families = families(front, &around);
+    if front.is_some_and(|link| link.dhcp_ipv4) {
         let (e, q) = outside(Question::Lease);
         add("lease".into(), "the machine takes an address by DHCP".into(), e, q);
     }
-    if families.contains(&Family::V6) {
+    for address in &around.fixed {
+        let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+        let (e, q) = outside(Question::Fixed(family, *address));
+        add(format!("address-{}-fixed", family.name()), format!("the machine answers at {address}"), e, q);
+    }
+    if front.is_some_and(|link| link.router_advertisements) {
         let (e, q) = outside(Question::Address6);
         add("address-ipv6".into(), "the machine uses an address of the announced IPv6 prefix".into(), e, q);
     }
@@ -165,6 +179,7 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
         let what = "the image's metrics say its name, version and root hash, its rules and its containers";
         add("metrics-image".into(), what.into(), Evidence::Inside, Question::ImageMetrics(image));
     }
+    links::plan(recipe, &mut add);
     inside_last(recipe, &mut add);
     let (id, what) = ("tamper-refused", "one flipped byte in the root partition keeps the machine from starting");
     add(id.into(), what.into(), Evidence::Console, Question::Tamper);
@@ -174,7 +189,7 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
 }
 
 /// A check as it is added: id, words, evidence, question.
-type Add<'a> = &'a mut dyn FnMut(String, String, Evidence, Question);
+pub(crate) type Add<'a> = &'a mut dyn FnMut(String, String, Evidence, Question);
 
 /// Asked before the wire: the system must have settled.
 fn inside_first(_: &Recipe, add: Add<'_>) {
@@ -196,21 +211,11 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
         let question = Question::Container(name.clone());
         add(format!("container-{name}-running"), format!("container {name} is running"), inside, question);
     }
-    let access = &recipe.access;
-    for (name, declared) in access.people() {
-        let by_group = access.groups.values().any(|g| g.sudo != Sudo::None && g.members.contains(name));
-        let person = Person {
-            name: name.clone(),
-            uid: declared.uid,
-            keys: declared.ssh_keys.clone(),
-            principals: declared.principals.clone(),
-            sudo: (!by_group).then(|| declared.sudo.clone()),
-        };
+    for (name, declared) in &recipe.access.administrators {
+        let sudo = recipe.packages.include.iter().any(|p| p.split('=').next() == Some("sudo"));
+        let person = Person { name: name.clone(), uid: declared.uid, keys: declared.ssh_keys.clone(), sudo };
         let what = format!("{name} has an account without a password, which the declared keys open");
         add(format!("administrator-{name}"), what, inside, Question::Administrator(person));
-    }
-    for (id, what, question) in closed::plan(recipe) {
-        add(id, what, inside, Question::Closed(question));
     }
     add("boot-blessed".into(), "the boot entry is blessed: it counts no tries".into(), inside, Question::Blessed);
 }
@@ -225,10 +230,10 @@ impl Family {
     }
 }
 
-/// IPv4 comes by DHCP in the lab, IPv6 by router advertisements.
-fn families(recipe: &Recipe) -> Vec<Family> {
-    let any = |f: fn(&diorite_model::recipe::Link) -> bool| recipe.network.values().any(f);
-    let (four, six) = (any(|l| l.dhcp), any(|l| l.router_advertisements));
+/// IPv4 comes by DHCP in the lab, IPv6 by router advertisements; a fixed address is there without either.
+fn families(front: Option<&Link>, around: &Surroundings) -> Vec<Family> {
+    let four = front.is_some_and(|l| l.dhcp_ipv4) || around.fixed.iter().any(IpAddr::is_ipv4);
+    let six = front.is_some_and(|l| l.router_advertisements) || around.fixed.iter().any(IpAddr::is_ipv6);
     [(four, Family::V4), (six, Family::V6)].into_iter().filter(|(has, _)| *has).map(|(_, family)| family).collect()
 }
 
@@ -243,14 +248,6 @@ pub(crate) mod tests {
             from: from.iter().map(|f| Peer::try_from((*f).to_owned()).unwrap()).collect(),
             ..Allow::port(port, Protocol::Tcp)
         };
-        let link = Link {
-            matching: LinkMatch::default(),
-            dhcp: true,
-            router_advertisements: true,
-            addresses: vec![],
-            gateways: vec![],
-            dns: vec![],
-        };
         let web = Container {
             packages: vec![],
             command: vec![],
@@ -258,8 +255,26 @@ pub(crate) mod tests {
             overlays: vec![],
             user: "root".into(),
         };
+        let link = Link {
+            kind: LinkKind::Card(LinkMatch::default()),
+            dhcp_ipv4: true,
+            dhcp_ipv6: true,
+            router_advertisements: true,
+            addresses: vec![],
+            gateways: vec![],
+            routes: vec![],
+            metric: None,
+            mtu: None,
+            dns: vec![],
+            dns_over_tls: DnsOverTls::No,
+            learn_dns: true,
+            search: vec![],
+            route_domains: vec![],
+            ntp: vec![],
+            required: true,
+        };
         Recipe {
-            image: Image { name: "server".into(), version: "1".into(), epoch: 0 },
+            image: Image { name: "server".into(), version: "1".into(), hostname: "server".into(), epoch: 0 },
             archive: Archive {
                 suite: "trixie".into(),
                 components: vec!["main".into()],
@@ -271,12 +286,13 @@ pub(crate) mod tests {
             kernel: Kernel { command_line: vec![] },
             disk: Disk { esp: 1 << 28, root: 1 << 29, verity: 1 << 24 },
             network: BTreeMap::from([("lan".to_owned(), link)]),
+            time: Time { timezone: "UTC".into(), ntp: vec![], fallback_ntp: None },
+            locale: Locale { lang: C_UTF8.into(), more: vec![] },
             firewall: Firewall {
                 allow: vec![allow(22, &[]), allow(8080, &[]), allow(9100, &["10.77.0.0/24"])],
                 ..Firewall::default()
             },
             access: Access::default(),
-            hardening: Hardening::default(),
             containers: BTreeMap::from([("web".to_owned(), web)]),
             monitoring: Monitoring {
                 node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),

@@ -1,11 +1,12 @@
 //! One boot: a machine and the network around it, in a folder of their own.
 
+use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Config, Lab};
 use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, credentials};
 use diorite_model::{Error, Result};
 use std::{
-    os::unix::net::UnixStream,
+    os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
 };
 
@@ -20,19 +21,25 @@ pub struct Session {
 }
 
 impl Session {
-    /// Boots `disk` with the injected shell. `capture` gets every frame.
+    /// Boots `disk` with the injected shell, in the network that its recipe asks for. `capture` gets every frame.
     pub fn start(
         tools: &ToolsTree,
         accelerator: &Accelerator,
         disk: &Path,
         folder: &Path,
         capture: Option<&Path>,
+        around: &Surroundings,
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
-        let (near, far) = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
+        let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
+        for _ in &around.macs {
+            let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
+            near.push(pair.0.into());
+            far.push(pair.1.into());
+        }
         // A conversation is given up when the guest could have booted its kernel several times over.
         let quiet = Pace::measure(accelerator.kind).unit * 5;
-        let lab = Lab::start_with(Config { quiet, ..Config::default() }, vec![near.into()])?;
+        let lab = Lab::start_with(Config { quiet, ..around.config.clone() }, near)?;
         if let Some(path) = capture {
             lab.capture(path)?;
         }
@@ -44,7 +51,8 @@ impl Session {
             memory: MEMORY,
             cpus: 2,
             credentials: credentials::shell(),
-            network: vec![far.into()],
+            network: far,
+            macs: around.macs.clone(),
             folder: folder.to_owned(),
         })?;
         Ok(Self { machine, lab })

@@ -5,6 +5,7 @@ use crate::{
     plan::{Check, Question, plan},
     results,
     session::{Session, Workplace},
+    surroundings::Surroundings,
     tamper,
 };
 use diorite_host::{
@@ -12,7 +13,6 @@ use diorite_host::{
     progress::{Bar, Progress, Unit},
     tools::ToolsTree,
 };
-use diorite_lab::Config;
 use diorite_machine::{Accelerator, accel};
 use diorite_model::{
     Digest, Error, Exit, Recipe, Result,
@@ -57,12 +57,12 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
         let other = Error::new(Exit::Input, "the disk is not the one that was built");
         return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
     }
-    let network = Config::default();
-    let checks = plan(input.recipe, [network.ipv4.into(), network.ipv6.into()]);
+    let around = Surroundings::of(input.recipe);
+    let checks = plan(input.recipe, [around.config.ipv4.into(), around.config.ipv6.into()]);
     let stage = input.progress.stage("verify");
     let bar = stage.bar(checks.len() as u64, Unit::Items);
     let workplace = Workplace::new(input.out)?;
-    let mut run = Run { input, accelerator, checks, bar, results: Vec::new(), power_on: Instant::now() };
+    let mut run = Run { input, accelerator, around, checks, bar, results: Vec::new(), power_on: Instant::now() };
     run.good_boot(&workplace)?;
     run.bad_boot(&workplace)?;
     run.disk_unchanged()?;
@@ -77,6 +77,7 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
 struct Run<'a> {
     input: &'a VerifyInput<'a>,
     accelerator: Accelerator,
+    around: Surroundings,
     checks: Vec<Check>,
     bar: Bar,
     results: Vec<CheckResult>,
@@ -89,7 +90,14 @@ impl Run<'_> {
         let (out, folder) = (self.input.out, workplace.path("boot"));
         let capture = out.join("wire.pcapng");
         self.power_on = Instant::now();
-        let session = Session::start(self.input.tools, &self.accelerator, self.input.disk, &folder, Some(&capture))?;
+        let session = Session::start(
+            self.input.tools,
+            &self.accelerator,
+            self.input.disk,
+            &folder,
+            Some(&capture),
+            &self.around,
+        )?;
         let asked = self.ask_all(&session);
         // Whoever interrupts does not ask why.
         let ended = asked.as_ref().is_err_and(|e| e.exit != Exit::Interrupted);
@@ -161,7 +169,7 @@ impl Run<'_> {
             Err(error) if error.exit == Exit::Input => Err(error.to_string()),
             Err(error) => return Err(error),
             Ok(()) => {
-                let session = Session::start(self.input.tools, &self.accelerator, &disk, &folder, None)?;
+                let session = Session::start(self.input.tools, &self.accelerator, &disk, &folder, None, &self.around)?;
                 let bar = self.bar.clone();
                 let watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
                 let mut watch = watch.telling(move |time, line| bar.set_message(message(time, line)));

@@ -207,14 +207,18 @@ impl Engine {
         if packet.source.is_unicast() {
             self.cables.insert(packet.source, number);
         }
-        self.learn(&packet);
+        // The lab's own host and its servers are outside every virtual network.
+        let plain = packet.vlan.is_none();
+        if plain {
+            self.learn(&packet);
+        }
         if packet.destination != self.config.mac {
             self.switch(Some(number), frame);
         }
         let mut jobs = std::mem::take(&mut self.jobs);
         let taken = jobs.iter_mut().any(|job| job.frame(&packet, now, &mut self.wire()));
         self.jobs.append(&mut jobs);
-        if taken {
+        if taken || !plain {
             return;
         }
         let since = now - self.started;

@@ -3,12 +3,12 @@
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{
-        ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, Icmpv4Packet, Icmpv4Repr,
-        Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6HopByHopHeader, Ipv6Packet,
-        TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
+        ArpOperation, ArpPacket, ArpRepr, EthernetAddress, EthernetFrame, EthernetProtocol, EthernetRepr, Icmpv4Packet,
+        Icmpv4Repr, Icmpv6Packet, Icmpv6Repr, IpAddress, IpProtocol, IpRepr, Ipv4Packet, Ipv6HopByHopHeader,
+        Ipv6Packet, NdiscNeighborFlags, NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
     },
 };
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One end of a packet: hardware and network address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Packet<'a> {
     pub source: EthernetAddress,
     /// Receiver's hardware address.
     pub destination: EthernetAddress,
+    /// The virtual network it belongs to, IEEE 802.1Q.
+    pub vlan: Option<u16>,
     /// The rest.
     pub body: Body<'a>,
 }
@@ -83,13 +85,23 @@ pub enum Body<'a> {
     Other(u16),
 }
 
+/// EtherType of a frame with a tag.
+const TAGGED: u16 = 0x8100;
+
 impl<'a> Packet<'a> {
     /// Takes a frame apart; `None` when it is too short or contradicts itself.
     pub fn parse(frame: &'a [u8]) -> Option<Self> {
         let ethernet = EthernetFrame::new_checked(frame).ok()?;
         let (source, destination) = (ethernet.src_addr(), ethernet.dst_addr());
-        let payload = &frame[14..];
-        let body = match ethernet.ethertype() {
+        // IEEE 802.1Q §9.6: four bytes before the EtherType, the identifier in the last twelve bits of the tag.
+        let (vlan, kind, payload) = match (u16::from(ethernet.ethertype()), frame.get(14..18)) {
+            (TAGGED, Some(tag)) => {
+                let id = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
+                (Some(id), u16::from_be_bytes([tag[2], tag[3]]).into(), &frame[18..])
+            }
+            _ => (None, ethernet.ethertype(), &frame[14..]),
+        };
+        let body = match kind {
             EthernetProtocol::Arp => Body::Arp(ArpRepr::parse(&ArpPacket::new_checked(payload).ok()?).ok()?),
             EthernetProtocol::Ipv4 => {
                 let ip = Ipv4Packet::new_checked(payload).ok()?;
@@ -112,7 +124,7 @@ impl<'a> Packet<'a> {
             }
             other => Body::Other(other.into()),
         };
-        Some(Self { source, destination, body })
+        Some(Self { source, destination, vlan, body })
     }
 }
 
@@ -184,6 +196,67 @@ fn ip_frame(
     let header = ip.header_len();
     fill(&mut frame[14 + header..]);
     frame
+}
+
+/// The frame inside a virtual network, or as it is.
+pub fn tagged(vlan: Option<u16>, mut frame: Vec<u8>) -> Vec<u8> {
+    if let Some(id) = vlan {
+        let [a, b] = TAGGED.to_be_bytes();
+        let [c, d] = (id & 0x0fff).to_be_bytes();
+        frame.splice(12..12, [a, b, c, d]);
+    }
+    frame
+}
+
+fn arp(repr: &ArpRepr, from: EthernetAddress, to: EthernetAddress) -> Vec<u8> {
+    let mut frame = vec![0; 14 + repr.buffer_len()];
+    let ethernet = EthernetRepr { src_addr: from, dst_addr: to, ethertype: EthernetProtocol::Arp };
+    ethernet.emit(&mut EthernetFrame::new_unchecked(&mut frame));
+    repr.emit(&mut ArpPacket::new_unchecked(&mut frame[14..]));
+    frame
+}
+
+/// Asks everybody who has an IPv4 address.
+pub fn who_has(mac: EthernetAddress, from: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Request,
+        source_hardware_addr: mac,
+        source_protocol_addr: from,
+        target_hardware_addr: EthernetAddress([0; 6]),
+        target_protocol_addr: target,
+    };
+    arp(&repr, mac, EthernetAddress::BROADCAST)
+}
+
+/// Tells a host that asked for it who has an IPv4 address.
+pub fn is_at(from: Host, to: Host) -> Vec<u8> {
+    let v4 = |ip| match ip {
+        IpAddr::V4(v4) => v4,
+        IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+    };
+    let repr = ArpRepr::EthernetIpv4 {
+        operation: ArpOperation::Reply,
+        source_hardware_addr: from.mac,
+        source_protocol_addr: v4(from.ip),
+        target_hardware_addr: to.mac,
+        target_protocol_addr: v4(to.ip),
+    };
+    arp(&repr, from.mac, to.mac)
+}
+
+/// Asks the group of an IPv6 address who has it: the solicited-node address of RFC 4291 §2.7.1 and its Ethernet group.
+pub fn neighbour_solicitation(mac: EthernetAddress, from: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+    let [.., a, b, c] = target.octets();
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff00 | u16::from(a), u16::from_be_bytes([b, c]));
+    let repr = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr: target, lladdr: Some(mac.into()) });
+    icmp6(mac, from, EthernetAddress([0x33, 0x33, 0xff, a, b, c]), group, 255, &repr)
+}
+
+/// Tells a host that asked for it who has an IPv6 address.
+pub fn neighbour_advertisement(mac: EthernetAddress, own: Ipv6Addr, to_mac: EthernetAddress, to: Ipv6Addr) -> Vec<u8> {
+    let flags = NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE;
+    let repr = Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { flags, target_addr: own, lladdr: Some(mac.into()) });
+    icmp6(mac, own, to_mac, to, 255, &repr)
 }
 
 /// A UDP datagram.

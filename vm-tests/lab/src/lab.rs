@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     engine::{Command, Engine},
     jobs::{
+        knock::{Answer, Knock},
         ping::Ping,
         scan::{Scan, ScanJob},
         udp::{UdpJob, UdpVerdict},
@@ -175,6 +176,15 @@ impl Lab {
     pub fn ping(&self, guest: IpAddr, limit: Duration) -> Result<Option<Duration>> {
         let (reply, answer) = mpsc::channel();
         let job = Ping::new(guest, self.number(), Instant::now() + limit, reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        self.answer(&answer)
+    }
+
+    /// Looks for an address that may never have been heard, and asks it for an echo, for at most `limit`: from the address
+    /// `from`, inside a virtual network or outside of all.
+    pub fn knock(&self, vlan: Option<u16>, from: IpAddr, guest: IpAddr, limit: Duration) -> Result<Option<Answer>> {
+        let (reply, answer) = mpsc::channel();
+        let job = Knock::new(vlan, from, guest, self.number(), Instant::now() + limit, reply);
         self.tell(Command::Ask(Box::new(job)))?;
         self.answer(&answer)
     }

@@ -21,6 +21,7 @@ mod stack;
 
 pub use config::Config;
 pub use jobs::{
+    knock::Answer,
     scan::{PortVerdict, Scan},
     udp::UdpVerdict,
 };

@@ -23,6 +23,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
     },
     pings: true,
     dhcp: true,
+    vlan: None,
     serves: &[
         (22, "SSH-2.0-Test_1.0\r\n", ""),
         (80, "", "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\n\r\nhello from the guest\n"),
@@ -134,4 +135,35 @@ fn what_the_guest_says_unasked_is_recorded_and_captured() {
     drop(lab);
     let written = std::fs::read(path).expect("capture");
     assert!(frames > 5 && written.windows(20).any(|w| w == b"hello from the guest"), "{} bytes", written.len());
+}
+
+/// In a virtual network, and in no other: the same address, the same question, another tag.
+#[test]
+fn a_guest_in_a_virtual_network_answers_there_and_nowhere_else() {
+    let (_guest, fd) = Guest::start(Behaviour { vlan: Some(10), dhcp: false, ..BEHAVIOUR });
+    let lab = lab(fd);
+    let from: [IpAddr; 2] = ["10.9.0.1".parse().expect("an address"), "fd09::1".parse().expect("an address")];
+    let (long, short) = (Duration::from_secs(10), Duration::from_secs(2));
+    for (from, guest) in from.into_iter().zip(guest::TAGGED) {
+        let answer = lab.knock(Some(10), from, guest, long).expect("knock");
+        assert_eq!(answer.map(|a| a.mac), Some(guest::MAC), "{guest}");
+        assert_eq!(lab.knock(Some(11), from, guest, short).expect("knock"), None, "{guest} answers in another network");
+        assert_eq!(lab.knock(None, from, guest, short).expect("knock"), None, "{guest} answers outside of all");
+    }
+    assert!(lab.addresses().is_empty(), "what is said inside a virtual network is not heard outside");
+}
+
+/// An address that nobody has heard: found by asking for it.
+#[test]
+fn a_silent_guest_is_found_by_its_address() {
+    let (_guest, fd) = Guest::start(Behaviour { dhcp: false, ..BEHAVIOUR });
+    let lab = lab(fd);
+    let (own, guest) = (lab.config().link_local.into(), guest::LINK_LOCAL.into());
+    let answer = lab.knock(None, own, guest, Duration::from_secs(10)).expect("knock");
+    assert_eq!(answer.map(|a| a.mac), Some(guest::MAC));
+    assert_eq!(lab.addresses().get(&guest), Some(&guest::MAC), "then everybody knows where it is");
+    assert_eq!(
+        lab.knock(None, own, "fe80::9".parse().expect("an address"), Duration::from_secs(2)).expect("knock"),
+        None
+    );
 }

@@ -46,6 +46,8 @@ pub struct MachineSpec {
     pub credentials: Vec<Credential>,
     /// The cables' far ends, one network card each: connected stream sockets.
     pub network: Vec<OwnedFd>,
+    /// Hardware addresses of the cards; those that have none here count from 52:54:00:12:34:56.
+    pub macs: Vec<String>,
     /// A folder of this machine's own: overlay, firmware variables, console.log. Must exist.
     pub folder: PathBuf,
 }
@@ -105,7 +107,8 @@ impl MachineSpec {
         for (number, fd) in fds.network.iter().enumerate() {
             add(&["-netdev", &format!("stream,id=net{number},server=off,addr.type=fd,addr.str={fd}")]);
             // No option ROM: it would ask for a network boot before the disk's turn.
-            let mac = format!("52:54:00:12:34:{:02x}", 0x56 + number);
+            let usual = || format!("52:54:00:12:34:{:02x}", 0x56 + number);
+            let mac = self.macs.get(number).cloned().unwrap_or_else(usual);
             add(&["-device", &format!("virtio-net-pci,netdev=net{number},mac={mac},romfile=")]);
         }
         add(&["-chardev", &format!("socket,id=console,fd={}", fds.console), "-serial", "chardev:console"]);

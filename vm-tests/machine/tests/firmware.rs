@@ -27,6 +27,7 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         cpus: 1,
         credentials: credentials::shell(),
         network: vec![far.into()],
+        macs: vec![],
         folder: folder.to_owned(),
     };
     (spec, near)

@@ -106,7 +106,13 @@ pub fn prepare(store: &Store, folder: &Path, image: &Lock, recipe: &Recipe, prog
     if !work.join("ready").exists() {
         let _ = fs::remove_dir_all(&work);
         let packages = lock.image.iter().map(|p| (p.clone(), pool.path(p))).collect();
-        let job = TreeJob { packages, epoch: recipe.image.epoch, work: work.clone(), result: work.join("pack") };
+        let job = TreeJob {
+            locales: Vec::new(),
+            packages,
+            epoch: recipe.image.epoch,
+            work: work.clone(),
+            result: work.join("pack"),
+        };
         fs::create_dir_all(&job.result).map_err(|e| Error::io("cannot be made", &job.result, e))?;
         sandbox::run_inside::<()>("peers", &job, progress)?;
         fs::write(work.join("ready"), "").map_err(|e| Error::io("cannot be written", &work, e))?;

@@ -46,8 +46,14 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
     }
-    if recipe.access.anybody_has_sudo() {
+    if !recipe.access.administrators.is_empty() {
         needed.push("sudo");
+    }
+    if recipe.time.timezone != "UTC" {
+        needed.push("tzdata");
+    }
+    if !recipe.locale.compiled().is_empty() {
+        needed.push("locales");
     }
     let list = &mut recipe.packages.include;
     for name in needed {

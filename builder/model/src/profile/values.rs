@@ -1,13 +1,13 @@
 //! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
 
-mod access;
-mod hardening;
-
-pub use access::*;
-pub use hardening::*;
-
-use crate::recipe::{Network, Period};
+use crate::recipe::Period;
 use std::net::IpAddr;
+
+mod network;
+mod time;
+
+pub use network::*;
+pub use time::*;
 
 /// What a string may be: the words for a person, and the judge.
 #[derive(Debug, Clone, Copy)]
@@ -158,15 +158,6 @@ pub const CONTAINER_USER: Form =
         Ok(())
     });
 
-/// An address with its prefix length: of a machine (host bits allowed).
-pub const ADDRESS: Form = form("an address with its prefix length: `192.0.2.10/24`, `2001:db8::10/64`", 64, |text| {
-    address_and_prefix(text).map(|_| ())
-});
-
-/// A network in CIDR form, RFC 4632: host bits must be zero, so that what is written is what is meant.
-pub const NETWORK: Form =
-    form("a network: `192.0.2.0/24`, `2001:db8::/32`", 64, |text| text.parse::<Network>().map(|_| ()));
-
 /// A network, or the name of a set of them: only the first has a `/`.
 pub const PEER: Form = form("a network, `192.0.2.0/24`, or the name of one of `firewall.sets`", 64, |text| {
     let meant = text.contains(['/', ':']) || text.parse::<IpAddr>().is_ok();
@@ -197,45 +188,6 @@ pub const LISTENER: Form =
 
 /// What a person says to other people. It reaches the documentation and no file of the image.
 pub const PROSE: Form = form("any text in one line", 400, |text| only(text, |_| true));
-
-fn address_and_prefix(text: &str) -> Result<(IpAddr, u8), String> {
-    let (address, prefix) = text.split_once('/').ok_or("the prefix length is missing")?;
-    let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is not an IP address"))?;
-    let width = if address.is_ipv4() { 32 } else { 128 };
-    let number: u8 = prefix.parse().map_err(|_| format!("`{prefix}` is not a prefix length"))?;
-    if number > width || prefix != number.to_string() {
-        return Err(format!("`{prefix}` is not a prefix length from 0 to {width}"));
-    }
-    Ok((address, number))
-}
-
-/// One IP address.
-pub const IP: Form = form("an IP address: `192.0.2.1`, `2001:db8::1`", 45, |text| {
-    text.parse::<IpAddr>().map(|_| ()).map_err(|_| "it is not an IP address".into())
-});
-
-/// A hardware address, IEEE 802 EUI-48.
-pub const MAC: Form = form("a hardware address in lower case: `52:54:00:12:34:56`", 17, |text| {
-    let parts: Vec<_> = text.split(':').collect();
-    let fine = |p: &&str| p.len() == 2 && p.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
-    if parts.len() == 6 && parts.iter().all(fine) {
-        Ok(())
-    } else {
-        Err("it is not six pairs of hexadecimal digits".into())
-    }
-});
-
-/// An interface name, at most IFNAMSIZ - 1 bytes, or a glob(7) over one.
-pub const INTERFACE: Form = form("an interface's name or pattern: `enp1s0`, `en*`", 15, |text| {
-    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
-    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '?'))
-});
-
-/// A kernel driver.
-pub const DRIVER: Form = form("a driver's name or pattern: `virtio_net`", 32, |text| {
-    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
-    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '?'))
-});
 
 /// One word of the kernel's command line: nothing that quotes, separates or expands.
 pub const KERNEL_WORD: Form =

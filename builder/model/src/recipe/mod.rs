@@ -6,22 +6,24 @@ mod archive;
 mod cidr;
 mod containers;
 mod firewall;
-mod hardening;
+mod locale;
 mod monitoring;
 mod network;
 mod services;
 mod state;
+mod time;
 
 pub use access::*;
 pub use archive::*;
 pub use cidr::*;
 pub use containers::*;
 pub use firewall::*;
-pub use hardening::*;
+pub use locale::*;
 pub use monitoring::*;
 pub use network::*;
 pub use services::*;
 pub use state::*;
+pub use time::*;
 
 use crate::Digest;
 use serde::{Deserialize, Serialize};
@@ -43,12 +45,14 @@ pub struct Recipe {
     pub disk: Disk,
     /// Network links by name.
     pub network: BTreeMap<String, Link>,
+    /// Clock and time zone.
+    pub time: Time,
+    /// Language of programs.
+    pub locale: Locale,
     /// What may come in.
     pub firewall: Firewall,
     /// Who may log in.
     pub access: Access,
-    /// How much is closed.
-    pub hardening: Hardening,
     /// Containers by name.
     pub containers: BTreeMap<String, Container>,
     /// Who is watching.
@@ -76,6 +80,8 @@ pub struct Image {
     pub name: String,
     /// IMAGE_VERSION: digits, letters, `.`; at most 8 characters.
     pub version: String,
+    /// The machine's name until DHCP or whoever starts it gives it another one, hostname(5).
+    pub hostname: String,
     /// The time every file is clamped to, in seconds since 1970 (SOURCE_DATE_EPOCH).
     pub epoch: u64,
 }

@@ -1,4 +1,4 @@
-//! Which image this is: os-release(5), hosts(5), an empty machine-id(5), UTC.
+//! Which image this is: os-release(5), hosts(5), an empty machine-id(5).
 
 use super::Guest;
 use diorite_model::{Error, Recipe, Result};
@@ -8,8 +8,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     // Empty, not missing: PID 1 binds the firmware's identity over it, and this is no "first boot".
     guest.file("etc/machine-id", 0o444, "")?;
     guest.file("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")?;
+    // hostname(5): a static name would be every copy's. The default one of os-release gives way to DHCP's and to the
+    // credential `system.hostname`, so that two machines made from one image can have two names.
     guest.remove("etc/hostname");
-    guest.link("etc/localtime", "/usr/share/zoneinfo/UTC")?;
     guest.link("etc/mtab", "../proc/self/mounts")
 }
 
@@ -20,7 +21,7 @@ pub(super) fn os_release(guest: &Guest, recipe: &Recipe) -> Result<String> {
     let ours = ["IMAGE_ID", "IMAGE_VERSION", "DEFAULT_HOSTNAME"];
     let keep = |line: &&str| !ours.iter().any(|key| line.split('=').next() == Some(*key));
     let mut text: String = shipped.lines().filter(keep).map(|l| format!("{l}\n")).collect();
-    for (key, value) in ours.iter().zip([&recipe.image.name, &recipe.image.version, &recipe.image.name]) {
+    for (key, value) in ours.iter().zip([&recipe.image.name, &recipe.image.version, &recipe.image.hostname]) {
         if value.is_empty() || !value.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.')) {
             return Err(Error::bug(format!("{key} cannot be {value:?}")));
         }

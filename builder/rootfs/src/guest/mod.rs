@@ -4,19 +4,18 @@
 
 pub mod accounts;
 mod containers;
-mod hardening;
 mod identity;
 pub mod ini;
 mod initrd;
+mod locale;
 mod monitoring;
 mod network;
 pub mod nft;
-pub mod sandbox;
 mod ssh;
 mod state;
 pub mod store;
-mod sudoers;
 mod system;
+mod time;
 mod units;
 
 use crate::overlay::Overlay;
@@ -61,15 +60,14 @@ pub fn generate(
     accounts::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
+    time::generate(&mut guest, recipe)?;
+    locale::generate(&mut guest, recipe)?;
     nft::generate(&mut guest, recipe)?;
     ssh::generate(&mut guest, recipe)?;
-    sudoers::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
     monitoring::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
-    // Last: it closes and opens what all the others made.
-    hardening::generate(&mut guest, recipe)?;
     let mut public = Public::default();
     containers.values().for_each(|c| public.extend(&c.public));
     Ok(Generated { nodes: guest.nodes, removed: guest.removed, public })

@@ -1,5 +1,6 @@
 //! Questions the lab asks with raw frames. Each is a small machine driven by frames and time.
 
+pub mod knock;
 pub mod ping;
 pub mod scan;
 pub mod udp;

@@ -113,7 +113,7 @@ fn family(recipe: &Recipe, rule: &Rule, peers: &str, places: &Places) -> Result<
 /// Does a link have addresses of a family?
 fn has(link: &Link, ipv4: bool) -> bool {
     let own = link.addresses.iter().any(|a| a.contains('.') == ipv4);
-    own || link.dhcp || (!ipv4 && link.router_advertisements)
+    own || if ipv4 { link.dhcp_ipv4 } else { link.dhcp_ipv6 || link.router_advertisements }
 }
 
 fn covers_exporter(entry: &Allow) -> bool {

@@ -1,10 +1,10 @@
 //! The profile checked against itself: what is well-formed in every field and still cannot be meant. Each finding
 //! shows both lines.
 
-mod access;
 mod firewall;
-mod hardening;
 mod listeners;
+mod network;
+mod topology;
 
 use super::source::{Files, Kind, Span, Value};
 use crate::{Error, Recipe, Result};
@@ -55,7 +55,7 @@ impl Places<'_> {
 /// Every check, in turn; the first finding is the answer.
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     listeners::check(recipe, places)?;
-    firewall::check(recipe, places)?;
-    access::check(recipe, places)?;
-    hardening::check(recipe, places)
+    topology::check(recipe, places)?;
+    network::check(recipe, places)?;
+    firewall::check(recipe, places)
 }

@@ -6,8 +6,10 @@ use super::*;
 const EPOCH: i64 = 1_760_000_000;
 
 pub(super) const IMAGE: &[Field] = &[
-    text("name", &values::IMAGE_NAME, "IMAGE_ID of os-release; also the default host name").needed(),
+    text("name", &values::IMAGE_NAME, "IMAGE_ID of os-release").needed(),
     text("version", &values::IMAGE_VERSION, "IMAGE_VERSION of os-release").needed(),
+    text("hostname", &values::HOST_NAME, "host name until DHCP or whoever starts the machine gives it another one")
+        .or_said("the image's name"),
     integer("epoch", 946_684_800, 4_102_444_800, "latest time of any file, seconds since 1970").or_number(EPOCH),
 ];
 pub(super) const KERNEL: &[Field] = &[words("command_line", &values::KERNEL_WORD, "words, each one string")];
@@ -19,8 +21,10 @@ pub(super) const DISK: &[Field] = &[
 
 pub(super) fn image(top: &Section) -> Result<Image> {
     let t = top.table("image")?.ok_or_else(|| top.missing("image"))?;
+    let name = t.needed("name")?.value;
     Ok(Image {
-        name: t.needed("name")?.value,
+        hostname: t.text("hostname")?.map_or_else(|| name.trim_end_matches('-').to_owned(), |h| h.value),
+        name,
         version: t.needed("version")?.value,
         epoch: t.needed_number("epoch")?.value,
     })

@@ -4,19 +4,19 @@ mod access;
 mod archive;
 mod containers;
 mod firewall;
-mod hardening;
 mod image;
 pub(super) mod monitoring;
 mod network;
 mod services;
 mod state;
+mod time;
 
 use super::field::*;
 use super::section::Section;
 use super::source::{Files, Value};
 use super::{Settings, check, packages, values};
+use crate::Result;
 use crate::recipe::*;
-use crate::{Error, Result};
 
 /// The whole profile.
 pub(super) const PROFILE: &[Field] = &[
@@ -29,9 +29,10 @@ pub(super) const PROFILE: &[Field] = &[
     table("disk", image::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    table("time", time::TIME, "clock and time zone"),
+    table("locale", time::LOCALE, "language of programs"),
     table("firewall", firewall::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::ACCESS, "who may log in"),
-    table("hardening", hardening::HARDENING, "how much is closed, and what is not"),
     named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off"),
@@ -50,9 +51,10 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         kernel: image::kernel(&top)?,
         disk: image::disk(&top)?,
         network: network::network(&top)?,
+        time: time::time(&top)?,
+        locale: time::locale(&top)?,
         firewall: firewall::firewall(&top)?,
         access: access::access(&top)?,
-        hardening: hardening::hardening(&top)?,
         containers: containers::containers(&top)?,
         monitoring: monitoring::monitoring(&top)?,
         services: services::services(&top)?,

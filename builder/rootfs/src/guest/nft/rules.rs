@@ -5,7 +5,9 @@
 //! cannot live without (RFC 4890 4.4.1), from neighbours only.
 
 use diorite_model::Result;
-use diorite_model::recipe::{Allow, AllowOut, Firewall, Network, Peer, Policy, Protocol, Rate, Recipe};
+use diorite_model::recipe::{
+    Allow, AllowOut, DnsOverTls, Firewall, Link, Network, Peer, Policy, Protocol, Rate, Recipe,
+};
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
@@ -176,11 +178,10 @@ pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
     Ok(Ruleset { input, forward, output })
 }
 
-/// May answers of DHCPv4 and DHCPv6 servers be expected? Router advertisements can ask for DHCPv6 whatever the profile
-/// says of DHCP.
+/// May answers of DHCPv4 and DHCPv6 servers be expected?
 fn dhcp(recipe: &Recipe) -> (bool, bool) {
-    let any = recipe.network.values().any(|l| l.dhcp);
-    (any, any || recipe.network.values().any(|l| l.router_advertisements))
+    let any = |asks: fn(&Link) -> bool| recipe.network.values().any(asks);
+    (any(|l| l.dhcp_ipv4), any(|l| l.dhcp_ipv6))
 }
 
 /// Seconds after which the most patient limit forgets; nft(8) takes no more than 49 days.
@@ -232,10 +233,11 @@ fn egress(recipe: &Recipe, forward: &mut Vec<Rule>) -> Vec<Rule> {
             forward.push(counted(matches, Accept, counter));
         }
     };
-    for protocol in [Protocol::Udp, Protocol::Tcp] {
-        for servers in name_servers(recipe) {
+    // RFC 1035 and, over TLS, RFC 7858.
+    for (protocol, port, tls) in [(Protocol::Udp, 53, false), (Protocol::Tcp, 53, false), (Protocol::Tcp, 853, true)] {
+        for servers in name_servers(recipe, tls) {
             let to = servers.map(To).into_iter();
-            both(to.chain([Port(protocol, vec![(53, 53)])]).collect(), "egress_dns".into());
+            both(to.chain([Port(protocol, vec![(port, port)])]).collect(), "egress_dns".into());
         }
     }
     for allow in &firewall.egress.allow {
@@ -254,13 +256,16 @@ fn counter_out(allow: &AllowOut) -> String {
     format!("egress_{}", allow.id())
 }
 
-/// Where questions for names may go, by family; `None` when that is learned from the network and can be anywhere.
-fn name_servers(recipe: &Recipe) -> Vec<Option<Addresses>> {
-    if recipe.network.values().any(|l| l.dhcp || l.router_advertisements) {
+/// Where questions for names may go, those over TLS if asked for, by family; `None` when that is learned from the network
+/// and can be anywhere.
+fn name_servers(recipe: &Recipe, tls: bool) -> Vec<Option<Addresses>> {
+    let links = || recipe.network.values().filter(|l| !tls || l.dns_over_tls != DnsOverTls::No);
+    if links().any(|l| l.learn_dns && (l.dhcp_ipv4 || l.dhcp_ipv6 || l.router_advertisements)) {
         return vec![None];
     }
     let one = |ip: IpAddr| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }).parse().ok();
-    let all = recipe.network.values().flat_map(|l| &l.dns).filter_map(|d| one(d.parse().ok()?));
+    let address = |server: &String| server.split('#').next()?.parse().ok();
+    let all = links().flat_map(|l| &l.dns).filter_map(|d| one(address(d)?));
     by_family(&all.collect::<BTreeSet<Network>>().into_iter().collect::<Vec<_>>()).into_iter().map(Some).collect()
 }
 

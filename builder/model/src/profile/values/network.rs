@@ -1,0 +1,115 @@
+//! Forms of the network's values.
+
+use super::{Form, form, lower, lower_digit, only, starts};
+use crate::recipe::Network;
+use std::net::IpAddr;
+
+/// An address with its prefix length: of a machine (host bits allowed).
+pub const ADDRESS: Form = form("an address with its prefix length: `192.0.2.10/24`, `2001:db8::10/64`", 64, |text| {
+    address_and_prefix(text).map(|_| ())
+});
+
+/// A network in CIDR form, RFC 4632: host bits must be zero, so that what is written is what is meant.
+pub const NETWORK: Form =
+    form("a network: `192.0.2.0/24`, `2001:db8::/32`", 64, |text| text.parse::<Network>().map(|_| ()));
+
+/// Address and prefix length of `192.0.2.10/24`.
+pub fn address_and_prefix(text: &str) -> Result<(IpAddr, u8), String> {
+    let (address, prefix) = text.split_once('/').ok_or("the prefix length is missing")?;
+    let address: IpAddr = address.parse().map_err(|_| format!("`{address}` is not an IP address"))?;
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    let number: u8 = prefix.parse().map_err(|_| format!("`{prefix}` is not a prefix length"))?;
+    if number > width || prefix != number.to_string() {
+        return Err(format!("`{prefix}` is not a prefix length from 0 to {width}"));
+    }
+    Ok((address, number))
+}
+
+/// One IP address.
+pub const IP: Form = form("an IP address: `192.0.2.1`, `2001:db8::1`", 45, |text| {
+    text.parse::<IpAddr>().map(|_| ()).map_err(|_| "it is not an IP address".into())
+});
+
+/// One IPv4 address.
+pub const IPV4: Form = form("an IPv4 address: `192.0.2.1`", 15, |text| {
+    text.parse::<std::net::Ipv4Addr>().map(|_| ()).map_err(|_| "it is not an IPv4 address".into())
+});
+
+/// A hardware address, IEEE 802 EUI-48.
+pub const MAC: Form = form("a hardware address in lower case: `52:54:00:12:34:56`", 17, |text| {
+    let parts: Vec<_> = text.split(':').collect();
+    let fine = |p: &&str| p.len() == 2 && p.chars().all(|c| c.is_ascii_digit() || ('a'..='f').contains(&c));
+    if parts.len() == 6 && parts.iter().all(fine) {
+        Ok(())
+    } else {
+        Err("it is not six pairs of hexadecimal digits".into())
+    }
+});
+
+/// An interface name, at most IFNAMSIZ - 1 bytes, or a glob(7) over one.
+pub const INTERFACE: Form = form("an interface's name or pattern: `enp1s0`, `en*`", 15, |text| {
+    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
+    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '*' | '?'))
+});
+
+/// A kernel driver.
+pub const DRIVER: Form = form("a driver's name or pattern: `virtio_net`", 32, |text| {
+    starts(text, |c| c.is_ascii_alphanumeric() || c == '*', "a letter, a digit or `*`")?;
+    only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '*' | '?'))
+});
+
+/// A name of a link that only exists in the kernel (VLAN, bond, bridge) is an interface's name as well.
+pub const DEVICE: Form = form("lower-case letters, digits and `-`, beginning with a letter, at most 15", 15, |text| {
+    starts(text, lower, "a lower-case letter")?;
+    only(text, |c| lower_digit(c) || c == '-')?;
+    let taken = |name: &str| text.strip_prefix(name).is_some_and(|n| n.chars().all(|c| c.is_ascii_digit()));
+    match text {
+        "all" | "default" | "lo" => Err("the kernel uses this name itself".into()),
+        _ if taken("eth") => Err("the kernel gives this name to cards".into()),
+        _ if text.starts_with("podman") || text.starts_with("veth") => Err("containers use such names".into()),
+        _ => Ok(()),
+    }
+});
+
+/// A name server, and if it is to prove who it is over TLS, its name: systemd.network(5), `DNS=`.
+pub const NAME_SERVER: Form = form(
+    "an IP address, with the server's name for TLS if wanted: `192.0.2.53`, `192.0.2.53#dns.example`",
+    300,
+    |text| {
+        let (address, name) = text.split_once('#').map_or((text, None), |(a, n)| (a, Some(n)));
+        (IP.check)(address)?;
+        name.map_or(Ok(()), DOMAIN.check)
+    },
+);
+
+/// A domain's name, RFC 1123 §2.1, in lower case; international names as they are on the wire (`xn--…`).
+pub const DOMAIN: Form = form("a domain in lower case: `example.org`", 253, |text| text.split('.').try_for_each(label));
+
+/// Domains whose names are looked up over a link: all of them, or one and what is below it.
+pub const ROUTED_DOMAIN: Form = form("a domain in lower case, `corp.example`, or `.` for every name", 253, |text| {
+    if text == "." { Ok(()) } else { (DOMAIN.check)(text) }
+});
+
+/// A host name, hostname(5) and RFC 1123 §2.1: what gethostname(2) has room for.
+pub const HOST_NAME: Form =
+    form("letters in lower case, digits and `-`, in labels joined by `.`, at most 64", 64, |text| {
+        text.split('.').try_for_each(label)?;
+        // Programs that ask for the name's address would take it for one.
+        if text.chars().all(|c| c.is_ascii_digit() || c == '.') { Err("it has no letter".into()) } else { Ok(()) }
+    });
+
+/// A server by address or name.
+pub const SERVER: Form = form("a host's name or IP address: `ntp.example.org`, `192.0.2.123`", 253, |text| {
+    if text.contains(':') { (IP.check)(text) } else { text.split('.').try_for_each(label) }
+});
+
+fn label(label: &str) -> Result<(), String> {
+    only(label, |c| lower_digit(c) || c == '-').map_err(|_| match label.is_empty() {
+        true => "a part between dots is empty".to_owned(),
+        false => format!("`{label}` is not lower-case letters, digits and `-`"),
+    })?;
+    if label.len() > 63 || label.starts_with('-') || label.ends_with('-') {
+        return Err(format!("`{label}` is longer than 63 or begins or ends with `-`"));
+    }
+    Ok(())
+}

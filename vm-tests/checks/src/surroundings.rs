@@ -1,0 +1,186 @@
+//! Recipe → the network around the machine: as many cards as it names, with the addresses it names, and a lab that is
+//! its gateway. A machine whose addresses are fixed is proven in its own network, not in one of ours.
+
+use diorite_lab::Config;
+use diorite_model::{
+    Recipe,
+    recipe::{Link, LinkKind},
+};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+/// What the machine is plugged into.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// The lab's addresses.
+    pub config: Config,
+    /// Hardware addresses of the machine's cards, in the order of their PCI addresses; all are on one switch.
+    pub macs: Vec<String>,
+    /// Fixed addresses that the lab can reach without a tag.
+    pub fixed: Vec<IpAddr>,
+    /// The link, outside of every VLAN, that the lab looks at.
+    pub front: Option<String>,
+}
+
+impl Surroundings {
+    /// Follows from the recipe alone.
+    pub fn of(recipe: &Recipe) -> Self {
+        let mut around =
+            Self { config: Config::default(), macs: cards(recipe), fixed: Vec::new(), front: front(recipe) };
+        let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
+        let gateway =
+            |four: bool| link.gateways.iter().filter_map(|g| g.parse::<IpAddr>().ok()).find(|g| g.is_ipv4() == four);
+        let own: Vec<(IpAddr, u8)> = link.addresses.iter().filter_map(|a| split(a)).collect();
+        for (address, prefix) in &own {
+            match address {
+                // Room for the lab, the machine and a lease.
+                IpAddr::V4(v4) if (8..=29).contains(prefix) && !around.fixed.iter().any(IpAddr::is_ipv4) => {
+                    around.ipv4(*v4, *prefix, gateway(true), link);
+                }
+                IpAddr::V6(v6) if !v6.is_unicast_link_local() && !around.fixed.iter().any(IpAddr::is_ipv6) => {
+                    around.ipv6(*v6, gateway(false));
+                }
+                _ => {}
+            }
+        }
+        around
+    }
+
+    fn ipv4(&mut self, own: Ipv4Addr, prefix: u8, gateway: Option<IpAddr>, link: &Link) {
+        let mask = u32::MAX << (32 - u32::from(prefix));
+        let inside = |ip: Ipv4Addr| ip.to_bits() & mask == own.to_bits() & mask;
+        let taken = |ip: Ipv4Addr| link.addresses.iter().filter_map(|a| split(a)).any(|(a, _)| a == IpAddr::V4(ip));
+        let mut free = (1..).map(|n| Ipv4Addr::from_bits((own.to_bits() & mask) + n)).filter(|ip| !taken(*ip));
+        let first = free.next().unwrap_or(own);
+        self.config.ipv4 = match gateway {
+            Some(IpAddr::V4(gateway)) if inside(gateway) => gateway,
+            _ => first,
+        };
+        self.config.ipv4_prefix = prefix;
+        self.config.first_lease = free.find(|ip| *ip != self.config.ipv4).unwrap_or(first);
+        self.fixed.push(own.into());
+    }
+
+    fn ipv6(&mut self, own: Ipv6Addr, gateway: Option<IpAddr>) {
+        let prefix = own.to_bits() & !u128::from(u64::MAX);
+        self.config.ipv6_prefix = Ipv6Addr::from_bits(prefix);
+        let first = Ipv6Addr::from_bits(prefix + 1);
+        self.config.ipv6 = if first == own { Ipv6Addr::from_bits(prefix + 2) } else { first };
+        match gateway {
+            Some(IpAddr::V6(v6)) if v6.is_unicast_link_local() => self.config.link_local = v6,
+            Some(IpAddr::V6(v6)) if v6.to_bits() >> 64 == own.to_bits() >> 64 => self.config.ipv6 = v6,
+            _ => {}
+        }
+        self.fixed.push(own.into());
+    }
+}
+
+/// `192.0.2.10/24`, taken apart.
+pub(crate) fn split(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, prefix) = text.split_once('/')?;
+    Some((address.parse().ok()?, prefix.parse().ok()?))
+}
+
+/// Every card a link names gets its place: by number, by hardware address, or the next free one.
+fn cards(recipe: &Recipe) -> Vec<String> {
+    let mut places: Vec<Option<String>> = Vec::new();
+    let usual = |n: usize| format!("52:54:00:12:34:{:02x}", 0x56 + n);
+    let matches = || {
+        recipe.network.values().filter_map(|link| match &link.kind {
+            LinkKind::Card(m) => Some(m),
+            _ => None,
+        })
+    };
+    for order in matches().filter_map(|m| m.order) {
+        let n = usize::from(order) - 1;
+        places.resize(places.len().max(n + 1), None);
+        places[n] = Some(usual(n));
+    }
+    let named = matches().filter_map(|m| m.mac.clone()).map(Some);
+    let any = matches().filter(|m| m.order.is_none() && m.mac.is_none()).map(|_| None);
+    let mut rest: Vec<Option<String>> = named.chain(any).collect();
+    if places.is_empty() && rest.is_empty() {
+        rest.push(None);
+    }
+    for mac in rest {
+        let n = places.iter().position(Option::is_none).unwrap_or(places.len());
+        places.resize(places.len().max(n + 1), None);
+        places[n] = Some(mac.unwrap_or_else(|| usual(n)));
+    }
+    places.into_iter().enumerate().map(|(n, mac)| mac.unwrap_or_else(|| usual(n))).collect()
+}
+
+/// The first link on the bare wire that has addresses; one with a gateway or DHCP before others.
+fn front(recipe: &Recipe) -> Option<String> {
+    let on_wire = |name: &str, link: &Link| {
+        let member = recipe.network.values().any(|l| l.members().iter().any(|m| m == name));
+        !member && !matches!(link.kind, LinkKind::Vlan(_)) && untagged(recipe, link)
+    };
+    let worth = |link: &Link| match link {
+        _ if link.dhcp_ipv4 || !link.gateways.is_empty() => 0,
+        _ if !link.addresses.is_empty() || link.router_advertisements => 1,
+        _ => 2,
+    };
+    let candidates = recipe.network.iter().filter(|(name, link)| on_wire(name, link) && worth(link) < 2);
+    candidates.min_by_key(|(_, link)| worth(link)).map(|(name, _)| name.clone())
+}
+
+/// A card, or made of cards without a VLAN between.
+fn untagged(recipe: &Recipe, link: &Link) -> bool {
+    match &link.kind {
+        LinkKind::Card(_) => true,
+        LinkKind::Vlan(_) => false,
+        LinkKind::Bond(_) | LinkKind::Bridge(_) => {
+            let below = link.members().iter().filter_map(|m| recipe.network.get(m));
+            below.into_iter().any(|l| untagged(recipe, l))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use diorite_model::profile;
+
+    fn around(text: &str) -> Surroundings {
+        let text = format!("[image]\nname = \"x\"\nversion = \"1\"\n{text}");
+        let mut none = |name: &str| -> diorite_model::Result<profile::Loaded> { panic!("{name} is asked for") };
+        Surroundings::of(&profile::parse(&text, "x.toml", &mut none).unwrap_or_else(|e| panic!("{e}")).0)
+    }
+
+    #[test]
+    fn an_ordinary_machine_is_in_the_ordinary_network() {
+        let plain = around("");
+        assert_eq!((plain.macs.as_slice(), plain.fixed.len()), (&["52:54:00:12:34:56".to_owned()][..], 0));
+        assert_eq!((plain.config.ipv4, plain.front.as_deref()), (Config::default().ipv4, Some("ethernet")));
+    }
+
+    #[test]
+    fn the_lab_is_the_gateway_of_fixed_addresses() {
+        let lan = around(
+            "[network.lan]\naddresses = [\"192.0.2.2/28\", \"2001:db8:5::1/64\"]\ngateways = [\"192.0.2.14\", \"fe80::9\"]\n",
+        );
+        let c = &lan.config;
+        assert_eq!(
+            (c.ipv4.to_string(), c.ipv4_prefix, c.first_lease.to_string()),
+            ("192.0.2.14".into(), 28, "192.0.2.3".into())
+        );
+        assert_eq!((c.ipv6.to_string(), c.ipv6_prefix.to_string()), ("2001:db8:5::2".into(), "2001:db8:5::".into()));
+        assert_eq!((c.link_local.to_string(), lan.fixed.len()), ("fe80::9".into(), 2));
+        let alone = around("[network.lan]\naddresses = [\"192.0.2.1/24\"]\n");
+        assert_eq!(alone.config.ipv4.to_string(), "192.0.2.2", "nobody's address");
+        let narrow = around("[network.lan]\naddresses = [\"192.0.2.1/32\"]\n");
+        assert!(narrow.fixed.is_empty(), "there is no room for a lab beside a single address");
+    }
+
+    #[test]
+    fn cards_are_those_that_are_named() {
+        let many = around(
+            "[network.a]\nmatch = { order = 3 }\n[network.b]\nmatch = { mac = \"02:00:00:00:00:01\" }\nmetric = 5\n\
+             [network.c]\nmatch = { name = \"en*\" }\nmetric = 6\n[network.pair]\nbond = { members = [\"a\", \"b\"] }\nmetric = 7\n",
+        );
+        assert_eq!(many.macs, ["02:00:00:00:00:01", "52:54:00:12:34:57", "52:54:00:12:34:58"]);
+        assert_eq!(many.front.as_deref(), Some("c"), "members have no life of their own");
+        let tagged = around("[network.a]\nmatch = { order = 1 }\n[network.v]\nvlan = { id = 3, parent = \"a\" }\n");
+        assert_eq!(tagged.front, None, "everything is tagged");
+    }
+}
