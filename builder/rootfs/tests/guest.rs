@@ -262,6 +262,12 @@ fn programs_of_the_tree_accept_what_was_generated() {
 /// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key
 /// it does not know and every value it does not understand, and then goes on.
 fn networkd(root: &Path) -> Vec<String> {
+    // What PID 1 makes; networkd makes its own folder in it, and no other's.
+    let run = root.join("run/systemd");
+    if run.exists() {
+        std::fs::remove_dir_all(&run).unwrap();
+    }
+    std::fs::create_dir_all(&run).unwrap();
     let mut daemon = Command::new("chroot")
         .arg(root)
         .args(["unshare", "--net", "/usr/lib/systemd/systemd-networkd"])
@@ -283,7 +289,6 @@ fn networkd(root: &Path) -> Vec<String> {
     }
     daemon.kill().unwrap();
     daemon.wait().unwrap();
-    std::fs::remove_dir_all(root.join("run/systemd")).unwrap();
     assert_eq!(said.last().map(String::as_str), Some("Loaded."), "networkd ends early:\n{}", said.join("\n"));
     said.retain(|l| l.contains("/etc/systemd/network/"));
     said
@@ -298,6 +303,9 @@ fn networkd_and_udev_understand_every_file() {
     let root = folder.path();
     lay_out(&sealed.tree, root);
     std::fs::write(root.join("dev/null"), "").unwrap();
+    // Where systemd looks for whether the kernel has IPv6.
+    std::fs::create_dir_all(root.join("proc/net")).unwrap();
+    std::fs::write(root.join("proc/net/if_inet6"), "").unwrap();
     // networkd is not root for long.
     std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
     let said = networkd(root);
