@@ -5,8 +5,8 @@ mod common;
 mod vm;
 use common::{Project, material};
 use diorite_host::tools::{Tool, ToolsTree};
-use diorite_lab::{Config, Lab};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, accel, credentials};
+use diorite_lab::{Config, Lab, PortVerdict};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, accel, credentials, credentials::Credential};
 use diorite_model::report::Verdict;
 use std::collections::BTreeMap;
 use std::fs;
@@ -117,4 +117,69 @@ fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
     assert_eq!((first["marker"].as_str(), second["marker"].as_str()), ("", "kept"));
     let size = |life: &BTreeMap<&str, String>| life["var"].parse::<u64>().expect("MiB");
     assert!(size(&second) > size(&first) + 900, "{} MiB, then {} MiB", size(&first), size(&second));
+}
+
+/// Rules that do not load leave the machine closed: systemd-networkd does not start, and even a network that somebody
+/// brings up by hand hears nothing. Positive control: with the table gone the same machine answers.
+#[test]
+fn rules_that_do_not_load_leave_the_machine_closed() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
+    let folder = project.path("closed");
+    fs::create_dir_all(&folder).expect("a folder");
+    let (near, far) = UnixStream::pair().expect("a cable");
+    let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
+    let mut credentials = credentials::shell();
+    // /etc/hosts holds no rules. The health check would restart the machine before it could be asked.
+    let broken = "[Service]\nExecStart=\nExecStart=/usr/sbin/nft -f /etc/diorite/firewall-closed.nft\n\
+                  ExecStart=/usr/sbin/nft -f /etc/hosts\n";
+    for (unit, text) in [("diorite-firewall", broken), ("diorite-health", "[Unit]\nFailureAction=none\n")] {
+        credentials.push(Credential::new(format!("systemd.unit-dropin.{unit}.service~broken"), text));
+    }
+    let machine = Machine::start(MachineSpec {
+        tools,
+        accelerator: accel::probe().expect("an accelerator"),
+        disk: project.path("out/server/disk.raw").canonicalize().expect("the disk"),
+        boot: Boot::Firmware,
+        memory: 1536,
+        cpus: 2,
+        credentials,
+        network: vec![far.into()],
+        macs: vec![],
+        folder,
+    })
+    .expect("the machine starts");
+    let mut watch = machine.watch(|| lab.frames());
+    machine.wait_shell(&mut watch).expect("the machine comes up");
+    let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
+    assert_eq!(run("systemctl is-system-running --wait"), "degraded");
+    assert_eq!(
+        run("systemctl is-active diorite-firewall.service systemd-networkd.service web.service"),
+        "failed\ninactive\ninactive"
+    );
+    let rules = run("nft list table inet diorite");
+    assert_eq!((rules.matches("policy drop").count(), rules.matches("accept").count()), (3, 2), "{rules}");
+    let links = run("udevadm settle; ip -brief link");
+    let names = links.lines().filter_map(|l| l.split([' ', '@']).next());
+    let link = names.into_iter().find(|n| !n.starts_with("lo") && !n.starts_with("podman"));
+    let link =
+        link.unwrap_or_else(|| panic!("there is no card: {links}\n{}", run("lsmod; journalctl -b -n 60 --no-pager")));
+    assert!(links.lines().any(|l| l.starts_with(link) && l.contains("DOWN")), "{links}");
+    // ARP is not filtered: the card says who it is, so that the lab knows whom to ask.
+    run(&format!(
+        "echo 1 >/proc/sys/net/ipv4/conf/{link}/arp_notify; ip address add 10.77.0.50/24 dev {link}; \
+         ip link set {link} up; systemctl start ssh.service"
+    ));
+    let address = "10.77.0.50".parse().expect("an address");
+    let end = Instant::now() + Duration::from_secs(30);
+    while !lab.addresses().contains_key(&address) {
+        assert!(Instant::now() < end, "the machine is not on the wire");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let closed = lab.scan(address, &[22, 9100]).expect("a scan");
+    assert!(!closed.witnessed && closed.verdicts.values().all(|v| *v == PortVerdict::Silent), "{closed:?}");
+    run("nft delete table inet diorite");
+    let open = lab.scan(address, &[22]).expect("a scan");
+    assert!(open.witnessed && open.verdicts[&22] == PortVerdict::Open, "{open:?}");
 }
