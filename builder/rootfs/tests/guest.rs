@@ -56,7 +56,9 @@ fn container(overlays: &[Overlay]) -> ContainerTree {
 fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {
     let tree = configured();
     let web = overlay::load(&repository().join("overlays/web")).unwrap_or_else(|e| panic!("{e}"));
-    let containers = BTreeMap::from([("web".to_owned(), container(&[web]))]);
+    // Each with a root of its own, or they would share one layer.
+    let of = |name: &String| if name == "web" { container(std::slice::from_ref(&web)) } else { container(&[]) };
+    let containers: BTreeMap<_, _> = recipe.containers.keys().map(|name| (name.clone(), of(name))).collect();
     let generated = guest::generate(recipe, &tree, overlays, &containers).unwrap_or_else(|e| panic!("{e}"));
     seal::seal(tree, generated, overlays, recipe).unwrap_or_else(|e| panic!("{e}"))
 }
@@ -170,9 +172,33 @@ fn metrics(root: &Path) {
     assert_eq!(std::fs::read_to_string(root.join("run/diorite.prom")).unwrap(), written);
 }
 
+/// A container that says everything there is to say about one.
+const APP: &str = r#"
+[containers.app]
+packages = ["busybox"]
+command = ["busybox", "httpd"]
+environment = { A = "50% of $HOME \"x\" c:\\n", PLAIN = "1" }
+networks = ["back", "front"]
+volumes.data = { path = "/data", read_only = true }
+writable = ["/tmp"]
+secrets.key = { credential = "app.key" }
+secrets.token = { environment = "TOKEN" }
+capabilities = ["CHOWN"]
+health = { command = ["busybox", "test", "a b"], interval = "1m" }
+limits = { memory = "64M", cpus = "1.5", pids = 64 }
+ids = 600000
+after = ["web"]
+requires = ["web"]
+
+[container_networks.back]
+internal = true
+
+[container_networks.front]
+"#;
+
 #[test]
 fn programs_of_the_tree_accept_what_was_generated() {
-    let recipe = recipe(ANNA);
+    let recipe = recipe(&(ANNA.to_owned() + APP));
     let sealed = sealed(&recipe, &[]);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -214,6 +240,7 @@ fn programs_of_the_tree_accept_what_was_generated() {
         assert!(units.contains(word), "the generator's unit has no `{word}`:\n{units}");
     }
     assert!(!units.contains("network-online"), "{units}");
+    quadlet(root, &units);
 
     // systemd-analyze(1): the units we wrote, and those we changed.
     let verify = |unit: &str| inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
@@ -257,6 +284,43 @@ fn programs_of_the_tree_accept_what_was_generated() {
     assert_eq!(content(root, &["dpkg", "--audit"]), "");
     let (_, changed) = inside(root, &["dpkg", "--verify"]);
     assert_eq!(changed, "");
+}
+
+/// The generator's unit of [`APP`]: what podman is told, and that systemd reads every unit of it without a complaint.
+fn quadlet(root: &Path, units: &str) {
+    for word in [
+        "--uidmap 0:600000:65536",
+        "--gidmap 0:600000:65536",
+        "-v /var/lib/diorite/containers/app/data:/data:ro,nosuid,nodev",
+        "-v /run/diorite-secrets/app/key:/run/secrets/key:ro",
+        "--env-file /run/diorite-secrets/app/token",
+        "--tmpfs /tmp:rw,nosuid,nodev,noexec,mode=1777",
+        "--cap-add cap_chown",
+        "--network back --network front",
+        "--health-on-failure kill",
+        "--sdnotify=healthy",
+        "--pids-limit 64",
+        "--memory=67108864b --cpus=1.500",
+        "--env PLAIN=1",
+        // Read once more by systemd, this is the declared value.
+        r#"--env "A=50%% of $$HOME \"x\" c:\\n""#,
+        "Requires=web.service",
+        "LoadCredential=key:app.key",
+        "ExecStartPre=/usr/bin/install -m 0400 -o 665534 -g 665534 %d/key /run/diorite-secrets/app/key",
+    ] {
+        assert!(units.contains(word), "the generator's unit has no `{word}`:\n{units}");
+    }
+    let folder = root.join("run/quadlet");
+    std::fs::create_dir_all(&folder).unwrap();
+    content(root, &["/usr/libexec/podman/quadlet", "/run/quadlet"]);
+    // Beside the units they name, as the generator's folder is at boot.
+    for entry in std::fs::read_dir(&folder).unwrap().flatten().filter(|e| e.path().is_file()) {
+        std::fs::copy(entry.path(), root.join("etc/systemd/system").join(entry.file_name())).unwrap();
+    }
+    for unit in ["web.service", "app.service"] {
+        let (_, said) = inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]);
+        assert_eq!(said, "", "{unit}");
+    }
 }
 
 /// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key

@@ -1,7 +1,7 @@
 //! Asks one question of a running machine and hands the answer to its judge.
 
 use crate::{
-    gpt,
+    containers, gpt,
     judge::{self, Judged},
     links,
     plan::{Check, Family, Question},
@@ -142,6 +142,9 @@ impl<'a> Asker<'a> {
             }
             Question::Container(name) => {
                 judge::container(&self.run("podman ps --all --format '{{.Names}} {{.State}}'")?, name)
+            }
+            Question::ContainerAsDeclared(declared) => {
+                containers::judge(&self.run(&containers::script(declared))?, declared)
             }
             Question::Administrator(person) => judge::administrator(&self.run(&administrator(&person.name))?, person),
             Question::Counters(names) => judge::counters(&self.run("nft list counters table inet diorite")?, names),

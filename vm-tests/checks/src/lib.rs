@@ -8,6 +8,7 @@
 //! ```
 
 mod ask;
+mod containers;
 mod gpt;
 mod judge;
 mod links;

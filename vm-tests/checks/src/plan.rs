@@ -2,6 +2,7 @@
 
 mod firewall;
 
+use crate::containers::{self, Declared};
 use crate::{
     links::{self, Tagged},
     surroundings::Surroundings,
@@ -74,6 +75,8 @@ pub enum Question {
     RemountRefused,
     /// This container runs.
     Container(String),
+    /// It is what was declared: image, users, rights, limits, volumes, networks.
+    ContainerAsDeclared(Box<Declared>),
     /// This person has a locked account, and the secure shell lets their keys in, and nothing else.
     Administrator(Person),
     /// Every rule has a counter of this name.
@@ -211,6 +214,11 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
         let question = Question::Container(name.clone());
         add(format!("container-{name}-running"), format!("container {name} is running"), inside, question);
     }
+    for declared in containers::declared(recipe) {
+        let (id, name) = (format!("container-{}-as-declared", declared.name), declared.name.clone());
+        let what = format!("container {name} is confined, limited and connected as declared");
+        add(id, what, inside, Question::ContainerAsDeclared(Box::new(declared)));
+    }
     for (name, declared) in &recipe.access.administrators {
         let sudo = recipe.packages.include.iter().any(|p| p.split('=').next() == Some("sudo"));
         let person = Person { name: name.clone(), uid: declared.uid, keys: declared.ssh_keys.clone(), sudo };
@@ -249,11 +257,25 @@ pub(crate) mod tests {
             ..Allow::port(port, Protocol::Tcp)
         };
         let web = Container {
-            packages: vec![],
+            source: ContainerSource::Packages(vec![]),
+            entrypoint: vec![],
             command: vec![],
+            user: Some("root".into()),
+            workdir: None,
+            hostname: "web".into(),
+            environment: BTreeMap::new(),
             publish: vec![Publish { host: 8080, container: 80, protocol: Protocol::Tcp, local: false }],
+            networks: vec![],
             overlays: vec![],
-            user: "root".into(),
+            volumes: BTreeMap::new(),
+            writable: vec![],
+            secrets: BTreeMap::new(),
+            capabilities: vec![],
+            ids: Some(600_000),
+            health: None,
+            limits: Limits { memory: None, cpus: None, pids: 2048 },
+            after: vec![],
+            requires: vec![],
         };
         let link = Link {
             kind: LinkKind::Card(LinkMatch::default()),
@@ -294,6 +316,7 @@ pub(crate) mod tests {
             },
             access: Access::default(),
             containers: BTreeMap::from([("web".to_owned(), web)]),
+            container_networks: BTreeMap::new(),
             monitoring: Monitoring {
                 node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),
             },

@@ -20,7 +20,7 @@ use crate::transport::{Repository, Transport};
 use crate::universe::{LOCAL, Package, Stanzas};
 use crate::{date, deb, stanza};
 use diorite_host::progress::{Progress, Unit};
-use diorite_model::recipe::Archive;
+use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result, lock};
 use list::{List, Resolved};
 use rayon::prelude::*;
@@ -68,7 +68,8 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     let image = resolve(IMAGE, recipe.packages.include.iter().map(String::as_str).collect(), true, false)?;
     let mut container = BTreeMap::new();
     for (name, wanted) in &recipe.containers {
-        let requests = wanted.packages.iter().map(String::as_str).collect();
+        let ContainerSource::Packages(wanted) = &wanted.source;
+        let requests = wanted.iter().map(String::as_str).collect();
         container.insert(name.clone(), resolve(&format!("containers.{name}.packages"), requests, true, false)?);
     }
     let tools = resolve("the tools tree", inputs.tools.to_vec(), false, true)?;

@@ -111,7 +111,6 @@ pub(super) const fn named(
     field(name, Holds::Named(form, fields), about)
 }
 /// Strings by the user's names.
-#[expect(dead_code, reason = "the tables that use it follow")]
 pub(super) const fn mapping(
     name: &'static str,
     key: &'static Form,

@@ -151,7 +151,6 @@ impl<'a> Section<'a> {
     }
 
     /// Strings by the user's names, empty when absent.
-    #[expect(dead_code, reason = "the tables that use it follow")]
     pub fn mapping(&self, key: &str) -> Result<Vec<(String, At<String>)>> {
         let path = self.path_of(key);
         let (field, value) = self.get(key)?;

@@ -205,7 +205,7 @@ pub(super) fn join(base: Value, over: Value, depth: usize, named: bool) -> Value
                 let joined = match under.remove(&key) {
                     Some((_, old)) => {
                         let named = named
-                            || (depth == 0 && matches!(key.as_str(), "network" | "containers"))
+                            || (depth == 0 && matches!(key.as_str(), "network" | "containers" | "container_networks"))
                             || matches!(key.as_str(), "administrators" | "extra" | "sets");
                         join(old, value, depth + 1, named)
                     }

@@ -1,5 +1,6 @@
 //! The profiles of the repository, and every error with its exact text.
 
+mod containers;
 mod firewall;
 mod network;
 
@@ -132,6 +133,39 @@ command = ["busybox", "httpd", "-f"]
 publish = [{ host = 8080, container = 80, protocol = "tcp", local = false }]
 overlays = ["web"]
 user = "www-data"
+workdir = "/srv"
+hostname = "web.example"
+environment = { LOG_LEVEL = "a b\"c%d$e" }
+networks = ["front"]
+volumes.data = { path = "/data", owner = "33:33", mode = "0750", read_only = true }
+writable = ["/tmp"]
+secrets.password = { credential = "web.password", file = "/run/secrets/db" }
+secrets.token = { environment = "TOKEN" }
+capabilities = ["NET_BIND_SERVICE"]
+user_namespace = true
+ids = 1000013824
+limits = { memory = "64M", cpus = "0.5", pids = 64 }
+after = ["db"]
+requires = ["db"]
+
+[containers.web.health]
+command = ["wget", "-qO-", "http://127.0.0.1/"]
+interval = "5s"
+timeout = "2s"
+retries = 2
+start_period = "1m"
+
+[containers.db]
+packages = ["busybox"]
+entrypoint = ["busybox", "nc"]
+command = ["-lk", "-p", "5432"]
+networks = ["back"]
+
+[container_networks.front]
+subnet = "10.90.0.0/24"
+
+[container_networks.back]
+internal = true
 
 [monitoring.node_exporter]
 from = ["office"]
@@ -389,15 +423,25 @@ fn hostile_strings_are_refused_in_every_field() {
         if path.last().is_some_and(|p| p == "why") {
             continue;
         }
-        // An argument of a container's command goes into JSON and may be any text in one line.
-        if path.iter().any(|p| p == "command") && path.last().is_some_and(|p| p != "0") {
+        // Arguments go into JSON, and what follows a program is one; a variable's value is quoted: any text in one line.
+        let last = path.last().map_or("", String::as_str);
+        let argument = |key: &str| path.iter().any(|p| p == key) && last != "0";
+        let free = argument("command") || argument("entrypoint") || last == "LOG_LEVEL";
+        if free || path.join(".") == "containers.db.command.0" {
             continue;
         }
         for hostile in WORDS {
             assert!(try_one(path, hostile).is_err(), "{path:?} lets {hostile:?} through");
         }
     }
-    for table in ["network.X", "containers.X", "access.administrators.X", "archive.extra.X", "firewall.sets.X"] {
+    for table in [
+        "network.X",
+        "containers.X",
+        "container_networks.X",
+        "access.administrators.X",
+        "archive.extra.X",
+        "firewall.sets.X",
+    ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();
             let text = format!("extends = \"base\"\n[{}]\n", table.replace('X', &quoted));

@@ -1,5 +1,9 @@
 //! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
 
+mod containers;
+
+pub use containers::*;
+
 use crate::recipe::Period;
 use std::net::IpAddr;
 

@@ -1,22 +1,59 @@
-//! Containers.
+//! Containers and the networks between them.
 
 use super::Protocol;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A container started by a Quadlet unit from the image's own read-only store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Container {
-    /// Debian packages its root file system is made from.
-    pub packages: Vec<String>,
-    /// Program and arguments.
+    /// What its root file system is.
+    pub source: ContainerSource,
+    /// Program and arguments that go before the command; an image's own when empty.
+    pub entrypoint: Vec<String>,
+    /// Program and arguments; an image's own when empty.
     pub command: Vec<String>,
+    /// User it runs as, a name or number in its own tree; `None`: the image's own.
+    pub user: Option<String>,
+    /// Folder it begins in; `None`: the image's own.
+    pub workdir: Option<String>,
+    /// Host name.
+    pub hostname: String,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
     /// Published ports.
     pub publish: Vec<Publish>,
+    /// Networks of [`super::Recipe::container_networks`]; none: podman's own, with a way out.
+    pub networks: Vec<String>,
     /// Overlays laid over its root, in this order.
     pub overlays: Vec<String>,
-    /// User it runs as, a name or number in its own tree.
-    pub user: String,
+    /// Folders on state, by name.
+    pub volumes: BTreeMap<String, Volume>,
+    /// Folders in memory that it may write to.
+    pub writable: Vec<String>,
+    /// Secrets from systemd credentials, by name.
+    pub secrets: BTreeMap<String, Secret>,
+    /// Capabilities it keeps, capabilities(7), without `CAP_`; every other is dropped.
+    pub capabilities: Vec<String>,
+    /// First of the 65536 numbers its users have on the machine; `None`: the machine's own numbers.
+    pub ids: Option<u32>,
+    /// How it is seen to work.
+    pub health: Option<Health>,
+    /// What it may use at most.
+    pub limits: Limits,
+    /// Containers that are started before it.
+    pub after: Vec<String>,
+    /// Containers it cannot be without: started before it, and stopped with it.
+    pub requires: Vec<String>,
+}
+
+/// What a container's root file system is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ContainerSource {
+    /// Debian packages.
+    Packages(Vec<String>),
 }
 
 /// One published port.
@@ -31,4 +68,76 @@ pub struct Publish {
     pub protocol: Protocol,
     /// Reached from the machine itself only.
     pub local: bool,
+}
+
+/// A folder on state: /var/lib/diorite/containers/CONTAINER/VOLUME.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    /// Where the container sees it.
+    pub path: String,
+    /// Owner in the container's own tree, as in [`Container::user`]; `None`: the user it runs as.
+    pub owner: Option<String>,
+    /// Permissions, four octal digits.
+    pub mode: String,
+    /// It cannot be written by the container.
+    pub read_only: bool,
+}
+
+/// A secret that arrives as a systemd credential; its value is never part of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
+    /// The credential's name, systemd.exec(5) `LoadCredential=`.
+    pub credential: String,
+    /// How the container gets it.
+    pub to: SecretTo,
+}
+
+/// How a container gets a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum SecretTo {
+    /// A file at this path, readable by the container's user alone.
+    File(String),
+    /// An environment variable of this name.
+    Environment(String),
+}
+
+/// A command that succeeds while the container works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Health {
+    /// Program and arguments, run in the container.
+    pub command: Vec<String>,
+    /// Seconds between runs.
+    pub interval: u32,
+    /// Seconds after which a run has failed.
+    pub timeout: u32,
+    /// Failures in a row after which the container is restarted.
+    pub retries: u32,
+    /// Seconds after the start in which failures do not count.
+    pub start_period: u32,
+}
+
+/// What a container may use at most; `None`: as much as there is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of memory.
+    pub memory: Option<u64>,
+    /// Processors, in thousandths of one.
+    pub cpus: Option<u32>,
+    /// Processes and threads.
+    pub pids: u32,
+}
+
+/// A network between containers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ContainerNetwork {
+    /// It has no way out.
+    pub internal: bool,
+    /// Its IPv4 addresses, in CIDR form.
+    pub subnet: String,
 }

@@ -55,6 +55,8 @@ pub struct Recipe {
     pub access: Access,
     /// Containers by name.
     pub containers: BTreeMap<String, Container>,
+    /// Networks between containers, by name.
+    pub container_networks: BTreeMap<String, ContainerNetwork>,
     /// Who is watching.
     pub monitoring: Monitoring,
     /// Units switched on or off.

@@ -1,17 +1,27 @@
 //! Containers: one Quadlet unit each, podman-systemd.unit(5), started from a store that is part of the image.
 
-use super::ini::{Ini, literal};
+use super::accounts::number;
+use super::ini::{Ini, literal, unexpanded, word};
 use super::{Guest, nft, store};
 use crate::seal::ContainerTree;
-use diorite_model::recipe::Container;
+use crate::tree::Tree;
+use diorite_model::recipe::{Container, SecretTo};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeMap;
+
+/// Where volumes are on state: a folder per container, and in it one per volume.
+pub const VOLUMES: &str = "/var/lib/diorite/containers";
+/// Where secrets are in memory while their container runs, a folder per container.
+const SECRETS: &str = "diorite-secrets";
+/// User numbers of a container.
+const RANGE: u32 = 65_536;
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<String, ContainerTree>) -> Result<()> {
     if recipe.containers.is_empty() {
         return Ok(());
     }
     let mut images = Vec::new();
+    let mut folders = format!("d {VOLUMES} 0711 root root -\n");
     for (name, container) in &recipe.containers {
         let unit = format!("{name}.service");
         if guest.has(&format!("usr/lib/systemd/system/{unit}")) {
@@ -22,10 +32,25 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let tree = trees.get(name).ok_or_else(|| Error::bug(format!("container `{name}` has no tree")))?;
         let reference = format!("localhost/{name}:{}", recipe.image.version);
-        let file = quadlet(name, &reference, container);
+        let user = container.user.as_deref().unwrap_or("0:0");
+        let owner = |who: Option<&str>| {
+            owner(&tree.tree, who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
+        };
+        if !container.volumes.is_empty() {
+            folders += &format!("d {VOLUMES}/{name} 0711 root root -\n");
+        }
+        for (volume, about) in &container.volumes {
+            let (uid, gid) = owner(about.owner.as_deref())?;
+            folders += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
+        }
+        let file = quadlet(name, &reference, container, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
         images.push(store::Image { reference, tree, container, epoch: recipe.image.epoch });
     }
+    if folders.chars().any(|c| c.is_control() && c != '\n') || folders.lines().any(|l| l.split(' ').count() != 6) {
+        return Err(Error::bug(format!("{folders:?} would not stay on its own lines")));
+    }
+    guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, folders)?;
     for (path, node) in store::write(&images, &recipe.archive.architecture)? {
         guest.nodes.insert([store::ROOT.as_bytes(), b"/", &path].concat(), node);
     }
@@ -39,33 +64,123 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
     guest.file("etc/containers/storage.conf", 0o644, storage)
 }
 
-/// The program and its arguments are in the image's configuration, in JSON: nothing is quoted here.
-fn quadlet(name: &str, reference: &str, container: &Container) -> Ini {
+/// The machine's numbers of a container's user and group; a user without a group has the one of its account, or 0.
+fn owner(tree: &Tree, who: &str, ids: Option<u32>) -> Result<(u32, u32)> {
+    let (user, group) = who.split_once(':').map_or((who, None), |(u, g)| (u, Some(g)));
+    let unknown = |what: &str, name: &str| {
+        Error::input(format!("the container has no {what} `{name}`"))
+            .hint("name an account that one of its packages makes, or a number")
+    };
+    let uid = number(tree, "etc/passwd", user).ok_or_else(|| unknown("user", user))?;
+    let gid = match group {
+        Some(group) => number(tree, "etc/group", group).ok_or_else(|| unknown("group", group))?,
+        None => {
+            let passwd = tree.read(b"etc/passwd").and_then(|t| std::str::from_utf8(t).ok()).unwrap_or_default();
+            let account = passwd.lines().map(|l| l.split(':').collect::<Vec<_>>());
+            let own = account.into_iter().find(|f| f.get(2).is_some_and(|n| *n == uid.to_string()));
+            own.and_then(|f| f.get(3)?.parse().ok()).unwrap_or(0)
+        }
+    };
+    let Some(first) = ids else { return Ok((uid, gid)) };
+    match (uid.max(gid) < RANGE, first.checked_add(RANGE)) {
+        (true, Some(_)) => Ok((first + uid, first + gid)),
+        _ => Err(Error::input(format!("`{who}` is no user of a container with numbers of its own"))
+            .because("they end at 65535")
+            .hint("take a smaller number, or write `user_namespace = false`")),
+    }
+}
+
+/// What a package container is started with stands in its image's configuration, in JSON; everything else is quoted
+/// here. `owner` is the machine's number of its user and group.
+fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)) -> Ini {
+    let waits: Vec<String> =
+        container.after.iter().chain(&container.requires).map(|o| format!("{o}.service")).collect();
     let published = container.publish.iter().map(|p| {
         // What only the machine itself may reach is not even translated for others.
         let address = if p.local { "127.0.0.1:" } else { "" };
         format!("{address}{}:{}/{}", p.host, p.container, p.protocol.name())
     });
-    Ini::new()
+    let ids = container.ids.map(|first| format!("0:{first}:{RANGE}"));
+    let volumes = container.volumes.iter().map(|(volume, about)| {
+        let access = if about.read_only { "ro" } else { "rw" };
+        format!("{VOLUMES}/{name}/{volume}:{}:{access},nosuid,nodev", about.path)
+    });
+    let mut ini = Ini::new()
         .section("Unit")
         .set("Description", literal(&format!("Container {name}")))
         .set("Requires", nft::UNIT)
         .set("After", nft::UNIT)
+        .each("Requires", container.requires.iter().map(|o| format!("{o}.service")))
+        .each("After", waits)
         .section("Container")
         .set("ContainerName", name)
         .set("Image", reference)
         .set("Pull", "never")
+        .set("HostName", &*container.hostname)
         .set("ReadOnly", "true")
+        // Only what is declared can be written.
+        .set("ReadOnlyTmpfs", "false")
         .set("NoNewPrivileges", "true")
         .set("DropCapability", "all")
+        .each("AddCapability", container.capabilities.iter().map(|c| format!("CAP_{c}")))
+        .each("UIDMap", ids.clone())
+        .each("GIDMap", ids)
         // It has a network of its own: low ports there are nobody else's.
         .set("Sysctl", "net.ipv4.ip_unprivileged_port_start=0")
+        .each("Network", &container.networks)
         .each("PublishPort", published)
+        .each("Volume", volumes)
+        .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777")))
+        .each("Environment", container.environment.iter().map(|(key, value)| word(&format!("{key}={value}"))));
+    let folder = format!("/run/{SECRETS}/{name}");
+    for (secret, about) in &container.secrets {
+        ini = match &about.to {
+            SecretTo::File(path) => ini.set("Volume", format!("{folder}/{secret}:{path}:ro,nosuid,nodev,noexec")),
+            SecretTo::Environment(_) => ini.set("EnvironmentFile", format!("{folder}/{secret}")),
+        };
+    }
+    if let Some(health) = &container.health {
+        let command = serde_json::Value::from(health.command.clone()).to_string();
+        ini = ini
+            .set("HealthCmd", unexpanded(&command))
+            .set("HealthInterval", format!("{}s", health.interval))
+            .set("HealthTimeout", format!("{}s", health.timeout))
+            .set("HealthRetries", health.retries.to_string())
+            .set("HealthStartPeriod", format!("{}s", health.start_period))
+            // The unit's own restart follows.
+            .set("HealthOnFailure", "kill")
+            // Who waits for it waits until it works.
+            .set("Notify", "healthy");
+    }
+    ini = ini.set("PidsLimit", container.limits.pids.to_string());
+    if let Some(bytes) = container.limits.memory {
+        ini = ini.set("PodmanArgs", format!("--memory={bytes}b"));
+    }
+    if let Some(cpus) = container.limits.cpus {
+        ini = ini.set("PodmanArgs", format!("--cpus={}.{:03}", cpus / 1000, cpus % 1000));
+    }
+    ini = ini
         .section("Service")
         .set("Restart", "on-failure")
         // The first start on a fresh /var takes half a minute under emulation, and more on a loaded host.
-        .set("TimeoutStartSec", "300")
-        .section("Install")
+        .set("TimeoutStartSec", "300");
+    if !container.secrets.is_empty() {
+        ini = ini.set("RuntimeDirectory", format!("{SECRETS}/{name}")).set("RuntimeDirectoryMode", "0711");
+    }
+    for (secret, about) in &container.secrets {
+        let file = format!("{folder}/{secret}");
+        let give = match &about.to {
+            SecretTo::File(_) => {
+                format!("/usr/bin/install -m 0400 -o {} -g {} %d/{secret} {file}", owner.0, owner.1)
+            }
+            SecretTo::Environment(variable) => {
+                let script = "umask 077; printf '%s=%s\\n' \"$1\" \"$(cat \"$2\")\" >\"$3\"";
+                format!("/bin/sh -ec {} sh {variable} %d/{secret} {file}", word(script))
+            }
+        };
+        ini = ini.set("LoadCredential", format!("{secret}:{}", about.credential)).set("ExecStartPre", give);
+    }
+    ini.section("Install")
         .set("WantedBy", "multi-user.target")
         .section("Quadlet")
         // A container listens whether or not the network is up already.

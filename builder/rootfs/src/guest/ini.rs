@@ -71,6 +71,17 @@ pub fn literal(text: &str) -> String {
     text.replace('%', "%%")
 }
 
+/// Text as part of a line that systemd, or podman's generator on its way there, expands like a command's: no specifier
+/// and no variable is left in it.
+pub fn unexpanded(text: &str) -> String {
+    literal(text).replace('$', "$$")
+}
+
+/// One word of such a line, systemd.syntax(7) "Quoting": read back as this very text.
+pub fn word(text: &str) -> String {
+    format!("\"{}\"", unexpanded(text).replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 fn refused(key: &str, value: &str) -> Error {
     Error::bug(format!("`{key}` cannot be written as {value:?}")).because("it would not stay on its own line")
 }
@@ -83,6 +94,12 @@ mod tests {
     fn text_is_plain() {
         let ini = Ini::new().section("Unit").set("Description", "x").section("Service").set("ExecStart", "");
         assert_eq!(ini.finish().unwrap(), b"[Unit]\nDescription=x\n\n[Service]\nExecStart=\n");
+    }
+
+    #[test]
+    fn words_are_quoted() {
+        assert_eq!(word("a b"), r#""a b""#);
+        assert_eq!(word(r#"50% of $HOME "x" c:\n"#), r#""50%% of $$HOME \"x\" c:\\n""#);
     }
 
     #[test]

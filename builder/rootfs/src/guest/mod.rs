@@ -3,6 +3,7 @@
 //! Every file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 pub mod accounts;
+mod container_networks;
 mod containers;
 mod identity;
 pub mod ini;
@@ -65,6 +66,7 @@ pub fn generate(
     nft::generate(&mut guest, recipe)?;
     ssh::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
+    container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;

@@ -59,7 +59,9 @@ pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<Tre
             "created": created, "architecture": architecture, "os": "linux",
             "config": {
                 "User": image.container.user, "ExposedPorts": exposed, "Cmd": image.container.command,
-                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "WorkingDir": "/",
+                "Entrypoint": image.container.entrypoint,
+                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
+                "WorkingDir": image.container.workdir.as_deref().unwrap_or("/"),
             },
             "rootfs": { "type": "layers", "diff_ids": [diff_id] },
             "history": [{ "created": created, "created_by": "diorite" }],

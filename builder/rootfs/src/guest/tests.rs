@@ -42,6 +42,29 @@ ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBU
 packages = ["busybox"]
 command = ["busybox", "httpd", "-f", "a b\"c%d$e"]
 publish = [{ host = 8080, container = 80 }, { host = 8081, local = true }]
+hostname = "www.example"
+environment = { A = "50% of $HOME \"x\" c:\\n", B = "" }
+networks = ["back", "front"]
+volumes.data = { path = "/data", owner = "33" }
+volumes.old = { path = "/old", mode = "0755", read_only = true }
+writable = ["/tmp"]
+secrets.key = { credential = "web.key" }
+secrets.token = { environment = "TOKEN" }
+capabilities = ["CHOWN"]
+health = { command = ["busybox", "wget", "-q", "$x%d"], interval = "1m" }
+limits = { memory = "64M", cpus = "1.5", pids = 64 }
+requires = ["plain"]
+
+[containers.plain]
+packages = ["busybox"]
+command = ["true"]
+user = "0"
+user_namespace = false
+
+[container_networks.back]
+internal = true
+
+[container_networks.front]
 
 [monitoring.node_exporter]
 from = ["office"]
@@ -132,12 +155,16 @@ fn names_that_are_taken_are_refused() {
     insta::assert_snapshot!("unit_is_missing", generated(&recipe(&unit)).unwrap_err().to_string());
 }
 
+fn web(recipe: &mut Recipe) -> &mut Container {
+    recipe.containers.get_mut("web").unwrap()
+}
+
 /// A recipe can come from elsewhere than our parser: still no value may begin a line in any file.
 #[test]
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 20] = [
+    let changes: [(&str, Change); 34] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -164,6 +191,32 @@ fn a_hostile_recipe_injects_no_line() {
             drop(r.access.administrators.insert(HOSTILE.into(), r.access.administrators["anna"].clone()))
         }),
         ("container", |r| drop(r.containers.insert(HOSTILE.into(), r.containers["web"].clone()))),
+        ("environment", |r| drop(web(r).environment.insert("A".into(), HOSTILE.into()))),
+        ("variable", |r| drop(web(r).environment.insert(HOSTILE.into(), "1".into()))),
+        ("volume", |r| {
+            drop({
+                let data = web(r).volumes["data"].clone();
+                web(r).volumes.insert(HOSTILE.into(), data)
+            })
+        }),
+        ("volume's path", |r| web(r).volumes.get_mut("data").unwrap().path = HOSTILE.into()),
+        ("volume's mode", |r| web(r).volumes.get_mut("data").unwrap().mode = HOSTILE.into()),
+        ("writable", |r| web(r).writable.push(HOSTILE.into())),
+        ("credential", |r| web(r).secrets.get_mut("key").unwrap().credential = HOSTILE.into()),
+        ("secret", |r| {
+            drop({
+                let key = web(r).secrets["key"].clone();
+                web(r).secrets.insert(HOSTILE.into(), key)
+            })
+        }),
+        ("capability", |r| web(r).capabilities.push(HOSTILE.into())),
+        ("container's network", |r| web(r).networks.push(HOSTILE.into())),
+        ("hostname", |r| web(r).hostname = HOSTILE.into()),
+        ("after", |r| web(r).after.push(HOSTILE.into())),
+        ("subnet", |r| r.container_networks.get_mut("back").unwrap().subnet = HOSTILE.into()),
+        ("container network", |r| {
+            drop(r.container_networks.insert(HOSTILE.into(), r.container_networks["back"].clone()))
+        }),
         ("enable", |r| r.services.enable.push(HOSTILE.into())),
         ("mask", |r| r.services.mask.push(HOSTILE.into())),
     ];
@@ -204,5 +257,5 @@ fn two_containers_with_one_root_share_its_layer() {
     let images = all.nodes[&format!("{}/overlay-images/images.json", store::ROOT).into_bytes()].clone();
     let Kind::File(images) = images.kind else { panic!("images.json is a file") };
     let images: serde_json::Value = serde_json::from_slice(images.bytes()).unwrap();
-    assert_eq!(images.as_array().unwrap().len(), 2);
+    assert_eq!(images.as_array().unwrap().len(), 3);
 }

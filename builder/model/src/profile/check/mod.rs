@@ -1,6 +1,7 @@
 //! The profile checked against itself: what is well-formed in every field and still cannot be meant. Each finding
 //! shows both lines.
 
+mod containers;
 mod firewall;
 mod listeners;
 mod network;
@@ -57,5 +58,6 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     listeners::check(recipe, places)?;
     topology::check(recipe, places)?;
     network::check(recipe, places)?;
+    containers::check(recipe, places)?;
     firewall::check(recipe, places)
 }

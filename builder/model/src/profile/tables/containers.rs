@@ -2,14 +2,38 @@
 
 use super::firewall::{protocol, protocol_of};
 use super::*;
+use crate::Digest;
+use crate::profile::section::At;
 use std::collections::BTreeMap;
 
 pub(super) const CONTAINER: &[Field] = &[
     texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least").needed(),
+    words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments").needed(),
+    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree").or_said("`65534:65534`, nobody"),
+    text("workdir", &values::CONTAINER_PATH, "the folder it begins in").or_said("`/`"),
+    text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
+    mapping(
+        "environment",
+        &values::VARIABLE,
+        &values::ARGUMENT,
+        "environment variables; no secrets: all can read them",
+    ),
     tables("publish", PUBLISH, "published ports"),
+    texts("networks", &values::NETWORK_NAME, "tables of `container_networks` it is connected to")
+        .or_said("podman's own network, with a way out"),
     texts("overlays", &values::NAME, "folders of `overlays/` laid over its tree, in this order"),
-    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree; `65534` is nobody").or_text("65534:65534"),
+    named("volumes", &values::NAME, VOLUME, "folders on state by name; they outlive container and image"),
+    texts("writable", &values::CONTAINER_PATH, "folders in memory it may write to; everything else is read-only"),
+    named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
+    texts("capabilities", &values::CAPABILITY, "capabilities it keeps"),
+    boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")
+        .or(true),
+    integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
+    table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
+    table("limits", LIMITS, "what it may use at most"),
+    texts("after", &values::NAME, "containers that are started, and healthy, before it"),
+    texts("requires", &values::NAME, "containers it cannot be without: as `after`, and stopped with them"),
 ];
 const PUBLISH: &[Field] = &[
     port("host", "port of the machine").needed(),
@@ -21,37 +45,175 @@ const PUBLISH: &[Field] = &[
     )
     .or(false),
 ];
+const VOLUME: &[Field] = &[
+    text("path", &values::CONTAINER_PATH, "where the container sees it").needed(),
+    text("owner", &values::CONTAINER_OWNER, "its owner, in the container's tree").or_said("the user it runs as"),
+    text("mode", &values::MODE, "its permissions").or_text("0700"),
+    boolean("read_only", "the container cannot write to it").or(false),
+];
+const SECRET: &[Field] = &[
+    text("credential", &values::CREDENTIAL, "the systemd credential that holds it").or_said("its name"),
+    text("file", &values::CONTAINER_PATH, "the file the container reads it from").or_said("`/run/secrets/NAME`"),
+    text("environment", &values::VARIABLE, "the environment variable that holds it, in place of a file"),
+];
+const HEALTH: &[Field] = &[
+    words("command", &values::ARGUMENT, "a program in the container, and its arguments, that succeeds while it works")
+        .needed(),
+    text("interval", &values::SPAN, "time between runs").or_text("30s"),
+    text("timeout", &values::SPAN, "time after which a run has failed").or_text("10s"),
+    integer("retries", 1, 100, "failures in a row after which it is restarted").or_number(3),
+    text("start_period", &values::SPAN, "time after its start in which failures do not count").or_text("60s"),
+];
+const LIMITS: &[Field] = &[
+    text("memory", &values::SIZE, "memory").or_said("as much as there is"),
+    text("cpus", &values::CPUS, "processors").or_said("all"),
+    integer("pids", 1, 4_194_304, "processes and threads").or_number(2048),
+];
+
+/// User numbers that systemd's uid and gid documentation sets aside for containers, in ranges of 65536.
+const FIRST: i64 = 524_288;
+const LAST: i64 = 1_879_048_192 - RANGE;
+const RANGE: i64 = 65_536;
 
 pub(super) fn containers(top: &Section) -> Result<BTreeMap<String, Container>> {
     let mut all = BTreeMap::new();
     for (name, t) in top.named("containers")? {
-        all.insert(name, container(&t)?);
+        let container = container(&name, &t)?;
+        all.insert(name, container);
     }
     Ok(all)
 }
 
-fn container(t: &Section) -> Result<Container> {
+fn container(name: &str, t: &Section) -> Result<Container> {
     let packages = t.plain("packages")?;
     if packages.is_empty() {
         return Err(t.missing("packages"));
     }
     let command = t.texts("command")?;
-    let program = command.first().ok_or_else(|| t.missing("command"))?;
-    (values::PROGRAM.check)(&program.value).map_err(|cause| {
-        let what = format!("`{}.command` cannot start this program", t.path);
-        t.files.error(program.span, what).because(cause).hint(format!("allowed: {}", values::PROGRAM.allowed))
-    })?;
+    if command.is_empty() {
+        return Err(t.missing("command"));
+    }
+    let entrypoint = t.texts("entrypoint")?;
+    let started = if entrypoint.is_empty() { ("command", &command) } else { ("entrypoint", &entrypoint) };
+    program(t, started.0, started.1, &values::PROGRAM)?;
     let mut publish = Vec::new();
     for p in t.tables("publish")? {
         let host = p.needed_number("host")?.value;
         let container = p.number("container")?.map_or(host, |c| c.value);
         publish.push(Publish { host, container, protocol: protocol_of(&p)?, local: p.flag("local")? });
     }
+    let word = |key| Ok(t.text(key)?.map(|v| v.value));
     Ok(Container {
-        packages,
-        command: command.into_iter().map(|c| c.value).collect(),
+        source: ContainerSource::Packages(packages),
+        entrypoint: plain(entrypoint),
+        command: plain(command),
+        user: Some(word("user")?.unwrap_or_else(|| "65534:65534".into())),
+        workdir: word("workdir")?,
+        hostname: word("hostname")?.unwrap_or_else(|| name.to_owned()),
+        environment: t.mapping("environment")?.into_iter().map(|(k, v)| (k, v.value)).collect(),
         publish,
+        networks: t.plain("networks")?,
         overlays: t.plain("overlays")?,
-        user: t.needed("user")?.value,
+        volumes: t.named("volumes")?.into_iter().map(|(n, v)| Ok((n, volume(&v)?))).collect::<Result<_>>()?,
+        writable: t.plain("writable")?,
+        secrets: secrets(t)?,
+        capabilities: t.plain("capabilities")?,
+        ids: ids(name, t)?,
+        health: t.table("health")?.map(|h| health(&h)).transpose()?,
+        limits: limits(&t.table_or_empty("limits")?)?,
+        after: t.plain("after")?,
+        requires: t.plain("requires")?,
+    })
+}
+
+fn plain(list: Vec<At<String>>) -> Vec<String> {
+    list.into_iter().map(|i| i.value).collect()
+}
+
+/// Refuses a command whose first word is no program.
+fn program(t: &Section, key: &str, command: &[At<String>], form: &values::Form) -> Result<()> {
+    let program = command.first().ok_or_else(|| t.missing(key))?;
+    (form.check)(&program.value).map_err(|cause| {
+        let what = format!("`{}.{key}` cannot start this program", t.path);
+        t.files.error(program.span, what).because(cause).hint(format!("allowed: {}", form.allowed))
+    })
+}
+
+fn volume(t: &Section) -> Result<Volume> {
+    Ok(Volume {
+        path: t.needed("path")?.value,
+        owner: t.text("owner")?.map(|o| o.value),
+        mode: t.needed("mode")?.value,
+        read_only: t.flag("read_only")?,
+    })
+}
+
+fn secrets(t: &Section) -> Result<BTreeMap<String, Secret>> {
+    let mut all = BTreeMap::new();
+    for (name, t) in t.named("secrets")? {
+        let (file, variable) = (t.text("file")?, t.text("environment")?);
+        let to = match (file, variable) {
+            (Some(_), Some(variable)) => {
+                let error = t.files.error(variable.span, format!("`{}` goes to two places", t.path));
+                return Err(error.hint("keep `file` or `environment`; a file is seen by fewer"));
+            }
+            (None, Some(variable)) => SecretTo::Environment(variable.value),
+            (file, None) => SecretTo::File(file.map_or_else(|| format!("/run/secrets/{name}"), |f| f.value)),
+        };
+        let credential = t.text("credential")?.map_or_else(|| name.clone(), |c| c.value);
+        all.insert(name, Secret { credential, to });
+    }
+    Ok(all)
+}
+
+/// The container's range of numbers. It follows from the name alone, so that what is on state keeps its owner whatever
+/// other containers come and go.
+fn ids(name: &str, t: &Section) -> Result<Option<u32>> {
+    let said = t.number::<u32>("ids")?;
+    if !t.flag("user_namespace")? {
+        return match said {
+            None => Ok(None),
+            Some(ids) => Err(t
+                .files
+                .error(ids.span, format!("`{}` has `ids` and no user namespace to use them in", t.path))
+                .hint("remove `ids`, or `user_namespace = false`")),
+        };
+    }
+    let hash = Digest::of(format!("diorite container ids {name}").as_bytes()).0;
+    let slots = (LAST - FIRST) / RANGE + 1;
+    let slot = i64::from(u32::from_le_bytes([hash[0], hash[1], hash[2], hash[3]])) % slots;
+    let chosen = u32::try_from(FIRST + slot * RANGE).expect("the range ends below 2^31");
+    Ok(Some(said.map_or(chosen, |s| s.value)))
+}
+
+fn span(t: &Section, key: &str) -> Result<u32> {
+    Ok(values::seconds(&t.needed(key)?.value).expect("the form was checked"))
+}
+
+fn health(t: &Section) -> Result<Health> {
+    let command = t.texts("command")?;
+    program(t, "command", &command, &values::HEALTH_PROGRAM)?;
+    let (interval, timeout) = (span(t, "interval")?, span(t, "timeout")?);
+    for (key, value) in [("interval", interval), ("timeout", timeout)] {
+        if value == 0 {
+            let span = t.needed(key)?.span;
+            return Err(t.files.error(span, format!("`{}.{key}` cannot be nothing", t.path)));
+        }
+    }
+    Ok(Health {
+        command: plain(command),
+        interval,
+        timeout,
+        retries: t.needed_number("retries")?.value,
+        start_period: span(t, "start_period")?,
+    })
+}
+
+fn limits(t: &Section) -> Result<Limits> {
+    let text = |key| Ok(t.text(key)?.map(|v| v.value));
+    Ok(Limits {
+        memory: text("memory")?.map(|v| values::size(&v).expect("the form was checked")),
+        cpus: text("cpus")?.map(|v| values::thousandths(&v).expect("the form was checked")),
+        pids: t.needed_number("pids")?.value,
     })
 }

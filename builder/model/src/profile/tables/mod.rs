@@ -2,6 +2,7 @@
 
 mod access;
 mod archive;
+mod container_networks;
 mod containers;
 mod firewall;
 mod image;
@@ -34,6 +35,12 @@ pub(super) const PROFILE: &[Field] = &[
     table("firewall", firewall::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::ACCESS, "who may log in"),
     named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
+    named(
+        "container_networks",
+        &values::NETWORK_NAME,
+        container_networks::NETWORK,
+        "networks between containers, by name",
+    ),
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off"),
     table("state", state::STATE, "the writable partition"),
@@ -56,6 +63,7 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         firewall: firewall::firewall(&top)?,
         access: access::access(&top)?,
         containers: containers::containers(&top)?,
+        container_networks: container_networks::networks(&top)?,
         monitoring: monitoring::monitoring(&top)?,
         services: services::services(&top)?,
         state: state::state(&top)?,

@@ -84,6 +84,7 @@ impl Match {
             Match::Loopback => "iif \"lo\"",
             Match::ToLoopback => "oif \"lo\"",
             Match::FromContainers => "iifname \"podman*\"",
+            Match::FromInternal => "iifname \"inpod*\"",
             Match::ToContainers => "oifname \"podman*\"",
             Match::Icmp => "icmp type { echo-request, destination-unreachable, time-exceeded, parameter-problem }",
             Match::Icmpv6 => {

@@ -36,6 +36,8 @@ pub enum Match {
     ToLoopback,
     /// Came in through a bridge of podman's.
     FromContainers,
+    /// Came in through a bridge of containers without a way out.
+    FromInternal,
     /// Goes out through a bridge of podman's.
     ToContainers,
     /// Echo requests and the errors IPv4 needs, RFC 1122.
@@ -173,6 +175,14 @@ pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
         }
         Policy::Drop => Some(egress(recipe, &mut forward)),
     };
+    // Containers on networks of their own find each other by name: aardvark-dns listens on each bridge.
+    if !recipe.containers.is_empty() {
+        let internal = |yes: bool| recipe.container_networks.values().any(|n| n.internal == yes);
+        for (there, from) in [(internal(false), FromContainers), (internal(true), FromInternal)] {
+            let ask = |protocol| rule([from.clone(), Port(protocol, vec![(53, 53)])], Accept);
+            input.extend(there.then(|| [Protocol::Udp, Protocol::Tcp].map(ask)).into_iter().flatten());
+        }
+    }
     input.push(counted([], Continue, "input_dropped"));
     forward.push(counted([], Continue, "forward_dropped"));
     Ok(Ruleset { input, forward, output })

@@ -104,6 +104,7 @@ fn follow(words: &[&str], p: &Packet, seen: &mut String) -> Option<bool> {
             ("iif", "\"lo\"") => p.from == "lo",
             ("oif", "\"lo\"") => p.to == "lo",
             ("iifname", "\"podman*\"") => p.from.starts_with("podman"),
+            ("iifname", "\"inpod*\"") => p.from.starts_with("inpod"),
             ("oifname", "\"podman*\"") => p.to.starts_with("podman"),
             (name @ ("icmp" | "icmpv6"), "type") => {
                 let list = value(&mut at);

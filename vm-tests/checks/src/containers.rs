@@ -1,0 +1,185 @@
+//! Containers in a booted machine: what is asked of each, and what the answer must be. Everything is seen from the
+//! machine's side, through the process's own /proc folder, so that no container needs a program for it.
+
+use crate::judge::Judged;
+use diorite_machine::Output;
+use diorite_model::recipe::{Container, Recipe};
+
+/// A container as it was declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Its name.
+    pub name: String,
+    /// The image it must run, by the reference it has in the store.
+    pub reference: String,
+    /// Everything else.
+    pub container: Container,
+    /// None of its networks has a way out.
+    pub inside: bool,
+}
+
+/// Every container of a recipe.
+pub fn declared(recipe: &Recipe) -> impl Iterator<Item = Declared> + '_ {
+    recipe.containers.iter().map(|(name, container)| {
+        let internal = |n: &String| recipe.container_networks.get(n).is_some_and(|n| n.internal);
+        Declared {
+            name: name.clone(),
+            reference: format!("localhost/{name}:{}", recipe.image.version),
+            container: container.clone(),
+            inside: !container.networks.is_empty() && container.networks.iter().all(internal),
+        }
+    })
+}
+
+/// Prints lines `KEY:VALUE` about a container that runs.
+pub fn script(declared: &Declared) -> String {
+    let Declared { name, container, .. } = declared;
+    let health = if container.health.is_some() { "health:{{.State.Health.Status}}\\n" } else { "" };
+    let mut text = format!(
+        "podman inspect --format 'image:{{{{.ImageName}}}}\\n{health}pid:{{{{.State.Pid}}}}\\n\
+         {{{{range .Config.Env}}}}env:{{{{.}}}}\\n{{{{end}}}}' {name} >/run/diorite-verify; cat /run/diorite-verify; \
+         p=$(sed -n 's/^pid://p' /run/diorite-verify); \
+         echo write:$(touch /proc/$p/root/diorite-verify 2>&1); \
+         echo ids:$(cat /proc/$p/uid_map); \
+         sed -n 's/^\\(CapBnd\\|NoNewPrivs\\|Uid\\):[[:space:]]*/\\1:/p' /proc/$p/status; \
+         c=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$p/cgroup); \
+         [ -e $c/pids.max ] || c=$(dirname $c); \
+         for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
+         echo route:$(nsenter -t $p -n ip -4 route show default); \
+         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/10.77.0.1/9' 2>&1); "
+    );
+    for (volume, about) in &container.volumes {
+        let folder = format!("/var/lib/diorite/containers/{name}/{volume}");
+        text += &format!(
+            "echo volume-{volume}:$(stat -c '%u %g 0%a' {folder}) $(mountpoint -d /var) \
+             $(awk '$5 == \"{0}\" {{print $3}}' /proc/$p/mountinfo) \
+             $(touch /proc/$p/root{0}/.diorite-verify 2>&1; ls {folder}/.diorite-verify 2>&1); ",
+            about.path
+        );
+    }
+    text
+}
+
+/// The answers of [`script`].
+pub fn judge(output: &Output, declared: &Declared) -> Judged {
+    let container = &declared.container;
+    let all =
+        |key: &str| output.text.lines().filter_map(|l| l.strip_prefix(key)?.strip_prefix(':')).collect::<Vec<_>>();
+    let one = |key: &str| all(key).first().copied().unwrap_or_default().trim().to_owned();
+    let must = |good: bool, what: &str, seen: String| if good { Ok(()) } else { Err(format!("{what}: {seen}")) };
+    must(one("image") == declared.reference, "it runs another image", one("image"))?;
+    if container.health.is_some() {
+        must(one("health") == "healthy", "it is not healthy", one("health"))?;
+    }
+    must(one("write").contains("Read-only file system"), "its root takes a new file", one("write"))?;
+    let ids: Vec<String> = one("ids").split_whitespace().map(str::to_owned).collect();
+    let uid: Option<u64> = one("Uid").split_whitespace().next().and_then(|n| n.parse().ok());
+    match container.ids {
+        Some(first) => {
+            must(ids == ["0".to_owned(), first.to_string(), "65536".to_owned()], "its users are others", one("ids"))?;
+            let range = u64::from(first)..u64::from(first) + 65_536;
+            must(uid.is_some_and(|u| range.contains(&u)), "it runs as a user outside its range", one("Uid"))?;
+        }
+        None => must(ids.first().is_some_and(|f| f == "0") && uid.is_some(), "it has a namespace", one("ids"))?,
+    }
+    let kept = u64::from_str_radix(&one("CapBnd"), 16).map(u64::count_ones);
+    let most = u32::try_from(container.capabilities.len()).unwrap_or(u32::MAX);
+    must(kept.is_ok_and(|n| n == most), "it keeps other capabilities than the declared", one("CapBnd"))?;
+    must(one("NoNewPrivs") == "1", "it may gain privileges", one("NoNewPrivs"))?;
+    let env = all("env");
+    for (key, value) in &container.environment {
+        must(env.contains(&format!("{key}={value}").as_str()), "a variable is not as declared", key.clone())?;
+    }
+    must(one("pids") == container.limits.pids.to_string(), "it may have other processes", one("pids"))?;
+    let memory = container.limits.memory.map_or("max".to_owned(), |m| m.to_string());
+    must(one("memory") == memory, "it may use other memory", one("memory"))?;
+    if let Some(cpus) = container.limits.cpus {
+        must(one("cpu") == format!("{} 100000", u64::from(cpus) * 100), "it may use other time", one("cpu"))?;
+    }
+    let unreachable = one("out").contains("Network is unreachable");
+    match declared.inside {
+        true => must(one("route").is_empty() && unreachable, "it has a way out", one("route") + " " + &one("out"))?,
+        // The other way round: else a machine that could not be asked would count as one without a way out.
+        false => must(!one("route").is_empty() && !unreachable, "it has no way out", one("out"))?,
+    }
+    for (volume, about) in &container.volumes {
+        let seen = one(&format!("volume-{volume}"));
+        let words: Vec<&str> = seen.splitn(6, ' ').collect();
+        let [uid, _, mode, state, inside, written] = words[..] else {
+            return Err(format!("volume {volume} is not there: {seen}"));
+        };
+        let first = container.ids.unwrap_or(0);
+        let owned = uid.parse::<u32>().is_ok_and(|u| u >= first && u - first < 65_536);
+        must(owned && mode == about.mode, "a volume has another owner or mode", format!("{volume} {uid} {mode}"))?;
+        must(state == inside, "a volume is not on state", format!("{volume} {inside}, /var is {state}"))?;
+        let refused = written.contains("Read-only file system");
+        must(refused == about.read_only, "a volume can be written, or cannot", format!("{volume} {written}"))?;
+        must(refused || !written.contains("No such file"), "a volume shows another folder", volume.clone())?;
+    }
+    let users = container.ids.map_or("the machine's users".to_owned(), |first| format!("users from {first}"));
+    Ok(format!("{}, {users}, {} capabilities, {} volumes", one("image"), most, container.volumes.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::tests::recipe;
+    use diorite_model::recipe::{ContainerNetwork, Health, Volume};
+
+    const GOOD: &str = "image:localhost/web:1\nhealth:healthy\npid:77\nenv:PATH=/bin\nenv:A=b c\n\
+        write:touch: cannot touch '/proc/77/root/diorite-verify': Read-only file system\nids:0 600000 65536\n\
+        Uid:665534\t665534\t665534\t665534\nCapBnd:0000000000000400\nNoNewPrivs:1\nmemory:67108864\npids:64\n\
+        cpu:50000 100000\nroute:\nout:bash: connect: Network is unreachable\n\
+        volume-data:665534 665534 0700 254:6 254:6 /var/lib/diorite/containers/web/data/.diorite-verify";
+
+    fn web() -> Declared {
+        let mut recipe = recipe();
+        let web = recipe.containers.get_mut("web").unwrap();
+        web.ids = Some(600_000);
+        web.environment = [("A".to_owned(), "b c".to_owned())].into();
+        web.capabilities = vec!["NET_BIND_SERVICE".into()];
+        web.limits.memory = Some(64 << 20);
+        web.limits.cpus = Some(500);
+        web.limits.pids = 64;
+        web.networks = vec!["back".into()];
+        web.health = Some(Health { command: vec![], interval: 1, timeout: 1, retries: 1, start_period: 0 });
+        let volume = Volume { path: "/data".into(), owner: None, mode: "0700".into(), read_only: false };
+        web.volumes = [("data".to_owned(), volume)].into();
+        let network = ContainerNetwork { internal: true, subnet: "10.89.0.0/24".into() };
+        recipe.container_networks = [("back".to_owned(), network)].into();
+        declared(&recipe).next().unwrap()
+    }
+
+    fn seen(text: &str) -> Judged {
+        judge(&Output { status: 0, text: text.to_owned() }, &web())
+    }
+
+    #[test]
+    fn every_promise_is_judged() {
+        assert_eq!(seen(GOOD), Ok("localhost/web:1, users from 600000, 1 capabilities, 1 volumes".to_owned()));
+        for (from, to) in [
+            ("localhost/web:1", "localhost/web:2"),
+            ("healthy", "starting"),
+            ("Read-only file system", ""),
+            ("ids:0 600000", "ids:0 0"),
+            ("Uid:665534", "Uid:0"),
+            ("0000000000000400", "00000000a80425fb"),
+            ("NoNewPrivs:1", "NoNewPrivs:0"),
+            ("A=b c", "A=b"),
+            ("pids:64", "pids:max"),
+            ("memory:67108864", "memory:max"),
+            ("cpu:50000", "cpu:max"),
+            ("route:", "route:default via 10.89.0.1 dev eth0"),
+            ("Network is unreachable", "Connection refused"),
+            ("volume-data:665534", "volume-data:0"),
+            ("0700", "0755"),
+            ("254:6 254:6", "254:6 0:33"),
+            ("web/data/.diorite-verify", "web/data/.diorite-verify: Read-only file system"),
+            ("web/data/.diorite-verify", "web/data/.diorite-verify: No such file or directory"),
+        ] {
+            assert!(GOOD.contains(from), "{from}");
+            assert!(seen(&GOOD.replace(from, to)).is_err(), "{to}");
+        }
+        assert!(seen("").is_err(), "an empty answer proves nothing");
+    }
+}
