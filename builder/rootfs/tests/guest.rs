@@ -196,9 +196,30 @@ internal = true
 [container_networks.front]
 "#;
 
+/// Services of every kind: with and without network, account, timer; arguments that would be something else unquoted.
+const SERVICES: &str = r#"
+[services.units.one]
+exec = ["/usr/bin/true", "a b", "100% $HOME ${X}", "\"q\"", "'", ";", "back\\slash", "%n", "$$", "-", ""]
+state = true
+network = true
+credentials = ["one-key"]
+environment = { LOG_LEVEL = "a=b/c" }
+[services.units.two]
+exec = ["/usr/bin/true"]
+user = "www-data"
+timer = "Mon..Fri 03:30"
+requires = ["one.service"]
+[services.units.three]
+exec = ["/usr/bin/true"]
+user = "root"
+network = true
+timer = "15min"
+restart = "on-failure"
+"#;
+
 #[test]
 fn programs_of_the_tree_accept_what_was_generated() {
-    let recipe = recipe(&(ANNA.to_owned() + APP));
+    let recipe = recipe(&format!("{ANNA}{APP}{SERVICES}"));
     let sealed = sealed(&recipe, &[]);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
@@ -253,6 +274,11 @@ fn programs_of_the_tree_accept_what_was_generated() {
         "ssh.service",
         "systemd-networkd.service",
         "prometheus-node-exporter.service",
+        "one.service",
+        "two.service",
+        "two.timer",
+        "three.service",
+        "three.timer",
     ] {
         assert_eq!(verify(unit), "", "{unit}");
     }
@@ -260,6 +286,9 @@ fn programs_of_the_tree_accept_what_was_generated() {
     for unit in ["prometheus-node-exporter.service", "diorite-firewall.service", "diorite-metrics.service"] {
         content(root, &[&security[..], &[unit]].concat());
     }
+    let security = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=30"];
+    content(root, &[&security[..], &["one.service", "two.service", "three.service"]].concat());
+    content(root, &["systemd-analyze", "calendar", "Mon..Fri *-*-* 03:30:00"]);
 
     // tmpfiles.d(5): /var comes back.
     // It insists on /proc, so it is asked from outside, by the tree's own loader.

@@ -140,6 +140,16 @@ impl<'a> Asker<'a> {
                 let devices = "echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
                 judge::state(&self.run(&format!("cat /proc/mounts; {devices}"))?)
             }
+            Question::Volatile(path) => judge::volatile(&self.run("cat /proc/mounts")?, path),
+            Question::Module(name) => {
+                let folder = name.replace('-', "_");
+                judge::module(&self.run(&format!("ls -d /sys/module/{folder}"))?)
+            }
+            Question::Service(name, timer) => {
+                let of = |kind| format!("systemctl show -p ActiveState,Result,ExecMainStatus {name}.{kind}");
+                let asked = if *timer { format!("{}; {}", of("service"), of("timer")) } else { of("service") };
+                self.settled(&asked, |output| judge::service(output, *timer))?
+            }
             Question::Container(name) => {
                 judge::container(&self.run("podman ps --all --format '{{.Names}} {{.State}}'")?, name)
             }

@@ -139,6 +139,32 @@ pub fn state(output: &Output) -> Judged {
     verdict(apart && disk, format!("{device} {kind} {}, devices {numbers}", options.join(",")))
 }
 
+/// /proc/mounts.
+pub fn volatile(output: &Output, path: &str) -> Judged {
+    match mount(&output.text, path) {
+        None => Err("not mounted".to_owned()),
+        Some((device, kind, options)) => {
+            verdict(kind == "tmpfs" && options.contains(&"rw"), format!("{device} {kind} {}", options.join(",")))
+        }
+    }
+}
+
+/// `ls -d /sys/module/NAME`: it is there when the module is loaded or built in.
+pub fn module(output: &Output) -> Judged {
+    verdict(output.success(), short(&output.text))
+}
+
+/// `systemctl show` of a service, and of its timer behind it, systemctl(1).
+pub fn service(output: &Output, timer: bool) -> Judged {
+    let said = |key: &str| output.text.lines().filter_map(|l| l.strip_prefix(key)).collect::<Vec<_>>();
+    let (active, results) = (said("ActiveState="), said("Result="));
+    let service =
+        active.first().is_some_and(|a| if timer { *a != "failed" } else { *a == "active" || *a == "inactive" });
+    let fine = service && results.iter().all(|r| *r == "success") && said("ExecMainStatus=").first() == Some(&"0");
+    let waiting = !timer || active.get(1) == Some(&"active");
+    verdict(fine && waiting, short(&output.text))
+}
+
 /// Lines `NAME STATE` of `podman ps --all`, podman-ps(1).
 pub fn container(output: &Output, name: &str) -> Judged {
     let state = output.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
@@ -214,6 +240,24 @@ mod tests {
 
     fn scan(seen: PortVerdict, witnessed: bool) -> Scan {
         Scan { verdicts: [(80, seen)].into(), witnessed, rounds: 3, took: Duration::ZERO }
+    }
+
+    #[test]
+    fn services_modules_and_volatile_folders() {
+        let said = |active: &str, result: &str, status: &str| {
+            format!("Result={result}\nExecMainStatus={status}\nActiveState={active}\n")
+        };
+        let (runs, ended) = (said("active", "success", "0"), said("inactive", "success", "0"));
+        assert!(service(&out(0, &runs), false).is_ok() && service(&out(0, &ended), false).is_ok());
+        assert!(service(&out(0, &said("failed", "exit-code", "1")), false).is_err());
+        assert!(service(&out(0, &said("activating", "exit-code", "0")), false).is_err(), "it restarts for ever");
+        assert!(service(&out(0, "ActiveState=inactive\n"), false).is_err(), "there is no such unit");
+        assert!(service(&out(0, &format!("{ended}\nActiveState=active\nResult=success\n")), true).is_ok());
+        assert!(service(&out(0, &format!("{ended}\nActiveState=inactive\nResult=success\n")), true).is_err());
+        assert!(module(&out(0, "/sys/module/nf_conntrack")).is_ok() && module(&out(2, "")).is_err());
+        let mounts = "/dev/vda6 /var ext4 rw 0 0\ntmpfs /var/cache tmpfs rw,nosuid 0 0\n";
+        assert!(volatile(&out(0, mounts), "/var/cache").is_ok() && volatile(&out(0, mounts), "/var").is_err());
+        assert!(volatile(&out(0, mounts), "/var/tmp").is_err());
     }
 
     #[test]

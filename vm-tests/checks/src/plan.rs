@@ -91,6 +91,12 @@ pub enum Question {
     Blessed,
     /// /var is on a partition of its own.
     State,
+    /// This folder is memory.
+    Volatile(String),
+    /// This kernel module is loaded.
+    Module(String),
+    /// A service of the profile's own runs or has ended well; with a timer, that waits for its time.
+    Service(String, bool),
     /// A flipped byte in the root is refused.
     Tamper,
     /// The disk has the same bytes afterwards.
@@ -210,6 +216,19 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
     }
     add("remount-refused".into(), "the root cannot be made writable".into(), inside, Question::RemountRefused);
     add("state-partition".into(), "/var is a writable partition of its own".into(), inside, Question::State);
+    for path in &recipe.state.volatile {
+        let what = format!("{path} is memory");
+        add(format!("volatile{}", path.replace('/', "-")), what, inside, Question::Volatile(path.clone()));
+    }
+    for name in &recipe.kernel.modules {
+        let what = format!("kernel module {name} is loaded");
+        add(format!("module-{name}"), what, inside, Question::Module(name.clone()));
+    }
+    for (name, unit) in &recipe.services.units {
+        let timer = unit.timer.is_some();
+        let what = format!("service {name} {}", if timer { "has its timer, and has not failed" } else { "is fine" });
+        add(format!("service-{name}"), what, inside, Question::Service(name.clone(), timer));
+    }
     for name in recipe.containers.keys() {
         let question = Question::Container(name.clone());
         add(format!("container-{name}-running"), format!("container {name} is running"), inside, question);
@@ -305,7 +324,7 @@ pub(crate) mod tests {
                 debs: vec![],
             },
             packages: Packages { include: vec![], recommends: false },
-            kernel: Kernel { command_line: vec![] },
+            kernel: Kernel { flavour: Flavour::Cloud, command_line: vec![], modules: vec![] },
             disk: Disk { esp: 1 << 28, root: 1 << 29, verity: 1 << 24 },
             network: BTreeMap::from([("lan".to_owned(), link)]),
             time: Time { timezone: "UTC".into(), ntp: vec![], fallback_ntp: None },
@@ -321,7 +340,7 @@ pub(crate) mod tests {
                 node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),
             },
             services: Services::default(),
-            state: State { minimum: 1 << 30 },
+            state: State { minimum: 1 << 30, volatile: vec![] },
             overlays: vec![],
         }
     }

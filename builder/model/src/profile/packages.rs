@@ -1,10 +1,11 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
+use crate::recipe::Flavour;
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
-const ALWAYS: [&str; 27] = [
+const ALWAYS: [&str; 26] = [
     "ca-certificates",
     "cryptsetup-bin",
     "dbus",
@@ -17,7 +18,6 @@ const ALWAYS: [&str; 27] = [
     "libnss-resolve",
     "libnss-systemd",
     "libpam-systemd",
-    "linux-image-cloud-amd64",
     "mount",
     "nftables",
     "openssh-server",
@@ -40,6 +40,10 @@ const CONTAINERS: [&str; 4] = ["aardvark-dns", "crun", "netavark", "podman"];
 /// The user's packages and those the tables need, sorted, each name once; a wish with a version wins.
 pub(super) fn complete(recipe: &mut Recipe) {
     let mut needed: Vec<&str> = ALWAYS.to_vec();
+    needed.push(match recipe.kernel.flavour {
+        Flavour::Cloud => "linux-image-cloud-amd64",
+        Flavour::Generic => "linux-image-amd64",
+    });
     if !recipe.containers.is_empty() {
         needed.extend(CONTAINERS);
     }

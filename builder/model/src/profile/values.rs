@@ -266,3 +266,6 @@ pub const PROFILE: Form = form("the name of another profile in the same folder: 
 /// An OpenSSH public key, see [`super::ssh_key`].
 pub const SSH_KEY: Form =
     form("one line of an OpenSSH public key file: `ssh-ed25519 AAAA… name@host`", 2048, super::ssh_key::check);
+
+mod units;
+pub use units::*;

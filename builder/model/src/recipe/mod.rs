@@ -39,7 +39,7 @@ pub struct Recipe {
     pub archive: Archive,
     /// What is installed.
     pub packages: Packages,
-    /// The kernel's command line.
+    /// The kernel, its command line and modules.
     pub kernel: Kernel,
     /// Sizes of the partitions.
     pub disk: Disk,
@@ -98,12 +98,26 @@ pub struct Packages {
     pub recommends: bool,
 }
 
-/// The kernel's command line, beside what the image itself needs.
+/// The kernel: which, and beside what the image itself needs, its command line and modules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
+    /// Which of Debian's kernels.
+    pub flavour: Flavour,
     /// Words added to the command line.
     pub command_line: Vec<String>,
+    /// Modules that are loaded at boot.
+    pub modules: Vec<String>,
+}
+
+/// Which of Debian's kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flavour {
+    /// For virtual machines: `linux-image-cloud-amd64`.
+    Cloud,
+    /// With every driver: `linux-image-amd64`.
+    Generic,
 }
 
 /// Sizes in bytes, whole MiB.

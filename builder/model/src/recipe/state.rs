@@ -8,4 +8,6 @@ use serde::{Deserialize, Serialize};
 pub struct State {
     /// At least so many bytes; it grows to the end of the disk at first boot.
     pub minimum: u64,
+    /// Folders below /var that are memory: empty at every boot.
+    pub volatile: Vec<String>,
 }

@@ -12,6 +12,7 @@ mod locale;
 mod monitoring;
 mod network;
 pub mod nft;
+mod services;
 mod ssh;
 mod state;
 pub mod store;
@@ -68,6 +69,7 @@ pub fn generate(
     containers::generate(&mut guest, recipe, containers)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
+    services::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
     let mut public = Public::default();

@@ -2,7 +2,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use diorite_model::{Digest, Recipe, Result};
+use diorite_model::{Digest, Error, Recipe, Result};
 
 /// Where repart.d(5) definitions are, in the image and in the initrd.
 pub const REPART: &str = "usr/lib/repart.d/50-var.conf";
@@ -35,7 +35,15 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     // memory, so that a key given with the machine can be put there.
     let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";
     let var = format!("PARTUUID={} /var ext4 {options} 0 2\n", partition(recipe));
-    guest.file("etc/fstab", 0o644, var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n")?;
+    let mut fstab = var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n";
+    for path in &recipe.state.volatile {
+        if !path.starts_with("/var/") || !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
+            return Err(Error::bug(format!("{path:?} cannot be a volatile folder")));
+        }
+        let mode = if path == "/var/tmp" { "1777" } else { "0755" };
+        fstab += &format!("tmpfs {path} tmpfs mode={mode},nosuid,nodev,size=25% 0 0\n");
+    }
+    guest.file("etc/fstab", 0o644, fstab)?;
     let mut lines = String::from(
         "d /var/home 0755 root root -\n\
          d /var/srv 0755 root root -\n\

@@ -3,7 +3,7 @@
 use super::Guest;
 use super::ini::Ini;
 use super::nft;
-use diorite_model::{Recipe, Result};
+use diorite_model::{Error, Recipe, Result};
 
 /// Shipped by the packages of the image, and useless or harmful on a read-only root.
 const DISABLED: [&str; 6] = [
@@ -39,6 +39,14 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     }
     let terminals = Ini::new().section("Login").set("NAutoVTs", "0").set("ReserveVT", "0");
     guest.file("etc/systemd/logind.conf.d/10-diorite.conf", 0o644, terminals.finish()?)?;
+    if !recipe.kernel.modules.is_empty() {
+        // modules-load.d(5): one name per line.
+        let lines: String = recipe.kernel.modules.iter().map(|name| format!("{name}\n")).collect();
+        if !recipe.kernel.modules.iter().all(|n| n.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))) {
+            return Err(Error::bug("a module's name would not stay on its own line"));
+        }
+        guest.file("etc/modules-load.d/10-diorite.conf", 0o644, lines)?;
+    }
     for unit in &recipe.services.disable {
         guest.disable(unit);
     }

@@ -73,6 +73,25 @@ from = ["office"]
 enable = ["extra.timer"]
 disable = ["wanted.service"]
 mask = ["foreign.service"]
+
+[services.units.sync]
+exec = ["/usr/bin/sudo", "--for", "a b\"c%d$e;"]
+user = "www-data"
+requires = ["extra.timer"]
+timer = "Mon..Fri 03:30"
+environment = { LOG_LEVEL = "debug" }
+credentials = ["sync-key"]
+state = true
+
+[services.units.serve]
+exec = ["/usr/bin/sudo"]
+network = true
+
+[kernel]
+modules = ["nf_conntrack"]
+
+[state]
+volatile = ["/var/cache", "/var/tmp"]
 "#;
 
 fn recipe(text: &str) -> Recipe {
@@ -164,7 +183,7 @@ fn web(recipe: &mut Recipe) -> &mut Container {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 34] = [
+    let changes: [(&str, Change); 40] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -219,6 +238,14 @@ fn a_hostile_recipe_injects_no_line() {
         }),
         ("enable", |r| r.services.enable.push(HOSTILE.into())),
         ("mask", |r| r.services.mask.push(HOSTILE.into())),
+        ("exec", |r| r.services.units.get_mut("sync").unwrap().exec.push(HOSTILE.into())),
+        ("user", |r| r.services.units.get_mut("sync").unwrap().user = HOSTILE.into()),
+        ("environment", |r| {
+            drop(r.services.units.get_mut("sync").unwrap().environment.insert("X".into(), HOSTILE.into()))
+        }),
+        ("credential", |r| r.services.units.get_mut("sync").unwrap().credentials.push(HOSTILE.into())),
+        ("module", |r| r.kernel.modules.push(HOSTILE.into())),
+        ("volatile", |r| r.state.volatile.push(format!("/var/{HOSTILE}"))),
     ];
     for (name, change) in changes {
         let mut recipe = recipe(PROFILE);

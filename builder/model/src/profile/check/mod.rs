@@ -5,6 +5,7 @@ mod containers;
 mod firewall;
 mod listeners;
 mod network;
+mod services;
 mod topology;
 
 use super::source::{Files, Kind, Span, Value};
@@ -59,5 +60,6 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     topology::check(recipe, places)?;
     network::check(recipe, places)?;
     containers::check(recipe, places)?;
-    firewall::check(recipe, places)
+    firewall::check(recipe, places)?;
+    services::check(recipe, places)
 }

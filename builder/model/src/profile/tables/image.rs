@@ -12,7 +12,15 @@ pub(super) const IMAGE: &[Field] = &[
         .or_said("the image's name"),
     integer("epoch", 946_684_800, 4_102_444_800, "latest time of any file, seconds since 1970").or_number(EPOCH),
 ];
-pub(super) const KERNEL: &[Field] = &[words("command_line", &values::KERNEL_WORD, "words, each one string")];
+pub(super) const KERNEL: &[Field] = &[
+    choice("flavour", FLAVOURS, "which of Debian's kernels").or_text("cloud"),
+    words("command_line", &values::KERNEL_WORD, "words, each one string"),
+    texts("modules", &values::MODULE, "modules loaded at boot, besides those that devices ask for"),
+];
+const FLAVOURS: &[(&str, &str)] = &[
+    ("cloud", "small, for virtual machines: virtio, Hyper-V, VMware, Xen, NVMe"),
+    ("generic", "with every driver Debian has"),
+];
 pub(super) const DISK: &[Field] = &[
     text("esp", &values::SIZE, "EFI system partition").or_text("128M"),
     text("root", &values::SIZE, "each of the two root slots").or_text("512M"),
@@ -31,7 +39,9 @@ pub(super) fn image(top: &Section) -> Result<Image> {
 }
 
 pub(super) fn kernel(top: &Section) -> Result<Kernel> {
-    Ok(Kernel { command_line: top.table_or_empty("kernel")?.plain("command_line")? })
+    let t = top.table_or_empty("kernel")?;
+    let flavour = if t.needed("flavour")?.value == "generic" { Flavour::Generic } else { Flavour::Cloud };
+    Ok(Kernel { flavour, command_line: t.plain("command_line")?, modules: t.plain("modules")? })
 }
 
 pub(super) fn disk(top: &Section) -> Result<Disk> {

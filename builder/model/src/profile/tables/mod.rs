@@ -26,7 +26,7 @@ pub(super) const PROFILE: &[Field] = &[
     table("image", image::IMAGE, "name and version of the image").needed(),
     table("archive", archive::ARCHIVE, "the Debian archive packages come from"),
     table("packages", archive::PACKAGES, "what is installed besides what the tables need"),
-    table("kernel", image::KERNEL, "words for the kernel's command line"),
+    table("kernel", image::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
@@ -42,7 +42,7 @@ pub(super) const PROFILE: &[Field] = &[
         "networks between containers, by name",
     ),
     table("monitoring", monitoring::MONITORING, "who is watching"),
-    table("services", services::SERVICES, "units switched on or off"),
+    table("services", services::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::STATE, "the writable partition"),
 ];
 

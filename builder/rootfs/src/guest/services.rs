@@ -1,0 +1,128 @@
+//! Services of the profile's own: one unit each, in a sandbox, and a timer where it has one.
+
+use super::Guest;
+use super::ini::{Ini, literal, word};
+use diorite_model::recipe::{Restart, Timer, Unit};
+use diorite_model::{Error, Recipe, Result};
+
+/// systemd.exec(5): nothing but its own files and what the profile says; `systemd-analyze security` gives less than 3.
+const FENCE: [(&str, &str); 30] = [
+    ("NoNewPrivileges", "yes"),
+    ("CapabilityBoundingSet", ""),
+    ("AmbientCapabilities", ""),
+    ("ProtectSystem", "strict"),
+    ("ProtectHome", "yes"),
+    ("PrivateTmp", "yes"),
+    ("PrivateDevices", "yes"),
+    ("PrivateIPC", "yes"),
+    ("DevicePolicy", "closed"),
+    ("ProtectClock", "yes"),
+    ("ProtectControlGroups", "yes"),
+    ("ProtectHostname", "yes"),
+    ("ProtectKernelLogs", "yes"),
+    ("ProtectKernelModules", "yes"),
+    ("ProtectKernelTunables", "yes"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("LockPersonality", "yes"),
+    ("MemoryDenyWriteExecute", "yes"),
+    ("RestrictNamespaces", "yes"),
+    ("RestrictRealtime", "yes"),
+    ("RestrictSUIDSGID", "yes"),
+    ("RemoveIPC", "yes"),
+    ("KeyringMode", "private"),
+    ("UMask", "0077"),
+    ("SystemCallArchitectures", "native"),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@privileged @resources"),
+    ("SystemCallErrorNumber", "EPERM"),
+    ("TasksMax", "256"),
+];
+
+pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    for (name, unit) in &recipe.services.units {
+        let service = format!("{name}.service");
+        let taken = [format!("usr/lib/systemd/system/{service}"), format!("etc/systemd/system/{service}")];
+        if taken.iter().any(|path| guest.has(path)) {
+            return Err(Error::input(format!("a service cannot be called `{name}`"))
+                .at(format!("services.units.{name}"))
+                .because(format!("`{service}` is a unit of the system"))
+                .hint("give it another name"));
+        }
+        if let Some(program) = unit.exec.first()
+            && !guest.has(program.trim_start_matches('/'))
+        {
+            return Err(Error::input(format!("service `{name}` starts `{program}`, which this image does not have"))
+                .at(format!("services.units.{name}.exec"))
+                .hint("add the package or overlay that brings it"));
+        }
+        guest.unit(&service, &service_of(name, unit))?;
+        match &unit.timer {
+            None => guest.enable(&service)?,
+            Some(timer) => {
+                let file = format!("{name}.timer");
+                guest.unit(&file, &timer_of(unit, timer))?;
+                guest.enable(&file)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn service_of(name: &str, unit: &Unit) -> Ini {
+    let join = |list: &[String]| list.join(" ");
+    let mut ini = Ini::new().section("Unit").set("Description", literal(&unit.description));
+    if unit.network {
+        ini = ini.set("Wants", "network-online.target").set("After", "network-online.target");
+    }
+    if !unit.requires.is_empty() {
+        ini = ini.set("Requires", join(&unit.requires)).set("After", join(&unit.requires));
+    }
+    if !unit.after.is_empty() {
+        ini = ini.set("After", join(&unit.after));
+    }
+    let words: Vec<String> = unit.exec.iter().map(|argument| word(argument)).collect();
+    ini = ini
+        .section("Service")
+        .set("Type", if unit.timer.is_some() { "oneshot" } else { "exec" })
+        .set("ExecStart", words.join(" "))
+        .set(
+            "Restart",
+            match unit.restart {
+                Restart::No => "no",
+                Restart::OnFailure => "on-failure",
+                Restart::Always => "always",
+            },
+        );
+    ini = match unit.user.as_str() {
+        "dynamic" => ini.set("DynamicUser", "yes").set("PrivateUsers", "yes"),
+        "root" => ini,
+        user => ini.set("User", user),
+    };
+    ini = ini.each("Environment", unit.environment.iter().map(|(n, v)| format!("\"{n}={}\"", literal(v))));
+    ini = ini.each("ImportCredential", &unit.credentials);
+    if unit.state {
+        ini = ini.set("StateDirectory", name).set("StateDirectoryMode", "0700");
+    }
+    ini = FENCE.iter().fold(ini, |ini, (key, value)| ini.set(key, *value));
+    ini = match unit.network {
+        true => ini.set("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX"),
+        false => ini.set("RestrictAddressFamilies", "AF_UNIX").set("PrivateNetwork", "yes").set("IPAddressDeny", "any"),
+    };
+    match unit.timer {
+        Some(_) => ini,
+        None => ini.section("Install").set("WantedBy", "multi-user.target"),
+    }
+}
+
+fn timer_of(unit: &Unit, timer: &Timer) -> Ini {
+    let ini = Ini::new().section("Unit").set("Description", literal(&unit.description)).section("Timer");
+    let ini = match timer {
+        // From boot on, so that one that never ran does not wait for ever.
+        Timer::Every(seconds) => {
+            ini.set("OnActiveSec", "0").set("OnUnitActiveSec", format!("{seconds}s")).set("AccuracySec", "1s")
+        }
+        Timer::Calendar(event) => ini.set("OnCalendar", event.as_str()).set("Persistent", "yes"),
+    };
+    ini.section("Install").set("WantedBy", "timers.target")
+}
