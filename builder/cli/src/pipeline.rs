@@ -290,7 +290,10 @@ impl Clock<'_> {
             stub: &sealed.stub,
             kernel: &sealed.kernel,
             initrd: &initrd,
-            cmdline: &command_line(&root.root_hash, &recipe.kernel.command_line),
+            cmdline: &command_line(
+                &root.root_hash,
+                &[&recipe.hardening.command_line[..], &recipe.kernel.command_line].concat(),
+            ),
             os_release: &sealed.os_release,
             uname: &sealed.kernel_release,
             splash: None,
@@ -317,6 +320,7 @@ impl Clock<'_> {
             qcow2::write(&raw, &staged.path("disk.qcow2"))?;
         }
         write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
+        write(&staged.path("privileges.txt"), seal::privileges(&sealed.tree).as_bytes())?;
         write(&staged.path("recipe.json"), &pretty(recipe))?;
         self.note(step, started, image.bytes);
         stage.done(format!("root hash {}", root.root_hash.short(16)));
@@ -361,7 +365,7 @@ impl<'a> Staged<'a> {
 
     /// Puts them in place by renames, which need no space. A disk without its `.disk` counts as unfinished until then.
     fn publish(self) -> Result<()> {
-        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "recipe.json", "build.json"] {
+        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "privileges.txt", "recipe.json", "build.json"] {
             let (from, to) = (self.path(name), self.out.join(name));
             let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
             moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;

@@ -24,10 +24,10 @@ fn the_server_image_passes_every_check() {
     assert!(report.passed());
     let of = |verdict| report.checks.iter().filter(|c| c.verdict == verdict).map(|c| c.id.as_str()).collect::<Vec<_>>();
     assert_eq!((of(Verdict::Fail), of(Verdict::Skip)), (vec![], vec![]));
-    assert_eq!(report.checks.len(), 51, "a check came or went: say so here");
+    assert_eq!(report.checks.len(), 61, "a check came or went: say so here");
     let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
-    assert!(junit.contains("tests=\"51\" failures=\"0\" skipped=\"0\""), "{junit}");
-    assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (51, 1));
+    assert!(junit.contains("tests=\"61\" failures=\"0\" skipped=\"0\""), "{junit}");
+    assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (61, 1));
     capture(&out.join("wire.pcapng"));
     let console = text(&fs::read(out.join("console.log")).expect("console.log"));
     assert!(console.contains("Linux version") && console.contains("systemd"), "{console}");
@@ -104,15 +104,17 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
         "container-other-running",
         "port-ipv4-tcp-8081-open",
         "http-8081",
-        // A person who is not there.
+        // A person who is not there, and whom the secure shell does not let in.
         "administrator-nobody-knows",
+        "login-nobody-knows",
+        "secure-shell",
     ]);
     assert_eq!(failed, expected);
     assert_eq!((report.count(Verdict::Skip), report.passed()), (0, false));
     assert!(report.checks.iter().any(|c| c.id == "http-8080" && c.verdict == Verdict::Pass));
     let shown = text(&output.stdout);
     let broken = report.checks.iter().filter(|c| c.verdict == Verdict::Fail);
-    assert!(broken.clone().count() == 10 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
+    assert!(broken.clone().count() == 12 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
     for evidence in ["journal.txt", "network.txt", "units.txt", "console.log", "qemu.argv"] {
         assert!(fs::metadata(out.join("evidence").join(evidence)).is_ok_and(|m| m.len() > 0), "{evidence}");
     }

@@ -2,6 +2,7 @@
 
 mod digest;
 mod error;
+pub mod hardening;
 pub mod lock;
 pub mod plan;
 pub mod profile;

@@ -4,12 +4,15 @@ use crate::{
     containers, gpt,
     judge::{self, Judged},
     links,
-    plan::{Check, Family, Question},
+    plan::{Check, Family, Person, Question},
     session::Session,
 };
 use diorite_lab::{EthernetAddress, Scan};
 use diorite_machine::Watch;
-use diorite_model::{Error, Exit, Result, recipe::Rate};
+use diorite_model::{
+    Error, Exit, Result,
+    recipe::{Rate, Sudo},
+};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -156,7 +159,7 @@ impl<'a> Asker<'a> {
             Question::ContainerAsDeclared(declared) => {
                 containers::judge(&self.run(&containers::script(declared))?, declared)
             }
-            Question::Administrator(person) => judge::administrator(&self.run(&administrator(&person.name))?, person),
+            Question::Administrator(person) => judge::administrator(&self.run(&administrator(person))?, person),
             Question::Counters(names) => judge::counters(&self.run("nft list counters table inet diorite")?, names),
             Question::RulesStay => judge::rules_stay(&self.run(RULES_STAY)?),
             Question::Kept(address, port) => judge::kept(&self.run(&kept(*address, *port))?),
@@ -164,6 +167,7 @@ impl<'a> Asker<'a> {
                 let hash = gpt::root_hash(self.disk)?;
                 self.settled("cat /run/diorite-metrics/diorite.prom", |said| judge::image_metrics(said, image, &hash))?
             }
+            Question::Closed(closed) => closed.judge(&self.run(&closed.command())?),
             Question::Blessed => judge::blessed(&self.run("ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null")?),
             _ => return Err(Error::bug(format!("{question:?} is not asked inside"))),
         })
@@ -257,15 +261,28 @@ fn kept(address: IpAddr, port: u16) -> String {
     format!("{count}; timeout 3 bash -c ': >/dev/tcp/{address}/{port}' 2>/dev/null; echo status:$?; {count}")
 }
 
-/// What [`judge::administrator`] reads: the accounts' databases, the home, the keys, what sshd makes of it all for this
-/// user, and whom sudo makes of them.
-fn administrator(name: &str) -> String {
+/// What [`judge::administrator`] reads: the accounts' databases, the home, the keys and names, what sshd makes of it all
+/// for this user, whom sudo makes of them, and which of the declared commands it allows.
+fn administrator(person: &Person) -> String {
+    let name = &person.name;
+    let quoted = |word: &String| format!("'{}'", word.replace('\'', r"'\''"));
+    let listed = match &person.sudo {
+        Some(Sudo::Commands(list)) => list
+            .iter()
+            .map(|c| {
+                let words: Vec<String> = std::iter::once(&c.run).chain(&c.arguments).map(quoted).collect();
+                format!("; runuser -u {name} -- sudo -n -l {} >/dev/null 2>&1; echo listed:$?", words.join(" "))
+            })
+            .collect(),
+        _ => String::new(),
+    };
     format!(
         "echo passwd:$(getent passwd {name}); echo shadow:$(getent shadow {name}); \
          stat -L -c 'home:%u %a %F' /home/{name}; \
          sed 's/^/key:/' /etc/ssh/authorized_keys.d/{name}; \
+         sed 's/^/principal:/' /etc/ssh/principals.d/{name} 2>/dev/null; \
          /usr/sbin/sshd -T -C user={name},host=lab,addr=10.77.0.1 | sed 's/^/sshd:/'; \
-         echo sudo:$(runuser -u {name} -- sudo -n id -u)"
+         echo sudo:$(runuser -u {name} -- sudo -n /usr/bin/id -u 2>/dev/null){listed}"
     )
 }
 

@@ -7,6 +7,7 @@ pub use firewall::{counters, image_metrics, kept, limited, rules_stay};
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Output;
+use diorite_model::recipe::Sudo;
 use std::time::Duration;
 
 /// What was seen, as it must be (`Ok`) or not (`Err`).
@@ -211,10 +212,31 @@ pub fn administrator(output: &Output, person: &Person) -> Judged {
             return Err(format!("sshd does not say `{wanted}` for {}", person.name));
         }
     }
-    match (person.sudo, one("sudo:").as_str()) {
-        (true, "0") => Ok(format!("uid {uid}, {} keys, root by sudo", person.keys.len())),
-        (true, other) => Err(format!("sudo gives {}", short(other))),
-        (false, _) => Ok(format!("uid {uid}, {} keys", person.keys.len())),
+    if said("principal:") != person.principals {
+        return Err(format!("other names in certificates than the {} declared", person.principals.len()));
+    }
+    let known = format!("uid {uid}, {} keys", person.keys.len());
+    let (root, listed) = (one("sudo:"), said("listed:"));
+    match &person.sudo {
+        None => Ok(format!("{known}, sudo by a group")),
+        Some(Sudo::All) if root == "0" => Ok(format!("{known}, root by sudo")),
+        Some(Sudo::All) => Err(format!("sudo gives {}", short(&root))),
+        Some(Sudo::None) if root.is_empty() => Ok(format!("{known}, no sudo")),
+        Some(Sudo::None) => Err(format!("sudo lets them be {}", short(&root))),
+        Some(Sudo::Commands(list)) => {
+            let id = list.iter().any(|c| c.run == "/usr/bin/id");
+            if listed.len() != list.len() || listed.iter().any(|status| *status != "0") {
+                return Err(format!(
+                    "sudo allows {} of {} commands",
+                    listed.iter().filter(|s| **s == "0").count(),
+                    list.len()
+                ));
+            }
+            match root.is_empty() || id {
+                true => Ok(format!("{known}, {} commands by sudo", list.len())),
+                false => Err("sudo allows what is not listed".to_owned()),
+            }
+        }
     }
 }
 
@@ -233,6 +255,7 @@ pub fn blessed(output: &Output) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use diorite_model::recipe::Command;
 
     fn out(status: i32, text: &str) -> Output {
         Output { status, text: text.to_owned() }
@@ -357,15 +380,28 @@ mod tests {
 
     #[test]
     fn administrators() {
-        let person = |sudo| Person { name: "anna".into(), uid: 2000, keys: vec!["ssh-ed25519 AAAA anna".into()], sudo };
+        let person = |sudo| Person {
+            name: "anna".into(),
+            uid: 2000,
+            keys: vec!["ssh-ed25519 AAAA anna".into()],
+            principals: vec![],
+            sudo: Some(sudo),
+        };
         const GOOD: &str = "passwd:anna:x:2000:2000::/home/anna:/bin/bash\nshadow:anna:!*:20370:0:99999:7:::\n\
                             home:2000 700 directory\nkey:ssh-ed25519 AAAA anna\n\
                             sshd:authorizedkeysfile /etc/ssh/authorized_keys.d/%u\n\
                             sshd:authenticationmethods publickey\nsshd:pubkeyauthentication yes\n\
                             sshd:passwordauthentication no\nsshd:kbdinteractiveauthentication no\n\
                             sshd:usepam yes\nsudo:0";
-        assert!(administrator(&out(0, GOOD), &person(true)).is_ok());
-        assert!(administrator(&out(0, &GOOD.replace("sudo:0", "sudo:")), &person(false)).is_ok(), "none is promised");
+        assert!(administrator(&out(0, GOOD), &person(Sudo::All)).is_ok());
+        let none = GOOD.replace("sudo:0", "sudo:");
+        assert!(administrator(&out(0, &none), &person(Sudo::None)).is_ok());
+        assert!(administrator(&out(0, GOOD), &person(Sudo::None)).is_err(), "none is promised");
+        let command = Command { run: "/usr/bin/true".into(), arguments: vec![] };
+        let listed = person(Sudo::Commands(vec![command]));
+        let with = |more: &str| administrator(&out(0, &format!("{none}\n{more}")), &listed);
+        assert!(with("listed:0").is_ok() && with("listed:1").is_err() && with("").is_err());
+        assert!(administrator(&out(0, &format!("{GOOD}\nlisted:0")), &listed).is_err(), "more than is listed");
         for (from, to) in [
             ("anna:x:2000", "anna:x:2001"),
             (":!*:", ":$y$j9T$x:"),
@@ -380,9 +416,9 @@ mod tests {
         ] {
             let bad = GOOD.replacen(from, to, 1);
             assert_ne!(bad, GOOD);
-            assert!(administrator(&out(0, &bad), &person(true)).is_err(), "{to}");
+            assert!(administrator(&out(0, &bad), &person(Sudo::All)).is_err(), "{to}");
         }
-        assert!(administrator(&out(127, ""), &person(true)).is_err(), "an empty answer proves nothing");
+        assert!(administrator(&out(127, ""), &person(Sudo::All)).is_err(), "an empty answer proves nothing");
     }
 
     #[test]

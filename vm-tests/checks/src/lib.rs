@@ -8,6 +8,7 @@
 //! ```
 
 mod ask;
+mod closed;
 mod containers;
 mod gpt;
 mod judge;
@@ -19,6 +20,7 @@ mod surroundings;
 mod tamper;
 mod verify;
 
+pub use closed::Closed;
 pub use plan::{Check, Expected, Family, Person, Question, plan};
 pub use results::{junit, write};
 pub use verify::{VerifyInput, verify};

@@ -4,12 +4,13 @@ mod firewall;
 
 use crate::containers::{self, Declared};
 use crate::{
+    closed::{self, Closed},
     links::{self, Tagged},
     surroundings::Surroundings,
 };
 use diorite_model::{
     Recipe,
-    recipe::{Link, Rate},
+    recipe::{Link, Rate, Sudo},
     report::Evidence,
 };
 use std::net::IpAddr;
@@ -87,6 +88,8 @@ pub enum Question {
     Kept(IpAddr, u16),
     /// What the image says of itself is so.
     ImageMetrics(Claims),
+    /// What nobody needs is closed.
+    Closed(Closed),
     /// The boot entry does not count any more.
     Blessed,
     /// /var is on a partition of its own.
@@ -125,8 +128,10 @@ pub struct Person {
     pub uid: u32,
     /// Public keys, one line each.
     pub keys: Vec<String>,
-    /// Whether sudo(8) is in the image.
-    pub sudo: bool,
+    /// Names in a certificate that make it theirs, one per line.
+    pub principals: Vec<String>,
+    /// What sudo(8) allows; nothing is said of members of groups with rules.
+    pub sudo: Option<Sudo>,
 }
 
 /// One thing that must be true.
@@ -238,11 +243,21 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
         let what = format!("container {name} is confined, limited and connected as declared");
         add(id, what, inside, Question::ContainerAsDeclared(Box::new(declared)));
     }
-    for (name, declared) in &recipe.access.administrators {
-        let sudo = recipe.packages.include.iter().any(|p| p.split('=').next() == Some("sudo"));
-        let person = Person { name: name.clone(), uid: declared.uid, keys: declared.ssh_keys.clone(), sudo };
+    let access = &recipe.access;
+    for (name, declared) in access.people() {
+        let by_group = access.groups.values().any(|g| g.sudo != Sudo::None && g.members.contains(name));
+        let person = Person {
+            name: name.clone(),
+            uid: declared.uid,
+            keys: declared.ssh_keys.clone(),
+            principals: declared.principals.clone(),
+            sudo: (!by_group).then(|| declared.sudo.clone()),
+        };
         let what = format!("{name} has an account without a password, which the declared keys open");
         add(format!("administrator-{name}"), what, inside, Question::Administrator(person));
+    }
+    for (id, what, question) in closed::plan(recipe) {
+        add(id, what, inside, Question::Closed(question));
     }
     add("boot-blessed".into(), "the boot entry is blessed: it counts no tries".into(), inside, Question::Blessed);
 }
@@ -334,6 +349,7 @@ pub(crate) mod tests {
                 ..Firewall::default()
             },
             access: Access::default(),
+            hardening: Hardening::default(),
             containers: BTreeMap::from([("web".to_owned(), web)]),
             container_networks: BTreeMap::new(),
             monitoring: Monitoring {

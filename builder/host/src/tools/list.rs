@@ -26,6 +26,7 @@ pub enum Tool {
     Ssh,
     SshKeygen,
     Jsonschema,
+    Visudo,
 }
 
 /// How a program is started where there are no namespaces.
@@ -38,7 +39,7 @@ pub(super) enum Kind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -61,6 +62,7 @@ impl Tool {
         Self::Ssh,
         Self::SshKeygen,
         Self::Jsonschema,
+        Self::Visudo,
     ];
 
     /// Path in the tree and package.
@@ -88,6 +90,7 @@ impl Tool {
             Self::Ssh => ("usr/bin/ssh", "openssh-client"),
             Self::SshKeygen => ("usr/bin/ssh-keygen", "openssh-client"),
             Self::Jsonschema => ("usr/bin/jsonschema", "python3-jsonschema"),
+            Self::Visudo => ("usr/sbin/visudo", "sudo"),
         }
     }
 
@@ -131,6 +134,7 @@ pub fn packages() -> &'static [&'static str] {
         "python3-jsonschema",
         "qemu-system-x86",
         "qemu-utils",
+        "sudo",
         "systemd",
         "systemd-container",
         "systemd-ukify",

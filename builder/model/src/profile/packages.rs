@@ -50,7 +50,7 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
     }
-    if !recipe.access.administrators.is_empty() {
+    if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }
     if recipe.time.timezone != "UTC" {

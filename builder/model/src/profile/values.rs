@@ -1,8 +1,12 @@
 //! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
 
+mod access;
 mod containers;
+mod hardening;
 
+pub use access::*;
 pub use containers::*;
+pub use hardening::*;
 
 use crate::recipe::Period;
 use std::net::IpAddr;

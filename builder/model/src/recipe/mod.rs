@@ -6,6 +6,7 @@ mod archive;
 mod cidr;
 mod containers;
 mod firewall;
+mod hardening;
 mod locale;
 mod monitoring;
 mod network;
@@ -18,6 +19,7 @@ pub use archive::*;
 pub use cidr::*;
 pub use containers::*;
 pub use firewall::*;
+pub use hardening::*;
 pub use locale::*;
 pub use monitoring::*;
 pub use network::*;
@@ -53,6 +55,8 @@ pub struct Recipe {
     pub firewall: Firewall,
     /// Who may log in.
     pub access: Access,
+    /// How much is closed.
+    pub hardening: Hardening,
     /// Containers by name.
     pub containers: BTreeMap<String, Container>,
     /// Networks between containers, by name.

@@ -1,4 +1,4 @@
-//! Accounts: names ↔ numbers of a tree, and administrators as locked accounts in passwd(5), shadow(5), group(5), gshadow(5).
+//! Accounts: names ↔ numbers of a tree, people and groups as locked accounts in passwd(5), shadow(5), group(5), gshadow(5).
 
 use super::Guest;
 use crate::tree::{Node, Tree};
@@ -19,8 +19,16 @@ pub fn number(tree: &Tree, file: &str, name: &str) -> Option<u32> {
     text.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == name)?.get(2)?.parse().ok()
 }
 
+/// The name of a number, from `etc/passwd` or `etc/group`.
+pub fn name(tree: &Tree, file: &str, number: u32) -> Option<String> {
+    let text = std::str::from_utf8(tree.read(file.as_bytes())?).ok()?;
+    let number = number.to_string();
+    text.lines().find(|l| l.split(':').nth(2) == Some(&number))?.split(':').next().map(str::to_owned)
+}
+
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    if recipe.access.administrators.is_empty() {
+    let access = &recipe.access;
+    if access.people().next().is_none() && access.groups.is_empty() {
         return Ok(());
     }
     let read = |guest: &Guest, path: &str| {
@@ -30,34 +38,41 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let (mut passwd, mut shadow) = (read(guest, "etc/passwd")?, read(guest, "etc/shadow")?);
     let (mut group, mut gshadow) = (read(guest, "etc/group")?, read(guest, "etc/gshadow")?);
     let day = days(recipe.image.epoch);
-    let sudo = guest.has("usr/bin/sudo");
-    for (name, person) in &recipe.access.administrators {
+    let checked = |name: &str, number: u32, kind: &str, files: &[(&str, &str)]| {
         let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(fine) {
             return Err(Error::bug(format!("{name:?} is no name of an account")));
         }
-        let uid = person.uid;
-        for (file, text) in [("passwd", &passwd), ("group", &group)] {
-            let number = uid.to_string();
-            if text.lines().any(|l| l.split(':').next() == Some(name) || l.split(':').nth(2) == Some(&number)) {
-                return Err(Error::input(format!("the account `{name}` ({uid}) is already taken in this image"))
-                    .at(format!("access.administrators.{name}"))
+        let taken = |line: &str| {
+            let mut fields = line.split(':');
+            fields.next() == Some(name) || fields.nth(1) == Some(number.to_string().as_str())
+        };
+        match files.iter().find(|(_, text)| text.lines().any(taken)) {
+            None => Ok(()),
+            Some((file, _)) => {
+                Err(Error::input(format!("the account `{name}` ({number}) is already taken in this image"))
+                    .at(format!("access.{kind}.{name}"))
                     .because(format!("a package made it: /etc/{file}"))
-                    .hint("choose another name, or another `uid`"));
+                    .hint("choose another name, or another `uid`"))
             }
         }
+    };
+    for (name, person) in access.people() {
+        let (uid, kind) = (person.uid, if access.users.contains_key(name) { "users" } else { "administrators" });
+        checked(name, uid, kind, &[("passwd", &passwd), ("group", &group)])?;
         passwd += &format!("{name}:x:{uid}:{uid}::/home/{name}:/bin/bash\n");
         shadow += &format!("{name}:!*:{day}:0:99999:7:::\n");
         group += &format!("{name}:x:{uid}:\n");
         gshadow += &format!("{name}:!*::\n");
-        if sudo {
-            // There is no password that could be asked for; the key was the proof.
-            guest.file(
-                &format!("etc/sudoers.d/diorite-{name}"),
-                0o440,
-                format!("{name} ALL=(ALL:ALL) NOPASSWD: ALL\n"),
-            )?;
+    }
+    for (name, g) in &access.groups {
+        checked(name, g.gid, "groups", &[("group", &group)])?;
+        if let Some(nobody) = g.members.iter().find(|m| !access.people().any(|(n, _)| n == *m)) {
+            return Err(Error::bug(format!("group `{name}` has a member that is nobody: {nobody:?}")));
         }
+        let members = g.members.join(",");
+        group += &format!("{name}:x:{}:{members}\n", g.gid);
+        gshadow += &format!("{name}:!*::{members}\n");
     }
     let shadow_group = number(guest.tree, "etc/group", "shadow").unwrap_or(0);
     for (path, mode, text) in [

@@ -5,6 +5,7 @@
 pub mod accounts;
 mod container_networks;
 mod containers;
+mod hardening;
 mod identity;
 pub mod ini;
 mod initrd;
@@ -12,10 +13,12 @@ mod locale;
 mod monitoring;
 mod network;
 pub mod nft;
+pub mod sandbox;
 mod services;
 mod ssh;
 mod state;
 pub mod store;
+mod sudoers;
 mod system;
 mod time;
 mod units;
@@ -66,12 +69,15 @@ pub fn generate(
     locale::generate(&mut guest, recipe)?;
     nft::generate(&mut guest, recipe)?;
     ssh::generate(&mut guest, recipe)?;
+    sudoers::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
     services::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
+    // Last: it closes and opens what all the others made.
+    hardening::generate(&mut guest, recipe)?;
     let mut public = Public::default();
     containers.values().for_each(|c| public.extend(&c.public));
     Ok(Generated { nodes: guest.nodes, removed: guest.removed, public })

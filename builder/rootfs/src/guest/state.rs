@@ -51,7 +51,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
          d /var/log/journal 2755 root systemd-journal -\n\
          L+ /var/lib/dpkg - - - - ../../usr/lib/sysimage/dpkg\n",
     );
-    for (name, person) in &recipe.access.administrators {
+    for (name, person) in recipe.access.people() {
         lines += &format!("d /var/home/{name} 0700 {0} {0} -\n", person.uid);
     }
     guest.file("usr/lib/tmpfiles.d/10-diorite.conf", 0o644, lines)?;

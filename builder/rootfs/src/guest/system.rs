@@ -2,7 +2,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::nft;
+use super::{nft, sandbox};
 use diorite_model::{Error, Recipe, Result};
 
 /// Shipped by the packages of the image, and useless or harmful on a read-only root.
@@ -86,9 +86,8 @@ fn health(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         .set("Type", "oneshot")
         .set("RemainAfterExit", "yes")
         .each("ExecStart", units.iter().map(|u| format!("/usr/bin/systemctl is-active {u}")))
-        .set("TimeoutStartSec", "120")
-        .section("Install")
-        .set("RequiredBy", "boot-complete.target");
+        .set("TimeoutStartSec", "120");
+    let unit = sandbox::closed(unit, &[]).section("Install").set("RequiredBy", "boot-complete.target");
     guest.unit(HEALTH, &unit)?;
     guest.enable(HEALTH)
 }

@@ -35,8 +35,32 @@ networks = ["192.0.2.0/24", "2001:db8::/32"]
 policy = "drop"
 allow = [{ port = 443, to = ["office"], name = "updates" }, { protocol = "udp", to = ["198.51.100.0/24"] }]
 
+[access]
+user_ca = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f ca@example"]
+root_login = "credential"
+idle_minutes = 15
+banner = ["Authorised use only."]
+
 [access.administrators.anna]
 ssh_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f anna@example"]
+
+[access.users.ben]
+principals = ["ben@example"]
+
+[access.groups.web]
+members = ["ben"]
+commands = [
+  { run = "/usr/bin/systemctl", arguments = ["--job-mode=replace", "restart", "web.service"] },
+  { run = "/usr/bin/id" },
+]
+
+[hardening]
+level = "strict"
+sysctl = { "net.ipv4.tcp_rmem" = "4096 87380 6291456" }
+exceptions = [
+  { unit = "ssh.service", setting = "RestrictRealtime", why = "a test" },
+  { unit = "web.service", setting = "CapabilityBoundingSet", why = "a test" },
+]
 
 [containers.web]
 packages = ["busybox"]
@@ -110,6 +134,8 @@ fn tree() -> Tree {
         ("etc/group", "root:x:0:\nshadow:x:42:\n"),
         ("etc/gshadow", "root:*::\nshadow:*::\n"),
         ("usr/bin/sudo", ""),
+        ("usr/bin/systemctl", ""),
+        ("usr/bin/id", ""),
         ("usr/lib/systemd/system/sshd-keygen.service", "[Unit]\n"),
     ] {
         tree.insert(path, file(text));
@@ -183,7 +209,7 @@ fn web(recipe: &mut Recipe) -> &mut Container {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 40] = [
+    let changes: [(&str, Change); 49] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -209,6 +235,15 @@ fn a_hostile_recipe_injects_no_line() {
         ("administrator", |r| {
             drop(r.access.administrators.insert(HOSTILE.into(), r.access.administrators["anna"].clone()))
         }),
+        ("user", |r| drop(r.access.users.insert(HOSTILE.into(), r.access.users["ben"].clone()))),
+        ("group", |r| drop(r.access.groups.insert(HOSTILE.into(), r.access.groups["web"].clone()))),
+        ("member", |r| r.access.groups.get_mut("web").unwrap().members.push(HOSTILE.into())),
+        ("principal", |r| r.access.users.get_mut("ben").unwrap().principals.push(HOSTILE.into())),
+        ("authority", |r| r.access.user_ca.push(HOSTILE.into())),
+        ("banner", |r| r.access.banner.push(HOSTILE.into())),
+        ("sysctl", |r| drop(r.hardening.sysctl.insert("vm.swappiness".into(), HOSTILE.into()))),
+        ("module", |r| r.hardening.blocked_modules.push(HOSTILE.into())),
+        ("sshd", |r| drop(r.hardening.sshd.insert("Banner".into(), HOSTILE.into()))),
         ("container", |r| drop(r.containers.insert(HOSTILE.into(), r.containers["web"].clone()))),
         ("environment", |r| drop(web(r).environment.insert("A".into(), HOSTILE.into()))),
         ("variable", |r| drop(web(r).environment.insert(HOSTILE.into(), "1".into()))),

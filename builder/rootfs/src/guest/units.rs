@@ -96,7 +96,17 @@ impl Guest<'_> {
 
     /// Settings added to a unit.
     pub fn drop_in(&mut self, unit: &str, ini: &super::ini::Ini) -> Result<()> {
-        self.file(&format!("{SYSTEM}/{unit}.d/10-diorite.conf"), 0o644, ini.finish()?)
+        self.drop_in_named(unit, "10-diorite", ini)
+    }
+
+    /// Settings added to a unit, in the order of their names.
+    pub fn drop_in_named(&mut self, unit: &str, name: &str, ini: &super::ini::Ini) -> Result<()> {
+        self.file(&format!("{SYSTEM}/{unit}.d/{name}.conf"), 0o644, ini.finish()?)
+    }
+
+    /// Is there such a unit, of ours, an overlay's or a package's?
+    pub fn has_unit(&self, unit: &str) -> bool {
+        self.unit_file(unit).is_some()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The tree of a container → [`ContainerTree`]: the same packages, with nothing a read-only container has no use for.
 
-use super::{clean, detach, empty, lay};
+use super::{clean, detach, empty, lay, privileges};
 use crate::overlay::{self, Overlay};
 use crate::secrets::{self, Public};
 use crate::tree::{Kind, Node, Tree, TreePath};
@@ -84,6 +84,7 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
     for node in tree.nodes.values_mut() {
         node.mtime = node.mtime.min(epoch);
     }
+    privileges::strip_container(&mut tree)?;
     let mut public = Public::default();
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.

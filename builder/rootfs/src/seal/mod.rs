@@ -4,9 +4,11 @@
 mod clean;
 mod container;
 mod dpkg;
+mod privileges;
 mod var;
 
 pub use container::{ContainerTree, container};
+pub use privileges::list as privileges;
 
 use crate::configure::Change;
 use crate::guest::{Generated, accounts};
@@ -39,11 +41,12 @@ pub struct SealedTree {
 
 /// Seals a configured tree.
 ///
-/// Order: clean, generated files, overlays (which may replace generated files if they declare `override`), state,
-/// package database, boot, times, and a look for secrets.
+/// Order: clean, generated files, overlays (which may replace generated files if they declare `override`), privileges,
+/// state, package database, boot, times, and a look for secrets.
 ///
 /// # Errors
-/// Overlays in conflict, an owner the tree does not know, no kernel or more than one, a secret left in the tree.
+/// Overlays in conflict, an owner the tree does not know, a privilege nobody declared, no kernel or more than one, a
+/// secret left in the tree.
 pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe: &Recipe) -> Result<SealedTree> {
     let mut tree = configured;
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
@@ -61,6 +64,7 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
         tree.insert(path, node);
     }
     lay(&mut tree, overlays, epoch)?;
+    privileges::strip(&mut tree, overlays, recipe)?;
     var::to_state(&mut tree)?;
     dpkg::move_database(&mut tree);
     let (kernel, kernel_release) = take_kernel(&mut tree)?;

@@ -1,8 +1,10 @@
 //! The profile checked against itself: what is well-formed in every field and still cannot be meant. Each finding
 //! shows both lines.
 
+mod access;
 mod containers;
 mod firewall;
+mod hardening;
 mod listeners;
 mod network;
 mod services;
@@ -61,5 +63,7 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     network::check(recipe, places)?;
     containers::check(recipe, places)?;
     firewall::check(recipe, places)?;
-    services::check(recipe, places)
+    services::check(recipe, places)?;
+    access::check(recipe, places)?;
+    hardening::check(recipe, places)
 }

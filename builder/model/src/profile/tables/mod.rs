@@ -5,6 +5,7 @@ mod archive;
 mod container_networks;
 mod containers;
 mod firewall;
+mod hardening;
 mod image;
 pub(super) mod monitoring;
 mod network;
@@ -16,8 +17,8 @@ use super::field::*;
 use super::section::Section;
 use super::source::{Files, Value};
 use super::{Settings, check, packages, values};
-use crate::Result;
 use crate::recipe::*;
+use crate::{Error, Result};
 
 /// The whole profile.
 pub(super) const PROFILE: &[Field] = &[
@@ -34,6 +35,7 @@ pub(super) const PROFILE: &[Field] = &[
     table("locale", time::LOCALE, "language of programs"),
     table("firewall", firewall::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::ACCESS, "who may log in"),
+    table("hardening", hardening::HARDENING, "how much is closed, and what is not"),
     named("containers", &values::NAME, containers::CONTAINER, "containers by name"),
     named(
         "container_networks",
@@ -62,6 +64,7 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         locale: time::locale(&top)?,
         firewall: firewall::firewall(&top)?,
         access: access::access(&top)?,
+        hardening: hardening::hardening(&top)?,
         containers: containers::containers(&top)?,
         container_networks: container_networks::networks(&top)?,
         monitoring: monitoring::monitoring(&top)?,
