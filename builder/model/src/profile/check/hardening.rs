@@ -1,4 +1,4 @@
-//! Words of the kernel's command line that say the opposite of a setting.
+//! Words of the kernel's command line, and modules, that say the opposite of a setting.
 
 use super::Places;
 use crate::Result;
@@ -15,6 +15,16 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         let error = places.between(&path, what, "hardening.level", "the level is chosen");
         let hint = format!("say why: [[hardening.exceptions]] with setting = \"{ours}\" and why = \"…\"");
         return Err(error.hint(hint));
+    }
+    let same = |one: &str, other: &str| one.replace('-', "_") == other.replace('-', "_");
+    for (i, module) in recipe.kernel.modules.iter().enumerate() {
+        if recipe.hardening.blocked_modules.iter().any(|blocked| same(blocked, module)) {
+            let error = places.finding(&format!("kernel.modules.{i}"), format!("`{module}` is loaded and blocked"));
+            let error = error.because("`[hardening]` keeps it from loading");
+            let hint =
+                format!("say why it is needed: [[hardening.exceptions]] with setting = \"{module}\" and why = \"…\"");
+            return Err(error.hint(hint));
+        }
     }
     Ok(())
 }

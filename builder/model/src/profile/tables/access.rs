@@ -14,7 +14,7 @@ pub(super) const ACCESS: &[Field] = &[
     integer("idle_minutes", 1, 1440, "a connection on which nothing happens for so many minutes is closed")
         .or_said("never"),
     integer("sessions", 1, 100, "shells and transfers at a time over one connection").or_number(10),
-    words("banner", &values::SENTENCE, "lines shown before anybody logs in"),
+    words("banner", &values::BANNER, "lines shown before anybody logs in"),
 ];
 const ROOT_LOGIN: &[(&str, &str)] =
     &[("no", "refused"), ("credential", "with the keys of the credential `ssh.authorized_keys.root`")];

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub(super) const HARDENING: &[Field] = &[
     choice("level", LEVEL, "how much is closed; the guide lists each setting with its reason").or_text("standard"),
     mapping("sysctl", &values::SYSCTL, &values::SYSCTL_VALUE, "further kernel settings, a string each"),
-    texts("blocked_modules", &values::MODULE, "further kernel modules that must not load"),
+    texts("blocked_modules", &values::BLOCKED_MODULE, "further kernel modules that must not load"),
     tables("exceptions", EXCEPTION, "settings that are not made, each with its reason"),
     tables("setuid", SETUID, "programs that keep their setuid or setgid bit, each with its reason"),
 ];

@@ -58,6 +58,7 @@ fn what_cannot_be_meant_shows_its_lines() {
         wrong("[hardening]\nexceptions = [{ setting = \"sctp\", why = \"a\" }, { setting = \"sctp\", why = \"b\" }]\n"),
         wrong("[hardening]\nexceptions = [{ setting = \"sctp\" }]\n"),
         wrong("[kernel]\ncommand_line = [\"init_on_alloc=0\"]\n[hardening]\nlevel = \"strict\"\n"),
+        wrong("[kernel]\nmodules = [\"sctp\"]\n"),
         wrong(&format!(
             "[hardening]\nsetuid = [{}, {}, {}]\n",
             setuid("/usr/bin/a"),

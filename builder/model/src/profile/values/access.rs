@@ -19,7 +19,7 @@ pub const COMMAND_ARGUMENT: Form =
     });
 
 /// Text for people, in one line of a file that no program parses.
-pub const SENTENCE: Form = form("one line of text: letters, digits, spaces and `.,:;!?()'/-+@&*#=_`", 200, |text| {
+pub const BANNER: Form = form("one line of text: letters, digits, spaces and `.,:;!?()'/-+@&*#=_`", 200, |text| {
     starts(text, char::is_alphanumeric, "a letter or digit")?;
     only(text, |c| c.is_alphanumeric() || " .,:;!?()'/-+@&*#=_".contains(c))
 });

@@ -35,7 +35,7 @@ pub const SYSCTL_VALUE: Form = form(
 );
 
 /// A kernel module, modprobe.d(5).
-pub const MODULE: Form = form("a kernel module's name: `sctp`, `usb-storage`", 64, |text| {
+pub const BLOCKED_MODULE: Form = form("a kernel module's name: `sctp`, `usb-storage`", 64, |text| {
     starts(text, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
     only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 });
