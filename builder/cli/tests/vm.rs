@@ -24,10 +24,10 @@ fn the_server_image_passes_every_check() {
     assert!(report.passed());
     let of = |verdict| report.checks.iter().filter(|c| c.verdict == verdict).map(|c| c.id.as_str()).collect::<Vec<_>>();
     assert_eq!((of(Verdict::Fail), of(Verdict::Skip)), (vec![], vec![]));
-    assert_eq!(report.checks.len(), 61, "a check came or went: say so here");
+    assert_eq!(report.checks.len(), 66, "a check came or went: say so here");
     let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
-    assert!(junit.contains("tests=\"61\" failures=\"0\" skipped=\"0\""), "{junit}");
-    assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (61, 1));
+    assert!(junit.contains("tests=\"66\" failures=\"0\" skipped=\"0\""), "{junit}");
+    assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (66, 1));
     capture(&out.join("wire.pcapng"));
     let console = text(&fs::read(out.join("console.log")).expect("console.log"));
     assert!(console.contains("Linux version") && console.contains("systemd"), "{console}");
