@@ -16,6 +16,7 @@ pub(crate) mod filter;
 mod ids;
 mod inside;
 pub(crate) mod launch;
+mod memory;
 mod output;
 pub(crate) mod outside;
 mod paths;
@@ -23,7 +24,8 @@ mod probe;
 mod traces;
 
 pub use fence::Fence;
-pub use inside::{Job, inside, run_inside, typed};
+pub use inside::{Job, inside, run_inside, run_inside_with, typed};
+pub use memory::Memory;
 pub use output::{LOG_LIMIT, Output, Status};
 pub use probe::{Probe, Why, probe};
 

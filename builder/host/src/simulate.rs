@@ -1,4 +1,5 @@
-//! Poorer hosts, simulated for tests of whole builds: `DIORITE_SIMULATE=single-uid` or `plain-container`.
+//! Poorer hosts, simulated for tests of whole builds: `DIORITE_SIMULATE=single-uid`, `plain-container` or
+//! `little-memory`.
 
 use crate::sandbox::filter::{Refused, When, refusing};
 use std::io;
@@ -17,6 +18,11 @@ pub fn apply() {
 /// Whether this process shall believe that no range of ids is to be had.
 pub(crate) fn single_uid() -> bool {
     wanted("single-uid")
+}
+
+/// Whether room in memory shall turn out to be too little.
+pub(crate) fn little_memory() -> bool {
+    wanted("little-memory")
 }
 
 fn wanted(name: &str) -> bool {

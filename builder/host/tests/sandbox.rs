@@ -25,6 +25,7 @@ fn main() -> ExitCode {
         ("fail", |json| typed(json, cases::fail)),
         ("panic", |json| typed(json, cases::panic)),
         ("own", |json| typed(json, cases::own)),
+        ("write", |json| typed(json, cases::write)),
     ]) {
         return code;
     }

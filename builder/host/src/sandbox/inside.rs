@@ -7,7 +7,7 @@
 
 use super::ids::Ids;
 use super::launch::{Launch, c, pipe};
-use super::{Mode, mode};
+use super::{Memory, Mode, mode};
 use crate::interrupt;
 use crate::progress::Progress;
 use diorite_model::{Error, Exit, Result};
@@ -67,6 +67,16 @@ impl From<Told> for Error {
 /// # Errors
 /// Those of the job; [`Exit::Host`] when the host offers no sandbox; [`Exit::Interrupted`].
 pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progress: &Progress) -> Result<R> {
+    run_inside_with(None, job, input, progress)
+}
+
+/// As [`run_inside`], with a folder that the child sees in memory.
+pub fn run_inside_with<R: DeserializeOwned>(
+    memory: Option<&Memory>,
+    job: &str,
+    input: &impl Serialize,
+    progress: &Progress,
+) -> Result<R> {
     let mode = mode()?;
     let input = serde_json::to_vec(input).map_err(|e| Error::bug(format!("the input of job `{job}`")).because(e))?;
     let program = program_path();
@@ -79,14 +89,14 @@ pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progre
     let mut env: Vec<_> = std::env::vars_os().filter(|(k, _)| k != MODE_VARIABLE).map(|(k, v)| (c(k), c(v))).collect();
     env.push((c(MODE_VARIABLE), c(mode.name())));
     let launch = Launch {
-        namespaces: 0,
+        namespaces: memory.map_or(0, |_| libc::CLONE_NEWNS),
         ids: match mode {
             Mode::UserNamespace => Some(Ids::full().map_err(|w| Error::host(w.cause).hint(w.hint))?),
             _ => None,
         },
         init: false,
         reaper: false,
-        ops: Vec::new(),
+        ops: memory.map(Memory::ops).unwrap_or_default(),
         argv: vec![c(program), c(VERB), c(job)],
         env,
         streams: [stdin.as_raw_fd(), stdout_end.as_raw_fd(), stderr_end.as_raw_fd()],

@@ -2,7 +2,7 @@
 
 use super::inmate::View;
 use diorite_host::progress::Progress;
-use diorite_host::sandbox::{Fence, Output, Status, mode, run_inside};
+use diorite_host::sandbox::{Fence, Memory, Mode, Output, Status, mode, run_inside, run_inside_with};
 use diorite_model::{Error, Exit, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -18,6 +18,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("a shown file is there only meanwhile", binds),
     ("an end is told as it was", ends),
     ("what a program leaves running dies", leftovers),
+    ("a folder in memory is seen by the job alone", memory),
 ];
 
 /// What a job does in a tree.
@@ -70,6 +71,30 @@ pub fn own(path: PathBuf, _: &Progress) -> Result<(u32, u32)> {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
     let m = fs::metadata(path.join("file")).unwrap();
     Ok((m.uid(), m.gid()))
+}
+
+/// Writes a file; whether the folder was empty, keeps everything and has room.
+pub fn write(folder: PathBuf, _: &Progress) -> Result<[bool; 3]> {
+    let empty = fs::read_dir(&folder).unwrap().next().is_none();
+    fs::write(folder.join("inside"), "x").unwrap();
+    Ok([empty, Memory::suits(&folder), !Memory::full(&folder)])
+}
+
+fn memory() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("outside"), "").unwrap();
+    let names = || fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    let quiet = Progress::quiet();
+    let Some(memory) = Memory::at(folder.path(), 1) else {
+        return assert_eq!(mode().unwrap(), Mode::Chroot, "only there nothing can be mounted");
+    };
+    let told: [bool; 3] = run_inside_with(Some(&memory), "write", &folder.path(), &quiet).unwrap();
+    assert_eq!(told, [true; 3]);
+    assert_eq!(names(), ["outside"]);
+    // Positive control: without it, the same job sees and leaves files on the disk.
+    let told: [bool; 3] = run_inside("write", &folder.path(), &quiet).unwrap();
+    assert!(!told[0]);
+    assert_eq!(names().len(), 2);
 }
 
 fn run(root: &Path, argv: &[&str]) -> Result<Ran> {
