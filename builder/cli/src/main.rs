@@ -5,6 +5,7 @@ mod pipeline;
 mod plan;
 mod print;
 mod project;
+mod trees;
 mod verbs;
 
 use clap::Parser as _;

@@ -2,6 +2,7 @@
 
 use crate::plan::{self, Keys};
 use crate::project::{Inputs, Project};
+use crate::trees::{self, Wanted};
 use diorite_archive::fetch::Pool;
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
@@ -10,8 +11,7 @@ use diorite_host::standin::Standin;
 use diorite_host::store::Store;
 use diorite_image::{disk, esp, filesystem, initrd, qcow2, uki, verity};
 use diorite_model::plan::{Build, Step, StepResult};
-use diorite_model::{Digest, Error, Exit, LockedPackage, Result};
-use diorite_rootfs::build::{self, TreeJob};
+use diorite_model::{Digest, Error, Exit, Result};
 use diorite_rootfs::configure::{self, Changes, ConfigureJob};
 use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::Tree;
@@ -27,7 +27,7 @@ use std::time::Instant;
 
 /// Jobs that run in a child that owns every id.
 pub const INSIDE: &[(&str, Job)] =
-    &[("tree", |json| sandbox::typed(json, tree_job)), ("configure", |json| sandbox::typed(json, configure_job))];
+    &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure_job))];
 
 /// Programs of a Debian tree that this one stands in for while packages are configured.
 pub const STANDINS: &[(&str, Standin)] = &[
@@ -41,18 +41,10 @@ fn stand_in(name: &str, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Unpacks and configures; what is left in the work folder has ids that only this child may remove.
-fn tree_job(job: TreeJob, progress: &Progress) -> Result<()> {
-    cleaned(build::configured(&job, progress), &job.work)
-}
-
-/// Runs the `configure` programs of overlays.
+/// Runs the `configure` programs of overlays; what is left in the work folder has ids that only this child may remove.
 fn configure_job(job: ConfigureJob, progress: &Progress) -> Result<()> {
-    cleaned(configure::configured(&job, progress), &job.work)
-}
-
-fn cleaned(made: Result<()>, work: &Path) -> Result<()> {
-    made.and(fs::remove_dir_all(work).map_err(|e| Error::io("the work folder cannot be removed", work, e)))
+    let made = configure::configured(&job, progress);
+    made.and(fs::remove_dir_all(&job.work).map_err(|e| Error::io("the work folder cannot be removed", &job.work, e)))
 }
 
 /// A build that is about to run: its inputs, keys and the steps that will be hits.
@@ -92,13 +84,7 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     // Before seconds of work, not after them.
     writable(&planned.project.out)?;
     let mut clock = Clock { planned, results: Vec::new() };
-    let locales = planned.inputs.recipe.locale.compiled();
-    let tree = clock.tree(0, &planned.keys.tree, (&planned.inputs.lock.image, &locales), pool, progress)?;
-    let mut containers = BTreeMap::new();
-    for (i, (name, key)) in planned.keys.containers.iter().enumerate() {
-        let packages = &planned.inputs.lock.container[name];
-        containers.insert(name.clone(), clock.tree(1 + i, key, (packages, &[]), pool, progress)?);
-    }
+    let (tree, containers) = clock.trees(pool, progress)?;
     let changes = clock.configure(progress)?;
     let sealed = sealed(planned, tree, containers, changes, progress)?;
     let root = clock.filesystem(&sealed, progress)?;
@@ -168,39 +154,30 @@ impl Clock<'_> {
         self.results.push(StepResult { step, seconds: started.elapsed().as_secs_f64(), bytes });
     }
 
-    /// LockedPackages, and locales to compile → configured tree, from the store when it is there.
-    fn tree(
+    /// Lock → configured trees of the machine and of its containers.
+    fn trees(
         &mut self,
-        step: usize,
-        key: &Digest,
-        (packages, locales): (&[LockedPackage], &[String]),
         pool: &dyn Fn() -> Result<Pool>,
         progress: &Progress,
-    ) -> Result<Tree> {
-        let started = Instant::now();
-        let store = self.planned.store;
-        let folder = match store.get("tree", key) {
-            Some(folder) => folder,
-            None => {
-                let pool = pool()?;
-                let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
-                let packages = packages.iter().map(|p| (p.clone(), pool.path(p))).collect();
-                let epoch = self.planned.inputs.recipe.image.epoch;
-                let locales = locales.to_vec();
-                let job = TreeJob {
-                    packages,
-                    locales,
-                    epoch,
-                    work: work.path().to_owned(),
-                    result: result.path().to_owned(),
-                };
-                sandbox::run_inside::<()>("tree", &job, progress)?;
-                store.put("tree", key, result)?
-            }
-        };
-        let tree = pack::open(&folder)?;
-        self.note(step, started, size_of(&folder));
-        Ok(tree)
+    ) -> Result<(Tree, BTreeMap<String, Tree>)> {
+        let Planned { store, keys, inputs, .. } = self.planned;
+        let root = Wanted { key: keys.tree, packages: &inputs.lock.image, locales: inputs.recipe.locale.compiled() };
+        let containers = keys.containers.iter().map(|(name, key)| {
+            let packages = &inputs.lock.container[name];
+            Wanted { key: *key, packages, locales: Vec::new() }
+        });
+        let wanted: Vec<_> = std::iter::once(root).chain(containers).collect();
+        let made = trees::made(&wanted, inputs.recipe.image.epoch, store, pool, progress)?;
+        let mut opened = Vec::new();
+        for (step, made) in made.iter().enumerate() {
+            let started = Instant::now();
+            opened.push(pack::open(&made.folder)?);
+            let step = self.planned.steps[step].clone();
+            let seconds = made.seconds + started.elapsed().as_secs_f64();
+            self.results.push(StepResult { step, seconds, bytes: size_of(&made.folder) });
+        }
+        let tree = opened.remove(0);
+        Ok((tree, keys.containers.keys().cloned().zip(opened).collect()))
     }
 
     /// Configured tree and overlays → what their programs change; nothing when none has one.

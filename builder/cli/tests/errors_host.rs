@@ -119,23 +119,26 @@ fn out_of_room(project: &Project, output: &Output, place: &str) {
 fn full_store() -> Outcome {
     let project = Project::locked();
     let (store, pool) = (project.path("store"), material("DIORITE_TEST_STORE").join("pool"));
-    let build = || {
+    let build = |simulate: &str| {
         let mut command = project.diorite();
+        command.env("DIORITE_SIMULATE", simulate);
         command.args(["--quiet", "build", "server", "--no-qcow2"]).output().expect("the program starts")
     };
     host::apart(|| {
         host::small(&store, "64k");
         symlink(fs::canonicalize(&pool).expect("the pool"), store.join("pool")).expect("a link to the pool");
-        // Too little for the first file, for what Debian's scripts write, for the pack of the tree.
-        for size in ["64k", "372m", "450m"] {
+        // Too little for the pack of trees made in memory; for the first file of those made on the disk, for what Debian's
+        // scripts write, for the pack of the tree.
+        let on_disk = "little-memory";
+        for (simulate, size) in [("", "200m"), (on_disk, "64k"), (on_disk, "470m"), (on_disk, "600m")] {
             host::resize(&store, size);
-            out_of_room(&project, &build(), "store");
+            out_of_room(&project, &build(simulate), "store");
             let left = fs::read_dir(store.join("scratch")).expect("the store").count();
             assert_eq!(left, 0, "{size}: no scratch folder");
             assert!(!project.path("out/server/disk.raw").exists(), "{size}: no disk");
         }
         host::resize(&store, "2g");
-        let output = build();
+        let output = build("");
         assert!(output.status.success(), "{}", stderr(&project, &output));
     })?;
     assert_eq!(project.disk(), reference());

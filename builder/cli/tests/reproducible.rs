@@ -14,6 +14,7 @@ fn main() -> ExitCode {
     run(tests![
         an_empty_store_another_path_and_one_thread_give_the_same_disk,
         a_root_without_privileges_in_a_plain_container_gives_the_same_disk,
+        trees_made_on_the_disk_for_want_of_memory_give_the_same_disk,
         a_user_namespace_gives_the_same_disk,
         somebody_without_any_privilege_gets_the_same_disk,
     ])
@@ -61,6 +62,19 @@ fn a_root_without_privileges_in_a_plain_container_gives_the_same_disk() -> Outco
     }
     let (_project, digest) = built(&[("DIORITE_SIMULATE", "plain-container")]);
     assert_eq!(digest, reference());
+    Ok(())
+}
+
+fn trees_made_on_the_disk_for_want_of_memory_give_the_same_disk() -> Outcome {
+    let project = Project::locked();
+    let mut command = project.diorite();
+    command.args(["build", "server", "--no-qcow2"]).env("DIORITE_SIMULATE", "little-memory");
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let said = text(&output.stderr).contains("not enough room in memory");
+    // A host without namespaces has its trees on the disk always.
+    assert!(said || why_not("namespaces").is_some() && why_not("userns").is_some(), "{}", text(&output.stderr));
+    assert_eq!(project.disk(), reference());
     Ok(())
 }
 

@@ -26,8 +26,12 @@ fn main() -> ExitCode {
         "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
         "configured" => {
             let (work, result) = (Path::new(out).join("work"), Path::new(out).join("pack"));
-            let job = build::TreeJob { locales: Vec::new(), packages, epoch: 1_760_000_000, work, result };
-            sandbox::run_inside("tree", &job, &Progress::new())
+            let job = build::TreeJob {
+                trees: vec![build::TreeParts { packages, locales: Vec::new(), result }],
+                epoch: 1_760_000_000,
+                work,
+            };
+            sandbox::run_inside::<Vec<f64>>("tree", &job, &Progress::new()).map(drop)
         }
         _ => Err(Error::bug("unknown verb")),
     });

@@ -1,4 +1,4 @@
-//! LockedPackages → ConfiguredTree: unpack, preinst, configure, scan.
+//! LockedPackages → ConfiguredTrees: unpack, preinst, configure, scan.
 //!
 //! Runs in a process that owns all ids of a Debian tree (`sandbox::run_inside`). The steps and why they are in this
 //! order: accounts exist before the first owner is looked up; the Essential closure is laid down before the first script
@@ -19,65 +19,88 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// What `configured` is to do.
+/// What `configured` is to do: the trees of one machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeJob {
-    /// Packages and their files.
-    pub packages: Vec<(LockedPackage, PathBuf)>,
-    /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
-    pub locales: Vec<String>,
+    /// What each tree is made of. A package that several have is decompressed once.
+    pub trees: Vec<TreeParts>,
     /// No file is younger than this, in seconds since 1970.
     pub epoch: u64,
     /// An empty folder to work in, on a file system with extended attributes. What is left in it is of no use.
     pub work: PathBuf,
+}
+
+/// What one tree is made of and where it goes.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeParts {
+    /// Packages and their files.
+    pub packages: Vec<(LockedPackage, PathBuf)>,
+    /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
+    pub locales: Vec<String>,
     /// Folder of the pack.
     pub result: PathBuf,
 }
 
-/// Makes the configured tree of a set of packages and leaves it as a pack.
-pub fn configured(job: &TreeJob, progress: &Progress) -> Result<()> {
-    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+/// Makes the configured trees of sets of packages, one after the other, and leaves each as a pack. Returns the seconds
+/// that each took; those of unpacking, which is done for all at once, are the first's.
+pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
+    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+    let mut clock = Instant::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
-    let place = job.work.join("root");
+    let staging = Staging { latest: epoch, privileged: true };
+    let sets: Vec<_> = job.trees.iter().map(|tree| tree.packages.as_slice()).collect();
+    let staged = unpack::stage(&sets, &job.work.join("staging"), staging, progress)?;
+    let mut seconds = Vec::new();
+    for (at, (tree, staged)) in job.trees.iter().zip(staged).enumerate() {
+        let work = job.work.join(at.to_string());
+        let place = configure(tree, &staged, &work, job.epoch, progress)?;
+        interrupt::check()?;
+        let stage = progress.stage("read the tree");
+        let mut read = scan(&place, Times { epoch, started })?;
+        accounts::stabilize(&mut read)?;
+        pack::write(&read, &tree.result)?;
+        stage.done(format!("{} files", read.nodes.len()));
+        seconds.push(clock.elapsed().as_secs_f64());
+        clock = Instant::now();
+    }
+    Ok(seconds)
+}
+
+/// Staged packages → a configured tree at the path it returns, below `work`.
+fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progress: &Progress) -> Result<PathBuf> {
+    let place = work.join("root");
     fs::create_dir_all(&place)
         .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot make the tree's folder", &place, e))?;
-    let staging = Staging { latest: epoch, privileged: true };
-    let staged = unpack::stage(&job.packages, &job.work.join("staging"), staging, progress)?;
-    let initrd = database::needs_initrd(&staged);
+    let initrd = database::needs_initrd(staged);
 
     let stage = progress.stage("preinst scripts");
     let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
-    let environment = Environment { root: &place, epoch: job.epoch, dpkg: &dpkg };
+    let environment = Environment { root: &place, epoch, dpkg: &dpkg };
     let mut layout = Layout::new(&place, Rules { own_ids: false })?;
-    had_room(lay_down(&mut layout, &staged, &environment, initrd), &job.work)?;
+    had_room(lay_down(&mut layout, staged, &environment, initrd), work)?;
     stage.done("");
 
     let stage = progress.stage("configure");
-    before_configure(&mut layout.root, &staged)?;
-    locales(&mut layout.root, &job.locales)?;
+    before_configure(&mut layout.root, staged)?;
+    locales(&mut layout.root, &tree.locales)?;
     // Nothing is started while building: invoke-rc.d(8) asks this program, which exists only meanwhile.
-    let policy = job.work.join("policy-rc.d");
+    let policy = work.join("policy-rc.d");
     fs::write(&policy, "#!/bin/sh\nexit 101\n")
         .and_then(|()| fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot write", &policy, e))?;
     let mut binds = helpers::binds(&place)?;
     binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
     let bar = stage.bar(staged.len() as u64, Unit::Items);
-    had_room(environment.configure(&mut layout.root, &binds, &bar), &job.work)?;
+    had_room(environment.configure(&mut layout.root, &binds, &bar), work)?;
     bar.finish();
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
-
-    interrupt::check()?;
-    let stage = progress.stage("read the tree");
-    let mut tree = scan(&place, Times { epoch, started })?;
-    accounts::stabilize(&mut tree)?;
-    pack::write(&tree, &job.result)?;
-    stage.done(format!("{} files", tree.nodes.len()));
-    Ok(())
+    Ok(place)
 }
 
 /// With less than this left after Debian's scripts ran, in bytes, they may have met a full file system: what they write

@@ -42,7 +42,7 @@ pub fn write_info(root: &mut Root, staged: &Staged, list: &[Vec<u8>]) -> Result<
     root.write(format!("{base}list").as_bytes(), &list_text(list), 0o644)?;
     if !staged.deb.members.contains_key("md5sums") {
         let mut sums = Vec::new();
-        for file in &staged.files {
+        for file in staged.files.iter() {
             if let (MemberKind::File(_), Some(md5)) = (&file.member.kind, &file.md5) {
                 sums.extend_from_slice(format!("{md5}  ").as_bytes());
                 sums.extend_from_slice(&file.member.path);

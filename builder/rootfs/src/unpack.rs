@@ -14,10 +14,13 @@ use diorite_model::{Error, LockedPackage, Result};
 use md5::{Digest as _, Md5};
 use rayon::prelude::*;
 use rustix::fs::{self as rfs, Mode, OFlags, XattrFlags};
+use rustix::io::Errno;
+use std::collections::HashMap;
 use std::fs;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How files are written to the staging folders.
 #[derive(Debug, Clone, Copy)]
@@ -29,12 +32,12 @@ pub struct Staging {
     pub privileged: bool,
 }
 
-/// A package whose files are written to a staging folder.
+/// A package whose files are written to a staging folder. Trees that share a package share what is known about it.
 pub struct Staged {
     /// Control data.
-    pub deb: Deb,
+    pub deb: Arc<Deb>,
     /// Entries of data.tar in their order.
-    pub files: Vec<StagedFile>,
+    pub files: Arc<Vec<StagedFile>>,
     /// Folder of the contents.
     pub folder: PathBuf,
 }
@@ -55,7 +58,8 @@ pub fn tools(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Prog
     fs::create_dir_all(into.join("usr")).map_err(|e| Error::io("cannot make the tools tree", into, e))?;
     let staging = into.join(".staging");
     let how = Staging { latest: i64::MAX, privileged: false };
-    let result = stage(packages, &staging, how, progress).and_then(|staged| {
+    let result = stage(&[packages], &staging, how, progress).and_then(|mut sets| {
+        let staged = sets.remove(0);
         let mut layout = Layout::new(into, Rules { own_ids: true })?;
         // Merged /usr before anything else, whether base-files is in the set or not.
         for name in ["bin", "lib", "lib64", "sbin"] {
@@ -90,36 +94,55 @@ pub fn tools(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Prog
     result
 }
 
-/// Writes the contents of all packages below `staging`, which must be on the file system of the tree, in parallel.
-/// The result is in the order of the input.
+/// Where a package is wanted: the set's number, and its own in the set.
+type Place = (usize, usize);
+
+/// Writes the contents of all packages below `staging`, which must be on the file system of the trees, in parallel: for
+/// each set a copy of its own, from one decompression. The result is in the order of the input.
 pub fn stage(
-    packages: &[(LockedPackage, PathBuf)],
+    sets: &[&[(LockedPackage, PathBuf)]],
     staging: &Path,
     how: Staging,
     progress: &Progress,
-) -> Result<Vec<Staged>> {
+) -> Result<Vec<Vec<Staged>>> {
     fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging folder", staging, e))?;
-    // The largest first, so that no thread is left alone with a kernel at the end.
-    let mut largest: Vec<usize> = (0..packages.len()).collect();
-    largest.sort_by_key(|&i| (std::cmp::Reverse(packages[i].0.size), i));
+    let mut known = HashMap::new();
+    let mut packages: Vec<(&LockedPackage, &Path, Vec<Place>)> = Vec::new();
+    for (set, members) in sets.iter().enumerate() {
+        for (at, (locked, path)) in members.iter().enumerate() {
+            let what = (&locked.name, &locked.version, &locked.architecture, path);
+            let i = *known.entry(what).or_insert(packages.len());
+            if i == packages.len() {
+                packages.push((locked, path, Vec::new()));
+            }
+            packages[i].2.push((set, at));
+        }
+    }
     let stage = progress.stage("unpack");
-    let bar = stage.bar(packages.iter().map(|(p, _)| p.size).sum(), Unit::Bytes);
-    let mut done: Vec<(usize, Result<Staged>)> = largest
-        .into_iter()
+    let bar = stage.bar(packages.iter().map(|(p, ..)| p.size).sum(), Unit::Bytes);
+    // The largest first, so that no thread is left alone with a kernel at the end.
+    packages.sort_by_key(|(p, _, places)| (std::cmp::Reverse(p.size), places[0]));
+    let folder = |(set, at): &Place| staging.join(format!("{set}-{at}"));
+    let done: Vec<Result<Vec<_>>> = packages
+        .iter()
         .par_bridge()
-        .map(|i| {
-            let (locked, path) = &packages[i];
+        .map(|(locked, path, places)| {
             bar.set_message(&locked.name);
-            let staged = interrupt::check().and_then(|()| stage_one(locked, path, &staging.join(i.to_string()), how));
+            let folders: Vec<PathBuf> = places.iter().map(folder).collect();
+            let staged = interrupt::check().and_then(|()| stage_one(locked, path, folders, how));
             bar.inc(locked.size);
-            (i, staged)
+            staged.map(|staged| places.iter().copied().zip(staged).collect())
         })
         .collect();
-    done.sort_by_key(|(i, _)| *i);
-    let done = done.into_iter().map(|(_, staged)| staged).collect::<Result<Vec<_>>>()?;
+    let mut all = done.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect::<Vec<_>>();
     bar.finish();
-    stage.done(format!("{} packages", done.len()));
-    Ok(done)
+    stage.done(format!("{} packages", packages.len()));
+    all.sort_by_key(|(place, _)| *place);
+    let mut result: Vec<Vec<Staged>> = sets.iter().map(|set| Vec::with_capacity(set.len())).collect();
+    for ((set, _), staged) in all {
+        result[set].push(staged);
+    }
+    Ok(result)
 }
 
 /// The canonical order of staged packages.
@@ -127,7 +150,8 @@ pub(crate) fn order_of(staged: &[Staged]) -> order::Order {
     order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
 }
 
-fn stage_one(locked: &LockedPackage, path: &Path, folder: &Path, how: Staging) -> Result<Staged> {
+/// One package into a folder for each set that has it.
+fn stage_one(locked: &LockedPackage, path: &Path, folders: Vec<PathBuf>, how: Staging) -> Result<Vec<Staged>> {
     let deb = Deb::open(path)?;
     let found = (deb.name(), deb.version(), deb.architecture());
     if found != (locked.name.as_str(), locked.version.as_str(), locked.architecture.as_str()) {
@@ -136,9 +160,11 @@ fn stage_one(locked: &LockedPackage, path: &Path, folder: &Path, how: Staging) -
             .because(format!("inside it says {} {} {}", found.0, found.1, found.2))
             .hint("remove it from the pool and lock again"));
     }
-    let failed = |e: io::Error| Error::io("cannot write an unpacked file", folder, e);
-    fs::create_dir_all(folder).map_err(failed)?;
-    let fd = open_folder(folder)?;
+    let open = |folder: &PathBuf| {
+        fs::create_dir_all(folder).map_err(|e| Error::io("cannot write an unpacked file", folder, e))?;
+        open_folder(folder)
+    };
+    let fds = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
     let conffiles = conffiles(&deb);
     let all_sums = !deb.members.contains_key("md5sums");
     let mut files = Vec::new();
@@ -154,7 +180,7 @@ fn stage_one(locked: &LockedPackage, path: &Path, folder: &Path, how: Staging) -
         if let MemberKind::File(size) = staged.member.kind {
             staged.name = files.len().to_string();
             let sum = all_sums || conffiles.iter().any(|c| c.path == staged.member.path);
-            staged.md5 = write_one(&fd, &staged, size, content, sum.then(Md5::new), &mut buffer, how)?;
+            staged.md5 = write_one(&fds, &staged, size, content, sum.then(Md5::new), &mut buffer, how)?;
         }
         files.push(staged);
         Ok(())
@@ -162,11 +188,12 @@ fn stage_one(locked: &LockedPackage, path: &Path, folder: &Path, how: Staging) -
     .map_err(|mut e| {
         // A system call failed while writing, not the package.
         if e.place.is_none() {
-            e.place = Some(folder.display().to_string());
+            e.place = Some(folders[0].display().to_string());
         }
         e
     })?;
-    Ok(Staged { deb, files, folder: folder.to_owned() })
+    let (deb, files) = (Arc::new(deb), Arc::new(files));
+    Ok(folders.into_iter().map(|folder| Staged { deb: deb.clone(), files: files.clone(), folder }).collect())
 }
 
 /// Opens a staging folder.
@@ -175,8 +202,9 @@ pub(crate) fn open_folder(folder: &Path) -> Result<OwnedFd> {
     rfs::open(folder, flags, Mode::empty()).map_err(|e| Error::io("cannot open a staging folder", folder, e.into()))
 }
 
+/// Writes one file into all folders; its MD5 if `sum` is there.
 fn write_one(
-    folder: &OwnedFd,
+    folders: &[OwnedFd],
     file: &StagedFile,
     size: u64,
     content: &mut dyn Read,
@@ -185,10 +213,11 @@ fn write_one(
     how: Staging,
 ) -> io::Result<Option<String>> {
     // Where: whoever called knows the folder.
-    let failed = |e: io::Error| deb::carry(Error { place: None, ..Error::io("cannot write an unpacked file", "", e) });
+    let failed =
+        |e: Errno| deb::carry(Error { place: None, ..Error::io("cannot write an unpacked file", "", e.into()) });
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let out =
-        rfs::openat(folder, file.name.as_str(), flags, Mode::from_raw_mode(0o600)).map_err(|e| failed(e.into()))?;
+    let create = |folder| rfs::openat(folder, file.name.as_str(), flags, Mode::from_raw_mode(0o600));
+    let outs = folders.iter().map(create).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut left = size;
     while left > 0 {
         let mut filled = 0;
@@ -199,20 +228,23 @@ fn write_one(
         if let Some(sum) = &mut sum {
             sum.update(&buffer[..want]);
         }
-        let mut rest = &buffer[..want];
-        while !rest.is_empty() {
-            let n = rustix::io::write(&out, rest).map_err(|e| failed(e.into()))?;
-            rest = &rest[n..];
+        for out in &outs {
+            let mut rest = &buffer[..want];
+            while !rest.is_empty() {
+                rest = &rest[rustix::io::write(out, rest).map_err(failed)?..];
+            }
         }
         left -= want as u64;
     }
-    if how.privileged {
-        for (name, value) in &file.member.xattrs {
-            rfs::fsetxattr(&out, name.as_slice(), value, XattrFlags::empty()).map_err(|e| failed(e.into()))?;
+    for out in &outs {
+        if how.privileged {
+            for (name, value) in &file.member.xattrs {
+                rfs::fsetxattr(out, name.as_slice(), value, XattrFlags::empty()).map_err(failed)?;
+            }
         }
+        rfs::fchmod(out, Mode::from_raw_mode(file.member.mode)).map_err(failed)?;
+        rfs::futimens(out, &times(file.member.mtime)).map_err(failed)?;
     }
-    rfs::fchmod(&out, Mode::from_raw_mode(file.member.mode)).map_err(|e| failed(e.into()))?;
-    rfs::futimens(&out, &times(file.member.mtime)).map_err(|e| failed(e.into()))?;
     Ok(sum.map(|sum| hex(&sum.finalize())))
 }
 

@@ -8,7 +8,7 @@
 use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, Fence, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use diorite_rootfs::build::{self, TreeJob};
+use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use diorite_rootfs::deb::Deb;
 use diorite_rootfs::scan::{Times, scan};
 use diorite_rootfs::tree::{Kind, Node, Tree};
@@ -98,29 +98,31 @@ fn test() -> Result<()> {
     let dir = tempfile::Builder::new().prefix("against-dpkg").tempdir_in(pool_neighbour()).expect("a scratch folder");
     let quiet = Progress::quiet();
     let job = |name: &str| TreeJob {
-        locales: Vec::new(),
-        packages: packages.clone(),
+        trees: vec![TreeParts {
+            packages: packages.clone(),
+            locales: Vec::new(),
+            result: dir.path().join(name).join("pack"),
+        }],
         epoch: EPOCH,
         work: dir.path().join(name).join("work"),
-        result: dir.path().join(name).join("pack"),
     };
     let (one, two) = (job("one"), job("a-longer/path/two"));
-    sandbox::run_inside::<()>("ours", &one, &quiet)?;
+    sandbox::run_inside::<Vec<f64>>("ours", &one, &quiet)?;
     let work = dir.path().join("reference");
     let place = Reference { packages, tools: tools.clone(), work: work.clone() };
     sandbox::run_inside::<()>("reference", &place, &quiet)?;
-    let (ours, theirs) = (pack::verify(&one.result)?, pack::verify(&work.join("pack"))?);
+    let (ours, theirs) = (pack::verify(&one.trees[0].result)?, pack::verify(&work.join("pack"))?);
     compare(&ours, &theirs);
     println!("test our_tree_is_dpkgs_tree ... ok ({} files)", ours.nodes.len());
 
-    sandbox::run_inside::<()>("ours", &two, &quiet)?;
+    sandbox::run_inside::<Vec<f64>>("ours", &two, &quiet)?;
     for file in ["index", "contents"] {
-        let same = fs::read(one.result.join(file)).ok() == fs::read(two.result.join(file)).ok();
+        let same = fs::read(one.trees[0].result.join(file)).ok() == fs::read(two.trees[0].result.join(file)).ok();
         assert!(same, "two builds differ in the pack's {file}");
     }
     println!("test two_builds_in_different_folders_give_the_same_bytes ... ok");
 
-    let asked: Vec<String> = sandbox::run_inside("ask", &Ask { root: one.work.join("root"), tools }, &quiet)?;
+    let asked: Vec<String> = sandbox::run_inside("ask", &Ask { root: one.work.join("0/root"), tools }, &quiet)?;
     assert!(asked.is_empty(), "dpkg or apt finds something wrong:\n{}", asked.join("\n"));
     println!("test dpkg_audit_verify_and_apt_check_find_nothing ... ok");
 

@@ -99,8 +99,11 @@ fn compared(data: &Data) -> String {
         "- CPU is user + system of the whole process tree ({source}). A full build starts with an empty store whose pool \
          holds the .debs, and ends with disk.raw and disk.qcow2.\n\
          - The peers install the very same .debs from a local repository that needs no signature and no network. Their \
-         work and results are on {0}; ours are on the disk: to their advantage. They make no container, no firewall and \
-         no qcow2: to their advantage too.\n\
+         work and results are on {0}; our store and results are on the disk, to their advantage, and our trees in memory \
+         while they are made, where enough of it is free. They make no container, no firewall and no qcow2: to their \
+         advantage too.\n\
+         - The largest process is that by its resident set, which holds of files in memory only what it has mapped. Peak \
+         memory among the limits counts our trees besides, in full.\n\
          - mmdebstrap makes the bare root tar, with initramfs-tools, which a Debian kernel asks for: it makes an initramfs as \
          our build makes an initrd. The row without has an empty package in its place, and so exactly our packages and no \
          initramfs; so has mkosi.\n\

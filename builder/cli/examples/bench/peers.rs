@@ -12,7 +12,7 @@ use diorite_host::sandbox;
 use diorite_host::store::Store;
 use diorite_model::profile;
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result};
-use diorite_rootfs::build::{self, TreeJob};
+use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -74,7 +74,7 @@ const BESIDES: &[&str] = &[
 
 /// The job that builds the tree, run in a child that owns every id; what it leaves in its work folder is the tree.
 pub fn tree(job: TreeJob, progress: &Progress) -> Result<()> {
-    build::configured(&job, progress)
+    build::configured(&job, progress).map(drop)
 }
 
 /// The peers, ready to run.
@@ -102,18 +102,14 @@ pub fn prepare(store: &Store, folder: &Path, image: &Lock, recipe: &Recipe, prog
     lockfile::write(&lock, &folder.join("peers.lock"))?;
 
     let key = Digest::of_json(&lock.image.iter().map(|p| p.sha256).collect::<Vec<_>>()).short(16);
-    let work = folder.join(format!("peers-{key}"));
+    let work = folder.join(format!("peers-tree-{key}"));
     if !work.join("ready").exists() {
         let _ = fs::remove_dir_all(&work);
         let packages = lock.image.iter().map(|p| (p.clone(), pool.path(p))).collect();
-        let job = TreeJob {
-            locales: Vec::new(),
-            packages,
-            epoch: recipe.image.epoch,
-            work: work.clone(),
-            result: work.join("pack"),
-        };
-        fs::create_dir_all(&job.result).map_err(|e| Error::io("cannot be made", &job.result, e))?;
+        let result = work.join("pack");
+        fs::create_dir_all(&result).map_err(|e| Error::io("cannot be made", &result, e))?;
+        let trees = vec![TreeParts { packages, locales: Vec::new(), result }];
+        let job = TreeJob { trees, epoch: recipe.image.epoch, work: work.clone() };
         sandbox::run_inside::<()>("peers", &job, progress)?;
         fs::write(work.join("ready"), "").map_err(|e| Error::io("cannot be written", &work, e))?;
     }
@@ -125,7 +121,7 @@ pub fn prepare(store: &Store, folder: &Path, image: &Lock, recipe: &Recipe, prog
     if let Some(place) = &place {
         fs::create_dir_all(place).map_err(|e| Error::io("cannot be made", place, e))?;
     }
-    let room = Room { tree: work.join("root"), repository: archive.clone(), work: place, results };
+    let room = Room { tree: work.join("0/root"), repository: archive.clone(), work: place, results };
     let mut packages: Vec<&LockedPackage> = image.image.iter().chain(&lock.tools).collect();
     packages.sort();
     packages.dedup_by_key(|p| p.sha256);
