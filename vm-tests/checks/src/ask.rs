@@ -84,7 +84,7 @@ impl<'a> Asker<'a> {
                 loop {
                     self.watch.check()?;
                     let own = if address.is_ipv4() { lab.config().ipv4.into() } else { lab.config().ipv6.into() };
-                    if let Some(answer) = lab.knock(None, own, *address, Duration::from_secs(5))? {
+                    if let Some(answer) = lab.knock(lab.config().vlan, own, *address, Duration::from_secs(5))? {
                         self.mac.get_or_insert(answer.mac);
                         self.addresses.insert(*family, *address);
                         break Ok(format!("{} has it", diorite_lab::record::mac(answer.mac)));

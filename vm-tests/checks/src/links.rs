@@ -36,7 +36,7 @@ pub fn plan(recipe: &Recipe, add: Add<'_>) {
         if let LinkKind::Vlan(vlan) = &link.kind {
             for tagged in tagged(link, vlan) {
                 let family = if tagged.address.is_ipv4() { "ipv4" } else { "ipv6" };
-                let what = format!("{} answers inside VLAN {}, and only there", tagged.address, tagged.id);
+                let what = format!("{} answers inside VLAN {}", tagged.address, tagged.id);
                 let id = format!("vlan-{name}-{family}");
                 if recipe.network.values().any(|l| l.members().contains(name)) {
                     continue;

@@ -15,9 +15,9 @@ pub struct Surroundings {
     pub config: Config,
     /// Hardware addresses of the machine's cards, in the order of their PCI addresses; all are on one switch.
     pub macs: Vec<String>,
-    /// Fixed addresses that the lab can reach without a tag.
+    /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
-    /// The link, outside of every VLAN, that the lab looks at.
+    /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
     pub front: Option<String>,
 }
 
@@ -27,6 +27,9 @@ impl Surroundings {
         let mut around =
             Self { config: Config::default(), macs: cards(recipe), fixed: Vec::new(), front: front(recipe) };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
+        if let LinkKind::Vlan(vlan) = &link.kind {
+            around.config.vlan = Some(vlan.id);
+        }
         let gateway =
             |four: bool| link.gateways.iter().filter_map(|g| g.parse::<IpAddr>().ok()).find(|g| g.is_ipv4() == four);
         let own: Vec<(IpAddr, u8)> = link.addresses.iter().filter_map(|a| split(a)).collect();
@@ -109,11 +112,16 @@ fn cards(recipe: &Recipe) -> Vec<String> {
     places.into_iter().enumerate().map(|(n, mac)| mac.unwrap_or_else(|| usual(n))).collect()
 }
 
-/// The first link on the bare wire that has addresses; one with a gateway or DHCP before others.
+/// The link through which the world reaches the machine: one with a gateway or DHCP before others, one on the bare wire
+/// before a VLAN.
 fn front(recipe: &Recipe) -> Option<String> {
     let on_wire = |name: &str, link: &Link| {
         let member = recipe.network.values().any(|l| l.members().iter().any(|m| m == name));
-        !member && !matches!(link.kind, LinkKind::Vlan(_)) && untagged(recipe, link)
+        let wire = match &link.kind {
+            LinkKind::Vlan(vlan) => recipe.network.get(&vlan.parent).is_some_and(|parent| untagged(recipe, parent)),
+            _ => untagged(recipe, link),
+        };
+        !member && wire
     };
     let worth = |link: &Link| match link {
         _ if link.dhcp_ipv4 || !link.gateways.is_empty() => 0,
@@ -121,7 +129,8 @@ fn front(recipe: &Recipe) -> Option<String> {
         _ => 2,
     };
     let candidates = recipe.network.iter().filter(|(name, link)| on_wire(name, link) && worth(link) < 2);
-    candidates.min_by_key(|(_, link)| worth(link)).map(|(name, _)| name.clone())
+    let tagged = |link: &Link| matches!(link.kind, LinkKind::Vlan(_));
+    candidates.min_by_key(|(_, link)| (worth(link), tagged(link))).map(|(name, _)| name.clone())
 }
 
 /// A card, or made of cards without a VLAN between.
@@ -180,7 +189,10 @@ mod tests {
         );
         assert_eq!(many.macs, ["02:00:00:00:00:01", "52:54:00:12:34:57", "52:54:00:12:34:58"]);
         assert_eq!(many.front.as_deref(), Some("c"), "members have no life of their own");
-        let tagged = around("[network.a]\nmatch = { order = 1 }\n[network.v]\nvlan = { id = 3, parent = \"a\" }\n");
-        assert_eq!(tagged.front, None, "everything is tagged");
+        let tagged = around(
+            "[network.a]\nmatch = { order = 1 }\n[network.v]\nvlan = { id = 3, parent = \"a\" }\naddresses = [\"192.0.2.9/24\"]\n",
+        );
+        assert_eq!((tagged.front.as_deref(), tagged.config.vlan), (Some("v"), Some(3)), "everything is tagged");
+        assert_eq!(tagged.fixed.len(), 1);
     }
 }

@@ -10,6 +10,8 @@ use std::{
 /// NTP server and scanner at once.
 #[derive(Debug, Clone)]
 pub struct Config {
+    /// The virtual network (IEEE 802.1Q) that the segment is; `None`: frames without a tag.
+    pub vlan: Option<u16>,
     /// Hardware address of the lab's host; locally administered.
     pub mac: EthernetAddress,
     /// IPv4 address of the lab's host.
@@ -39,6 +41,7 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            vlan: None,
             mac: EthernetAddress([0x52, 0x44, 0x49, 0x4f, 0x00, 0x01]),
             ipv4: Ipv4Addr::new(10, 77, 0, 1),
             ipv4_prefix: 24,

@@ -53,7 +53,10 @@ pub struct Engine {
     jobs: Vec<Box<dyn Job>>,
     capture: Option<Pcapng>,
     advertise: Instant,
+    /// Frames for the segment, without its tag.
     out: Vec<Vec<u8>>,
+    /// Frames as they are.
+    raw: Vec<Vec<u8>>,
 }
 
 impl Engine {
@@ -81,6 +84,7 @@ impl Engine {
             capture: None,
             advertise: started,
             out: Vec::new(),
+            raw: Vec::new(),
         }
     }
 
@@ -160,7 +164,9 @@ impl Engine {
         if let Some(at) = self.stack.poll(now, &mut self.out) {
             next = next.min(at);
         }
-        for frame in std::mem::take(&mut self.out) {
+        let segment = self.config.vlan;
+        self.raw.extend(self.out.drain(..).map(|frame| frame::tagged(segment, frame)));
+        for frame in std::mem::take(&mut self.raw) {
             self.switch(None, &frame);
         }
         self.ports.iter_mut().for_each(Port::flush);
@@ -177,7 +183,7 @@ impl Engine {
     }
 
     fn wire(&mut self) -> Wire<'_> {
-        Wire { config: &self.config, neighbours: &self.neighbours, out: &mut self.out }
+        Wire { config: &self.config, neighbours: &self.neighbours, out: &mut self.out, raw: &mut self.raw }
     }
 
     /// Forwards a frame: to the cable its receiver is on, or to all others. `None`: from the lab's own host.
@@ -207,9 +213,9 @@ impl Engine {
         if packet.source.is_unicast() {
             self.cables.insert(packet.source, number);
         }
-        // The lab's own host and its servers are outside every virtual network.
-        let plain = packet.vlan.is_none();
-        if plain {
+        // The lab's own host and its servers are on one segment and hear no other.
+        let here = packet.vlan == self.config.vlan;
+        if here {
             self.learn(&packet);
         }
         if packet.destination != self.config.mac {
@@ -218,13 +224,13 @@ impl Engine {
         let mut jobs = std::mem::take(&mut self.jobs);
         let taken = jobs.iter_mut().any(|job| job.frame(&packet, now, &mut self.wire()));
         self.jobs.append(&mut jobs);
-        if taken || !plain {
+        if taken || !here {
             return;
         }
         let since = now - self.started;
         record::note(&mut self.shared.state().record, &packet, since);
         if !self.serve(&packet, since) {
-            self.stack.receive(frame);
+            self.stack.receive(&frame::untagged(frame));
         }
     }
 

@@ -8,6 +8,7 @@ use smoltcp::{
         Ipv6Packet, NdiscNeighborFlags, NdiscRepr, TcpControl, TcpPacket, TcpRepr, TcpSeqNumber, UdpPacket, UdpRepr,
     },
 };
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// One end of a packet: hardware and network address.
@@ -206,6 +207,14 @@ pub fn tagged(vlan: Option<u16>, mut frame: Vec<u8>) -> Vec<u8> {
         frame.splice(12..12, [a, b, c, d]);
     }
     frame
+}
+
+/// The frame without the tag of its virtual network, if it has one.
+pub fn untagged(frame: &[u8]) -> Cow<'_, [u8]> {
+    match frame.get(12..14) {
+        Some(kind) if kind == TAGGED.to_be_bytes() && frame.len() >= 18 => [&frame[..12], &frame[16..]].concat().into(),
+        _ => frame.into(),
+    }
 }
 
 fn arp(repr: &ArpRepr, from: EthernetAddress, to: EthernetAddress) -> Vec<u8> {

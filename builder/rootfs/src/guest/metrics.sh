@@ -21,7 +21,10 @@ tries=
 [ ! -e $counts ] || tries=$(tr -d '\0' <$counts | sed -n 's/.*+\([0-9]*\).*/\1/p')
 blessed=1
 [ -z "$tries" ] || systemctl is-active --quiet systemd-bless-boot.service || blessed=0
-rules=$(nft list counters table inet diorite)
+# While the rules are replaced, nft may find the old ones gone and the new ones not yet there.
+until rules=$(nft list counters table inet diorite) && [ -n "$rules" ]; do
+    sleep 1
+done
 
 {
     metric() { printf '# HELP %s %s\n# TYPE %s %s\n' "$1" "$3" "$1" "$2"; }

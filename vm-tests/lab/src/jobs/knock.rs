@@ -47,6 +47,12 @@ impl Knock {
         Self { vlan, from, guest, ident, found, last, sent, until, answered, reply }
     }
 
+    /// Whether nobody but this job answers for the address it asks from.
+    fn alone(&self, wire: &Wire<'_>) -> bool {
+        let c = wire.config;
+        self.vlan != c.vlan || ![IpAddr::V4(c.ipv4), IpAddr::V6(c.ipv6), IpAddr::V6(c.link_local)].contains(&self.from)
+    }
+
     fn ask(&mut self, now: Instant, wire: &mut Wire<'_>) {
         let own = Host { mac: wire.config.mac, ip: self.from };
         let frame = match (self.found, self.guest, self.from) {
@@ -59,7 +65,7 @@ impl Knock {
             (None, IpAddr::V6(guest), IpAddr::V6(from)) => frame::neighbour_solicitation(own.mac, from, guest),
             _ => return,
         };
-        wire.out.push(frame::tagged(self.vlan, frame));
+        wire.raw.push(frame::tagged(self.vlan, frame));
     }
 }
 
@@ -74,20 +80,20 @@ impl Job for Knock {
                 if IpAddr::V4(*source_protocol_addr) == self.guest =>
             {
                 // The guest asks in turn whom it is to answer.
-                if self.vlan.is_some() && IpAddr::V4(*target_protocol_addr) == self.from {
+                if self.alone(wire) && IpAddr::V4(*target_protocol_addr) == self.from {
                     let guest = Host { mac: packet.source, ip: self.guest };
-                    wire.out.push(frame::tagged(self.vlan, frame::is_at(own, guest)));
+                    wire.raw.push(frame::tagged(self.vlan, frame::is_at(own, guest)));
                 }
                 true
             }
             // Neighbour advertisement: the address it is about follows four bytes of flags.
             Body::Icmp { kind: 136, rest, .. } => rest.get(4..20).is_some_and(|t| target(t) == Some(self.guest)),
-            Body::Icmp { from: IpAddr::V6(asker), kind: 135, rest, .. } if self.vlan.is_some() => {
+            Body::Icmp { from: IpAddr::V6(asker), kind: 135, rest, .. } if self.alone(wire) => {
                 if rest.get(4..20).is_some_and(|t| target(t) == Some(self.from))
                     && let IpAddr::V6(ours) = self.from
                 {
                     let frame = frame::neighbour_advertisement(own.mac, ours, packet.source, *asker);
-                    wire.out.push(frame::tagged(self.vlan, frame));
+                    wire.raw.push(frame::tagged(self.vlan, frame));
                     return true;
                 }
                 false
@@ -100,7 +106,7 @@ impl Job for Knock {
                 self.last = None;
             }
             // Others learn from it as well.
-            return self.vlan.is_some();
+            return self.vlan != wire.config.vlan;
         }
         let Some(number) = echo_reply(packet, self.guest, self.ident) else { return false };
         if let Some(sent) = self.sent.get(usize::from(number)) {

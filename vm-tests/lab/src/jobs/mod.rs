@@ -22,8 +22,10 @@ pub struct Wire<'a> {
     pub config: &'a Config,
     /// Hardware addresses by network address, learned from what guests send.
     pub neighbours: &'a BTreeMap<IpAddr, EthernetAddress>,
-    /// Frames to send.
+    /// Frames to send on the lab's segment, without its tag.
     pub out: &'a mut Vec<Vec<u8>>,
+    /// Frames to send as they are.
+    pub raw: &'a mut Vec<Vec<u8>>,
 }
 
 impl Wire<'_> {
