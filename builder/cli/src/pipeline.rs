@@ -11,6 +11,7 @@ use diorite_host::standin::Standin;
 use diorite_host::store::Store;
 use diorite_image::{disk, esp, filesystem, initrd, qcow2, uki, verity};
 use diorite_model::plan::{Build, Step, StepResult};
+use diorite_model::recipe::StateDisk;
 use diorite_model::{Digest, Error, Exit, Result};
 use diorite_rootfs::configure::{self, Changes, ConfigureJob};
 use diorite_rootfs::seal::{self, SealedTree};
@@ -286,7 +287,10 @@ impl Clock<'_> {
             root_hash: root.root_hash,
             esp: &esp,
             sizes: &recipe.disk,
-            state: recipe.state.minimum,
+            state: match recipe.state.disk {
+                StateDisk::Same => recipe.state.minimum,
+                StateDisk::Own => 0,
+            },
             public: &sealed.public,
         };
         let raw = staged.path("disk.raw");

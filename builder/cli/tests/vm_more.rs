@@ -6,7 +6,7 @@ mod vm;
 use common::{Project, material};
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab, PortVerdict};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, accel, credentials, credentials::Credential};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Second, accel, credentials, credentials::Credential};
 use diorite_model::report::Verdict;
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,7 +61,14 @@ const IDENTITY: [(&str, &str); 7] = [
 ];
 
 /// Boots `disk`, lets it say who it is, leaves a marker, powers it off as an operator would, and keeps what it wrote.
-fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path) -> BTreeMap<&'static str, String> {
+fn life(
+    tools: &ToolsTree,
+    accelerator: &Accelerator,
+    disk: &Path,
+    second: Option<Second>,
+    folder: &Path,
+) -> BTreeMap<&'static str, String> {
+    let has_second = second.is_some();
     fs::create_dir_all(folder).expect("a folder");
     let (near, far) = UnixStream::pair().expect("a cable");
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
@@ -69,6 +76,7 @@ fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path
         tools: tools.clone(),
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
+        second,
         boot: Boot::Firmware,
         memory: 1536,
         cpus: 2,
@@ -89,6 +97,9 @@ fn life(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: &Path
         std::thread::sleep(Duration::from_millis(100));
     }
     fs::rename(folder.join("overlay.qcow2"), folder.join("written.qcow2")).expect("what the machine wrote");
+    if has_second {
+        fs::rename(folder.join("second.qcow2"), folder.join("second-written.qcow2")).expect("what the machine wrote");
+    }
     said.into()
 }
 
@@ -101,19 +112,114 @@ fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
     let accelerator = accel::probe().expect("an accelerator");
     let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");
     let again = project.path("again.raw");
-    let first = life(&tools, &accelerator, &disk, &project.path("first"));
+    let first = life(&tools, &accelerator, &disk, None, &project.path("first"));
     let written = project.path("first/written.qcow2");
-    let convert = tools.command(Tool::QemuImg).args(["convert", "-O", "raw"]).arg(&written).arg(&again);
-    convert.input(&disk).output(project.folder.path()).run_ok().expect("the disk as it was written");
-    let file = fs::File::options().write(true).open(&again).expect("the disk");
-    file.set_len(file.metadata().expect("its length").len() + (1 << 30)).expect("a larger disk");
-    let second = life(&tools, &accelerator, &again, &project.path("second"));
+    raw(&tools, &written, &disk, &again, 1 << 30);
+    let second = life(&tools, &accelerator, &again, None, &project.path("second"));
     assert_eq!((first["state"].as_str(), second["state"].as_str()), ("running", "running"));
     for name in ["host key", "machine id", "partition", "entries"] {
         assert!(!first[name].is_empty(), "{name}: {first:?}");
         assert_eq!(first[name], second[name], "{name}");
     }
     assert!(first["host key"].starts_with("ssh-ed25519 ") && !first["entries"].contains('+'), "{first:?}");
+    assert_eq!((first["marker"].as_str(), second["marker"].as_str()), ("", "kept"));
+    let size = |life: &BTreeMap<&str, String>| life["var"].parse::<u64>().expect("MiB");
+    assert!(size(&second) > size(&first) + 900, "{} MiB, then {} MiB", size(&first), size(&second));
+}
+
+/// A qcow2 image as a raw one, `more` bytes longer.
+fn raw(tools: &ToolsTree, written: &Path, backing: &Path, to: &Path, more: u64) {
+    let convert = tools.command(Tool::QemuImg).args(["convert", "-O", "raw"]).arg(written).arg(to);
+    convert.input(backing).output(to.parent().expect("a folder")).run_ok().expect("the disk as it was written");
+    let file = fs::File::options().write(true).open(to).expect("the disk");
+    file.set_len(file.metadata().expect("its length").len() + more).expect("a larger disk");
+}
+
+/// Boots with a second disk that state must not go to. Returns what the console said, and the disk as it is then.
+fn refusal(
+    tools: &ToolsTree,
+    accelerator: &Accelerator,
+    disk: &Path,
+    second: &Path,
+    folder: &Path,
+) -> (String, Vec<u8>) {
+    fs::create_dir_all(folder).expect("a folder");
+    let machine = Machine::start(MachineSpec {
+        tools: tools.clone(),
+        accelerator: accelerator.clone(),
+        disk: disk.to_owned(),
+        second: Some(Second::Holding(second.to_owned())),
+        boot: Boot::Firmware,
+        memory: 1536,
+        cpus: 2,
+        credentials: credentials::shell(),
+        network: vec![],
+        macs: vec![],
+        folder: folder.to_owned(),
+    })
+    .expect("the machine starts");
+    let end = Instant::now() + Duration::from_secs(400);
+    while machine.ended().is_none() {
+        assert!(!machine.shell_ready(), "the machine came up: {}", machine.console.tail(40));
+        assert!(Instant::now() < end, "the machine neither comes up nor restarts: {}", machine.console.tail(40));
+    }
+    fs::rename(folder.join("second.qcow2"), folder.join("second-written.qcow2")).expect("what the machine wrote");
+    machine.end();
+    raw(tools, &folder.join("second-written.qcow2"), second, &folder.join("after.raw"), 0);
+    let said = fs::read(folder.join("console.log")).expect("the console");
+    (String::from_utf8_lossy(&said).into_owned(), fs::read(folder.join("after.raw")).expect("the disk"))
+}
+
+/// State on a disk of its own: made on an empty one, kept when the image's disk is swapped, grown with its own disk. A
+/// disk with anything on it, a partition table or only bytes that nobody knows, ends the boot and keeps its bytes.
+#[test]
+fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
+    let _alone = vm::alone();
+    let project = Project::locked();
+    let mut command = project.diorite();
+    // Where the tools and most of the tree are already.
+    command.env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+    for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
+        match std::env::var_os(name) {
+            Some(mirror) => command.env(name, mirror),
+            None => command.env_remove(name),
+        };
+    }
+    let output =
+        command.args(["build", "example-state", "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let out = project.path("out/example-state");
+    vm::expect(&output, 0, &out);
+    let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
+    let accelerator = accel::probe().expect("an accelerator");
+    let disk = out.join("disk.raw").canonicalize().expect("the disk");
+    let size = 600 << 20;
+
+    let (mut unknown, mut table) = (vec![0; size], vec![0; size]);
+    unknown[9 << 20..][..5].copy_from_slice(b"ours!");
+    // A partition table as of a PC: one Linux partition from sector 2048 on.
+    table[446..462].copy_from_slice(&[0, 0, 0, 0, 0x83, 0, 0, 0, 0, 8, 0, 0, 0, 0, 1, 0]);
+    table[510..512].copy_from_slice(&[0x55, 0xaa]);
+    for (name, bytes, expected) in [
+        ("unknown", unknown, "has no file system, yet is not empty, and is left alone"),
+        ("table", table, "no disk holds this image's state, and none is empty"),
+    ] {
+        let second = project.path(&format!("{name}.raw"));
+        fs::write(&second, &bytes).expect("a disk");
+        let (said, after) = refusal(&tools, &accelerator, &disk, &second, &project.path(name));
+        assert!(said.contains(expected), "{name}: {said}");
+        assert!(after == bytes, "{name}: the disk was written");
+    }
+
+    let first = life(&tools, &accelerator, &disk, Some(Second::Blank(size as u64)), &project.path("first"));
+    let kept = project.path("kept.raw");
+    raw(&tools, &project.path("first/second-written.qcow2"), &disk, &kept, 1 << 30);
+    // The image's disk as it was built: another one, as far as the machine can tell.
+    let second = life(&tools, &accelerator, &disk, Some(Second::Holding(kept)), &project.path("second"));
+    assert_eq!((first["state"].as_str(), second["state"].as_str()), ("running", "running"));
+    for name in ["host key", "machine id", "partition"] {
+        assert!(!first[name].is_empty(), "{name}: {first:?}");
+        assert_eq!(first[name], second[name], "{name}");
+    }
     assert_eq!((first["marker"].as_str(), second["marker"].as_str()), ("", "kept"));
     let size = |life: &BTreeMap<&str, String>| life["var"].parse::<u64>().expect("MiB");
     assert!(size(&second) > size(&first) + 900, "{} MiB, then {} MiB", size(&first), size(&second));
@@ -141,6 +247,7 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
         tools,
         accelerator: accel::probe().expect("an accelerator"),
         disk: project.path("out/server/disk.raw").canonicalize().expect("the disk"),
+        second: None,
         boot: Boot::Firmware,
         memory: 1536,
         cpus: 2,

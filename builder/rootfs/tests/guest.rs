@@ -365,6 +365,26 @@ fn quadlet(root: &Path, units: &str) {
     }
 }
 
+/// What the initrd looks for state's own disk with: udev's rules, the unit and the shell's program; and none that is wrong.
+#[test]
+fn programs_of_the_tree_accept_what_finds_the_disk_of_state() {
+    let sealed = sealed(&recipe("[state]\ndisk = \"own\"\n"), &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    lay_out(&sealed.tree, root);
+    std::fs::write(root.join("dev/null"), "").unwrap();
+    let initrd = "/usr/lib/diorite/initrd";
+    let rules = format!("{initrd}/etc/udev/rules.d/70-diorite-state.rules");
+    content(root, &["udevadm", "verify", "--resolve-names=never", &rules]);
+    std::fs::write(root.join("tmp/70-wrong.rules"), "ATTR{size}!=\"0\", SIMLINK+=\"x\"\n").unwrap();
+    assert!(!inside(root, &["udevadm", "verify", "--resolve-names=never", "/tmp/70-wrong.rules"]).0);
+    content(root, &["sh", "-n", &format!("{initrd}/usr/lib/diorite/state-disk")]);
+    let unit = "diorite-state-disk.service";
+    content(root, &["cp", &format!("{initrd}/etc/systemd/system/{unit}"), "/etc/systemd/system"]);
+    let said = inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
+    assert_eq!(said, "");
+}
+
 /// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key
 /// it does not know and every value it does not understand, and then goes on.
 fn networkd(root: &Path) -> Vec<String> {

@@ -143,6 +143,7 @@ impl<'a> Asker<'a> {
                 let devices = "echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
                 judge::state(&self.run(&format!("cat /proc/mounts; {devices}"))?)
             }
+            Question::StateDisk => judge::state_disk(&self.run(DISKS)?),
             Question::Volatile(path) => judge::volatile(&self.run("cat /proc/mounts")?, path),
             Question::Module(name) => {
                 let folder = name.replace('-', "_");
@@ -254,6 +255,11 @@ const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t lis
     systemctl stop --job-mode=ignore-dependencies $unit && c=$(rules); systemctl is-active $unit; \
     systemctl start --job-mode=ignore-dependencies $unit; \
     [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'policy'";
+
+/// What [`judge::state_disk`] reads: the disks below each of the two file systems.
+const DISKS: &str = "for m in / /var; do \
+    echo \"$m on:\" $(lsblk --inverse --list --noheadings -o NAME,TYPE \"$(findmnt -no SOURCE $m)\" | sed -n 's/ *disk$//p'); \
+    done";
 
 /// What [`judge::kept`] reads: the counter before and after a connection that must not come about.
 fn kept(address: IpAddr, port: u16) -> String {

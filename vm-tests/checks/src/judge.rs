@@ -140,6 +140,16 @@ pub fn state(output: &Output) -> Judged {
     verdict(apart && disk, format!("{device} {kind} {}, devices {numbers}", options.join(",")))
 }
 
+/// `/ on: DISK…` and `/var on: DISK…`, lsblk(8).
+pub fn state_disk(output: &Output) -> Judged {
+    let disks = |of: &str| -> Vec<&str> {
+        output.text.lines().find_map(|l| l.strip_prefix(of)).unwrap_or_default().split_whitespace().collect()
+    };
+    let (root, var) = (disks("/ on:"), disks("/var on:"));
+    let apart = !root.is_empty() && !var.is_empty() && !var.iter().any(|disk| root.contains(disk));
+    verdict(apart, short(&output.text))
+}
+
 /// /proc/mounts.
 pub fn volatile(output: &Output, path: &str) -> Judged {
     match mount(&output.text, path) {
@@ -376,6 +386,16 @@ mod tests {
         assert!(with(&MOUNTS.replace(" /var ", " /srv "), "1:1 2:2").is_err(), "not mounted");
         assert!(with(&MOUNTS.replace("ext4 rw", "ext4 ro"), "1:1 2:2").is_err(), "read-only");
         assert!(with(&MOUNTS.replace("/dev/vda6 /var ext4", "tmpfs /var tmpfs"), "1:1 0:33").is_err(), "memory");
+    }
+
+    #[test]
+    fn state_disks() {
+        assert!(state_disk(&out(0, "/ on: vda\n/var on: sda")).is_ok());
+        for bad in
+            ["/ on: vda\n/var on: vda", "/ on: vda\n/var on:", "/ on:\n/var on: sda", "", "/ on: vda sda\n/var on: sda"]
+        {
+            assert!(state_disk(&out(0, bad)).is_err(), "{bad}");
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{
 };
 use diorite_model::{
     Recipe,
-    recipe::{Link, Rate, Sudo},
+    recipe::{Link, Rate, StateDisk, Sudo},
     report::Evidence,
 };
 use std::net::IpAddr;
@@ -94,6 +94,8 @@ pub enum Question {
     Blessed,
     /// /var is on a partition of its own.
     State,
+    /// /var and the root share no disk.
+    StateDisk,
     /// This folder is memory.
     Volatile(String),
     /// This kernel module is loaded.
@@ -221,6 +223,9 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
     }
     add("remount-refused".into(), "the root cannot be made writable".into(), inside, Question::RemountRefused);
     add("state-partition".into(), "/var is a writable partition of its own".into(), inside, Question::State);
+    if recipe.state.disk == StateDisk::Own {
+        add("state-disk".into(), "/var is on a disk of its own".into(), inside, Question::StateDisk);
+    }
     for path in &recipe.state.volatile {
         let what = format!("{path} is memory");
         add(format!("volatile{}", path.replace('/', "-")), what, inside, Question::Volatile(path.clone()));
@@ -356,7 +361,7 @@ pub(crate) mod tests {
                 node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),
             },
             services: Services::default(),
-            state: State { minimum: 1 << 30, volatile: vec![] },
+            state: State { disk: StateDisk::Same, minimum: 1 << 30, volatile: vec![] },
             overlays: vec![],
         }
     }

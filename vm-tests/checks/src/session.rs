@@ -3,7 +3,7 @@
 use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Config, Lab};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, credentials};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, Second, credentials};
 use diorite_model::{Error, Result};
 use std::{
     os::{fd::OwnedFd, unix::net::UnixStream},
@@ -47,6 +47,7 @@ impl Session {
             tools: tools.clone(),
             accelerator: accelerator.clone(),
             disk: disk.to_owned(),
+            second: around.second.map(Second::Blank),
             boot: Boot::Firmware,
             memory: MEMORY,
             cpus: 2,

@@ -4,7 +4,7 @@
 use diorite_lab::Config;
 use diorite_model::{
     Recipe,
-    recipe::{Link, LinkKind},
+    recipe::{Link, LinkKind, StateDisk},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,6 +15,8 @@ pub struct Surroundings {
     pub config: Config,
     /// Hardware addresses of the machine's cards, in the order of their PCI addresses; all are on one switch.
     pub macs: Vec<String>,
+    /// Bytes of an empty second disk, where the recipe asks for one.
+    pub second: Option<u64>,
     /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
@@ -24,8 +26,10 @@ pub struct Surroundings {
 impl Surroundings {
     /// Follows from the recipe alone.
     pub fn of(recipe: &Recipe) -> Self {
-        let mut around =
-            Self { config: Config::default(), macs: cards(recipe), fixed: Vec::new(), front: front(recipe) };
+        // As little as was promised to be enough, and room for the partition table.
+        let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
+        let (macs, front) = (cards(recipe), front(recipe));
+        let mut around = Self { config: Config::default(), macs, second, fixed: Vec::new(), front };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         if let LinkKind::Vlan(vlan) = &link.kind {
             around.config.vlan = Some(vlan.id);

@@ -27,6 +27,15 @@ pub enum Boot {
     },
 }
 
+/// What is on a machine's second disk when it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Second {
+    /// Nothing; its size in bytes.
+    Blank(u64),
+    /// What is in this raw file. It is opened read-only; writes go to an overlay.
+    Holding(PathBuf),
+}
+
 /// A machine to start.
 #[derive(Debug)]
 pub struct MachineSpec {
@@ -36,6 +45,8 @@ pub struct MachineSpec {
     pub accelerator: Accelerator,
     /// The raw disk. It is opened read-only; writes go to an overlay.
     pub disk: PathBuf,
+    /// A second disk, on virtio-scsi.
+    pub second: Option<Second>,
     /// How to start.
     pub boot: Boot,
     /// MiB of memory.
@@ -73,6 +84,10 @@ impl MachineSpec {
     pub(crate) fn overlay(&self) -> PathBuf {
         self.folder.join("overlay.qcow2")
     }
+    /// The same for the second disk.
+    pub(crate) fn second_overlay(&self) -> PathBuf {
+        self.folder.join("second.qcow2")
+    }
     /// The machine's own copy of the firmware's variables; qcow2, so that snapshots include it.
     pub(crate) fn variables(&self) -> PathBuf {
         self.folder.join("variables.qcow2")
@@ -104,6 +119,11 @@ impl MachineSpec {
         let overlay = escaped(&self.overlay());
         add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}")]);
         add(&["-device", "virtio-blk-pci,drive=disk,bootindex=1", "-device", "virtio-rng-pci"]);
+        if self.second.is_some() {
+            let second = escaped(&self.second_overlay());
+            add(&["-drive", &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}")]);
+            add(&["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=second"]);
+        }
         for (number, fd) in fds.network.iter().enumerate() {
             add(&["-netdev", &format!("stream,id=net{number},server=off,addr.type=fd,addr.str={fd}")]);
             // No option ROM: it would ask for a network boot before the disk's turn.

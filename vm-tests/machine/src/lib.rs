@@ -21,7 +21,7 @@ mod shell;
 mod watch;
 
 pub use accel::{Accelerator, Kind};
-pub use arguments::{Boot, MachineSpec};
+pub use arguments::{Boot, MachineSpec, Second};
 pub use console::{Alarm, AlarmKind};
 pub use machine::Machine;
 pub use pace::Pace;

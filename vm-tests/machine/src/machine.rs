@@ -1,7 +1,7 @@
 //! One running machine: started, asked, snapshotted, ended. Nothing of it is left behind.
 
 use crate::{
-    arguments::{Boot, Descriptors, MachineSpec},
+    arguments::{Boot, Descriptors, MachineSpec, Second},
     console::Console,
     pace::Pace,
     qmp::Qmp,
@@ -51,6 +51,17 @@ impl Machine {
         spec.folder = absolute(&spec.folder)?;
         let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
         overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
+        if let Some(Second::Holding(disk)) = &mut spec.second {
+            *disk = absolute(disk)?;
+        }
+        let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.folder);
+        match &spec.second {
+            None => {}
+            Some(Second::Blank(bytes)) => drop(second.arg(spec.second_overlay()).arg(bytes.to_string()).run_ok()?),
+            Some(Second::Holding(disk)) => {
+                drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
+            }
+        }
         if spec.boot == Boot::Firmware {
             let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
             let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
@@ -63,6 +74,9 @@ impl Machine {
         let (c, q, s) = (far_console.as_raw_fd(), far_qmp.as_raw_fd(), far_shell.as_raw_fd());
         let arguments = spec.arguments(&Descriptors { console: c, qmp: q, shell: s, network: &cables })?;
         let mut command = spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.folder);
+        if let Some(Second::Holding(disk)) = &spec.second {
+            command = command.input(disk);
+        }
         if let Boot::Kernel { kernel, initrd, .. } = &spec.boot {
             command = command.input(kernel).input(initrd);
         }
@@ -193,8 +207,8 @@ impl Machine {
     fn kill(&mut self) {
         // Dropping it kills it and everything it started.
         drop(locked(&self.child).take());
-        for file in [self.spec.overlay(), self.spec.variables()] {
-            // Not every machine has both.
+        for file in [self.spec.overlay(), self.spec.second_overlay(), self.spec.variables()] {
+            // Not every machine has all of them.
             let _ = std::fs::remove_file(file);
         }
     }

@@ -22,6 +22,7 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         tools: tools(),
         accelerator: Accelerator { kind: Kind::Tcg, reason: "the test's".to_owned() },
         disk,
+        second: None,
         boot: Boot::Firmware,
         memory: 256,
         cpus: 1,

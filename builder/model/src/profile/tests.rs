@@ -220,6 +220,7 @@ state = true
 network = true
 
 [state]
+disk = "own"
 minimum = "1G"
 volatile = ["/var/cache"]
 "#;

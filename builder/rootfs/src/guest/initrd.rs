@@ -2,16 +2,20 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::state;
-use diorite_model::{Recipe, Result};
+use super::{state, state_disk};
+use diorite_model::{Recipe, Result, recipe::StateDisk};
 
 /// Folder in the image whose content is laid over the initrd's root.
 pub const ROOT: &str = "usr/lib/diorite/initrd";
 const SYSTEM: &str = "etc/systemd/system";
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    let mut put = |path: &str, ini: Ini| guest.file(&format!("{ROOT}/{path}"), 0o644, ini.finish()?);
-    put(state::REPART, state::repart(recipe))?;
+    match recipe.state.disk {
+        StateDisk::Same => {
+            guest.file(&format!("{ROOT}/{}", state::REPART), 0o644, state::repart(recipe).finish()?)?;
+        }
+        StateDisk::Own => state_disk::generate(guest, recipe)?,
+    }
     // The default host name is taken from here, before the root is there.
     let os_release = super::identity::os_release(guest, recipe)?;
     guest.file(&format!("{ROOT}/etc/os-release"), 0o644, os_release)?;

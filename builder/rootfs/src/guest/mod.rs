@@ -17,6 +17,7 @@ pub mod sandbox;
 mod services;
 mod ssh;
 mod state;
+mod state_disk;
 pub mod store;
 mod sudoers;
 mod system;

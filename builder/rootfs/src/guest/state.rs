@@ -2,9 +2,10 @@
 
 use super::Guest;
 use super::ini::Ini;
+use diorite_model::recipe::StateDisk;
 use diorite_model::{Digest, Error, Recipe, Result};
 
-/// Where repart.d(5) definitions are, in the image and in the initrd.
+/// Where repart.d(5) definitions are, in the image and in the initrd, for a partition on the image's own disk.
 pub const REPART: &str = "usr/lib/repart.d/50-var.conf";
 
 /// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
@@ -30,7 +31,9 @@ pub fn repart(recipe: &Recipe) -> Ini {
 }
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    guest.file(REPART, 0o644, repart(recipe).finish()?)?;
+    if recipe.state.disk == StateDisk::Same {
+        guest.file(REPART, 0o644, repart(recipe).finish()?)?;
+    }
     // fstab(5). /var is mounted in the initrd, and follows its partition when the disk is made larger later; /root is
     // memory, so that a key given with the machine can be put there.
     let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";

@@ -1,6 +1,7 @@
 //! Everything generated for one recipe, as text; and recipes no parser has checked.
 
 mod network;
+mod state;
 
 use super::*;
 use diorite_model::profile::{self, Loaded};

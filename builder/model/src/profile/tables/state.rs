@@ -4,8 +4,13 @@ use super::image::amount;
 use super::*;
 
 pub(super) const STATE: &[Field] = &[
+    choice("disk", DISK, "the disk that /var is on").or_text("same"),
     text("minimum", &values::SIZE, "smallest size of /var; it grows to the end of the disk").or_text("256M"),
     texts("volatile", &values::VAR_PATH, "folders below /var that are memory instead, empty at every boot"),
+];
+const DISK: &[(&str, &str)] = &[
+    ("same", "the image's own, behind its partitions"),
+    ("own", "another one: the only other disk of the machine that is empty, or that holds this image's /var already"),
 ];
 
 pub(super) fn state(top: &Section) -> Result<State> {
@@ -19,5 +24,6 @@ pub(super) fn state(top: &Section) -> Result<State> {
         }
     }
     let volatile = volatile.into_iter().map(|v| v.value).collect();
-    Ok(State { minimum: amount(&t, "minimum", 64 << 20)?, volatile })
+    let disk = if t.needed("disk")?.value == "own" { StateDisk::Own } else { StateDisk::Same };
+    Ok(State { disk, minimum: amount(&t, "minimum", 64 << 20)?, volatile })
 }

@@ -18,6 +18,7 @@ fn errors_show_the_line() {
         with("mask = [\"b.socket\"]", "mask = [\"dbus.socket\"]"),
         with("flavour = \"cloud\"", "flavour = \"cloudy\""),
         with("\"nf_conntrack\"", "\"nf conntrack\""),
+        with("disk = \"own\"", "disk = \"/dev/sdb\""),
         with("volatile = [\"/var/cache\"]", "volatile = [\"/etc\"]"),
         with("volatile = [\"/var/cache\"]", "volatile = [\"/var/lib\"]"),
         with("volatile = [\"/var/cache\"]", "volatile = [\"/var/cache\", \"/var/cache/apt\"]"),

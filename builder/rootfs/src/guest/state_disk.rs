@@ -1,0 +1,70 @@
+//! State on a disk of its own: which disk that is, and its partition, in the initrd.
+//!
+//! udev(7) says of every disk whether something is on it, of every partition whether it is this image's state, and marks
+//! both. Then a service looks at the marks once all devices have appeared, and takes a disk only where there is no doubt:
+//! the one that holds this image's state, or else the only empty one. Everything else ends the boot.
+
+use super::Guest;
+use super::ini::Ini;
+use super::initrd::ROOT;
+use super::state;
+use diorite_model::{Recipe, Result};
+
+const SYSTEM: &str = "etc/systemd/system";
+const SERVICE: &str = "diorite-state-disk.service";
+/// In the initrd. Not below repart.d: systemd-repart.service would look for it on the disk of the image.
+const PROGRAM: &str = "usr/lib/diorite/state-disk";
+const DEFINITIONS: &str = "usr/lib/diorite/state-disk.d";
+
+pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    let mut put = |path: &str, mode, bytes: Vec<u8>| guest.file(&format!("{ROOT}/{path}"), mode, bytes);
+    put(&format!("{DEFINITIONS}/50-var.conf"), 0o644, state::repart(recipe).finish()?)?;
+    put("etc/udev/rules.d/70-diorite-state.rules", 0o644, rules(recipe).into_bytes())?;
+    put(PROGRAM, 0o755, include_bytes!("state-disk.sh").to_vec())?;
+    put(&format!("{SYSTEM}/{SERVICE}"), 0o644, service().finish()?)?;
+    guest.link(&format!("{ROOT}/{SYSTEM}/initrd-root-fs.target.wants/{SERVICE}"), &format!("../{SERVICE}"))
+}
+
+/// udev(7), after 60-persistent-storage.rules has asked libblkid. A disk with several signatures is ambivalent and has
+/// no type. The only value from the recipe is a UUID.
+fn rules(recipe: &Recipe) -> String {
+    let unknown = ["ID_FS_TYPE", "ID_FS_USAGE", "ID_FS_AMBIVALENT", "ID_PART_TABLE_TYPE"];
+    let unknown = unknown.map(|key| format!("ENV{{{key}}}==\"\"")).join(", ");
+    format!(
+        "ACTION==\"remove\", GOTO=\"diorite_state_end\"\n\
+         SUBSYSTEM!=\"block\", GOTO=\"diorite_state_end\"\n\
+         ENV{{DEVTYPE}}==\"partition\", ENV{{ID_PART_ENTRY_UUID}}==\"{}\", \
+         SYMLINK+=\"diorite/state/%k diorite/candidate\"\n\
+         ENV{{DEVTYPE}}!=\"disk\", GOTO=\"diorite_state_end\"\n\
+         KERNEL!=\"sd*|vd*|xvd*|nvme*|mmcblk*\", GOTO=\"diorite_state_end\"\n\
+         ATTR{{size}}!=\"0\", ATTR{{ro}}==\"0\", ATTR{{removable}}==\"0\", {unknown}, \
+         SYMLINK+=\"diorite/blank/%k diorite/candidate\"\n\
+         LABEL=\"diorite_state_end\"\n",
+        state::partition(recipe)
+    )
+}
+
+/// Before the file systems of the root's fstab(5) are waited for: what has to be said is said first.
+fn service() -> Ini {
+    let candidate = "dev-diorite-candidate.device";
+    Ini::new()
+        .section("Unit")
+        .set("Description", "Find the disk for state")
+        .set("DefaultDependencies", "no")
+        // Waited for; when it does not come, the program says so.
+        .set("Wants", candidate)
+        // Nothing is written for a root that does not verify.
+        .set("Requires", "sysroot.mount")
+        .set("After", format!("sysroot.mount {candidate} systemd-udevd.service systemd-udev-trigger.service"))
+        .set("Before", "initrd-root-fs.target initrd-fs.target")
+        .set("Conflicts", "initrd-switch-root.target shutdown.target")
+        .set("OnFailure", "emergency.target")
+        .set("OnFailureJobMode", "replace-irreversibly")
+        .section("Service")
+        .set("Type", "oneshot")
+        .set("RemainAfterExit", "yes")
+        .set("StandardOutput", "journal+console")
+        // Whether the judge of empty disks is here and works, before it is believed.
+        .set("ExecStartPre", "/usr/bin/cmp --silent --bytes=512 /dev/zero /dev/zero")
+        .set("ExecStart", format!("/usr/bin/sh /{PROGRAM}"))
+}
