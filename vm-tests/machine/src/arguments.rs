@@ -98,7 +98,14 @@ impl MachineSpec {
         let mut all: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| all.extend(words.iter().map(|w| (*w).to_owned()));
         add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", UUID]);
-        add(&["-machine", "q35,smm=off,vmport=off", "-smp", &self.cpus.to_string(), "-m", &self.memory.to_string()]);
+        add(&[
+            "-machine",
+            "q35,smm=off,vmport=off,i8042=off",
+            "-smp",
+            &self.cpus.to_string(),
+            "-m",
+            &self.memory.to_string(),
+        ]);
         match self.accelerator.kind {
             Kind::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
             // The instructions of Proxmox VE's default, x86-64-v2-AES; emulating fewer is a fifth faster than `max`.
