@@ -102,6 +102,7 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
         "metrics-image",
         // A container that is not there.
         "container-other-running",
+        "container-other-as-declared",
         "port-ipv4-tcp-8081-open",
         "http-8081",
         // A person who is not there, and whom the secure shell does not let in.
@@ -114,7 +115,7 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
     assert!(report.checks.iter().any(|c| c.id == "http-8080" && c.verdict == Verdict::Pass));
     let shown = text(&output.stdout);
     let broken = report.checks.iter().filter(|c| c.verdict == Verdict::Fail);
-    assert!(broken.clone().count() == 12 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
+    assert!(broken.clone().count() == 13 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
     for evidence in ["journal.txt", "network.txt", "units.txt", "console.log", "qemu.argv"] {
         assert!(fs::metadata(out.join("evidence").join(evidence)).is_ok_and(|m| m.len() > 0), "{evidence}");
     }
