@@ -3,6 +3,9 @@
 //!
 //! Needs `DIORITE_TEST_TREE` (a configured tree of the server profile: a folder or a pack) and root for chroot.
 
+mod access;
+mod network;
+
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_model::hardening::{EXPOSURE, SETUID_AT_MOST};
 use diorite_model::profile::{self, Loaded};
@@ -301,7 +304,7 @@ fn programs_of_the_tree_accept_what_was_generated() {
     let security = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=30"];
     content(root, &[&security[..], &["one.service", "two.service", "three.service"]].concat());
     content(root, &["systemd-analyze", "calendar", "Mon..Fri *-*-* 03:30:00"]);
-    closed(&sealed.tree, root);
+    access::closed(&sealed.tree, root);
 
     // tmpfiles.d(5): /var comes back.
     // It insists on /proc, so it is asked from outside, by the tree's own loader.
@@ -383,211 +386,6 @@ fn programs_of_the_tree_accept_what_finds_the_disk_of_state() {
     content(root, &["cp", &format!("{initrd}/etc/systemd/system/{unit}"), "/etc/systemd/system"]);
     let said = inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
     assert_eq!(said, "");
-}
-
-/// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key
-/// it does not know and every value it does not understand, and then goes on.
-fn networkd(root: &Path) -> Vec<String> {
-    // What PID 1 makes; networkd makes its own folder in it, and no other's.
-    let run = root.join("run/systemd");
-    if run.exists() {
-        std::fs::remove_dir_all(&run).unwrap();
-    }
-    std::fs::create_dir_all(&run).unwrap();
-    let mut daemon = Command::new("chroot")
-        .arg(root)
-        .args(["unshare", "--net", "/usr/lib/systemd/systemd-networkd"])
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin")
-        .env("SYSTEMD_LOG_LEVEL", "debug")
-        .env("SYSTEMD_LOG_TARGET", "console")
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("chroot can be run");
-    let mut said = Vec::new();
-    for line in BufReader::new(daemon.stderr.take().unwrap()).lines() {
-        let line = line.unwrap();
-        let done = line == "Loaded.";
-        said.push(line);
-        if done {
-            break;
-        }
-    }
-    daemon.kill().unwrap();
-    daemon.wait().unwrap();
-    assert_eq!(said.last().map(String::as_str), Some("Loaded."), "networkd ends early:\n{}", said.join("\n"));
-    said.retain(|l| l.contains("/etc/systemd/network/"));
-    said
-}
-
-/// Every kind of link and every key of one, as networkd and udev read them.
-#[test]
-fn networkd_and_udev_understand_every_file() {
-    let recipe = recipe(LINKS);
-    let sealed = sealed(&recipe, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    lay_out(&sealed.tree, root);
-    std::fs::write(root.join("dev/null"), "").unwrap();
-    // Where systemd looks for whether the kernel has IPv6.
-    std::fs::create_dir_all(root.join("proc/net")).unwrap();
-    std::fs::write(root.join("proc/net/if_inet6"), "").unwrap();
-    // networkd is not root for long.
-    std::fs::set_permissions(root, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let said = networkd(root);
-    let (fine, wrong): (Vec<_>, Vec<_>) = said.iter().partition(|l| l.ends_with(": Successfully loaded."));
-    assert!(wrong.is_empty(), "{wrong:#?}");
-    let made = std::fs::read_dir(root.join("etc/systemd/network")).unwrap().count();
-    assert_eq!((fine.len(), made), (13, 13), "{said:#?}");
-    content(root, &["udevadm", "verify", "--resolve-names=never", "/etc/udev/rules.d/75-diorite-card-order.rules"]);
-    content(root, &["sh", "-n", "/usr/lib/diorite/card-order"]);
-
-    // Positive controls: a key and a value that are not understood, and a rule.
-    let bad = root.join("etc/systemd/network/99-bad.network");
-    std::fs::write(bad, "[Match]\nName=x\n[Network]\nAdress=192.0.2.1/24\nDHCP=perhaps\n").unwrap();
-    let said = networkd(root).join("\n");
-    assert!(said.contains("Unknown key 'Adress'") && said.contains("Failed to parse DHCP option"), "{said}");
-    std::fs::write(root.join("etc/udev/rules.d/99-bad.rules"), "SUBSYSTEM=\"net\"\n").unwrap();
-    assert!(!inside(root, &["udevadm", "verify", "/etc/udev/rules.d/99-bad.rules"]).0);
-}
-
-const LINKS: &str = r#"
-[network.lan]
-match = { order = 1 }
-addresses = ["192.0.2.10/24", "2001:db8::10/64"]
-gateways = ["192.0.2.1", "fe80::1"]
-routes = [{ to = "198.51.100.0/24", via = "192.0.2.254", metric = 10 }, { to = "203.0.113.7/32" }]
-metric = 100
-mtu = 9000
-dns = ["192.0.2.53#dns.example", "2001:db8::53"]
-dns_over_tls = "yes"
-search = ["lan.example"]
-route_domains = ["corp.example", "."]
-ntp = ["ntp.example", "192.0.2.123"]
-[network.a]
-match = { mac = "52:54:00:00:00:01" }
-[network.b]
-match = { name = "enx*", driver = "cdc_ether" }
-[network.pair]
-bond = { members = ["a", "b"], mode = "802.3ad", interval = 200 }
-required = false
-[network.guests]
-vlan = { id = 10, parent = "pair" }
-metric = 200
-learn_dns = false
-[network.inner]
-bridge = { members = ["guests2"], stp = true }
-dhcp_ipv4 = false
-router_advertisements = false
-[network.guests2]
-vlan = { id = 20, parent = "pair" }
-[network.alone]
-bridge = { members = [] }
-addresses = ["fd00:5::1/64"]
-"#;
-
-/// systemd-analyze(1) `security`: every unit file below /etc/systemd/system that is a file is one of ours.
-fn closed(tree: &Tree, root: &Path) {
-    let security = |unit: &str, limit: u32| {
-        let threshold = format!("--threshold={limit}");
-        content(root, &["systemd-analyze", "security", "--offline=yes", "--no-pager", &threshold, unit]);
-    };
-    let inside_of =
-        |path: &[u8]| std::str::from_utf8(path).ok()?.strip_prefix("etc/systemd/system/").map(str::to_owned);
-    let files = tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File(_)));
-    let ours: Vec<String> = files
-        .filter_map(|(path, _)| inside_of(path))
-        .filter(|name| name.ends_with(".service") && !name.contains('/'))
-        .collect();
-    assert!(ours.len() >= 3, "{ours:?}");
-    for (unit, limit) in EXPOSURE {
-        let units = if unit == "*" { ours.clone() } else { vec![unit.to_owned()] };
-        units.iter().for_each(|unit| security(unit, limit));
-    }
-    // Positive control: the judge finds a unit that is open.
-    std::fs::write(root.join("etc/systemd/system/open.service"), "[Service]\nExecStart=/usr/bin/true\n").unwrap();
-    let (fine, said) =
-        inside(root, &["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=30", "open.service"]);
-    assert!(!fine && said.contains("UNSAFE"), "{said}");
-}
-
-#[test]
-fn access_and_hardening_are_understood_by_their_programs() {
-    let tools =
-        ToolsTree::open(&PathBuf::from(std::env::var_os("DIORITE_TEST_TOOLS").expect("`make test` sets it"))).unwrap();
-    let text = format!("extends = \"server\"\n[image]\nname = \"server\"\nversion = \"1\"\n{ANNA}{PEOPLE}");
-    let (recipe, _) = profile::parse(&text, "people.toml", &mut load).unwrap_or_else(|e| panic!("{e}"));
-    let sealed = sealed(&recipe, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
-    lay_out(&sealed.tree, root);
-    std::fs::write(root.join("dev/null"), "").unwrap();
-    for dir in ["run/sshd", "var/lib/ssh"] {
-        std::fs::create_dir_all(root.join(dir)).unwrap();
-    }
-    content(
-        root,
-        &["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", "/var/lib/ssh/ssh_host_ed25519_key"],
-    );
-
-    // sudoers(5), judged by sudo's own visudo, which the image need not have.
-    let rules = root.join("etc/sudoers.d/diorite");
-    let judged = tools.command(Tool::Visudo).args(["-c", "-f"]).arg(&rules).input(&rules).run().unwrap();
-    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.log));
-    let text = std::fs::read_to_string(&rules).unwrap();
-    assert!(
-        text.contains("anna ALL=(ALL:ALL) NOPASSWD: ALL\n") && text.contains("%web ALL=(root) NOPASSWD: "),
-        "{text}"
-    );
-    let broken = root.join("etc/sudoers.d/broken");
-    std::fs::write(&broken, "anna ALL=(ALL) NOPASSWD /usr/bin/id\n").unwrap();
-    let judged = tools.command(Tool::Visudo).args(["-c", "-f"]).arg(&broken).input(&broken).run().unwrap();
-    assert!(!judged.status.success(), "positive control");
-
-    // sshd(8), for a person with a certificate.
-    let effective = content(root, &["sshd", "-T", "-C", "user=ben,host=h,addr=192.0.2.1"]);
-    for line in [
-        "trustedusercakeys /etc/ssh/user_ca.pub",
-        "authorizedprincipalsfile /etc/ssh/principals.d/%u",
-        "banner /etc/ssh/banner",
-        "channeltimeout global=15m",
-        "unusedconnectiontimeout 900",
-        "allowusers anna",
-        "allowusers ben",
-        "disableforwarding yes",
-    ] {
-        assert!(effective.lines().any(|l| l == line), "sshd does not say `{line}`:\n{effective}");
-    }
-    assert!(effective.contains("ssh-ed25519-cert-v01@openssh.com"), "{effective}");
-    content(root, &["ssh-keygen", "-l", "-f", "/etc/ssh/user_ca.pub"]);
-
-    // sysctl.d(5) as systemd reads it: every value, and nothing after ours. modprobe.d(5) as modprobe does.
-    let all = content(root, &["/usr/lib/systemd/systemd-sysctl", "--cat-config"]);
-    let ours = all.rsplit("# /etc/sysctl.d/90-diorite.conf\n").next().unwrap();
-    for (name, value) in &recipe.hardening.sysctl {
-        assert!(ours.lines().any(|l| l == format!("{name} = {value}")), "{name}:\n{ours}");
-    }
-    assert!(!ours.contains("\n# /"), "a file is read after ours:\n{ours}");
-    // One without soft dependencies, and one with: for that one `install` alone would not count.
-    for module in ["sctp", "ksmbd"] {
-        let blocked = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release, module]);
-        assert!(blocked.trim_end().ends_with("install /usr/bin/false"), "{blocked}");
-    }
-    let free = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release, "xfs"]);
-    assert!(free.contains("insmod") && free.contains("xfs.ko"), "positive control: {free}");
-
-    // setuid files, and what the package database says of those that are none any more.
-    let list = seal::privileges(&sealed.tree);
-    let setuid: Vec<&str> = list.lines().filter(|l| l.starts_with("setuid ")).collect();
-    assert!(setuid.len() <= SETUID_AT_MOST, "{list}");
-    assert!(setuid.iter().all(|l| l.ends_with("/usr/bin/sudo")), "{list}");
-    assert_eq!(list.lines().filter(|l| l.starts_with("world-writable ") && !l.contains(" 1777 ")).count(), 0, "{list}");
-    let (_, overrides) = inside(root, &["dpkg-statoverride", "--list"]);
-    assert!(overrides.lines().any(|l| l == "root root 755 /usr/bin/su"), "{overrides}");
-    // /var is made at boot.
-    let (_, changed) = inside(root, &["dpkg", "--verify"]);
-    assert_eq!(changed.lines().find(|l| !l.starts_with("missing     /var")), None, "{changed}");
-    closed(&sealed.tree, root);
 }
 
 #[test]
