@@ -30,7 +30,9 @@ fn main() -> ExitCode {
             return ExitCode::from(if usage.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
         }
     };
-    match verbs::run(&cli) {
+    let outcome = verbs::run(&cli);
+    interrupt::settle();
+    match outcome {
         Ok(exit) => ExitCode::from(exit as u8),
         Err(error) => {
             if cli.json {

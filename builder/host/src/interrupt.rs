@@ -37,7 +37,13 @@ extern "C" fn handler(_signal: libc::c_int) {
 
 /// Catches SIGINT, SIGTERM and SIGHUP from now on. Called once, first thing in `main`. A second signal ends the
 /// process at once (exit 130); what it leaves in the store is swept by the next one.
+///
+/// What a child leaves behind becomes ours (`PR_SET_CHILD_SUBREAPER`, prctl(2)), so that [`settle`] can wait for it.
 pub fn install() {
+    // SAFETY: a flag of this process, without pointers.
+    unsafe {
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    }
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the action is fully initialised and the handler async-signal-safe.
         unsafe {
@@ -47,6 +53,15 @@ pub fn install() {
             // No SA_RESTART: waits that can be interrupted should be.
             libc::sigaction(signal, &action, std::ptr::null_mut());
         }
+    }
+}
+
+/// Waits for everything that an interrupted child left: it has been killed, but a process takes a moment to let go of
+/// hundreds of megabytes, and whoever interrupted us is to find nothing running.
+pub fn settle() {
+    if came() {
+        // SAFETY: waitpid(2) for any child, its status not asked for.
+        while unsafe { libc::waitpid(-1, std::ptr::null_mut(), 0) } > 0 {}
     }
 }
 
