@@ -1,6 +1,6 @@
 //! The packet filter: firewall table → nftables rules, nft(8), in a table of our own and nowhere else.
 //!
-//! Rules are values of types that cannot hold text ([`rules`]); one module renders them ([`render`]). The file replaces
+//! Rules are values of types that cannot hold text ([`rules`]); one module renders them ([`mod@render`]). The file replaces
 //! the table in one transaction, so a reload never leaves a moment without rules, and a file that does not load changes
 //! nothing. Before it, at boot, a table is loaded that lets nothing through: whatever happens to the declared rules, the
 //! machine is closed until they are there.
