@@ -4,6 +4,7 @@ mod date;
 pub mod deb;
 pub mod fetch;
 pub mod http;
+pub mod images;
 pub mod lockfile;
 pub mod packages;
 pub mod relation;

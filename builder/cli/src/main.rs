@@ -1,6 +1,7 @@
 //! `diorite`: arguments in, exit code out.
 
 mod args;
+mod images;
 mod pipeline;
 mod plan;
 mod print;

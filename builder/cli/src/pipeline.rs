@@ -1,5 +1,6 @@
 //! The whole way from a profile to a disk image, stage by stage, each a function from one type to the next.
 
+use crate::images;
 use crate::plan::{self, Keys};
 use crate::project::{Inputs, Project};
 use crate::trees::{self, Wanted};
@@ -108,7 +109,7 @@ fn writable(out: &Path) -> Result<()> {
 fn sealed(
     planned: &Planned,
     tree: Tree,
-    containers: BTreeMap<String, Tree>,
+    containers: BTreeMap<String, images::Made>,
     changes: Changes,
     progress: &Progress,
 ) -> Result<SealedTree> {
@@ -116,9 +117,13 @@ fn sealed(
     let recipe = &planned.inputs.recipe;
     let overlays = |names: &[String]| names.iter().map(|n| planned.inputs.overlays[n].clone()).collect::<Vec<_>>();
     let mut inside = BTreeMap::new();
-    for (name, tree) in containers {
-        let container = &recipe.containers[&name];
-        inside.insert(name, seal::container(tree, &overlays(&container.overlays), recipe.image.epoch)?);
+    for (name, (tree, config)) in containers {
+        let (laid, epoch) = (overlays(&recipe.containers[&name].overlays), recipe.image.epoch);
+        let made = match config {
+            Some(config) => seal::image(tree, config, &laid, epoch).map_err(|e| e.at(format!("containers.{name}"))),
+            None => seal::container(tree, &laid, epoch),
+        };
+        inside.insert(name, made?);
     }
     let (mut tree, mut laid) = (tree, overlays(&recipe.overlays));
     changes.apply(&mut tree, &mut laid);
@@ -160,8 +165,9 @@ impl Clock<'_> {
         &mut self,
         pool: &dyn Fn() -> Result<Pool>,
         progress: &Progress,
-    ) -> Result<(Tree, BTreeMap<String, Tree>)> {
+    ) -> Result<(Tree, BTreeMap<String, images::Made>)> {
         let Planned { store, keys, inputs, .. } = self.planned;
+        let merged = images::merged(&keys.containers, inputs, store, pool, progress)?;
         let root = Wanted { key: keys.tree, packages: &inputs.lock.image, locales: inputs.recipe.locale.compiled() };
         let containers = keys.containers.iter().map(|(name, key)| {
             let packages = &inputs.lock.container[name];
@@ -172,12 +178,12 @@ impl Clock<'_> {
         let mut opened = Vec::new();
         for (step, made) in made.iter().enumerate() {
             let started = Instant::now();
-            opened.push(pack::open(&made.folder)?);
+            opened.push((pack::open(&made.folder)?, images::config(&made.folder)?));
             let step = self.planned.steps[step].clone();
-            let seconds = made.seconds + started.elapsed().as_secs_f64();
+            let seconds = made.seconds + merged.get(&step.key).unwrap_or(&0.0) + started.elapsed().as_secs_f64();
             self.results.push(StepResult { step, seconds, bytes: size_of(&made.folder) });
         }
-        let tree = opened.remove(0);
+        let (tree, _) = opened.remove(0);
         Ok((tree, keys.containers.keys().cloned().zip(opened).collect()))
     }
 

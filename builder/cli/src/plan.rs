@@ -46,7 +46,10 @@ impl Keys {
             .lock
             .container
             .iter()
-            .map(|(name, packages)| (name.clone(), tree_key(&inputs.program, "root", packages, &[], epoch)))
+            .map(|(name, packages)| {
+                let what = if packages.iter().any(LockedPackage::is_image) { "image" } else { "root" };
+                (name.clone(), tree_key(&inputs.program, what, packages, &[], epoch))
+            })
             .collect();
         let laid = || inputs.recipe.overlays.iter().filter_map(|name| inputs.overlays.get(name));
         let configure = laid().any(|overlay| overlay.configure.is_some()).then(|| {

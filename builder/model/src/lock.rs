@@ -16,7 +16,7 @@ pub struct Lock {
     pub release: BTreeMap<String, Release>,
     /// Packages of the root, sorted by name and architecture.
     pub image: Vec<LockedPackage>,
-    /// Packages of each container's root.
+    /// Packages of each container's root, or the files of its image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub container: BTreeMap<String, Vec<LockedPackage>>,
     /// Packages of the tools tree.
@@ -53,7 +53,18 @@ pub struct Release {
     pub components: Vec<String>,
 }
 
-/// One package.
+/// Release of a file that is part of a container's image and lies beside the profile.
+pub const ARCHIVED: &str = "archive";
+
+impl LockedPackage {
+    /// A file of a container's image: no .deb.
+    pub fn is_image(&self) -> bool {
+        self.release == ARCHIVED
+    }
+}
+
+/// One package; or one file of a container's image, which has its kind for a name and the beginning of its digest for a
+/// version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
@@ -63,7 +74,7 @@ pub struct LockedPackage {
     pub version: String,
     /// Architecture: `amd64`, `all`.
     pub architecture: String,
-    /// Release it came from: a key of [`Lock::release`], or `local`.
+    /// Release it came from: a key of [`Lock::release`], `local`, or [`ARCHIVED`].
     pub release: String,
     /// Path below the mirror's root (`pool/main/b/bash/…`), or below the profile for a local file.
     pub path: String,

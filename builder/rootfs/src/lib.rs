@@ -9,6 +9,7 @@ pub mod deb;
 pub mod extract;
 pub mod guest;
 pub mod helpers;
+pub mod layers;
 pub mod layout;
 pub mod manifest;
 pub mod order;

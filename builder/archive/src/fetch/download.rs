@@ -19,6 +19,9 @@ impl Run<'_> {
             Some(path) => self.copy(&path, package, &mut part)?,
             None => self.download(package, &mut part)?,
         };
+        if package.is_image() {
+            return Ok(part.keep(self.store)?);
+        }
         match same_package(package, part.path(), &from) {
             Ok(()) => Ok(part.keep(self.store)?),
             Err(error) => {
@@ -142,8 +145,12 @@ impl Run<'_> {
     /// A .deb that lies beside the profile.
     fn copy(&self, path: &Path, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, Trouble> {
         let name = path.display().to_string();
-        let fail = |e| Error::io(format!("the local package `{}` cannot be read", package.name), path, e);
-        let mut file = std::fs::File::open(path).map_err(|e| fail(e).hint("it is named under [archive] debs"))?;
+        let (what, hint) = match package.is_image() {
+            true => ("the image of a container".to_owned(), "it is named as `archive` of a container"),
+            false => (format!("the local package `{}`", package.name), "it is named under [archive] debs"),
+        };
+        let fail = |e| Error::io(format!("{what} cannot be read"), path, e);
+        let mut file = std::fs::File::open(path).map_err(|e| fail(e).hint(hint))?;
         part.clear()?;
         let mut buffer = vec![0; 1 << 18];
         loop {
@@ -157,14 +164,11 @@ impl Run<'_> {
         if (part.digest(), part.len()) != (package.sha256, package.size) {
             let digest = part.digest();
             let _ = std::fs::remove_file(part.path());
-            return Err(Error::new(
-                Exit::LockOutdated,
-                format!("the local package `{}` is not the one that was locked", package.name),
-            )
-            .at(name)
-            .because(format!("its SHA-256 is {digest}, the lock says {}", package.sha256))
-            .hint("lock again: `diorite lock NAME --update`")
-            .into());
+            return Err(Error::new(Exit::LockOutdated, format!("{what} is not the one that was locked"))
+                .at(name)
+                .because(format!("its SHA-256 is {digest}, the lock says {}", package.sha256))
+                .hint("lock again: `diorite lock NAME --update`")
+                .into());
         }
         Ok(name)
     }

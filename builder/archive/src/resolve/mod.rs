@@ -14,6 +14,7 @@ mod tests;
 
 pub use update::explain_update;
 
+use crate::images;
 use crate::packages::{Suite, SuiteIndex};
 use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
@@ -68,7 +69,10 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     let image = resolve(IMAGE, recipe.packages.include.iter().map(String::as_str).collect(), true, false)?;
     let mut container = BTreeMap::new();
     for (name, wanted) in &recipe.containers {
-        let ContainerSource::Packages(wanted) = &wanted.source;
+        let ContainerSource::Packages(wanted) = &wanted.source else {
+            container.insert(name.clone(), images::lock(name, recipe, inputs.folder)?);
+            continue;
+        };
         let requests = wanted.iter().map(String::as_str).collect();
         container.insert(name.clone(), resolve(&format!("containers.{name}.packages"), requests, true, false)?);
     }
@@ -106,7 +110,7 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
         suites.push(own(format!("{}-security", archive.suite), Repository::Security));
     }
     for (name, extra) in &archive.extra {
-        if name == LOCAL || suites.iter().any(|(s, _)| s.name == *name) {
+        if name == LOCAL || name == lock::ARCHIVED || suites.iter().any(|(s, _)| s.name == *name) {
             return Err(Error::input(format!("an extra repository cannot be called `{name}`"))
                 .at(format!("archive.extra.{name}"))
                 .because("the lock needs that name for something else"));

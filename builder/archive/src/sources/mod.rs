@@ -7,6 +7,7 @@ mod snapshot;
 mod tests;
 
 use crate::url;
+use diorite_model::lock::ARCHIVED;
 use diorite_model::profile::Settings;
 use diorite_model::{Error, Lock, LockedPackage, Recipe, Result};
 pub use snapshot::Snapshot;
@@ -135,9 +136,9 @@ impl Sources {
         Ok(Self { main, security, snapshot, origin, extra, folder: wanted.folder.clone() })
     }
 
-    /// The file of a local package, or nothing for a package of a repository.
+    /// The file of what lies beside the profile, or nothing for a package of a repository.
     pub fn local(&self, package: &LockedPackage) -> Result<Option<PathBuf>> {
-        Ok((package.release == LOCAL).then(|| self.folder.join(&package.path)))
+        Ok((package.release == LOCAL || package.release == ARCHIVED).then(|| self.folder.join(&package.path)))
     }
 
     /// The mirrors of a package, best first. Errors: a path that leaves the mirror, a release the profile does not know.

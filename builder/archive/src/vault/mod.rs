@@ -3,7 +3,8 @@
 //! ```text
 //! vault.json          schema, the lock's name and digest, every package as the lock names it, sorted
 //! NAME.lock           the lock, byte for byte
-//! debs/SHA256.deb     in the order of vault.json
+//! debs/SHA256.deb     in the order of vault.json,
+//! images/SHA256       and among them files of containers' images
 //! ```
 //! A tar archive (POSIX.1-1988 ustar) without compression: .debs are compressed already, and any tar reads it. The same
 //! lock gives the same bytes: no times, owners or host names are in it.
@@ -227,14 +228,19 @@ fn take(
         return Err(Unfit::Other(digest));
     }
     if let Some(part) = part {
-        same_package(package, part.path(), &name)?;
+        if !package.is_image() {
+            same_package(package, part.path(), &name)?;
+        }
         part.keep(store)?;
     }
     Ok(())
 }
 
 fn member(package: &LockedPackage) -> String {
-    format!("debs/{}.deb", package.sha256)
+    match package.is_image() {
+        true => format!("images/{}", package.sha256),
+        false => format!("debs/{}.deb", package.sha256),
+    }
 }
 
 /// A file name that is one in every archive and on every file system.

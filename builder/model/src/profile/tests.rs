@@ -197,6 +197,9 @@ entrypoint = ["busybox", "nc"]
 command = ["-lk", "-p", "5432"]
 networks = ["back"]
 
+[containers.app]
+archive = "images/app.tar"
+
 [container_networks.front]
 subnet = "10.90.0.0/24"
 

@@ -54,6 +54,15 @@ pub struct Container {
 pub enum ContainerSource {
     /// Debian packages.
     Packages(Vec<String>),
+    /// An image in a file: its path, relative to the profile.
+    Archive(String),
+}
+
+impl Container {
+    /// Made by others, as an image with settings of its own.
+    pub fn is_image(&self) -> bool {
+        !matches!(self.source, ContainerSource::Packages(_))
+    }
 }
 
 /// One published port.

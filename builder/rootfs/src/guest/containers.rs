@@ -32,7 +32,8 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let tree = trees.get(name).ok_or_else(|| Error::bug(format!("container `{name}` has no tree")))?;
         let reference = format!("localhost/{name}:{}", recipe.image.version);
-        let user = container.user.as_deref().unwrap_or("0:0");
+        let started = store::Started::of(container, &tree.config);
+        let user = started.user.as_str();
         let owner = |who: Option<&str>| {
             owner(&tree.tree, who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
         };
@@ -45,7 +46,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let file = quadlet(name, &reference, container, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
-        images.push(store::Image { reference, tree, container, epoch: recipe.image.epoch });
+        images.push(store::Image { reference, tree, container, started, epoch: recipe.image.epoch });
     }
     if folders.chars().any(|c| c.is_control() && c != '\n') || folders.lines().any(|l| l.split(' ').count() != 6) {
         return Err(Error::bug(format!("{folders:?} would not stay on its own lines")));

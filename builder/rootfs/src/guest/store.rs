@@ -7,6 +7,7 @@
 use crate::manifest;
 use crate::seal::ContainerTree;
 use crate::tree::{Kind, Node, TreePath};
+use diorite_model::oci::Config;
 use diorite_model::recipe::{Container, Protocol};
 use diorite_model::{Digest, Error, Result};
 use serde_json::json;
@@ -21,10 +22,45 @@ pub(super) struct Image<'a> {
     pub reference: String,
     /// Its root.
     pub tree: &'a ContainerTree,
-    /// Its command and user.
+    /// What it publishes.
     pub container: &'a Container,
+    /// Its command and user.
+    pub started: Started,
     /// Creation time, seconds since 1970.
     pub epoch: u64,
+}
+
+/// How a container is started: the profile's word, else the image's own.
+pub(super) struct Started {
+    /// User, and group behind a colon.
+    pub user: String,
+    entrypoint: Vec<String>,
+    command: Vec<String>,
+    environment: Vec<String>,
+    workdir: String,
+}
+
+impl Started {
+    pub(super) fn of(container: &Container, image: &Config) -> Self {
+        let or = |said: &[String], own: &[String]| if said.is_empty() { own.to_vec() } else { said.to_vec() };
+        // An image's command belongs behind its own entrypoint, and behind no other.
+        let command = if container.entrypoint.is_empty() { &image.cmd[..] } else { &[] };
+        let path = |v: &&String| v.starts_with("PATH=");
+        let standard = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned();
+        let missing = image.env.iter().find(path).is_none().then_some(standard);
+        let text = |said: &Option<String>, own: &str, default: &str| match said {
+            Some(said) => said.clone(),
+            None if own.is_empty() => default.to_owned(),
+            None => own.to_owned(),
+        };
+        Self {
+            user: text(&container.user, &image.user, "0:0"),
+            entrypoint: or(&container.entrypoint, &image.entrypoint),
+            command: or(&container.command, command),
+            environment: missing.into_iter().chain(image.env.iter().cloned()).collect(),
+            workdir: text(&container.workdir, &image.working_dir, "/"),
+        }
+    }
 }
 
 /// The files of a store by path below [`ROOT`].
@@ -58,10 +94,10 @@ pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<Tre
         let config = json!({
             "created": created, "architecture": architecture, "os": "linux",
             "config": {
-                "User": image.container.user, "ExposedPorts": exposed, "Cmd": image.container.command,
-                "Entrypoint": image.container.entrypoint,
-                "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-                "WorkingDir": image.container.workdir.as_deref().unwrap_or("/"),
+                "User": image.started.user, "ExposedPorts": exposed, "Cmd": image.started.command,
+                "Entrypoint": image.started.entrypoint,
+                "Env": image.started.environment,
+                "WorkingDir": image.started.workdir,
             },
             "rootfs": { "type": "layers", "diff_ids": [diff_id] },
             "history": [{ "created": created, "created_by": "diorite" }],
@@ -185,6 +221,32 @@ mod tests {
         for (plain, coded) in [("f", "MY"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
             assert_eq!(base32(plain.as_bytes()), coded);
         }
+    }
+
+    #[test]
+    fn the_profile_goes_before_the_image() {
+        let list = |words: &[&str]| words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>();
+        let image = Config {
+            user: "7:8".into(),
+            env: list(&["A=b", "PATH=/opt"]),
+            entrypoint: list(&["/entry"]),
+            cmd: list(&["x", "y"]),
+            working_dir: "/srv".into(),
+        };
+        let text = "[image]\nname = \"a\"\nversion = \"1\"\n[containers.app]\narchive = \"app.tar\"\n";
+        let started = |more: &str, image: &Config| {
+            let mut none = |_: &str| -> Result<diorite_model::profile::Loaded> { panic!("nothing is extended") };
+            let recipe = diorite_model::profile::parse(&format!("{text}{more}"), "a.toml", &mut none).unwrap().0;
+            let Started { user, entrypoint, command, environment, workdir } =
+                Started::of(&recipe.containers["app"], image);
+            format!("{user} {} {} {} {workdir}", entrypoint.join("+"), command.join("+"), environment.join("+"))
+        };
+        assert_eq!(started("", &image), "7:8 /entry x+y A=b+PATH=/opt /srv");
+        assert_eq!(started("command = [\"z\"]", &image), "7:8 /entry z A=b+PATH=/opt /srv");
+        assert_eq!(started("entrypoint = [\"/z\"]", &image), "7:8 /z  A=b+PATH=/opt /srv");
+        assert_eq!(started("user = \"9\"\nworkdir = \"/w\"", &image), "9 /entry x+y A=b+PATH=/opt /w");
+        let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        assert_eq!(started("", &Config::default()), format!("0:0   {path} /"));
     }
 
     #[test]

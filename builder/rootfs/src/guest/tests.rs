@@ -160,7 +160,16 @@ fn containers(recipe: &Recipe) -> BTreeMap<String, ContainerTree> {
     recipe
         .containers
         .keys()
-        .map(|n| (n.clone(), ContainerTree { tree: tree.clone(), public: Public::default() }))
+        .map(|n| {
+            (
+                n.clone(),
+                ContainerTree {
+                    tree: tree.clone(),
+                    public: Public::default(),
+                    config: diorite_model::oci::Config::default(),
+                },
+            )
+        })
         .collect()
 }
 

@@ -5,6 +5,7 @@ use crate::overlay::{self, Overlay};
 use crate::secrets::{self, Public};
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::Result;
+use diorite_model::oci::Config;
 
 /// The root of a container: no kernel, no boot, no database.
 #[derive(Debug, Clone)]
@@ -13,6 +14,8 @@ pub struct ContainerTree {
     pub tree: Tree,
     /// What looks like a secret in it and is none.
     pub public: Public,
+    /// How an image that others made wants to be started.
+    pub config: Config,
 }
 
 /// Folders of which nothing is kept but licences.
@@ -53,6 +56,21 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
     for path in ["boot", "var/lib/dpkg", "var/lib/apt", "etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-"] {
         tree.remove(path.as_bytes());
     }
+    finished(tree, Config::default(), overlays, epoch)
+}
+
+/// Makes a container's root of an image that others made: everything in it stays but what belongs to the runtime.
+///
+/// # Errors
+/// As [`container`].
+pub fn image(tree: Tree, config: Config, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
+    let mut tree = tree;
+    detach(&mut tree);
+    finished(tree, config, overlays, i64::try_from(epoch).unwrap_or(i64::MAX))
+}
+
+/// What the runtime mounts over is there and empty; overlays on top.
+fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) -> Result<ContainerTree> {
     for path in ["proc", "sys", "dev", "run"] {
         empty(&mut tree, path, 0o755);
     }
@@ -89,5 +107,5 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.
     secrets::identity(&tree)?;
-    Ok(ContainerTree { tree, public })
+    Ok(ContainerTree { tree, public, config })
 }

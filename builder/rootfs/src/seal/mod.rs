@@ -7,7 +7,7 @@ mod dpkg;
 mod privileges;
 mod var;
 
-pub use container::{ContainerTree, container};
+pub use container::{ContainerTree, container, image};
 pub use privileges::list as privileges;
 
 use crate::configure::Change;

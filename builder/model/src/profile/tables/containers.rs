@@ -7,11 +7,13 @@ use crate::profile::section::At;
 use std::collections::BTreeMap;
 
 pub(super) const CONTAINER: &[Field] = &[
-    texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least").needed(),
+    texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least"),
+    text("archive", &values::RELATIVE_PATH, "an image in its place: an OCI or docker archive, relative to the profile"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
-    words("command", &values::ARGUMENT, "the program and its arguments").needed(),
-    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree").or_said("`65534:65534`, nobody"),
-    text("workdir", &values::CONTAINER_PATH, "the folder it begins in").or_said("`/`"),
+    words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
+    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree")
+        .or_said("an image's own; with `packages` `65534:65534`, nobody"),
+    text("workdir", &values::CONTAINER_PATH, "the folder it begins in").or_said("an image's own, else `/`"),
     text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
     mapping(
         "environment",
@@ -85,17 +87,18 @@ pub(super) fn containers(top: &Section) -> Result<BTreeMap<String, Container>> {
 }
 
 fn container(name: &str, t: &Section) -> Result<Container> {
-    let packages = t.plain("packages")?;
-    if packages.is_empty() {
-        return Err(t.missing("packages"));
-    }
-    let command = t.texts("command")?;
-    if command.is_empty() {
+    let source = source(t)?;
+    let image = !matches!(source, ContainerSource::Packages(_));
+    let (command, entrypoint) = (t.texts("command")?, t.texts("entrypoint")?);
+    if command.is_empty() && !image {
         return Err(t.missing("command"));
     }
-    let entrypoint = t.texts("entrypoint")?;
-    let started = if entrypoint.is_empty() { ("command", &command) } else { ("entrypoint", &entrypoint) };
-    program(t, started.0, started.1, &values::PROGRAM)?;
+    // Behind an image's own entrypoint a command may be anything.
+    match (entrypoint.is_empty(), image) {
+        (false, _) => program(t, "entrypoint", &entrypoint, &values::PROGRAM)?,
+        (true, false) => program(t, "command", &command, &values::PROGRAM)?,
+        (true, true) => {}
+    }
     let mut publish = Vec::new();
     for p in t.tables("publish")? {
         let host = p.needed_number("host")?.value;
@@ -104,10 +107,10 @@ fn container(name: &str, t: &Section) -> Result<Container> {
     }
     let word = |key| Ok(t.text(key)?.map(|v| v.value));
     Ok(Container {
-        source: ContainerSource::Packages(packages),
+        source,
         entrypoint: plain(entrypoint),
         command: plain(command),
-        user: Some(word("user")?.unwrap_or_else(|| "65534:65534".into())),
+        user: word("user")?.or_else(|| (!image).then(|| "65534:65534".into())),
         workdir: word("workdir")?,
         hostname: word("hostname")?.unwrap_or_else(|| name.to_owned()),
         environment: t.mapping("environment")?.into_iter().map(|(k, v)| (k, v.value)).collect(),
@@ -124,6 +127,30 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         after: t.plain("after")?,
         requires: t.plain("requires")?,
     })
+}
+
+/// Exactly one of the keys that say what a container's root is.
+fn source(t: &Section) -> Result<ContainerSource> {
+    let packages = t.texts("packages")?;
+    let mut said = Vec::new();
+    if let Some(first) = packages.first() {
+        said.push(("packages", first.span));
+    }
+    let archive = t.text("archive")?;
+    said.extend(archive.as_ref().map(|a| ("archive", a.span)));
+    match (said.as_slice(), archive) {
+        ([], _) => Err(t
+            .missing("packages")
+            .hint("write `packages = […]`, Debian packages, or `archive = …`, an image in a file beside the profile")),
+        ([(one, a), (two, b), ..], _) => {
+            let what = format!("`{}` has two roots: `{one}` and `{two}`", t.path);
+            let second = format!("`{two}` is at {}\n{}", t.files.place(*b), t.files.show(*b));
+            let error = t.files.error(*a, what).detail(format!("{}\n{second}", t.files.show(*a)));
+            Err(error.hint("a container has one: remove the other"))
+        }
+        (_, Some(archive)) => Ok(ContainerSource::Archive(archive.value)),
+        (_, None) => Ok(ContainerSource::Packages(plain(packages))),
+    }
 }
 
 fn plain(list: Vec<At<String>>) -> Vec<String> {

@@ -49,6 +49,16 @@ fn defaults_are_explicit() {
 }
 
 #[test]
+fn an_image_says_what_the_profile_leaves_out() {
+    let from = "packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]";
+    let db = &two(from, "archive = \"images/db.tar\"").unwrap().containers["db"];
+    assert_eq!(db.source, crate::recipe::ContainerSource::Archive("images/db.tar".into()));
+    assert_eq!((&db.user, &db.workdir, db.command.len(), db.entrypoint.len()), (&None, &None, 0, 0));
+    let db = &two(from, "archive = \"db.tar\"\ncommand = [\"-x\"]\nuser = \"7\"").unwrap().containers["db"];
+    assert_eq!((db.user.as_deref(), &db.command), (Some("7"), &vec!["-x".to_owned()]));
+}
+
+#[test]
 fn numbers_follow_from_the_name_alone() {
     let ids = |from: &str, to: &str| two(from, to).unwrap().containers["web"].ids;
     let web = ids("host = 8080", "host = 8080").unwrap();
@@ -86,6 +96,9 @@ fn what_cannot_be_meant_shows_the_lines() {
         refused("requires =", "health = { command = [\"true\"], interval = \"0s\" }\nrequires ="),
         refused("requires =", "ids = 600000\nuser_namespace = false\nrequires ="),
         refused("networks =", "ids = 600000\nnetworks ="),
+        refused("networks =", "archive = \"web.tar\"\nnetworks ="),
+        refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", ""),
+        refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", "archive = \"../web.tar\""),
     ];
     insta::assert_snapshot!("refused", all.join("\n\n"));
 }

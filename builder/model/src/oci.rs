@@ -1,0 +1,167 @@
+//! The words of container images: OCI image specification 1.1 (image-layout, image-index, manifest, config). Docker's
+//! own words from before it have the same shapes. Read as others wrote them, so unknown fields are passed over.
+
+use crate::Digest;
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Points to bytes by digest.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Descriptor {
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// Bytes.
+    pub size: u64,
+    /// Which machines it is for, in an index.
+    pub platform: Option<Platform>,
+}
+
+impl Descriptor {
+    /// Its SHA-256; no other algorithm is read.
+    pub fn sha256(&self) -> Result<Digest, String> {
+        sha256(&self.digest)
+    }
+}
+
+/// The digest in `sha256:HEX`; no other algorithm is read. Error: a cause in words.
+pub fn sha256(text: &str) -> Result<Digest, String> {
+    let digest = text.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
+    digest.ok_or_else(|| format!("`{}` is no SHA-256 digest", text.escape_default()))
+}
+
+/// A kind of machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Platform {
+    /// Go's name of it, which is Debian's but for `386` and `arm`: `amd64`, `arm64`.
+    pub architecture: String,
+    /// `linux`.
+    pub os: String,
+}
+
+/// What a digest may point to: one image, or one for each kind of machine.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Document {
+    /// image-index.
+    Index {
+        /// Manifests, and further indexes.
+        manifests: Vec<Descriptor>,
+    },
+    /// image-manifest.
+    Manifest(Manifest),
+}
+
+/// One image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Manifest {
+    /// Its [`Image`].
+    pub config: Descriptor,
+    /// Its layers, lowest first.
+    pub layers: Vec<Descriptor>,
+}
+
+/// image-config.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Image {
+    /// As [`Platform::architecture`].
+    pub architecture: String,
+    /// As [`Platform::os`].
+    pub os: String,
+    /// How it wants to be started.
+    #[serde(default, deserialize_with = "or_nothing")]
+    pub config: Config,
+    /// Its layers.
+    pub rootfs: RootFs,
+}
+
+/// The layers of an image.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct RootFs {
+    /// Digests of the uncompressed layers, lowest first.
+    pub diff_ids: Vec<String>,
+}
+
+/// How an image wants to be started; a profile's word goes before.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Config {
+    /// User, and group behind a colon.
+    #[serde(deserialize_with = "or_nothing")]
+    pub user: String,
+    /// `NAME=value`.
+    #[serde(deserialize_with = "or_nothing")]
+    pub env: Vec<String>,
+    /// Goes before the command.
+    #[serde(deserialize_with = "or_nothing")]
+    pub entrypoint: Vec<String>,
+    /// The command, or what follows the entrypoint.
+    #[serde(deserialize_with = "or_nothing")]
+    pub cmd: Vec<String>,
+    /// The folder it begins in.
+    #[serde(deserialize_with = "or_nothing")]
+    pub working_dir: String,
+}
+
+/// Go writes `null` for an empty list.
+fn or_nothing<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(d)?.unwrap_or_default())
+}
+
+/// The entry of an index for this kind of machine: the one that says so, else the only one that says nothing.
+/// Error: a cause in words.
+pub fn choose<'a>(manifests: &'a [Descriptor], architecture: &str) -> Result<&'a Descriptor, String> {
+    let ours = |d: &&Descriptor| d.platform.as_ref().is_some_and(|p| p.os == "linux" && p.architecture == architecture);
+    if let Some(found) = manifests.iter().find(ours) {
+        return Ok(found);
+    }
+    let silent: Vec<&Descriptor> = manifests.iter().filter(|d| d.platform.is_none()).collect();
+    if let [only] = silent[..] {
+        return Ok(only);
+    }
+    if silent.len() > 1 {
+        return Err("it holds several images and does not say for which machines".into());
+    }
+    let there: Vec<String> = manifests
+        .iter()
+        .filter_map(|d| d.platform.as_ref())
+        .filter(|p| p.os != "unknown")
+        .map(|p| format!("{}/{}", p.os, p.architecture).escape_default().to_string())
+        .collect();
+    Err(format!("it has no image for linux/{architecture}, only: {}", there.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_go_writes_is_read() {
+        let image: Image = serde_json::from_str(
+            r#"{"architecture":"amd64","os":"linux","config":{"Env":null,"Cmd":["sh"],"User":"","Labels":null},
+                "rootfs":{"type":"layers","diff_ids":[]}}"#,
+        )
+        .unwrap();
+        assert_eq!(image.config, Config { cmd: vec!["sh".into()], ..Config::default() });
+        let none: Image =
+            serde_json::from_str(r#"{"architecture":"a","os":"linux","config":null,"rootfs":{"diff_ids":[]}}"#)
+                .unwrap();
+        assert_eq!(none.config, Config::default());
+    }
+
+    #[test]
+    fn an_index_is_asked_for_our_machine() {
+        let entry = |platform: Option<(&str, &str)>| Descriptor {
+            digest: format!("sha256:{}", Digest::of(format!("{platform:?}").as_bytes())),
+            size: 1,
+            platform: platform.map(|(os, a)| Platform { architecture: a.into(), os: os.into() }),
+        };
+        let all =
+            [entry(Some(("unknown", "unknown"))), entry(Some(("linux", "arm64"))), entry(Some(("linux", "amd64")))];
+        assert_eq!(choose(&all, "amd64"), Ok(&all[2]));
+        assert_eq!(choose(&all[..2], "amd64").unwrap_err(), "it has no image for linux/amd64, only: linux/arm64");
+        let silent = [entry(None), entry(None)];
+        assert_eq!(choose(&silent[..1], "amd64"), Ok(&silent[0]));
+        assert!(choose(&silent, "amd64").is_err());
+        assert!(sha256("md5:00").is_err());
+    }
+}
