@@ -156,15 +156,14 @@ fn devices(list: &mut List, new: &Path) {
 /// Program and arguments, and additions to the environment.
 type ByLoader = (Vec<CString>, Vec<(&'static str, PathBuf)>);
 
+/// Where tools have their libraries. A DT_RUNPATH (ld.so(8)) is an absolute path, which means the host's folder here.
+const LIBRARIES: [&str; 4] =
+    ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd", "usr/lib", "usr/libexec/sudo"];
+
 /// Program and arguments through the tree's loader, and what the environment needs then.
 pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader> {
     let root = tools.root();
-    let libraries = ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd", "usr/lib"].map(|p| root.join(p));
-    let mut path = libraries[0].clone().into_os_string();
-    for folder in &libraries[1..] {
-        path.push(":");
-        path.push(folder);
-    }
+    let path = LIBRARIES.map(|p| root.join(p).into_os_string()).join(std::ffi::OsStr::new(":"));
     let loader = tools.file("usr/lib64/ld-linux-x86-64.so.2")?;
     let program = tools.file(tool.path())?;
     let mut argv = vec![c(loader), c("--library-path"), c(path)];
