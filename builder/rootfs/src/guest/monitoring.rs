@@ -6,7 +6,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::nft;
+use super::{nft, sandbox};
 use diorite_model::{Recipe, Result};
 
 const UNIT: &str = "prometheus-node-exporter.service";
@@ -16,60 +16,32 @@ const TIMER: &str = "diorite-metrics.timer";
 /// Below /run.
 const FOLDER: &str = "diorite-metrics";
 
-/// systemd.exec(5). It reads /proc, /sys and the sizes of file systems, and answers on a port; nothing else.
-const FENCE: [(&str, &str); 28] = [
-    ("NoNewPrivileges", "yes"),
-    ("CapabilityBoundingSet", ""),
-    ("AmbientCapabilities", ""),
-    ("ProtectSystem", "strict"),
-    ("ProtectHome", "yes"),
-    ("PrivateTmp", "yes"),
-    ("PrivateDevices", "yes"),
-    ("DevicePolicy", "closed"),
-    ("ProtectClock", "yes"),
-    ("ProtectControlGroups", "yes"),
-    ("ProtectHostname", "yes"),
-    ("ProtectKernelLogs", "yes"),
-    ("ProtectKernelModules", "yes"),
-    ("ProtectKernelTunables", "yes"),
-    ("LockPersonality", "yes"),
-    ("MemoryDenyWriteExecute", "yes"),
+/// The exporter reads /proc, /sys and the sizes of file systems, and answers on a port; nothing else.
+const EXPORTER: &[(&str, &str)] = &[
+    ("PrivateNetwork", ""),
+    ("IPAddressDeny", ""),
     ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX AF_NETLINK"),
-    ("RestrictNamespaces", "yes"),
-    ("RestrictRealtime", "yes"),
-    ("RestrictSUIDSGID", "yes"),
-    ("RemoveIPC", "yes"),
-    ("KeyringMode", "private"),
-    ("UMask", "0077"),
-    ("SystemCallArchitectures", "native"),
-    ("SystemCallFilter", "@system-service"),
-    ("SystemCallFilter", "~@privileged @resources"),
-    ("SystemCallErrorNumber", "EPERM"),
     ("TasksMax", "64"),
 ];
 
-/// What the writer of metrics may do that the exporter may not, and the other way round.
-const WRITER_FENCE: [(&str, &str); 5] = [
-    // nft(8) reads counters.
+/// The writer of metrics asks nft(8) for the counters of the machine's own network, and others read what it writes.
+const WRITER_OPEN: &[(&str, &str)] = &[
     ("CapabilityBoundingSet", "CAP_NET_ADMIN"),
+    ("PrivateNetwork", ""),
     ("RestrictAddressFamilies", "AF_UNIX AF_NETLINK"),
-    ("IPAddressDeny", "any"),
     ("ProtectProc", "invisible"),
     ("UMask", "0022"),
+    ("TasksMax", "64"),
 ];
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     if recipe.monitoring.node_exporter.is_none() {
         return Ok(());
     }
-    let fenced = FENCE
-        .iter()
-        .fold(Ini::new().section("Service"), |ini, (key, value)| ini.set(key, *value))
-        .set("ExecStart", "")
-        .set(
-            "ExecStart",
-            format!("/usr/bin/prometheus-node-exporter --collector.textfile.directory=/run/{FOLDER} $ARGS"),
-        );
+    let fenced = sandbox::closed(Ini::new().section("Service"), EXPORTER).set("ExecStart", "").set(
+        "ExecStart",
+        format!("/usr/bin/prometheus-node-exporter --collector.textfile.directory=/run/{FOLDER} $ARGS"),
+    );
     guest.drop_in(UNIT, &fenced)?;
     guest.enable(UNIT)?;
     guest.file(SCRIPT, 0o755, include_bytes!("metrics.sh").to_vec())?;
@@ -89,7 +61,6 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
 
 fn writer(recipe: &Recipe) -> Ini {
     let units: String = recipe.containers.keys().map(|name| format!(" {name}.service")).collect();
-    let own = |key: &str| WRITER_FENCE.iter().find(|(k, _)| *k == key);
     let unit = Ini::new()
         .section("Unit")
         .set("Description", "What the image says of itself, for node-exporter")
@@ -100,6 +71,5 @@ fn writer(recipe: &Recipe) -> Ini {
         .set("RuntimeDirectory", FOLDER)
         .set("RuntimeDirectoryPreserve", "yes")
         .set("TimeoutStartSec", "120");
-    let shared = FENCE.iter().filter(|(key, _)| own(key).is_none());
-    shared.chain(&WRITER_FENCE).fold(unit, |ini, (key, value)| ini.set(key, *value))
+    sandbox::closed(unit, WRITER_OPEN)
 }

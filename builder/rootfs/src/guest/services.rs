@@ -1,43 +1,16 @@
 //! Services of the profile's own: one unit each, in a sandbox, and a timer where it has one.
 
-use super::Guest;
 use super::ini::{Ini, literal, word};
+use super::{Guest, sandbox};
 use diorite_model::recipe::{Restart, Timer, Unit};
 use diorite_model::{Error, Recipe, Result};
 
-/// systemd.exec(5): nothing but its own files and what the profile says; `systemd-analyze security` gives less than 3.
-const FENCE: [(&str, &str); 30] = [
-    ("NoNewPrivileges", "yes"),
-    ("CapabilityBoundingSet", ""),
-    ("AmbientCapabilities", ""),
-    ("ProtectSystem", "strict"),
-    ("ProtectHome", "yes"),
-    ("PrivateTmp", "yes"),
-    ("PrivateDevices", "yes"),
-    ("PrivateIPC", "yes"),
-    ("DevicePolicy", "closed"),
-    ("ProtectClock", "yes"),
-    ("ProtectControlGroups", "yes"),
-    ("ProtectHostname", "yes"),
-    ("ProtectKernelLogs", "yes"),
-    ("ProtectKernelModules", "yes"),
-    ("ProtectKernelTunables", "yes"),
-    ("ProtectProc", "invisible"),
-    ("ProcSubset", "pid"),
-    ("LockPersonality", "yes"),
-    ("MemoryDenyWriteExecute", "yes"),
-    ("RestrictNamespaces", "yes"),
-    ("RestrictRealtime", "yes"),
-    ("RestrictSUIDSGID", "yes"),
-    ("RemoveIPC", "yes"),
-    ("KeyringMode", "private"),
-    ("UMask", "0077"),
-    ("SystemCallArchitectures", "native"),
-    ("SystemCallFilter", "@system-service"),
-    ("SystemCallFilter", "~@privileged @resources"),
-    ("SystemCallErrorNumber", "EPERM"),
-    ("TasksMax", "256"),
-];
+/// On top of what is closed everywhere: a service of the profile's own sees no process but its own.
+const OWN: [(&str, &str); 4] =
+    [("PrivateIPC", "yes"), ("ProtectProc", "invisible"), ("ProcSubset", "pid"), ("TasksMax", "256")];
+/// With a network.
+const NETWORK: [(&str, &str); 3] =
+    [("PrivateNetwork", ""), ("IPAddressDeny", ""), ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX")];
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     for (name, unit) in &recipe.services.units {
@@ -104,11 +77,8 @@ fn service_of(name: &str, unit: &Unit) -> Ini {
     if unit.state {
         ini = ini.set("StateDirectory", name).set("StateDirectoryMode", "0700");
     }
-    ini = FENCE.iter().fold(ini, |ini, (key, value)| ini.set(key, *value));
-    ini = match unit.network {
-        true => ini.set("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX"),
-        false => ini.set("RestrictAddressFamilies", "AF_UNIX").set("PrivateNetwork", "yes").set("IPAddressDeny", "any"),
-    };
+    let open: Vec<_> = OWN.into_iter().chain(NETWORK.into_iter().filter(|_| unit.network)).collect();
+    ini = sandbox::closed(ini, &open);
     match unit.timer {
         Some(_) => ini,
         None => ini.section("Install").set("WantedBy", "multi-user.target"),
