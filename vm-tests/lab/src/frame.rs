@@ -1,5 +1,6 @@
 //! Ethernet frames: taken apart as far as the lab looks, and put together. All formats by `smoltcp::wire`.
 
+pub use crate::fragments::fragments;
 use smoltcp::{
     phy::ChecksumCapabilities,
     wire::{

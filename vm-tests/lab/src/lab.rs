@@ -6,7 +6,7 @@ use crate::{
     jobs::{
         knock::{Answer, Knock},
         ping::Ping,
-        scan::{Scan, ScanJob},
+        scan::{Probe, Protocol, Scan, ScanJob},
         udp::{UdpJob, UdpVerdict},
     },
     pcapng::Pcapng,
@@ -70,6 +70,10 @@ pub struct HttpReply {
     /// Body.
     pub body: Vec<u8>,
 }
+
+/// A question whose answer has not been taken yet.
+#[derive(Debug)]
+pub struct Pending<T>(Receiver<T>);
 
 /// A running network. Dropping it ends the thread and completes the capture.
 #[derive(Debug)]
@@ -191,12 +195,22 @@ impl Lab {
 
     /// Asks each of these TCP ports with a SYN.
     pub fn scan(&self, guest: IpAddr, ports: &[u16]) -> Result<Scan> {
+        let begun = self.begin(Probe::new(guest, Protocol::Tcp, ports.iter().copied()))?;
+        self.wait_for(&begun)
+    }
+
+    /// Begins a scan and comes back at once: [`Lab::wait_for`] gives its result.
+    pub fn begin(&self, probe: Probe) -> Result<Pending<Scan>> {
         let (reply, answer) = mpsc::channel();
         let number = self.number();
         let source = 10_000 + number % 512 * 64;
-        let job = ScanJob::new(guest, ports, number, source, Instant::now(), reply);
-        self.tell(Command::Ask(Box::new(job)))?;
-        self.answer(&answer)
+        self.tell(Command::Ask(Box::new(ScanJob::new(probe, number, source, Instant::now(), reply))))?;
+        Ok(Pending(answer))
+    }
+
+    /// The result of what was begun. It comes by its own clock, whatever the guest does.
+    pub fn wait_for<T>(&self, pending: &Pending<T>) -> Result<T> {
+        self.answer(&pending.0)
     }
 
     /// Sends a datagram and says what comes back.

@@ -10,6 +10,7 @@
 
 mod config;
 mod engine;
+mod fragments;
 pub mod frame;
 pub mod jobs;
 mod lab;
@@ -22,10 +23,10 @@ mod stack;
 pub use config::Config;
 pub use jobs::{
     knock::Answer,
-    scan::{PortVerdict, Scan},
+    scan::{PortVerdict, Probe, Protocol, Scan},
     udp::UdpVerdict,
 };
-pub use lab::{HttpReply, Lab, Patience};
+pub use lab::{HttpReply, Lab, Patience, Pending};
 pub use record::{Record, Times, Utterance};
 pub use services::dhcp::Lease;
 pub use smoltcp::wire::EthernetAddress;

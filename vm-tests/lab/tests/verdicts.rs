@@ -21,6 +21,7 @@ const BEHAVIOUR: Behaviour = Behaviour {
         6000 => Action::Accept,
         _ => Action::Drop,
     },
+    filter: None,
     pings: true,
     dhcp: true,
     vlan: None,
