@@ -38,7 +38,8 @@ fn v4(head: &[u8], piece: &[u8], id: u32, offset: usize, more: bool) -> Vec<u8> 
 fn v6(head: &[u8], piece: &[u8], id: u32, offset: usize, more: bool) -> Vec<u8> {
     let mut frame = head.to_vec();
     frame.extend([head[20], 0]);
-    frame.extend(((offset / 8) as u16 * 8 | u16::from(more)).to_be_bytes());
+    // The offset counts in units of eight bytes, three bits to the left.
+    frame.extend((offset as u16 | u16::from(more)).to_be_bytes());
     frame.extend(id.to_be_bytes());
     frame.extend_from_slice(piece);
     frame[18..20].copy_from_slice(&((8 + piece.len()) as u16).to_be_bytes());

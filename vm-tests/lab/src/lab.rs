@@ -8,6 +8,7 @@ use crate::{
         ping::Ping,
         scan::{Probe, Protocol, Scan, ScanJob},
         udp::{UdpJob, UdpVerdict},
+        vigil::{Vigil, Watched},
     },
     pcapng::Pcapng,
     port::Port,
@@ -74,6 +75,13 @@ pub struct HttpReply {
 /// A question whose answer has not been taken yet.
 #[derive(Debug)]
 pub struct Pending<T>(Receiver<T>);
+
+/// Ports that are asked again and again.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    answer: Pending<Watched>,
+}
 
 /// A running network. Dropping it ends the thread and completes the capture.
 #[derive(Debug)]
@@ -206,6 +214,23 @@ impl Lab {
         let source = 10_000 + number % 512 * 64;
         self.tell(Command::Ask(Box::new(ScanJob::new(probe, number, source, Instant::now(), reply))))?;
         Ok(Pending(answer))
+    }
+
+    /// Asks these ports of everybody, by both protocols, again and again from now on, until [`Lab::end_watch`]. They should
+    /// be ports that never answer.
+    pub fn keep_watch(&self, ports: Vec<u16>) -> Result<Watch> {
+        let (reply, answer) = mpsc::channel();
+        let (number, stop) = (self.number(), Arc::new(AtomicBool::new(false)));
+        let names = (number, 47_200 + number % 2048);
+        let job = Vigil::new(ports, names, self.shared.started, stop.clone(), reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        Ok(Watch { stop, answer: Pending(answer) })
+    }
+
+    /// What the watch has seen.
+    pub fn end_watch(&self, watch: Watch) -> Result<Watched> {
+        watch.stop.store(true, Ordering::Release);
+        self.wait_for(&watch.answer)
     }
 
     /// The result of what was begun. It comes by its own clock, whatever the guest does.

@@ -25,8 +25,9 @@ pub use jobs::{
     knock::Answer,
     scan::{PortVerdict, Probe, Protocol, Scan},
     udp::UdpVerdict,
+    vigil::{Heard, Watched},
 };
-pub use lab::{HttpReply, Lab, Patience, Pending};
+pub use lab::{HttpReply, Lab, Patience, Pending, Watch};
 pub use record::{Record, Times, Utterance};
 pub use services::dhcp::Lease;
 pub use smoltcp::wire::EthernetAddress;

@@ -7,8 +7,9 @@ use diorite_model::{Error, Result};
 use guest::{Action, Behaviour, Guest};
 use smoltcp::wire::{EthernetAddress, TcpControl, TcpSeqNumber};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -81,6 +82,38 @@ fn another_network_and_a_trusted_source_port_are_asked_from() {
     assert_eq!(ask(Some(53), None), [(22, Open), (111, Closed)]);
     assert_eq!(ask(Some(20), None), [(22, Open)]);
     assert_eq!(ask(None, Some("192.0.2.77")), [(22, Open)]);
+}
+
+/// Half a second without its filter, while nobody else asks: the watch sees it, and nothing of one that was never open.
+#[test]
+fn a_filter_that_comes_late_is_seen() {
+    static OPEN: AtomicBool = AtomicBool::new(true);
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    let late = |_: u16, port: u16| {
+        let passes = port == 111 && OPEN.load(Ordering::Acquire);
+        ASKED.fetch_or(passes, Ordering::AcqRel);
+        passes
+    };
+    for (filter, gap) in [(Some(late as fn(u16, u16) -> bool), true), (None, false)] {
+        let (_guest, fd) = Guest::start(Behaviour { filter, ..BEHAVIOUR });
+        let lab = Lab::start(fd).expect("lab");
+        let watch = lab.keep_watch(vec![111, 9999]).expect("a watch");
+        let v4 = IpAddr::V4(lab.wait_for_lease(&mut patience()).expect("lease").ipv4);
+        assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some());
+        let mut patience = patience();
+        while gap && !ASKED.load(Ordering::Acquire) {
+            patience().expect("the watch asks");
+            std::thread::yield_now();
+        }
+        OPEN.store(false, Ordering::Release);
+        let scan = lab.scan(v4, &[111]).expect("scan");
+        assert_eq!(scan.verdicts[&111], Silent, "by the time somebody looks it is closed");
+        let watched = lab.end_watch(watch).expect("watched");
+        assert!(watched.echoes > 0 && watched.addresses.contains(&v4), "{watched:?}");
+        let seen: BTreeSet<_> = watched.answers.iter().map(|a| (a.protocol, a.port, a.verdict)).collect();
+        let expected = if gap { vec![(Protocol::Tcp, 111, Closed)] } else { vec![] };
+        assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
+    }
 }
 
 /// Put together again by hand, they are the packet; and neither piece alone shows a SYN.

@@ -1,9 +1,11 @@
 //! Questions the lab asks with raw frames. Each is a small machine driven by frames and time.
 
+mod answer;
 pub mod knock;
 pub mod ping;
 pub mod scan;
 pub mod udp;
+pub mod vigil;
 
 use crate::{
     config::Config,

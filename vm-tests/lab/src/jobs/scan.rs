@@ -6,8 +6,8 @@
 //! too: a guest that works slowly is asked slowly, and none of its queues overflows. A port is silent when that was so
 //! in two rounds in which no echo was lost.
 
-use super::{GRACE, Job, Next, Wire, echo_reply};
-use crate::frame::{self, Body, Host, Packet, quoted};
+use super::{GRACE, Job, Next, Wire, answer::answer, echo_reply};
+use crate::frame::{self, Host, Packet};
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{TcpControl, TcpSeqNumber};
 use std::{
@@ -266,51 +266,16 @@ impl Job for ScanJob {
             }
             return true;
         }
-        let guest = self.probe.guest;
-        match packet.body {
-            Body::Tcp { from, to, control, acknowledged, .. }
-                if self.probe.protocol == Protocol::Tcp && from.ip() == guest && self.own(to.port()) =>
-            {
-                let verdict = match (control, acknowledged) {
-                    (TcpControl::Syn, Some(sequence)) => {
-                        // Half-open is enough: take it back at once.
-                        let target = Host { mac: packet.source, ip: guest };
-                        let own = Host { ip: to.ip(), ..self.own_host(wire) };
-                        wire.out.push(frame::tcp(own, to.port(), target, from.port(), TcpControl::Rst, sequence));
-                        PortVerdict::Open
-                    }
-                    (TcpControl::Rst, _) => PortVerdict::Closed,
-                    _ => return true,
-                };
-                self.verdicts.insert(from.port(), verdict);
-                true
-            }
-            Body::Udp { from, to, .. }
-                if self.probe.protocol == Protocol::Udp && from.ip() == guest && self.own(to.port()) =>
-            {
-                self.verdicts.insert(from.port(), PortVerdict::Open);
-                true
-            }
-            // Destination unreachable: type 3 in IPv4, 1 in IPv6; port unreachable is its code 3 or 4.
-            Body::Icmp { to, kind, code, rest, .. } if kind == if to.is_ipv4() { 3 } else { 1 } => {
-                let number = match self.probe.protocol {
-                    Protocol::Tcp => 6,
-                    Protocol::Udp => 17,
-                };
-                match quoted(rest) {
-                    Some((target, protocol, source, port))
-                        if target == guest && protocol == number && self.own(source) =>
-                    {
-                        let closed = number == 17 && code == if to.is_ipv4() { 3 } else { 4 };
-                        let verdict = if closed { PortVerdict::Closed } else { PortVerdict::Rejected };
-                        self.verdicts.entry(port).or_insert(verdict);
-                        true
-                    }
-                    _ => false,
-                }
-            }
-            _ => false,
+        let Some(answer) = answer(packet, self.probe.protocol, self.probe.guest, |port| self.own(port)) else {
+            return false;
+        };
+        if let Some(reset) = answer.reset(packet, self.own_host(wire)) {
+            wire.out.push(reset);
         }
+        // The port's own word is worth more than an error about it.
+        let known = self.verdicts.entry(answer.port).or_insert(answer.verdict);
+        *known = (*known).min(answer.verdict);
+        true
     }
 
     fn tick(&mut self, now: Instant, wire: &mut Wire<'_>) -> Next {
