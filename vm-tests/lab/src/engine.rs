@@ -1,31 +1,32 @@
-//! The lab's one thread: cables, switch, servers, questions and capture, driven by poll(2).
+//! The lab's one thread: switch, hosts, router and questions, driven by poll(2).
 
 use crate::{
-    config::Config,
-    frame::{self, Body, Packet},
+    frame::{self, Packet},
+    host::Host,
+    icmp::{self, Problem},
     jobs::{Job, Next, Wire},
     lab::Shared,
-    pcapng::{Direction, Pcapng},
+    pcapng::Pcapng,
     port::Port,
     record,
-    services::{dhcp, dns, ntp, router},
-    stack::{Stack, Talk, Until},
+    router::{self, Fate, Ration},
+    stack::{Talk, Until},
+    switch::{Net, Switch},
+    topology::Topology,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use smoltcp::wire::{ArpRepr, EthernetAddress};
 use std::{
-    collections::BTreeMap,
-    net::{IpAddr, SocketAddr},
+    net::SocketAddr,
     os::{fd::AsFd, unix::net::UnixStream},
     sync::{
         Arc,
         atomic::Ordering,
         mpsc::{Receiver, Sender},
     },
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-/// What the handle asks of the thread.
+/// What a handle asks of the thread, on its segment.
 pub enum Command {
     /// Ask with raw frames.
     Ask(Box<dyn Job>),
@@ -39,65 +40,45 @@ pub enum Command {
 
 /// Everything the thread owns.
 pub struct Engine {
-    config: Config,
-    ports: Vec<Port>,
-    commands: Receiver<Command>,
+    network: Topology,
+    switch: Switch,
+    /// By segment.
+    hosts: Vec<Host>,
+    ration: Ration,
+    /// Each with the segment it asks from.
+    jobs: Vec<(usize, Box<dyn Job>)>,
+    commands: Receiver<(usize, Command)>,
     wake: UnixStream,
     shared: Arc<Shared>,
     started: Instant,
-    stack: Stack,
-    dhcp: dhcp::Server,
-    /// Which cable leads to which hardware address.
-    cables: BTreeMap<EthernetAddress, usize>,
-    neighbours: BTreeMap<IpAddr, EthernetAddress>,
-    jobs: Vec<Box<dyn Job>>,
-    capture: Option<Pcapng>,
-    advertise: Instant,
-    /// Frames for the segment, without its tag.
-    out: Vec<Vec<u8>>,
-    /// Frames as they are.
-    raw: Vec<Vec<u8>>,
 }
 
 impl Engine {
-    /// An engine that has not begun.
+    /// An engine that has not begun, in a network that has been checked.
     pub fn new(
-        config: Config,
+        network: Topology,
         ports: Vec<Port>,
-        commands: Receiver<Command>,
+        commands: Receiver<(usize, Command)>,
         wake: UnixStream,
         shared: Arc<Shared>,
     ) -> Self {
         let started = shared.started;
-        Self {
-            stack: Stack::new(&config, started),
-            config,
-            ports,
-            commands,
-            wake,
-            shared,
-            started,
-            dhcp: dhcp::Server::default(),
-            cables: BTreeMap::new(),
-            neighbours: BTreeMap::new(),
-            jobs: Vec::new(),
-            capture: None,
-            advertise: started,
-            out: Vec::new(),
-            raw: Vec::new(),
-        }
+        let switch = Switch::new(&network, ports);
+        let hosts = network.segments.iter().map(|config| Host::new(config.clone(), started)).collect();
+        let (ration, jobs) = (Ration::default(), Vec::new());
+        Self { network, switch, hosts, ration, jobs, commands, wake, shared, started }
     }
 
     /// Runs until told to stop.
     pub fn run(mut self) {
         loop {
-            while let Ok(command) = self.commands.try_recv() {
+            while let Ok((segment, command)) = self.commands.try_recv() {
                 match command {
-                    Command::Ask(job) => self.jobs.push(job),
+                    Command::Ask(job) => self.jobs.push((segment, job)),
                     Command::Talk(to, send, until, reply) => {
-                        self.stack.talk(to, send, until, Instant::now(), reply);
+                        self.hosts[segment].stack.talk(to, send, until, Instant::now(), reply);
                     }
-                    Command::Capture(capture) => self.capture = Some(capture),
+                    Command::Capture(capture) => self.switch.capture = Some(capture),
                     Command::Stop => return self.finish(),
                 }
             }
@@ -105,18 +86,18 @@ impl Engine {
             if !self.wait(next) {
                 return self.finish();
             }
-            for number in 0..self.ports.len() {
-                let mut frames = Vec::new();
-                self.ports[number].receive(|frame| frames.push(frame.to_vec()));
-                for frame in frames {
-                    self.incoming(number, &frame);
-                }
+            let mut frames = Vec::new();
+            for (number, port) in self.switch.ports().enumerate() {
+                port.receive(|frame| frames.push((number, frame.to_vec())));
+            }
+            for (number, frame) in frames {
+                self.incoming(number, &frame);
             }
         }
     }
 
     fn finish(mut self) {
-        if let Some(capture) = &mut self.capture {
+        if let Some(capture) = &mut self.switch.capture {
             // A capture that could not be written is missed where it is read.
             let _ = capture.flush();
         }
@@ -125,8 +106,7 @@ impl Engine {
     /// Sleeps until a frame, a command or the given time. `false` when polling itself failed.
     fn wait(&mut self, next: Instant) -> bool {
         let mut watched = vec![PollFd::new(&self.wake, PollFlags::IN)];
-        let open: Vec<&Port> = self.ports.iter().filter(|port| !port.closed()).collect();
-        let fds: Vec<_> = open.iter().map(|port| (port.fd(), port.wants_write())).collect();
+        let fds: Vec<_> = self.switch.open().map(|port| (port.fd(), port.wants_write())).collect();
         for (fd, write) in &fds {
             watched.push(PollFd::new(fd, if *write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }));
         }
@@ -147,169 +127,168 @@ impl Engine {
 
     /// Everything that is due now; when to come back.
     fn work(&mut self, now: Instant) -> Instant {
-        let mut next = now + Duration::from_secs(1);
-        if now >= self.advertise {
-            self.out.push(router::advertisement(&self.config));
-            self.advertise = now + self.config.advertise_every;
-        }
-        let mut jobs = std::mem::take(&mut self.jobs);
-        jobs.retain_mut(|job| match job.tick(now, &mut self.wire()) {
-            Next::At(at) => {
-                next = next.min(at);
-                true
+        let mut next = self.ask(now);
+        loop {
+            for segment in 0..self.hosts.len() {
+                let (mut beyond, mut lost) = (Vec::new(), Vec::new());
+                next = next.min(self.hosts[segment].work(now, &mut beyond, &mut lost));
+                beyond.iter().for_each(|packet| self.forward(segment, packet, now));
+                lost.iter().for_each(|packet| self.refuse(packet, Problem::NoHost, now));
             }
-            Next::Done => false,
-        });
-        self.jobs.append(&mut jobs);
-        if let Some(at) = self.stack.poll(now, &mut self.out) {
-            next = next.min(at);
+            // What is forwarded may be answered by another host of the lab; every turn costs a packet one hop.
+            if !self.drain(now) {
+                break;
+            }
         }
-        let segment = self.config.vlan;
-        self.raw.extend(self.out.drain(..).map(|frame| frame::tagged(segment, frame)));
-        for frame in std::mem::take(&mut self.raw) {
-            self.switch(None, &frame);
-        }
-        self.ports.iter_mut().for_each(Port::flush);
-        if self.ports.iter().all(Port::closed) {
+        self.switch.ports().for_each(Port::flush);
+        if self.switch.open().next().is_none() {
             self.shared.all_closed.store(true, Ordering::Release);
             self.shared.changed.notify_all();
         }
-        if let Some(capture) = &mut self.capture
+        if let Some(capture) = &mut self.switch.capture
             && capture.flush().is_err()
         {
-            self.capture = None;
+            self.switch.capture = None;
         }
-        next.min(self.advertise)
+        next
     }
 
-    fn wire(&mut self) -> Wire<'_> {
-        Wire { config: &self.config, neighbours: &self.neighbours, out: &mut self.out, raw: &mut self.raw }
+    /// Lets every job do what is due. When to come back.
+    fn ask(&mut self, now: Instant) -> Instant {
+        let mut next = now + Duration::from_secs(1);
+        let mut jobs = std::mem::take(&mut self.jobs);
+        jobs.retain_mut(|(segment, job)| {
+            self.with_wire(*segment, |wire| match job.tick(now, wire) {
+                Next::At(at) => {
+                    next = next.min(at);
+                    true
+                }
+                Next::Done => false,
+            })
+        });
+        self.jobs.append(&mut jobs);
+        next
     }
 
-    /// Forwards a frame: to the cable its receiver is on, or to all others. `None`: from the lab's own host.
-    fn switch(&mut self, from: Option<usize>, frame: &[u8]) {
-        let Some(target) = frame.get(..6).map(EthernetAddress::from_bytes) else { return };
-        let known = if target.is_unicast() { self.cables.get(&target).copied() } else { None };
-        let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        for (number, port) in self.ports.iter_mut().enumerate() {
-            if Some(number) == from || known.is_some_and(|known| known != number) {
-                continue;
-            }
-            port.send(frame);
-            if let Some(capture) = &mut self.capture {
-                let _ = capture.frame(number, time, Direction::ToGuest, frame);
+    /// Lends what a job on this segment may use, and sends its raw frames.
+    fn with_wire<T>(&mut self, segment: usize, f: impl FnOnce(&mut Wire<'_>) -> T) -> T {
+        let reach = |n: &usize| *n != segment && self.network.forwards(segment, *n);
+        let routed: Vec<_> =
+            (0..self.network.segments.len()).filter(reach).map(|n| &self.network.segments[n]).collect();
+        let (host, mut raw) = (&mut self.hosts[segment], Vec::new());
+        let result = f(&mut Wire {
+            config: &host.config,
+            routed: &routed,
+            neighbours: host.neighbours.known(),
+            out: &mut host.out,
+            raw: &mut raw,
+        });
+        for frame in raw {
+            let net = self.switch.net(frame::tag(&frame), segment);
+            self.switch.forward(net, None, &frame::untagged(&frame));
+        }
+        result
+    }
+
+    /// Sends what the hosts have to say. Whether it was anything.
+    fn drain(&mut self, now: Instant) -> bool {
+        let mut any = false;
+        for segment in 0..self.hosts.len() {
+            for frame in std::mem::take(&mut self.hosts[segment].out) {
+                any = true;
+                match frame::ip_packet(&frame) {
+                    Some(packet) if frame.starts_with(self.hosts[segment].config.mac.as_bytes()) => {
+                        self.forward(segment, packet, now);
+                    }
+                    _ => self.switch.forward(Net::Segment(segment), None, &frame),
+                }
             }
         }
+        any
     }
 
     fn incoming(&mut self, number: usize, frame: &[u8]) {
         let now = Instant::now();
         self.shared.frames.fetch_add(1, Ordering::Relaxed);
-        if let Some(capture) = &mut self.capture {
-            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-            let _ = capture.frame(number, time, Direction::FromGuest, frame);
+        let Some((net, frame)) = self.switch.enter(number, frame) else { return };
+        let vlan = self.switch.vlan(net);
+        let to_host = matches!(net, Net::Segment(n) if frame.starts_with(self.hosts[n].config.mac.as_bytes()));
+        if !to_host {
+            self.switch.forward(net, Some(number), &frame);
         }
-        let Some(packet) = Packet::parse(frame) else { return };
-        if packet.source.is_unicast() {
-            self.cables.insert(packet.source, number);
+        let Some(mut packet) = Packet::within(vlan, &frame) else { return };
+        let ip = frame::ip_packet(&frame).filter(|_| to_host);
+        let mut place = net;
+        if let Net::Segment(segment) = net {
+            self.hosts[segment].learn(&packet, &self.shared);
+            let own = |ip| self.hosts[segment].config.owns(ip);
+            // Through the router to another host of the lab.
+            if let Some(Fate::Here(other)) = ip
+                .filter(|ip| frame::ends(ip).is_some_and(|(_, to)| !own(to)))
+                .map(|ip| router::route(&self.network, segment, ip))
+            {
+                packet.vlan = self.hosts[other].config.vlan;
+                packet.source = self.hosts[other].config.mac;
+                place = Net::Segment(other);
+            }
         }
-        // The lab's own host and its servers are on one segment and hear no other.
-        let here = packet.vlan == self.config.vlan;
-        if here {
-            self.learn(&packet);
-        }
-        if packet.destination != self.config.mac {
-            self.switch(Some(number), frame);
-        }
-        let mut jobs = std::mem::take(&mut self.jobs);
-        let taken = jobs.iter_mut().any(|job| job.frame(&packet, now, &mut self.wire()));
-        self.jobs.append(&mut jobs);
-        if taken || !here {
+        if self.hear(place, &packet, now) {
             return;
         }
+        let Net::Segment(segment) = place else { return };
         let since = now - self.started;
         record::note(&mut self.shared.state().record, &packet, since);
-        if !self.serve(&packet, since) {
-            self.stack.receive(&frame::untagged(frame));
+        if self.hosts[segment].serve(&packet, since, &self.shared) {
+            return;
+        }
+        match ip.and_then(frame::ends) {
+            Some((_, to)) if self.hosts[segment].config.owns(to) => {
+                self.hosts[segment].stack.receive(ip.unwrap_or_default());
+            }
+            Some(_) => self.forward(segment, ip.unwrap_or_default(), now),
+            None => {}
         }
     }
 
-    /// Which addresses belong to whom: from ARP, from duplicate address detection, from every packet on the link.
-    fn learn(&mut self, packet: &Packet<'_>) {
-        let address = match &packet.body {
-            Body::Arp(ArpRepr::EthernetIpv4 { source_protocol_addr, .. }) => IpAddr::V4(*source_protocol_addr),
-            // RFC 4862 §5.4: who asks for an address from nowhere is about to use it.
-            Body::Icmp { from, kind: 135, rest, .. } if from.is_unspecified() => {
-                let Some(target) = rest.get(4..20).and_then(|t| <[u8; 16]>::try_from(t).ok()) else { return };
-                IpAddr::from(target)
-            }
-            Body::Udp { from, .. } | Body::Tcp { from, .. } => from.ip(),
-            Body::Icmp { from, .. } | Body::Ip { from, .. } => *from,
-            _ => return,
-        };
-        let ours = match address {
-            IpAddr::V4(v4) => v4 == self.config.ipv4 || !self.config.on_link(v4),
-            IpAddr::V6(v6) => v6 == self.config.ipv6 || v6 == self.config.link_local || !self.config.on_link6(v6),
-        };
-        if !ours && self.neighbours.insert(address, packet.source) != Some(packet.source) {
-            self.shared.state().addresses.insert(address, packet.source);
-            self.shared.changed.notify_all();
-        }
+    /// Offers a packet to the jobs of a segment; to all where it is in none. Whether one has taken it.
+    fn hear(&mut self, place: Net, packet: &Packet<'_>, now: Instant) -> bool {
+        let mut jobs = std::mem::take(&mut self.jobs);
+        let taken = jobs.iter_mut().any(|(segment, job)| {
+            let there = place == Net::Segment(*segment) || matches!(place, Net::Other(_));
+            there && self.with_wire(*segment, |wire| job.frame(packet, now, wire))
+        });
+        self.jobs.append(&mut jobs);
+        taken
     }
 
-    /// The servers; `true` when the packet was for one of them.
-    fn serve(&mut self, packet: &Packet<'_>, since: Duration) -> bool {
-        let own = |ip: IpAddr| {
-            let c = &self.config;
-            [IpAddr::V4(c.ipv4), IpAddr::V6(c.ipv6), IpAddr::V6(c.link_local)].contains(&ip)
-        };
-        match packet.body {
-            Body::Udp { to, data, .. } if to.port() == 67 && to.is_ipv4() => {
-                if let Some(reply) = self.dhcp.answer(&self.config, since, data) {
-                    self.out.push(reply);
-                }
-                let mut state = self.shared.state();
-                state.leases.clone_from(&self.dhcp.leases);
-                for lease in self.dhcp.leases.values() {
-                    self.neighbours.insert(lease.ipv4.into(), lease.mac);
-                    state.addresses.insert(lease.ipv4.into(), lease.mac);
-                }
-                drop(state);
-                self.shared.changed.notify_all();
-                true
+    /// The router takes a packet from a host of a segment.
+    fn forward(&mut self, from: usize, packet: &[u8], now: Instant) {
+        match router::route(&self.network, from, packet) {
+            Fate::Dropped => {}
+            Fate::Refused(problem) => self.refuse(packet, problem, now),
+            Fate::On(to, target, packets) => {
+                packets.into_iter().for_each(|packet| self.hosts[to].send(target, packet, now));
             }
-            Body::Udp { from, to, data } if own(to.ip()) && matches!(to.port(), 53 | 123) => {
-                let c = &self.config;
-                let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                let reply = match to.port() {
-                    53 => dns::answer(data, &format!("router.{}", c.domain), c.ipv4, c.ipv6),
-                    _ => ntp::answer(data, time, c.clock_offset),
-                };
-                if to.port() == 53
-                    && let Some(question) = dns::question(data)
+            Fate::Here(to) => {
+                let mac = self.hosts[to].config.mac;
+                let Some(frame) = frame::ethernet(mac, mac, packet) else { return };
+                let Some(packet_in) = Packet::within(self.hosts[to].config.vlan, &frame) else { return };
+                let since = now - self.started;
+                if !self.hear(Net::Segment(to), &packet_in, now)
+                    && !self.hosts[to].serve(&packet_in, since, &self.shared)
                 {
-                    *self.shared.state().names.entry(question.name).or_default() += 1;
+                    self.hosts[to].stack.receive(packet);
                 }
-                if let Some(reply) = reply {
-                    let server = frame::Host { mac: c.mac, ip: to.ip() };
-                    let client = frame::Host { mac: packet.source, ip: from.ip() };
-                    self.out.push(frame::udp(server, to.port(), client, from.port(), &reply));
-                }
-                true
             }
-            Body::Icmp { from, to, kind: 8 | 128, rest: [a, b, c, d, data @ ..], .. } if own(to) => {
-                let server = frame::Host { mac: self.config.mac, ip: to };
-                let client = frame::Host { mac: packet.source, ip: from };
-                let (ident, number) = (u16::from_be_bytes([*a, *b]), u16::from_be_bytes([*c, *d]));
-                self.out.push(frame::echo(server, client, true, ident, number, data));
-                true
-            }
-            // A router solicitation (RFC 4861 §4.1) is answered at once.
-            Body::Icmp { to: IpAddr::V6(_), kind: 133, .. } => {
-                self.advertise = Instant::now();
-                true
-            }
-            _ => false,
+        }
+    }
+
+    /// Tells the sender of a packet that it goes no further, unless that is the lab itself, which sees it anyway.
+    fn refuse(&mut self, about: &[u8], problem: Problem, now: Instant) {
+        let Some((sender, _)) = frame::ends(about) else { return };
+        let Some(host) = self.hosts.iter_mut().find(|host| host.config.contains(sender)) else { return };
+        if let Some(error) = icmp::error(&host.config, about, problem).filter(|_| self.ration.take(now)) {
+            host.send(sender, error, now);
         }
     }
 }

@@ -93,17 +93,23 @@ const TAGGED: u16 = 0x8100;
 impl<'a> Packet<'a> {
     /// Takes a frame apart; `None` when it is too short or contradicts itself.
     pub fn parse(frame: &'a [u8]) -> Option<Self> {
+        match tag(frame) {
+            Some(id) => Self::inside(Some(id), frame, 16),
+            None => Self::inside(None, frame, 12),
+        }
+    }
+
+    /// Takes a frame apart that is in this virtual network and bears no tag.
+    pub fn within(vlan: Option<u16>, frame: &'a [u8]) -> Option<Self> {
+        Self::inside(vlan, frame, 12)
+    }
+
+    /// A frame whose EtherType is at `at`.
+    fn inside(vlan: Option<u16>, frame: &'a [u8], at: usize) -> Option<Self> {
         let ethernet = EthernetFrame::new_checked(frame).ok()?;
         let (source, destination) = (ethernet.src_addr(), ethernet.dst_addr());
-        // IEEE 802.1Q §9.6: four bytes before the EtherType, the identifier in the last twelve bits of the tag.
-        let (vlan, kind, payload) = match (u16::from(ethernet.ethertype()), frame.get(14..18)) {
-            (TAGGED, Some(tag)) => {
-                let id = u16::from_be_bytes([tag[0], tag[1]]) & 0x0fff;
-                (Some(id), u16::from_be_bytes([tag[2], tag[3]]).into(), &frame[18..])
-            }
-            _ => (None, ethernet.ethertype(), &frame[14..]),
-        };
-        let body = match kind {
+        let (kind, payload) = frame.get(at..)?.split_at_checked(2)?;
+        let body = match EthernetProtocol::from(u16::from_be_bytes([kind[0], kind[1]])) {
             EthernetProtocol::Arp => Body::Arp(ArpRepr::parse(&ArpPacket::new_checked(payload).ok()?).ok()?),
             EthernetProtocol::Ipv4 => {
                 let ip = Ipv4Packet::new_checked(payload).ok()?;
@@ -200,6 +206,13 @@ fn ip_frame(
     frame
 }
 
+/// The virtual network that a frame names: IEEE 802.1Q §9.6, four bytes before the EtherType, the identifier in the last
+/// twelve bits.
+pub fn tag(frame: &[u8]) -> Option<u16> {
+    let tag = frame.get(12..18)?;
+    (tag[..2] == TAGGED.to_be_bytes()).then(|| u16::from_be_bytes([tag[2], tag[3]]) & 0x0fff)
+}
+
 /// The frame inside a virtual network, or as it is.
 pub fn tagged(vlan: Option<u16>, mut frame: Vec<u8>) -> Vec<u8> {
     if let Some(id) = vlan {
@@ -212,9 +225,43 @@ pub fn tagged(vlan: Option<u16>, mut frame: Vec<u8>) -> Vec<u8> {
 
 /// The frame without the tag of its virtual network, if it has one.
 pub fn untagged(frame: &[u8]) -> Cow<'_, [u8]> {
-    match frame.get(12..14) {
-        Some(kind) if kind == TAGGED.to_be_bytes() && frame.len() >= 18 => [&frame[..12], &frame[16..]].concat().into(),
-        _ => frame.into(),
+    match tag(frame) {
+        Some(_) => [&frame[..12], &frame[16..]].concat().into(),
+        None => frame.into(),
+    }
+}
+
+/// A frame that carries an IP packet; `None` when that is none.
+pub fn ethernet(from: EthernetAddress, to: EthernetAddress, packet: &[u8]) -> Option<Vec<u8>> {
+    let ethertype = match packet.first()? >> 4 {
+        4 => EthernetProtocol::Ipv4,
+        6 => EthernetProtocol::Ipv6,
+        _ => return None,
+    };
+    let mut frame = vec![0; 14];
+    EthernetRepr { src_addr: from, dst_addr: to, ethertype }.emit(&mut EthernetFrame::new_unchecked(&mut frame));
+    frame.extend_from_slice(packet);
+    Some(frame)
+}
+
+/// The IP packet in a frame without a tag.
+pub fn ip_packet(frame: &[u8]) -> Option<&[u8]> {
+    let (kind, packet) = frame.get(12..)?.split_at_checked(2)?;
+    matches!(kind, [0x08, 0x00] | [0x86, 0xdd]).then_some(packet)
+}
+
+/// Sender and receiver of an IP packet.
+pub fn ends(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
+    match packet.first()? >> 4 {
+        4 => {
+            let at = |at: usize| Some(IpAddr::from(<[u8; 4]>::try_from(packet.get(at..at + 4)?).ok()?));
+            Some((at(12)?, at(16)?))
+        }
+        6 => {
+            let at = |at: usize| Some(IpAddr::from(<[u8; 16]>::try_from(packet.get(at..at + 16)?).ok()?));
+            Some((at(8)?, at(24)?))
+        }
+        _ => None,
     }
 }
 
@@ -263,8 +310,15 @@ pub fn neighbour_solicitation(mac: EthernetAddress, from: Ipv6Addr, target: Ipv6
 }
 
 /// Tells a host that asked for it who has an IPv6 address.
-pub fn neighbour_advertisement(mac: EthernetAddress, own: Ipv6Addr, to_mac: EthernetAddress, to: Ipv6Addr) -> Vec<u8> {
-    let flags = NdiscNeighborFlags::SOLICITED | NdiscNeighborFlags::OVERRIDE;
+pub fn neighbour_advertisement(
+    mac: EthernetAddress,
+    own: Ipv6Addr,
+    to_mac: EthernetAddress,
+    to: Ipv6Addr,
+    asked: bool,
+) -> Vec<u8> {
+    let solicited = if asked { NdiscNeighborFlags::SOLICITED } else { NdiscNeighborFlags::empty() };
+    let flags = solicited | NdiscNeighborFlags::OVERRIDE | NdiscNeighborFlags::ROUTER;
     let repr = Icmpv6Repr::Ndisc(NdiscRepr::NeighborAdvert { flags, target_addr: own, lladdr: Some(mac.into()) });
     icmp6(mac, own, to_mac, to, 255, &repr)
 }

@@ -15,6 +15,7 @@ use crate::{
     record::Record,
     services::dhcp::Lease,
     stack::{Ending, Talk, Until},
+    topology::Topology,
 };
 use diorite_model::{Error, Result};
 use smoltcp::wire::EthernetAddress;
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) changed: Condvar,
     pub(crate) frames: AtomicU64,
     pub(crate) all_closed: AtomicBool,
+    ended: AtomicBool,
     pub(crate) started: Instant,
 }
 
@@ -83,16 +85,18 @@ pub struct Watch {
     answer: Pending<Watched>,
 }
 
-/// A running network. Dropping it ends the thread and completes the capture.
+/// A running network, seen from one of its segments. Dropping the handle that started it ends the thread and completes
+/// the capture.
 #[derive(Debug)]
 pub struct Lab {
     shared: Arc<Shared>,
-    commands: Sender<Command>,
+    commands: Sender<(usize, Command)>,
     wake: UnixStream,
     thread: Option<JoinHandle<()>>,
     /// Identifiers of echo requests and blocks of 64 source ports, so that questions never mix.
-    next: AtomicU16,
-    config: Config,
+    next: Arc<AtomicU16>,
+    network: Arc<Topology>,
+    segment: usize,
 }
 
 impl Lab {
@@ -101,8 +105,14 @@ impl Lab {
         Self::start_with(Config::default(), vec![fd])
     }
 
-    /// The network around several machines on one switch.
+    /// The network around several machines on one segment; their cables carry every VLAN.
     pub fn start_with(config: Config, cables: Vec<OwnedFd>) -> Result<Self> {
+        Self::start_in(Topology::single(config, cables.len()), cables)
+    }
+
+    /// The network around several machines; one connected stream socket for each cable. The handle is on segment 0.
+    pub fn start_in(network: Topology, cables: Vec<OwnedFd>) -> Result<Self> {
+        network.check(cables.len())?;
         let failed = |e: std::io::Error| Error::host("the lab's network cannot be set up").because(e);
         let ports: Vec<Port> =
             cables.into_iter().map(|fd| Port::new(UnixStream::from(fd))).collect::<Result<_, _>>().map_err(failed)?;
@@ -113,22 +123,52 @@ impl Lab {
             changed: Condvar::new(),
             frames: AtomicU64::new(0),
             all_closed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
             started: Instant::now(),
         });
         let (commands, orders) = mpsc::channel();
-        let engine = Engine::new(config.clone(), ports, orders, ear, shared.clone());
-        let thread = std::thread::Builder::new().name("lab".to_owned()).spawn(move || engine.run()).map_err(failed)?;
-        Ok(Self { shared, commands, wake, thread: Some(thread), next: AtomicU16::new(0), config })
+        let engine = Engine::new(network.clone(), ports, orders, ear, shared.clone());
+        let over = Over(shared.clone());
+        let run = move || {
+            let _over = over;
+            engine.run();
+        };
+        let thread = std::thread::Builder::new().name("lab".to_owned()).spawn(run).map_err(failed)?;
+        let (next, network) = (Arc::default(), Arc::new(network));
+        Ok(Self { shared, commands, wake, thread: Some(thread), next, network, segment: 0 })
     }
 
-    /// The addresses in use.
+    /// The same network, asked from the lab's host on another segment: through the router where the guest is elsewhere.
+    /// It ends with the handle it is made from.
+    pub fn at(&self, segment: usize) -> Result<Self> {
+        if segment >= self.network.segments.len() {
+            let hint = format!("segments are numbered from 0, and there are {}", self.network.segments.len());
+            return Err(Error::input(format!("there is no segment {segment}")).hint(hint));
+        }
+        Ok(Self {
+            shared: self.shared.clone(),
+            commands: self.commands.clone(),
+            wake: self.wake.try_clone().map_err(|e| Error::host("no second handle for the lab").because(e))?,
+            thread: None,
+            next: self.next.clone(),
+            network: self.network.clone(),
+            segment,
+        })
+    }
+
+    /// The addresses in use on the handle's segment.
     pub fn config(&self) -> &Config {
-        &self.config
+        &self.network.segments[self.segment]
+    }
+
+    /// All segments, cables and routes.
+    pub fn network(&self) -> &Topology {
+        &self.network
     }
 
     /// Keeps every frame from now on in this file.
     pub fn capture(&self, path: &Path) -> Result<()> {
-        self.tell(Command::Capture(Pcapng::create(path, 1)?))
+        self.tell(Command::Capture(Pcapng::create(path, self.network.cables.len())?))
     }
 
     /// How many frames guests have sent: it moves as long as a guest says something.
@@ -197,7 +237,9 @@ impl Lab {
     pub fn knock(&self, vlan: Option<u16>, from: IpAddr, guest: IpAddr, limit: Duration) -> Result<Option<Answer>> {
         let (reply, answer) = mpsc::channel();
         let job = Knock::new(vlan, from, guest, self.number(), Instant::now() + limit, reply);
-        self.tell(Command::Ask(Box::new(job)))?;
+        let segment = self.network.segments.iter().position(|segment| segment.vlan == vlan);
+        let segment = segment.filter(|_| self.config().vlan != vlan).unwrap_or(self.segment);
+        self.tell_on(segment, Command::Ask(Box::new(job)))?;
         self.answer(&answer)
     }
 
@@ -278,7 +320,11 @@ impl Lab {
     }
 
     fn tell(&self, command: Command) -> Result<()> {
-        self.commands.send(command).map_err(|_| gone())?;
+        self.tell_on(self.segment, command)
+    }
+
+    fn tell_on(&self, segment: usize, command: Command) -> Result<()> {
+        self.commands.send((segment, command)).map_err(|_| gone())?;
         // A full pipe wakes as well as one more byte.
         let _ = (&self.wake).write(&[1]);
         Ok(())
@@ -289,10 +335,19 @@ impl Lab {
         loop {
             match answer.recv_timeout(Duration::from_secs(1)) {
                 Ok(value) => return Ok(value),
-                Err(RecvTimeoutError::Timeout) if self.thread.as_ref().is_some_and(|t| !t.is_finished()) => {}
+                Err(RecvTimeoutError::Timeout) if !self.shared.ended.load(Ordering::Acquire) => {}
                 Err(_) => return Err(gone()),
             }
         }
+    }
+}
+
+/// Says that the thread has ended, also where it ended by a panic.
+struct Over(Arc<Shared>);
+
+impl Drop for Over {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
     }
 }
 
@@ -325,9 +380,9 @@ fn parse_http(data: &[u8]) -> Option<HttpReply> {
 
 impl Drop for Lab {
     fn drop(&mut self) {
-        // If the thread is gone already there is nobody to tell.
-        let _ = self.tell(Command::Stop);
         if let Some(thread) = self.thread.take() {
+            // If the thread is gone already there is nobody to tell.
+            let _ = self.tell(Command::Stop);
             let _ = thread.join();
         }
     }

@@ -1,24 +1,31 @@
-//! The network around a machine, in process and without privileges: an Ethernet switch whose one other host is router,
-//! DHCP, DNS and NTP server and port scanner at once. It sees every frame, so it can tell an open port from a closed,
-//! a rejected and a silent one, and knows everything the guest said without being asked.
+//! The network around machines, in process and without privileges: an Ethernet switch with one or several segments, on
+//! each of which the lab has a host that is router, DHCP, DNS and NTP server and port scanner at once. It sees every
+//! frame, so it can tell an open port from a closed, a rejected and a silent one, and knows everything the guest said
+//! without being asked.
 //!
 //! ```text
-//! guest ── QEMU -netdev stream ── socket pair ── Port ─┐
-//! guest ── …                                    Port ──┤ switch ── servers · questions (jobs) · TCP (stack)
-//!                                                      └─ pcapng
+//! guest ── QEMU -netdev stream ── socket pair ── Port ─┐          ┌ host of segment 0: servers · questions · TCP ┐
+//! guest ── …                                    Port ──┤ switch ──┤                                              ├ router
+//!                                                      └─ pcapng  └ host of segment 1: …                         ┘
 //! ```
 
 mod config;
 mod engine;
 mod fragments;
 pub mod frame;
+mod host;
+mod icmp;
 pub mod jobs;
 mod lab;
+mod neighbours;
 mod pcapng;
 mod port;
 pub mod record;
+mod router;
 mod services;
 mod stack;
+mod switch;
+mod topology;
 
 pub use config::Config;
 pub use jobs::{
@@ -32,3 +39,4 @@ pub use record::{Record, Times, Utterance};
 pub use services::dhcp::Lease;
 pub use smoltcp::wire::EthernetAddress;
 pub use stack::{Ending, Talk, Until};
+pub use topology::{Attachment, Cable, Topology};

@@ -1,4 +1,4 @@
-//! The lab's host as an ordinary TCP/IP host: ARP, neighbour discovery and TCP connections, by smoltcp.
+//! The TCP connections of one of the lab's hosts, by smoltcp. It sees IP packets alone.
 
 use crate::config::Config;
 use smoltcp::{
@@ -73,17 +73,20 @@ pub struct Stack {
 impl Stack {
     /// A host with the lab's addresses.
     pub fn new(config: &Config, started: Instant) -> Self {
-        let mut device = Queues::default();
-        let mut settings = iface::Config::new(HardwareAddress::Ethernet(config.mac));
+        let mtu = usize::from(config.mtu);
+        let mut device = Queues { incoming: VecDeque::new(), outgoing: Vec::new(), mtu };
+        let mut settings = iface::Config::new(HardwareAddress::Ip);
         settings.random_seed = 0x0d10_417e;
         let mut interface = Interface::new(settings, &mut device, Tick::ZERO);
         interface.update_ip_addrs(|addresses| {
-            for (address, prefix) in
-                [(config.ipv4.into(), config.ipv4_prefix), (config.ipv6.into(), 64), (config.link_local.into(), 64)]
-            {
-                addresses.push(IpCidr::new(address, prefix)).expect("smoltcp is built for eight addresses");
+            for (address, prefix) in config.own() {
+                addresses.push(IpCidr::new(address.into(), prefix)).expect("smoltcp is built for eight addresses");
             }
         });
+        // Whatever is not on the segment is the router's affair; smoltcp must only believe that there is one.
+        let routes = interface.routes_mut();
+        routes.add_default_ipv4_route(config.ipv4).expect("room for a route");
+        routes.add_default_ipv6_route(config.link_local).expect("room for a route");
         let (sockets, talks) = (SocketSet::new(Vec::new()), Vec::new());
         Self { interface, device, sockets, talks, started, quiet: config.quiet, next_port: 50_000 }
     }
@@ -102,12 +105,12 @@ impl Stack {
         self.talks.push(Conversation { handle, send, until, data, connected, moved: now, reply });
     }
 
-    /// A frame for this host.
-    pub fn receive(&mut self, frame: &[u8]) {
-        self.device.incoming.push_back(frame.to_vec());
+    /// An IP packet for this host.
+    pub fn receive(&mut self, packet: &[u8]) {
+        self.device.incoming.push_back(packet.to_vec());
     }
 
-    /// Does what is due, appends what must be sent, and says when to come back.
+    /// Does what is due, appends the IP packets that must be sent, and says when to come back.
     pub fn poll(&mut self, now: Instant, out: &mut Vec<Vec<u8>>) -> Option<Instant> {
         let tick = Tick::from_micros(i64::try_from((now - self.started).as_micros()).unwrap_or(i64::MAX));
         self.interface.poll(tick, &mut self.device, &mut self.sockets);
@@ -174,14 +177,14 @@ impl Conversation {
 }
 
 /// smoltcp's view of the wire: two queues.
-#[derive(Default)]
-pub(crate) struct Queues {
-    pub(crate) incoming: VecDeque<Vec<u8>>,
-    pub(crate) outgoing: Vec<Vec<u8>>,
+struct Queues {
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: Vec<Vec<u8>>,
+    mtu: usize,
 }
 
-pub(crate) struct Taken(Vec<u8>);
-pub(crate) struct Given<'a>(&'a mut Vec<Vec<u8>>);
+struct Taken(Vec<u8>);
+struct Given<'a>(&'a mut Vec<Vec<u8>>);
 
 impl Device for Queues {
     type RxToken<'a> = Taken;
@@ -195,8 +198,8 @@ impl Device for Queues {
     }
     fn capabilities(&self) -> DeviceCapabilities {
         let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = 1514;
+        capabilities.medium = Medium::Ip;
+        capabilities.max_transmission_unit = self.mtu;
         // A guest may leave checksums to a card that is none; ours are always written.
         capabilities.checksum.ipv4 = smoltcp::phy::Checksum::Tx;
         capabilities.checksum.tcp = smoltcp::phy::Checksum::Tx;

@@ -14,6 +14,7 @@ use std::{
 };
 
 const BEHAVIOUR: Behaviour = Behaviour {
+    number: 0,
     tcp: |port| match port {
         22 | 9100 | 65_535 | 1 => Action::Accept,
         7000..7010 => Action::Reject,

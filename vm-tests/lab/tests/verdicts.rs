@@ -11,6 +11,7 @@ use std::{
 };
 
 const BEHAVIOUR: Behaviour = Behaviour {
+    number: 0,
     tcp: |port| match port {
         22 | 80 | 81 | 9100 => Action::Accept,
         7 => Action::Reject,

@@ -92,7 +92,7 @@ impl Job for Knock {
                 if rest.get(4..20).is_some_and(|t| target(t) == Some(self.from))
                     && let IpAddr::V6(ours) = self.from
                 {
-                    let frame = frame::neighbour_advertisement(own.mac, ours, packet.source, *asker);
+                    let frame = frame::neighbour_advertisement(own.mac, ours, packet.source, *asker, true);
                     wire.raw.push(frame::tagged(self.vlan, frame));
                     return true;
                 }

@@ -18,13 +18,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a job may use: addresses, the neighbours seen so far, and the way out.
+/// What a job may use on the segment it asks from: addresses, the neighbours seen so far, and the way out.
 pub struct Wire<'a> {
     /// The lab's addresses.
     pub config: &'a Config,
+    /// The segments that the lab's router forwards to.
+    pub routed: &'a [&'a Config],
     /// Hardware addresses by network address, learned from what guests send.
     pub neighbours: &'a BTreeMap<IpAddr, EthernetAddress>,
-    /// Frames to send on the lab's segment, without its tag.
+    /// Frames to send on the lab's segment, without its tag. One for the hardware address of the lab's own host is for
+    /// its router.
     pub out: &'a mut Vec<Vec<u8>>,
     /// Frames to send as they are.
     pub raw: &'a mut Vec<Vec<u8>>,
@@ -33,16 +36,13 @@ pub struct Wire<'a> {
 impl Wire<'_> {
     /// The lab's host in the family and scope of `other`.
     pub fn own(&self, other: IpAddr) -> Host {
-        let ip = match other {
-            IpAddr::V4(_) => self.config.ipv4.into(),
-            IpAddr::V6(to) if to.is_unicast_link_local() => self.config.link_local.into(),
-            IpAddr::V6(_) => self.config.ipv6.into(),
-        };
-        Host { mac: self.config.mac, ip }
+        Host { mac: self.config.mac, ip: self.config.facing(other) }
     }
-    /// A guest by its address, once it has been heard.
+    /// A guest by its address: once it has been heard, or by way of the router.
     pub fn guest(&self, ip: IpAddr) -> Option<Host> {
-        self.neighbours.get(&ip).map(|mac| Host { mac: *mac, ip })
+        let beside = self.neighbours.get(&ip).copied();
+        let beyond = || self.routed.iter().any(|segment| segment.contains(ip)).then_some(self.config.mac);
+        beside.or_else(beyond).map(|mac| Host { mac, ip })
     }
 }
 

@@ -1,4 +1,5 @@
 //! A guest without a machine: a smoltcp host on the other end of the socket pair, with a packet filter of our choice.
+#![allow(dead_code, reason = "each test uses its part")]
 
 use diorite_lab::frame::{Body, Host, Packet};
 use smoltcp::{
@@ -6,7 +7,7 @@ use smoltcp::{
     phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
     socket::{dhcpv4, tcp},
     time::Instant as Tick,
-    wire::{EthernetAddress, HardwareAddress, Icmpv6Repr, IpCidr, NdiscRepr, TcpControl},
+    wire::{EthernetAddress, HardwareAddress, Icmpv6Repr, IpAddress, IpCidr, NdiscRepr, TcpControl},
 };
 use std::{
     collections::VecDeque,
@@ -29,6 +30,18 @@ pub const GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0x5054, 0xff, 0xfe12
 pub const TAGGED: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(10, 9, 0, 5)), IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 5))];
 
+/// Hardware address of the guest with this number; number 0 has [`MAC`].
+pub fn mac(number: u8) -> EthernetAddress {
+    let [a, b, c, d, e, f] = MAC.0;
+    EthernetAddress([a, b, c, d, e, f + number])
+}
+
+/// Its address in a prefix of 64 bits (RFC 4291 appendix A).
+pub fn inside(prefix: Ipv6Addr, number: u8) -> Ipv6Addr {
+    let [network, host] = [prefix.to_bits() >> 64 << 64, LINK_LOCAL.to_bits() & u128::from(u64::MAX)];
+    Ipv6Addr::from_bits(network | (host + u128::from(number)))
+}
+
 /// What the filter does with a packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -40,6 +53,8 @@ pub enum Action {
 /// What a guest does.
 #[derive(Clone)]
 pub struct Behaviour {
+    /// Which guest of several it is.
+    pub number: u8,
     /// By TCP destination port of a SYN.
     pub tcp: fn(u16) -> Action,
     /// By UDP destination port.
@@ -55,6 +70,18 @@ pub struct Behaviour {
     /// Ports served, with what is said first and what is said to a request.
     pub serves: &'static [(u16, &'static str, &'static str)],
 }
+
+/// A guest that takes what it is given and has nothing to hide.
+pub const PLAIN: Behaviour = Behaviour {
+    number: 0,
+    tcp: |_| Action::Accept,
+    udp: |_| Action::Accept,
+    filter: None,
+    pings: true,
+    dhcp: true,
+    vlan: None,
+    serves: &[],
+};
 
 /// The guest ends when this is dropped.
 pub struct Guest {
@@ -121,12 +148,13 @@ impl TxToken for Given<'_> {
 fn run(mut wire: UnixStream, behaviour: &Behaviour, stop: &AtomicBool) {
     wire.set_read_timeout(Some(Duration::from_millis(2))).expect("timeout");
     let (mut card, started) = (Card::default(), Instant::now());
-    let mut settings = Config::new(HardwareAddress::Ethernet(MAC));
+    let mut settings = Config::new(HardwareAddress::Ethernet(mac(behaviour.number)));
     settings.slaac = true;
     settings.random_seed = 1;
     let mut host = Interface::new(settings, &mut card, Tick::ZERO);
-    host.update_ip_addrs(|a| a.push(IpCidr::new(LINK_LOCAL.into(), 64)).expect("room"));
+    host.update_ip_addrs(|a| a.push(IpCidr::new(inside(LINK_LOCAL, behaviour.number).into(), 64)).expect("room"));
     if behaviour.vlan.is_some() {
+        host.routes_mut().add_default_ipv4_route(Ipv4Addr::new(10, 9, 0, 1)).expect("room");
         for (address, prefix) in TAGGED.into_iter().zip([24, 64]) {
             host.update_ip_addrs(|a| a.push(IpCidr::new(address.into(), prefix)).expect("room"));
         }
@@ -166,9 +194,12 @@ fn run(mut wire: UnixStream, behaviour: &Behaviour, stop: &AtomicBool) {
         stream.drain(..at);
         let now = Tick::from_micros(started.elapsed().as_micros() as i64);
         host.poll(now, &mut card, &mut sockets);
-        if !announced && host.ip_addrs().iter().any(|a| a.address() == GLOBAL.into()) {
-            announced = true;
-            card.outgoing.push(detect_duplicates());
+        let global = host.ip_addrs().iter().find_map(|a| match a.address() {
+            IpAddress::Ipv6(ip) if !ip.is_unicast_link_local() && behaviour.vlan.is_none() => Some(ip),
+            _ => None,
+        });
+        if let Some(global) = global.filter(|_| !std::mem::replace(&mut announced, global.is_some())) {
+            card.outgoing.push(detect_duplicates(mac(behaviour.number), global));
         }
         if let Some(dhcp) = dhcp
             && let Some(dhcpv4::Event::Configured(lease)) = sockets.get_mut::<dhcpv4::Socket<'_>>(dhcp).poll()
@@ -208,11 +239,12 @@ fn run(mut wire: UnixStream, behaviour: &Behaviour, stop: &AtomicBool) {
 }
 
 /// What every system says before it uses an address (RFC 4862 §5.4) and smoltcp does not.
-fn detect_duplicates() -> Vec<u8> {
-    let ask = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr: GLOBAL, lladdr: None });
-    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xff12, 0x3456);
-    let mac = EthernetAddress([0x33, 0x33, 0xff, 0x12, 0x34, 0x56]);
-    diorite_lab::frame::icmp6(MAC, Ipv6Addr::UNSPECIFIED, mac, group, 255, &ask)
+fn detect_duplicates(own: EthernetAddress, address: Ipv6Addr) -> Vec<u8> {
+    let ask = Icmpv6Repr::Ndisc(NdiscRepr::NeighborSolicit { target_addr: address, lladdr: None });
+    let [.., a, b, c] = address.octets();
+    let group = Ipv6Addr::from_bits(0xff02_0000_0000_0000_0000_0001_ff00_0000 | (address.to_bits() & 0xff_ffff));
+    let mac = EthernetAddress([0x33, 0x33, 0xff, a, b, c]);
+    diorite_lab::frame::icmp6(own, Ipv6Addr::UNSPECIFIED, mac, group, 255, &ask)
 }
 
 fn filter(behaviour: &Behaviour, frame: &[u8], card: &mut Card) {
@@ -234,15 +266,15 @@ fn filter(behaviour: &Behaviour, frame: &[u8], card: &mut Card) {
                 Body::Tcp { from, to, .. } | Body::Udp { from, to, .. } => (from.ip(), to.ip()),
                 _ => return,
             };
-            card.outgoing.push(unreachable(packet.source, from, to, &frame[14..]));
+            card.outgoing.push(unreachable(behaviour.number, packet.source, from, to, &frame[14..]));
         }
     }
 }
 
 /// "Administratively prohibited", as a filter says it: ICMP 3/13, ICMPv6 1/1. Built by hand, so that the lab's own
-/// code is not its own judge. Checksums stay zero: the lab does not read them.
-fn unreachable(lab: EthernetAddress, lab_ip: IpAddr, own: IpAddr, quote: &[u8]) -> Vec<u8> {
-    let (from, to) = (Host { mac: MAC, ip: own }, Host { mac: lab, ip: lab_ip });
+/// code is not its own judge. The checksum of the ICMP message stays zero: the lab does not read it.
+fn unreachable(number: u8, lab: EthernetAddress, lab_ip: IpAddr, own: IpAddr, quote: &[u8]) -> Vec<u8> {
+    let (from, to) = (Host { mac: mac(number), ip: own }, Host { mac: lab, ip: lab_ip });
     let mut frame = [to.mac.as_bytes(), from.mac.as_bytes()].concat();
     let length = (quote.len() + 8) as u16;
     match (own, lab_ip) {
@@ -251,6 +283,9 @@ fn unreachable(lab: EthernetAddress, lab_ip: IpAddr, own: IpAddr, quote: &[u8]) 
             frame.extend((length + 20).to_be_bytes());
             frame.extend([0, 0, 0, 0, 64, 1, 0, 0]);
             frame.extend(own.octets().into_iter().chain(lab.octets()));
+            let sum: u32 = frame[14..34].chunks(2).map(|w| u32::from(w[0]) << 8 | u32::from(w[1])).sum();
+            let sum = !((sum & 0xffff) + (sum >> 16)) as u16;
+            frame[24..26].copy_from_slice(&sum.to_be_bytes());
             frame.extend([3, 13, 0, 0, 0, 0, 0, 0]);
         }
         (IpAddr::V6(own), IpAddr::V6(lab)) => {

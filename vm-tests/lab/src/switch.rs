@@ -1,0 +1,125 @@
+//! The Ethernet switch: cables, the segments and virtual networks they carry (IEEE 802.1Q), and who is where.
+
+use crate::{
+    frame,
+    pcapng::{Direction, Pcapng},
+    port::Port,
+    topology::{Attachment, Cable, Topology},
+};
+use smoltcp::wire::EthernetAddress;
+use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
+
+/// The broadcast domain that a frame is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Net {
+    /// A segment of the lab.
+    Segment(usize),
+    /// A VLAN that is no segment, or frames without a tag where they belong to none.
+    Other(Option<u16>),
+}
+
+/// Hardware addresses that the switch remembers; frames to others go to every cable, as with a real one that is full.
+const MOST_LEARNED: usize = 4096;
+
+struct Plug {
+    cable: Cable,
+    port: Port,
+}
+
+/// All cables of a lab.
+pub struct Switch {
+    plugs: Vec<Plug>,
+    /// By segment.
+    vlans: Vec<Option<u16>>,
+    learned: BTreeMap<(Net, EthernetAddress), usize>,
+    /// Gets every frame as it is at the guest's end of its cable.
+    pub capture: Option<Pcapng>,
+}
+
+impl Switch {
+    /// The cables of `topology`, which has been checked, in the order of `ports`.
+    pub fn new(topology: &Topology, ports: Vec<Port>) -> Self {
+        let plugs = topology.cables.iter().cloned().zip(ports).map(|(cable, port)| Plug { cable, port }).collect();
+        let vlans = topology.segments.iter().map(|s| s.vlan).collect();
+        Self { plugs, vlans, learned: BTreeMap::new(), capture: None }
+    }
+
+    /// The sockets, in the order of the cables.
+    pub fn ports(&mut self) -> impl Iterator<Item = &mut Port> {
+        self.plugs.iter_mut().map(|plug| &mut plug.port)
+    }
+    /// The sockets whose other end is there.
+    pub fn open(&self) -> impl Iterator<Item = &Port> {
+        self.plugs.iter().map(|plug| &plug.port).filter(|port| !port.closed())
+    }
+
+    /// The VLAN that a frame of this domain bears on a trunk on which it is not native.
+    pub fn vlan(&self, net: Net) -> Option<u16> {
+        match net {
+            Net::Segment(n) => self.vlans[n],
+            Net::Other(vlan) => vlan,
+        }
+    }
+
+    /// The domain of frames with this tag, seen from segment `home`.
+    pub fn net(&self, vlan: Option<u16>, home: usize) -> Net {
+        match self.vlans.iter().position(|v| *v == vlan) {
+            _ if self.vlans[home] == vlan => Net::Segment(home),
+            Some(n) => Net::Segment(n),
+            None => Net::Other(vlan),
+        }
+    }
+
+    /// Takes what has come from the guest at the end of a cable: its domain and the frame without a tag. `None`: the
+    /// switch does not let it in.
+    pub fn enter<'a>(&mut self, number: usize, frame: &'a [u8]) -> Option<(Net, Cow<'a, [u8]>)> {
+        self.keep(number, Direction::FromGuest, frame);
+        let source = EthernetAddress::from_bytes(frame.get(6..12)?);
+        // A tag with the number 0 is about priority alone (IEEE 802.1Q §6.9).
+        let tag = frame::tag(frame).filter(|id| *id != 0);
+        let net = match (self.plugs[number].cable.to, tag) {
+            (Attachment::Access(n), None) => Net::Segment(n),
+            (Attachment::Access(_), Some(_)) => return None,
+            (Attachment::Trunk { native }, None) => native.map_or(Net::Other(None), Net::Segment),
+            (Attachment::Trunk { .. }, Some(_)) => {
+                self.vlans.iter().position(|v| *v == tag).map_or(Net::Other(tag), Net::Segment)
+            }
+        };
+        let place = (net, source);
+        if source.is_unicast() && (self.learned.len() < MOST_LEARNED || self.learned.contains_key(&place)) {
+            self.learned.insert(place, number);
+        }
+        Some((net, frame::untagged(frame)))
+    }
+
+    /// Sends a frame without a tag to the cable its receiver is on, or to all others of its domain. `from`: the cable it
+    /// came by; `None`: from the lab.
+    pub fn forward(&mut self, net: Net, from: Option<usize>, frame: &[u8]) {
+        let Some(target) = frame.get(..6).map(EthernetAddress::from_bytes) else { return };
+        let known = if target.is_unicast() { self.learned.get(&(net, target)).copied() } else { None };
+        let tagged = frame::tagged(self.vlan(net), frame.to_vec());
+        for number in 0..self.plugs.len() {
+            if Some(number) == from || known.is_some_and(|known| known != number) {
+                continue;
+            }
+            let bytes = match (self.plugs[number].cable.to, net) {
+                (Attachment::Access(n), _) if net == Net::Segment(n) => frame,
+                (Attachment::Access(_), _) => continue,
+                (Attachment::Trunk { native: Some(native) }, Net::Segment(n)) if native == n => frame,
+                (Attachment::Trunk { native: None }, Net::Other(None)) => frame,
+                _ if self.vlan(net).is_some() => &tagged,
+                _ => continue,
+            };
+            self.plugs[number].port.send(bytes);
+            self.keep(number, Direction::ToGuest, bytes);
+        }
+    }
+
+    fn keep(&mut self, number: usize, direction: Direction, frame: &[u8]) {
+        if let Some(capture) = &mut self.capture {
+            let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            // A capture that could not be written is missed where it is read.
+            let _ = capture.frame(number, time, direction, frame);
+        }
+    }
+}
