@@ -6,7 +6,6 @@ use crate::{
     icmp::{self, Problem},
     jobs::{Job, Next, Wire},
     lab::Shared,
-    pcapng::Pcapng,
     port::Port,
     record,
     router::{self, Fate, Ration},
@@ -32,8 +31,8 @@ pub enum Command {
     Ask(Box<dyn Job>),
     /// Hold a TCP conversation.
     Talk(SocketAddr, Vec<u8>, Until, Sender<Talk>),
-    /// Keep every frame from now on.
-    Capture(Pcapng),
+    /// Look at something, or change it.
+    With(Box<dyn FnOnce(&mut Engine) + Send>),
     /// End.
     Stop,
 }
@@ -41,9 +40,10 @@ pub enum Command {
 /// Everything the thread owns.
 pub struct Engine {
     network: Topology,
-    switch: Switch,
+    /// The cables.
+    pub switch: Switch,
     /// By segment.
-    hosts: Vec<Host>,
+    pub hosts: Vec<Host>,
     ration: Ration,
     /// Each with the segment it asks from.
     jobs: Vec<(usize, Box<dyn Job>)>,
@@ -78,7 +78,7 @@ impl Engine {
                     Command::Talk(to, send, until, reply) => {
                         self.hosts[segment].stack.talk(to, send, until, Instant::now(), reply);
                     }
-                    Command::Capture(capture) => self.switch.capture = Some(capture),
+                    Command::With(change) => change(&mut self),
                     Command::Stop => return self.finish(),
                 }
             }
@@ -86,12 +86,10 @@ impl Engine {
             if !self.wait(next) {
                 return self.finish();
             }
-            let mut frames = Vec::new();
-            for (number, port) in self.switch.ports().enumerate() {
-                port.receive(|frame| frames.push((number, frame.to_vec())));
-            }
-            for (number, frame) in frames {
-                self.incoming(number, &frame);
+            let now = Instant::now();
+            self.shared.frames.fetch_add(self.switch.read(now), Ordering::Relaxed);
+            while let Some((number, frame)) = self.switch.arrived(now) {
+                self.incoming(number, &frame, now);
             }
         }
     }
@@ -140,7 +138,7 @@ impl Engine {
                 break;
             }
         }
-        self.switch.ports().for_each(Port::flush);
+        next = self.switch.deliver(now).map_or(next, |at| next.min(at));
         if self.switch.open().next().is_none() {
             self.shared.all_closed.store(true, Ordering::Release);
             self.shared.changed.notify_all();
@@ -158,7 +156,7 @@ impl Engine {
         let mut next = now + Duration::from_secs(1);
         let mut jobs = std::mem::take(&mut self.jobs);
         jobs.retain_mut(|(segment, job)| {
-            self.with_wire(*segment, |wire| match job.tick(now, wire) {
+            self.with_wire(*segment, now, |wire| match job.tick(now, wire) {
                 Next::At(at) => {
                     next = next.min(at);
                     true
@@ -171,7 +169,7 @@ impl Engine {
     }
 
     /// Lends what a job on this segment may use, and sends its raw frames.
-    fn with_wire<T>(&mut self, segment: usize, f: impl FnOnce(&mut Wire<'_>) -> T) -> T {
+    fn with_wire<T>(&mut self, segment: usize, now: Instant, f: impl FnOnce(&mut Wire<'_>) -> T) -> T {
         let reach = |n: &usize| *n != segment && self.network.forwards(segment, *n);
         let routed: Vec<_> =
             (0..self.network.segments.len()).filter(reach).map(|n| &self.network.segments[n]).collect();
@@ -185,7 +183,7 @@ impl Engine {
         });
         for frame in raw {
             let net = self.switch.net(frame::tag(&frame), segment);
-            self.switch.forward(net, None, &frame::untagged(&frame));
+            self.switch.forward(net, None, &frame::untagged(&frame), now);
         }
         result
     }
@@ -200,21 +198,19 @@ impl Engine {
                     Some(packet) if frame.starts_with(self.hosts[segment].config.mac.as_bytes()) => {
                         self.forward(segment, packet, now);
                     }
-                    _ => self.switch.forward(Net::Segment(segment), None, &frame),
+                    _ => self.switch.forward(Net::Segment(segment), None, &frame, now),
                 }
             }
         }
         any
     }
 
-    fn incoming(&mut self, number: usize, frame: &[u8]) {
-        let now = Instant::now();
-        self.shared.frames.fetch_add(1, Ordering::Relaxed);
+    fn incoming(&mut self, number: usize, frame: &[u8], now: Instant) {
         let Some((net, frame)) = self.switch.enter(number, frame) else { return };
         let vlan = self.switch.vlan(net);
         let to_host = matches!(net, Net::Segment(n) if frame.starts_with(self.hosts[n].config.mac.as_bytes()));
         if !to_host {
-            self.switch.forward(net, Some(number), &frame);
+            self.switch.forward(net, Some(number), &frame, now);
         }
         let Some(mut packet) = Packet::within(vlan, &frame) else { return };
         let ip = frame::ip_packet(&frame).filter(|_| to_host);
@@ -255,7 +251,7 @@ impl Engine {
         let mut jobs = std::mem::take(&mut self.jobs);
         let taken = jobs.iter_mut().any(|(segment, job)| {
             let there = place == Net::Segment(*segment) || matches!(place, Net::Other(_));
-            there && self.with_wire(*segment, |wire| job.frame(packet, now, wire))
+            there && self.with_wire(*segment, now, |wire| job.frame(packet, now, wire))
         });
         self.jobs.append(&mut jobs);
         taken

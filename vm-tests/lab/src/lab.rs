@@ -10,11 +10,13 @@ use crate::{
         udp::{UdpJob, UdpVerdict},
         vigil::{Vigil, Watched},
     },
+    link::{Faults, Way},
     pcapng::Pcapng,
     port::Port,
     record::Record,
     services::dhcp::Lease,
     stack::{Ending, Talk, Until},
+    switch::Traffic,
     topology::Topology,
 };
 use diorite_model::{Error, Result};
@@ -168,7 +170,38 @@ impl Lab {
 
     /// Keeps every frame from now on in this file.
     pub fn capture(&self, path: &Path) -> Result<()> {
-        self.tell(Command::Capture(Pcapng::create(path, self.network.cables.len())?))
+        let capture = Pcapng::create(path, self.network.cables.len())?;
+        self.with(|engine| engine.switch.capture = Some(capture))
+    }
+
+    /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
+    pub fn impair(&self, cable: usize, way: Way, faults: Faults) -> Result<()> {
+        self.known(cable)?;
+        self.with(move |engine| engine.switch.set(cable, way, faults))
+    }
+
+    /// What has passed a cable so far.
+    pub fn traffic(&self, cable: usize) -> Result<Traffic> {
+        self.known(cable)?;
+        self.with(move |engine| engine.switch.traffic(cable))
+    }
+
+    fn known(&self, cable: usize) -> Result<()> {
+        let cables = self.network.cables.len();
+        let missing = || Error::input(format!("there is no cable {cable}"));
+        let hint = || format!("cables are numbered from 0, and there are {cables}");
+        if cable < cables { Ok(()) } else { Err(missing().hint(hint())) }
+    }
+
+    /// Looks at the thread's own things, or changes them. What `f` did is done when this returns.
+    pub(crate) fn with<T: Send + 'static>(&self, f: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Result<T> {
+        let (reply, answer) = mpsc::channel();
+        let run = move |engine: &mut Engine| {
+            // The asker waits for it.
+            let _ = reply.send(f(engine));
+        };
+        self.tell(Command::With(Box::new(run)))?;
+        self.answer(&answer)
     }
 
     /// How many frames guests have sent: it moves as long as a guest says something.

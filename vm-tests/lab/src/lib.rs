@@ -17,9 +17,11 @@ mod host;
 mod icmp;
 pub mod jobs;
 mod lab;
+mod link;
 mod neighbours;
 mod pcapng;
 mod port;
+mod random;
 pub mod record;
 mod router;
 mod services;
@@ -35,8 +37,11 @@ pub use jobs::{
     vigil::{Heard, Watched},
 };
 pub use lab::{HttpReply, Lab, Patience, Pending, Watch};
+pub use link::{Faults, Way};
+pub use random::Random;
 pub use record::{Record, Times, Utterance};
 pub use services::dhcp::Lease;
 pub use smoltcp::wire::EthernetAddress;
 pub use stack::{Ending, Talk, Until};
+pub use switch::Traffic;
 pub use topology::{Attachment, Cable, Topology};

@@ -14,6 +14,9 @@ const LONGEST: usize = 69_632;
 /// A guest that reads nothing loses frames beyond this, as from a real switch.
 const QUEUE: usize = 8 << 20;
 
+/// Reads of at most 64 KiB in one turn.
+const TURN: usize = 16;
+
 /// The lab's end of a cable.
 #[derive(Debug)]
 pub struct Port {
@@ -48,10 +51,11 @@ impl Port {
         !self.closed && self.sent < self.outgoing.len()
     }
 
-    /// Reads what is there and hands every whole frame to `each`.
+    /// Reads what is there, up to a limit, and hands every whole frame to `each`. A guest that floods is read in turns, so
+    /// that others are heard between.
     pub fn receive(&mut self, mut each: impl FnMut(&[u8])) {
         let mut buffer = [0; 65536];
-        loop {
+        for _ in 0..TURN {
             match self.stream.read(&mut buffer) {
                 Ok(0) => self.closed = true,
                 Ok(n) => {

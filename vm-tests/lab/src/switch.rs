@@ -2,12 +2,17 @@
 
 use crate::{
     frame,
+    link::{Faults, Line, Way},
     pcapng::{Direction, Pcapng},
     port::Port,
     topology::{Attachment, Cable, Topology},
 };
 use smoltcp::wire::EthernetAddress;
-use std::{borrow::Cow, collections::BTreeMap, time::SystemTime};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    time::{Instant, SystemTime},
+};
 
 /// The broadcast domain that a frame is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -24,6 +29,24 @@ const MOST_LEARNED: usize = 4096;
 struct Plug {
     cable: Cable,
     port: Port,
+    from_guest: Line,
+    to_guest: Line,
+    traffic: Traffic,
+}
+
+/// What has passed a cable.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Frames that the guest sent.
+    pub sent: u64,
+    /// Frames that reached the guest.
+    pub received: u64,
+    /// Frames lost by the faults of the cable, both ways.
+    pub lost: u64,
+    /// Frames lost because the guest did not read.
+    pub unread: u64,
+    /// Frames that the switch did not let in: too short to have a sender, or with a tag at an access port.
+    pub refused: u64,
 }
 
 /// All cables of a lab.
@@ -39,15 +62,16 @@ pub struct Switch {
 impl Switch {
     /// The cables of `topology`, which has been checked, in the order of `ports`.
     pub fn new(topology: &Topology, ports: Vec<Port>) -> Self {
-        let plugs = topology.cables.iter().cloned().zip(ports).map(|(cable, port)| Plug { cable, port }).collect();
+        let line = |n: usize, way: u64| Line::new(topology.seed, n as u64 * 2 + way);
+        let plug = |(n, (cable, port)): (usize, (Cable, Port))| {
+            let (from_guest, to_guest, traffic) = (line(n, 0), line(n, 1), Traffic::default());
+            Plug { cable, port, from_guest, to_guest, traffic }
+        };
+        let plugs = topology.cables.iter().cloned().zip(ports).enumerate().map(plug).collect();
         let vlans = topology.segments.iter().map(|s| s.vlan).collect();
         Self { plugs, vlans, learned: BTreeMap::new(), capture: None }
     }
 
-    /// The sockets, in the order of the cables.
-    pub fn ports(&mut self) -> impl Iterator<Item = &mut Port> {
-        self.plugs.iter_mut().map(|plug| &mut plug.port)
-    }
     /// The sockets whose other end is there.
     pub fn open(&self) -> impl Iterator<Item = &Port> {
         self.plugs.iter().map(|plug| &plug.port).filter(|port| !port.closed())
@@ -70,11 +94,68 @@ impl Switch {
         }
     }
 
-    /// Takes what has come from the guest at the end of a cable: its domain and the frame without a tag. `None`: the
-    /// switch does not let it in.
+    /// Changes the faults of a cable.
+    pub fn set(&mut self, number: usize, way: Way, faults: Faults) {
+        let plug = &mut self.plugs[number];
+        if way != Way::ToGuest {
+            plug.from_guest.set(faults.clone());
+        }
+        if way != Way::FromGuest {
+            plug.to_guest.set(faults);
+        }
+    }
+
+    /// What has passed a cable.
+    pub fn traffic(&self, number: usize) -> Traffic {
+        let plug = &self.plugs[number];
+        let lost = plug.from_guest.lost + plug.to_guest.lost;
+        Traffic { lost, unread: plug.port.lost, ..plug.traffic.clone() }
+    }
+
+    /// Reads what guests have sent onto their cables. How many frames that were.
+    pub fn read(&mut self, now: Instant) -> u64 {
+        let mut all = 0;
+        for number in 0..self.plugs.len() {
+            let mut frames = Vec::new();
+            self.plugs[number].port.receive(|frame| frames.push(frame.to_vec()));
+            all += frames.len() as u64;
+            for frame in frames {
+                self.keep(number, Direction::FromGuest, &frame);
+                self.plugs[number].traffic.sent += 1;
+                self.plugs[number].from_guest.put(frame, now);
+            }
+        }
+        all
+    }
+
+    /// The next frame that has come through a cable from its guest.
+    pub fn arrived(&mut self, now: Instant) -> Option<(usize, Vec<u8>)> {
+        let mut plugs = self.plugs.iter_mut().enumerate();
+        plugs.find_map(|(number, plug)| plug.from_guest.take(now).map(|frame| (number, frame)))
+    }
+
+    /// Hands guests what has come through their cables. When something more arrives at either end.
+    pub fn deliver(&mut self, now: Instant) -> Option<Instant> {
+        for number in 0..self.plugs.len() {
+            while let Some(frame) = self.plugs[number].to_guest.take(now) {
+                self.plugs[number].port.send(&frame);
+                self.plugs[number].traffic.received += 1;
+                self.keep(number, Direction::ToGuest, &frame);
+            }
+            self.plugs[number].port.flush();
+        }
+        self.plugs.iter().flat_map(|plug| [plug.from_guest.next(), plug.to_guest.next()]).flatten().min()
+    }
+
+    /// Takes a frame from a cable: its domain and the frame without a tag. `None`: the switch does not let it in.
     pub fn enter<'a>(&mut self, number: usize, frame: &'a [u8]) -> Option<(Net, Cow<'a, [u8]>)> {
-        self.keep(number, Direction::FromGuest, frame);
-        let source = EthernetAddress::from_bytes(frame.get(6..12)?);
+        let entered = self.admit(number, frame);
+        self.plugs[number].traffic.refused += u64::from(entered.is_none());
+        entered
+    }
+
+    fn admit<'a>(&mut self, number: usize, frame: &'a [u8]) -> Option<(Net, Cow<'a, [u8]>)> {
+        let source = EthernetAddress::from_bytes(frame.get(..14)?.get(6..12)?);
         // A tag with the number 0 is about priority alone (IEEE 802.1Q §6.9).
         let tag = frame::tag(frame).filter(|id| *id != 0);
         let net = match (self.plugs[number].cable.to, tag) {
@@ -94,7 +175,7 @@ impl Switch {
 
     /// Sends a frame without a tag to the cable its receiver is on, or to all others of its domain. `from`: the cable it
     /// came by; `None`: from the lab.
-    pub fn forward(&mut self, net: Net, from: Option<usize>, frame: &[u8]) {
+    pub fn forward(&mut self, net: Net, from: Option<usize>, frame: &[u8], now: Instant) {
         let Some(target) = frame.get(..6).map(EthernetAddress::from_bytes) else { return };
         let known = if target.is_unicast() { self.learned.get(&(net, target)).copied() } else { None };
         let tagged = frame::tagged(self.vlan(net), frame.to_vec());
@@ -110,8 +191,7 @@ impl Switch {
                 _ if self.vlan(net).is_some() => &tagged,
                 _ => continue,
             };
-            self.plugs[number].port.send(bytes);
-            self.keep(number, Direction::ToGuest, bytes);
+            self.plugs[number].to_guest.put(bytes.to_vec(), now);
         }
     }
 

@@ -1,0 +1,81 @@
+//! What faults of a cable do to a guest's conversations, on and off while the lab runs.
+
+mod guest;
+
+use diorite_lab::{Config, Faults, Lab, PortVerdict::*, Traffic, Way};
+use diorite_model::{Error, Result};
+use guest::{Behaviour, Guest, PLAIN};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+const LONG: &str = concat!(
+    "HTTP/1.0 200 OK\r\n\r\n",
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+    "0123456789012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789",
+);
+const BEHAVIOUR: Behaviour = Behaviour { serves: &[(22, "SSH-2.0-Test_1.0\r\n", ""), (80, "", LONG)], ..PLAIN };
+
+fn patience() -> impl FnMut() -> Result<()> {
+    let end = Instant::now() + Duration::from_secs(20);
+    move || if Instant::now() < end { Ok(()) } else { Err(Error::bug("the simulated guest does not answer")) }
+}
+
+/// A lab, and a guest with an address.
+fn lab() -> (Guest, Lab, IpAddr) {
+    let (guest, fd) = Guest::start(BEHAVIOUR);
+    let config = Config { quiet: Duration::from_secs(3), ..Config::default() };
+    let lab = Lab::start_with(config, vec![fd]).expect("lab");
+    let lease = lab.wait_for_lease(&mut patience()).expect("lease");
+    (guest, lab, lease.ipv4.into())
+}
+
+#[test]
+fn a_cut_cable_is_silent_until_it_is_mended() {
+    let (_guest, lab, v4) = lab();
+    let short = Duration::from_millis(400);
+    for way in [Way::Both, Way::ToGuest, Way::FromGuest] {
+        assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some(), "before");
+        lab.impair(0, way, Faults { cut: true, ..Faults::default() }).expect("cut");
+        assert_eq!(lab.ping(v4, short).expect("ping"), None, "{way:?}");
+        lab.impair(0, way, Faults::default()).expect("mend");
+    }
+    assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some(), "after");
+    let Traffic { sent, received, lost, unread, refused } = lab.traffic(0).expect("traffic");
+    assert!(sent > 3 && received > 3 && lost >= 3 && unread == 0 && refused == 0);
+    assert_eq!(lab.traffic(1).expect_err("no cable").what, "there is no cable 1");
+}
+
+#[test]
+fn delay_is_measured_and_loss_repaired() {
+    let (_guest, lab, v4) = lab();
+    let late = Faults { delay: Duration::from_millis(120), ..Faults::default() };
+    lab.impair(0, Way::ToGuest, late).expect("delay");
+    let time = lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo");
+    assert!(time >= Duration::from_millis(120), "{time:?}");
+    lab.impair(0, Way::Both, Faults::default()).expect("no delay");
+    let time = lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo");
+    assert!(time < Duration::from_millis(120), "{time:?}");
+
+    // TCP repairs what a cable loses, repeats, damages and mixes up.
+    let bad =
+        Faults { loss: 0.1, duplicate: 0.1, jitter: Duration::from_millis(5), reorder: true, ..Faults::default() };
+    lab.impair(0, Way::Both, bad).expect("a bad cable");
+    let page = lab.http_get(v4, 80, "/").expect("lab").expect("a page");
+    assert_eq!((page.status, page.body.len()), (200, 300));
+    let scan = lab.scan(v4, &[22, 80, 81]).expect("scan");
+    assert_eq!(scan.verdicts.into_values().collect::<Vec<_>>(), [Open, Open, Closed]);
+}
+
+/// A path that swallows long packets without a word: greetings pass, pages do not.
+#[test]
+fn a_narrow_cable_swallows_what_is_long() {
+    let (_guest, lab, v4) = lab();
+    lab.impair(0, Way::FromGuest, Faults { mtu: Some(200), ..Faults::default() }).expect("narrow");
+    assert_eq!(lab.banner(v4, 22).expect("lab"), Ok("SSH-2.0-Test_1.0".to_owned()));
+    assert!(lab.http_get(v4, 80, "/").expect("lab").is_err(), "300 bytes do not pass");
+    lab.impair(0, Way::FromGuest, Faults { mtu: Some(1500), ..Faults::default() }).expect("wide");
+    assert_eq!(lab.http_get(v4, 80, "/").expect("lab").expect("a page").body.len(), 300);
+}
