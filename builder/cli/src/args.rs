@@ -1,6 +1,7 @@
 //! The command line. One definition makes parsing, help and the reference page.
 
 use clap::{Args, Parser, Subcommand};
+use diorite_model::report::Shard;
 use std::path::PathBuf;
 
 /// Immutable Debian images: declared once, built reproducibly, proven by booting them.
@@ -57,7 +58,7 @@ pub enum Verb {
     /// Make the disk image.
     Build(BuildArgs),
     /// Boot the image in the lab and check it.
-    Verify(PlanArgs),
+    Verify(VerifyArgs),
     /// Build, then verify: what `make image` runs.
     Image(BuildArgs),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
@@ -86,7 +87,7 @@ pub struct BuildArgs {
     pub no_qcow2: bool,
 }
 
-/// What `plan` and `verify` take.
+/// What `plan` takes.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
     #[command(flatten)]
@@ -94,6 +95,40 @@ pub struct PlanArgs {
     /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
     #[arg(long)]
     pub relock: bool,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
+    #[arg(long)]
+    pub relock: bool,
+    /// The name is a raw disk; FILE is the profile it was made from, or the recipe.json beside it.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// Show the checks and where each is asked from, and boot nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Ask only checks of these names, and what they need first; `*` is any text, `?` any character.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Ask one part of several: `2/3`. Every check is in exactly one part.
+    #[arg(long, value_name = "I/N", value_parser = shard)]
+    pub shard: Option<Shard>,
+    /// Do all of it N times; a check that does not answer the same each time is flaky, and fails.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    let number = |part: &str| part.parse::<usize>().ok().filter(|n| part == n.to_string());
+    let parts = text.split_once('/').and_then(|(i, n)| Some((number(i)?, number(n)?)));
+    match parts {
+        Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
+        _ => Err("two numbers, the first from 1 to the second: `2/3`".into()),
+    }
 }
 
 /// What `vault` does.

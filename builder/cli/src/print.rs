@@ -1,9 +1,10 @@
 //! What people and scripts read on stdout. JSON answers carry `schema`, the version of their form.
 
 use diorite_archive::vault::Imported;
+use diorite_checks::Wanted;
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
-use diorite_model::report::{Report, Verdict};
+use diorite_model::report::{Evidence, Report, Verdict};
 use diorite_model::{Digest, Error, Lock, Recipe};
 use serde_json::json;
 use std::path::Path;
@@ -122,6 +123,29 @@ pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
     )
 }
 
+/// The checks that would be asked: name, where from, and in words.
+pub fn checks(checks: &[Wanted], as_json: bool) -> String {
+    if as_json {
+        let one = |w: &Wanted| json!({ "id": w.check.id, "level": w.check.evidence, "what": w.check.what, "needed": w.needed });
+        return line(json!({ "schema": 1, "checks": checks.iter().map(one).collect::<Vec<_>>() }));
+    }
+    let width = checks.iter().map(|w| w.check.id.len()).max().unwrap_or(0);
+    let mut text = String::new();
+    for Wanted { check, needed } in checks {
+        let why = if *needed { " (another needs it)" } else { "" };
+        text += &format!("{:<width$}  {:<7}  {}{why}\n", check.id, level(check.evidence), check.what);
+    }
+    text
+}
+
+fn level(evidence: Evidence) -> &'static str {
+    match evidence {
+        Evidence::Outside => "outside",
+        Evidence::Inside => "inside",
+        Evidence::Console => "console",
+    }
+}
+
 /// The report, check by check.
 pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
     if as_json {
@@ -134,15 +158,39 @@ pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
             Verdict::Fail => "FAIL",
             Verdict::Skip => "skip",
         };
-        text += &format!("{word}  {:>6.1} s  {}\n", check.at, check.what);
+        let times = match report.runs {
+            1 => format!("{:>6.1} s", check.at),
+            runs => format!("{:>8}", format!("{}/{runs}", check.passes)),
+        };
+        text += &format!("{word}  {times}  {}\n", check.what);
         if check.verdict != Verdict::Pass {
-            text += &format!("                {}\n", check.seen.replace('\n', "\n                "));
+            let class = check.class.map(|c| format!("{c:?}: ").to_uppercase()).unwrap_or_default();
+            text += &format!("                {class}{}\n", check.seen.replace('\n', "\n                "));
         }
+    }
+    if let Some(ended) = &report.ended {
+        let class = format!("{:?}", ended.class).to_uppercase();
+        text += &format!("ended after {:.0} s: {class}: {}\n", ended.at, ended.what);
+    }
+    for ended in &report.retried {
+        text += &format!("tried again, because of the host: {}\n", ended.what);
+    }
+    let flaky = report.flaky().count();
+    if flaky > 0 {
+        text += &format!("{flaky} flaky: passed in some of {} runs and not in others\n", report.runs);
+    }
+    if report.partial() {
+        let asked = report.checks.len();
+        text += &format!(
+            "partial: {asked} of {} checks were asked; the image does not count as verified\n",
+            report.selection.of
+        );
     }
     let (passed, failed, skipped) =
         (report.count(Verdict::Pass), report.count(Verdict::Fail), report.count(Verdict::Skip));
+    let runs = if report.runs > 1 { format!(" in {} runs", report.runs) } else { String::new() };
     text + &format!(
-        "{passed} passed, {failed} failed, {skipped} skipped in {:.0} s\nresults in {}\n",
+        "{passed} passed, {failed} failed, {skipped} skipped in {:.0} s{runs}\nresults in {}\n",
         report.seconds,
         out.display()
     )

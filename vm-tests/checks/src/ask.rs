@@ -4,10 +4,11 @@ use crate::{
     containers, gpt,
     judge::{self, Judged},
     links,
-    plan::{Check, Family, Person, Question},
+    plan::{Family, Person, Question},
+    select::Wanted,
     session::Session,
 };
-use diorite_lab::{EthernetAddress, Scan};
+use diorite_lab::{EthernetAddress, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Watch;
 use diorite_model::{
     Error, Exit, Result,
@@ -43,20 +44,21 @@ pub struct Asker<'a> {
     addresses: BTreeMap<Family, IpAddr>,
     ports: BTreeMap<Family, Vec<u16>>,
     scans: BTreeMap<Family, Scan>,
+    udp: BTreeMap<(Family, u16), UdpVerdict>,
     shell: bool,
 }
 
 impl<'a> Asker<'a> {
     /// Ready to ask; the ports of all checks are scanned together.
-    pub fn new(session: &'a Session, disk: &'a Path, watch: Watch<'a>, checks: &[Check]) -> Self {
+    pub fn new(session: &'a Session, disk: &'a Path, watch: Watch<'a>, checks: &[Wanted]) -> Self {
         let mut ports: BTreeMap<Family, Vec<u16>> = BTreeMap::new();
-        for check in checks {
-            if let Question::Port(family, port, _) = check.question {
+        for wanted in checks {
+            if let Question::Port(family, port, _) = wanted.check.question {
                 ports.entry(family).or_default().push(port);
             }
         }
-        let (addresses, scans) = (BTreeMap::new(), BTreeMap::new());
-        Self { session, disk, watch, mac: None, addresses, ports, scans, shell: false }
+        let (addresses, scans, udp) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { session, disk, watch, mac: None, addresses, ports, scans, udp, shell: false }
     }
 
     /// Asks.
@@ -103,7 +105,10 @@ impl<'a> Asker<'a> {
             Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
             Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,
             Question::SilentUdp(family, port) => {
-                judge::silent_udp(&lab.udp_probe(self.address(*family)?, *port, b"\0\0\0\0\0\x01\0\0\0\0\0\0")?)
+                let seen = lab.udp_probe(self.address(*family)?, *port, b"\0\0\0\0\0\x01\0\0\0\0\0\0")?;
+                let judged = judge::silent_udp(&seen);
+                self.udp.insert((*family, *port), seen);
+                judged
             }
             Question::Ssh(family) => {
                 let address = self.address(*family)?;
@@ -211,6 +216,16 @@ impl<'a> Asker<'a> {
             self.shell = true;
         }
         self.session.machine.run(command, &mut self.watch)
+    }
+
+    /// What a TCP port answered, if it was asked.
+    pub fn tcp(&self, family: Family, port: u16) -> Option<PortVerdict> {
+        self.scans.get(&family)?.verdicts.get(&port).copied()
+    }
+
+    /// What a UDP port answered, if it was asked.
+    pub fn udp(&self, family: Family, port: u16) -> Option<&UdpVerdict> {
+        self.udp.get(&(family, port))
     }
 
     /// Whether the shell has answered before.

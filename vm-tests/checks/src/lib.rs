@@ -2,25 +2,31 @@
 //! It sees what a user sees: a disk, its digest and a recipe. The disk is never written.
 //!
 //! ```text
-//! Recipe ── plan ── Vec<Check> ──┬─ outside  asked on the wire (lab)
-//!                                ├─ inside   asked in an injected shell (machine), judged by pure functions (judge)
-//!                                └─ console  a copy with one flipped byte must be refused (tamper)
+//! Recipe ── plan ── select ──┬─ outside  asked on the wire (lab)
+//!                            ├─ inside   asked in an injected shell (machine), judged by pure functions (judge)
+//!                            └─ console  a copy with one flipped byte must be refused (tamper)
+//! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
 mod ask;
+mod attempts;
+mod classes;
 mod closed;
 mod containers;
+mod facts;
 mod gpt;
 mod judge;
 mod links;
-mod plan;
+pub mod plan;
 mod results;
+mod select;
 mod session;
 mod surroundings;
 mod tamper;
 mod verify;
 
+pub use attempts::{VerifyInput, verify};
 pub use closed::Closed;
-pub use plan::{Check, Expected, Family, Person, Question, plan};
+pub use plan::{Check, Expected, Family, Person, Question};
 pub use results::{junit, write};
-pub use verify::{VerifyInput, verify};
+pub use select::{Choice, Wanted};

@@ -204,6 +204,12 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
     checks
 }
 
+/// Every check of this recipe, asked from where the lab stands.
+pub fn of(recipe: &Recipe) -> Vec<Check> {
+    let around = Surroundings::of(recipe);
+    plan(recipe, [around.config.ipv4.into(), around.config.ipv6.into()])
+}
+
 /// A check as it is added: id, words, evidence, question.
 pub(crate) type Add<'a> = &'a mut dyn FnMut(String, String, Evidence, Question);
 

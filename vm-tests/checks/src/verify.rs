@@ -1,22 +1,23 @@
-//! Disk image → Report: two boots, every check asked, what was seen kept.
+//! Disk image → answers: two boots, every check asked, what was seen kept.
 
 use crate::{
     ask::{Asker, Unanswered, is_verdict},
-    plan::{Check, Question, plan},
-    results,
+    attempts::VerifyInput,
+    classes, facts,
+    plan::Question,
+    select::Wanted,
     session::{Session, Workplace},
     surroundings::Surroundings,
     tamper,
 };
 use diorite_host::{
     interrupt,
-    progress::{Bar, Progress, Unit},
-    tools::ToolsTree,
+    progress::{Bar, Unit},
 };
-use diorite_machine::{Accelerator, accel};
+use diorite_machine::Accelerator;
 use diorite_model::{
-    Digest, Error, Exit, Recipe, Result,
-    report::{CheckResult, Report, Verdict},
+    Digest, Error, Exit, Result,
+    report::{Boot, CheckResult, Class, Ended, Verdict},
 };
 use std::{
     fs::File,
@@ -25,87 +26,88 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a verification needs.
-#[derive(Debug)]
-pub struct VerifyInput<'a> {
-    /// The raw disk. It is never written.
-    pub disk: &'a Path,
-    /// Its SHA-256, as the build said.
-    pub disk_sha256: Digest,
-    /// What it was made from.
-    pub recipe: &'a Recipe,
-    /// QEMU and firmware.
-    pub tools: &'a ToolsTree,
-    /// Where report.json, junit.xml, wire.pcapng and console.log go; an `evidence` folder on failure.
-    pub out: &'a Path,
-    /// Who is told how it goes.
-    pub progress: &'a Progress,
-}
-
-/// Boots the disk and asks everything its recipe promises. Failed checks are in the report; an error means that there
-/// is none: the host, the tools or the user ended it.
-pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
-    let accelerator = accel::probe()?;
-    input.progress.say(accelerator.to_string());
-    std::fs::create_dir_all(input.out).map_err(|e| Error::io("the result's folder cannot be made", input.out, e))?;
-    let evidence = input.out.join("evidence");
-    if evidence.exists() {
-        std::fs::remove_dir_all(&evidence).map_err(|e| Error::io("old evidence cannot be removed", &evidence, e))?;
-    }
-    let before = digest(input.disk)?;
-    if before != input.disk_sha256 {
-        let other = Error::new(Exit::Input, "the disk is not the one that was built");
-        return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
-    }
-    let around = Surroundings::of(input.recipe);
-    let checks = plan(input.recipe, [around.config.ipv4.into(), around.config.ipv6.into()]);
+/// One pass over a disk: two boots, every check of `checks` asked, what was seen. An error is one after which there is
+/// nothing to report: the user's interrupt, or input that is wrong.
+pub(crate) fn pass(
+    input: &VerifyInput<'_>,
+    accelerator: &Accelerator,
+    around: &Surroundings,
+    checks: &[Wanted],
+) -> Result<Pass> {
     let stage = input.progress.stage("verify");
     let bar = stage.bar(checks.len() as u64, Unit::Items);
-    let workplace = Workplace::new(input.out)?;
-    let mut run = Run { input, accelerator, around, checks, bar, results: Vec::new(), power_on: Instant::now() };
-    run.good_boot(&workplace)?;
-    run.bad_boot(&workplace)?;
-    run.disk_unchanged()?;
-    let report = run.report();
-    results::write(&report, &input.recipe.image.name, input.out)?;
-    let (passed, failed) = (report.count(Verdict::Pass), report.count(Verdict::Fail));
-    let note = format!("{passed} passed, {failed} failed, {} skipped", report.count(Verdict::Skip));
-    stage.done(note);
-    Ok(report)
+    let mut run = Run {
+        input,
+        accelerator,
+        around,
+        checks,
+        bar,
+        results: Vec::new(),
+        power_on: Instant::now(),
+        noted: 0.0,
+        boot: Boot::default(),
+    };
+    let ended = match run.boots() {
+        Ok(()) => None,
+        Err(error) => Some(classes::ended(error, run.power_on.elapsed())?),
+    };
+    let Run { results, boot, power_on, .. } = run;
+    let fails = results.iter().filter(|r| r.verdict == Verdict::Fail).count();
+    stage.done(match &ended {
+        Some((ended, _)) => ended.what.clone(),
+        None => format!("{} asked, {fails} failed", results.len()),
+    });
+    Ok(Pass { results, boot, seconds: power_on.elapsed().as_secs_f64(), ended })
+}
+
+/// What a pass saw.
+pub(crate) struct Pass {
+    pub results: Vec<CheckResult>,
+    pub boot: Boot,
+    pub seconds: f64,
+    /// Why it ended early, and the error to end with when nothing helps.
+    pub ended: Option<(Ended, Error)>,
 }
 
 struct Run<'a> {
     input: &'a VerifyInput<'a>,
-    accelerator: Accelerator,
-    around: Surroundings,
-    checks: Vec<Check>,
+    accelerator: &'a Accelerator,
+    around: &'a Surroundings,
+    checks: &'a [Wanted],
     bar: Bar,
     results: Vec<CheckResult>,
     power_on: Instant,
+    /// Seconds after power-on when the last answer was there.
+    noted: f64,
+    boot: Boot,
 }
 
 impl Run<'_> {
+    fn boots(&mut self) -> Result<()> {
+        let workplace = Workplace::new(self.input.out)?;
+        self.good_boot(&workplace)?;
+        self.bad_boot(&workplace)?;
+        self.disk_unchanged()
+    }
+
     /// Boots the disk itself and asks everything that it can be asked.
     fn good_boot(&mut self, workplace: &Workplace) -> Result<()> {
         let (out, folder) = (self.input.out, workplace.path("boot"));
         let capture = out.join("wire.pcapng");
         self.power_on = Instant::now();
-        let session = Session::start(
-            self.input.tools,
-            &self.accelerator,
-            self.input.disk,
-            &folder,
-            Some(&capture),
-            &self.around,
-        )?;
-        let asked = self.ask_all(&session);
+        let session =
+            Session::start(self.input.tools, self.accelerator, self.input.disk, &folder, Some(&capture), self.around)?;
+        self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
+        let asked = classes::blamed(self.ask_all(&session), &session.machine, &self.results);
         // Whoever interrupts does not ask why.
         let ended = asked.as_ref().is_err_and(|e| e.exit != Exit::Interrupted);
         if ended || self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             session.machine.evidence(&out.join("evidence"))?;
         }
+        facts::outside(&mut self.boot, &session);
         let Session { machine, lab } = session;
-        machine.end();
+        let console = machine.end();
+        facts::console(&mut self.boot, &console);
         drop(lab);
         keep(&folder.join("console.log"), &out.join("console.log"))?;
         asked
@@ -115,9 +117,10 @@ impl Run<'_> {
         let bar = self.bar.clone();
         let watch = session.machine.watch(|| session.lab.frames());
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
-        let mut asker = Asker::new(session, self.input.disk, watch, &self.checks);
+        let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
         let mut over: Option<String> = None;
-        for check in self.checks.clone() {
+        for wanted in self.checks {
+            let check = &wanted.check;
             if matches!(check.question, Question::Tamper | Question::DiskUnchanged) {
                 continue;
             }
@@ -132,10 +135,20 @@ impl Run<'_> {
                         over = Some(format!("not asked, because {}", error.what));
                         (Verdict::Fail, error.what)
                     }
-                    Err(Unanswered::Over(error)) => return Err(error),
+                    Err(Unanswered::Over(error)) => {
+                        facts::ports(&mut self.boot, &asker, self.checks);
+                        return Err(error);
+                    }
                 },
             };
-            self.note(&check, answer);
+            self.note(wanted, answer);
+            if check.question == Question::Running && over.is_none() {
+                facts::times(&mut self.boot, &mut asker, self.power_on)?;
+            }
+        }
+        facts::ports(&mut self.boot, &asker, self.checks);
+        if asker.has_shell() && over.is_none() {
+            facts::journal(&mut self.boot, &mut asker)?;
         }
         if asker.has_shell() && over.is_none() && self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             self.journal(&mut asker)?;
@@ -161,7 +174,7 @@ impl Run<'_> {
 
     /// Boots a damaged copy, which must refuse.
     fn bad_boot(&mut self, workplace: &Workplace) -> Result<()> {
-        let Some(check) = self.checks.iter().find(|c| c.question == Question::Tamper).cloned() else { return Ok(()) };
+        let Some(wanted) = self.checks.iter().find(|c| c.check.question == Question::Tamper) else { return Ok(()) };
         let (disk, folder) = (workplace.path("tampered.raw"), workplace.path("tampered"));
         self.bar.set_message("a copy with one flipped byte");
         let judged = match tamper::copy(self.input.disk, &disk) {
@@ -169,11 +182,11 @@ impl Run<'_> {
             Err(error) if error.exit == Exit::Input => Err(error.to_string()),
             Err(error) => return Err(error),
             Ok(()) => {
-                let session = Session::start(self.input.tools, &self.accelerator, &disk, &folder, None, &self.around)?;
+                let session = Session::start(self.input.tools, self.accelerator, &disk, &folder, None, self.around)?;
                 let bar = self.bar.clone();
                 let watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
                 let mut watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
-                let judged = tamper::refused(&session, &mut watch);
+                let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
                 drop(watch);
                 let Session { machine, lab } = session;
                 machine.end();
@@ -186,44 +199,41 @@ impl Run<'_> {
             Ok(seen) => (Verdict::Pass, seen),
             Err(seen) => (Verdict::Fail, seen),
         };
-        self.note(&check, answer);
+        self.note(wanted, answer);
         Ok(())
     }
 
     fn disk_unchanged(&mut self) -> Result<()> {
+        let wanted = self.checks.iter().find(|c| c.check.question == Question::DiskUnchanged);
+        let Some(wanted) = wanted else { return Ok(()) };
         let after = digest(self.input.disk)?;
         let same = after == self.input.disk_sha256;
         let answer = if same { Verdict::Pass } else { Verdict::Fail };
-        if let Some(check) = self.checks.iter().find(|c| c.question == Question::DiskUnchanged).cloned() {
-            self.note(&check, (answer, format!("SHA-256 {after}")));
-        }
+        self.note(wanted, (answer, format!("SHA-256 {after}")));
         Ok(())
     }
 
-    fn note(&mut self, check: &Check, (verdict, seen): (Verdict, String)) {
+    fn note(&mut self, wanted: &Wanted, (verdict, seen): (Verdict, String)) {
+        let check = &wanted.check;
         if verdict == Verdict::Fail {
             self.input.progress.say(format!("failed: {}: {seen}", check.what));
         }
         self.bar.inc(1);
+        let at = self.power_on.elapsed().as_secs_f64();
         self.results.push(CheckResult {
             id: check.id.clone(),
             what: check.what.clone(),
             evidence: check.evidence,
+            needed: wanted.needed,
             verdict,
+            // Whatever spoilt a question that could not be asked ends the run; an answer is the image's own.
+            class: (verdict == Verdict::Fail).then_some(Class::Product),
             seen,
-            at: self.power_on.elapsed().as_secs_f64(),
+            at,
+            seconds: at - self.noted,
+            passes: u32::from(verdict == Verdict::Pass),
         });
-    }
-
-    fn report(self) -> Report {
-        Report {
-            schema: 1,
-            disk_sha256: self.input.disk_sha256,
-            accelerator: self.accelerator.kind.to_string(),
-            accelerator_reason: self.accelerator.reason,
-            seconds: self.power_on.elapsed().as_secs_f64(),
-            checks: self.results,
-        }
+        self.noted = at;
     }
 }
 
@@ -238,7 +248,7 @@ fn keep(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// SHA-256 of a whole file.
-fn digest(path: &Path) -> Result<Digest> {
+pub(crate) fn digest(path: &Path) -> Result<Digest> {
     let failed = |e| Error::io("the disk cannot be read", path, e);
     let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
     let mut hasher = diorite_model::Hasher::new();

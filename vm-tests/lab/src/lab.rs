@@ -168,6 +168,11 @@ impl Lab {
         &self.network
     }
 
+    /// Time since the network was there: what times in its record count from.
+    pub fn uptime(&self) -> Duration {
+        self.shared.started.elapsed()
+    }
+
     /// Keeps every frame from now on in this file.
     pub fn capture(&self, path: &Path) -> Result<()> {
         let capture = Pcapng::create(path, self.network.cables.len())?;

@@ -73,7 +73,7 @@ pub struct Console {
 
 #[derive(Debug, Default)]
 struct Seen {
-    lines: Vec<String>,
+    lines: Vec<(Duration, String)>,
     alarms: Vec<Alarm>,
 }
 
@@ -123,10 +123,15 @@ impl Console {
         self.seen().alarms.clone()
     }
 
+    /// Every line so far, without control sequences, and when it was complete, since power-on.
+    pub fn lines(&self) -> Vec<(Duration, String)> {
+        self.seen().lines.clone()
+    }
     /// The last lines.
     pub fn tail(&self, lines: usize) -> String {
         let seen = self.seen();
-        seen.lines[seen.lines.len().saturating_sub(lines)..].join("\n")
+        let last = &seen.lines[seen.lines.len().saturating_sub(lines)..];
+        last.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -152,7 +157,7 @@ fn take(seen: &Mutex<Seen>, line: String, at: Duration) {
         seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });
     }
     if !line.is_empty() {
-        seen.lines.push(line);
+        seen.lines.push((at, line));
     }
 }
 

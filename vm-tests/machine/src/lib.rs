@@ -22,7 +22,7 @@ mod watch;
 
 pub use accel::{Accelerator, Kind};
 pub use arguments::{Boot, MachineSpec, Second};
-pub use console::{Alarm, AlarmKind};
+pub use console::{Alarm, AlarmKind, Console};
 pub use machine::Machine;
 pub use pace::Pace;
 pub use shell::Output;

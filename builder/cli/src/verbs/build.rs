@@ -106,7 +106,7 @@ pub fn build_silently(args: &BuildArgs, context: &Context) -> Result<Built> {
 pub fn image(args: &BuildArgs, context: &Context) -> Result<Exit> {
     let built = build(args, context)?;
     let tools = tools(&built.project, &built.lock, &built.store, context)?;
-    verify::run(&built.project, &built.project.recipe, built.build.disk_sha256, &tools, context)
+    verify::run(&verify::Wanted::of(&built.project, built.build.disk_sha256, &tools), context)
 }
 
 /// The tools tree of a lock: unpacked once, kept in the store.

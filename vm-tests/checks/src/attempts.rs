@@ -1,0 +1,260 @@
+//! A verification as it is asked for: the checks that are wanted, once or several times, tried once more where the host
+//! spoilt it. Whatever happens, what was seen is written down.
+
+use crate::{
+    classes, plan, results,
+    select::{Choice, Wanted},
+    surroundings::Surroundings,
+    verify::{self, Pass},
+};
+use diorite_host::{progress::Progress, tools::ToolsTree};
+use diorite_machine::{
+    Accelerator,
+    accel::{self, Kind},
+};
+use diorite_model::{
+    Digest, Error, Exit, Recipe, Result,
+    report::{CheckResult, Class, Ended, Report, Verdict},
+};
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// What a verification needs.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyInput<'a> {
+    /// The raw disk. It is never written.
+    pub disk: &'a Path,
+    /// Its SHA-256, as the build said.
+    pub disk_sha256: Digest,
+    /// What it was made from.
+    pub recipe: &'a Recipe,
+    /// Which checks are asked.
+    pub choice: &'a Choice,
+    /// How many times all of it is done, 1 at least.
+    pub runs: u32,
+    /// QEMU and firmware.
+    pub tools: &'a ToolsTree,
+    /// Where the report, wire.pcapng and console.log go; an `evidence` folder on failure; a folder for each of several
+    /// runs.
+    pub out: &'a Path,
+    /// Who is told how it goes.
+    pub progress: &'a Progress,
+}
+
+/// What an earlier verification may have left in the folder for results. None of it is about this one.
+const OLD: [&str; 3] = ["report.json", "report.html", "junit.xml"];
+
+/// Boots the disk and asks what its recipe promises. Failed checks, and a run that the image itself ended, are in the
+/// report.
+///
+/// # Errors
+/// Input that is wrong and the user's interrupt, which leave no report; and a fault of the host that came twice, or one
+/// of ours, about which there is one.
+pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
+    let accelerator = accel::probe()?;
+    input.progress.say(accelerator.to_string());
+    prepare(input)?;
+    let before = verify::digest(input.disk)?;
+    if before != input.disk_sha256 {
+        let other = Error::new(Exit::Input, "the disk is not the one that was built");
+        return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
+    }
+    let around = Surroundings::of(input.recipe);
+    let checks = plan::of(input.recipe);
+    let of = checks.len();
+    let wanted = input.choice.of(checks)?;
+    let mut runs = Vec::new();
+    let mut over = None;
+    for n in 1..=input.runs {
+        let folder = if input.runs > 1 { input.out.join(format!("run-{n}")) } else { input.out.to_owned() };
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io("the result's folder cannot be made", &folder, e))?;
+        if input.runs > 1 {
+            input.progress.say(format!("run {n} of {}", input.runs));
+        }
+        let one = VerifyInput { out: &folder, runs: 1, ..*input };
+        let (report, error) = attempt(&one, &accelerator, &around, &wanted, of)?;
+        if input.runs > 1 {
+            results::write(&report, &folder)?;
+        }
+        runs.push(report);
+        if error.is_some() {
+            over = error;
+            break;
+        }
+    }
+    let report = if input.runs > 1 { merged(runs) } else { runs.remove(0) };
+    results::write(&report, input.out)?;
+    match over {
+        None => Ok(report),
+        Some(error) => {
+            input.progress.say(format!("what was seen until then is in {}", input.out.display()));
+            Err(error)
+        }
+    }
+}
+
+/// Takes away what an earlier verification left.
+fn prepare(input: &VerifyInput<'_>) -> Result<()> {
+    std::fs::create_dir_all(input.out).map_err(|e| Error::io("the result's folder cannot be made", input.out, e))?;
+    let entries =
+        std::fs::read_dir(input.out).map_err(|e| Error::io("the result's folder cannot be read", input.out, e))?;
+    for entry in entries.flatten() {
+        let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let number = name.strip_prefix("run-").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));
+        let removed = if name == "evidence" || name == "evidence-retried" || number {
+            std::fs::remove_dir_all(&path)
+        } else if OLD.contains(&name.as_str()) {
+            std::fs::remove_file(&path)
+        } else {
+            Ok(())
+        };
+        removed.map_err(|e| Error::io("old results cannot be removed", &path, e))?;
+    }
+    Ok(())
+}
+
+/// One run; a second one where the first was the host's fault. With the error to end with, if there is one.
+fn attempt(
+    input: &VerifyInput<'_>,
+    accelerator: &Accelerator,
+    around: &Surroundings,
+    wanted: &[Wanted],
+    of: usize,
+) -> Result<(Report, Option<Error>)> {
+    let (mut accelerator, mut retried) = (accelerator.clone(), Vec::new());
+    loop {
+        let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
+        let pass = verify::pass(input, &accelerator, around, wanted)?;
+        if let Some((ended, _)) = pass.ended.as_ref().filter(|(e, _)| e.class == Class::Infra && retried.is_empty()) {
+            input.progress.say(format!("the host's fault, not the image's: {}; once more", ended.what));
+            let evidence = input.out.join("evidence");
+            if evidence.exists() {
+                let kept = input.out.join("evidence-retried");
+                std::fs::rename(&evidence, &kept).map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
+            }
+            if classes::accelerator(ended) && accelerator.kind == Kind::Kvm {
+                accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };
+            }
+            retried.push(ended.clone());
+            continue;
+        }
+        let Pass { results, boot, seconds, ended } = pass;
+        let (ended, error) = ended.unzip();
+        let report = Report {
+            schema: Report::SCHEMA,
+            name: input.recipe.image.name.clone(),
+            version: input.recipe.image.version.clone(),
+            disk_sha256: input.disk_sha256,
+            recipe_digest: input.recipe.digest(),
+            accelerator: accelerator.kind.to_string(),
+            accelerator_reason: accelerator.reason,
+            begun,
+            seconds,
+            selection: input.choice.selection(of),
+            checks: complete(results, wanted, ended.as_ref()),
+            ended,
+            retried,
+            runs: 1,
+            boot,
+        };
+        // A fault of the image is in the report; there is no other error.
+        return Ok((report, error.filter(|e| e.exit != Exit::VerificationFailed)));
+    }
+}
+
+/// The answers in the order of the questions; those that were not asked any more are skipped with the reason.
+fn complete(results: Vec<CheckResult>, wanted: &[Wanted], ended: Option<&Ended>) -> Vec<CheckResult> {
+    let at = ended.map_or(0.0, |e| e.at);
+    let reason = ended.map_or_else(|| "nobody asked".to_owned(), |e| format!("not asked, because {}", e.what));
+    let missing = |w: &&Wanted| !results.iter().any(|r| r.id == w.check.id);
+    let skipped: Vec<CheckResult> = wanted
+        .iter()
+        .filter(missing)
+        .map(|w| CheckResult {
+            id: w.check.id.clone(),
+            what: w.check.what.clone(),
+            evidence: w.check.evidence,
+            needed: w.needed,
+            verdict: Verdict::Skip,
+            class: None,
+            seen: reason.clone(),
+            at,
+            seconds: 0.0,
+            passes: 0,
+        })
+        .collect();
+    results.into_iter().chain(skipped).collect()
+}
+
+/// One report about several runs: a check passed when it passed in each. What differs is flaky, and fails.
+fn merged(runs: Vec<Report>) -> Report {
+    let count = u32::try_from(runs.len()).unwrap_or(u32::MAX);
+    let shown = runs.iter().position(|r| !r.passed()).unwrap_or(runs.len() - 1);
+    let mut all = runs[shown].clone();
+    for check in &mut all.checks {
+        let of_run = |run: &'_ Report| run.checks.iter().find(|c| c.id == check.id).cloned();
+        let answers: Vec<Option<CheckResult>> = runs.iter().map(of_run).collect();
+        check.passes = answers.iter().flatten().map(|c| c.passes).sum();
+        let bad = |verdict| {
+            answers.iter().enumerate().find_map(|(n, c)| Some((n + 1, c.clone().filter(|c| c.verdict == verdict)?)))
+        };
+        if let Some((n, worst)) = bad(Verdict::Fail).or_else(|| bad(Verdict::Skip)) {
+            let passes = check.passes;
+            *check = CheckResult { passes, ..worst };
+            if passes > 0 {
+                check.verdict = Verdict::Fail;
+                check.class.get_or_insert(Class::Product);
+                check.seen = format!("flaky: passed in {passes} of {count} runs; in run {n}: {}", check.seen);
+            }
+        }
+    }
+    Report {
+        runs: count,
+        begun: runs[0].begun,
+        seconds: runs.iter().map(|r| r.seconds).sum(),
+        retried: runs.iter().flat_map(|r| r.retried.clone()).collect(),
+        ended: runs.iter().find_map(|r| r.ended.clone()),
+        ..all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::tests::{check, report};
+
+    #[test]
+    fn several_runs_are_one_report() {
+        let run = |a, b| report(vec![check("a", a), check("b", b)]);
+        let (pass, fail, skip) = (Verdict::Pass, Verdict::Fail, Verdict::Skip);
+        let good = merged(vec![run(pass, pass), run(pass, pass)]);
+        assert!(good.passed() && good.flaky().count() == 0 && good.runs == 2);
+        let flaky = merged(vec![run(pass, pass), run(pass, fail), run(pass, pass)]);
+        assert_eq!((flaky.passed(), flaky.flaky().count(), flaky.checks[1].passes), (false, 1, 2));
+        assert!(
+            flaky.checks[1].seen.starts_with("flaky: passed in 2 of 3 runs; in run 2: "),
+            "{}",
+            flaky.checks[1].seen
+        );
+        let broken = merged(vec![run(pass, fail), run(pass, fail)]);
+        assert_eq!((broken.flaky().count(), broken.checks[1].verdict), (0, fail), "it fails each time");
+        let once = merged(vec![run(pass, skip), run(pass, pass)]);
+        assert_eq!((once.checks[1].verdict, once.flaky().count()), (fail, 1), "a skip is no pass");
+        let never = merged(vec![run(pass, skip), run(pass, skip)]);
+        assert_eq!(never.checks[1].verdict, skip);
+    }
+
+    #[test]
+    fn what_was_not_asked_is_skipped_with_its_reason() {
+        let plan = crate::plan::plan(&crate::plan::tests::recipe(), crate::plan::tests::SOURCES);
+        let wanted = Choice::default().of(plan).unwrap_or_else(|e| panic!("{e}"));
+        let ended = Ended { class: Class::Infra, what: "QEMU has ended".into(), cause: None, at: 7.0 };
+        let first = CheckResult { id: wanted[0].check.id.clone(), ..check("x", Verdict::Pass) };
+        let all = complete(vec![first], &wanted, Some(&ended));
+        assert_eq!(all.len(), wanted.len());
+        assert_eq!((all[0].verdict, all[1].verdict), (Verdict::Pass, Verdict::Skip));
+        assert_eq!(all[1].seen, "not asked, because QEMU has ended");
+    }
+}

@@ -1,0 +1,176 @@
+//! Which checks of a plan are asked: all, those of some names, one part of several; and what they need first.
+
+use crate::plan::{Check, Family, Question};
+use diorite_model::{
+    Error, Result,
+    report::{Selection, Shard},
+};
+
+/// What is wanted of a plan.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Choice {
+    /// Patterns of names: `*` is any text, `?` any character. Empty: every check.
+    pub only: Vec<String>,
+    /// One part of several. Which part a check is in follows from its place in the list alone.
+    pub shard: Option<Shard>,
+}
+
+/// A check that is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The check.
+    pub check: Check,
+    /// Not chosen itself: one that was needs it.
+    pub needed: bool,
+}
+
+impl Choice {
+    /// How a report tells it.
+    pub fn selection(&self, of: usize) -> Selection {
+        Selection { of, only: self.only.clone(), shard: self.shard }
+    }
+
+    /// The checks to ask, in the plan's order.
+    ///
+    /// # Errors
+    /// A pattern that no check's name fits, and a part without checks: nobody means to ask nothing.
+    pub fn of(&self, plan: Vec<Check>) -> Result<Vec<Wanted>> {
+        if let Some(pattern) = self.only.iter().find(|p| !plan.iter().any(|c| fits(p, &c.id))) {
+            let error = Error::input(format!("no check is called `{pattern}`"));
+            return Err(error.hint("`diorite verify NAME --list` shows their names; `*` is any text"));
+        }
+        let mut place = 0;
+        let mut chosen = |check: &Check| {
+            if !self.only.is_empty() && !self.only.iter().any(|p| fits(p, &check.id)) {
+                return false;
+            }
+            place += 1;
+            self.shard.is_none_or(|shard| (place - 1) % shard.count == shard.index - 1)
+        };
+        let chosen: Vec<bool> = plan.iter().map(&mut chosen).collect();
+        if !chosen.contains(&true) {
+            let shard = self.shard.map(|s| format!("part {} of {}", s.index, s.count)).unwrap_or_default();
+            let error = Error::input(format!("{shard} has no check")).because(format!("there are {place}"));
+            return Err(error.hint("take fewer parts"));
+        }
+        let needed =
+            |check: &Check| plan.iter().zip(&chosen).any(|(c, chosen)| *chosen && needs(&c.question, &check.question));
+        let roles: Vec<(bool, bool)> =
+            plan.iter().zip(&chosen).map(|(check, chosen)| (*chosen, needed(check))).collect();
+        let wanted = plan.into_iter().zip(roles).filter(|(_, (chosen, needed))| *chosen || *needed);
+        Ok(wanted.map(|(check, (chosen, _))| Wanted { check, needed: !chosen }).collect())
+    }
+}
+
+/// Whether a question has no sense before the other has been asked: an address is known by then, and the system has
+/// settled. What is needed needs nothing further.
+fn needs(question: &Question, first: &Question) -> bool {
+    use Question::*;
+    let alone = matches!(question, Lease | Address6 | Fixed(..) | Tamper | DiskUnchanged);
+    match first {
+        Lease => family(question) == Some(Family::V4),
+        Address6 => family(question) == Some(Family::V6),
+        Fixed(own, _) => family(question) == Some(*own),
+        Running => !alone && !matches!(question, Running),
+        _ => false,
+    }
+}
+
+/// The family a question from outside is asked in.
+fn family(question: &Question) -> Option<Family> {
+    use Question::*;
+    match question {
+        Ping(f) | Ssh(f) | Port(f, ..) | Limited(f, ..) | SilentUdp(f, _) => Some(*f),
+        Http(_) | Metrics => Some(Family::V4),
+        _ => None,
+    }
+}
+
+/// Whether a name fits a pattern.
+fn fits(pattern: &str, name: &str) -> bool {
+    let (p, n): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
+    // Where the last star was, and how much of the name it stood for so far.
+    let (mut i, mut j, mut star) = (0, 0, None);
+    while j < n.len() {
+        match p.get(i) {
+            Some('*') => {
+                star = Some((i, j));
+                i += 1;
+            }
+            Some(c) if *c == '?' || *c == n[j] => (i, j) = (i + 1, j + 1),
+            _ => match star {
+                Some((at, taken)) => {
+                    star = Some((at, taken + 1));
+                    (i, j) = (at + 1, taken + 1);
+                }
+                None => return false,
+            },
+        }
+    }
+    p[i..].iter().all(|c| *c == '*')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{
+        plan,
+        tests::{SOURCES, recipe},
+    };
+
+    fn ids(choice: &Choice) -> Vec<(String, bool)> {
+        let wanted = choice.of(plan(&recipe(), SOURCES)).unwrap_or_else(|e| panic!("{e}"));
+        wanted.into_iter().map(|w| (w.check.id, w.needed)).collect()
+    }
+
+    fn only(patterns: &[&str]) -> Choice {
+        Choice { only: patterns.iter().map(|p| (*p).to_owned()).collect(), shard: None }
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, name) in
+            [("*", ""), ("*", "a"), ("a*c", "abbc"), ("a*b*c", "aXbYbc"), ("a?c", "abc"), ("abc", "abc"), ("**", "x")]
+        {
+            assert!(fits(pattern, name), "{pattern} {name}");
+        }
+        for (pattern, name) in
+            [("", "a"), ("a", ""), ("a?", "a"), ("a*c", "abcd"), ("?", "ab"), ("port-*-open", "port-22-silent")]
+        {
+            assert!(!fits(pattern, name), "{pattern} {name}");
+        }
+        let long = "a".repeat(5_000);
+        assert!(!fits(&"a*".repeat(30).replace("a*a*a*", "a*b"), &long), "it ends");
+    }
+
+    #[test]
+    fn what_a_check_needs_is_asked_first() {
+        let of = |list: &[(&str, bool)]| list.iter().map(|(id, n)| ((*id).to_owned(), *n)).collect::<Vec<_>>();
+        assert_eq!(ids(&only(&["http-*"])), of(&[("lease", true), ("running", true), ("http-8080", false)]));
+        let six = ids(&only(&["ping-ipv6"]));
+        assert_eq!(six, of(&[("address-ipv6", true), ("running", true), ("ping-ipv6", false)]));
+        assert_eq!(ids(&only(&["tamper-*"])), of(&[("tamper-refused", false)]));
+        assert_eq!(ids(&only(&["lease"])), of(&[("lease", false)]));
+        assert_eq!(ids(&only(&["root-verity", "running"])), of(&[("running", false), ("root-verity", false)]));
+        assert_eq!(ids(&Choice::default()).len(), plan(&recipe(), SOURCES).len());
+        let error = only(&["ping-*", "pong-*"]).of(plan(&recipe(), SOURCES)).expect_err("nothing fits");
+        assert_eq!(error.what, "no check is called `pong-*`");
+    }
+
+    #[test]
+    fn parts_are_disjoint_and_whole() {
+        let all: Vec<String> = plan(&recipe(), SOURCES).into_iter().map(|c| c.id).collect();
+        for count in [1, 2, 3, 7] {
+            let part = |index| ids(&Choice { only: vec![], shard: Some(Shard { index, count }) });
+            let mut together: Vec<String> =
+                (1..=count).flat_map(part).filter(|(_, needed)| !needed).map(|(id, _)| id).collect();
+            assert_eq!(part(1), part(1), "the same each time");
+            let mut expected = all.clone();
+            expected.sort();
+            together.sort();
+            assert_eq!(together, expected, "{count} parts");
+        }
+        let last = Choice { only: vec!["ping-*".into()], shard: Some(Shard { index: 3, count: 3 }) };
+        assert_eq!(last.of(plan(&recipe(), SOURCES)).expect_err("two checks").what, "part 3 of 3 has no check");
+    }
+}
