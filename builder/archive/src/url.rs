@@ -1,6 +1,7 @@
 //! The little that is needed of RFC 3986: joining a mirror's root and a path, `file:` URLs, and showing a URL without
 //! the password in it.
 
+use diorite_model::oci::Reference;
 use std::path::PathBuf;
 
 /// Schemes a mirror may have.
@@ -69,6 +70,23 @@ pub fn shown(url: &str) -> String {
     }
 }
 
+/// May what was asked for at `from` be had at `to`, where it is known by its digest, or given for a login? With TLS it may;
+/// without only from this very machine to itself, so that nobody else's word opens what listens here.
+pub fn may_lead(from: &str, to: &str) -> bool {
+    let host = |url: &str, scheme: &str| {
+        let rest = url.strip_prefix(scheme)?;
+        Some(rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned())
+    };
+    let here = |url: &str| host(url, "http://").is_some_and(|h| Reference::is_loopback(&h));
+    host(to, "https://").is_some_and(|h| !h.is_empty()) || here(from) && here(to)
+}
+
+/// `https://host:port` of a URL.
+pub fn origin(url: &str) -> &str {
+    let Some(start) = url.find("://").map(|i| i + 3) else { return url };
+    &url[..url[start..].find(['/', '?', '#']).map_or(url.len(), |i| start + i)]
+}
+
 /// Resolves a Location header (RFC 9110, 10.2.2) against the URL that answered with it.
 pub fn redirect(from: &str, location: &str) -> Option<String> {
     if location.contains("://") {
@@ -113,6 +131,31 @@ mod tests {
     fn passwords_are_not_shown() {
         assert_eq!(shown("https://me:secret@example.invalid/a@b"), "https://…@example.invalid/a@b");
         assert_eq!(shown("http://example.invalid/a@b"), "http://example.invalid/a@b");
+    }
+
+    #[test]
+    fn nothing_leads_out_of_tls_but_here() {
+        let (far, here) = ("https://r.example/v2/", "http://127.0.0.1:5000/v2/");
+        for good in ["https://a.example/x", "https://a.example?x"] {
+            assert!(may_lead(far, good) && may_lead(here, good), "{good}");
+        }
+        for own in ["http://127.0.0.1:5000/x", "http://localhost/x", "http://[::1]:5/x"] {
+            assert!(may_lead(here, own) && !may_lead(far, own), "{own}");
+        }
+        for bad in [
+            "http://a.example/x",
+            "http://127.0.0.1.example/x",
+            "http://localhost@a.example/",
+            "http://127.0.0.1:80@a.example/",
+            "http://127.0.0.1:80#@a.example/",
+            "file:///x",
+            "https:///x",
+        ] {
+            assert!(!may_lead(far, bad), "{bad}");
+            assert!(!may_lead(here, bad) || bad.contains('#'), "{bad}");
+        }
+        assert_eq!(origin("https://a.example:5/x?y"), "https://a.example:5");
+        assert_eq!(origin("https://a.example?y=/"), "https://a.example");
     }
 
     #[test]

@@ -45,7 +45,8 @@ fn merge(name: &str, key: &Digest, inputs: &Inputs, store: &Store, pool: &Pool, 
     let stage = progress.stage(format!("container {name}"));
     let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
     let files = &inputs.lock.container[name];
-    let image = images::open(name, files, &|p| pool.path(p), &inputs.recipe.archive.architecture)?;
+    let (source, architecture) = (&inputs.recipe.containers[name].source, &inputs.recipe.archive.architecture);
+    let image = images::open(name, source, files, &|p| pool.path(p), architecture)?;
     let layer = |l: images::Layer| Layer { file: l.file, start: l.start, size: l.size, diff_id: l.diff_id };
     let layers: Vec<Layer> = image.layers.into_iter().map(layer).collect();
     let tree = layers::merge(&layers, work.path()).map_err(|e| Error {

@@ -1,5 +1,6 @@
 //! What people and scripts read on stdout. JSON answers carry `schema`, the version of their form.
 
+use diorite_archive::images;
 use diorite_archive::vault::Imported;
 use diorite_checks::Wanted;
 use diorite_host::progress;
@@ -42,6 +43,11 @@ pub fn locked(file: &Path, lock: &Lock, changes: Option<&str>, written: bool, as
         }));
     }
     let mut out = changes.map(|c| format!("{}\n", c.trim_end())).unwrap_or_default();
+    for (name, files) in &lock.container {
+        if let Some(words) = images::words(files) {
+            out += &format!("container {name}: {words}\n");
+        }
+    }
     let packages = lock.packages();
     out += &if written {
         format!(

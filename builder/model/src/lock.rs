@@ -55,11 +55,14 @@ pub struct Release {
 
 /// Release of a file that is part of a container's image and lies beside the profile.
 pub const ARCHIVED: &str = "archive";
+/// Release of a file that is part of a container's image and comes from a registry; its path is
+/// `registry/name/blobs/sha256:…`, or `manifests` in place of `blobs`.
+pub const PULLED: &str = "oci";
 
 impl LockedPackage {
     /// A file of a container's image: no .deb.
     pub fn is_image(&self) -> bool {
-        self.release == ARCHIVED
+        self.release == ARCHIVED || self.release == PULLED
     }
 }
 
@@ -74,7 +77,7 @@ pub struct LockedPackage {
     pub version: String,
     /// Architecture: `amd64`, `all`.
     pub architecture: String,
-    /// Release it came from: a key of [`Lock::release`], `local`, or [`ARCHIVED`].
+    /// Release it came from: a key of [`Lock::release`], `local`, [`ARCHIVED`] or [`PULLED`].
     pub release: String,
     /// Path below the mirror's root (`pool/main/b/bash/…`), or below the profile for a local file.
     pub path: String,

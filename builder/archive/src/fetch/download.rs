@@ -4,9 +4,12 @@ use super::part::Part;
 use super::{Run, Trouble};
 use crate::deb;
 use crate::http::{Failure, Kind};
+use crate::images::registry::{Kept, Registry, web_page};
 use crate::sources::Place;
 use crate::url;
 use diorite_host::interrupt;
+use diorite_model::lock::PULLED;
+use diorite_model::oci::Reference;
 use diorite_model::{Error, Exit, LockedPackage, Result};
 use std::io::Read;
 use std::path::Path;
@@ -17,6 +20,7 @@ impl Run<'_> {
         let Some(mut part) = Part::open(self.store, package)? else { return Ok(()) };
         let from = match self.archive.sources.local(package)? {
             Some(path) => self.copy(&path, package, &mut part)?,
+            None if package.release == PULLED => self.pull(package, &mut part)?,
             None => self.download(package, &mut part)?,
         };
         if package.is_image() {
@@ -28,6 +32,42 @@ impl Run<'_> {
                 part.discard();
                 Err(error.into())
             }
+        }
+    }
+
+    /// From its registry, and from nowhere else; its URL.
+    fn pull(&self, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, Trouble> {
+        let (registry, kind) = self.registry(package)?;
+        let place = Place { root: registry.root(), url: registry.url(kind, &package.sha256) };
+        let pulled = self.place(&place, package, part);
+        if pulled.is_err() && part.len() == 0 {
+            let _ = std::fs::remove_file(part.path());
+        }
+        match pulled {
+            Ok(()) => Ok(place.url),
+            Err(Trouble::Failed(failure)) if failure.kind != Kind::Interrupted => {
+                let mut error = registry.refused(failure);
+                let of_it = |files: &Vec<LockedPackage>| files.iter().any(|f| f.sha256 == package.sha256);
+                if let Some((name, _)) = self.lock.container.iter().find(|(_, files)| of_it(files)) {
+                    error.what = format!("the image of container `{name}` cannot be pulled");
+                }
+                Err(error.into())
+            }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Where a file of an image is: `registry/name/KIND/sha256:…`.
+    fn registry<'p>(&'p self, package: &'p LockedPackage) -> Result<(Registry<'p>, Kept)> {
+        let mut parts = package.path.rsplitn(3, '/').skip(1);
+        let (kind, repository) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+        let kind = [Kept::Manifest, Kept::Blob].into_iter().find(|k| k.folder() == kind);
+        let fine = Reference::parse(&format!("{repository}@sha256:{}", package.sha256)).is_ok();
+        match kind.filter(|_| fine) {
+            Some(kind) => Ok((Registry::new(&self.archive.http, &self.tokens, repository)?, kind)),
+            None => Err(Error::new(Exit::LockOutdated, "the lock names no place in a registry")
+                .at(&package.path)
+                .hint("lock again: `diorite lock NAME --update`")),
         }
     }
 
@@ -109,9 +149,15 @@ impl Run<'_> {
         if part.len() == package.size {
             return Ok(());
         }
-        let mut reply = self.archive.http.open(url, part.len())?;
+        let mut reply = match package.release == PULLED {
+            true => {
+                let (registry, kind) = self.registry(package)?;
+                registry.open(kind, url, part.len())?
+            }
+            false => self.archive.http.open(url, part.len())?,
+        };
         if reply.html {
-            return Err(Failure::new(Kind::Wrong, url, "a web page came instead (the login page of a network?)").into());
+            return Err(web_page(url).into());
         }
         if let Some(size) = reply.size.filter(|size| *size != package.size) {
             let cause = format!("the file there has {size} bytes, the lock says {}", package.size);

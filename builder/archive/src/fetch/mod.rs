@@ -11,6 +11,7 @@ pub(crate) mod tests;
 pub use pool::Pool;
 
 use crate::http::{Archive, Failure};
+use crate::images::registry::Tokens;
 use diorite_host::progress::{Bar, Progress, Unit, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Lock, LockedPackage, Result};
@@ -72,6 +73,7 @@ pub fn fetch<A: Borrow<Archive>>(
         bar: &bar,
         arrived: Mutex::new(begun),
         dead: Mutex::default(),
+        tokens: Tokens::default(),
         stop: AtomicBool::new(false),
     };
     run.all(&missing)?;
@@ -132,6 +134,8 @@ struct Run<'a> {
     arrived: Mutex<BTreeMap<Digest, u64>>,
     /// Roots of mirrors that failed.
     dead: Mutex<BTreeSet<String>>,
+    /// What registries wanted.
+    tokens: Tokens,
     stop: AtomicBool,
 }
 

@@ -15,20 +15,22 @@ const BUNDLES: [&str; 3] =
 
 pub(super) struct Agents {
     http: Agent,
+    /// For what is asked of this very machine: past every proxy.
+    here: Agent,
     /// With the host's certificate authorities, if it has any, then with the built-in ones.
     https: Vec<Agent>,
 }
 
 impl Agents {
     pub(super) fn new(options: &Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
-        let agent = |scheme: &str, roots: Option<RootCerts>| -> Result<Agent> {
+        let agent = |proxy: Option<Proxy>, roots: Option<RootCerts>| -> Agent {
             let tls = TlsConfig::builder().root_certs(roots.unwrap_or(RootCerts::WebPki)).build();
             let config = Agent::config_builder()
                 .user_agent(concat!("diorite/", env!("CARGO_PKG_VERSION")))
                 .accept_encoding("identity")
                 .http_status_as_error(false)
                 .max_redirects(0)
-                .proxy(proxy(scheme, environment)?)
+                .proxy(proxy)
                 .tls_config(tls)
                 .timeout_connect(Some(options.connect))
                 .timeout_recv_response(Some(options.stall))
@@ -36,26 +38,49 @@ impl Agents {
                 .timeout_per_write(Some(options.stall))
                 .max_idle_connections(32)
                 .max_idle_connections_per_host(16);
-            Ok(config.build().new_agent())
+            config.build().new_agent()
         };
+        let tunnel = proxy("https", environment)?;
         let mut https = Vec::new();
         if let Some(roots) = system_roots(environment)? {
-            https.push(agent("https", Some(roots))?);
+            https.push(agent(tunnel.clone(), Some(roots)));
         }
-        https.push(agent("https", None)?);
-        Ok(Self { http: agent("http", None)?, https })
+        https.push(agent(tunnel, None));
+        Ok(Self { http: agent(proxy("http", environment)?, None), here: agent(None, None), https })
     }
 
     pub(super) fn shutdown(&self) {
-        for agent in self.https.iter().chain([&self.http]) {
+        for agent in self.https.iter().chain([&self.http, &self.here]) {
             agent.clone().shutdown();
         }
     }
 
-    /// One request, no redirects. A certificate that one set of authorities does not vouch for is shown to the next.
+    /// One request, no redirects.
     pub(super) fn request(&self, url: &str, from: u64) -> Result<Response<Body>, Failure> {
+        self.send(url, from, &[], &self.http)
+    }
+
+    /// As [`Agents::request`], with these headers besides. What has no TLS must be on this very machine, and no proxy sees
+    /// it.
+    pub(super) fn ask(
+        &self,
+        url: &str,
+        from: u64,
+        headers: &[(header::HeaderName, &str)],
+    ) -> Result<Response<Body>, Failure> {
+        self.send(url, from, headers, &self.here)
+    }
+
+    /// A certificate that one set of authorities does not vouch for is shown to the next.
+    fn send(
+        &self,
+        url: &str,
+        from: u64,
+        headers: &[(header::HeaderName, &str)],
+        plain: &Agent,
+    ) -> Result<Response<Body>, Failure> {
         let agents = match url::scheme(url) {
-            Some("http") => std::slice::from_ref(&self.http),
+            Some("http") => std::slice::from_ref(plain),
             Some("https") => &self.https,
             _ => return Err(Failure::new(Kind::Refused, url, "it is not an http:, https: or file: URL")),
         };
@@ -64,6 +89,9 @@ impl Agents {
             let mut request = agent.get(url);
             if from > 0 {
                 request = request.header(header::RANGE, format!("bytes={from}-"));
+            }
+            for (name, value) in headers {
+                request = request.header(name, *value);
             }
             match request.call() {
                 Ok(response) => return Ok(response),

@@ -39,6 +39,8 @@ pub struct Failure {
     pub url: String,
     /// In words.
     pub cause: String,
+    /// The status of the answer, when that is what failed.
+    pub status: Option<u16>,
     /// How long the server wants to be left alone.
     pub retry_after: Option<Duration>,
 }
@@ -46,7 +48,7 @@ pub struct Failure {
 impl Failure {
     /// A failure at this URL.
     pub fn new(kind: Kind, url: &str, cause: impl fmt::Display) -> Self {
-        Self { kind, url: url::shown(url), cause: cause.to_string(), retry_after: None }
+        Self { kind, url: url::shown(url), cause: cause.to_string(), status: None, retry_after: None }
     }
 
     /// A connection that broke while reading.
@@ -80,7 +82,8 @@ impl Failure {
             408 | 429 | 500..=599 => Kind::Busy,
             _ => Kind::Refused,
         };
-        Self::new(kind, url, format!("the server answers {status} {reason}").trim_end())
+        let cause = format!("the server answers {status} {reason}");
+        Self { status: Some(status), ..Self::new(kind, url, cause.trim_end()) }
     }
 
     /// May another attempt end differently?
@@ -126,7 +129,7 @@ impl Failure {
 impl From<Error> for Failure {
     /// Only an interruption arrives here.
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Interrupted, url: String::new(), cause: error.what, retry_after: None }
+        Self { kind: Kind::Interrupted, url: String::new(), cause: error.what, status: None, retry_after: None }
     }
 }
 

@@ -58,6 +58,14 @@ pub struct Http {
     agents: Agents,
 }
 
+/// What a server that may want a login answers.
+pub enum Answer {
+    /// The file.
+    Reply(Reply),
+    /// 401, with what it wants: its `WWW-Authenticate` headers.
+    Unauthorized(Vec<String>),
+}
+
 /// An open file at a server.
 pub struct Reply {
     /// Offset of the first byte that will be read: what was asked for, or 0 when the server does not do ranges.
@@ -117,6 +125,38 @@ impl Http {
             at = next.filter(|next| matches!(url::scheme(next), Some("http" | "https"))).ok_or_else(|| {
                 Failure::new(Kind::Refused, &at, format!("it redirects to `{}`", location.unwrap_or("nowhere")))
             })?;
+        }
+        Err(Failure::new(Kind::Refused, url, "it redirects more than ten times"))
+    }
+
+    /// As [`Http::open`], with what to accept and an authorization. That is for the URL's own host: where it redirects to
+    /// gets none, and what that wants is nobody's login.
+    pub fn ask(&self, url: &str, from: u64, accept: &str, authorization: Option<&str>) -> Result<Answer, Failure> {
+        if self.options.offline {
+            return Err(Failure::new(Kind::Offline, url, "the network is not to be used"));
+        }
+        let mut at = url.to_owned();
+        for _ in 0..10 {
+            let own = url::origin(&at) == url::origin(url);
+            let mut headers = vec![(header::ACCEPT, accept)];
+            headers.extend(authorization.filter(|_| own).map(|a| (header::AUTHORIZATION, a)));
+            // A signature in a query opens what it leads to, and is not shown.
+            let bare = at.split(['?', '#']).next().unwrap_or_default();
+            let response = self.agents.ask(&at, from, &headers).map_err(|f| Failure { url: url::shown(bare), ..f })?;
+            let status = response.status().as_u16();
+            if status == 401 && own {
+                let all = response.headers().get_all(header::WWW_AUTHENTICATE);
+                return Ok(Answer::Unauthorized(
+                    all.iter().filter_map(|v| Some(v.to_str().ok()?.to_owned())).collect(),
+                ));
+            }
+            if !matches!(status, 301 | 302 | 303 | 307 | 308) {
+                return reply(response, bare, from).map(Answer::Reply);
+            }
+            let location = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok());
+            let next = location.and_then(|l| url::redirect(&at, l)).filter(|next| url::may_lead(&at, next));
+            let place = || url::shown(location.unwrap_or("nowhere")).split('?').next().unwrap_or_default().to_owned();
+            at = next.ok_or_else(|| Failure::new(Kind::Refused, bare, format!("it redirects to `{}`", place())))?;
         }
         Err(Failure::new(Kind::Refused, url, "it redirects more than ten times"))
     }

@@ -1,8 +1,7 @@
 //! An image in one tar file: the OCI image layout (`oci-layout`, `index.json`, `blobs/`), else what `docker save` writes
 //! (`manifest.json`). Members are found by name and read where they lie; nothing is unpacked.
 
-use super::{Image, LARGEST_TEXT, Layer, described, unusable};
-use diorite_model::oci::{Document, Manifest, choose};
+use super::{About, Found, LARGEST_TEXT, Layer, described, follow, unusable};
 use diorite_model::{Digest, Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -21,7 +20,7 @@ struct Saved {
 }
 
 /// Opens an archive. Errors: `Input` when it holds no image, or several, or none for this architecture.
-pub(super) fn open(name: &str, path: &Path, architecture: &str) -> Result<Image> {
+pub(super) fn open(name: &str, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About)> {
     let file =
         File::open(path).map_err(|e| Error::io(format!("the image of container `{name}` cannot be read"), path, e))?;
     let error = |cause: String| {
@@ -104,27 +103,15 @@ impl Archive {
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(format!("`{name}` has another digest")) }
     }
 
-    fn layout(&self, path: &Path, architecture: &str) -> Result<Image, String> {
-        let mut document: Document = self.json("index.json")?;
-        for _ in 0..4 {
-            let manifest = match document {
-                Document::Manifest(manifest) => manifest,
-                Document::Index { manifests } => {
-                    let bytes = self.blob(&choose(&manifests, architecture)?.sha256()?)?;
-                    document = serde_json::from_slice(&bytes).map_err(|e| format!("its manifest: {e}"))?;
-                    continue;
-                }
-            };
-            let Manifest { config, layers } = manifest;
-            let (config, ids) = described(&self.blob(&config.sha256()?)?, layers.len(), architecture)?;
-            let names =
-                layers.iter().map(|l| Ok(format!("blobs/sha256/{}", l.sha256()?))).collect::<Result<_, String>>()?;
-            return Ok(Image { config, layers: self.layers(path, names, ids)? });
-        }
-        Err("its indexes point to indexes without end".into())
+    fn layout(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About), String> {
+        let read = |_, digest: &Digest| self.blob(digest);
+        let Found { manifest, about, .. } = follow(&self.bytes("index.json")?, architecture, read, &|cause| cause)?;
+        let names = manifest.layers.iter().map(|l| Ok(format!("blobs/sha256/{}", l.sha256()?)));
+        let names = names.collect::<Result<_, String>>()?;
+        Ok((self.layers(path, names, &about)?, about))
     }
 
-    fn saved(&self, path: &Path, architecture: &str) -> Result<Image, String> {
+    fn saved(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About), String> {
         if !self.members.contains_key("manifest.json") {
             return Err("it has neither `oci-layout` nor `manifest.json`".into());
         }
@@ -132,15 +119,15 @@ impl Archive {
         let (Some(one), true) = (all.pop(), all.is_empty()) else {
             return Err("it holds several images, or none: save one".into());
         };
-        let (config, ids) = described(&self.bytes(&one.config)?, one.layers.len(), architecture)?;
-        Ok(Image { config, layers: self.layers(path, one.layers, ids)? })
+        let about = described(&self.bytes(&one.config)?, one.layers.len(), architecture)?;
+        Ok((self.layers(path, one.layers, &about)?, about))
     }
 
-    fn layers(&self, path: &Path, names: Vec<String>, ids: Vec<Digest>) -> Result<Vec<Layer>, String> {
-        let layer = |(name, diff_id): (&String, Digest)| {
+    fn layers(&self, path: &Path, names: Vec<String>, about: &About) -> Result<Vec<Layer>, String> {
+        let layer = |(name, &diff_id): (&String, &Digest)| {
             let (start, size) = self.find(name)?;
             Ok(Layer { file: path.to_owned(), start, size, diff_id })
         };
-        names.iter().zip(ids).map(layer).collect()
+        names.iter().zip(&about.diff_ids).map(layer).collect()
     }
 }

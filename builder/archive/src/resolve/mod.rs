@@ -14,7 +14,6 @@ mod tests;
 
 pub use update::explain_update;
 
-use crate::images;
 use crate::packages::{Suite, SuiteIndex};
 use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
@@ -67,10 +66,10 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
         locked(&list::resolve(&stanzas, &list)?, &local)
     };
     let image = resolve(IMAGE, recipe.packages.include.iter().map(String::as_str).collect(), true, false)?;
-    let mut container = BTreeMap::new();
+    let (mut container, mut images) = (BTreeMap::new(), Vec::new());
     for (name, wanted) in &recipe.containers {
         let ContainerSource::Packages(wanted) = &wanted.source else {
-            container.insert(name.clone(), images::lock(name, recipe, inputs.folder)?);
+            images.push(name);
             continue;
         };
         let requests = wanted.iter().map(String::as_str).collect();
@@ -79,10 +78,14 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     let tools = resolve("the tools tree", inputs.tools.to_vec(), false, true)?;
 
     let release = suites.iter().map(|(suite, _)| (suite.name.clone(), release(suite))).collect();
-    let lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
+    let mut lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
     local.all_used(&lock, &archive.debs)?;
     let packages = lock.packages();
     stage.done(format!("{} packages, {} MB", packages.len(), packages.iter().map(|p| p.size).sum::<u64>() / 1_000_000));
+    // Last: a registry may count how often it is asked.
+    for name in images {
+        lock.container.insert(name.clone(), crate::images::lock(name, recipe, inputs.folder, progress)?);
+    }
     Ok(lock)
 }
 
@@ -110,7 +113,8 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
         suites.push(own(format!("{}-security", archive.suite), Repository::Security));
     }
     for (name, extra) in &archive.extra {
-        if name == LOCAL || name == lock::ARCHIVED || suites.iter().any(|(s, _)| s.name == *name) {
+        if [LOCAL, lock::ARCHIVED, lock::PULLED].contains(&name.as_str()) || suites.iter().any(|(s, _)| s.name == *name)
+        {
             return Err(Error::input(format!("an extra repository cannot be called `{name}`"))
                 .at(format!("archive.extra.{name}"))
                 .because("the lock needs that name for something else"));

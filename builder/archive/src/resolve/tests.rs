@@ -263,6 +263,21 @@ fn an_update_in_words() {
     assert_eq!(super::explain_update(&old, &old), "");
 }
 
+/// The beginning of a digest is neither older nor newer than another one.
+#[test]
+fn another_image_is_neither_newer_nor_older() {
+    let with = |manifest: &str| {
+        let mut lock = lock("2026-01-01T00:00:00Z", vec![], &["web"]);
+        let file = LockedPackage { release: diorite_model::lock::PULLED.into(), ..package("manifest", manifest, 5) };
+        lock.container.insert("app".into(), vec![file]);
+        lock
+    };
+    for (old, new) in [("1f", "a0"), ("a0", "1f")] {
+        let said = super::explain_update(&with(old), &with(new));
+        assert_eq!(said, format!("container app: changed manifest {old} → {new} (oci)\n"));
+    }
+}
+
 #[test]
 fn a_lock_file_and_back() {
     let lock = lock("2026-01-01T00:00:00Z", vec![package("zz", "1", 5), package("aa", "2~rc1+x", 5)], &["web"]);

@@ -54,6 +54,14 @@ fn list(text: &mut String, name: &str, old: &[LockedPackage], new: &[LockedPacka
         match before.get(package) {
             None => lines.push((2, format!("added {package} {} ({}{})", now.version, now.release, size(0, now.size)))),
             Some(was) if was.sha256 == now.sha256 => {}
+            // The beginning of a digest is neither older nor newer.
+            Some(was) if now.is_image() => {
+                let change = size(was.size, now.size);
+                lines.push((
+                    1,
+                    format!("changed {package} {} → {} ({}{change})", was.version, now.version, now.release),
+                ));
+            }
             Some(was) => {
                 let (order, verb) = match version::compare(&was.version, &now.version) {
                     std::cmp::Ordering::Less => (0, "upgraded"),

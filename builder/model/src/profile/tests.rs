@@ -200,6 +200,9 @@ networks = ["back"]
 [containers.app]
 archive = "images/app.tar"
 
+[containers.hub]
+oci = "registry.example/team/hub:1.2@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
 [container_networks.front]
 subnet = "10.90.0.0/24"
 

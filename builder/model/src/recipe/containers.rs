@@ -56,6 +56,8 @@ pub enum ContainerSource {
     Packages(Vec<String>),
     /// An image in a file: its path, relative to the profile.
     Archive(String),
+    /// An image in a registry: `registry/name@sha256:…`.
+    Oci(String),
 }
 
 impl Container {

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 pub(super) const CONTAINER: &[Field] = &[
     texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least"),
     text("archive", &values::RELATIVE_PATH, "an image in its place: an OCI or docker archive, relative to the profile"),
+    text("oci", &values::IMAGE, "an image in its place: from a registry, by digest"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
     text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree")
@@ -136,20 +137,23 @@ fn source(t: &Section) -> Result<ContainerSource> {
     if let Some(first) = packages.first() {
         said.push(("packages", first.span));
     }
-    let archive = t.text("archive")?;
+    let (archive, oci) = (t.text("archive")?, t.text("oci")?);
     said.extend(archive.as_ref().map(|a| ("archive", a.span)));
-    match (said.as_slice(), archive) {
-        ([], _) => Err(t
-            .missing("packages")
-            .hint("write `packages = […]`, Debian packages, or `archive = …`, an image in a file beside the profile")),
-        ([(one, a), (two, b), ..], _) => {
-            let what = format!("`{}` has two roots: `{one}` and `{two}`", t.path);
-            let second = format!("`{two}` is at {}\n{}", t.files.place(*b), t.files.show(*b));
-            let error = t.files.error(*a, what).detail(format!("{}\n{second}", t.files.show(*a)));
-            Err(error.hint("a container has one: remove the other"))
-        }
-        (_, Some(archive)) => Ok(ContainerSource::Archive(archive.value)),
-        (_, None) => Ok(ContainerSource::Packages(plain(packages))),
+    said.extend(oci.as_ref().map(|o| ("oci", o.span)));
+    if let [(one, a), (two, b), ..] = said[..] {
+        let what = format!("`{}` has two roots: `{one}` and `{two}`", t.path);
+        let second = format!("`{two}` is at {}\n{}", t.files.place(b), t.files.show(b));
+        let error = t.files.error(a, what).detail(format!("{}\n{second}", t.files.show(a)));
+        return Err(error.hint("a container has one: remove the other"));
+    }
+    match (archive, oci) {
+        (Some(archive), _) => Ok(ContainerSource::Archive(archive.value)),
+        (_, Some(oci)) => Ok(ContainerSource::Oci(oci.value)),
+        _ if packages.is_empty() => Err(t.missing("packages").hint(
+            "write `packages = […]`, Debian packages, or an image: `archive = …`, a file beside the profile, or `oci = …`, \
+             one of a registry",
+        )),
+        _ => Ok(ContainerSource::Packages(plain(packages))),
     }
 }
 

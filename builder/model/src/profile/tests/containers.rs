@@ -96,6 +96,8 @@ fn what_cannot_be_meant_shows_the_lines() {
         refused("requires =", "health = { command = [\"true\"], interval = \"0s\" }\nrequires ="),
         refused("requires =", "ids = 600000\nuser_namespace = false\nrequires ="),
         refused("networks =", "ids = 600000\nnetworks ="),
+        refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", "oci = \"registry.example/web:latest\""),
+        refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", "oci = \"web@sha256:00\""),
         refused("networks =", "archive = \"web.tar\"\nnetworks ="),
         refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", ""),
         refused("packages = [\"busybox\"]\ncommand = [\"busybox\", \"nc\"]", "archive = \"../web.tar\""),

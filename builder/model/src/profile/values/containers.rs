@@ -1,6 +1,7 @@
 //! Forms of what containers are told.
 
 use super::{CONTAINER_USER, Form, NAME, NETWORK, PROGRAM, form, lower_digit, only, starts};
+use crate::oci::Reference;
 
 /// A network between containers; the words podman understands otherwise are none (podman-run(1) `--network`).
 pub const NETWORK_NAME: Form =
@@ -36,6 +37,13 @@ pub const CONTAINER_PATH: Form =
             None => Ok(()),
         }
     });
+
+/// An image in a registry.
+pub const IMAGE: Form = form(
+    "a registry, a name and a digest, in lower case: `registry.example/team/app@sha256:` and 64 hexadecimal digits",
+    400,
+    |text| Reference::parse(text).map(|_| ()),
+);
 
 /// Name of an environment variable, POSIX.1-2024 8.1.
 pub const VARIABLE: Form = form("letters, digits and `_`, not beginning with a digit: `LOG_LEVEL`", 128, |text| {
