@@ -1,11 +1,15 @@
 //! A container made of an image that others made: fetched, built into the machine, carried by a vault.
 
 mod common;
+#[path = "../../archive/src/images/tests/server.rs"]
+mod registry;
 use common::{Project, text};
 use diorite_archive::lockfile;
-use diorite_model::lock::ARCHIVED;
+use diorite_model::lock::{ARCHIVED, PULLED};
 use diorite_model::{Digest, LockedPackage};
+use registry::{Door, Server};
 use std::fs;
+use std::io::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
@@ -24,23 +28,62 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     tar.into_inner().expect("in memory")
 }
 
-/// As `docker save` writes it: two layers, of which the upper one takes a file of the lower one away.
-fn image(hello: &str) -> Vec<u8> {
+/// Two layers, of which the upper one takes a file of the lower one away, and their configuration.
+fn parts(hello: &str) -> ([Vec<u8>; 2], String) {
     let lower = tar(&[("usr/bin/hello", hello.as_bytes()), ("usr/bin/gone", b"x"), ("etc/app.conf", b"a=1\n")]);
     let upper = tar(&[("usr/bin/.wh.gone", b""), ("etc/more.conf", b"b=2\n")]);
     let ids = [&lower, &upper].map(|l| format!("sha256:{}", Digest::of(l)));
     let config = serde_json::json!({
         "architecture": "amd64", "os": "linux", "rootfs": { "type": "layers", "diff_ids": ids },
+        "created": "2026-10-01T08:00:00Z",
         "config": { "User": "7", "Entrypoint": ["/usr/bin/hello"], "Env": null },
     });
+    ([lower, upper], config.to_string())
+}
+
+/// As `docker save` writes it.
+fn image(hello: &str) -> Vec<u8> {
+    let ([lower, upper], config) = parts(hello);
     let manifest = br#"[{"Config":"config.json","RepoTags":null,"Layers":["lower.tar","upper.tar"]}]"#;
-    let config = config.to_string();
     tar(&[
         ("lower.tar", &lower),
         ("upper.tar", &upper),
         ("config.json", config.as_bytes()),
         ("manifest.json", manifest),
     ])
+}
+
+/// Puts the same image into a registry: one layer in gzip, one in zstd, below an index for two machines. Its reference.
+fn pushed(server: &Server, hello: &str) -> String {
+    let ([lower, upper], config) = parts(hello);
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&lower).expect("in memory");
+    let layers = [gzip.finish().expect("in memory"), zstd::encode_all(&upper[..], 0).expect("in memory")];
+    let descriptor = |kind: &str, bytes: &[u8]| {
+        let media = format!("application/vnd.oci.image.{kind}");
+        serde_json::json!({ "mediaType": media, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len() })
+    };
+    let manifest = serde_json::json!({
+        "schemaVersion": 2, "config": descriptor("config.v1+json", config.as_bytes()),
+        "layers": [descriptor("layer.v1.tar+gzip", &layers[0]), descriptor("layer.v1.tar+zstd", &layers[1])],
+    })
+    .to_string();
+    let mut entries = ["arm64", "amd64"].map(|architecture| {
+        // The other machine's is nowhere, and nobody asks for it.
+        let text = if architecture == "amd64" { manifest.as_bytes() } else { b"{}" };
+        let mut entry = descriptor("manifest.v1+json", text);
+        entry["platform"] = serde_json::json!({ "os": "linux", "architecture": architecture });
+        entry
+    });
+    entries.reverse();
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": entries }).to_string();
+    for blob in [&layers[0][..], &layers[1], config.as_bytes()] {
+        server.put("team/app", "blobs", blob);
+    }
+    for text in [&manifest, &index] {
+        server.put("team/app", "manifests", text.as_bytes());
+    }
+    format!("{}/team/app:1.0@sha256:{}", server.host, Digest::of(index.as_bytes()))
 }
 
 /// `server` with one more container, and the lock that belongs to it. The pool is the project's own.
@@ -135,4 +178,77 @@ fn another_file_than_the_locked_one_is_refused() {
     let said = refused(&project);
     insta::assert_snapshot!(said);
     assert!(!Path::new(&project.path("out/server/disk.raw")).exists());
+}
+
+/// The program with the archive as this machine knows it, and the logins of one file.
+fn online(project: &Project, logins: &Path) -> std::process::Command {
+    let mut command = project.diorite();
+    for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
+        match std::env::var_os(name) {
+            Some(mirror) => command.env(name, mirror),
+            None => command.env_remove(name),
+        };
+    }
+    command.env("REGISTRY_AUTH_FILE", logins);
+    command
+}
+
+/// Locked, fetched with the user's login, and built when the registry has it no more: the same bytes as out of a file.
+#[test]
+fn an_image_of_a_registry_is_the_same_as_in_a_file() {
+    let project = with_an_image();
+    project.succeed(&["fetch", "server"]);
+    project.succeed(&["build", "server", "--no-qcow2"]);
+    let from_a_file = project.disk();
+
+    let server = Server::start();
+    let reference = pushed(&server, "one");
+    server.door(Door::Token("bWU6c2VjcmV0"));
+    let logins = project.path("auth.json");
+    let of_team = format!(r#"{{"auths": {{"{}/team": {{"auth": "bWU6c2VjcmV0"}}}}}}"#, server.host);
+    fs::write(&logins, of_team).expect("a login");
+    let profile = project.path("profiles/server.toml");
+    let oci = fs::read_to_string(&profile).expect("the profile");
+    let oci = oci.replace("archive = \"images/app.tar\"", &format!("oci = \"{reference}\""));
+    fs::write(&profile, oci).expect("the profile");
+    let file = project.path("profiles/server.lock");
+    let mut lock = lockfile::read(&file).expect("a lock");
+    fs::remove_file(&file).expect("the lock goes");
+
+    let output = online(&project, &logins).args(["lock", "server"]).output().expect("the program starts");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let (said, told) = (text(&output.stdout), text(&output.stderr));
+    let line = said.lines().find(|l| l.starts_with("container app: ")).expect("what the image is");
+    assert!(line.contains(&format!("{}/team/app, manifest ", server.host)) && line.contains(", 2 layers, "), "{line}");
+    assert!(told.contains("2 layers, ") && told.contains("made 2026-10-01, starts `/usr/bin/hello` as 7"), "{told}");
+    // The archive may have moved on since the material was made: of the new lock, only what is new.
+    let new = lockfile::read(&file).expect("a lock");
+    let app = new.container["app"].clone();
+    let names: Vec<&str> = app.iter().map(|f| f.name.as_str()).collect();
+    assert_eq!(names, ["config", "index", "layer-01", "layer-02", "manifest"]);
+    assert!(app.iter().all(|f| f.release == PULLED));
+    lock.container.insert("app".into(), app);
+    lock.recipe = new.recipe;
+    lockfile::write(&lock, &file).expect("the lock");
+
+    let output = project.diorite().args(["fetch", "server"]).env("REGISTRY_AUTH_FILE", "/nowhere").output();
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("in /nowhere: log in (`podman login"), "{}", text(&output.stderr));
+    let output = project.diorite().args(["fetch", "server"]).env("REGISTRY_AUTH_FILE", &logins).output();
+    assert!(output.expect("the program starts").status.success());
+    server.state.lock().expect("state").files.clear();
+    let asked = server.asked().len();
+    project.succeed(&["build", "server", "--no-qcow2"]);
+    assert_eq!(project.disk(), from_a_file);
+
+    let vault = project.path("server.vault");
+    let name = vault.to_str().expect("a plain path");
+    project.succeed(&["vault", "export", "server", name]);
+    let there = Project::empty();
+    fs::remove_file(there.path("profiles/server.lock")).expect("no lock");
+    fs::copy(&profile, there.path("profiles/server.toml")).expect("the profile");
+    there.succeed(&["vault", "import", name]);
+    there.succeed(&["fetch", "server"]);
+    assert_eq!(server.asked().len(), asked, "nobody asks the registry again");
 }
