@@ -64,7 +64,7 @@ impl Engine {
     ) -> Self {
         let started = shared.started;
         let switch = Switch::new(&network, ports);
-        let hosts = network.segments.iter().map(|config| Host::new(config.clone(), started)).collect();
+        let hosts = network.segments.iter().map(|config| Host::new(config.clone(), network.seed, &shared)).collect();
         let (ration, jobs) = (Ration::default(), Vec::new());
         Self { network, switch, hosts, ration, jobs, commands, wake, shared, started }
     }
@@ -234,7 +234,10 @@ impl Engine {
         let Net::Segment(segment) = place else { return };
         let since = now - self.started;
         record::note(&mut self.shared.state().record, &packet, since);
-        if self.hosts[segment].serve(&packet, since, &self.shared) {
+        if !to_host && packet.destination.is_unicast() {
+            return; // between guests, or for nobody
+        }
+        if self.hosts[segment].serve(&packet, since, now, &self.shared) {
             return;
         }
         match ip.and_then(frame::ends) {
@@ -271,7 +274,7 @@ impl Engine {
                 let Some(packet_in) = Packet::within(self.hosts[to].config.vlan, &frame) else { return };
                 let since = now - self.started;
                 if !self.hear(Net::Segment(to), &packet_in, now)
-                    && !self.hosts[to].serve(&packet_in, since, &self.shared)
+                    && !self.hosts[to].serve(&packet_in, since, now, &self.shared)
                 {
                     self.hosts[to].stack.receive(packet);
                 }

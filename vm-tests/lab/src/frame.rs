@@ -379,6 +379,19 @@ pub fn echo(from: Host, to: Host, reply: bool, ident: u16, seq_no: u16, data: &[
     }
 }
 
+/// An ICMP message in the family of the addresses: type and code, and everything behind the checksum.
+pub fn icmp(from: Host, to: Host, hops: u8, [kind, code]: [u8; 2], rest: &[u8]) -> Vec<u8> {
+    let protocol = if from.ip.is_ipv4() { IpProtocol::Icmp } else { IpProtocol::Icmpv6 };
+    ip_frame(from, to, protocol, 4 + rest.len(), hops, |inner| {
+        inner[..2].copy_from_slice(&[kind, code]);
+        inner[4..].copy_from_slice(rest);
+        match (from.ip, to.ip) {
+            (IpAddr::V6(from), IpAddr::V6(to)) => Icmpv6Packet::new_unchecked(inner).fill_checksum(&from, &to),
+            _ => Icmpv4Packet::new_unchecked(inner).fill_checksum(),
+        }
+    })
+}
+
 /// An ICMPv6 message. Neighbour discovery demands 255 hops (RFC 4861 §6.1).
 pub fn icmp6(
     from_mac: EthernetAddress,

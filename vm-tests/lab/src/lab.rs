@@ -14,7 +14,7 @@ use crate::{
     pcapng::Pcapng,
     port::Port,
     record::Record,
-    services::dhcp::Lease,
+    services::{Services, dhcp::Lease, dhcp6::Lease6},
     stack::{Ending, Talk, Until},
     switch::Traffic,
     topology::Topology,
@@ -24,7 +24,7 @@ use smoltcp::wire::EthernetAddress;
 use std::{
     collections::BTreeMap,
     io::Write,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
@@ -40,6 +40,8 @@ use std::{
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) leases: BTreeMap<EthernetAddress, Lease>,
+    pub(crate) leases6: BTreeMap<Ipv6Addr, Lease6>,
+    pub(crate) informed: u64,
     pub(crate) addresses: BTreeMap<IpAddr, EthernetAddress>,
     pub(crate) record: Record,
     pub(crate) names: BTreeMap<String, u64>,
@@ -183,6 +185,23 @@ impl Lab {
     pub fn impair(&self, cable: usize, way: Way, faults: Faults) -> Result<()> {
         self.known(cable)?;
         self.with(move |engine| engine.switch.set(cable, way, faults))
+    }
+
+    /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.
+    pub fn change(&self, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<()> {
+        let segment = self.segment;
+        self.with(move |engine| engine.hosts[segment].change(change, Instant::now()))
+    }
+
+    /// Everything that was leased by DHCPv4, by hardware address.
+    pub fn leases(&self) -> BTreeMap<EthernetAddress, Lease> {
+        self.shared.state().leases.clone()
+    }
+
+    /// Everything that was leased by DHCPv6, and how often somebody asked it for information alone.
+    pub fn leases6(&self) -> (Vec<Lease6>, u64) {
+        let state = self.shared.state();
+        (state.leases6.values().cloned().collect(), state.informed)
     }
 
     /// What has passed a cable so far.

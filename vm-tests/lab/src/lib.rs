@@ -18,6 +18,7 @@ mod icmp;
 pub mod jobs;
 mod lab;
 mod link;
+mod listen;
 mod neighbours;
 mod pcapng;
 mod port;
@@ -40,7 +41,14 @@ pub use lab::{HttpReply, Lab, Patience, Pending, Watch};
 pub use link::{Faults, Way};
 pub use random::Random;
 pub use record::{Record, Times, Utterance};
-pub use services::dhcp::Lease;
+pub use services::{
+    Identity, Manner, Services,
+    dhcp::{Dhcp, Lease},
+    dhcp6::{Dhcp6, Lease6},
+    dns::{Dns, Name},
+    ntp::Ntp,
+    router::Advertised,
+};
 pub use smoltcp::wire::EthernetAddress;
 pub use stack::{Ending, Talk, Until};
 pub use switch::Traffic;

@@ -115,8 +115,8 @@ impl Neighbours {
     }
 }
 
-/// The answer to whoever asks for an address of the lab's host.
-pub fn answer(config: &Config, packet: &Packet<'_>) -> Option<Vec<u8>> {
+/// The answer to whoever asks for an address of the lab's host: it is at `mac`.
+pub fn answer(config: &Config, mac: EthernetAddress, packet: &Packet<'_>) -> Option<Vec<u8>> {
     match &packet.body {
         Body::Arp(ArpRepr::EthernetIpv4 {
             operation: ArpOperation::Request,
@@ -124,7 +124,7 @@ pub fn answer(config: &Config, packet: &Packet<'_>) -> Option<Vec<u8>> {
             target_protocol_addr,
             ..
         }) if *target_protocol_addr == config.ipv4 => {
-            let own = Host { mac: config.mac, ip: config.ipv4.into() };
+            let own = Host { mac, ip: config.ipv4.into() };
             Some(frame::is_at(own, Host { mac: packet.source, ip: (*source_protocol_addr).into() }))
         }
         Body::Icmp { from: IpAddr::V6(asker), kind: 135, rest, .. } => {
@@ -132,11 +132,11 @@ pub fn answer(config: &Config, packet: &Packet<'_>) -> Option<Vec<u8>> {
             Some(match asker.is_unspecified() {
                 // RFC 4861 §7.2.4: to everybody, because the asker has no address yet; and it must take another one.
                 true => {
-                    let (all, mac) =
+                    let (all, group) =
                         (Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), EthernetAddress([0x33, 0x33, 0, 0, 0, 1]));
-                    frame::neighbour_advertisement(config.mac, own, mac, all, false)
+                    frame::neighbour_advertisement(mac, own, group, all, false)
                 }
-                false => frame::neighbour_advertisement(config.mac, own, packet.source, *asker, true),
+                false => frame::neighbour_advertisement(mac, own, packet.source, *asker, true),
             })
         }
         _ => None,

@@ -1,6 +1,6 @@
 //! The TCP connections of one of the lab's hosts, by smoltcp. It sees IP packets alone.
 
-use crate::config::Config;
+use crate::{config::Config, listen::Listeners};
 use smoltcp::{
     iface::{self, Interface, SocketHandle, SocketSet},
     phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
@@ -65,6 +65,8 @@ pub struct Stack {
     device: Queues,
     sockets: SocketSet<'static>,
     talks: Vec<Conversation>,
+    /// What listens.
+    pub listeners: Listeners,
     started: Instant,
     quiet: Duration,
     next_port: u16,
@@ -87,8 +89,8 @@ impl Stack {
         let routes = interface.routes_mut();
         routes.add_default_ipv4_route(config.ipv4).expect("room for a route");
         routes.add_default_ipv6_route(config.link_local).expect("room for a route");
-        let (sockets, talks) = (SocketSet::new(Vec::new()), Vec::new());
-        Self { interface, device, sockets, talks, started, quiet: config.quiet, next_port: 50_000 }
+        let (sockets, talks, listeners) = (SocketSet::new(Vec::new()), Vec::new(), Listeners::default());
+        Self { interface, device, sockets, talks, listeners, started, quiet: config.quiet, next_port: 50_000 }
     }
 
     /// Connects, sends, and reads until it is enough.
@@ -127,10 +129,11 @@ impl Stack {
                 }
             }
         });
+        let listeners = self.listeners.work(&mut self.sockets, now);
         // Once more for what the conversations have just queued, then forget the sockets that are over.
         self.interface.poll(tick, &mut self.device, &mut self.sockets);
-        let live: Vec<SocketHandle> = self.talks.iter().map(|talk| talk.handle).collect();
-        let over: Vec<SocketHandle> = self.sockets.iter().map(|(h, _)| h).filter(|h| !live.contains(h)).collect();
+        let live = |h: &SocketHandle| self.talks.iter().any(|talk| talk.handle == *h) || self.listeners.holds(*h);
+        let over: Vec<SocketHandle> = self.sockets.iter().map(|(h, _)| h).filter(|h| !live(h)).collect();
         for handle in over {
             self.sockets.remove(handle);
         }
@@ -138,7 +141,7 @@ impl Stack {
         let next =
             self.interface.poll_delay(tick, &self.sockets).map(|d| now + Duration::from_micros(d.total_micros()));
         let quiet = self.talks.iter().map(|talk| talk.moved + self.quiet).min();
-        [next, quiet].into_iter().flatten().min()
+        [next, quiet, listeners].into_iter().flatten().min()
     }
 }
 

@@ -1,5 +1,6 @@
 //! DHCPv4 server: RFC 2131, options of RFC 2132. One address per hardware address, handed out in order of asking.
 
+use super::{Manner, Message, Mood};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -10,6 +11,25 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     time::Duration,
 };
+
+/// How the server behaves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dhcp {
+    /// Whether and how it answers.
+    pub manner: Manner,
+    /// It refuses every request (DHCPNAK), renewals too.
+    pub refuse: bool,
+    /// How long a lease lasts, in whole seconds on the wire.
+    pub lease_time: Duration,
+    /// When a guest is to ask for more; half of the time where there is none.
+    pub renew: Option<Duration>,
+}
+
+impl Default for Dhcp {
+    fn default() -> Self {
+        Self { manner: Manner::Good, refuse: false, lease_time: Duration::from_secs(3600), renew: None }
+    }
+}
 
 /// What a guest was given, and what it told in asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +44,16 @@ pub struct Lease {
     pub vendor: Option<String>,
     /// Options it asked for (option 55).
     pub requested: Vec<u8>,
-    /// Time since the lab's start.
+    /// First acknowledged so long after the lab's start.
     pub at: Duration,
+    /// Last acknowledged so long after the lab's start.
+    pub last: Duration,
+    /// How often it was acknowledged: more than once when it was renewed.
+    pub count: u64,
 }
+
+/// Guests that get an address.
+const MOST: usize = 4096;
 
 /// The server's memory.
 #[derive(Debug, Default)]
@@ -37,8 +64,18 @@ pub struct Server {
 }
 
 impl Server {
-    /// Answers one datagram sent to port 67.
-    pub fn answer(&mut self, config: &Config, now: Duration, data: &[u8]) -> Option<Vec<u8>> {
+    /// Answers one datagram sent to port 67; says whose lease that changed.
+    pub fn answer(
+        &mut self,
+        config: &Config,
+        dhcp: &Dhcp,
+        mood: &mut Mood,
+        now: Duration,
+        data: &[u8],
+    ) -> Option<(Vec<u8>, EthernetAddress)> {
+        if dhcp.manner == Manner::Silent {
+            return None;
+        }
         let packet = DhcpPacket::new_checked(data).ok()?;
         let ask = DhcpRepr::parse(&packet).ok()?;
         let mac = ask.client_hardware_address;
@@ -54,7 +91,7 @@ impl Server {
             DhcpMessageType::Discover => DhcpMessageType::Offer,
             DhcpMessageType::Request => {
                 let wanted = ask.requested_ip.unwrap_or(ask.client_ip);
-                if wanted == address { DhcpMessageType::Ack } else { DhcpMessageType::Nak }
+                if wanted == address && !dhcp.refuse { DhcpMessageType::Ack } else { DhcpMessageType::Nak }
             }
             DhcpMessageType::Inform => DhcpMessageType::Ack,
             DhcpMessageType::Release => {
@@ -63,20 +100,30 @@ impl Server {
             }
             _ => return None,
         };
-        if kind == DhcpMessageType::Ack {
+        if kind == DhcpMessageType::Ack && dhcp.manner == Manner::Good {
             let requested = ask.parameter_request_list.unwrap_or_default().to_vec();
             let (hostname, vendor) = (text(12), text(60));
-            self.leases.insert(mac, Lease { mac, ipv4: address, hostname, vendor, requested, at: now });
+            let (at, count) = self.leases.get(&mac).map_or((now, 0), |lease| (lease.at, lease.count));
+            let (last, count) = (now, count + 1);
+            self.leases.insert(mac, Lease { mac, ipv4: address, hostname, vendor, requested, at, last, count });
         }
         let refused = kind == DhcpMessageType::Nak;
         let given = !refused && ask.message_type != DhcpMessageType::Inform;
-        let ntp = config.ipv4.octets();
+        let whole = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+        let seconds = whole(dhcp.lease_time);
+        let renew = dhcp.renew.map_or(seconds / 2, whole);
+        let rebind = (renew + seconds.saturating_sub(renew) / 4 * 3).to_be_bytes();
+        let (ntp, renew) = (config.ipv4.octets(), renew.to_be_bytes());
         let mut options = Vec::new();
         if !refused {
             options.push(DhcpOption { kind: 15, data: config.domain.as_bytes() });
             options.push(DhcpOption { kind: 42, data: &ntp });
         }
-        let seconds = u32::try_from(config.lease_time.as_secs()).unwrap_or(u32::MAX);
+        // smoltcp reads these two and writes neither.
+        if given {
+            options.push(DhcpOption { kind: 58, data: &renew });
+            options.push(DhcpOption { kind: 59, data: &rebind });
+        }
         let reply = DhcpRepr {
             message_type: kind,
             transaction_id: ask.transaction_id,
@@ -96,12 +143,13 @@ impl Server {
             dns_servers: (!refused).then(|| [config.ipv4].into_iter().collect()),
             max_size: None,
             lease_duration: given.then_some(seconds),
-            renew_duration: given.then_some(seconds / 2),
-            rebind_duration: given.then_some(seconds / 8 * 7),
+            renew_duration: None,
+            rebind_duration: None,
             additional_options: &options,
         };
         let mut bytes = vec![0; reply.buffer_len()];
         reply.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).ok()?;
+        let bytes = mood.colour(dhcp.manner, bytes, Message::Dhcp)?;
         let server = Host { mac: config.mac, ip: config.ipv4.into() };
         // RFC 2131 §4.1: to the client's own address once it has one, else to its hardware address or to everybody.
         let client = match (ask.client_ip, refused || ask.broadcast) {
@@ -109,7 +157,7 @@ impl Server {
             (Ipv4Addr::UNSPECIFIED, false) => Host { mac, ip: IpAddr::V4(address) },
             (known, false) => Host { mac, ip: known.into() },
         };
-        Some(frame::udp(server, 67, client, 68, &bytes))
+        Some((frame::udp(server, 67, client, 68, &bytes), mac))
     }
 
     fn address(&mut self, config: &Config, mac: EthernetAddress) -> Option<Ipv4Addr> {
@@ -117,9 +165,10 @@ impl Server {
             return Some(*known);
         }
         let next = Ipv4Addr::from_bits(config.first_lease.to_bits().checked_add(self.reserved.len() as u32)?);
-        let broadcast = config.ipv4.to_bits() | !config.mask().to_bits();
+        let broadcast = config.broadcast().to_bits();
         // A segment that is full gives nothing, as a real server would.
-        (config.on_link(next) && next.to_bits() != broadcast).then(|| *self.reserved.entry(mac).or_insert(next))
+        (config.on_link(next) && next.to_bits() != broadcast && self.reserved.len() < MOST)
+            .then(|| *self.reserved.entry(mac).or_insert(next))
     }
 }
 
@@ -156,29 +205,59 @@ mod tests {
         bytes
     }
 
+    fn ask(server: &mut Server, dhcp: &Dhcp, at: u64, data: &[u8]) -> Option<Vec<u8>> {
+        let answer = server.answer(&Config::default(), dhcp, &mut Mood::new(1), Duration::from_secs(at), data)?;
+        Some(answer.0)
+    }
+
     #[test]
     fn two_guests_get_two_addresses_and_a_stolen_one_is_refused() {
-        let (config, mut server) = (Config::default(), Server::default());
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), Server::default());
         let (one, two) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
         for mac in [one, two] {
-            server.answer(&config, Duration::ZERO, &discover(mac, DhcpMessageType::Discover, None)).expect("offer");
+            ask(&mut server, &dhcp, 0, &discover(mac, DhcpMessageType::Discover, None)).expect("offer");
         }
         assert!(server.leases.is_empty(), "an offer is no lease");
         let first = config.first_lease;
         let request = discover(two, DhcpMessageType::Request, Some(first));
-        let nak = server.answer(&config, Duration::ZERO, &request).expect("answer");
+        let nak = ask(&mut server, &dhcp, 0, &request).expect("answer");
         assert!(nak.starts_with(&[0xff; 6]) && server.leases.is_empty());
-        server.answer(&config, Duration::ZERO, &discover(one, DhcpMessageType::Request, Some(first))).expect("ack");
+        let request = discover(one, DhcpMessageType::Request, Some(first));
+        ask(&mut server, &dhcp, 3, &request).expect("ack");
         assert_eq!(server.leases[&one].ipv4, first);
         assert_eq!(server.leases[&one].hostname.as_deref(), Some("guest"));
+        ask(&mut server, &dhcp, 5, &request).expect("ack");
+        let lease = &server.leases[&one];
+        assert_eq!((lease.count, lease.at.as_secs(), lease.last.as_secs()), (2, 3, 5), "it is renewed");
+        assert_eq!(ask(&mut server, &Dhcp { manner: Manner::Silent, ..dhcp.clone() }, 6, &request), None);
+        let nak = ask(&mut server, &Dhcp { refuse: true, ..dhcp }, 7, &request).expect("a refusal");
+        let packet = DhcpPacket::new_checked(&nak[42..]).expect("well-formed");
+        assert_eq!(DhcpRepr::parse(&packet).expect("well-formed").message_type, DhcpMessageType::Nak);
+        assert_eq!(server.leases[&one].count, 2);
+    }
+
+    #[test]
+    fn times_are_those_that_are_chosen() {
+        let request = discover(EthernetAddress([2, 0, 0, 0, 0, 1]), DhcpMessageType::Discover, None);
+        let (lease_time, renew) = (Duration::from_secs(100), Some(Duration::from_secs(20)));
+        for (renew, times) in [(renew, [100, 20, 80]), (None, [100, 50, 86])] {
+            let dhcp = Dhcp { lease_time, renew, ..Dhcp::default() };
+            let offer = ask(&mut Server::default(), &dhcp, 0, &request).expect("an offer");
+            let packet = DhcpPacket::new_checked(&offer[42..]).expect("well-formed");
+            let said = DhcpRepr::parse(&packet).expect("well-formed");
+            let option = |kind| packet.options().find(|o| o.kind == kind).map(|o| o.data.to_vec());
+            let number = |kind| option(kind).and_then(|d| Some(u32::from_be_bytes(d.try_into().ok()?)));
+            let seen = [said.lease_duration, number(58), number(59)];
+            assert_eq!(seen, times.map(Some));
+        }
     }
 
     #[test]
     fn noise_is_not_answered() {
-        let (config, mut server) = (Config::default(), Server::default());
+        let mut server = Server::default();
         let good = discover(EthernetAddress([2, 0, 0, 0, 0, 1]), DhcpMessageType::Discover, None);
         for cut in 0..good.len().min(243) {
-            assert!(server.answer(&config, Duration::ZERO, &good[..cut]).is_none(), "cut at {cut}");
+            assert!(ask(&mut server, &Dhcp::default(), 0, &good[..cut]).is_none(), "cut at {cut}");
         }
     }
 }

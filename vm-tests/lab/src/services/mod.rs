@@ -1,6 +1,96 @@
-//! The servers of the lab's host. Each takes a packet and gives the frames that answer it.
+//! The servers of the lab's host on a segment, and how each of them behaves. Each takes a packet and gives what answers it.
 
 pub mod dhcp;
+pub mod dhcp6;
 pub mod dns;
+mod malformed;
 pub mod ntp;
 pub mod router;
+
+use crate::{config::Config, random::Random};
+use malformed::Shape;
+use smoltcp::wire::EthernetAddress;
+
+/// How a server behaves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// As its specification says.
+    #[default]
+    Good,
+    /// It never answers.
+    Silent,
+    /// Its answers are damaged: cut short, with lengths that lie, full of noise, one way after the other.
+    Malformed,
+}
+
+/// Who answers for the addresses of the lab's host (ARP, neighbour discovery).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Identity {
+    /// The host itself.
+    #[default]
+    Own,
+    /// Nobody: it cannot be found.
+    Silent,
+    /// The host, with messages that are damaged.
+    Malformed,
+    /// The host, but it names this hardware address.
+    Elsewhere(EthernetAddress),
+}
+
+/// Everything that can be switched on a segment while the lab runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Services {
+    /// DHCPv4.
+    pub dhcp: dhcp::Dhcp,
+    /// DHCPv6; silent at first.
+    pub dhcp6: dhcp6::Dhcp6,
+    /// Router advertisements.
+    pub router: router::Advertised,
+    /// DNS, over UDP and TCP.
+    pub dns: dns::Dns,
+    /// NTP.
+    pub ntp: ntp::Ntp,
+    /// ARP and neighbour discovery.
+    pub identity: Identity,
+}
+
+impl Services {
+    /// What the host does at first.
+    pub fn of(config: &Config) -> Self {
+        Self {
+            dhcp: dhcp::Dhcp { lease_time: config.lease_time, ..dhcp::Dhcp::default() },
+            dhcp6: dhcp6::Dhcp6 { manner: Manner::Silent, ..dhcp6::Dhcp6::default() },
+            router: router::Advertised::default(),
+            dns: dns::Dns::of(config),
+            ntp: ntp::Ntp { offset: config.clock_offset, ..ntp::Ntp::default() },
+            identity: Identity::Own,
+        }
+    }
+}
+
+/// Passes a good answer on, or spoils it, or keeps it back. `lengths` finds the bytes in it that say how long something is.
+pub struct Mood {
+    random: Random,
+    turn: u64,
+}
+
+impl Mood {
+    /// Its damage follows from the seed.
+    pub fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed, u64::MAX), turn: 0 }
+    }
+
+    /// The answer in this manner.
+    pub fn colour(&mut self, manner: Manner, good: Vec<u8>, shape: Shape) -> Option<Vec<u8>> {
+        match manner {
+            Manner::Good => Some(good),
+            Manner::Silent => None,
+            Manner::Malformed => {
+                self.turn += 1;
+                Some(malformed::spoil(&good, shape, self.turn, &mut self.random))
+            }
+        }
+    }
+}
+
+pub use malformed::Shape as Message;

@@ -108,13 +108,14 @@ impl Drop for Guest {
     }
 }
 
+/// A network card for smoltcp: two queues.
 #[derive(Default)]
-struct Card {
-    incoming: VecDeque<Vec<u8>>,
-    outgoing: Vec<Vec<u8>>,
+pub struct Card {
+    pub incoming: VecDeque<Vec<u8>>,
+    pub outgoing: Vec<Vec<u8>>,
 }
-struct Taken(Vec<u8>);
-struct Given<'a>(&'a mut Vec<Vec<u8>>);
+pub struct Taken(Vec<u8>);
+pub struct Given<'a>(&'a mut Vec<Vec<u8>>);
 impl Device for Card {
     type RxToken<'a> = Taken;
     type TxToken<'a> = Given<'a>;

@@ -1,0 +1,146 @@
+//! TCP servers inside the lab: what listens on a port, and a small machine for each connection.
+
+use smoltcp::{
+    iface::{SocketHandle, SocketSet},
+    socket::tcp,
+    time::Duration as Ticks,
+};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
+
+/// What a connection's machine wants next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// More from the other side, or room for more to it.
+    Wait,
+    /// To be asked again at this time, or earlier.
+    Until(Instant),
+    /// To send what there is and close.
+    Close,
+}
+
+/// One connection.
+pub trait Session: Send {
+    /// Takes what it understands from `input`, appends to `output`. `ended`: the other side says nothing more.
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> Step;
+}
+
+/// Makes the machine for a connection from this address.
+pub type Service = Box<dyn FnMut(SocketAddr) -> Box<dyn Session> + Send>;
+
+/// Sockets that wait for a connection on each port, and connections at the same time in all; further ones are reset.
+const BACKLOG: usize = 4;
+const MOST: usize = 128;
+/// Bytes of input or output that a connection holds at most before the other side has to wait.
+const HELD: usize = 256 << 10;
+/// A connection whose other side acknowledges nothing for so long is over.
+const TIMEOUT: Ticks = Ticks::from_secs(60);
+
+struct Listener {
+    service: Service,
+    waiting: Vec<SocketHandle>,
+}
+
+struct Connection {
+    handle: SocketHandle,
+    session: Box<dyn Session>,
+    input: Vec<u8>,
+    output: Vec<u8>,
+    closing: bool,
+}
+
+/// Everything that listens on one host.
+#[derive(Default)]
+pub struct Listeners {
+    ports: BTreeMap<u16, Listener>,
+    open: Vec<Connection>,
+}
+
+impl Listeners {
+    /// Serves a port from now on; another service on it is replaced, its connections go on.
+    pub fn serve(&mut self, port: u16, service: Service) {
+        let waiting = self.ports.remove(&port).map(|old| old.waiting).unwrap_or_default();
+        self.ports.insert(port, Listener { service, waiting });
+    }
+
+    /// Whether the socket belongs to a listener or to an open connection.
+    pub fn holds(&self, handle: SocketHandle) -> bool {
+        let waits = self.ports.values().any(|listener| listener.waiting.contains(&handle));
+        waits || self.open.iter().any(|connection| connection.handle == handle)
+    }
+
+    /// Takes new connections and moves all on. When to come back.
+    pub fn work(&mut self, sockets: &mut SocketSet<'static>, now: Instant) -> Option<Instant> {
+        for (port, listener) in &mut self.ports {
+            let (open, service) = (&mut self.open, &mut listener.service);
+            listener.waiting.retain(|handle| {
+                let socket = sockets.get_mut::<tcp::Socket<'_>>(*handle);
+                if socket.state() == tcp::State::Listen {
+                    return true;
+                }
+                if let Some(peer) = socket.remote_endpoint() {
+                    let session = service(SocketAddr::new(IpAddr::from(peer.addr), peer.port));
+                    let (input, output, closing) = (Vec::new(), Vec::new(), false);
+                    open.push(Connection { handle: *handle, session, input, output, closing });
+                }
+                false
+            });
+            while listener.waiting.len() < BACKLOG && self.open.len() + listener.waiting.len() < MOST {
+                let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
+                let mut socket = tcp::Socket::new(buffer(65_535), buffer(65_535));
+                socket.set_timeout(Some(TIMEOUT));
+                socket.set_keep_alive(Some(TIMEOUT / 2));
+                if *port == 0 || socket.listen(*port).is_err() {
+                    break;
+                }
+                listener.waiting.push(sockets.add(socket));
+            }
+        }
+        let mut next: Option<Instant> = None;
+        self.open.retain_mut(|connection| {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(connection.handle);
+            let (stays, at) = connection.step(socket, now);
+            next = [next, at].into_iter().flatten().min();
+            stays
+        });
+        next
+    }
+}
+
+impl Connection {
+    /// Whether it goes on, and when to come back.
+    fn step(&mut self, socket: &mut tcp::Socket<'_>, now: Instant) -> (bool, Option<Instant>) {
+        while socket.can_recv() && self.input.len() < HELD {
+            let taken = socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap_or_default();
+            self.input.extend_from_slice(&taken);
+        }
+        let mut next = None;
+        let before = self.input.len();
+        let over = matches!(socket.state(), tcp::State::Closed | tcp::State::TimeWait);
+        let early = matches!(socket.state(), tcp::State::SynReceived);
+        if !self.closing && !early && self.output.len() < HELD {
+            let ended = !socket.may_recv() && !socket.can_recv();
+            match self.session.step(&mut self.input, ended, &mut self.output, now) {
+                Step::Wait => {}
+                Step::Until(at) => next = Some(at),
+                Step::Close => self.closing = true,
+            }
+        }
+        if socket.can_send() && !self.output.is_empty() {
+            let sent = socket.send_slice(&self.output).unwrap_or(0);
+            self.output.drain(..sent);
+        }
+        if self.closing && self.output.is_empty() {
+            socket.close();
+        }
+        // A machine that leaves a full input lying would never be fed again.
+        if before >= HELD && self.input.len() == before {
+            socket.abort();
+            return (false, None);
+        }
+        (!over, next)
+    }
+}
