@@ -10,13 +10,12 @@ use crate::{
         udp::{UdpJob, UdpVerdict},
         vigil::{Vigil, Watched},
     },
-    link::{Faults, Way},
     pcapng::Pcapng,
+    peers::metrics::Metrics,
     port::Port,
     record::Record,
-    services::{Services, dhcp::Lease, dhcp6::Lease6},
+    services::{dhcp::Lease, dhcp6::Lease6},
     stack::{Ending, Talk, Until},
-    switch::Traffic,
     topology::Topology,
 };
 use diorite_model::{Error, Result};
@@ -100,7 +99,7 @@ pub struct Lab {
     /// Identifiers of echo requests and blocks of 64 source ports, so that questions never mix.
     next: Arc<AtomicU16>,
     network: Arc<Topology>,
-    segment: usize,
+    pub(crate) segment: usize,
 }
 
 impl Lab {
@@ -181,42 +180,6 @@ impl Lab {
         self.with(|engine| engine.switch.capture = Some(capture))
     }
 
-    /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
-    pub fn impair(&self, cable: usize, way: Way, faults: Faults) -> Result<()> {
-        self.known(cable)?;
-        self.with(move |engine| engine.switch.set(cable, way, faults))
-    }
-
-    /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.
-    pub fn change(&self, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<()> {
-        let segment = self.segment;
-        self.with(move |engine| engine.hosts[segment].change(change, Instant::now()))
-    }
-
-    /// Everything that was leased by DHCPv4, by hardware address.
-    pub fn leases(&self) -> BTreeMap<EthernetAddress, Lease> {
-        self.shared.state().leases.clone()
-    }
-
-    /// Everything that was leased by DHCPv6, and how often somebody asked it for information alone.
-    pub fn leases6(&self) -> (Vec<Lease6>, u64) {
-        let state = self.shared.state();
-        (state.leases6.values().cloned().collect(), state.informed)
-    }
-
-    /// What has passed a cable so far.
-    pub fn traffic(&self, cable: usize) -> Result<Traffic> {
-        self.known(cable)?;
-        self.with(move |engine| engine.switch.traffic(cable))
-    }
-
-    fn known(&self, cable: usize) -> Result<()> {
-        let cables = self.network.cables.len();
-        let missing = || Error::input(format!("there is no cable {cable}"));
-        let hint = || format!("cables are numbered from 0, and there are {cables}");
-        if cable < cables { Ok(()) } else { Err(missing().hint(hint())) }
-    }
-
     /// Looks at the thread's own things, or changes them. What `f` did is done when this returns.
     pub(crate) fn with<T: Send + 'static>(&self, f: impl FnOnce(&mut Engine) -> T + Send + 'static) -> Result<T> {
         let (reply, answer) = mpsc::channel();
@@ -246,6 +209,17 @@ impl Lab {
     /// Names guests asked the DNS server for, and how often.
     pub fn names_asked(&self) -> BTreeMap<String, u64> {
         self.shared.state().names.clone()
+    }
+
+    /// Everything that was leased by DHCPv4, by hardware address.
+    pub fn leases(&self) -> BTreeMap<EthernetAddress, Lease> {
+        self.shared.state().leases.clone()
+    }
+
+    /// Everything that was leased by DHCPv6, and how often somebody asked it for information alone.
+    pub fn leases6(&self) -> (Vec<Lease6>, u64) {
+        let state = self.shared.state();
+        (state.leases6.values().cloned().collect(), state.informed)
     }
 
     /// Addresses guests have been heard with, link-local ones too.
@@ -370,6 +344,17 @@ impl Lab {
             format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: diorite\r\nConnection: close\r\n\r\n");
         let talk = self.talk(host, request.as_bytes(), Until::Closed { most: 8 << 20 })?;
         Ok(parse_http(&talk.data).ok_or_else(|| in_words(&talk.ending, &talk.data)))
+    }
+
+    /// Asks for metrics as Prometheus does, and reads them strictly. An error in words when that fails.
+    pub fn scrape(&self, guest: IpAddr, port: u16, path: &str) -> Result<Result<Metrics, String>> {
+        Ok(self.http_get(guest, port, path)?.and_then(|page| {
+            if page.status != 200 {
+                return Err(format!("status {}", page.status));
+            }
+            let text = String::from_utf8(page.body).map_err(|_| "not UTF-8".to_owned())?;
+            Metrics::parse(&text)
+        }))
     }
 
     fn number(&self) -> u16 {

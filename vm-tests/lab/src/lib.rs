@@ -10,6 +10,7 @@
 //! ```
 
 mod config;
+mod control;
 mod engine;
 mod fragments;
 pub mod frame;
@@ -21,6 +22,7 @@ mod link;
 mod listen;
 mod neighbours;
 mod pcapng;
+pub mod peers;
 mod port;
 mod random;
 pub mod record;

@@ -20,6 +20,8 @@ pub enum Step {
     Until(Instant),
     /// To send what there is and close.
     Close,
+    /// To break off.
+    Reset,
 }
 
 /// One connection.
@@ -64,6 +66,11 @@ impl Listeners {
     pub fn serve(&mut self, port: u16, service: Service) {
         let waiting = self.ports.remove(&port).map(|old| old.waiting).unwrap_or_default();
         self.ports.insert(port, Listener { service, waiting });
+    }
+
+    /// Serves a port no more; its connections go on.
+    pub fn stop(&mut self, port: u16) {
+        self.ports.remove(&port);
     }
 
     /// Whether the socket belongs to a listener or to an open connection.
@@ -127,6 +134,10 @@ impl Connection {
                 Step::Wait => {}
                 Step::Until(at) => next = Some(at),
                 Step::Close => self.closing = true,
+                Step::Reset => {
+                    socket.abort();
+                    return (false, None);
+                }
             }
         }
         if socket.can_send() && !self.output.is_empty() {

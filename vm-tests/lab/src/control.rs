@@ -1,0 +1,62 @@
+//! The handle, as far as it changes the network while it runs: faults of cables, how servers behave, what listens.
+
+use crate::{
+    lab::Lab,
+    link::{Faults, Way},
+    peers::{http::Site, syslog::Syslog},
+    services::Services,
+    switch::Traffic,
+};
+use diorite_model::{Error, Result};
+use std::time::Instant;
+
+impl Lab {
+    /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
+    pub fn impair(&self, cable: usize, way: Way, faults: Faults) -> Result<()> {
+        self.known(cable)?;
+        self.with(move |engine| engine.switch.set(cable, way, faults))
+    }
+
+    /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.
+    pub fn change(&self, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<()> {
+        let segment = self.segment;
+        self.with(move |engine| engine.hosts[segment].change(change, Instant::now()))
+    }
+
+    /// What has passed a cable so far.
+    pub fn traffic(&self, cable: usize) -> Result<Traffic> {
+        self.known(cable)?;
+        self.with(move |engine| engine.switch.traffic(cable))
+    }
+
+    fn known(&self, cable: usize) -> Result<()> {
+        let cables = self.network().cables.len();
+        let missing = || Error::input(format!("there is no cable {cable}"));
+        let hint = || format!("cables are numbered from 0, and there are {cables}");
+        if cable < cables { Ok(()) } else { Err(missing().hint(hint())) }
+    }
+
+    /// Lets a site answer HTTP on this port of the lab's host on the handle's segment.
+    pub fn serve_http(&self, port: u16, site: &Site) -> Result<()> {
+        let (segment, service) = (self.segment, site.service());
+        self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
+    }
+
+    /// Receives syslog on this port, over UDP and TCP.
+    pub fn serve_syslog(&self, port: u16, syslog: &Syslog) -> Result<()> {
+        let (segment, service, datagrams) = (self.segment, syslog.service(), syslog.datagrams());
+        self.with(move |engine| {
+            engine.hosts[segment].stack.listeners.serve(port, service);
+            engine.hosts[segment].datagrams.insert(port, datagrams);
+        })
+    }
+
+    /// Serves this port no more: what asks is refused. Connections that are open go on.
+    pub fn stop_serving(&self, port: u16) -> Result<()> {
+        let segment = self.segment;
+        self.with(move |engine| {
+            engine.hosts[segment].stack.listeners.stop(port);
+            engine.hosts[segment].datagrams.remove(&port);
+        })
+    }
+}

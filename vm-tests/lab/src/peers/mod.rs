@@ -1,0 +1,7 @@
+//! Programs beside the guests, inside the lab: what a machine talks to when it is at work. Each is a handle that a test
+//! keeps, and something that listens on a host of the lab.
+
+pub mod files;
+pub mod http;
+pub mod metrics;
+pub mod syslog;
