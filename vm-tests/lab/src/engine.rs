@@ -97,7 +97,7 @@ impl Engine {
     fn finish(mut self) {
         if let Some(capture) = &mut self.switch.capture {
             // A capture that could not be written is missed where it is read.
-            let _ = capture.flush();
+            let _ = capture.finish();
         }
     }
 
@@ -212,9 +212,12 @@ impl Engine {
         if !to_host {
             self.switch.forward(net, Some(number), &frame, now);
         }
-        let Some(mut packet) = Packet::within(vlan, &frame) else { return };
+        let since = now - self.started;
+        let Some(mut packet) = Packet::within(vlan, &frame) else {
+            return record::note_malformed(&mut self.shared.state().record, &frame, vlan, since);
+        };
         let ip = frame::ip_packet(&frame).filter(|_| to_host);
-        let mut place = net;
+        let (mut place, sender) = (net, packet.source);
         if let Net::Segment(segment) = net {
             self.hosts[segment].learn(&packet, &self.shared);
             let own = |ip| self.hosts[segment].config.owns(ip);
@@ -231,9 +234,11 @@ impl Engine {
         if self.hear(place, &packet, now) {
             return;
         }
-        let Net::Segment(segment) = place else { return };
-        let since = now - self.started;
+        // It was said where the guest is.
+        let (own, there) = (std::mem::replace(&mut packet.source, sender), std::mem::replace(&mut packet.vlan, vlan));
         record::note(&mut self.shared.state().record, &packet, since);
+        (packet.source, packet.vlan) = (own, there);
+        let Net::Segment(segment) = place else { return };
         if !to_host && packet.destination.is_unicast() {
             return; // between guests, or for nobody
         }

@@ -176,7 +176,7 @@ impl Lab {
 
     /// Keeps every frame from now on in this file.
     pub fn capture(&self, path: &Path) -> Result<()> {
-        let capture = Pcapng::create(path, self.network.cables.len())?;
+        let capture = Pcapng::create(path, self.network.cables.iter().map(|cable| cable.name.as_str()))?;
         self.with(|engine| engine.switch.capture = Some(capture))
     }
 
@@ -189,6 +189,12 @@ impl Lab {
         };
         self.tell(Command::With(Box::new(run)))?;
         self.answer(&answer)
+    }
+
+    /// Says in the capture, at the next frame, what begins now.
+    pub fn phase(&self, what: &str) -> Result<()> {
+        let what = what.to_owned();
+        self.with(move |engine| engine.switch.capture.iter_mut().for_each(|capture| capture.comment(&what)))
     }
 
     /// How many frames guests have sent: it moves as long as a guest says something.

@@ -9,6 +9,7 @@
 //!                                                      └─ pcapng  └ host of segment 1: …                         ┘
 //! ```
 
+pub mod allow;
 mod config;
 mod control;
 mod engine;

@@ -23,24 +23,41 @@ pub enum Direction {
 pub struct Pcapng {
     file: BufWriter<File>,
     path: PathBuf,
+    /// What the next frame's comment says.
+    comment: Option<String>,
+    /// By interface.
+    counts: Vec<Counts>,
+}
+
+/// Frames of an interface.
+#[derive(Debug, Clone, Default)]
+struct Counts {
+    frames: u64,
+    lost: u64,
+    first: Option<Duration>,
+    last: Duration,
 }
 
 impl Pcapng {
-    /// Starts the file with one Ethernet interface per cable and nanosecond times.
-    pub fn create(path: &Path, interfaces: usize) -> Result<Self> {
+    /// Starts the file with one Ethernet interface per cable, called as the cable is, and nanosecond times.
+    pub fn create<'a>(path: &Path, interfaces: impl IntoIterator<Item = &'a str>) -> Result<Self> {
         let file = File::create(path).map_err(|e| Error::io("cannot write the packet capture", path, e))?;
-        let mut capture = Self { file: BufWriter::new(file), path: path.to_owned() };
+        let (path, comment, counts) = (path.to_owned(), None, Vec::new());
+        let mut capture = Self { file: BufWriter::new(file), path, comment, counts };
         // Byte-order magic, version 1.0, unknown section length.
         let mut section = Vec::new();
         section.extend_from_slice(&0x1A2B_3C4D_u32.to_le_bytes());
         section.extend_from_slice(&[1, 0, 0, 0]);
         section.extend_from_slice(&u64::MAX.to_le_bytes());
+        option(&mut section, 4, b"diorite lab"); // shb_userappl
+        option(&mut section, 0, &[]);
         capture.block(0x0A0D_0D0A, &section)?;
-        for number in 0..interfaces {
+        for name in interfaces {
+            capture.counts.push(Counts::default());
             let mut interface = Vec::new();
             // Link type 1 is Ethernet; no snapshot length.
             interface.extend_from_slice(&[1, 0, 0, 0, 0, 0, 0, 0]);
-            option(&mut interface, 2, format!("port{number}").as_bytes()); // if_name
+            option(&mut interface, 2, name.as_bytes()); // if_name
             option(&mut interface, 9, &[9]); // if_tsresol: 10^-9
             option(&mut interface, 0, &[]);
             capture.block(1, &interface)?;
@@ -48,8 +65,15 @@ impl Pcapng {
         Ok(capture)
     }
 
-    /// Adds one frame.
-    pub fn frame(&mut self, interface: usize, since_1970: Duration, direction: Direction, frame: &[u8]) -> Result<()> {
+    /// Adds one frame; `lost`: it was sent, but did not arrive.
+    pub fn frame(
+        &mut self,
+        interface: usize,
+        since_1970: Duration,
+        direction: Direction,
+        frame: &[u8],
+        lost: bool,
+    ) -> Result<()> {
         let time = u64::try_from(since_1970.as_nanos()).unwrap_or(u64::MAX);
         let mut packet = Vec::with_capacity(frame.len() + 40);
         for word in [interface as u32, (time >> 32) as u32, time as u32, frame.len() as u32, frame.len() as u32] {
@@ -57,9 +81,55 @@ impl Pcapng {
         }
         packet.extend_from_slice(frame);
         pad(&mut packet);
+        if let Some(comment) = self.comment.take() {
+            option(&mut packet, 1, comment.as_bytes()); // opt_comment
+        }
+        if lost {
+            option(&mut packet, 1, b"lost on the cable");
+        }
         option(&mut packet, 2, &(direction as u32).to_le_bytes()); // epb_flags
         option(&mut packet, 0, &[]);
+        let counts = &mut self.counts[interface];
+        counts.frames += 1;
+        counts.lost += u64::from(lost);
+        counts.first.get_or_insert(since_1970);
+        counts.last = since_1970;
         self.block(6, &packet)
+    }
+
+    /// Says what begins with the next frame.
+    pub fn comment(&mut self, text: &str) {
+        let mut all = self.comment.take().map(|before| before + "\n").unwrap_or_default();
+        all += text;
+        // An option's length has two bytes.
+        let mut end = all.len().min(60_000);
+        while !all.is_char_boundary(end) {
+            end -= 1;
+        }
+        all.truncate(end);
+        self.comment = Some(all);
+    }
+
+    /// Ends the file: what each interface has carried, and a comment that no frame has come for.
+    pub fn finish(&mut self) -> Result<()> {
+        for (number, counts) in std::mem::take(&mut self.counts).into_iter().enumerate() {
+            let mut block = (number as u32).to_le_bytes().to_vec();
+            let time = |time: Duration| {
+                let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+                [(nanos >> 32) as u32, nanos as u32].map(u32::to_le_bytes).concat()
+            };
+            block.extend(time(counts.last));
+            if let Some(comment) = self.comment.take() {
+                option(&mut block, 1, comment.as_bytes());
+            }
+            option(&mut block, 2, &time(counts.first.unwrap_or_default())); // isb_starttime
+            option(&mut block, 3, &time(counts.last)); // isb_endtime
+            option(&mut block, 4, &counts.frames.to_le_bytes()); // isb_ifrecv
+            option(&mut block, 5, &counts.lost.to_le_bytes()); // isb_ifdrop
+            option(&mut block, 0, &[]);
+            self.block(5, &block)?;
+        }
+        self.flush()
     }
 
     /// Brings everything to the file.
@@ -86,36 +156,4 @@ fn option(block: &mut Vec<u8>, code: u16, value: &[u8]) {
     block.extend_from_slice(&(value.len() as u16).to_le_bytes());
     block.extend_from_slice(value);
     pad(block);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Walks the blocks as a reader must: both lengths equal, everything aligned, frame bytes intact.
-    #[test]
-    fn every_block_is_well_formed() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("wire.pcapng");
-        let mut capture = Pcapng::create(&path, 1).expect("create");
-        let frame: Vec<u8> = (0..61).collect();
-        capture.frame(0, Duration::new(5, 7), Direction::FromGuest, &frame).expect("frame");
-        capture.flush().expect("flush");
-        let bytes = std::fs::read(&path).expect("read");
-        let word = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));
-        let (mut at, mut kinds) = (0, Vec::new());
-        while at < bytes.len() {
-            let length = word(at + 4) as usize;
-            assert_eq!(length % 4, 0);
-            assert_eq!(word(at + length - 4) as usize, length);
-            kinds.push(word(at));
-            if word(at) == 6 {
-                assert_eq!(word(at + 20), 61);
-                assert_eq!(&bytes[at + 28..at + 89], &frame[..]);
-                assert_eq!((u64::from(word(at + 12)) << 32) | u64::from(word(at + 16)), 5_000_000_007);
-            }
-            at += length;
-        }
-        assert_eq!(kinds, [0x0A0D_0D0A, 1, 6]);
-    }
 }

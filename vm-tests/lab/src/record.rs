@@ -11,7 +11,10 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 pub struct Utterance {
     /// Hardware address of the guest.
     pub guest: String,
-    /// `arp`, `udp`, `tcp-syn`, `icmp-TYPE`, `icmp6-TYPE`, `ip-PROTOCOL`, `ethertype-NUMBER`.
+    /// The VLAN it was in, where that has a number.
+    pub vlan: Option<u16>,
+    /// `arp`, `udp`, `tcp-syn`, `icmp-TYPE`, `icmp6-TYPE`, `ip-PROTOCOL`, `ethertype-NUMBER`; `malformed` for a frame that
+    /// contradicts itself; `more` for all kinds beyond those that are told apart.
     pub kind: String,
     /// Whom it addressed.
     pub to: String,
@@ -33,6 +36,9 @@ pub struct Times {
 /// Everything said so far.
 pub type Record = BTreeMap<Utterance, Times>;
 
+/// Kinds that are told apart; a guest that invents addresses fills no memory.
+pub const MOST_KINDS: usize = 20_000;
+
 /// Adds a guest's packet, unless it answers something.
 pub fn note(record: &mut Record, packet: &Packet<'_>, now: Duration) {
     let (kind, to, port) = match &packet.body {
@@ -51,7 +57,20 @@ pub fn note(record: &mut Record, packet: &Packet<'_>, now: Duration) {
         Body::Other(number) => (format!("ethertype-{number:04x}"), packet.destination.to_string(), 0),
         _ => return,
     };
-    let entry = Utterance { guest: mac(packet.source), kind, to, port };
+    count(record, Utterance { guest: mac(packet.source), vlan: packet.vlan, kind, to, port }, now);
+}
+
+/// Adds a frame that contradicts itself.
+pub fn note_malformed(record: &mut Record, frame: &[u8], vlan: Option<u16>, now: Duration) {
+    let guest = frame.get(6..12).map(|source| mac(EthernetAddress::from_bytes(source))).unwrap_or_default();
+    count(record, Utterance { guest, vlan, kind: "malformed".to_owned(), to: String::new(), port: 0 }, now);
+}
+
+fn count(record: &mut Record, mut entry: Utterance, now: Duration) {
+    if record.len() >= MOST_KINDS && !record.contains_key(&entry) {
+        let (guest, to) = (String::new(), String::new());
+        entry = Utterance { guest, vlan: None, kind: "more".to_owned(), to, port: 0 };
+    }
     let times = record.entry(entry).or_insert(Times { count: 0, first: now, last: now });
     times.count += 1;
     times.last = now;

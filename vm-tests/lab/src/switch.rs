@@ -11,7 +11,7 @@ use smoltcp::wire::EthernetAddress;
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    time::{Instant, SystemTime},
+    time::{Duration, Instant, SystemTime},
 };
 
 /// The broadcast domain that a frame is in.
@@ -37,6 +37,8 @@ struct Plug {
 /// What has passed a cable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Traffic {
+    /// The most frames that the guest sent in one second: a flood shows here.
+    pub busiest: u64,
     /// Frames that the guest sent.
     pub sent: u64,
     /// Frames that reached the guest.
@@ -47,6 +49,20 @@ pub struct Traffic {
     pub unread: u64,
     /// Frames that the switch did not let in: too short to have a sender, or with a tag at an access port.
     pub refused: u64,
+    /// The second that is being counted, and its frames.
+    second: (Option<Instant>, u64),
+}
+
+impl Traffic {
+    /// Counts a frame of the guest.
+    fn note(&mut self, now: Instant) {
+        self.sent += 1;
+        match self.second.0 {
+            Some(start) if now < start + Duration::from_secs(1) => self.second.1 += 1,
+            _ => self.second = (Some(now), 1),
+        }
+        self.busiest = self.busiest.max(self.second.1);
+    }
 }
 
 /// All cables of a lab.
@@ -120,9 +136,12 @@ impl Switch {
             self.plugs[number].port.receive(|frame| frames.push(frame.to_vec()));
             all += frames.len() as u64;
             for frame in frames {
-                self.keep(number, Direction::FromGuest, &frame);
-                self.plugs[number].traffic.sent += 1;
-                self.plugs[number].from_guest.put(frame, now);
+                let plug = &mut self.plugs[number];
+                plug.traffic.note(now);
+                let before = plug.from_guest.lost;
+                plug.from_guest.put(frame.clone(), now);
+                let lost = plug.from_guest.lost > before;
+                self.keep(number, Direction::FromGuest, &frame, lost);
             }
         }
         all
@@ -140,7 +159,7 @@ impl Switch {
             while let Some(frame) = self.plugs[number].to_guest.take(now) {
                 self.plugs[number].port.send(&frame);
                 self.plugs[number].traffic.received += 1;
-                self.keep(number, Direction::ToGuest, &frame);
+                self.keep(number, Direction::ToGuest, &frame, false);
             }
             self.plugs[number].port.flush();
         }
@@ -195,11 +214,11 @@ impl Switch {
         }
     }
 
-    fn keep(&mut self, number: usize, direction: Direction, frame: &[u8]) {
+    fn keep(&mut self, number: usize, direction: Direction, frame: &[u8], lost: bool) {
         if let Some(capture) = &mut self.capture {
             let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // A capture that could not be written is missed where it is read.
-            let _ = capture.frame(number, time, direction, frame);
+            let _ = capture.frame(number, time, direction, frame, lost);
         }
     }
 }

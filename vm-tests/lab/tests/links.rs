@@ -43,7 +43,7 @@ fn a_cut_cable_is_silent_until_it_is_mended() {
         lab.impair(0, way, Faults::default()).expect("mend");
     }
     assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some(), "after");
-    let Traffic { sent, received, lost, unread, refused } = lab.traffic(0).expect("traffic");
+    let Traffic { sent, received, lost, unread, refused, .. } = lab.traffic(0).expect("traffic");
     assert!(sent > 3 && received > 3 && lost >= 3 && unread == 0 && refused == 0);
     assert_eq!(lab.traffic(1).expect_err("no cable").what, "there is no cable 1");
 }
@@ -77,5 +77,7 @@ fn a_narrow_cable_swallows_what_is_long() {
     assert_eq!(lab.banner(v4, 22).expect("lab"), Ok("SSH-2.0-Test_1.0".to_owned()));
     assert!(lab.http_get(v4, 80, "/").expect("lab").is_err(), "300 bytes do not pass");
     lab.impair(0, Way::FromGuest, Faults { mtu: Some(1500), ..Faults::default() }).expect("wide");
-    assert_eq!(lab.http_get(v4, 80, "/").expect("lab").expect("a page").body.len(), 300);
+    // This guest listens with one socket, which may still be busy with the connection before.
+    let page = (0..50).find_map(|_| lab.http_get(v4, 80, "/").expect("lab").ok());
+    assert_eq!(page.expect("a page").body.len(), 300);
 }

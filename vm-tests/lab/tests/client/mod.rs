@@ -46,6 +46,11 @@ impl Client {
         self.host = interface(&mut self.card);
     }
 
+    /// Has a way out.
+    pub fn route(&mut self, gateway: Ipv4Addr) {
+        self.host.routes_mut().add_default_ipv4_route(gateway).expect("room");
+    }
+
     /// Sends a frame as it is.
     pub fn send(&mut self, frame: &[u8]) {
         let length = (frame.len() as u32).to_be_bytes();
