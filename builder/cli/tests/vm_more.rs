@@ -4,10 +4,14 @@ mod common;
 #[path = "common/vm.rs"]
 mod vm;
 use common::{Project, material};
+use diorite_archive::lockfile;
+use diorite_checks::containers;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab, PortVerdict};
 use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Second, accel, credentials, credentials::Credential};
+use diorite_model::lock::ARCHIVED;
 use diorite_model::report::Verdict;
+use diorite_model::{Digest, LockedPackage, Recipe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixStream;
@@ -289,4 +293,153 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
     run("nft delete table inet diorite");
     let open = lab.scan(address, &[22]).expect("a scan");
     assert!(open.witnessed && open.verdicts[&22] == PortVerdict::Open, "{open:?}");
+}
+
+/// An image as others make them: what its layers are, each a tar, and how it wants to be started. OCI image layout.
+fn layout(layers: &[Vec<u8>], config: &serde_json::Value) -> Vec<u8> {
+    let mut files = vec![("oci-layout".to_owned(), br#"{"imageLayoutVersion":"1.0.0"}"#.to_vec())];
+    let mut blob = |kind: &str, bytes: &[u8]| {
+        files.push((format!("blobs/sha256/{}", Digest::of(bytes)), bytes.to_vec()));
+        let media = format!("application/vnd.oci.image.{kind}");
+        serde_json::json!({ "mediaType": media, "digest": format!("sha256:{}", Digest::of(bytes)), "size": bytes.len() })
+    };
+    let ids: Vec<String> = layers.iter().map(|l| format!("sha256:{}", Digest::of(l))).collect();
+    let image = serde_json::json!({
+        "architecture": "amd64", "os": "linux", "config": config, "rootfs": { "type": "layers", "diff_ids": ids },
+    });
+    let config = blob("config.v1+json", image.to_string().as_bytes());
+    let layers: Vec<_> = layers.iter().map(|l| blob("layer.v1.tar", l)).collect();
+    let manifest = serde_json::json!({ "schemaVersion": 2, "config": config, "layers": layers });
+    let manifest = blob("manifest.v1+json", manifest.to_string().as_bytes());
+    let index = serde_json::json!({ "schemaVersion": 2, "manifests": [manifest] }).to_string();
+    files.push(("index.json".to_owned(), index.into_bytes()));
+    let mut tar = tar::Builder::new(Vec::new());
+    for (name, bytes) in &files {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(bytes.len() as u64);
+        header.set_mode(0o644);
+        tar.append_data(&mut header, name, &bytes[..]).expect("in memory");
+    }
+    tar.into_inner().expect("in memory")
+}
+
+/// `server` and a container from an image whose layers are two of Debian's packages as they are.
+const GUEST: &str = r#"
+extends = "server"
+[image]
+name = "guest"
+version = "1"
+[containers.app]
+archive = "app.tar"
+command = ["busybox cat /run/secrets/password >/data/seen && exec busybox sleep 1000000"]
+secrets.password = { credential = "app-password" }
+volumes.data = { path = "/data" }
+[containers.app.health]
+command = ["/bin/busybox", "sh", "-c", "test -s /data/seen && ! test -e /data/ill"]
+interval = "2s"
+timeout = "60s"
+retries = 2
+start_period = "0s"
+"#;
+
+/// `guest`, its image and its lock; built.
+fn guest(project: &Project, tools: &ToolsTree) -> Recipe {
+    let file = project.path("profiles/server.lock");
+    let mut lock = lockfile::read(&file).expect("a lock");
+    let layers = ["libc6", "busybox"].map(|name| {
+        let package = lock.container["web"].iter().find(|p| p.name == name).expect("a package of `server`");
+        let digest = package.sha256.to_string();
+        let deb = project.path("store/pool").join(&digest[..2]).join(format!("{digest}.deb"));
+        let deb = deb.canonicalize().expect("in the pool");
+        let run = tools.command(Tool::DpkgDeb).arg("--fsys-tarfile").arg(&deb).input(&deb).run_ok();
+        run.expect("the files of a package").stdout
+    });
+    let config = serde_json::json!({
+        "User": "7:7", "Entrypoint": ["/bin/busybox", "sh", "-c"], "Env": ["PATH=/bin"], "WorkingDir": "/data",
+    });
+    let image = layout(&layers, &config);
+    fs::write(project.path("profiles/app.tar"), &image).expect("an image");
+    fs::write(project.path("profiles/guest.toml"), GUEST).expect("a profile");
+    let shown = project.json(&["show", "guest"]);
+    let sha256 = Digest::of(&image);
+    let app = LockedPackage {
+        name: "archive".into(),
+        version: sha256.short(12),
+        architecture: "amd64".into(),
+        release: ARCHIVED.into(),
+        path: "app.tar".into(),
+        size: image.len() as u64,
+        sha256,
+    };
+    lock.container.insert("app".into(), vec![app]);
+    lock.recipe = serde_json::from_value(shown["digest"].clone()).expect("a digest");
+    lockfile::write(&lock, &project.path("profiles/guest.lock")).expect("a lock");
+    let mut command = project.diorite();
+    command.env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+    let output = command.args(["build", "guest", "--no-qcow2"]).output().expect("the program starts");
+    vm::expect(&output, 0, &project.path("out/guest"));
+    serde_json::from_value(shown["recipe"].clone()).expect("a recipe")
+}
+
+/// A container from an image that others made gets its secret from a systemd credential and is healthy; every check says
+/// so. Positive control: when its health check fails, podman, the unit and the check all say it, and only as long.
+#[test]
+fn an_image_of_others_gets_its_secret_and_is_watched() {
+    let _alone = vm::alone();
+    let project = Project::locked();
+    let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
+    let recipe = guest(&project, &tools);
+    let out = project.path("out/guest");
+    let output = vm::verify(&project, "guest").output().expect("the program starts");
+    vm::expect(&output, 0, &out);
+    let report = vm::report(&out);
+    assert_eq!((report.passed(), report.count(Verdict::Skip)), (true, 0));
+    let declared = report.checks.iter().find(|c| c.id == "container-app-as-declared").expect("the check");
+    assert!(declared.seen.ends_with("0 capabilities, 1 volumes, 1 secrets"), "{}", declared.seen);
+
+    let folder = project.path("ill");
+    fs::create_dir_all(&folder).expect("a folder");
+    let (near, far) = UnixStream::pair().expect("a cable");
+    let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
+    let secrets = containers::credentials(&recipe);
+    let machine = Machine::start(MachineSpec {
+        tools,
+        accelerator: accel::probe().expect("an accelerator"),
+        disk: out.join("disk.raw").canonicalize().expect("the disk"),
+        second: None,
+        boot: Boot::Firmware,
+        memory: 1536,
+        cpus: 2,
+        credentials: [credentials::shell(), secrets.clone()].concat(),
+        network: vec![far.into()],
+        macs: vec![],
+        folder,
+    })
+    .expect("the machine starts");
+    let mut watch = machine.watch(|| lab.frames());
+    machine.wait_shell(&mut watch).expect("the machine comes up");
+    let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}"));
+    assert_eq!(run("systemctl is-system-running --wait").text, "running");
+    let data = "/var/lib/diorite/containers/app/data";
+    let [secret] = &secrets[..] else { panic!("one secret: {secrets:?}") };
+    assert_eq!(run(&format!("cat {data}/seen")).text.as_bytes(), secret.value, "its user reads it");
+    let app = containers::declared(&recipe).find(|d| d.name == "app").expect("the container");
+    let script = containers::script(&app);
+    containers::judge(&run(&script), &app).expect("it is as declared");
+    let well = run("podman healthcheck run app");
+    assert!(well.success(), "{}", well.text);
+
+    // From here on no start of it ever counts.
+    run(&format!("touch {data}/ill"));
+    let ill = run("podman healthcheck run app");
+    assert!(!ill.success(), "{}", ill.text);
+    run("until [ $(systemctl show -P NRestarts app) -gt 0 ]; do sleep 1; done");
+    let said = containers::judge(&run(&script), &app).expect_err("its health check fails");
+    assert!(said.starts_with("it is not healthy: ") || said.starts_with("it is not there: "), "{said}");
+    let journal = run("journalctl -b --no-pager -o cat -t podman | grep health_status=unhealthy").text;
+    assert!(journal.contains("name=app"), "{journal}");
+
+    let again = run(&format!("rm {data}/ill; systemctl restart app"));
+    assert!(again.success(), "{}", again.text);
+    containers::judge(&run(&script), &app).expect("it is as declared again");
 }

@@ -2,8 +2,9 @@
 //! machine's side, through the process's own /proc folder, so that no container needs a program for it.
 
 use crate::judge::Judged;
-use diorite_machine::Output;
-use diorite_model::recipe::{Container, Recipe};
+use diorite_machine::{Output, credentials::Credential};
+use diorite_model::recipe::{Container, Recipe, SecretTo};
+use std::collections::BTreeSet;
 
 /// A container as it was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,6 +32,17 @@ pub fn declared(recipe: &Recipe) -> impl Iterator<Item = Declared> + '_ {
     })
 }
 
+/// What stands in for the secrets of the recipe's containers: it serves for nothing else, and can be recognized.
+pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
+    let secrets = recipe.containers.values().flat_map(|c| c.secrets.values());
+    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).collect();
+    names.into_iter().map(|name| Credential::new(name, stand_in(name))).collect()
+}
+
+fn stand_in(credential: &str) -> String {
+    format!("stands in for {credential}: 100% $x")
+}
+
 /// Prints lines `KEY:VALUE` about a container that runs.
 pub fn script(declared: &Declared) -> String {
     let Declared { name, container, .. } = declared;
@@ -48,6 +60,13 @@ pub fn script(declared: &Declared) -> String {
          echo route:$(nsenter -t $p -n ip -4 route show default); \
          echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/10.77.0.1/9' 2>&1); "
     );
+    for (secret, about) in &container.secrets {
+        if let SecretTo::File(path) = &about.to {
+            text += &format!(
+                "echo \"secret-{secret}:$(stat -c '%u 0%a' /proc/$p/root{path}) $(cat /proc/$p/root{path})\"; "
+            );
+        }
+    }
     for (volume, about) in &container.volumes {
         let folder = format!("/var/lib/diorite/containers/{name}/{volume}");
         text += &format!(
@@ -67,6 +86,7 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
         |key: &str| output.text.lines().filter_map(|l| l.strip_prefix(key)?.strip_prefix(':')).collect::<Vec<_>>();
     let one = |key: &str| all(key).first().copied().unwrap_or_default().trim().to_owned();
     let must = |good: bool, what: &str, seen: String| if good { Ok(()) } else { Err(format!("{what}: {seen}")) };
+    must(!one("image").is_empty(), "it is not there", output.text.chars().take(200).collect())?;
     must(one("image") == declared.reference, "it runs another image", one("image"))?;
     if container.health.is_some() {
         must(one("health") == "healthy", "it is not healthy", one("health"))?;
@@ -89,6 +109,25 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
     let env = all("env");
     for (key, value) in &container.environment {
         must(env.contains(&format!("{key}={value}").as_str()), "a variable is not as declared", key.clone())?;
+    }
+    for (secret, about) in &container.secrets {
+        let value = stand_in(&about.credential);
+        match &about.to {
+            SecretTo::Environment(variable) => {
+                must(
+                    env.contains(&format!("{variable}={value}").as_str()),
+                    "a secret is not its credential",
+                    secret.clone(),
+                )?;
+            }
+            SecretTo::File(_) => {
+                let seen = one(&format!("secret-{secret}"));
+                let words: Vec<&str> = seen.splitn(3, ' ').collect();
+                must(words.get(2) == Some(&value.as_str()), "a secret is not its credential", secret.clone())?;
+                let own = words[1] == "0400" && words[0].parse().ok() == uid;
+                must(own, "a secret is for others as well", format!("{secret} {} {}", words[0], words[1]))?;
+            }
+        }
     }
     must(one("pids") == container.limits.pids.to_string(), "it may have other processes", one("pids"))?;
     let memory = container.limits.memory.map_or("max".to_owned(), |m| m.to_string());
@@ -117,19 +156,24 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
         must(refused || !written.contains("No such file"), "a volume shows another folder", volume.clone())?;
     }
     let users = container.ids.map_or("the machine's users".to_owned(), |first| format!("users from {first}"));
-    Ok(format!("{}, {users}, {} capabilities, {} volumes", one("image"), most, container.volumes.len()))
+    let secrets = match container.secrets.len() {
+        0 => String::new(),
+        n => format!(", {n} secrets"),
+    };
+    Ok(format!("{}, {users}, {} capabilities, {} volumes{secrets}", one("image"), most, container.volumes.len()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::tests::recipe;
-    use diorite_model::recipe::{ContainerNetwork, Health, Volume};
+    use diorite_model::recipe::{ContainerNetwork, Health, Secret, Volume};
 
-    const GOOD: &str = "image:localhost/web:1\nhealth:healthy\npid:77\nenv:PATH=/bin\nenv:A=b c\n\
+    const GOOD: &str = "image:localhost/web:1\nhealth:healthy\npid:77\nenv:PATH=/bin\nenv:A=b c\nenv:TOKEN=stands in for token: 100% $x\n\
         write:touch: cannot touch '/proc/77/root/diorite-verify': Read-only file system\nids:0 600000 65536\n\
         Uid:665534\t665534\t665534\t665534\nCapBnd:0000000000000400\nNoNewPrivs:1\nmemory:67108864\npids:64\n\
         cpu:50000 100000\nroute:\nout:bash: connect: Network is unreachable\n\
+        secret-key:665534 0400 stands in for web.key: 100% $x\n\
         volume-data:665534 665534 0700 254:6 254:6 /var/lib/diorite/containers/web/data/.diorite-verify";
 
     fn web() -> Declared {
@@ -137,6 +181,12 @@ mod tests {
         let web = recipe.containers.get_mut("web").unwrap();
         web.ids = Some(600_000);
         web.environment = [("A".to_owned(), "b c".to_owned())].into();
+        let secret = |credential: &str, to| Secret { credential: credential.into(), to };
+        web.secrets = [
+            ("key".to_owned(), secret("web.key", SecretTo::File("/run/secrets/key".into()))),
+            ("token".to_owned(), secret("token", SecretTo::Environment("TOKEN".into()))),
+        ]
+        .into();
         web.capabilities = vec!["NET_BIND_SERVICE".into()];
         web.limits.memory = Some(64 << 20);
         web.limits.cpus = Some(500);
@@ -156,7 +206,10 @@ mod tests {
 
     #[test]
     fn every_promise_is_judged() {
-        assert_eq!(seen(GOOD), Ok("localhost/web:1, users from 600000, 1 capabilities, 1 volumes".to_owned()));
+        assert_eq!(
+            seen(GOOD),
+            Ok("localhost/web:1, users from 600000, 1 capabilities, 1 volumes, 2 secrets".to_owned())
+        );
         for (from, to) in [
             ("localhost/web:1", "localhost/web:2"),
             ("healthy", "starting"),
@@ -166,6 +219,11 @@ mod tests {
             ("0000000000000400", "00000000a80425fb"),
             ("NoNewPrivs:1", "NoNewPrivs:0"),
             ("A=b c", "A=b"),
+            ("for web.key", "for another"),
+            ("for token", "for another"),
+            ("secret-key:665534 0400", "secret-key:665534 0444"),
+            ("secret-key:665534 0400", "secret-key:0 0400"),
+            ("secret-key:665534 0400 stands in for web.key: 100% $x\n", ""),
             ("pids:64", "pids:max"),
             ("memory:67108864", "memory:max"),
             ("cpu:50000", "cpu:max"),

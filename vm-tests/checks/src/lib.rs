@@ -12,7 +12,7 @@ mod ask;
 mod attempts;
 mod classes;
 mod closed;
-mod containers;
+pub mod containers;
 mod facts;
 mod gpt;
 mod judge;

@@ -51,7 +51,7 @@ impl Session {
             boot: Boot::Firmware,
             memory: MEMORY,
             cpus: 2,
-            credentials: credentials::shell(),
+            credentials: [credentials::shell(), around.credentials.clone()].concat(),
             network: far,
             macs: around.macs.clone(),
             folder: folder.to_owned(),

@@ -1,7 +1,9 @@
 //! Recipe → the network around the machine: as many cards as it names, with the addresses it names, and a lab that is
 //! its gateway. A machine whose addresses are fixed is proven in its own network, not in one of ours.
 
+use crate::containers;
 use diorite_lab::Config;
+use diorite_machine::credentials::Credential;
 use diorite_model::{
     Recipe,
     recipe::{Link, LinkKind, StateDisk},
@@ -17,6 +19,8 @@ pub struct Surroundings {
     pub macs: Vec<String>,
     /// Bytes of an empty second disk, where the recipe asks for one.
     pub second: Option<u64>,
+    /// What the recipe's containers are to be told from outside.
+    pub credentials: Vec<Credential>,
     /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
@@ -29,7 +33,8 @@ impl Surroundings {
         // As little as was promised to be enough, and room for the partition table.
         let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
         let (macs, front) = (cards(recipe), front(recipe));
-        let mut around = Self { config: Config::default(), macs, second, fixed: Vec::new(), front };
+        let credentials = containers::credentials(recipe);
+        let mut around = Self { config: Config::default(), macs, second, credentials, fixed: Vec::new(), front };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         if let LinkKind::Vlan(vlan) = &link.kind {
             around.config.vlan = Some(vlan.id);
