@@ -190,6 +190,18 @@ fn a_redirect_takes_no_login_along() {
     assert_eq!(cause, "it redirects to `http://registry.example/config`");
 }
 
+/// A registry on this machine is spoken to without TLS: a proxy would see the login.
+#[test]
+fn no_proxy_sees_what_stays_on_this_machine() {
+    let (server, proxy) = (Server::start(), Server::start());
+    let (reference, _) = offered(&server);
+    let address = format!("http://{}", proxy.host);
+    let http = Http::with_environment(Options::default(), &|name| (name == "http_proxy").then(|| address.clone()));
+    let none = Tokens::of(Path::new("/nowhere/auth.json"));
+    assert_eq!(pulled("app", &reference, "amd64", &http.unwrap(), &none).unwrap().0.len(), 5);
+    assert!(proxy.asked().is_empty());
+}
+
 /// What has arrived is kept, and asked for no second time; nothing unfinished stands in the pool under its name.
 #[test]
 fn a_pull_that_broke_off_is_continued() {
