@@ -20,10 +20,10 @@ fn offered(server: &Server) -> (String, Vec<String>) {
     let put = |kind, bytes: &[u8]| server.put("team/app", kind, bytes);
     let mut paths = vec![put("manifests", &index), put("manifests", &manifest), put("blobs", &blobs[2])];
     paths.extend(layers.iter().map(|l| put("blobs", l)));
-    (reference(server, &index), paths)
+    (named(server, &index), paths)
 }
 
-fn reference(server: &Server, document: &[u8]) -> String {
+fn named(server: &Server, document: &[u8]) -> String {
     format!("{}/team/app:1@sha256:{}", server.host, Digest::of(document))
 }
 
@@ -84,7 +84,7 @@ fn an_image_is_pulled_by_digest() {
 
     // A manifest without an index.
     let manifest = server.state.lock().unwrap().files[&paths[1]].clone();
-    let direct = super::remote::reference(&server, &manifest);
+    let direct = named(&server, &manifest);
     let names: Vec<String> = locked(&direct).unwrap().into_iter().map(|f| f.name).collect();
     assert_eq!(names, ["config", "layer-01", "layer-02", "manifest"]);
     assert_eq!(whole(&direct).unwrap().layers.len(), 2);
@@ -303,7 +303,7 @@ fn what_an_image_does_wrong_is_said() {
         .iter()
         .map(|document| {
             server.put("team/app", "manifests", document);
-            let error = locked(&reference(&server, document)).unwrap_err();
+            let error = locked(&named(&server, document)).unwrap_err();
             assert_eq!(error.exit, Exit::Input, "{error}");
             settled(&server.host, &error)
         })
