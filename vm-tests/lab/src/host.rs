@@ -86,9 +86,10 @@ impl Host {
     pub fn learn(&mut self, packet: &Packet<'_>, shared: &Shared) {
         if let Some(address) = self.neighbours.learn(&self.config, packet, &mut self.out) {
             let mut state = shared.state();
-            if state.addresses.len() < MOST_REMEMBERED {
-                state.addresses.insert(address, packet.source);
+            if state.addresses.len() >= MOST_REMEMBERED {
+                state.addresses.pop_first();
             }
+            state.addresses.insert(address, packet.source);
             drop(state);
             shared.changed.notify_all();
         }

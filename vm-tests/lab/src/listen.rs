@@ -95,6 +95,14 @@ impl Listeners {
                 }
                 false
             });
+            if self.open.len() + listener.waiting.len() >= MOST {
+                // A flood of SYNs pushes out its own half-open connections first.
+                let half = |c: &Connection| sockets.get::<tcp::Socket<'_>>(c.handle).state() == tcp::State::SynReceived;
+                if let Some(place) = self.open.iter().position(half) {
+                    let gone = self.open.remove(place);
+                    sockets.get_mut::<tcp::Socket<'_>>(gone.handle).abort();
+                }
+            }
             while listener.waiting.len() < BACKLOG && self.open.len() + listener.waiting.len() < MOST {
                 let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
                 let mut socket = tcp::Socket::new(buffer(65_535), buffer(65_535));

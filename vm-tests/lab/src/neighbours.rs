@@ -104,8 +104,12 @@ impl Neighbours {
 
     /// Remembers an address; `true` when that is news.
     pub fn insert(&mut self, config: &Config, address: IpAddr, mac: EthernetAddress, out: &mut Vec<Vec<u8>>) -> bool {
-        if !mac.is_unicast() || (self.known.len() >= MOST_KNOWN && !self.known.contains_key(&address)) {
+        if !mac.is_unicast() {
             return false;
+        }
+        // Whoever is pushed out by a flood is learned again with its next packet.
+        if self.known.len() >= MOST_KNOWN && !self.known.contains_key(&address) {
+            self.known.pop_first();
         }
         let news = self.known.insert(address, mac) != Some(mac);
         for packet in self.waiting.remove(&address).map(|waiting| waiting.packets).into_iter().flatten() {

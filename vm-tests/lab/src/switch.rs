@@ -23,7 +23,8 @@ pub enum Net {
     Other(Option<u16>),
 }
 
-/// Hardware addresses that the switch remembers; frames to others go to every cable, as with a real one that is full.
+/// Hardware addresses that the switch remembers; frames to those that a flood pushed out go to every cable, as with a
+/// real one.
 const MOST_LEARNED: usize = 4096;
 
 struct Plug {
@@ -186,7 +187,10 @@ impl Switch {
             }
         };
         let place = (net, source);
-        if source.is_unicast() && (self.learned.len() < MOST_LEARNED || self.learned.contains_key(&place)) {
+        if source.is_unicast() {
+            if self.learned.len() >= MOST_LEARNED && !self.learned.contains_key(&place) {
+                self.learned.pop_first();
+            }
             self.learned.insert(place, number);
         }
         Some((net, frame::untagged(frame)))
