@@ -4,15 +4,15 @@ use crate::{
     containers, gpt,
     judge::{self, Judged},
     links,
-    plan::{Family, Person, Question},
+    plan::{Family, Person, Question, Sweep, Vantage},
     select::Wanted,
     session::Session,
 };
-use diorite_lab::{EthernetAddress, PortVerdict, Scan, UdpVerdict};
+use diorite_lab::{EthernetAddress, Pending, PortVerdict, Scan};
 use diorite_machine::Watch;
 use diorite_model::{
     Error, Exit, Result,
-    recipe::{Rate, Sudo},
+    recipe::{Protocol, Rate, Sudo},
 };
 use std::{
     collections::BTreeMap,
@@ -44,8 +44,10 @@ pub struct Asker<'a> {
     addresses: BTreeMap<Family, IpAddr>,
     ports: BTreeMap<Family, Vec<u16>>,
     scans: BTreeMap<Family, Scan>,
-    udp: BTreeMap<(Family, u16), UdpVerdict>,
+    sweeps: Vec<(Sweep, Pending<Scan>)>,
+    swept: Vec<(Sweep, Scan)>,
     shell: bool,
+    patience: Duration,
 }
 
 impl<'a> Asker<'a> {
@@ -57,8 +59,37 @@ impl<'a> Asker<'a> {
                 ports.entry(family).or_default().push(port);
             }
         }
-        let (addresses, scans, udp) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { session, disk, watch, mac: None, addresses, ports, scans, udp, shell: false }
+        let (addresses, scans, sweeps, swept) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
+        let patience = session.machine.pace.unit * 4;
+        Self { session, disk, watch, mac: None, addresses, ports, scans, sweeps, swept, shell: false, patience }
+    }
+
+    /// How long an answer that is not as it must be is asked for again.
+    pub fn waits_for(&mut self, patience: Duration) {
+        self.patience = patience;
+    }
+
+    /// Begins what takes long and needs nobody: the sweeps, while other things are asked.
+    pub fn begin(&mut self, checks: &[Wanted]) -> Result<()> {
+        for wanted in checks {
+            if let Question::Ports(sweep) = &wanted.check.question
+                && let Some(address) = self.addresses.get(&sweep.family)
+            {
+                self.sweeps.push((sweep.clone(), self.session.lab.begin(sweep.probe(*address))?));
+            }
+        }
+        Ok(())
+    }
+
+    fn swept(&mut self, sweep: &Sweep) -> std::result::Result<&Scan, Unanswered> {
+        if let Some(at) = self.sweeps.iter().position(|(s, _)| s == sweep) {
+            let (_, pending) = self.sweeps.remove(at);
+            self.swept.push((sweep.clone(), self.session.lab.wait_for(&pending)?));
+        } else if !self.swept.iter().any(|(s, _)| s == sweep) {
+            let pending = self.session.lab.begin(sweep.probe(self.address(sweep.family)?))?;
+            self.swept.push((sweep.clone(), self.session.lab.wait_for(&pending)?));
+        }
+        Ok(&self.swept.iter().find(|(s, _)| s == sweep).expect("it is there").1)
     }
 
     /// Asks.
@@ -94,21 +125,29 @@ impl<'a> Asker<'a> {
                 }
             }
             Question::Tagged(tagged) => {
-                match lab.knock(Some(tagged.id), tagged.from, tagged.address, self.patience())? {
+                match lab.knock(Some(tagged.id), tagged.from, tagged.address, self.patience)? {
                     Some(answer) => Ok(format!("reply after {:.1} ms", answer.time.as_secs_f64() * 1000.0)),
                     None => Err("no reply".to_owned()),
                 }
             }
             Question::Link(name, link) => self.settled(links::COMMAND, |output| links::judge(output, name, link))?,
             Question::Says(command, expected) => judge::says(&self.run(command)?, expected),
-            Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience())?),
+            Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience)?),
             Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
             Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,
-            Question::SilentUdp(family, port) => {
-                let seen = lab.udp_probe(self.address(*family)?, *port, b"\0\0\0\0\0\x01\0\0\0\0\0\0")?;
-                let judged = judge::silent_udp(&seen);
-                self.udp.insert((*family, *port), seen);
-                judged
+            Question::Ports(sweep) => judge::sweep(self.swept(sweep)?, sweep),
+            Question::Watched => match self.session.watch.take() {
+                Some(watch) => judge::watched(&lab.end_watch(watch)?),
+                None => return Err(Unanswered::Skipped("nobody has watched".to_owned())),
+            },
+            Question::Churn(containers) => {
+                let watch = lab.keep_watch(self.session.quiet.clone())?;
+                let done = self.run(&churn(containers));
+                let watched = lab.end_watch(watch)?;
+                match done? {
+                    output if output.success() => judge::watched(&watched),
+                    output => Err(format!("it did not succeed: {}", output.text)),
+                }
             }
             Question::Ssh(family) => {
                 let address = self.address(*family)?;
@@ -122,7 +161,7 @@ impl<'a> Asker<'a> {
                 let address = self.address(Family::V4)?;
                 self.retried(|| Ok(judge::metrics(&lab.http_get(address, 9100, "/metrics")?)))?
             }
-            Question::Tamper | Question::DiskUnchanged => {
+            Question::Tamper | Question::DiskUnchanged | Question::Untouched | Question::PowerOff => {
                 return Err(Unanswered::Skipped("asked elsewhere".to_owned()));
             }
             inside => self.inside(inside)?,
@@ -201,6 +240,12 @@ impl<'a> Asker<'a> {
     }
 
     fn scan(&mut self, family: Family) -> std::result::Result<&Scan, Unanswered> {
+        let all = |s: &Sweep| (s.family, s.protocol, s.vantage) == (family, Protocol::Tcp, Vantage::Here);
+        let begun =
+            self.sweeps.iter().map(|(s, _)| s).chain(self.swept.iter().map(|(s, _)| s)).find(|s| all(s)).cloned();
+        if let Some(sweep) = begun {
+            return self.swept(&sweep);
+        }
         if !self.scans.contains_key(&family) {
             let ports = self.ports.get(&family).map(Vec::as_slice).unwrap_or_default();
             let scan = self.session.lab.scan(self.address(family)?, ports)?;
@@ -218,14 +263,30 @@ impl<'a> Asker<'a> {
         self.session.machine.run(command, &mut self.watch)
     }
 
-    /// What a TCP port answered, if it was asked.
+    /// Everything that was asked of ports together, with the answers.
+    pub fn sweeps(&self) -> &[(Sweep, Scan)] {
+        &self.swept
+    }
+
+    /// What a TCP port answered, if it was asked by itself.
     pub fn tcp(&self, family: Family, port: u16) -> Option<PortVerdict> {
         self.scans.get(&family)?.verdicts.get(&port).copied()
     }
 
-    /// What a UDP port answered, if it was asked.
-    pub fn udp(&self, family: Family, port: u16) -> Option<&UdpVerdict> {
-        self.udp.get(&(family, port))
+    /// Presses the power button, and waits for the machine to have ended.
+    pub fn power_off(&mut self) -> Result<Judged> {
+        let machine = &self.session.machine;
+        let (pressed, lines) = (Instant::now(), machine.console.lines().len());
+        machine.qmp("system_powerdown", serde_json::json!({}))?;
+        while machine.ended().is_none() {
+            match self.watch.check() {
+                Err(error) if is_verdict(&error) && machine.ended().is_none() => return Ok(Err(error.what)),
+                Err(error) if !is_verdict(&error) => return Err(error),
+                _ => std::thread::sleep(Duration::from_millis(100)),
+            }
+        }
+        let said: Vec<String> = machine.console.lines().into_iter().skip(lines).map(|(_, line)| line).collect();
+        Ok(judge::power_off(&said, pressed.elapsed()))
     }
 
     /// Whether the shell has answered before.
@@ -233,13 +294,9 @@ impl<'a> Asker<'a> {
         self.shell
     }
 
-    fn patience(&self) -> Duration {
-        self.session.machine.pace.unit * 4
-    }
-
     /// The answer to a command, asked again for a while when it is not as it must be.
     fn settled(&mut self, command: &str, judge: impl Fn(&diorite_machine::Output) -> Judged) -> Result<Judged> {
-        let end = Instant::now() + self.patience();
+        let end = Instant::now() + self.patience;
         loop {
             let judged = judge(&self.run(command)?);
             if judged.is_ok() || Instant::now() >= end {
@@ -251,7 +308,7 @@ impl<'a> Asker<'a> {
 
     /// Asks again for a while when the answer is not as it must be: a service may be ready a little after systemd is.
     fn retried(&mut self, mut ask: impl FnMut() -> Result<Judged>) -> Result<Judged> {
-        let end = Instant::now() + self.patience();
+        let end = Instant::now() + self.patience;
         loop {
             let judged = ask()?;
             if judged.is_ok() || Instant::now() >= end {
@@ -270,6 +327,12 @@ const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t lis
     systemctl stop --job-mode=ignore-dependencies $unit && c=$(rules); systemctl is-active $unit; \
     systemctl start --job-mode=ignore-dependencies $unit; \
     [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'policy'";
+
+/// Loads the packet filter again and starts every container anew, one after the other.
+fn churn(containers: &[String]) -> String {
+    let units: String = containers.iter().map(|name| format!(" && systemctl restart {name}.service")).collect();
+    format!("systemctl reload diorite-firewall.service{units} && systemctl reload diorite-firewall.service")
+}
 
 /// What [`judge::state_disk`] reads: the disks below each of the two file systems.
 const DISKS: &str = "for m in / /var; do \

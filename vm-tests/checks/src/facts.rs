@@ -3,14 +3,15 @@
 
 use crate::{
     ask::Asker,
-    plan::{Expected, Family, Question},
+    plan::{Expected, Family, Question, Vantage},
     select::Wanted,
     session::Session,
 };
-use diorite_lab::{PortVerdict, UdpVerdict};
+use diorite_lab::PortVerdict;
 use diorite_machine::Console;
 use diorite_model::{
     Result,
+    recipe::Protocol,
     report::{Boot, Declared, Evidence, Lane, Moment, Port, Said, Seen},
 };
 use std::{
@@ -20,6 +21,8 @@ use std::{
 
 /// Lines of console and journal that are kept in the report; the whole is in files beside it.
 const LINES: usize = 60;
+/// Ports of one family and protocol that are kept in the report.
+const MOST_PORTS: usize = 256;
 
 /// What begins with a line of the console that holds this text: the phases, each until the next one begins.
 const PHASES: [(Lane, &str, &str); 4] = [
@@ -175,38 +178,27 @@ fn said_on_console(boot: &mut Boot, lines: &[(Duration, String)]) {
     boot.moments.sort_by(|a, b| a.at.total_cmp(&b.at));
 }
 
-/// Every port that was asked, beside what was declared.
+/// What was declared of ports and what was seen of them: every declared one, and every other that was not silent.
 pub(crate) fn ports(boot: &mut Boot, asker: &Asker<'_>, checks: &[Wanted]) {
     let mut rows: BTreeMap<(Family, &str, u16), (Declared, Seen)> = BTreeMap::new();
+    for (sweep, scan) in asker.sweeps().iter().filter(|(s, _)| s.vantage == Vantage::Here) {
+        let protocol = if sweep.protocol == Protocol::Tcp { "tcp" } else { "udp" };
+        let heard =
+            scan.verdicts.iter().filter(|(port, v)| **v != PortVerdict::Silent || sweep.must(**port) != Some(false));
+        rows.extend(heard.take(MOST_PORTS).map(|(port, verdict)| {
+            let declared = if sweep.must(*port) == Some(false) { Declared::Silent } else { Declared::Admitted };
+            ((sweep.family, protocol, *port), (declared, seen(*verdict)))
+        }));
+    }
     for wanted in checks {
-        match wanted.check.question {
-            Question::Port(family, port, expected) => {
-                let Some(seen) = asker.tcp(family, port) else { continue };
-                let declared = match expected {
-                    Expected::Open => Declared::Open,
-                    Expected::Admitted => Declared::Admitted,
-                    Expected::Silent => Declared::Silent,
-                };
-                let seen = match seen {
-                    PortVerdict::Open => Seen::Open,
-                    PortVerdict::Closed => Seen::Closed,
-                    PortVerdict::Rejected => Seen::Rejected,
-                    PortVerdict::Silent => Seen::Silent,
-                };
-                rows.insert((family, "tcp", port), (declared, seen));
-            }
-            Question::SilentUdp(family, port) => {
-                let seen = match asker.udp(family, port) {
-                    None => continue,
-                    Some(UdpVerdict::Reply(_)) => Seen::Open,
-                    Some(UdpVerdict::Closed) => Seen::Closed,
-                    Some(UdpVerdict::Rejected(_)) => Seen::Rejected,
-                    Some(UdpVerdict::Silent | UdpVerdict::Unwitnessed) => Seen::Silent,
-                };
-                rows.insert((family, "udp", port), (Declared::Silent, seen));
-            }
-            _ => {}
-        }
+        let Question::Port(family, port, expected) = wanted.check.question else { continue };
+        let known = rows.get(&(family, "tcp", port)).map(|(_, seen)| *seen);
+        let Some(seen) = known.or(asker.tcp(family, port).map(seen)) else { continue };
+        let declared = match expected {
+            Expected::Open => Declared::Open,
+            Expected::Admitted => Declared::Admitted,
+        };
+        rows.insert((family, "tcp", port), (declared, seen));
     }
     let row = |((family, protocol, port), (declared, seen)): ((Family, &str, u16), _)| Port {
         family: family.name().to_owned(),
@@ -216,6 +208,15 @@ pub(crate) fn ports(boot: &mut Boot, asker: &Asker<'_>, checks: &[Wanted]) {
         seen,
     };
     boot.ports = rows.into_iter().map(row).collect();
+}
+
+fn seen(verdict: PortVerdict) -> Seen {
+    match verdict {
+        PortVerdict::Open => Seen::Open,
+        PortVerdict::Closed => Seen::Closed,
+        PortVerdict::Rejected => Seen::Rejected,
+        PortVerdict::Silent => Seen::Silent,
+    }
 }
 
 #[cfg(test)]

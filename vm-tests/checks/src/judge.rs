@@ -2,10 +2,10 @@
 
 mod firewall;
 
-pub use firewall::{counters, image_metrics, kept, limited, rules_stay};
+pub use firewall::{counters, image_metrics, kept, limited, rules_stay, sweep, watched};
 
 use crate::plan::{Expected, Person};
-use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
+use diorite_lab::{HttpReply, PortVerdict, Scan};
 use diorite_machine::Output;
 use diorite_model::recipe::Sudo;
 use std::time::Duration;
@@ -45,21 +45,8 @@ pub fn port(scan: &Scan, port: u16, expected: Expected) -> Judged {
     let good = match expected {
         Expected::Open => *seen == PortVerdict::Open,
         Expected::Admitted => matches!(seen, PortVerdict::Open | PortVerdict::Closed),
-        Expected::Silent => *seen == PortVerdict::Silent && scan.witnessed,
     };
     verdict(good, words)
-}
-
-/// A UDP port must say nothing.
-pub fn silent_udp(seen: &UdpVerdict) -> Judged {
-    let words = match seen {
-        UdpVerdict::Reply(data) => format!("answered {} bytes", data.len()),
-        UdpVerdict::Closed => "closed: port unreachable".to_owned(),
-        UdpVerdict::Rejected(code) => format!("rejected: unreachable, code {code}"),
-        UdpVerdict::Silent => "silent, while an echo request behind it was answered".to_owned(),
-        UdpVerdict::Unwitnessed => "silent, but the machine answered no echo request either".to_owned(),
-    };
-    verdict(*seen == UdpVerdict::Silent, words)
 }
 
 /// RFC 4253 §4.2.
@@ -255,6 +242,17 @@ pub fn says(output: &Output, expected: &str) -> Judged {
     verdict(output.success() && output.text.trim() == expected, short(&output.text))
 }
 
+/// What the console said from the power button to the end.
+pub fn power_off(said: &[String], took: Duration) -> Judged {
+    let seconds = took.as_secs_f64();
+    let wrong = |l: &&String| ["Failed unmounting", "Failed to unmount", "Timed out"].iter().any(|w| l.contains(w));
+    match (said.iter().find(wrong), said.iter().any(|l| l.contains("reboot: Power down"))) {
+        (None, true) => Ok(format!("{seconds:.1} s after the power button")),
+        (Some(line), _) => Err(line.clone()),
+        (None, false) => Err(format!("the machine ended after {seconds:.1} s, and its kernel did not say so")),
+    }
+}
+
 /// Names in /EFI/Linux of the boot partition: `NAME+LEFT-DONE.efi` counts tries, systemd-boot(7).
 pub fn blessed(output: &Output) -> Judged {
     let entries: Vec<&str> = output.text.lines().filter(|line| line.ends_with(".efi")).collect();
@@ -297,11 +295,8 @@ mod tests {
     fn ports() {
         use PortVerdict::*;
         let good = |seen, expected| port(&scan(seen, true), 80, expected).is_ok();
-        assert!(good(Open, Expected::Open) && good(Silent, Expected::Silent) && good(Closed, Expected::Admitted));
+        assert!(good(Open, Expected::Open) && good(Open, Expected::Admitted) && good(Closed, Expected::Admitted));
         for (seen, expected) in [
-            (Open, Expected::Silent),
-            (Closed, Expected::Silent),
-            (Rejected, Expected::Silent),
             (Closed, Expected::Open),
             (Silent, Expected::Open),
             (Rejected, Expected::Admitted),
@@ -309,16 +304,16 @@ mod tests {
         ] {
             assert!(!good(seen, expected), "{seen:?} is not {expected:?}");
         }
-        assert!(port(&scan(Silent, false), 80, Expected::Silent).is_err(), "silence without a witness proves nothing");
         assert!(port(&scan(Open, true), 81, Expected::Open).is_err(), "a port that was not asked");
     }
 
     #[test]
-    fn udp() {
-        assert!(silent_udp(&UdpVerdict::Silent).is_ok());
-        for bad in [UdpVerdict::Closed, UdpVerdict::Rejected(13), UdpVerdict::Reply(vec![1]), UdpVerdict::Unwitnessed] {
-            assert!(silent_udp(&bad).is_err(), "{bad:?}");
-        }
+    fn an_end_that_is_none_is_seen() {
+        let said = |line: &str| [line.to_owned(), "[   90.1] reboot: Power down".to_owned()];
+        let took = Duration::from_secs(5);
+        assert_eq!(power_off(&said("Unmounted var.mount"), took), Ok("5.0 s after the power button".into()));
+        assert!(power_off(&said("[FAILED] Failed unmounting var.mount"), took).is_err());
+        assert!(power_off(&[], took).is_err(), "the plug was pulled");
     }
 
     #[test]

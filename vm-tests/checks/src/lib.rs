@@ -8,6 +8,7 @@
 //! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
+mod aside;
 mod ask;
 mod attempts;
 mod classes;

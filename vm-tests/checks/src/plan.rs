@@ -1,6 +1,9 @@
 //! Recipe → the list of checks. Nobody writes a test for what the recipe already says.
 
 mod firewall;
+mod sweep;
+
+pub use sweep::{Sweep, Vantage};
 
 use crate::containers::{self, Declared};
 use crate::{
@@ -31,8 +34,6 @@ pub enum Expected {
     Open,
     /// The filter lets it through; whether something listens is not declared.
     Admitted,
-    /// Nothing.
-    Silent,
 }
 
 /// What is asked.
@@ -62,8 +63,12 @@ pub enum Question {
     Port(Family, u16, Expected),
     /// A TCP port that a source over its rate hears nothing of.
     Limited(Family, u16, Rate),
-    /// A UDP port that says nothing.
-    SilentUdp(Family, u16),
+    /// No port answers but those that are admitted.
+    Ports(Sweep),
+    /// No undeclared port has answered from power-on until now.
+    Watched,
+    /// No undeclared port answers while the packet filter is loaded again and these containers are started anew.
+    Churn(Vec<String>),
     /// systemd calls the system running.
     Running,
     /// No unit has failed.
@@ -102,6 +107,10 @@ pub enum Question {
     Module(String),
     /// A service of the profile's own runs or has ended well; with a timer, that waits for its time.
     Service(String, bool),
+    /// Booted once more with nothing injected, the machine answers on the wire as it must.
+    Untouched,
+    /// The power button ends the machine in order.
+    PowerOff,
     /// A flipped byte in the root is refused.
     Tamper,
     /// The disk has the same bytes afterwards.
@@ -172,6 +181,8 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
         add("address-ipv6".into(), "the machine uses an address of the announced IPv6 prefix".into(), e, q);
     }
     inside_first(recipe, &mut add);
+    let what = "no undeclared port answers at any moment from power-on until the system runs";
+    add("firewall-from-power-on".into(), what.into(), Evidence::Outside, Question::Watched);
     for family in &families {
         let name = family.name();
         add(
@@ -181,10 +192,6 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
             Question::Ping(*family),
         );
     }
-    for family in &families {
-        firewall::ports(recipe, *family, sources[*family as usize], &mut add);
-    }
-    firewall::inside(recipe, sources[0], &mut add);
     if recipe.monitoring.node_exporter.is_some() {
         let image = Claims {
             name: recipe.image.name.clone(),
@@ -197,6 +204,18 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
     }
     links::plan(recipe, &mut add);
     inside_last(recipe, &mut add);
+    firewall::inside(recipe, sources[0], &mut add);
+    // Last, because all ports are being asked while the machine answers the rest.
+    let gateway = front.is_some_and(|link| link.dhcp_ipv4 || !link.gateways.is_empty());
+    let announced = front.is_some_and(|link| link.router_advertisements);
+    for family in &families {
+        let gateway = if *family == Family::V6 { announced || gateway } else { gateway };
+        firewall::ports(recipe, *family, sources[*family as usize], gateway, &mut add);
+    }
+    let what = "the power button ends the machine in order";
+    add("power-off".into(), what.into(), Evidence::Console, Question::PowerOff);
+    let what = "booted once more with nothing injected, the machine answers every question from the wire as it must";
+    add("untouched".into(), what.into(), Evidence::Outside, Question::Untouched);
     let (id, what) = ("tamper-refused", "one flipped byte in the root partition keeps the machine from starting");
     add(id.into(), what.into(), Evidence::Console, Question::Tamper);
     let (id, what) = ("disk-unchanged", "the disk has the same bytes before and after");
@@ -396,20 +415,19 @@ pub(crate) mod tests {
             "ssh-banner-ipv4",
             "http-8080",
             "metrics-9100",
-            "port-ipv4-tcp-21-silent",
-            "port-ipv4-tcp-23-silent",
-            "port-ipv4-tcp-80-silent",
-            "port-ipv4-tcp-8079-silent",
-            "port-ipv6-tcp-65535-silent",
-            // 9100 admits only an IPv4 network.
-            "port-ipv6-tcp-9100-silent",
-            "port-ipv4-udp-5355-silent",
+            "ports-ipv4-tcp",
+            "ports-ipv6-udp",
+            "ports-ipv4-tcp-other-network",
+            "ports-ipv6-tcp-fragments",
+            "firewall-from-power-on",
+            "firewall-under-churn",
             "container-web-running",
             "tamper-refused",
         ] {
             assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
         }
-        assert!(!ids.iter().any(|i| i == "port-ipv4-tcp-22-silent" || i == "port-ipv6-tcp-8080-open"));
+        // 9100 admits only an IPv4 network.
+        assert!(!ids.iter().any(|i| i == "port-ipv6-tcp-9100-open" || i == "port-ipv6-tcp-8080-open"));
         let unique: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(unique.len(), ids.len(), "names are unique");
     }
@@ -418,11 +436,17 @@ pub(crate) mod tests {
     fn what_the_recipe_does_not_allow_must_be_silent() {
         let mut recipe = recipe();
         recipe.firewall.allow.clear();
-        let ids = ids(&recipe);
-        assert!(
-            ids.iter().any(|i| i == "port-ipv4-tcp-8080-silent")
-                && ids.iter().any(|i| i == "port-ipv4-tcp-9100-silent")
-        );
-        assert!(!ids.iter().any(|i| i.ends_with("-open") || i.starts_with("http") || i.starts_with("ssh")));
+        let checks = plan(&recipe, SOURCES);
+        let sweeps: Vec<&Sweep> = checks
+            .iter()
+            .filter_map(|c| match &c.question {
+                Question::Ports(sweep) => Some(sweep),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(sweeps.len(), 12);
+        assert!(sweeps.iter().all(|s| s.must(22) == Some(false) && s.must(9100) == Some(false)));
+        let begins = |start: &str| checks.iter().any(|c| c.id.starts_with(start));
+        assert!(!begins("port-") && !begins("http") && !begins("ssh"));
     }
 }

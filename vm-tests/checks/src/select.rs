@@ -66,7 +66,7 @@ impl Choice {
 /// settled. What is needed needs nothing further.
 fn needs(question: &Question, first: &Question) -> bool {
     use Question::*;
-    let alone = matches!(question, Lease | Address6 | Fixed(..) | Tamper | DiskUnchanged);
+    let alone = matches!(question, Lease | Address6 | Fixed(..) | Untouched | Tamper | DiskUnchanged);
     match first {
         Lease => family(question) == Some(Family::V4),
         Address6 => family(question) == Some(Family::V6),
@@ -80,7 +80,8 @@ fn needs(question: &Question, first: &Question) -> bool {
 fn family(question: &Question) -> Option<Family> {
     use Question::*;
     match question {
-        Ping(f) | Ssh(f) | Port(f, ..) | Limited(f, ..) | SilentUdp(f, _) => Some(*f),
+        Ping(f) | Ssh(f) | Port(f, ..) | Limited(f, ..) => Some(*f),
+        Ports(sweep) => Some(sweep.family),
         Http(_) | Metrics => Some(Family::V4),
         _ => None,
     }

@@ -2,26 +2,30 @@
 
 use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
-use diorite_lab::{Config, Lab};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, Second, credentials};
+use diorite_lab::{Config, Lab, Watch};
+use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, Second, credentials::Credential};
 use diorite_model::{Error, Result};
 use std::{
+    cell::Cell,
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::{Path, PathBuf},
 };
 
 /// MiB of memory. Enough for a container under emulation, little enough for a small host.
-const MEMORY: u32 = 1536;
+pub const MEMORY: u32 = 1536;
 
 /// A running machine in its lab.
 pub struct Session {
     // Dropped in this order: the machine lets go of its cable first.
     pub machine: Machine,
     pub lab: Lab,
+    /// Ports that must never answer, and who has asked them since before power-on.
+    pub quiet: Vec<u16>,
+    pub watch: Cell<Option<Watch>>,
 }
 
 impl Session {
-    /// Boots `disk` with the injected shell, in the network that its recipe asks for. `capture` gets every frame.
+    /// Boots `disk` and lets it know these credentials, in the network that its recipe asks for. `capture` gets every frame.
     pub fn start(
         tools: &ToolsTree,
         accelerator: &Accelerator,
@@ -29,6 +33,7 @@ impl Session {
         folder: &Path,
         capture: Option<&Path>,
         around: &Surroundings,
+        credentials: Vec<Credential>,
     ) -> Result<Self> {
         std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
         let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
@@ -43,6 +48,7 @@ impl Session {
         if let Some(path) = capture {
             lab.capture(path)?;
         }
+        let watch = Cell::new(Some(lab.keep_watch(around.quiet.clone())?));
         let machine = Machine::start(MachineSpec {
             tools: tools.clone(),
             accelerator: accelerator.clone(),
@@ -51,12 +57,13 @@ impl Session {
             boot: Boot::Firmware,
             memory: MEMORY,
             cpus: 2,
-            credentials: [credentials::shell(), around.credentials.clone()].concat(),
+            // What the recipe says the machine is given belongs to it; nothing else is injected for it.
+            credentials: [credentials, around.credentials.clone()].concat(),
             network: far,
             macs: around.macs.clone(),
             folder: folder.to_owned(),
         })?;
-        Ok(Self { machine, lab })
+        Ok(Self { machine, lab, quiet: around.quiet.clone(), watch })
     }
 }
 

@@ -25,7 +25,12 @@ pub struct Surroundings {
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
     pub front: Option<String>,
+    /// A few ports that nobody is admitted to.
+    pub quiet: Vec<u16>,
 }
+
+/// Of these the first six that are not declared: ports that something often listens on, and some that nothing does.
+const QUIET: [u16; 12] = [111, 5355, 9999, 25, 631, 65_535, 1, 4444, 33_333, 12_345, 50_505, 61_616];
 
 impl Surroundings {
     /// Follows from the recipe alone.
@@ -34,7 +39,9 @@ impl Surroundings {
         let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
         let (macs, front) = (cards(recipe), front(recipe));
         let credentials = containers::credentials(recipe);
-        let mut around = Self { config: Config::default(), macs, second, credentials, fixed: Vec::new(), front };
+        let declared = |port: &u16| recipe.firewall.allow.iter().any(|a| a.ports().contains(port));
+        let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
+        let mut around = Self { config: Config::default(), macs, second, credentials, fixed: Vec::new(), front, quiet };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         if let LinkKind::Vlan(vlan) = &link.kind {
             around.config.vlan = Some(vlan.id);

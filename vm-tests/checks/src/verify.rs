@@ -1,20 +1,21 @@
-//! Disk image → answers: two boots, every check asked, what was seen kept.
+//! Disk image → answers: one boot of which everything is asked, those beside it, what was seen kept.
 
 use crate::{
+    aside::{self, Aside, keep},
     ask::{Asker, Unanswered, is_verdict},
     attempts::VerifyInput,
     classes, facts,
+    judge::Judged,
     plan::Question,
     select::Wanted,
     session::{Session, Workplace},
     surroundings::Surroundings,
-    tamper,
 };
 use diorite_host::{
     interrupt,
     progress::{Bar, Unit},
 };
-use diorite_machine::Accelerator;
+use diorite_machine::{Accelerator, AlarmKind, credentials};
 use diorite_model::{
     Digest, Error, Exit, Result,
     report::{Boot, CheckResult, Class, Ended, Verdict},
@@ -26,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// One pass over a disk: two boots, every check of `checks` asked, what was seen. An error is one after which there is
+/// One pass over a disk: its boots, every check of `checks` asked, what was seen. An error is one after which there is
 /// nothing to report: the user's interrupt, or input that is wrong.
 pub(crate) fn pass(
     input: &VerifyInput<'_>,
@@ -85,8 +86,24 @@ struct Run<'a> {
 impl Run<'_> {
     fn boots(&mut self) -> Result<()> {
         let workplace = Workplace::new(self.input.out)?;
-        self.good_boot(&workplace)?;
-        self.bad_boot(&workplace)?;
+        let (input, accelerator, around, checks) = (self.input, self.accelerator, self.around, self.checks);
+        let aside = Aside { input, accelerator, around, checks, workplace: &workplace };
+        let answers = if aside::room() {
+            std::thread::scope(|scope| {
+                // QEMU ends with the thread that started it.
+                let other = scope.spawn(|| aside.boots());
+                let here = self.good_boot(&workplace);
+                let there = other.join().unwrap_or_else(|_| Err(Error::bug("a boot beside has ended in a panic")));
+                here.and(there)
+            })?
+        } else {
+            self.good_boot(&workplace)?;
+            self.bar.set_message("a boot with nothing injected, and one of a damaged copy");
+            aside.boots()?
+        };
+        for (wanted, judged) in answers {
+            self.note(wanted, verdict(judged));
+        }
         self.disk_unchanged()
     }
 
@@ -95,8 +112,15 @@ impl Run<'_> {
         let (out, folder) = (self.input.out, workplace.path("boot"));
         let capture = out.join("wire.pcapng");
         self.power_on = Instant::now();
-        let session =
-            Session::start(self.input.tools, self.accelerator, self.input.disk, &folder, Some(&capture), self.around)?;
+        let session = Session::start(
+            self.input.tools,
+            self.accelerator,
+            self.input.disk,
+            &folder,
+            Some(&capture),
+            self.around,
+            credentials::shell(),
+        )?;
         self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
         let asked = classes::blamed(self.ask_all(&session), &session.machine, &self.results);
         // Whoever interrupts does not ask why.
@@ -105,7 +129,7 @@ impl Run<'_> {
             session.machine.evidence(&out.join("evidence"))?;
         }
         facts::outside(&mut self.boot, &session);
-        let Session { machine, lab } = session;
+        let Session { machine, lab, .. } = session;
         let console = machine.end();
         facts::console(&mut self.boot, &console);
         drop(lab);
@@ -115,21 +139,23 @@ impl Run<'_> {
 
     fn ask_all(&mut self, session: &Session) -> Result<()> {
         let bar = self.bar.clone();
-        let watch = session.machine.watch(|| session.lab.frames());
+        let watch = session.machine.watch(|| session.lab.frames()).expecting(&[AlarmKind::PoweringOff]);
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
         let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
         let mut over: Option<String> = None;
         for wanted in self.checks {
             let check = &wanted.check;
-            if matches!(check.question, Question::Tamper | Question::DiskUnchanged) {
+            if matches!(
+                check.question,
+                Question::PowerOff | Question::Untouched | Question::Tamper | Question::DiskUnchanged
+            ) {
                 continue;
             }
             interrupt::check()?;
             let answer = match &over {
                 Some(reason) => (Verdict::Skip, reason.clone()),
                 None => match asker.ask(&check.question) {
-                    Ok(Ok(seen)) => (Verdict::Pass, seen),
-                    Ok(Err(seen)) => (Verdict::Fail, seen),
+                    Ok(judged) => verdict(judged),
                     Err(Unanswered::Skipped(reason)) => (Verdict::Skip, reason),
                     Err(Unanswered::Over(error)) if is_verdict(&error) => {
                         over = Some(format!("not asked, because {}", error.what));
@@ -144,6 +170,7 @@ impl Run<'_> {
             self.note(wanted, answer);
             if check.question == Question::Running && over.is_none() {
                 facts::times(&mut self.boot, &mut asker, self.power_on)?;
+                asker.begin(self.checks)?;
             }
         }
         facts::ports(&mut self.boot, &asker, self.checks);
@@ -152,6 +179,13 @@ impl Run<'_> {
         }
         if asker.has_shell() && over.is_none() && self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             self.journal(&mut asker)?;
+        }
+        if let Some(wanted) = self.checks.iter().find(|c| c.check.question == Question::PowerOff) {
+            let answer = match over {
+                Some(reason) => (Verdict::Skip, reason),
+                None => verdict(asker.power_off()?),
+            };
+            self.note(wanted, answer);
         }
         Ok(())
     }
@@ -169,37 +203,6 @@ impl Run<'_> {
             let text = asker.run(command)?.text + "\n";
             std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
         }
-        Ok(())
-    }
-
-    /// Boots a damaged copy, which must refuse.
-    fn bad_boot(&mut self, workplace: &Workplace) -> Result<()> {
-        let Some(wanted) = self.checks.iter().find(|c| c.check.question == Question::Tamper) else { return Ok(()) };
-        let (disk, folder) = (workplace.path("tampered.raw"), workplace.path("tampered"));
-        self.bar.set_message("a copy with one flipped byte");
-        let judged = match tamper::copy(self.input.disk, &disk) {
-            // No root partition to tamper with is a verdict on the image.
-            Err(error) if error.exit == Exit::Input => Err(error.to_string()),
-            Err(error) => return Err(error),
-            Ok(()) => {
-                let session = Session::start(self.input.tools, self.accelerator, &disk, &folder, None, self.around)?;
-                let bar = self.bar.clone();
-                let watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
-                let mut watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
-                let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
-                drop(watch);
-                let Session { machine, lab } = session;
-                machine.end();
-                drop(lab);
-                keep(&folder.join("console.log"), &self.input.out.join("tampered-console.log"))?;
-                judged?
-            }
-        };
-        let answer = match judged {
-            Ok(seen) => (Verdict::Pass, seen),
-            Err(seen) => (Verdict::Fail, seen),
-        };
-        self.note(wanted, answer);
         Ok(())
     }
 
@@ -243,8 +246,11 @@ fn message(time: Duration, line: &str) -> String {
     format!("{:.0} s  {line}", time.as_secs_f64())
 }
 
-fn keep(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|e| Error::io("the console's log cannot be kept", to, e))
+fn verdict(judged: Judged) -> (Verdict, String) {
+    match judged {
+        Ok(seen) => (Verdict::Pass, seen),
+        Err(seen) => (Verdict::Fail, seen),
+    }
 }
 
 /// SHA-256 of a whole file.

@@ -1,10 +1,12 @@
-//! IP fragmentation (RFC 791 §3.2, RFC 8200 §4.5): a whole packet as the two pieces that hide its transport header from a
-//! filter that looks at one fragment at a time.
+//! IP fragmentation (RFC 791 §3.2, RFC 8200 §4.5): a whole packet as two pieces, as a filter that looks at one fragment at
+//! a time would not know it.
 
-/// Bytes of the payload in the first fragment: ports, and of TCP the sequence number; not the flags.
+/// Bytes of the payload in the first fragment of IPv4: ports, and of TCP the sequence number; not the flags.
 const FIRST: usize = 8;
+/// The same of IPv6, which demands all headers in the first fragment (RFC 7112 §5): TCP's without its last options.
+const FIRST6: usize = 24;
 
-/// The frame as two, or as it is when its payload has no more than eight bytes. `id` names the packet.
+/// The frame as two, or as it is when its payload is too short for that. `id` names the packet.
 pub fn fragments(frame: &[u8], id: u32) -> Vec<Vec<u8>> {
     let whole = || vec![frame.to_vec()];
     match frame.get(12..14) {
@@ -12,9 +14,9 @@ pub fn fragments(frame: &[u8], id: u32) -> Vec<Vec<u8>> {
             let (head, payload) = frame.split_at(34);
             vec![v4(head, &payload[..FIRST], id, 0, true), v4(head, &payload[FIRST..], id, FIRST, false)]
         }
-        Some([0x86, 0xdd]) if frame.len() > 54 + FIRST => {
+        Some([0x86, 0xdd]) if frame.len() > 54 + FIRST6 => {
             let (head, payload) = frame.split_at(54);
-            vec![v6(head, &payload[..FIRST], id, 0, true), v6(head, &payload[FIRST..], id, FIRST, false)]
+            vec![v6(head, &payload[..FIRST6], id, 0, true), v6(head, &payload[FIRST6..], id, FIRST6, false)]
         }
         _ => whole(),
     }

@@ -343,9 +343,10 @@ pub fn tcp(from: Host, from_port: u16, to: Host, to_port: u16, control: TcpContr
         seq_number: sequence,
         ack_number: None,
         window_len: if syn { 64240 } else { 0 },
-        window_scale: None,
+        // As an ordinary system opens a connection: 32 bytes in all.
+        window_scale: syn.then_some(7),
         max_seg_size: syn.then_some(1440),
-        sack_permitted: false,
+        sack_permitted: syn,
         sack_ranges: [None; 3],
         timestamp: None,
         payload: &[],

@@ -1,10 +1,10 @@
 //! Answers about the packet filter and about what the image says of itself.
 
 use super::{Judged, short, verdict};
-use crate::plan::Claims;
-use diorite_lab::{PortVerdict, Scan};
+use crate::plan::{Claims, Sweep};
+use diorite_lab::{PortVerdict, Scan, Watched};
 use diorite_machine::Output;
-use diorite_model::recipe::Rate;
+use diorite_model::recipe::{Protocol, Rate};
 
 /// The answer to connection number `asked`, all of them begun within `seconds`: silence is what a limit is for, and
 /// more answers than it lets in are too many; `None`: ask again.
@@ -15,6 +15,61 @@ pub fn limited(scan: &Scan, port: u16, asked: u32, seconds: u64, rate: Rate) -> 
         Some(PortVerdict::Open | PortVerdict::Closed) if u64::from(asked) <= most => None,
         Some(PortVerdict::Open | PortVerdict::Closed) => Some(Err(format!("answered {asked} times in {seconds} s"))),
         _ => Some(Err("neither an answer nor proven silence".to_owned())),
+    }
+}
+
+/// Many ports at once: what is not admitted is silent, what is admitted is not. Of UDP nobody knows what an admitted
+/// port answers.
+pub fn sweep(scan: &Scan, sweep: &Sweep) -> Judged {
+    let wrong = |(port, seen): &(&u16, &PortVerdict)| match (sweep.must(**port), sweep.protocol) {
+        (Some(false), _) => **seen != PortVerdict::Silent,
+        (Some(true), Protocol::Tcp) => matches!(seen, PortVerdict::Silent | PortVerdict::Rejected),
+        _ => false,
+    };
+    let words = |(port, seen): (&u16, &PortVerdict)| format!("{port} {}", word(*seen));
+    let wrong: Vec<String> = scan.verdicts.iter().filter(wrong).map(words).collect();
+    let asked = format!("{} ports in {:.1} s, {} rounds", scan.verdicts.len(), scan.took.as_secs_f64(), scan.rounds);
+    if !wrong.is_empty() {
+        let more = wrong.len().saturating_sub(12);
+        let more = if more > 0 { format!(" and {more} others") } else { String::new() };
+        return Err(format!("{asked}: {}{more}", wrong[..wrong.len().min(12)].join(", ")));
+    }
+    if !scan.witnessed {
+        return Err(format!("{asked}, but silence is not proven: the machine answered no echo request behind them"));
+    }
+    let mut heard = scan.verdicts.iter().filter(|(_, seen)| **seen != PortVerdict::Silent).map(words).peekable();
+    let heard = if heard.peek().is_some() { heard.collect::<Vec<_>>().join(", ") } else { "none answers".to_owned() };
+    Ok(format!("{asked}: {}", short(&heard)))
+}
+
+fn word(seen: PortVerdict) -> &'static str {
+    match seen {
+        PortVerdict::Open => "open",
+        PortVerdict::Closed => "closed",
+        PortVerdict::Rejected => "rejected",
+        PortVerdict::Silent => "silent",
+    }
+}
+
+/// Ports that never answer did not, and the machine could be reached meanwhile.
+pub fn watched(watched: &Watched) -> Judged {
+    let asked = format!("{} questions to {} addresses", watched.asked, watched.addresses.len());
+    match (&watched.answers[..], watched.first_echo) {
+        ([], Some(at)) => Ok(format!(
+            "{asked}, and {} echo requests answered, the first after {:.1} s",
+            watched.echoes,
+            at.as_secs_f64()
+        )),
+        ([], None) => Err(format!("{asked}, but no echo request was answered: silence proves nothing")),
+        ([first, ..], _) => Err(format!(
+            "{} of {asked} answered, the first after {:.1} s: {:?} port {} of {} {}",
+            watched.answers.len(),
+            first.at.as_secs_f64(),
+            first.protocol,
+            first.port,
+            first.address,
+            word(first.verdict)
+        )),
     }
 }
 
@@ -105,6 +160,55 @@ mod tests {
         assert_eq!(limited(&open, 80, 8, 30, rate), None, "half a minute lets three more in");
         assert!(limited(&scan(PortVerdict::Silent, true), 80, 4, 1, rate).unwrap().is_ok());
         assert!(limited(&scan(PortVerdict::Silent, false), 80, 4, 1, rate).unwrap().is_err());
+    }
+
+    #[test]
+    fn one_port_among_all_is_found() {
+        use crate::plan::{Family, Vantage};
+        use PortVerdict::*;
+        let asked = |protocol| Sweep {
+            family: Family::V4,
+            protocol,
+            vantage: Vantage::Here,
+            admitted: vec![(22, 22), (80, 81)],
+            unsaid: [9100].into(),
+        };
+        let seen = |list: &[(u16, PortVerdict)], witnessed| {
+            let mut verdicts: std::collections::BTreeMap<u16, PortVerdict> =
+                (1..=200).map(|port| (port, Silent)).collect();
+            verdicts.extend([(22, Open), (80, Open), (81, Closed), (9100, Open)]);
+            verdicts.extend(list.iter().copied());
+            Scan { verdicts, witnessed, rounds: 2, took: Duration::from_secs(5) }
+        };
+        let tcp = asked(Protocol::Tcp);
+        assert!(sweep(&seen(&[], true), &tcp).unwrap().ends_with("22 open, 80 open, 81 closed, 9100 open"));
+        assert!(sweep(&seen(&[], false), &tcp).is_err(), "silence without a witness proves nothing");
+        for (port, verdict) in [(23, Open), (23, Closed), (23, Rejected), (22, Silent), (81, Rejected)] {
+            let said = sweep(&seen(&[(port, verdict)], true), &tcp).expect_err("wrong");
+            assert!(said.ends_with(&format!(": {port} {}", word(verdict))), "{said}");
+        }
+        assert!(
+            sweep(&seen(&[(22, Silent)], true), &asked(Protocol::Udp)).is_ok(),
+            "a service may have nothing to say"
+        );
+        let many: Vec<_> = (100..150).map(|port| (port, Closed)).collect();
+        assert!(sweep(&seen(&many, true), &tcp).expect_err("wrong").ends_with("111 closed and 38 others"));
+    }
+
+    #[test]
+    fn an_answer_during_the_boot_is_told_with_its_time() {
+        let at = Duration::from_millis(12_300);
+        let mut seen = Watched { asked: 40, echoes: 3, first_echo: Some(at), ..Watched::default() };
+        assert!(watched(&seen).unwrap().contains("3 echo requests"), "{:?}", watched(&seen));
+        seen.answers.push(diorite_lab::Heard {
+            at,
+            address: std::net::Ipv4Addr::LOCALHOST.into(),
+            protocol: diorite_lab::Protocol::Tcp,
+            port: 111,
+            verdict: PortVerdict::Closed,
+        });
+        assert!(watched(&seen).expect_err("wrong").ends_with("after 12.3 s: Tcp port 111 of 127.0.0.1 closed"));
+        assert!(watched(&Watched::default()).is_err(), "nobody was there");
     }
 
     #[test]

@@ -1,17 +1,19 @@
 //! What the firewall lets through, asked from the wire: every admitted port answers, its neighbours are silent.
 
-use super::{Add, Expected, Family, Question};
+use super::{Add, Expected, Family, Question, Sweep, Vantage};
 use diorite_model::{
     Recipe,
     recipe::{Allow, NodeExporter, Policy, Protocol, Publish},
     report::Evidence,
 };
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+};
 
-/// Ports that are tried whatever the recipe says: portmapper, LLMNR, a container's neighbour, and two that nobody uses.
-const ALWAYS: [u16; 5] = [111, 5355, 8081, 9999, 65535];
-/// Multicast DNS and LLMNR: name services that answer strangers.
-const ALWAYS_UDP: [u16; 2] = [5353, 5355];
+/// Addresses of a network that is neither the lab's nor the machine's: RFC 5737 and RFC 3849, for documentation.
+const ELSEWHERE: (Ipv4Addr, Ipv6Addr) =
+    (Ipv4Addr::new(198, 51, 100, 77), Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x77));
 
 /// Ports that a connection out of the machine is tried to: discard and those behind it. Not 53, which always may.
 const NOWHERE: std::ops::RangeInclusive<u16> = 9..=52;
@@ -20,8 +22,8 @@ const SSH: u16 = 22;
 /// Connections the other checks of one port begin at most; a burst must have room for them.
 const ASKED: u32 = 5;
 
-/// Every check of ports, for questions that come from `source`.
-pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_>) {
+/// Every check of ports, for questions that come from `source`. `gateway`: the machine finds its way to other networks.
+pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bool, add: Add<'_>) {
     let outside = Evidence::Outside;
     let name = family.name();
     let admits = |port: u16, protocol| {
@@ -30,7 +32,6 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_
     };
     let tcp: BTreeSet<u16> = tried(recipe).into_iter().filter(|p| admits(*p, Protocol::Tcp).is_some()).collect();
     let published = published(recipe);
-    let inner = recipe.containers.values().flat_map(|c| &c.publish).map(|p| p.container);
     let exporter = recipe.monitoring.node_exporter.is_some().then_some(NodeExporter::PORT);
     for port in &tcp {
         // Containers have an IPv4 network; what a published port answers over IPv6 is not declared.
@@ -67,18 +68,43 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, add: Add<'_
             add(format!("port-{name}-tcp-{port}-limited"), what, outside, Question::Limited(family, *port, rate));
         }
     }
-    let neighbours = tcp.iter().flat_map(|port| [port.checked_sub(1), port.checked_add(1)]).flatten();
-    let mut silent: BTreeSet<u16> = neighbours.chain(ALWAYS).chain(published).chain(inner).chain(exporter).collect();
-    silent.extend(tried(recipe));
-    silent.retain(|port| *port > 0 && admits(*port, Protocol::Tcp).is_none());
-    for port in silent {
-        let what = format!("TCP port {port} is silent ({name})");
-        let question = Question::Port(family, port, Expected::Silent);
-        add(format!("port-{name}-tcp-{port}-silent"), what, outside, question);
+    let rated = |a: &&Allow| a.rate.is_some();
+    let allow = |protocol, source| {
+        let all = recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol);
+        all.filter(move |a| recipe.firewall.names(&a.from, source))
+    };
+    // A port with a rate is asked by itself. Containers have an IPv4 network; what a published port answers over IPv6 is
+    // not declared.
+    let mut unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(Allow::ports).collect();
+    if family == Family::V6 {
+        unsaid.extend(&published);
     }
-    for port in ALWAYS_UDP.into_iter().filter(|port| admits(*port, Protocol::Udp).is_none()) {
-        let what = format!("UDP port {port} is silent ({name})");
-        add(format!("port-{name}-udp-{port}-silent"), what, outside, Question::SilentUdp(family, port));
+    let sweep = |protocol, vantage, source| Sweep {
+        family,
+        protocol,
+        vantage,
+        admitted: allow(protocol, source).map(|a| (a.port, a.last_port)).collect(),
+        unsaid: unsaid.clone(),
+    };
+    let words = |what: &str| format!("{what}, no port answers but those declared ({name})");
+    for (protocol, of) in [(Protocol::Tcp, "tcp"), (Protocol::Udp, "udp")] {
+        let what = words(&format!("of all 65,535 {} ports", of.to_uppercase()));
+        let question = Question::Ports(sweep(protocol, Vantage::Here, source));
+        add(format!("ports-{name}-{of}"), what, outside, question);
+    }
+    let elsewhere = if family == Family::V4 { ELSEWHERE.0.into() } else { ELSEWHERE.1.into() };
+    for (id, words_of, vantage, source) in [
+        ("other-network", "asked from another network", Vantage::From(elsewhere), elsewhere),
+        ("source-port-53", "asked from port 53", Vantage::SourcePort(53), source),
+        ("source-port-20", "asked from port 20", Vantage::SourcePort(20), source),
+        ("fragments", "asked in fragments", Vantage::Fragments, source),
+    ] {
+        let away = matches!(vantage, Vantage::From(_));
+        if away && !gateway {
+            continue;
+        }
+        let question = Question::Ports(sweep(Protocol::Tcp, vantage, source));
+        add(format!("ports-{name}-tcp-{id}"), words(words_of), outside, question);
     }
 }
 
@@ -98,6 +124,12 @@ pub(super) fn inside(recipe: &Recipe, outside: IpAddr, add: Add<'_>) {
     }
     let what = "reloading and stopping the firewall's unit leaves its rules in place";
     add("firewall-stays".into(), what.into(), inside, Question::RulesStay);
+    let names: Vec<String> = recipe.containers.keys().cloned().collect();
+    let what = match names[..] {
+        [] => "no undeclared port answers while the firewall is loaded again",
+        _ => "no undeclared port answers while the firewall is loaded again and the containers are started anew",
+    };
+    add("firewall-under-churn".into(), what.into(), Evidence::Outside, Question::Churn(names));
 }
 
 /// The counters of what may come in and go out.
@@ -137,7 +169,10 @@ fn tried(recipe: &Recipe) -> BTreeSet<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{ids, recipe};
+    use super::super::{
+        Question,
+        tests::{ids, recipe},
+    };
     use diorite_model::recipe::{Allow, AllowOut, Peer, Period, Policy, Protocol, Rate};
 
     #[test]
@@ -178,23 +213,42 @@ mod tests {
             "port-ipv4-tcp-8070-admitted",
             "port-ipv4-tcp-8080-open",
             "port-ipv4-tcp-8090-admitted",
-            "port-ipv4-tcp-8069-silent",
-            "port-ipv4-tcp-8091-silent",
             "port-ipv4-tcp-22-limited",
             "port-ipv6-tcp-22-limited",
-            // Others may.
-            "port-ipv4-tcp-5432-silent",
+            "ports-ipv4-tcp",
+            "ports-ipv6-udp",
+            "ports-ipv6-tcp-other-network",
+            "ports-ipv4-tcp-source-port-53",
             "firewall-counters",
             "firewall-stays",
             "metrics-image",
         ] {
             assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
         }
-        // Within the range; three connections are too few for a banner; too fast to be reached; not for us.
-        for id in
-            ["port-ipv4-tcp-8071-silent", "ssh-banner-ipv4", "port-ipv4-tcp-443-limited", "port-ipv4-tcp-5432-open"]
-        {
+        // Three connections are too few for a banner; too fast to be reached; not for us.
+        for id in ["ssh-banner-ipv4", "port-ipv4-tcp-443-limited", "port-ipv4-tcp-5432-open"] {
             assert!(!ids.iter().any(|i| i == id), "{id} is among {ids:#?}");
         }
+        let sweep = |id: &str| {
+            let checks = super::super::plan(&recipe, super::super::tests::SOURCES);
+            match checks.into_iter().find(|c| c.id == id).unwrap().question {
+                Question::Ports(sweep) => sweep,
+                other => panic!("{other:?}"),
+            }
+        };
+        let here = sweep("ports-ipv4-tcp");
+        assert_eq!((here.must(8085), here.must(8091), here.must(5432)), (Some(true), Some(false), Some(false)));
+        assert_eq!(here.must(22), None, "it has a rate");
+        assert_eq!(sweep("ports-ipv6-tcp").must(8080), None, "a container's port");
+        recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
+        let sweep = |id: &str| {
+            let checks = super::super::plan(&recipe, super::super::tests::SOURCES);
+            match checks.into_iter().find(|c| c.id == id).unwrap().question {
+                Question::Ports(sweep) => sweep,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(sweep("ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
+        assert_eq!(sweep("ports-ipv4-tcp-fragments").must(5432), Some(false));
     }
 }

@@ -1,0 +1,143 @@
+//! The boots beside the one that everything is asked of: a damaged copy, which must refuse to start, and the disk itself
+//! with nothing injected, which must look the same from the wire. They run meanwhile, where there is memory for two.
+
+use crate::{
+    ask::{Asker, Unanswered, is_verdict},
+    attempts::VerifyInput,
+    classes,
+    judge::Judged,
+    plan::Question,
+    select::Wanted,
+    session::{MEMORY, Session, Workplace},
+    surroundings::Surroundings,
+    tamper,
+};
+use diorite_host::interrupt;
+use diorite_machine::{Accelerator, credentials};
+use diorite_model::{Error, Exit, Result, report::Evidence};
+use std::path::{Path, PathBuf};
+
+/// What every one of these boots needs.
+#[derive(Clone, Copy)]
+pub(crate) struct Aside<'a> {
+    pub input: &'a VerifyInput<'a>,
+    pub accelerator: &'a Accelerator,
+    pub around: &'a Surroundings,
+    pub checks: &'a [Wanted],
+    pub workplace: &'a Workplace,
+}
+
+/// An answer, and to which check.
+pub(crate) type Answer<'a> = (&'a Wanted, Judged);
+
+/// Whether a second machine fits into the memory that is free now, with as much left for everybody else.
+pub(crate) fn room() -> bool {
+    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kilobytes =
+        |key: &str| known.lines().find_map(|l| l.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
+    kilobytes("MemAvailable:").is_some_and(|free| free / 1024 > 3 * u64::from(MEMORY))
+}
+
+impl<'a> Aside<'a> {
+    /// Both boots, as far as they are wanted.
+    pub(crate) fn boots(&self) -> Result<Vec<Answer<'a>>> {
+        let mut answers = Vec::new();
+        for wanted in self.checks {
+            answers.push(match wanted.check.question {
+                Question::Untouched => (wanted, self.untouched()?),
+                Question::Tamper => (wanted, self.tampered()?),
+                _ => continue,
+            });
+        }
+        Ok(answers)
+    }
+
+    /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone.
+    fn untouched(&self) -> Result<Judged> {
+        let folder = self.workplace.path("untouched");
+        let session = self.session(self.input.disk, &folder, Vec::new())?;
+        let asked = classes::blamed(self.asked_on_the_wire(&session), &session.machine, &[]);
+        self.end(session, &folder, "untouched-console.log")?;
+        asked
+    }
+
+    fn asked_on_the_wire(&self, session: &Session) -> Result<Judged> {
+        let watch = session.machine.watch(|| session.lab.frames());
+        let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
+        // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
+        asker.waits_for(session.machine.pace.stall_limit());
+        let mut questions: Vec<&Wanted> = self.checks.iter().filter(on_the_wire).collect();
+        questions.sort_by_key(|w| place(&w.check.question));
+        let (mut wrong, mut begun) = (Vec::new(), false);
+        for wanted in &questions {
+            interrupt::check()?;
+            if place(&wanted.check.question) > 1 && !begun {
+                begun = true;
+                asker.begin(self.checks)?;
+            }
+            match asker.ask(&wanted.check.question) {
+                Ok(Ok(_)) => {}
+                Ok(Err(seen)) | Err(Unanswered::Skipped(seen)) => wrong.push(format!("{}: {seen}", wanted.check.id)),
+                Err(Unanswered::Over(error)) if is_verdict(&error) => {
+                    return Ok(Err(format!("{}: {}", wanted.check.id, error.what)));
+                }
+                Err(Unanswered::Over(error)) => return Err(error),
+            }
+        }
+        Ok(match &wrong[..] {
+            [] => Ok(format!("{} questions answered as they must be", questions.len())),
+            wrong => Err(wrong.join("; ").chars().take(600).collect()),
+        })
+    }
+
+    /// Boots a copy with one flipped byte.
+    fn tampered(&self) -> Result<Judged> {
+        let (disk, folder) = (self.workplace.path("tampered.raw"), self.workplace.path("tampered"));
+        match tamper::copy(self.input.disk, &disk) {
+            // No root partition to tamper with is a verdict on the image.
+            Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
+            other => other?,
+        }
+        let session = self.session(&disk, &folder, credentials::shell())?;
+        let watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
+        let mut watch = watch;
+        let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
+        drop(watch);
+        self.end(session, &folder, "tampered-console.log")?;
+        judged
+    }
+
+    fn session(&self, disk: &Path, folder: &Path, credentials: Vec<credentials::Credential>) -> Result<Session> {
+        Session::start(self.input.tools, self.accelerator, disk, folder, None, self.around, credentials)
+    }
+
+    /// Ends the machine and keeps what its console said.
+    fn end(&self, session: Session, folder: &Path, name: &str) -> Result<()> {
+        let Session { machine, lab, .. } = session;
+        machine.end();
+        drop(lab);
+        keep(&folder.join("console.log"), &self.input.out.join(name))
+    }
+}
+
+/// Asked from outside, and with nobody's help inside.
+fn on_the_wire(wanted: &&Wanted) -> bool {
+    let check = &wanted.check;
+    check.evidence == Evidence::Outside && !matches!(check.question, Question::Churn(_) | Question::Untouched)
+}
+
+/// First the addresses, then what must have come up, then every port, and at last what was seen all the time.
+fn place(question: &Question) -> u8 {
+    match question {
+        Question::Lease | Question::Address6 | Question::Fixed(..) => 0,
+        Question::Ping(_) | Question::Ssh(_) | Question::Http(_) | Question::Metrics => 1,
+        Question::Watched => 3,
+        _ => 2,
+    }
+}
+
+/// Moves a console's log to where people look for it.
+pub(crate) fn keep(from: &Path, to: &Path) -> Result<()> {
+    let to: PathBuf = to.to_owned();
+    std::fs::rename(from, &to).map_err(|e| Error::io("the console's log cannot be kept", &to, e))
+}
