@@ -6,8 +6,9 @@ use diorite_checks::Wanted;
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::report::{Evidence, Report, Verdict};
-use diorite_model::{Digest, Error, Lock, Recipe};
+use diorite_model::{Digest, Error, Lock, Recipe, verify::OwnCheck};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 fn line(value: serde_json::Value) -> String {
@@ -26,13 +27,19 @@ pub fn error_json(error: &Error) -> String {
     .to_string()
 }
 
-/// The recipe with every default explicit, as TOML.
-pub fn recipe(recipe: &Recipe, as_json: bool) -> String {
+/// The recipe with every default explicit, as TOML; and what a machine is asked besides, which is no part of it.
+pub fn recipe(recipe: &Recipe, own: &[OwnCheck], as_json: bool) -> String {
     if as_json {
-        return line(json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe }));
+        return line(json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe, "verify": { "check": own } }));
     }
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
-    format!("# recipe {}\n{text}", recipe.digest())
+    let mut text = format!("# recipe {}\n{text}", recipe.digest());
+    if !own.is_empty() {
+        let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);
+        let table = toml::to_string_pretty(&table).expect("checks are TOML");
+        text += &format!("\n# asked of the booted machine; no byte of the image depends on it\n{table}");
+    }
+    text
 }
 
 /// What locking did.

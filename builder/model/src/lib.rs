@@ -10,6 +10,7 @@ pub mod profile;
 pub mod recipe;
 pub mod report;
 pub mod secret;
+pub mod verify;
 
 pub use digest::{Digest, Hasher};
 pub use error::{Error, Exit, Result};

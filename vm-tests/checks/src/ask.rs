@@ -1,5 +1,7 @@
 //! Asks one question of a running machine and hands the answer to its judge.
 
+mod own;
+
 use crate::{
     containers, gpt,
     judge::{self, Judged},
@@ -161,6 +163,7 @@ impl<'a> Asker<'a> {
                 let address = self.address(Family::V4)?;
                 self.retried(|| Ok(judge::metrics(&lab.http_get(address, 9100, "/metrics")?)))?
             }
+            Question::Own(own) => self.own(own)?,
             Question::Tamper | Question::DiskUnchanged | Question::Untouched | Question::PowerOff => {
                 return Err(Unanswered::Skipped("asked elsewhere".to_owned()));
             }

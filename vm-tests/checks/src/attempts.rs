@@ -15,6 +15,7 @@ use diorite_machine::{
 use diorite_model::{
     Digest, Error, Exit, Recipe, Result,
     report::{CheckResult, Class, Ended, Report, Verdict},
+    verify::OwnCheck,
 };
 use std::{
     path::Path,
@@ -30,6 +31,8 @@ pub struct VerifyInput<'a> {
     pub disk_sha256: Digest,
     /// What it was made from.
     pub recipe: &'a Recipe,
+    /// What the profile wants asked besides.
+    pub own: &'a [OwnCheck],
     /// Which checks are asked.
     pub choice: &'a Choice,
     /// How many times all of it is done, 1 at least.
@@ -62,7 +65,7 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
         return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
     }
     let around = Surroundings::of(input.recipe);
-    let checks = plan::of(input.recipe);
+    let checks = plan::of(input.recipe, input.own);
     let of = checks.len();
     let wanted = input.choice.of(checks)?;
     let mut runs = Vec::new();
@@ -248,7 +251,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_is_skipped_with_its_reason() {
-        let plan = crate::plan::plan(&crate::plan::tests::recipe(), crate::plan::tests::SOURCES);
+        let plan = crate::plan::plan(&crate::plan::tests::recipe(), &[], crate::plan::tests::SOURCES);
         let wanted = Choice::default().of(plan).unwrap_or_else(|e| panic!("{e}"));
         let ended = Ended { class: Class::Infra, what: "QEMU has ended".into(), cause: None, at: 7.0 };
         let first = CheckResult { id: wanted[0].check.id.clone(), ..check("x", Verdict::Pass) };

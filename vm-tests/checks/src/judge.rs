@@ -18,7 +18,7 @@ fn verdict(good: bool, seen: impl Into<String>) -> Judged {
 }
 
 /// The first lines of an output, for people.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     let lines: Vec<&str> = text.lines().take(6).collect();
     let joined = lines.join("; ");
     if joined.is_empty() { "nothing".to_owned() } else { joined.chars().take(300).collect() }

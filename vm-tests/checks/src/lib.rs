@@ -18,6 +18,7 @@ mod facts;
 mod gpt;
 mod judge;
 mod links;
+mod own;
 pub mod plan;
 mod results;
 mod select;
@@ -28,6 +29,8 @@ mod verify;
 
 pub use attempts::{VerifyInput, verify};
 pub use closed::Closed;
+pub use own::Own;
 pub use plan::{Check, Expected, Family, Person, Question};
 pub use results::{junit, write};
 pub use select::{Choice, Wanted};
+pub use verify::digest as disk_digest;

@@ -289,7 +289,7 @@ mod tests {
     #[test]
     fn what_is_declared_is_asked() {
         let sources = ["192.0.2.1".parse().expect("an address"), "2001:db8::1".parse().expect("an address")];
-        let checks: Vec<Check> = plan(&recipe(), sources);
+        let checks: Vec<Check> = plan(&recipe(), &[], sources);
         let has = |id: &str| checks.iter().any(|c| c.id == id);
         for id in [
             "address-ipv4-fixed",

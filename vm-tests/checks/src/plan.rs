@@ -6,6 +6,7 @@ mod sweep;
 pub use sweep::{Sweep, Vantage};
 
 use crate::containers::{self, Declared};
+use crate::own::{self, Own};
 use crate::{
     closed::{self, Closed},
     links::{self, Tagged},
@@ -15,6 +16,7 @@ use diorite_model::{
     Recipe,
     recipe::{Link, Rate, StateDisk, Sudo},
     report::Evidence,
+    verify::OwnCheck,
 };
 use std::net::IpAddr;
 
@@ -111,6 +113,8 @@ pub enum Question {
     Untouched,
     /// The power button ends the machine in order.
     PowerOff,
+    /// What the profile itself wants asked.
+    Own(Box<Own>),
     /// A flipped byte in the root is refused.
     Tamper,
     /// The disk has the same bytes afterwards.
@@ -158,9 +162,9 @@ pub struct Check {
     pub question: Question,
 }
 
-/// Every check of this recipe, in the order in which they are asked. `sources` are the addresses that the questions come
+/// Every check of this recipe, and after them those of the profile's own, in the order in which they are asked. `sources` are the addresses that the questions come
 /// from, one per family: a rule may admit only some networks.
-pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
+pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Check> {
     let mut checks = Vec::new();
     let mut add = |id: String, what: String, evidence, question| checks.push(Check { id, what, evidence, question });
     let outside = |q| (Evidence::Outside, q);
@@ -212,6 +216,7 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
         let gateway = if *family == Family::V6 { announced || gateway } else { gateway };
         firewall::ports(recipe, *family, sources[*family as usize], gateway, &mut add);
     }
+    own::plan(own, recipe, &families, &mut add);
     let what = "the power button ends the machine in order";
     add("power-off".into(), what.into(), Evidence::Console, Question::PowerOff);
     let what = "booted once more with nothing injected, the machine answers every question from the wire as it must";
@@ -223,10 +228,10 @@ pub fn plan(recipe: &Recipe, sources: [IpAddr; 2]) -> Vec<Check> {
     checks
 }
 
-/// Every check of this recipe, asked from where the lab stands.
-pub fn of(recipe: &Recipe) -> Vec<Check> {
+/// Every check of this recipe and of the profile's own, asked from where the lab stands.
+pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     let around = Surroundings::of(recipe);
-    plan(recipe, [around.config.ipv4.into(), around.config.ipv6.into()])
+    plan(recipe, own, [around.config.ipv4.into(), around.config.ipv6.into()])
 }
 
 /// A check as it is added: id, words, evidence, question.
@@ -397,7 +402,7 @@ pub(crate) mod tests {
     ];
 
     pub(crate) fn ids(recipe: &Recipe) -> Vec<String> {
-        plan(recipe, SOURCES).into_iter().map(|c| c.id).collect()
+        plan(recipe, &[], SOURCES).into_iter().map(|c| c.id).collect()
     }
 
     #[test]

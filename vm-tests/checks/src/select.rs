@@ -83,6 +83,7 @@ fn family(question: &Question) -> Option<Family> {
         Ping(f) | Ssh(f) | Port(f, ..) | Limited(f, ..) => Some(*f),
         Ports(sweep) => Some(sweep.family),
         Http(_) | Metrics => Some(Family::V4),
+        Own(own) => own.family,
         _ => None,
     }
 }
@@ -120,7 +121,7 @@ mod tests {
     };
 
     fn ids(choice: &Choice) -> Vec<(String, bool)> {
-        let wanted = choice.of(plan(&recipe(), SOURCES)).unwrap_or_else(|e| panic!("{e}"));
+        let wanted = choice.of(plan(&recipe(), &[], SOURCES)).unwrap_or_else(|e| panic!("{e}"));
         wanted.into_iter().map(|w| (w.check.id, w.needed)).collect()
     }
 
@@ -153,14 +154,14 @@ mod tests {
         assert_eq!(ids(&only(&["tamper-*"])), of(&[("tamper-refused", false)]));
         assert_eq!(ids(&only(&["lease"])), of(&[("lease", false)]));
         assert_eq!(ids(&only(&["root-verity", "running"])), of(&[("running", false), ("root-verity", false)]));
-        assert_eq!(ids(&Choice::default()).len(), plan(&recipe(), SOURCES).len());
-        let error = only(&["ping-*", "pong-*"]).of(plan(&recipe(), SOURCES)).expect_err("nothing fits");
+        assert_eq!(ids(&Choice::default()).len(), plan(&recipe(), &[], SOURCES).len());
+        let error = only(&["ping-*", "pong-*"]).of(plan(&recipe(), &[], SOURCES)).expect_err("nothing fits");
         assert_eq!(error.what, "no check is called `pong-*`");
     }
 
     #[test]
     fn parts_are_disjoint_and_whole() {
-        let all: Vec<String> = plan(&recipe(), SOURCES).into_iter().map(|c| c.id).collect();
+        let all: Vec<String> = plan(&recipe(), &[], SOURCES).into_iter().map(|c| c.id).collect();
         for count in [1, 2, 3, 7] {
             let part = |index| ids(&Choice { only: vec![], shard: Some(Shard { index, count }) });
             let mut together: Vec<String> =
@@ -172,6 +173,6 @@ mod tests {
             assert_eq!(together, expected, "{count} parts");
         }
         let last = Choice { only: vec!["ping-*".into()], shard: Some(Shard { index: 3, count: 3 }) };
-        assert_eq!(last.of(plan(&recipe(), SOURCES)).expect_err("two checks").what, "part 3 of 3 has no check");
+        assert_eq!(last.of(plan(&recipe(), &[], SOURCES)).expect_err("two checks").what, "part 3 of 3 has no check");
     }
 }

@@ -254,7 +254,7 @@ fn verdict(judged: Judged) -> (Verdict, String) {
 }
 
 /// SHA-256 of a whole file.
-pub(crate) fn digest(path: &Path) -> Result<Digest> {
+pub fn digest(path: &Path) -> Result<Digest> {
     let failed = |e| Error::io("the disk cannot be read", path, e);
     let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
     let mut hasher = diorite_model::Hasher::new();

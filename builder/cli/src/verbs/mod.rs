@@ -50,7 +50,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 
 fn show(target: &Target, context: &Context) -> Result<Exit> {
     let project = Project::load(target)?;
-    print!("{}", print::recipe(&project.recipe, context.json));
+    print!("{}", print::recipe(&project.recipe, &project.settings.checks, context.json));
     Ok(Exit::Done)
 }
 

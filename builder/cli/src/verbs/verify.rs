@@ -1,23 +1,44 @@
 //! `verify`: the disk, its digest, the recipe and the tools tree go in; a report comes out.
 
 use super::{Context, build};
-use crate::args::VerifyArgs;
+use crate::args::{Target, VerifyArgs};
 use crate::print;
 use crate::project::Project;
+use diorite_archive::lockfile;
 use diorite_checks::{Choice, VerifyInput, plan, verify as boot};
 use diorite_host::tools::ToolsTree;
 use diorite_model::plan::Build;
-use diorite_model::{Digest, Error, Exit, Result};
-use std::path::Path;
+use diorite_model::profile::Settings;
+use diorite_model::{Digest, Error, Exit, Lock, Recipe, Result};
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
-/// Boots what `build` left in `out/NAME`, or shows what it would be asked.
+/// Boots what `build` left in `out/NAME`, or a disk from somewhere else; or shows what it would be asked.
 pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
     let choice = Choice { only: args.only.clone(), shard: args.shard };
-    let project = Project::load(&args.target)?;
+    let (project, disk) = match &args.recipe {
+        None => (Project::load(&args.target)?, None),
+        Some(file) => (foreign(args, file)?, Some(PathBuf::from(&args.target.name))),
+    };
     if args.list {
-        print!("{}", print::checks(&choice.of(plan::of(&project.recipe))?, context.json));
+        let all = plan::of(&project.recipe, &project.settings.checks);
+        print!("{}", print::checks(&choice.of(all)?, context.json));
         return Ok(Exit::Done);
     }
+    let (disk, disk_sha256, lock) = match disk {
+        None => built(&project, args)?,
+        Some(disk) => {
+            let lock = any_lock(&project, args)?;
+            (disk.clone(), raw_digest(&disk)?, lock)
+        }
+    };
+    let tools = build::tools(&project, &lock, &context.store()?, context)?;
+    let wanted = Wanted { choice: &choice, runs: args.repeat, disk, ..Wanted::of(&project, disk_sha256, &tools) };
+    run(&wanted, context)
+}
+
+/// The disk that `build` left, its digest, and the lock it was made from.
+fn built(project: &Project, args: &VerifyArgs) -> Result<(PathBuf, Digest, Lock)> {
     let file = project.out.join("build.json");
     let text = std::fs::read(&file).map_err(|e| {
         Error::io(format!("`{}` has not been built", project.name), &file, e)
@@ -34,14 +55,60 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
             _ => other?,
         },
     };
-    let tools = build::tools(&project, &lock, &context.store()?, context)?;
-    run(&Wanted { choice: &choice, runs: args.repeat, ..Wanted::of(&project, built.disk_sha256, &tools) }, context)
+    Ok((project.out.join("disk.raw"), built.disk_sha256, lock))
+}
+
+/// What a disk from somewhere else was made from: a profile, or a recipe.json.
+fn foreign(args: &VerifyArgs, file: &Path) -> Result<Project> {
+    let stem = Path::new(&args.target.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let out = args.target.out.clone().unwrap_or_else(|| Path::new("out").join(stem));
+    if file.extension().is_none_or(|e| e != "json") {
+        let target = Target { name: file.display().to_string(), lock: args.target.lock.clone(), out: None };
+        let project = Project::load(&target)?;
+        // Its own folder of results may hold a lock; the results of this go elsewhere.
+        let scratch = project.scratch_file();
+        let lock_file = if project.lock_file.exists() { project.lock_file.clone() } else { scratch };
+        return Ok(Project { out, lock_file, ..project });
+    }
+    let text = std::fs::read(file).map_err(|e| Error::io("the recipe cannot be read", file, e))?;
+    let recipe: Recipe = serde_json::from_slice(&text).map_err(|e| {
+        let error = Error::input("this is no recipe of this version").at(file.display().to_string()).because(e);
+        error.hint("give the profile the disk was made from, or the recipe.json of a build by this program")
+    })?;
+    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let own = Path::new("profiles").join(format!("{}.lock", recipe.image.name));
+    let near = folder.join("scratch.lock");
+    let lock_file = args.target.lock.clone().unwrap_or(if near.exists() { near } else { own });
+    let settings = Settings::default();
+    Ok(Project { name: recipe.image.name.clone(), recipe, settings, lock_file, out, folder })
+}
+
+/// A lock to take the tools from; which disk it belongs to is no matter.
+fn any_lock(project: &Project, args: &VerifyArgs) -> Result<Lock> {
+    let file = args.target.lock.as_ref().unwrap_or(&project.lock_file);
+    if !file.exists() {
+        let error = Error::new(Exit::LockOutdated, "there is no lock to take the tools from");
+        return Err(error.at(file.display().to_string()).hint("name one with --lock: of any profile"));
+    }
+    lockfile::read(file)
+}
+
+/// The digest of a raw disk.
+fn raw_digest(disk: &Path) -> Result<Digest> {
+    let fail = |e| Error::io("the disk cannot be read", disk, e);
+    let mut start = [0; 4];
+    let read = std::fs::File::open(disk).and_then(|mut f| f.read(&mut start)).map_err(fail)?;
+    if start[..read] == *b"QFI\xfb" {
+        let error = Error::input("this is a qcow2 image, not a raw disk").at(disk.display().to_string());
+        return Err(error.hint("`qemu-img convert -O raw` makes one of it"));
+    }
+    diorite_checks::disk_digest(disk)
 }
 
 /// What is verified, and how.
 pub struct Wanted<'a> {
     project: &'a Project,
-    disk: std::path::PathBuf,
+    disk: PathBuf,
     disk_sha256: Digest,
     choice: &'a Choice,
     runs: u32,
@@ -63,9 +130,8 @@ pub fn run(wanted: &Wanted<'_>, context: &Context) -> Result<Exit> {
     let Wanted { project, choice, runs, tools, .. } = *wanted;
     let (disk, out): (&Path, &Path) = (&wanted.disk, &project.out);
     let disk_sha256 = wanted.disk_sha256;
-    let recipe = &project.recipe;
-    let report =
-        boot(&VerifyInput { disk, disk_sha256, recipe, choice, runs, tools, out, progress: &context.progress })?;
+    let (recipe, own, progress) = (&project.recipe, project.settings.checks.as_slice(), &context.progress);
+    let report = boot(&VerifyInput { disk, disk_sha256, recipe, own, choice, runs, tools, out, progress })?;
     print!("{}", print::report(&report, out, context.json));
     Ok(if report.passed() { Exit::Done } else { Exit::VerificationFailed })
 }

@@ -17,19 +17,22 @@ pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};
 pub use values::Form;
 
-use crate::{Error, Recipe, Result};
+use crate::{Error, Recipe, Result, verify::OwnCheck};
 use source::{Files, Kind, Span, Value};
 
 /// Largest profile that is read, in bytes.
 pub const LARGEST: usize = source::LARGEST;
 
-/// What a profile says that cannot change a byte of the image: where to look for packages.
+/// What a profile says that cannot change a byte of the image: where to look for packages, and what to ask of a machine
+/// that runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
     pub mirrors: Vec<String>,
     /// Archive of old packages, a template with `{timestamp}`.
     pub snapshot: Option<String>,
+    /// Checks of the profile's own.
+    pub checks: Vec<OwnCheck>,
 }
 
 /// A profile's text as some loader found it: the file's name for people, and its text.

@@ -8,6 +8,7 @@ mod hostile;
 mod network;
 mod secrets;
 mod services;
+mod verify;
 
 use super::*;
 
@@ -234,6 +235,23 @@ network = true
 disk = "own"
 minimum = "1G"
 volatile = ["/var/cache"]
+
+[verify]
+check = [
+  { name = "site", retry = "30s", level = "outside", port = { port = 444, protocol = "tcp", state = "open", family = "ipv4" } },
+  { http = { port = 8080, path = "/health?full=1", status = 200, contains = ["<b>it's \"fine\"; $(id)</b>"], lacks = ["error"], family = "ipv6" } },
+  { dns = { name = "ledger.example", resolvable = true, addresses = ["192.0.2.77"] } },
+  { unit = { name = "ssh.service", running = true, enabled = true } },
+  { file = { path = "/etc/motd", exists = true, kind = "file", mode = "0644", owner = "root", group = "root", sha256 = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855", contains = ["Welcome"], lacks = ["Debian"] } },
+  { file = { path = "/etc/localtime", kind = "symlink", target = "../usr/share/zoneinfo/Europe/Vienna" } },
+  { command = { exec = ["/usr/bin/test", "-e", "/srv; rm -rf /"], status = 1, stdout = ["a 'b'"], stderr = ["none"], timeout = "20s" } },
+  { metric = { name = "node_load1", labels = { instance = "a" }, at_least = 0, at_most = 64, port = 9100, path = "/metrics" }, level = "inside" },
+  { container = { name = "db", running = true, healthy = false } },
+  { process = { name = "sshd", running = true, user = "root" } },
+  { sysctl = { name = "net.ipv4.tcp_syncookies", value = "1" } },
+  { user = { name = "anna", exists = true, uid = 21_000, home = "/home/anna", shell = "/bin/bash", groups = ["users"] } },
+  { package = { name = "openssh-server", installed = true, version = "1:10.0p1-7" } },
+]
 "#;
 
 fn error(text: &str) -> String {

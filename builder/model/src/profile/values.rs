@@ -272,4 +272,7 @@ pub const SSH_KEY: Form =
     form("one line of an OpenSSH public key file: `ssh-ed25519 AAAA… name@host`", 2048, super::ssh_key::check);
 
 mod units;
+mod verify;
+
 pub use units::*;
+pub use verify::*;

@@ -9,6 +9,9 @@ mod listeners;
 mod network;
 mod services;
 mod topology;
+mod verify;
+
+pub(super) use verify::check as own_checks;
 
 use super::source::{Files, Kind, Span, Value};
 use crate::{Error, Recipe, Result};

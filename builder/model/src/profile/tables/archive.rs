@@ -46,7 +46,8 @@ pub(super) fn archive(top: &Section) -> Result<(Archive, Settings)> {
         extra,
         debs: t.plain("debs")?,
     };
-    let settings = Settings { mirrors: t.plain("mirrors")?, snapshot: t.text("snapshot")?.map(|s| s.value) };
+    let settings =
+        Settings { mirrors: t.plain("mirrors")?, snapshot: t.text("snapshot")?.map(|s| s.value), checks: vec![] };
     Ok((archive, settings))
 }
 

@@ -12,6 +12,7 @@ mod network;
 mod services;
 mod state;
 mod time;
+mod verify;
 
 use super::field::*;
 use super::section::Section;
@@ -46,13 +47,15 @@ pub(super) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::STATE, "the writable partition"),
+    table("verify", verify::VERIFY, "what `diorite verify` asks besides"),
 ];
 
 /// Reads the whole profile and checks it against itself.
 pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let top = Section::new(files, String::new(), value, PROFILE)?;
     let image = image::image(&top)?;
-    let (archive, settings) = archive::archive(&top)?;
+    let (archive, mut settings) = archive::archive(&top)?;
+    settings.checks = verify::checks(&top)?;
     let mut recipe = Recipe {
         image,
         archive,
@@ -72,7 +75,9 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         state: state::state(&top)?,
         overlays: top.plain("overlays")?,
     };
-    check::check(&recipe, &check::Places { files, value })?;
+    let places = check::Places { files, value };
+    check::check(&recipe, &places)?;
+    check::own_checks(&settings.checks, &recipe, &places)?;
     monitoring::admit(&mut recipe);
     packages::complete(&mut recipe);
     Ok((recipe, settings))

@@ -74,6 +74,13 @@ fn hostile_strings_are_refused_in_every_field() {
         if free || path.join(".") == "containers.db.command.0" {
             continue;
         }
+        // What is only looked for in an answer is compared, and goes nowhere.
+        if ["contains", "lacks", "stdout", "stderr"].iter().any(|key| path.iter().any(|p| p == key)) {
+            continue;
+        }
+        if last == "target" {
+            continue;
+        }
         // Sentences for people go into files that no program parses.
         if path.iter().any(|p| p == "banner") {
             continue;
