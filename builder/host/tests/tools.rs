@@ -105,6 +105,18 @@ fn failures(tools: &ToolsTree) {
     assert_eq!(error.cause.as_deref(), Some("exit code 1"));
     assert!(error.detail.unwrap().contains("/nowhere/disk"));
     assert_eq!(error.place.as_deref(), Some("qemu-img info /nowhere/disk"));
+    // Whoever only looks whether it has ended hears the same.
+    let mut child = tools.command(Tool::QemuImg).args(["info", "/nowhere/disk"]).spawn().unwrap();
+    let end = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let status = loop {
+        if let Some(status) = child.try_wait() {
+            break status;
+        }
+        assert!(std::time::Instant::now() < end, "{}", child.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    assert_eq!(status, diorite_host::sandbox::Status::Code(1));
+    assert_eq!(child.wait().unwrap().status, status);
 }
 
 fn kill(tools: &ToolsTree) {

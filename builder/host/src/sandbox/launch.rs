@@ -177,7 +177,17 @@ impl Running {
 
     /// How it ended, if it has.
     pub fn try_wait(&mut self) -> Option<Ended> {
-        self.reap(libc::WNOHANG)
+        if self.ended.is_none() && self.reap(libc::WNOHANG).is_some() {
+            // Process 1 always ends well; how the program ended it has told.
+            let mut report = Vec::new();
+            let _ = self.report.read_to_end(&mut report);
+            let told = report.chunks_exact(8).rev().find(|message| message[..4] == ENDED.to_ne_bytes());
+            if let (Some(message), Some(ended)) = (told, self.ended.as_mut()) {
+                let status = i32::from_ne_bytes(message[4..].try_into().expect("four bytes"));
+                ended.status = Status::from_wait(status);
+            }
+        }
+        self.ended
     }
 
     /// Ends it; a pid namespace goes with its process 1, a reaper takes the rest along.

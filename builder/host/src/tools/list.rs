@@ -27,6 +27,7 @@ pub enum Tool {
     SshKeygen,
     Jsonschema,
     Visudo,
+    Python,
 }
 
 /// How a program is started where there are no namespaces.
@@ -35,11 +36,13 @@ pub(super) enum Kind {
     Elf,
     /// By the tree's python3.
     Python,
+    /// python3 itself.
+    Interpreter,
 }
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -63,6 +66,7 @@ impl Tool {
         Self::SshKeygen,
         Self::Jsonschema,
         Self::Visudo,
+        Self::Python,
     ];
 
     /// Path in the tree and package.
@@ -91,6 +95,7 @@ impl Tool {
             Self::SshKeygen => ("usr/bin/ssh-keygen", "openssh-client"),
             Self::Jsonschema => ("usr/bin/jsonschema", "python3-jsonschema"),
             Self::Visudo => ("usr/sbin/visudo", "sudo"),
+            Self::Python => ("usr/bin/python3", "python3-minimal"),
         }
     }
 
@@ -110,7 +115,11 @@ impl Tool {
     }
 
     pub(super) fn kind(self) -> Kind {
-        if matches!(self, Self::Ukify | Self::Jsonschema) { Kind::Python } else { Kind::Elf }
+        match self {
+            Self::Ukify | Self::Jsonschema => Kind::Python,
+            Self::Python => Kind::Interpreter,
+            _ => Kind::Elf,
+        }
     }
 }
 
@@ -132,6 +141,7 @@ pub fn packages() -> &'static [&'static str] {
         "openssh-client",
         "ovmf",
         "python3-jsonschema",
+        "python3-minimal",
         "qemu-system-x86",
         "qemu-utils",
         "sudo",

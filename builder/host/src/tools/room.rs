@@ -170,8 +170,11 @@ pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader
     let mut env = Vec::new();
     match tool.kind() {
         super::list::Kind::Elf => argv.push(c(program)),
-        super::list::Kind::Python => {
-            argv.extend([c(tools.file("usr/bin/python3")?), c(program)]);
+        kind => {
+            if kind == super::list::Kind::Python {
+                argv.push(c(tools.file("usr/bin/python3")?));
+            }
+            argv.push(c(program));
             env.push(("PYTHONHOME", root.join("usr")));
             env.push(("PYTHONPATH", root.join("usr/lib/python3/dist-packages")));
         }
