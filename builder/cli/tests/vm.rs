@@ -5,7 +5,7 @@ mod common;
 #[path = "common/vm.rs"]
 mod vm;
 use common::text;
-use diorite_model::report::Verdict;
+use diorite_model::report::{Class, Verdict};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
@@ -26,8 +26,12 @@ fn the_server_image_passes_every_check() {
     assert_eq!((of(Verdict::Fail), of(Verdict::Skip)), (vec![], vec![]));
     assert_eq!(report.checks.len(), 56, "a check came or went: say so here");
     let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
-    assert!(junit.contains("tests=\"56\" failures=\"0\" skipped=\"0\""), "{junit}");
+    assert!(junit.contains("tests=\"56\" failures=\"0\" errors=\"0\" skipped=\"0\""), "{junit}");
     assert_eq!((junit.matches("<testcase ").count(), junit.matches("</testsuite>").count()), (56, 1));
+    let page = fs::read_to_string(out.join("report.html")).expect("report.html");
+    assert!(page.contains("PASSED") && page.contains("multi-user.target") && page.contains(">DHCP<"), "{page}");
+    assert!(report.boot.ports.len() >= 4 && report.boot.ports.iter().all(|p| p.fits()));
+    assert_eq!((report.schema, report.partial(), report.retried.len()), (2, false, 0));
     capture(&out.join("wire.pcapng"));
     let console = text(&fs::read(out.join("console.log")).expect("console.log"));
     assert!(console.contains("Linux version") && console.contains("systemd"), "{console}");
@@ -131,6 +135,43 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
         assert!(fs::metadata(out.join("evidence").join(evidence)).is_ok_and(|m| m.len() > 0), "{evidence}");
     }
     assert!(vm::processes(&out).is_empty());
+}
+
+/// QEMU is killed under it, and again when it is tried once more: the host's fault, and what was seen is kept.
+#[test]
+fn a_host_that_kills_the_machine_is_blamed() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let out = project.path("out/server");
+    let mut command = vm::verify(&project, "server");
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let end = Instant::now() + Duration::from_secs(240);
+    let mut killed = BTreeSet::new();
+    while killed.len() < 2 {
+        assert!(Instant::now() < end, "the machine does not start: {killed:?}");
+        // Once its console speaks it runs.
+        let speaks = fs::metadata(out.join(".verify/boot/console.log")).is_ok_and(|m| m.len() > 0);
+        for id in vm::ids(&out, "qemu-system").into_iter().filter(|_| speaks) {
+            if killed.insert(id) {
+                let id = rustix::process::Pid::from_raw(id).expect("a process");
+                // It may have ended since.
+                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(5), "{}{}", text(&output.stdout), text(&output.stderr));
+    let report = vm::report(&out);
+    let ended = report.ended.as_ref().expect("it ended early");
+    assert_eq!((ended.class, report.retried.len(), report.passed()), (Class::Infra, 1, false), "{ended:?}");
+    assert!(report.retried[0].what.contains("QEMU has ended"), "{:?}", report.retried);
+    assert!(report.count(Verdict::Skip) > 50, "what was not asked is skipped");
+    let junit = fs::read_to_string(out.join("junit.xml")).expect("junit.xml");
+    assert!(junit.contains("errors=\"1\"") && junit.contains("type=\"INFRA\""), "{junit}");
+    let page = fs::read_to_string(out.join("report.html")).expect("report.html");
+    assert!(page.contains("ENDED EARLY") && page.contains("the host is at fault"));
+    assert_eq!(vm::processes(&out), Vec::<String>::new());
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn said_inside(boot: &mut Boot, text: &str, now: Duration) {
         |lane, what: &str, at, until| Moment { lane, what: what.to_owned(), evidence: Evidence::Inside, at, until };
     if let Some(began) = value("UserspaceTimestampMonotonic=").and_then(at) {
         let until = value("FinishTimestampMonotonic=").and_then(at);
-        boot.moments.push(moment(Lane::Userspace, "systemd in the verified root", began, until));
+        boot.moments.push(moment(Lane::Userspace, "the verified root", began, until));
     }
     for unit in times.split("\n\n") {
         let of = |key: &str| unit.lines().find_map(|l| l.strip_prefix(key));
@@ -255,7 +255,7 @@ mod tests {
                 (Lane::Firmware, "boot loader", 2.0, Some(4.0)),
                 (Lane::Kernel, "kernel", 4.0, Some(7.0)),
                 (Lane::Initrd, "initrd", 7.0, Some(12.0)),
-                (Lane::Userspace, "systemd in the verified root", 13.0, Some(25.0)),
+                (Lane::Userspace, "the verified root", 13.0, Some(25.0)),
                 (Lane::Targets, "basic.target", 16.0, None),
             ],
             "what was never reached has no time"

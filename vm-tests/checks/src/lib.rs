@@ -31,6 +31,6 @@ pub use attempts::{VerifyInput, verify};
 pub use closed::Closed;
 pub use own::Own;
 pub use plan::{Check, Expected, Family, Person, Question};
-pub use results::{junit, write};
+pub use results::{html, junit, write};
 pub use select::{Choice, Wanted};
 pub use verify::digest as disk_digest;

@@ -441,7 +441,7 @@ pub(crate) mod tests {
     fn what_the_recipe_does_not_allow_must_be_silent() {
         let mut recipe = recipe();
         recipe.firewall.allow.clear();
-        let checks = plan(&recipe, SOURCES);
+        let checks = plan(&recipe, &[], SOURCES);
         let sweeps: Vec<&Sweep> = checks
             .iter()
             .filter_map(|c| match &c.question {

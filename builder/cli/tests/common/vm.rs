@@ -77,6 +77,18 @@ pub fn processes(folder: &Path) -> Vec<String> {
     lines.map(|line| text(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
 }
 
+/// Numbers of processes whose command line speaks of this folder and begins with this program.
+pub fn ids(folder: &Path, program: &str) -> Vec<i32> {
+    let folder = folder.display().to_string();
+    let all = fs::read_dir("/proc").expect("/proc").flatten();
+    let ours = |entry: fs::DirEntry| {
+        let line = text(&fs::read(entry.path().join("cmdline")).ok()?);
+        let first = line.split('\0').next().unwrap_or_default();
+        (first.contains(program) && line.contains(&folder)).then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+    };
+    all.filter_map(ours).collect()
+}
+
 /// Every path below a folder, sorted.
 pub fn paths(folder: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub struct Boot {
     /// The course of the boot, by time.
     pub moments: Vec<Moment>,
-    /// Every port that was asked.
+    /// Every port that was declared, and every other that was not silent.
     pub ports: Vec<Port>,
     /// What the machine said without being asked, in the order in which it began to.
     pub said: Vec<Said>,

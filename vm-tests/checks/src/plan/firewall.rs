@@ -230,7 +230,7 @@ mod tests {
             assert!(!ids.iter().any(|i| i == id), "{id} is among {ids:#?}");
         }
         let sweep = |id: &str| {
-            let checks = super::super::plan(&recipe, super::super::tests::SOURCES);
+            let checks = super::super::plan(&recipe, &[], super::super::tests::SOURCES);
             match checks.into_iter().find(|c| c.id == id).unwrap().question {
                 Question::Ports(sweep) => sweep,
                 other => panic!("{other:?}"),
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(sweep("ports-ipv6-tcp").must(8080), None, "a container's port");
         recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
         let sweep = |id: &str| {
-            let checks = super::super::plan(&recipe, super::super::tests::SOURCES);
+            let checks = super::super::plan(&recipe, &[], super::super::tests::SOURCES);
             match checks.into_iter().find(|c| c.id == id).unwrap().question {
                 Question::Ports(sweep) => sweep,
                 other => panic!("{other:?}"),

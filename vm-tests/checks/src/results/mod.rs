@@ -1,7 +1,9 @@
-//! Report → report.json and junit.xml.
+//! Report → report.json, report.html and junit.xml.
 
+mod html;
 mod junit;
 
+pub use html::html;
 pub use junit::junit;
 
 use diorite_model::{Error, Result, report::Report};
@@ -11,7 +13,9 @@ use std::path::Path;
 pub fn write(report: &Report, folder: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(report).map_err(|e| Error::bug("the report is no JSON").because(e))?;
     replace(&folder.join("report.json"), &(json + "\n"))?;
-    replace(&folder.join("junit.xml"), &junit(report))
+    replace(&folder.join("junit.xml"), &junit(report))?;
+    // The page names the others.
+    replace(&folder.join("report.html"), &html(report, folder))
 }
 
 fn replace(path: &Path, text: &str) -> Result<()> {

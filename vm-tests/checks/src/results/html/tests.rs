@@ -1,0 +1,69 @@
+//! What the page says and what it must never do.
+
+use super::*;
+use crate::results::tests::{check, report};
+use diorite_model::report::{Ended, Selection};
+
+fn page(report: &Report) -> String {
+    html(report, Path::new("/nowhere"))
+}
+
+#[test]
+fn dates() {
+    assert_eq!(date(0), "1970-01-01 00:00:00 UTC");
+    assert_eq!(date(1_760_000_000), "2025-10-09 08:53:20 UTC");
+    assert_eq!(date(951_782_400), "2000-02-29 00:00:00 UTC");
+    assert_eq!(date(4_102_444_799), "2099-12-31 23:59:59 UTC");
+}
+
+#[test]
+fn every_verdict_has_its_words() {
+    let title = |report: &Report| page(report).split("<title>").nth(1).unwrap().split(':').next().unwrap().to_owned();
+    let good = report(vec![check("a", Verdict::Pass)]);
+    assert_eq!(title(&good), "PASSED");
+    assert_eq!(
+        title(&Report { selection: Selection { of: 9, ..Selection::default() }, ..good.clone() }),
+        "PASSED IN PART"
+    );
+    assert_eq!(title(&report(vec![check("a", Verdict::Fail)])), "FAILED");
+    let ended = Ended { class: Class::Infra, what: "QEMU has ended".into(), cause: None, at: 3.0 };
+    let early = Report { ended: Some(ended), ..good };
+    assert_eq!(title(&early), "ENDED EARLY");
+    assert!(page(&early).contains("INFRA: the host is at fault"));
+}
+
+#[test]
+fn nothing_from_outside_is_markup_or_fetched() {
+    let evil = "</pre><script>alert(1)</script><img src=\"http://x\"/>\u{1b}[2J";
+    let mut report = report(vec![check("evil", Verdict::Fail)]);
+    report.checks[0].seen = evil.into();
+    report.checks[0].what = evil.into();
+    report.checks[0].id = evil.into();
+    report.accelerator_reason = evil.into();
+    report.boot.console = vec![evil.into()];
+    report.boot.journal = vec![evil.into()];
+    report.boot.names = vec![evil.into()];
+    report.boot.analyze = evil.into();
+    let text = page(&report);
+    assert!(!text.contains("<script") && !text.contains("<img") && !text.contains('\u{1b}'));
+    assert_eq!(text.matches("&lt;script&gt;").count(), text.matches("alert(1)").count());
+    assert!(text.matches("alert(1)").count() >= 8, "everything is shown");
+    // The name of XHTML is a name, and nobody fetches it; what looks like an address above is text.
+    assert!(!text.replace("http://www.w3.org/1999/xhtml", "").contains("=\"http"));
+    assert!(!text.contains("url(") && !text.contains("@import") && text.contains("default-src 'none'"));
+}
+
+#[test]
+fn a_picture_is_taken_in_and_other_files_are_not() {
+    let folder = std::env::temp_dir().join(format!("diorite-html-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("evidence")).expect("folder");
+    std::fs::write(folder.join("evidence/screenshot.png"), b"\x89PNG\r\n\x1a\nrest").expect("picture");
+    std::fs::write(folder.join("evidence/a \"b\".txt"), "x").expect("file");
+    std::fs::write(folder.join("disk.raw"), "x").expect("file");
+    let text = html(&report(vec![check("a", Verdict::Fail)]), &folder);
+    assert!(text.contains("src=\"data:image/png;base64,iVBORw0KGgpyZXN0\""));
+    assert!(text.contains("href=\"evidence/a%20%22b%22.txt\"") && !text.contains("disk.raw"));
+    std::fs::write(folder.join("evidence/screenshot.png"), "<svg onload=1>").expect("no picture");
+    assert!(!html(&report(vec![]), &folder).contains("<img"));
+    std::fs::remove_dir_all(folder).expect("remove");
+}
