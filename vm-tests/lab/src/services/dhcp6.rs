@@ -16,7 +16,7 @@ pub struct Dhcp6 {
     pub manner: Manner,
     /// It hands out addresses; else it says that there are none, and gives information alone.
     pub addresses: bool,
-    /// How long an address is valid; half of it it is preferred, a quarter later it is to be renewed.
+    /// How long an address is valid. It is preferred for half of that, and to be renewed after a quarter.
     pub valid: Duration,
     /// Name servers (option 23).
     pub dns: Vec<Ipv6Addr>,
