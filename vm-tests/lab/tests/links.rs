@@ -56,8 +56,9 @@ fn delay_is_measured_and_loss_repaired() {
     let time = lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo");
     assert!(time >= Duration::from_millis(120), "{time:?}");
     lab.impair(0, Way::Both, Faults::default()).expect("no delay");
-    let time = lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo");
-    assert!(time < Duration::from_millis(120), "{time:?}");
+    // On a busy machine one of several is quick.
+    let time = (0..10).map(|_| lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo")).min();
+    assert!(time < Some(Duration::from_millis(120)), "{time:?}");
 
     // TCP repairs what a cable loses, repeats, damages and mixes up.
     let bad =
