@@ -131,7 +131,7 @@ fn place(question: &Question) -> u8 {
     match question {
         Question::Lease | Question::Address6 | Question::Fixed(..) => 0,
         Question::Ping(_) | Question::Ssh(_) | Question::Http(_) | Question::Metrics => 1,
-        Question::Watched => 3,
+        Question::Watched | Question::Unasked(_) => 3,
         _ => 2,
     }
 }

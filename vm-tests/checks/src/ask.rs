@@ -9,6 +9,7 @@ use crate::{
     plan::{Family, Person, Question, Sweep, Vantage},
     select::Wanted,
     session::Session,
+    unasked,
 };
 use diorite_lab::{EthernetAddress, Pending, PortVerdict, Scan};
 use diorite_machine::Watch;
@@ -142,6 +143,7 @@ impl<'a> Asker<'a> {
                 Some(watch) => judge::watched(&lab.end_watch(watch)?),
                 None => return Err(Unanswered::Skipped("nobody has watched".to_owned())),
             },
+            Question::Unasked(allowed) => unasked::judge(&lab.record(), allowed),
             Question::Churn(containers) => {
                 let watch = lab.keep_watch(self.session.quiet.clone())?;
                 let done = self.run(&churn(containers));

@@ -25,6 +25,7 @@ mod select;
 mod session;
 mod surroundings;
 mod tamper;
+mod unasked;
 mod verify;
 
 pub use attempts::{VerifyInput, verify};

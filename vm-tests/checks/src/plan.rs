@@ -11,7 +11,9 @@ use crate::{
     closed::{self, Closed},
     links::{self, Tagged},
     surroundings::Surroundings,
+    unasked,
 };
+use diorite_lab::allow::Allowed;
 use diorite_model::{
     Recipe,
     recipe::{Link, Rate, StateDisk, Sudo},
@@ -69,6 +71,8 @@ pub enum Question {
     Ports(Sweep),
     /// No undeclared port has answered from power-on until now.
     Watched,
+    /// The machine has said nothing without being asked but what its recipe declares.
+    Unasked(Vec<Allowed>),
     /// No undeclared port answers while the packet filter is loaded again and these containers are started anew.
     Churn(Vec<String>),
     /// systemd calls the system running.
@@ -187,6 +191,8 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
     inside_first(recipe, &mut add);
     let what = "no undeclared port answers at any moment from power-on until the system runs";
     add("firewall-from-power-on".into(), what.into(), Evidence::Outside, Question::Watched);
+    let what = "the machine has said nothing on the wire but what its recipe declares";
+    add("nothing-unasked".into(), what.into(), Evidence::Outside, Question::Unasked(unasked::allowed(recipe)));
     for family in &families {
         let name = family.name();
         add(
@@ -425,6 +431,7 @@ pub(crate) mod tests {
             "ports-ipv4-tcp-other-network",
             "ports-ipv6-tcp-fragments",
             "firewall-from-power-on",
+            "nothing-unasked",
             "firewall-under-churn",
             "container-web-running",
             "tamper-refused",
