@@ -1,6 +1,7 @@
 //! What the firewall lets through, asked from the wire: every admitted port answers, its neighbours are silent.
 
 use super::{Add, Expected, Family, Question, Sweep, Vantage};
+use crate::surroundings::split;
 use diorite_model::{
     Recipe,
     recipe::{Allow, NodeExporter, Policy, Protocol, Publish},
@@ -11,9 +12,34 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
 };
 
-/// Addresses of a network that is neither the lab's nor the machine's: RFC 5737 and RFC 3849, for documentation.
-const ELSEWHERE: (Ipv4Addr, Ipv6Addr) =
-    (Ipv4Addr::new(198, 51, 100, 77), Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x77));
+/// Networks for documentation (RFC 5737, RFC 3849, RFC 9637): the machine's way to one of them is its gateway's.
+const ELSEWHERE: [IpAddr; 5] = [
+    IpAddr::V4(Ipv4Addr::new(198, 51, 100, 77)),
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)),
+    IpAddr::V4(Ipv4Addr::new(192, 0, 2, 77)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0xffff, 0, 0, 0, 0, 0x77)),
+    IpAddr::V6(Ipv6Addr::new(0x3fff, 0, 0, 0, 0, 0, 0, 0x77)),
+];
+
+/// An address that no link and no route of the recipe leads to; none when the machine has no gateway either.
+fn elsewhere(recipe: &Recipe, family: Family, gateway: bool) -> Option<IpAddr> {
+    let links = recipe.network.values();
+    let known = links.flat_map(|l| l.addresses.iter().chain(l.routes.iter().map(|r| &r.to)));
+    // The network of an address: its host's bits do not count.
+    let networks: Vec<(IpAddr, u8)> = known.filter_map(|text| split(text)).filter(|(_, length)| *length > 0).collect();
+    let fits = |ip: &&IpAddr| {
+        ip.is_ipv4() == (family == Family::V4) && !networks.iter().any(|(net, length)| within(**ip, *net, *length))
+    };
+    ELSEWHERE.iter().find(fits).copied().filter(|_| gateway)
+}
+
+fn within(ip: IpAddr, net: IpAddr, length: u8) -> bool {
+    match (ip, net) {
+        (IpAddr::V4(ip), IpAddr::V4(net)) => (ip.to_bits() ^ net.to_bits()).leading_zeros() >= u32::from(length),
+        (IpAddr::V6(ip), IpAddr::V6(net)) => (ip.to_bits() ^ net.to_bits()).leading_zeros() >= u32::from(length),
+        _ => false,
+    }
+}
 
 /// Ports that a connection out of the machine is tried to: discard and those behind it. Not 53, which always may.
 const NOWHERE: std::ops::RangeInclusive<u16> = 9..=52;
@@ -92,17 +118,20 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bo
         let question = Question::Ports(sweep(protocol, Vantage::Here, source));
         add(format!("ports-{name}-{of}"), what, outside, question);
     }
-    let elsewhere = if family == Family::V4 { ELSEWHERE.0.into() } else { ELSEWHERE.1.into() };
-    for (id, words_of, vantage, source) in [
-        ("other-network", "asked from another network", Vantage::From(elsewhere), elsewhere),
-        ("source-port-53", "asked from port 53", Vantage::SourcePort(53), source),
-        ("source-port-20", "asked from port 20", Vantage::SourcePort(20), source),
-        ("fragments", "asked in fragments", Vantage::Fragments, source),
-    ] {
-        let away = matches!(vantage, Vantage::From(_));
-        if away && !gateway {
-            continue;
-        }
+    let other = elsewhere(recipe, family, gateway).map(|from| ("other-network", Vantage::From(from), from));
+    let same = [
+        ("source-port-53", Vantage::SourcePort(53), source),
+        ("source-port-20", Vantage::SourcePort(20), source),
+        ("fragments", Vantage::Fragments, source),
+    ];
+    for (id, vantage, source) in other.into_iter().chain(same) {
+        let words_of = match vantage {
+            Vantage::Here => "asked from the lab",
+            Vantage::From(_) => "asked from another network",
+            Vantage::SourcePort(53) => "asked from port 53",
+            Vantage::SourcePort(_) => "asked from port 20",
+            Vantage::Fragments => "asked in fragments",
+        };
         let question = Question::Ports(sweep(Protocol::Tcp, vantage, source));
         add(format!("ports-{name}-tcp-{id}"), words(words_of), outside, question);
     }
@@ -170,7 +199,7 @@ fn tried(recipe: &Recipe) -> BTreeSet<u16> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Question,
+        Family, Question,
         tests::{ids, recipe},
     };
     use diorite_model::recipe::{Allow, AllowOut, Peer, Period, Policy, Protocol, Rate};
@@ -194,6 +223,19 @@ mod tests {
         assert!(super::counters(&recipe).contains(&"egress_a".to_owned()));
         recipe.firewall.egress.allow.push(near("b", 20, 65_535));
         assert_eq!(tried(&recipe), None, "everything there may");
+    }
+
+    #[test]
+    fn another_network_is_one_that_only_the_gateway_knows() {
+        let mut recipe = recipe();
+        let from = |recipe: &_, family| super::elsewhere(recipe, family, true).map(|ip| ip.to_string());
+        assert_eq!(from(&recipe, Family::V4).as_deref(), Some("198.51.100.77"));
+        let link = recipe.network.get_mut("lan").unwrap();
+        link.addresses = vec!["203.0.113.2/28".into(), "2001:db8::2/32".into()];
+        link.routes = vec![diorite_model::recipe::Route { to: "198.51.0.0/16".into(), via: None, metric: None }];
+        assert_eq!(from(&recipe, Family::V4).as_deref(), Some("203.0.113.77"), "outside of the sixteen addresses");
+        assert_eq!(from(&recipe, Family::V6).as_deref(), Some("3fff::77"));
+        assert_eq!(super::elsewhere(&recipe, Family::V4, false), None, "no way back");
     }
 
     #[test]
