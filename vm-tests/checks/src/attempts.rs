@@ -47,7 +47,15 @@ pub struct VerifyInput<'a> {
 }
 
 /// What an earlier verification may have left in the folder for results. None of it is about this one.
-const OLD: [&str; 3] = ["report.json", "report.html", "junit.xml"];
+const OLD: [&str; 7] = [
+    "report.json",
+    "report.html",
+    "junit.xml",
+    "wire.pcapng",
+    "console.log",
+    "tampered-console.log",
+    "untouched-console.log",
+];
 
 /// Boots the disk and asks what its recipe promises. Failed checks, and a run that the image itself ended, are in the
 /// report.

@@ -240,6 +240,10 @@ fn files(page: &mut Page, folder: &Path) {
             }
         }
     }
+    // Of several runs each has a page of its own.
+    let runs = (1..).map(|n| format!("run-{n}/report.html"));
+    let there = runs.map_while(|path| Some((std::fs::metadata(folder.join(&path)).ok()?.len(), path)));
+    all.extend(there.map(|(bytes, path)| (path, bytes)));
     all.sort();
     page.list("<ul>", "</ul>\n", |page| {
         for (path, bytes) in &all {
