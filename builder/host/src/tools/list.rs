@@ -28,6 +28,7 @@ pub enum Tool {
     Jsonschema,
     Visudo,
     Python,
+    Swtpm,
 }
 
 /// How a program is started where there are no namespaces.
@@ -42,7 +43,7 @@ pub(super) enum Kind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -67,6 +68,7 @@ impl Tool {
         Self::Jsonschema,
         Self::Visudo,
         Self::Python,
+        Self::Swtpm,
     ];
 
     /// Path in the tree and package.
@@ -96,6 +98,7 @@ impl Tool {
             Self::Jsonschema => ("usr/bin/jsonschema", "python3-jsonschema"),
             Self::Visudo => ("usr/sbin/visudo", "sudo"),
             Self::Python => ("usr/bin/python3", "python3-minimal"),
+            Self::Swtpm => ("usr/bin/swtpm", "swtpm"),
         }
     }
 
@@ -145,6 +148,7 @@ pub fn packages() -> &'static [&'static str] {
         "qemu-system-x86",
         "qemu-utils",
         "sudo",
+        "swtpm",
         "systemd",
         "systemd-container",
         "systemd-ukify",

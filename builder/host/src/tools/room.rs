@@ -157,8 +157,13 @@ fn devices(list: &mut List, new: &Path) {
 type ByLoader = (Vec<CString>, Vec<(&'static str, PathBuf)>);
 
 /// Where tools have their libraries. A DT_RUNPATH (ld.so(8)) is an absolute path, which means the host's folder here.
-const LIBRARIES: [&str; 4] =
-    ["usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/systemd", "usr/lib", "usr/libexec/sudo"];
+const LIBRARIES: [&str; 5] = [
+    "usr/lib/x86_64-linux-gnu",
+    "usr/lib/x86_64-linux-gnu/swtpm",
+    "usr/lib/x86_64-linux-gnu/systemd",
+    "usr/lib",
+    "usr/libexec/sudo",
+];
 
 /// Program and arguments through the tree's loader, and what the environment needs then.
 pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader> {
