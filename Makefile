@@ -18,7 +18,7 @@ test: diorite
 	@set -e; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) test --release --workspace
-	@echo "make vm-tests runs what needs more boots: $$(grep -c '^#\[test\]' builder/cli/tests/vm_more.rs) tests"
+	@echo "make vm-tests runs what needs more boots: $$(cat builder/cli/tests/vm_more.rs builder/cli/tests/vm_more/*.rs | grep -c '^#\[test\]') tests"
 
 ## vm-tests: every test that boots a machine, those that `make test` leaves out included
 vm-tests: diorite

@@ -1,6 +1,8 @@
 //! Disks that need further boots than every change can pay for: `make vm-tests` runs them.
 
 mod common;
+#[path = "vm_more/encryption.rs"]
+mod encryption;
 #[path = "common/vm.rs"]
 mod vm;
 use common::{Project, material};
@@ -15,7 +17,7 @@ use diorite_model::{Digest, LockedPackage, Recipe};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The smallest profile, with somebody to let in: locked against the archive as it is now, built, booted, asked.
@@ -64,36 +66,37 @@ const IDENTITY: [(&str, &str); 7] = [
     ("marker", "cat /var/lib/marker 2>/dev/null"),
 ];
 
-/// Boots `disk`, lets it say who it is, leaves a marker, powers it off as an operator would, and keeps what it wrote.
-fn life(
-    tools: &ToolsTree,
-    accelerator: &Accelerator,
-    disk: &Path,
-    second: Option<Second>,
-    folder: &Path,
-) -> BTreeMap<&'static str, String> {
-    let has_second = second.is_some();
-    fs::create_dir_all(folder).expect("a folder");
-    let (near, far) = UnixStream::pair().expect("a cable");
-    let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
-    let spec = MachineSpec {
+/// A machine that boots this disk, without a network, second disk or TPM.
+fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: PathBuf) -> MachineSpec {
+    fs::create_dir_all(&folder).expect("a folder");
+    MachineSpec {
         tools: tools.clone(),
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
-        second,
+        second: None,
+        tpm: None,
         boot: Boot::Firmware,
         memory: 1536,
         cpus: 2,
         credentials: credentials::shell(),
-        network: vec![far.into()],
+        network: vec![],
         macs: vec![],
-        folder: folder.to_owned(),
-    };
+        folder,
+    }
+}
+
+/// Boots a machine, lets it say who it is and `more`, leaves a marker, powers it off as an operator would, and keeps what
+/// it wrote.
+fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
+    let (has_second, folder) = (spec.second.is_some(), spec.folder.clone());
+    let (near, far) = UnixStream::pair().expect("a cable");
+    let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
+    spec.network = vec![far.into()];
     let machine = Machine::start(spec).expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());
     machine.wait_shell(&mut watch).expect("the machine comes up");
     let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
-    let said = IDENTITY.map(|(name, command)| (name, run(command)));
+    let said = IDENTITY.iter().chain(more).map(|(name, command)| (*name, run(command))).collect();
     run("echo kept >/var/lib/marker; systemctl poweroff --no-block");
     let end = Instant::now() + Duration::from_secs(180);
     while machine.ended().is_none() {
@@ -104,7 +107,7 @@ fn life(
     if has_second {
         fs::rename(folder.join("second.qcow2"), folder.join("second-written.qcow2")).expect("what the machine wrote");
     }
-    said.into()
+    said
 }
 
 /// State outlives a boot, the entry stays blessed, and /var follows a disk that was made larger.
@@ -116,10 +119,10 @@ fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
     let accelerator = accel::probe().expect("an accelerator");
     let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");
     let again = project.path("again.raw");
-    let first = life(&tools, &accelerator, &disk, None, &project.path("first"));
+    let first = life(machine(&tools, &accelerator, &disk, project.path("first")), &[]);
     let written = project.path("first/written.qcow2");
     raw(&tools, &written, &disk, &again, 1 << 30);
-    let second = life(&tools, &accelerator, &again, None, &project.path("second"));
+    let second = life(machine(&tools, &accelerator, &again, project.path("second")), &[]);
     assert_eq!((first["state"].as_str(), second["state"].as_str()), ("running", "running"));
     for name in ["host key", "machine id", "partition", "entries"] {
         assert!(!first[name].is_empty(), "{name}: {first:?}");
@@ -139,39 +142,21 @@ fn raw(tools: &ToolsTree, written: &Path, backing: &Path, to: &Path, more: u64) 
     file.set_len(file.metadata().expect("its length").len() + more).expect("a larger disk");
 }
 
-/// Boots with a second disk that state must not go to. Returns what the console said, and the disk as it is then.
-fn refusal(
-    tools: &ToolsTree,
-    accelerator: &Accelerator,
-    disk: &Path,
-    second: &Path,
-    folder: &Path,
-) -> (String, Vec<u8>) {
-    fs::create_dir_all(folder).expect("a folder");
-    let machine = Machine::start(MachineSpec {
-        tools: tools.clone(),
-        accelerator: accelerator.clone(),
-        disk: disk.to_owned(),
-        second: Some(Second::Holding(second.to_owned())),
-        boot: Boot::Firmware,
-        memory: 1536,
-        cpus: 2,
-        credentials: credentials::shell(),
-        network: vec![],
-        macs: vec![],
-        folder: folder.to_owned(),
-    })
-    .expect("the machine starts");
+/// Boots a machine that must not come up. Returns what the console said; the disks stay as they were written.
+fn refusal(spec: MachineSpec) -> String {
+    let folder = spec.folder.clone();
+    let machine = Machine::start(spec).expect("the machine starts");
     let end = Instant::now() + Duration::from_secs(400);
     while machine.ended().is_none() {
         assert!(!machine.shell_ready(), "the machine came up: {}", machine.console.tail(40));
         assert!(Instant::now() < end, "the machine neither comes up nor restarts: {}", machine.console.tail(40));
     }
-    fs::rename(folder.join("second.qcow2"), folder.join("second-written.qcow2")).expect("what the machine wrote");
+    for (from, to) in [("overlay.qcow2", "written.qcow2"), ("second.qcow2", "second-written.qcow2")] {
+        // Not every machine has a second one.
+        let _ = fs::rename(folder.join(from), folder.join(to));
+    }
     machine.end();
-    raw(tools, &folder.join("second-written.qcow2"), second, &folder.join("after.raw"), 0);
-    let said = fs::read(folder.join("console.log")).expect("the console");
-    (String::from_utf8_lossy(&said).into_owned(), fs::read(folder.join("after.raw")).expect("the disk"))
+    String::from_utf8_lossy(&fs::read(folder.join("console.log")).expect("the console")).into_owned()
 }
 
 /// State on a disk of its own: made on an empty one, kept when the image's disk is swapped, grown with its own disk. A
@@ -180,17 +165,8 @@ fn refusal(
 fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
     let _alone = vm::alone();
     let project = Project::locked();
-    let mut command = project.diorite();
-    // Where the tools and most of the tree are already.
-    command.env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
-    for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
-        match std::env::var_os(name) {
-            Some(mirror) => command.env(name, mirror),
-            None => command.env_remove(name),
-        };
-    }
-    let output =
-        command.args(["build", "example-state", "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let arguments = ["build", "example-state", "--relock", "--no-qcow2"];
+    let output = vm::online(&project, &arguments).output().expect("the program starts");
     let out = project.path("out/example-state");
     vm::expect(&output, 0, &out);
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
@@ -209,16 +185,24 @@ fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
     ] {
         let second = project.path(&format!("{name}.raw"));
         fs::write(&second, &bytes).expect("a disk");
-        let (said, after) = refusal(&tools, &accelerator, &disk, &second, &project.path(name));
+        let folder = project.path(name);
+        let spec = machine(&tools, &accelerator, &disk, folder.clone());
+        let said = refusal(MachineSpec { second: Some(Second::Holding(second.clone())), ..spec });
+        raw(&tools, &folder.join("second-written.qcow2"), &second, &folder.join("after.raw"), 0);
+        let after = fs::read(folder.join("after.raw")).expect("the disk");
         assert!(said.contains(expected), "{name}: {said}");
         assert!(after == bytes, "{name}: the disk was written");
     }
 
-    let first = life(&tools, &accelerator, &disk, Some(Second::Blank(size as u64)), &project.path("first"));
+    let of = |folder: &str, second| MachineSpec {
+        second: Some(second),
+        ..machine(&tools, &accelerator, &disk, project.path(folder))
+    };
+    let first = life(of("first", Second::Blank(size as u64)), &[]);
     let kept = project.path("kept.raw");
     raw(&tools, &project.path("first/second-written.qcow2"), &disk, &kept, 1 << 30);
     // The image's disk as it was built: another one, as far as the machine can tell.
-    let second = life(&tools, &accelerator, &disk, Some(Second::Holding(kept)), &project.path("second"));
+    let second = life(of("second", Second::Holding(kept)), &[]);
     assert_eq!((first["state"].as_str(), second["state"].as_str()), ("running", "running"));
     for name in ["host key", "machine id", "partition"] {
         assert!(!first[name].is_empty(), "{name}: {first:?}");
@@ -237,7 +221,6 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
     let project = vm::prepared("server");
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
     let folder = project.path("closed");
-    fs::create_dir_all(&folder).expect("a folder");
     let (near, far) = UnixStream::pair().expect("a cable");
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
     let mut credentials = credentials::shell();
@@ -247,20 +230,10 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
     for (unit, text) in [("diorite-firewall", broken), ("diorite-health", "[Unit]\nFailureAction=none\n")] {
         credentials.push(Credential::new(format!("systemd.unit-dropin.{unit}.service~broken"), text));
     }
-    let machine = Machine::start(MachineSpec {
-        tools,
-        accelerator: accel::probe().expect("an accelerator"),
-        disk: project.path("out/server/disk.raw").canonicalize().expect("the disk"),
-        second: None,
-        boot: Boot::Firmware,
-        memory: 1536,
-        cpus: 2,
-        credentials,
-        network: vec![far.into()],
-        macs: vec![],
-        folder,
-    })
-    .expect("the machine starts");
+    let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");
+    let spec = machine(&tools, &accel::probe().expect("an accelerator"), &disk, folder);
+    let machine = Machine::start(MachineSpec { credentials, network: vec![far.into()], ..spec });
+    let machine = machine.expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());
     machine.wait_shell(&mut watch).expect("the machine comes up");
     let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;

@@ -2,7 +2,8 @@
 //! taken from the image's own tree, so that kernel, modules and programs agree.
 //!
 //! What goes in is listed in [`contents`]; libraries follow from ELF files. Whatever lies below
-//! `usr/lib/diorite/initrd/` in the tree is laid over the result and wins; programs its units start come along.
+//! `usr/lib/diorite/initrd/` in the tree is laid over the result and wins; programs its units start come along, and
+//! modules its modules-load.d names.
 //!
 //! Sources: bootup(7) and systemd's initrd interface ("/etc/initrd-release marks an initrd"); the kernel's
 //! Documentation/driver-api/early-userspace/buffer-format.rst for what it unpacks.
@@ -47,7 +48,7 @@ pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
             gathering.copy(path.as_bytes())?;
         }
     }
-    for name in contents::LIBRARIES {
+    for name in contents::LIBRARIES.iter().chain(if tpm { contents::TPM_LIBRARIES } else { &[] }) {
         if let Some(path) = gathering.library(name, &[]) {
             gathering.copy(&path)?;
         }
@@ -251,7 +252,17 @@ impl<'a> Gathering<'a> {
                 .because("an image cannot boot without it")
                 .hint("take one of Debian's own kernels, such as `linux-image-cloud-amd64`"));
         }
-        let wanted: Vec<&str> = contents::MODULES.iter().chain(contents::DRIVERS).copied().collect();
+        // Our own modules-load.d(5).
+        let folder = format!("{OVERLAY}/usr/lib/modules-load.d");
+        let lists = self.from.children(folder.as_bytes()).filter_map(|(path, _)| self.from.read(path));
+        let lists: Vec<_> = lists.map(String::from_utf8_lossy).collect();
+        let named: Vec<&str> = lists.iter().flat_map(|text| text.lines()).collect();
+        if let Some(missing) = named.iter().find(|m| !modules.knows(m)) {
+            return Err(Error::input(format!("the kernel {release} has no `{missing}`"))
+                .because("the initrd is to load it")
+                .hint("take one of Debian's own kernels, such as `linux-image-cloud-amd64`"));
+        }
+        let wanted: Vec<&str> = contents::MODULES.iter().chain(contents::DRIVERS).copied().chain(named).collect();
         modules.place(&modules.closure(&wanted), &mut self.into)
     }
 
@@ -266,7 +277,8 @@ impl<'a> Gathering<'a> {
                 let bytes = self.from.read(first).unwrap_or_default();
                 node.kind = Kind::File(diorite_rootfs::tree::Content::from_bytes(bytes.to_vec()));
             }
-            let unit = target.ends_with(b".service").then(|| self.from.read(path)).flatten();
+            let dropin = target.ends_with(b".conf") && target.windows(11).any(|w| w == b".service.d/");
+            let unit = (dropin || target.ends_with(b".service")).then(|| self.from.read(path)).flatten();
             self.into.insert(target, node);
             if let Some(unit) = unit {
                 self.started_by(unit).map_err(|e| e.at(format!("/{}", shown(path))))?;
@@ -393,6 +405,41 @@ mod tests {
         tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=@/usr/bin/none none\n"));
         let error = Gathering::new(&tree).overlay().unwrap_err().to_string();
         assert!(error.contains("/usr/bin/none") && error.contains("x.service"), "{error}");
+    }
+
+    #[test]
+    fn what_drop_ins_start_and_lists_of_modules_name_comes_along() {
+        let mut tree = tree();
+        let dropin = format!("{OVERLAY}/etc/systemd/system/x.service.d/10-more.conf");
+        tree.insert(dropin, Node::file(0o644, "[Service]\nExecStartPre=/usr/bin/tool -V\n"));
+        // Not a drop-in of a service.
+        tree.insert(format!("{OVERLAY}/etc/x.conf"), Node::file(0o644, "ExecStart=/usr/bin/none\n"));
+        let list = format!("{OVERLAY}/usr/lib/modules-load.d/x.conf");
+        tree.insert(list.as_str(), Node::file(0o644, "xfs\n"));
+        let folder = "usr/lib/modules/6.1";
+        let builtin: String = contents::MODULES.iter().map(|m| format!("kernel/{m}.ko\n")).collect();
+        tree.insert(
+            format!("{folder}/modules.dep"),
+            Node::file(0o644, "kernel/xfs.ko: kernel/crc.ko\nkernel/crc.ko:\n"),
+        );
+        tree.insert(format!("{folder}/modules.builtin"), Node::file(0o644, builtin));
+        for module in ["xfs", "crc"] {
+            tree.insert(format!("{folder}/kernel/{module}.ko"), Node::file(0o644, module));
+        }
+        let mut gathering = Gathering::new(&tree);
+        gathering.overlay().unwrap();
+        gathering.modules("6.1").unwrap();
+        for path in ["usr/bin/tool", "usr/lib/modules/6.1/kernel/xfs.ko", "usr/lib/modules/6.1/kernel/crc.ko"] {
+            assert!(gathering.into.get(path).is_some(), "{path}");
+        }
+        let mut without = tree.clone();
+        without.remove(&list);
+        let mut gathering = Gathering::new(&without);
+        gathering.modules("6.1").unwrap();
+        assert!(gathering.into.get(format!("{folder}/kernel/xfs.ko")).is_none(), "nobody asks for it");
+        tree.insert(list, Node::file(0o644, "zfs\n"));
+        let error = Gathering::new(&tree).modules("6.1").unwrap_err().to_string();
+        assert!(error.contains("`zfs`") && error.contains("6.1"), "{error}");
     }
 
     #[test]

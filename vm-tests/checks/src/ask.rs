@@ -9,7 +9,7 @@ use crate::{
     plan::{Family, Person, Question, Sweep, Vantage},
     select::Wanted,
     session::Session,
-    unasked,
+    state, unasked,
 };
 use diorite_lab::{EthernetAddress, Pending, PortVerdict, Scan};
 use diorite_machine::Watch;
@@ -188,12 +188,16 @@ impl<'a> Asker<'a> {
             }
             // The remount may be answered with success and change nothing: only writing shows.
             Question::RemountRefused => judge::refused(&self.run("mount -o remount,rw /; touch /diorite-verify")?),
-            Question::State => {
-                let devices = "echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
-                judge::state(&self.run(&format!("cat /proc/mounts; {devices}"))?)
+            Question::State(filesystem) => state::partition(&self.run(state::PARTITION)?, *filesystem),
+            Question::StateDisk => state::disk(&self.run(state::DISKS)?),
+            Question::Volatile(path) => state::volatile(&self.run("cat /proc/mounts")?, path),
+            Question::Encrypted => state::encrypted(&self.run(state::VOLUME)?),
+            Question::Unreadable => {
+                let written = self.run(&state::write())?;
+                let found = state::search(&self.session.machine.written())?;
+                self.run(state::SWEEP)?;
+                state::unreadable(&written, &found)
             }
-            Question::StateDisk => judge::state_disk(&self.run(DISKS)?),
-            Question::Volatile(path) => judge::volatile(&self.run("cat /proc/mounts")?, path),
             Question::Module(name) => {
                 let folder = name.replace('-', "_");
                 judge::module(&self.run(&format!("ls -d /sys/module/{folder}"))?)
@@ -338,11 +342,6 @@ fn churn(containers: &[String]) -> String {
     let units: String = containers.iter().map(|name| format!(" && systemctl restart {name}.service")).collect();
     format!("systemctl reload diorite-firewall.service{units} && systemctl reload diorite-firewall.service")
 }
-
-/// What [`judge::state_disk`] reads: the disks below each of the two file systems.
-const DISKS: &str = "for m in / /var; do \
-    echo \"$m on:\" $(lsblk --inverse --list --noheadings -o NAME,TYPE \"$(findmnt -no SOURCE $m)\" | sed -n 's/ *disk$//p'); \
-    done";
 
 /// What [`judge::kept`] reads: the counter before and after a connection that must not come about.
 fn kept(address: IpAddr, port: u16) -> String {

@@ -13,7 +13,7 @@ use std::time::Duration;
 /// What was seen, as it must be (`Ok`) or not (`Err`).
 pub type Judged = Result<String, String>;
 
-fn verdict(good: bool, seen: impl Into<String>) -> Judged {
+pub(crate) fn verdict(good: bool, seen: impl Into<String>) -> Judged {
     if good { Ok(seen.into()) } else { Err(seen.into()) }
 }
 
@@ -94,7 +94,7 @@ pub fn no_failed_unit(output: &Output) -> Judged {
 }
 
 /// The line of a mount point in /proc/mounts, proc(5): device, file-system type, options. The last one is on top.
-fn mount<'a>(mounts: &'a str, point: &str) -> Option<(&'a str, &'a str, Vec<&'a str>)> {
+pub(crate) fn mount<'a>(mounts: &'a str, point: &str) -> Option<(&'a str, &'a str, Vec<&'a str>)> {
     mounts.lines().rev().find_map(|line| {
         let words: Vec<&str> = line.split(' ').collect();
         (words.len() >= 4 && words[1] == point).then(|| (words[0], words[2], words[3].split(',').collect()))
@@ -114,37 +114,6 @@ pub fn root(output: &Output) -> Judged {
 pub fn refused(output: &Output) -> Judged {
     let read_only = output.text.contains("Read-only file system") || output.text.contains("write-protected");
     verdict(!output.success() && read_only, short(&output.text))
-}
-
-/// /proc/mounts, then a line `devices:ROOT VAR` with both device numbers.
-pub fn state(output: &Output) -> Judged {
-    let Some((device, kind, options)) = mount(&output.text, "/var") else {
-        return Err("/var is not mounted".to_owned());
-    };
-    let numbers = output.text.lines().find_map(|line| line.strip_prefix("devices:")).unwrap_or_default();
-    let apart = matches!(numbers.split_whitespace().collect::<Vec<_>>()[..], [root, var] if root != var);
-    let disk = device.starts_with("/dev/") && options.contains(&"rw");
-    verdict(apart && disk, format!("{device} {kind} {}, devices {numbers}", options.join(",")))
-}
-
-/// `/ on: DISK…` and `/var on: DISK…`, lsblk(8).
-pub fn state_disk(output: &Output) -> Judged {
-    let disks = |of: &str| -> Vec<&str> {
-        output.text.lines().find_map(|l| l.strip_prefix(of)).unwrap_or_default().split_whitespace().collect()
-    };
-    let (root, var) = (disks("/ on:"), disks("/var on:"));
-    let apart = !root.is_empty() && !var.is_empty() && !var.iter().any(|disk| root.contains(disk));
-    verdict(apart, short(&output.text))
-}
-
-/// /proc/mounts.
-pub fn volatile(output: &Output, path: &str) -> Judged {
-    match mount(&output.text, path) {
-        None => Err("not mounted".to_owned()),
-        Some((device, kind, options)) => {
-            verdict(kind == "tmpfs" && options.contains(&"rw"), format!("{device} {kind} {}", options.join(",")))
-        }
-    }
 }
 
 /// `ls -d /sys/module/NAME`: it is there when the module is loaded or built in.
@@ -274,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn services_modules_and_volatile_folders() {
+    fn services_and_modules() {
         let said = |active: &str, result: &str, status: &str| {
             format!("Result={result}\nExecMainStatus={status}\nActiveState={active}\n")
         };
@@ -286,9 +255,6 @@ mod tests {
         assert!(service(&out(0, &format!("{ended}\nActiveState=active\nResult=success\n")), true).is_ok());
         assert!(service(&out(0, &format!("{ended}\nActiveState=inactive\nResult=success\n")), true).is_err());
         assert!(module(&out(0, "/sys/module/nf_conntrack")).is_ok() && module(&out(2, "")).is_err());
-        let mounts = "/dev/vda6 /var ext4 rw 0 0\ntmpfs /var/cache tmpfs rw,nosuid 0 0\n";
-        assert!(volatile(&out(0, mounts), "/var/cache").is_ok() && volatile(&out(0, mounts), "/var").is_err());
-        assert!(volatile(&out(0, mounts), "/var/tmp").is_err());
     }
 
     #[test]
@@ -370,27 +336,6 @@ mod tests {
         assert!(refused(&out(32, "mount: /: cannot remount /dev/mapper/root read-write, is write-protected.")).is_ok());
         assert!(refused(&out(0, "")).is_err(), "it was written");
         assert!(refused(&out(1, "touch: No space left on device")).is_err(), "refused for another reason");
-    }
-
-    #[test]
-    fn state_partition() {
-        let with = |mounts: &str, numbers: &str| state(&out(0, &format!("{mounts}devices:{numbers}")));
-        assert!(with(MOUNTS, "252:0 254:6").is_ok());
-        assert!(with(MOUNTS, "252:0 252:0").is_err(), "the same device as the root");
-        assert!(with(MOUNTS, "252:0").is_err());
-        assert!(with(&MOUNTS.replace(" /var ", " /srv "), "1:1 2:2").is_err(), "not mounted");
-        assert!(with(&MOUNTS.replace("ext4 rw", "ext4 ro"), "1:1 2:2").is_err(), "read-only");
-        assert!(with(&MOUNTS.replace("/dev/vda6 /var ext4", "tmpfs /var tmpfs"), "1:1 0:33").is_err(), "memory");
-    }
-
-    #[test]
-    fn state_disks() {
-        assert!(state_disk(&out(0, "/ on: vda\n/var on: sda")).is_ok());
-        for bad in
-            ["/ on: vda\n/var on: vda", "/ on: vda\n/var on:", "/ on:\n/var on: sda", "", "/ on: vda sda\n/var on: sda"]
-        {
-            assert!(state_disk(&out(0, bad)).is_err(), "{bad}");
-        }
     }
 
     #[test]

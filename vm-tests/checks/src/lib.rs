@@ -23,6 +23,7 @@ pub mod plan;
 mod results;
 mod select;
 mod session;
+mod state;
 mod surroundings;
 mod tamper;
 mod unasked;

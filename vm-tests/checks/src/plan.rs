@@ -10,13 +10,14 @@ use crate::own::{self, Own};
 use crate::{
     closed::{self, Closed},
     links::{self, Tagged},
+    state,
     surroundings::Surroundings,
     unasked,
 };
 use diorite_lab::allow::Allowed;
 use diorite_model::{
     Recipe,
-    recipe::{Link, Rate, StateDisk, Sudo},
+    recipe::{FileSystem, Link, Rate, Sudo},
     report::Evidence,
     verify::OwnCheck,
 };
@@ -103,8 +104,12 @@ pub enum Question {
     Closed(Closed),
     /// The boot entry does not count any more.
     Blessed,
-    /// /var is on a partition of its own.
-    State,
+    /// /var is on a partition of its own, with this file system.
+    State(FileSystem),
+    /// /var is in a LUKS2 volume whose key the TPM keeps.
+    Encrypted,
+    /// What is written to /var cannot be found on the disks, while what is written beside it can.
+    Unreadable,
     /// /var and the root share no disk.
     StateDisk,
     /// This folder is memory.
@@ -258,14 +263,7 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
         add(format!("write-{name}-refused"), what, inside, Question::WriteRefused(path));
     }
     add("remount-refused".into(), "the root cannot be made writable".into(), inside, Question::RemountRefused);
-    add("state-partition".into(), "/var is a writable partition of its own".into(), inside, Question::State);
-    if recipe.state.disk == StateDisk::Own {
-        add("state-disk".into(), "/var is on a disk of its own".into(), inside, Question::StateDisk);
-    }
-    for path in &recipe.state.volatile {
-        let what = format!("{path} is memory");
-        add(format!("volatile{}", path.replace('/', "-")), what, inside, Question::Volatile(path.clone()));
-    }
+    state::plan(recipe, add);
     for name in &recipe.kernel.modules {
         let what = format!("kernel module {name} is loaded");
         add(format!("module-{name}"), what, inside, Question::Module(name.clone()));
@@ -397,7 +395,13 @@ pub(crate) mod tests {
                 node_exporter: Some(NodeExporter { from: vec![Peer::Network("10.77.0.0/24".parse().unwrap())] }),
             },
             services: Services::default(),
-            state: State { disk: StateDisk::Same, minimum: 1 << 30, volatile: vec![] },
+            state: State {
+                disk: StateDisk::Same,
+                encryption: Encryption::None,
+                filesystem: FileSystem::Ext4,
+                minimum: 1 << 30,
+                volatile: vec![],
+            },
             overlays: vec![],
         }
     }

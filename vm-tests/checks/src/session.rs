@@ -54,6 +54,7 @@ impl Session {
             accelerator: accelerator.clone(),
             disk: disk.to_owned(),
             second: around.second.map(Second::Blank),
+            tpm: around.tpm.then(|| folder.join("tpm")),
             boot: Boot::Firmware,
             memory: MEMORY,
             cpus: 2,

@@ -6,7 +6,7 @@ use diorite_lab::Config;
 use diorite_machine::credentials::Credential;
 use diorite_model::{
     Recipe,
-    recipe::{Link, LinkKind, StateDisk},
+    recipe::{Encryption, Link, LinkKind, StateDisk},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -21,6 +21,8 @@ pub struct Surroundings {
     pub second: Option<u64>,
     /// What the recipe's containers are to be told from outside.
     pub credentials: Vec<Credential>,
+    /// A TPM that nobody has used, where the recipe asks for one.
+    pub tpm: bool,
     /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
@@ -37,11 +39,13 @@ impl Surroundings {
     pub fn of(recipe: &Recipe) -> Self {
         // As little as was promised to be enough, and room for the partition table.
         let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
+        let tpm = recipe.state.encryption == Encryption::Tpm2;
         let (macs, front) = (cards(recipe), front(recipe));
         let credentials = containers::credentials(recipe);
         let declared = |port: &u16| recipe.firewall.allow.iter().any(|a| a.ports().contains(port));
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
-        let mut around = Self { config: Config::default(), macs, second, credentials, fixed: Vec::new(), front, quiet };
+        let mut around =
+            Self { config: Config::default(), macs, second, credentials, tpm, fixed: Vec::new(), front, quiet };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         if let LinkKind::Vlan(vlan) = &link.kind {
             around.config.vlan = Some(vlan.id);

@@ -47,6 +47,8 @@ pub struct MachineSpec {
     pub disk: PathBuf,
     /// A second disk, on virtio-scsi.
     pub second: Option<Second>,
+    /// A TPM 2.0 whose state is in this folder, which is made when it is not there: the same folder is the same TPM.
+    pub tpm: Option<PathBuf>,
     /// How to start.
     pub boot: Boot,
     /// MiB of memory.
@@ -71,6 +73,7 @@ pub(crate) struct Descriptors<'a> {
     pub console: RawFd,
     pub qmp: RawFd,
     pub shell: RawFd,
+    pub tpm: Option<RawFd>,
     pub network: &'a [RawFd],
 }
 
@@ -130,6 +133,10 @@ impl MachineSpec {
             let second = escaped(&self.second_overlay());
             add(&["-drive", &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}")]);
             add(&["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=second"]);
+        }
+        if let Some(fd) = fds.tpm {
+            add(&["-chardev", &format!("socket,id=tpm-control,fd={fd}")]);
+            add(&["-tpmdev", "emulator,id=tpm,chardev=tpm-control", "-device", "tpm-crb,tpmdev=tpm"]);
         }
         for (number, fd) in fds.network.iter().enumerate() {
             add(&["-netdev", &format!("stream,id=net{number},server=off,addr.type=fd,addr.str={fd}")]);

@@ -5,6 +5,7 @@
 //! MachineSpec ── Machine::start ── QEMU ──┬─ console   serial port → console.log, alarms
 //!                                         ├─ qmp       status, block statistics, savevm/loadvm
 //!                                         ├─ shell     virtio-serial, a unit injected through SMBIOS
+//!                                         ├─ tpm       swtpm, where the machine has one
 //!                                         └─ network   a socket of the caller's: the lab
 //! ```
 
@@ -18,6 +19,7 @@ mod microguest;
 mod pace;
 mod qmp;
 mod shell;
+mod tpm;
 mod watch;
 
 pub use accel::{Accelerator, Kind};

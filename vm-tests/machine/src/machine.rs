@@ -19,7 +19,7 @@ use std::{
         fd::{AsRawFd, OwnedFd, RawFd},
         unix::net::UnixStream,
     },
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -28,6 +28,8 @@ use std::{
 #[derive(Debug)]
 pub struct Machine {
     child: Mutex<Option<Child>>,
+    /// Ended after QEMU.
+    tpm: Mutex<Option<Child>>,
     qmp: Mutex<Qmp>,
     shell: Mutex<Shell>,
     /// The serial console.
@@ -69,10 +71,18 @@ impl Machine {
         }
         let pair = || UnixStream::pair().map_err(|e| Error::host("no socket pair for the machine").because(e));
         let ((console, far_console), (qmp, far_qmp), (shell, far_shell)) = (pair()?, pair()?, pair()?);
+        let tpm = spec.tpm.as_ref().map(|folder| crate::tpm::start(&spec.tools, folder)).transpose()?;
+        let (tpm, tpm_control) = tpm.unzip();
         let network = std::mem::take(&mut spec.network);
         let cables: Vec<RawFd> = network.iter().map(AsRawFd::as_raw_fd).collect();
         let (c, q, s) = (far_console.as_raw_fd(), far_qmp.as_raw_fd(), far_shell.as_raw_fd());
-        let arguments = spec.arguments(&Descriptors { console: c, qmp: q, shell: s, network: &cables })?;
+        let arguments = spec.arguments(&Descriptors {
+            console: c,
+            qmp: q,
+            shell: s,
+            tpm: tpm_control.as_ref().map(AsRawFd::as_raw_fd),
+            network: &cables,
+        })?;
         let mut command = spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.folder);
         if let Some(Second::Holding(disk)) = &spec.second {
             command = command.input(disk);
@@ -83,6 +93,9 @@ impl Machine {
         for fd in [&far_console, &far_qmp, &far_shell] {
             command = command.fd(fd);
         }
+        if let Some(fd) = &tpm_control {
+            command = command.fd(fd);
+        }
         for fd in &network {
             command = command.fd(fd);
         }
@@ -91,15 +104,16 @@ impl Machine {
         let power_on = Instant::now();
         let child = command.spawn()?;
         // QEMU alone holds the far ends now: their end is its end.
-        drop::<([UnixStream; 3], Vec<OwnedFd>)>(([far_console, far_qmp, far_shell], network));
+        drop::<([UnixStream; 3], _, Vec<OwnedFd>)>(([far_console, far_qmp, far_shell], tpm_control, network));
         let console = Console::listen(console, &spec.folder.join("console.log"), power_on)?;
         let qmp = Qmp::connect(qmp, pace.unit * 30).map_err(|mut e| {
             let said = child.log();
+            let said = said + &tpm.as_ref().map(Child::log).unwrap_or_default();
             e.detail = (!said.trim().is_empty()).then(|| said.trim().to_owned());
             e
         })?;
         let (child, qmp, shell) = (Mutex::new(Some(child)), Mutex::new(qmp), Mutex::new(Shell::new(shell)?));
-        Ok(Self { child, qmp, shell, console, pace, power_on, run, spec })
+        Ok(Self { child, tpm: Mutex::new(tpm), qmp, shell, console, pace, power_on, run, spec })
     }
 
     /// Time since power-on.
@@ -150,6 +164,12 @@ impl Machine {
     /// Keeps this moment under a name: memory, devices, disk and firmware variables.
     pub fn snapshot(&self, name: &str) -> Result<()> {
         self.monitor("savevm", name)
+    }
+
+    /// The files that hold what the guest wrote to its disks: qcow2, neither compressed nor encrypted.
+    pub fn written(&self) -> Vec<PathBuf> {
+        let second = self.spec.second.as_ref().map(|_| self.spec.second_overlay());
+        [self.spec.overlay()].into_iter().chain(second).collect()
     }
 
     /// Goes back to a moment that was kept. Connections over the network are older than the guest then.
@@ -207,6 +227,7 @@ impl Machine {
     fn kill(&mut self) {
         // Dropping it kills it and everything it started.
         drop(locked(&self.child).take());
+        drop(locked(&self.tpm).take());
         for file in [self.spec.overlay(), self.spec.second_overlay(), self.spec.variables()] {
             // Not every machine has all of them.
             let _ = std::fs::remove_file(file);

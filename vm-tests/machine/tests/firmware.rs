@@ -23,6 +23,7 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         accelerator: Accelerator { kind: Kind::Tcg, reason: "the test's".to_owned() },
         disk,
         second: None,
+        tpm: None,
         boot: Boot::Firmware,
         memory: 256,
         cpus: 1,
@@ -77,4 +78,24 @@ fn a_disk_that_is_not_there_is_named() {
     let error = Machine::start(spec).expect_err("no disk");
     assert_eq!((error.exit, error.what.as_str()), (Exit::Input, "the disk cannot be opened"));
     assert!(error.place.expect("a place").ends_with("none.raw"));
+}
+
+/// swtpm keeps the TPM's state locked as long as it runs.
+#[test]
+fn a_tpm_is_there_and_ends_with_the_machine() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let disk = folder.path().join("empty.raw");
+    std::fs::write(&disk, vec![0; 8 << 20]).expect("disk");
+    let (mut spec, _cable) = spec(folder.path(), disk);
+    let state = folder.path().join("a,tpm");
+    spec.tpm = Some(state.clone());
+    let machine = Machine::start(spec).expect("the machine starts");
+    let known = machine.qmp("query-tpm", json!({})).expect("an answer");
+    assert_eq!(known[0]["model"], "tpm-crb", "{known}");
+    let lock = std::fs::File::options().write(true).open(state.join(".lock")).expect("swtpm's lock");
+    let free = || rustix::fs::fcntl_lock(&lock, rustix::fs::FlockOperation::NonBlockingLockExclusive).is_ok();
+    assert!(!free(), "it runs");
+    drop(machine);
+    assert!(free(), "it has ended");
+    assert!(state.join("tpm2-00.permall").is_file(), "the TPM's state stays");
 }

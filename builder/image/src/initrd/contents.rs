@@ -72,7 +72,11 @@ pub const TPM: &[&str] = &[
     "usr/bin/systemd-cryptsetup",
     "usr/lib/systemd/system-generators/systemd-cryptsetup-generator",
     "usr/lib/systemd/system-generators/systemd-tpm2-generator",
+    // Asks for a recovery key.
+    "usr/bin/systemd-tty-ask-password-agent",
 ];
+/// Opened by name: libtss2 its way to the device, libcryptsetup what knows systemd's tokens. See [`TPM_LIBRARY`].
+pub const TPM_LIBRARIES: &[&str] = &["libtss2-tcti-device.so.0", "cryptsetup/libcryptsetup-token-systemd-tpm2.so"];
 /// See [`TPM_LIBRARY`].
 pub const TPM_UNITS: &[&str] = &[
     "cryptsetup.target",
@@ -81,6 +85,8 @@ pub const TPM_UNITS: &[&str] = &[
     "tpm2.target",
     "systemd-pcrphase-initrd.service",
     "systemd-tpm2-setup-early.service",
+    "systemd-ask-password-console.path",
+    "systemd-ask-password-console.service",
     "system-systemd\\x2dcryptsetup.slice",
 ];
 

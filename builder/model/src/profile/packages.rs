@@ -1,7 +1,7 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::Flavour;
+use crate::recipe::{Encryption, FileSystem, Flavour};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
@@ -37,6 +37,10 @@ const ALWAYS: [&str; 26] = [
 /// What a container needs: podman, its network stack and its runtime.
 const CONTAINERS: [&str; 4] = ["aardvark-dns", "crun", "netavark", "podman"];
 
+/// What systemd opens by name to speak with a TPM: the library, its words for errors, its formats, and the way to the device.
+const TPM: [&str; 4] =
+    ["libtss2-esys-3.0.2-0t64", "libtss2-mu-4.0.1-0t64", "libtss2-rc0t64", "libtss2-tcti-device0t64"];
+
 /// The user's packages and those the tables need, sorted, each name once; a wish with a version wins.
 pub(super) fn complete(recipe: &mut Recipe) {
     let mut needed: Vec<&str> = ALWAYS.to_vec();
@@ -49,6 +53,14 @@ pub(super) fn complete(recipe: &mut Recipe) {
     }
     if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
+    }
+    if recipe.state.encryption == Encryption::Tpm2 {
+        needed.extend(TPM);
+    }
+    match recipe.state.filesystem {
+        FileSystem::Ext4 => {}
+        FileSystem::Xfs => needed.push("xfsprogs"),
+        FileSystem::Btrfs => needed.push("btrfs-progs"),
     }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");

@@ -8,6 +8,7 @@ mod hostile;
 mod network;
 mod secrets;
 mod services;
+mod state;
 mod verify;
 
 use super::*;
@@ -233,6 +234,8 @@ network = true
 
 [state]
 disk = "own"
+encryption = "tpm2"
+filesystem = "xfs"
 minimum = "1G"
 volatile = ["/var/cache"]
 

@@ -19,6 +19,10 @@ impl Ini {
     pub fn new() -> Self {
         Self::default()
     }
+    /// Whether nothing was said.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty()
+    }
     /// Begins a section.
     pub fn section(mut self, name: &str) -> Self {
         self.lines.push(Line::Section(name.to_owned()));

@@ -2,8 +2,11 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::{state, state_disk};
-use diorite_model::{Recipe, Result, recipe::StateDisk};
+use super::{state, state_disk, state_tpm};
+use diorite_model::{
+    Recipe, Result,
+    recipe::{Encryption, FileSystem, StateDisk},
+};
 
 /// Folder in the image whose content is laid over the initrd's root.
 pub const ROOT: &str = "usr/lib/diorite/initrd";
@@ -16,6 +19,14 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         }
         StateDisk::Own => state_disk::generate(guest, recipe)?,
     }
+    if recipe.state.encryption == Encryption::Tpm2 {
+        state_tpm::generate(guest, recipe)?;
+    }
+    let filesystem = recipe.state.filesystem;
+    if filesystem != FileSystem::Ext4 {
+        let file = format!("{ROOT}/usr/lib/modules-load.d/diorite-state.conf");
+        guest.file(&file, 0o644, format!("{}\n", filesystem.name()))?;
+    }
     // The default host name is taken from here, before the root is there.
     let os_release = super::identity::os_release(guest, recipe)?;
     guest.file(&format!("{ROOT}/etc/os-release"), 0o644, os_release)?;
@@ -23,6 +34,12 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     // The root is a verity device: which disk to partition is known only once it is mounted.
     let after_root = Ini::new().section("Unit").set("After", "sysroot.mount").set("Requires", "sysroot.mount");
     put(&format!("{SYSTEM}/systemd-repart.service.d/10-diorite.conf"), after_root)?;
+    if recipe.state.disk == StateDisk::Same {
+        let maker = state_maker(recipe);
+        if !maker.is_empty() {
+            put(&format!("{SYSTEM}/systemd-repart.service.d/20-diorite-state.conf"), maker)?;
+        }
+    }
     put(&format!("{SYSTEM}/emergency.service"), emergency())?;
     // Where the firmware gives no identity, the one made up at first boot is kept on state: copied there once, copied
     // from there to memory, bound over the empty file. No shell is needed for it.
@@ -34,6 +51,21 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(&format!("{ROOT}/usr/lib/diorite/machine-id-keep.conf"), 0o644, keep)?;
     let take = "C /run/diorite-machine-id 0444 root root - /sysroot/var/lib/diorite/machine-id\n";
     guest.file(&format!("{ROOT}/usr/lib/diorite/machine-id-take.conf"), 0o644, take)
+}
+
+/// What the unit that makes the partition waits for and needs besides, if anything.
+pub(super) fn state_maker(recipe: &Recipe) -> Ini {
+    let mut ini = Ini::new();
+    if recipe.state.encryption == Encryption::Tpm2 {
+        ini = ini.section("Unit").set("Requires", state_tpm::SERVICE).set("After", state_tpm::SERVICE);
+        ini = ini.set("OnFailure", "emergency.target").set("OnFailureJobMode", "replace-irreversibly");
+    }
+    match recipe.state.filesystem {
+        // Always there.
+        FileSystem::Ext4 => ini,
+        // Whether it is here and works; the initrd takes along what its units start.
+        other => ini.section("Service").set("ExecStartPre", format!("/usr/sbin/mkfs.{} -V", other.name())),
+    }
 }
 
 /// A failed initrd restarts the machine: then the boot counter of this entry runs down, and the other slot gets its turn.

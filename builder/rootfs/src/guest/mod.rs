@@ -18,6 +18,7 @@ mod services;
 mod ssh;
 mod state;
 mod state_disk;
+mod state_tpm;
 pub mod store;
 mod sudoers;
 mod system;

@@ -2,7 +2,8 @@
 
 use super::Guest;
 use super::ini::Ini;
-use diorite_model::recipe::StateDisk;
+use super::state_tpm;
+use diorite_model::recipe::{Encryption, FileSystem, StateDisk};
 use diorite_model::{Digest, Error, Recipe, Result};
 
 /// Where repart.d(5) definitions are, in the image and in the initrd, for a partition on the image's own disk.
@@ -20,14 +21,15 @@ pub fn partition(recipe: &Recipe) -> String {
 
 /// repart.d(5): made at first boot, grows into the rest of the disk.
 pub fn repart(recipe: &Recipe) -> Ini {
-    Ini::new()
+    let ini = Ini::new()
         .section("Partition")
         .set("Type", "var")
         .set("Label", "var")
         .set("UUID", partition(recipe))
-        .set("Format", "ext4")
+        .set("Format", recipe.state.filesystem.name())
         .set("SizeMinBytes", format!("{}M", recipe.state.minimum >> 20))
-        .set("FactoryReset", "yes")
+        .set("FactoryReset", "yes");
+    if recipe.state.encryption == Encryption::Tpm2 { ini.set("Encrypt", "tpm2") } else { ini }
 }
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
@@ -37,7 +39,13 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     // fstab(5). /var is mounted in the initrd, and follows its partition when the disk is made larger later; /root is
     // memory, so that a key given with the machine can be put there.
     let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";
-    let var = format!("PARTUUID={} /var ext4 {options} 0 2\n", partition(recipe));
+    let device = match recipe.state.encryption {
+        Encryption::None => format!("PARTUUID={}", partition(recipe)),
+        Encryption::Tpm2 => format!("/dev/mapper/{}", state_tpm::NAME),
+    };
+    // The others need no check before they are mounted: their fsck(8) does nothing.
+    let pass = if recipe.state.filesystem == FileSystem::Ext4 { 2 } else { 0 };
+    let var = format!("{device} /var {} {options} 0 {pass}\n", recipe.state.filesystem.name());
     let mut fstab = var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n";
     for path in &recipe.state.volatile {
         if !path.starts_with("/var/") || !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
@@ -47,6 +55,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         fstab += &format!("tmpfs {path} tmpfs mode={mode},nosuid,nodev,size=25% 0 0\n");
     }
     guest.file("etc/fstab", 0o644, fstab)?;
+    if recipe.state.encryption == Encryption::Tpm2 {
+        guest.file("etc/crypttab", 0o600, state_tpm::crypttab(recipe))?;
+    }
     let mut lines = String::from(
         "d /var/home 0755 root root -\n\
          d /var/srv 0755 root root -\n\

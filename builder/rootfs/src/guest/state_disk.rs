@@ -6,7 +6,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::initrd::ROOT;
+use super::initrd::{ROOT, state_maker};
 use super::state;
 use diorite_model::{Recipe, Result};
 
@@ -22,6 +22,10 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     put("etc/udev/rules.d/70-diorite-state.rules", 0o644, rules(recipe).into_bytes())?;
     put(PROGRAM, 0o755, include_bytes!("state-disk.sh").to_vec())?;
     put(&format!("{SYSTEM}/{SERVICE}"), 0o644, service().finish()?)?;
+    let maker = state_maker(recipe);
+    if !maker.is_empty() {
+        put(&format!("{SYSTEM}/{SERVICE}.d/20-diorite-state.conf"), 0o644, maker.finish()?)?;
+    }
     guest.link(&format!("{ROOT}/{SYSTEM}/initrd-root-fs.target.wants/{SERVICE}"), &format!("../{SERVICE}"))
 }
 

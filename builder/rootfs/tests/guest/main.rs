@@ -368,10 +368,11 @@ fn quadlet(root: &Path, units: &str) {
     }
 }
 
-/// What the initrd looks for state's own disk with: udev's rules, the unit and the shell's program; and none that is wrong.
+/// What the initrd looks for state's own disk and the TPM with: udev's rules, units and programs of the shell; and none
+/// that is wrong.
 #[test]
-fn programs_of_the_tree_accept_what_finds_the_disk_of_state() {
-    let sealed = sealed(&recipe("[state]\ndisk = \"own\"\n"), &[]);
+fn programs_of_the_tree_accept_what_finds_and_opens_state() {
+    let sealed = sealed(&recipe("[state]\ndisk = \"own\"\nencryption = \"tpm2\"\n"), &[]);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     lay_out(&sealed.tree, root);
@@ -381,11 +382,25 @@ fn programs_of_the_tree_accept_what_finds_the_disk_of_state() {
     content(root, &["udevadm", "verify", "--resolve-names=never", &rules]);
     std::fs::write(root.join("tmp/70-wrong.rules"), "ATTR{size}!=\"0\", SIMLINK+=\"x\"\n").unwrap();
     assert!(!inside(root, &["udevadm", "verify", "--resolve-names=never", "/tmp/70-wrong.rules"]).0);
-    content(root, &["sh", "-n", &format!("{initrd}/usr/lib/diorite/state-disk")]);
-    let unit = "diorite-state-disk.service";
-    content(root, &["cp", &format!("{initrd}/etc/systemd/system/{unit}"), "/etc/systemd/system"]);
-    let said = inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
-    assert_eq!(said, "");
+    for program in ["state-disk", "state-tpm"] {
+        content(root, &["sh", "-n", &format!("{initrd}/usr/lib/diorite/{program}")]);
+    }
+    for unit in ["diorite-state-disk.service", "diorite-state-tpm.service"] {
+        content(root, &["cp", "-r", &format!("{initrd}/etc/systemd/system/{unit}"), "/etc/systemd/system"]);
+    }
+    let dropin = "diorite-state-disk.service.d";
+    content(root, &["cp", "-r", &format!("{initrd}/etc/systemd/system/{dropin}"), "/etc/systemd/system"]);
+    for unit in ["diorite-state-disk.service", "diorite-state-tpm.service"] {
+        let said = inside(root, &["systemd-analyze", "verify", "--recursive-errors=no", "--man=no", unit]).1;
+        assert_eq!(said, "", "{unit}");
+    }
+    // crypttab(5), as systemd's own generator reads it: the unit that the drop-in is for.
+    let generator = "/usr/lib/systemd/system-generators/systemd-cryptsetup-generator";
+    content(root, &["mkdir", "-p", "/tmp/units"]);
+    content(root, &["env", "SYSTEMD_PROC_CMDLINE=quiet", generator, "/tmp/units", "/tmp/units", "/tmp/units"]);
+    let unit = std::fs::read_to_string(root.join("tmp/units/systemd-cryptsetup@var.service")).unwrap();
+    assert!(unit.contains("tpm2-device=auto,x-initrd.attach,noauto,timeout=5min"), "{unit}");
+    assert!(root.join(&initrd[1..]).join("etc/systemd/system/systemd-cryptsetup@var.service.d").is_dir());
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod hardening;
 mod listeners;
 mod network;
 mod services;
+mod state;
 mod topology;
 mod verify;
 
@@ -68,5 +69,6 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     firewall::check(recipe, places)?;
     services::check(recipe, places)?;
     access::check(recipe, places)?;
-    hardening::check(recipe, places)
+    hardening::check(recipe, places)?;
+    state::check(recipe, places)
 }

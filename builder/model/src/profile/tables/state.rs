@@ -5,13 +5,23 @@ use super::*;
 
 pub(super) const STATE: &[Field] = &[
     choice("disk", DISK, "the disk that /var is on").or_text("same"),
-    text("minimum", &values::SIZE, "smallest size of /var; it grows to the end of the disk").or_text("256M"),
+    choice("encryption", ENCRYPTION, "how /var is encrypted; fixed when the first boot makes it").or_text("none"),
+    choice("filesystem", FILESYSTEM, "what /var is made with; fixed when the first boot makes it").or_text("ext4"),
+    text("minimum", &values::SIZE, "smallest size of /var; it grows to the end of the disk")
+        .or_said("`256M`; `512M` on xfs and btrfs"),
     texts("volatile", &values::VAR_PATH, "folders below /var that are memory instead, empty at every boot"),
 ];
 const DISK: &[(&str, &str)] = &[
     ("same", "the image's own, behind its partitions"),
     ("own", "another one: the only other disk of the machine that is empty, or that holds this image's /var already"),
 ];
+
+const ENCRYPTION: &[(&str, &str)] = &[
+    ("none", "not at all"),
+    ("tpm2", "LUKS2, with a key that the machine's TPM 2.0 keeps; a machine without one does not start"),
+];
+const FILESYSTEM: &[(&str, &str)] =
+    &[("ext4", "ext4"), ("xfs", "XFS, 320 MiB or larger"), ("btrfs", "Btrfs, 288 MiB or larger")];
 
 pub(super) fn state(top: &Section) -> Result<State> {
     let t = top.table_or_empty("state")?;
@@ -25,5 +35,16 @@ pub(super) fn state(top: &Section) -> Result<State> {
     }
     let volatile = volatile.into_iter().map(|v| v.value).collect();
     let disk = if t.needed("disk")?.value == "own" { StateDisk::Own } else { StateDisk::Same };
-    Ok(State { disk, minimum: amount(&t, "minimum", 64 << 20)?, volatile })
+    let encryption = if t.needed("encryption")?.value == "tpm2" { Encryption::Tpm2 } else { Encryption::None };
+    let filesystem = match &*t.needed("filesystem")?.value {
+        "xfs" => FileSystem::Xfs,
+        "btrfs" => FileSystem::Btrfs,
+        _ => FileSystem::Ext4,
+    };
+    let minimum = match t.text("minimum")? {
+        Some(_) => amount(&t, "minimum", FileSystem::Ext4.least())?,
+        None if filesystem == FileSystem::Ext4 => 256 << 20,
+        None => 512 << 20,
+    };
+    Ok(State { disk, encryption, filesystem, minimum, volatile })
 }

@@ -32,3 +32,24 @@ fn a_disk_of_its_own_is_looked_for_in_the_initrd_alone() {
     };
     assert_eq!(fstab(&same), fstab(&own), "the same partition, on whichever disk");
 }
+
+/// What one profile generates and another does not, as text.
+fn added(more: &Generated, less: &Generated) -> String {
+    let shown = |node: &Node| match &node.kind {
+        Kind::File(content) => format!("{:o}\n{}", node.mode, String::from_utf8_lossy(content.bytes())),
+        Kind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
+        _ => String::new(),
+    };
+    let new = more.nodes.iter().filter(|(path, node)| less.nodes.get(*path).map(shown) != Some(shown(node)));
+    new.map(|(path, node)| format!("=== /{} {}\n", String::from_utf8_lossy(path), shown(node))).collect()
+}
+
+#[test]
+fn encryption_and_file_systems_add_what_they_need_and_nothing_else() {
+    let with = |more: &str| generated(&recipe(&PROFILE.replace("[state]\n", &format!("[state]\n{more}\n")))).unwrap();
+    let (plain, own) = (with(""), with("disk = \"own\""));
+    insta::assert_snapshot!("state_encrypted", added(&with("encryption = \"tpm2\""), &plain));
+    insta::assert_snapshot!("state_xfs", added(&with("filesystem = \"xfs\""), &plain));
+    let both = with("disk = \"own\"\nencryption = \"tpm2\"\nfilesystem = \"btrfs\"");
+    insta::assert_snapshot!("state_own_encrypted_btrfs", added(&both, &own));
+}
