@@ -1,10 +1,10 @@
 //! Containers in a booted machine: what is asked of each, and what the answer must be. Everything is seen from the
 //! machine's side, through the process's own /proc folder, so that no container needs a program for it.
 
-use crate::judge::Judged;
+use crate::{judge::Judged, surroundings::Surroundings};
 use diorite_machine::{Output, credentials::Credential};
 use diorite_model::recipe::{Container, Recipe, SecretTo};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 /// A container as it was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,17 +17,21 @@ pub struct Declared {
     pub container: Container,
     /// None of its networks has a way out.
     pub inside: bool,
+    /// Somebody on the machine's network.
+    pub neighbour: Ipv4Addr,
 }
 
 /// Every container of a recipe.
 pub fn declared(recipe: &Recipe) -> impl Iterator<Item = Declared> + '_ {
-    recipe.containers.iter().map(|(name, container)| {
+    let neighbour = Surroundings::of(recipe).config.ipv4;
+    recipe.containers.iter().map(move |(name, container)| {
         let internal = |n: &String| recipe.container_networks.get(n).is_some_and(|n| n.internal);
         Declared {
             name: name.clone(),
             reference: format!("localhost/{name}:{}", recipe.image.version),
             container: container.clone(),
             inside: !container.networks.is_empty() && container.networks.iter().all(internal),
+            neighbour,
         }
     })
 }
@@ -45,7 +49,7 @@ fn stand_in(credential: &str) -> String {
 
 /// Prints lines `KEY:VALUE` about a container that runs.
 pub fn script(declared: &Declared) -> String {
-    let Declared { name, container, .. } = declared;
+    let Declared { name, container, neighbour, .. } = declared;
     let health = if container.health.is_some() { "health:{{.State.Health.Status}}\\n" } else { "" };
     let mut text = format!(
         "podman inspect --format 'image:{{{{.ImageName}}}}\\n{health}pid:{{{{.State.Pid}}}}\\n\
@@ -58,7 +62,7 @@ pub fn script(declared: &Declared) -> String {
          [ -e $c/pids.max ] || c=$(dirname $c); \
          for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
          echo route:$(nsenter -t $p -n ip -4 route show default); \
-         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/10.77.0.1/9' 2>&1); "
+         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); "
     );
     for (secret, about) in &container.secrets {
         if let SecretTo::File(path) = &about.to {
