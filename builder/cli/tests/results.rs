@@ -177,7 +177,7 @@ fn checks_are_listed_without_a_disk_or_a_lock() {
     expected.sort();
     assert_eq!(parts, expected, "every check in exactly one part");
     for (arguments, exit, said) in [
-        (&["--only", "nothing-*"][..], 1, "no check is called `nothing-*`"),
+        (&["--only", "no-such-*"][..], 1, "no check is called `no-such-*`"),
         (&["--only", "lease", "--shard", "2/2"], 1, "part 2 of 2 has no check"),
         (&["--shard", "4/3"], 2, "two numbers"),
         (&["--shard", "0/3"], 2, "two numbers"),
