@@ -41,6 +41,7 @@ reference: diorite
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --release -p diorite --test vm_more -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --release --workspace --no-deps --document-private-items
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	  else echo "cargo-deny is not installed: advisories newer than .ci/advisories.toml are not looked at (\`make test\` judges by that table)"; fi

@@ -287,7 +287,11 @@ impl<'a> Asker<'a> {
         let machine = &self.session.machine;
         let (pressed, lines) = (Instant::now(), machine.console.lines().len());
         machine.qmp("system_powerdown", serde_json::json!({}))?;
+        let limit = machine.pace.stall_limit();
         while machine.ended().is_none() {
+            if pressed.elapsed() > limit {
+                return Ok(Err(format!("it still runs {:.0} s after the power button", limit.as_secs_f64())));
+            }
             match self.watch.check() {
                 Err(error) if is_verdict(&error) && machine.ended().is_none() => return Ok(Err(error.what)),
                 Err(error) if !is_verdict(&error) => return Err(error),
