@@ -183,7 +183,7 @@ fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
         ("unknown", unknown, "has no file system, yet is not empty, and is left alone"),
         ("table", table, "no disk holds this image's state, and none is empty"),
     ] {
-        let second = project.path(&format!("{name}.raw"));
+        let second = project.path(format!("{name}.raw"));
         fs::write(&second, &bytes).expect("a disk");
         let folder = project.path(name);
         let spec = machine(&tools, &accelerator, &disk, folder.clone());
@@ -379,6 +379,7 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
         tools,
         accelerator: accel::probe().expect("an accelerator"),
         disk: out.join("disk.raw").canonicalize().expect("the disk"),
+        tpm: None,
         second: None,
         boot: Boot::Firmware,
         memory: 1536,
