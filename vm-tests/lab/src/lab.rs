@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     pub(crate) changed: Condvar,
     pub(crate) frames: AtomicU64,
+    /// Those of them that answered a watch.
+    answered: Arc<AtomicU64>,
     pub(crate) all_closed: AtomicBool,
     ended: AtomicBool,
     pub(crate) started: Instant,
@@ -125,6 +127,7 @@ impl Lab {
             state: Mutex::default(),
             changed: Condvar::new(),
             frames: AtomicU64::new(0),
+            answered: Arc::default(),
             all_closed: AtomicBool::new(false),
             ended: AtomicBool::new(false),
             started: Instant::now(),
@@ -197,9 +200,11 @@ impl Lab {
         self.with(move |engine| engine.switch.capture.iter_mut().for_each(|capture| capture.comment(&what)))
     }
 
-    /// How many frames guests have sent: it moves as long as a guest says something.
+    /// How many frames guests have sent: it moves as long as a guest says something. What a watch keeps asking is always
+    /// answered, also by a guest that gets nowhere, and does not count.
     pub fn frames(&self) -> u64 {
-        self.shared.frames.load(Ordering::Relaxed)
+        let answered = self.shared.answered.load(Ordering::Relaxed);
+        self.shared.frames.load(Ordering::Relaxed).saturating_sub(answered)
     }
 
     /// Every machine has let go of its cable.
@@ -301,7 +306,7 @@ impl Lab {
         let (reply, answer) = mpsc::channel();
         let (number, stop) = (self.number(), Arc::new(AtomicBool::new(false)));
         let names = (number, 47_200 + number % 2048);
-        let job = Vigil::new(ports, names, self.shared.started, stop.clone(), reply);
+        let job = Vigil::new(ports, names, self.shared.started, stop.clone(), self.shared.answered.clone(), reply);
         self.tell(Command::Ask(Box::new(job)))?;
         Ok(Watch { stop, answer: Pending(answer) })
     }

@@ -9,7 +9,7 @@ use smoltcp::wire::{EthernetAddress, TcpControl, TcpSeqNumber};
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
@@ -115,6 +115,28 @@ fn a_filter_that_comes_late_is_seen() {
         let expected = if gap { vec![(Protocol::Tcp, 111, Closed)] } else { vec![] };
         assert_eq!(seen.into_iter().collect::<Vec<_>>(), expected);
     }
+}
+
+/// A guest that gets nowhere still answers echo requests: that is no sign of life.
+#[test]
+fn answers_to_a_watch_are_not_counted() {
+    static ASKED: AtomicU64 = AtomicU64::new(0);
+    let count = |_: u16, _: u16| {
+        ASKED.fetch_add(1, Ordering::AcqRel);
+        false
+    };
+    let (_guest, fd) = Guest::start(Behaviour { filter: Some(count), ..BEHAVIOUR });
+    let lab = Lab::start(fd).expect("lab");
+    lab.wait_for_ipv6(guest::MAC, &mut patience()).expect("an address");
+    let watch = lab.keep_watch(vec![111]).expect("a watch");
+    let (mut patience, before) = (patience(), lab.frames());
+    while ASKED.load(Ordering::Acquire) < 60 {
+        patience().expect("the watch asks");
+        std::thread::yield_now();
+    }
+    let more = lab.frames() - before;
+    let watched = lab.end_watch(watch).expect("watched");
+    assert!(watched.echoes >= 20 && more < 10, "{} echoes, and {more} other frames", watched.echoes);
 }
 
 /// Put together again by hand, they are the packet.

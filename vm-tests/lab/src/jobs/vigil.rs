@@ -15,7 +15,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
         mpsc::Sender,
     },
     time::{Duration, Instant},
@@ -66,21 +66,23 @@ pub struct Vigil {
     started: Instant,
     at: Instant,
     stop: Arc<AtomicBool>,
+    answered: Arc<AtomicU64>,
     watched: Watched,
     reply: Sender<Watched>,
 }
 
 impl Vigil {
-    /// Asks until `stop` is set. `started` is when the lab's clock began.
+    /// Asks until `stop` is set. `started` is when the lab's clock began; `answered` counts every answer.
     pub fn new(
         ports: Vec<u16>,
         (ident, source): (u16, u16),
         started: Instant,
         stop: Arc<AtomicBool>,
+        answered: Arc<AtomicU64>,
         reply: Sender<Watched>,
     ) -> Self {
         let (number, watched) = (0, Watched::default());
-        Self { ports, ident, source, number, started, at: started, stop, watched, reply }
+        Self { ports, ident, source, number, started, at: started, stop, answered, watched, reply }
     }
 
     fn ask(&mut self, guest: Host, now: Instant, wire: &mut Wire<'_>) {
@@ -103,12 +105,14 @@ impl Job for Vigil {
         for guest in &self.watched.addresses {
             if echo_reply(packet, *guest, self.ident).is_some() {
                 self.watched.echoes += 1;
+                self.answered.fetch_add(1, Ordering::Relaxed);
                 self.watched.first_echo.get_or_insert(at);
                 return true;
             }
             for protocol in [Protocol::Tcp, Protocol::Udp] {
                 let Some(answer) = answer(packet, protocol, *guest, |port| port == self.source) else { continue };
                 wire.out.extend(answer.reset(packet, wire.own(*guest)));
+                self.answered.fetch_add(1, Ordering::Relaxed);
                 if self.watched.answers.len() < MOST_ANSWERS {
                     let (port, verdict) = (answer.port, answer.verdict);
                     self.watched.answers.push(Heard { at, address: *guest, protocol, port, verdict });
