@@ -152,7 +152,7 @@ pub(crate) fn search(files: &[PathBuf]) -> Result<Found> {
     Ok(found)
 }
 
-/// What was found after [`write`].
+/// What was found after [`write()`].
 pub(crate) fn unreadable(written: &Output, found: &Found) -> Judged {
     if written.text != "written" {
         return Err(format!("nothing could be written: {}", short(&written.text)));
