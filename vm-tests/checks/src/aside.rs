@@ -15,7 +15,7 @@ use crate::{
 use diorite_host::interrupt;
 use diorite_machine::{Accelerator, credentials};
 use diorite_model::{Error, Exit, Result, report::Evidence};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// What every one of these boots needs.
 #[derive(Clone, Copy)]
@@ -99,8 +99,7 @@ impl<'a> Aside<'a> {
             other => other?,
         }
         let session = self.session(&disk, &folder, credentials::shell())?;
-        let watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
-        let mut watch = watch;
+        let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
         let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
         self.end(session, &folder, "tampered-console.log")?;
@@ -138,6 +137,5 @@ fn place(question: &Question) -> u8 {
 
 /// Moves a console's log to where people look for it.
 pub(crate) fn keep(from: &Path, to: &Path) -> Result<()> {
-    let to: PathBuf = to.to_owned();
-    std::fs::rename(from, &to).map_err(|e| Error::io("the console's log cannot be kept", &to, e))
+    std::fs::rename(from, to).map_err(|e| Error::io("the console's log cannot be kept", to, e))
 }

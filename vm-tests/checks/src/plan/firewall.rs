@@ -199,10 +199,17 @@ fn tried(recipe: &Recipe) -> BTreeSet<u16> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        Family, Question,
-        tests::{ids, recipe},
+        Family, Question, Sweep, plan,
+        tests::{SOURCES, ids, recipe},
     };
     use diorite_model::recipe::{Allow, AllowOut, Peer, Period, Policy, Protocol, Rate};
+
+    fn sweep(recipe: &diorite_model::Recipe, id: &str) -> Sweep {
+        match plan(recipe, &[], SOURCES).into_iter().find(|c| c.id == id).unwrap().question {
+            Question::Ports(sweep) => sweep,
+            other => panic!("{other:?}"),
+        }
+    }
 
     #[test]
     fn what_may_not_go_out_is_tried() {
@@ -271,26 +278,12 @@ mod tests {
         for id in ["ssh-banner-ipv4", "port-ipv4-tcp-443-limited", "port-ipv4-tcp-5432-open"] {
             assert!(!ids.iter().any(|i| i == id), "{id} is among {ids:#?}");
         }
-        let sweep = |id: &str| {
-            let checks = super::super::plan(&recipe, &[], super::super::tests::SOURCES);
-            match checks.into_iter().find(|c| c.id == id).unwrap().question {
-                Question::Ports(sweep) => sweep,
-                other => panic!("{other:?}"),
-            }
-        };
-        let here = sweep("ports-ipv4-tcp");
+        let here = sweep(&recipe, "ports-ipv4-tcp");
         assert_eq!((here.must(8085), here.must(8091), here.must(5432)), (Some(true), Some(false), Some(false)));
         assert_eq!(here.must(22), None, "it has a rate");
-        assert_eq!(sweep("ports-ipv6-tcp").must(8080), None, "a container's port");
+        assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), None, "a container's port");
         recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
-        let sweep = |id: &str| {
-            let checks = super::super::plan(&recipe, &[], super::super::tests::SOURCES);
-            match checks.into_iter().find(|c| c.id == id).unwrap().question {
-                Question::Ports(sweep) => sweep,
-                other => panic!("{other:?}"),
-            }
-        };
-        assert_eq!(sweep("ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
-        assert_eq!(sweep("ports-ipv4-tcp-fragments").must(5432), Some(false));
+        assert_eq!(sweep(&recipe, "ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
+        assert_eq!(sweep(&recipe, "ports-ipv4-tcp-fragments").must(5432), Some(false));
     }
 }
