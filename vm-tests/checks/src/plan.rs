@@ -345,6 +345,7 @@ pub(crate) mod tests {
             secrets: BTreeMap::new(),
             capabilities: vec![],
             ids: Some(600_000),
+            init: true,
             health: None,
             limits: Limits { memory: None, cpus: None, pids: 2048 },
             after: vec![],

@@ -51,6 +51,9 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if !recipe.containers.is_empty() {
         needed.extend(CONTAINERS);
     }
+    if recipe.containers.values().any(|c| c.init) {
+        needed.push("catatonit");
+    }
     if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
     }

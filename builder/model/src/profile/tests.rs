@@ -182,6 +182,7 @@ secrets.token = { environment = "TOKEN" }
 capabilities = ["NET_BIND_SERVICE"]
 user_namespace = true
 ids = 1000013824
+init = true
 limits = { memory = "64M", cpus = "0.5", pids = 64 }
 after = ["db"]
 requires = ["db"]

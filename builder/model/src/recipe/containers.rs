@@ -38,6 +38,9 @@ pub struct Container {
     pub capabilities: Vec<String>,
     /// First of the 65536 numbers its users have on the machine; `None`: the machine's own numbers.
     pub ids: Option<u32>,
+    /// A small init is its first process. Linux gives a first process no default action for a signal, so most programs
+    /// would ignore SIGTERM in that place, and take ten seconds to be stopped (pid_namespaces(7)).
+    pub init: bool,
     /// How it is seen to work.
     pub health: Option<Health>,
     /// What it may use at most.

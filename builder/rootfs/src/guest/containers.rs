@@ -153,6 +153,9 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
             // Who waits for it waits until it works.
             .set("Notify", "healthy");
     }
+    if container.init {
+        ini = ini.set("RunInit", "true");
+    }
     ini = ini.set("PidsLimit", container.limits.pids.to_string());
     if let Some(bytes) = container.limits.memory {
         ini = ini.set("PodmanArgs", format!("--memory={bytes}b"));

@@ -33,6 +33,8 @@ pub(super) const CONTAINER: &[Field] = &[
     boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")
         .or(true),
     integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
+    boolean("init", "a small init is its first process: it ends when it is told to, and leaves no dead children behind")
+        .or_said("`true` with `packages`; an image may bring its own"),
     table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
     table("limits", LIMITS, "what it may use at most"),
     texts("after", &values::NAME, "containers that are started, and healthy, before it"),
@@ -123,6 +125,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         secrets: secrets(t)?,
         capabilities: t.plain("capabilities")?,
         ids: ids(name, t)?,
+        init: t.boolean("init")?.unwrap_or(!image),
         health: t.table("health")?.map(|h| health(&h)).transpose()?,
         limits: limits(&t.table_or_empty("limits")?)?,
         after: t.plain("after")?,
