@@ -5,7 +5,7 @@ HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
-.PHONY: image test vm-tests bench reference check diorite clean
+.PHONY: image test vm-tests bench endurance reference check diorite clean
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
@@ -30,6 +30,13 @@ vm-tests: diorite
 ## bench: the figures of docs/measurements, raw data included
 bench: diorite
 	$(CARGO) run --release --quiet -p diorite --example bench
+
+## endurance: one disk verified RUNS times beside LOAD busy threads, and scanned SCANS times against its own word
+endurance: diorite
+	$(CARGO) build --release --quiet -p diorite --example bench
+	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
+	  set -a; . ./target/test-material.env; set +a; \
+	  $(CARGO) run --release --quiet -p diorite --example bench endurance
 
 ## reference: the pages that are generated from the declarations of the profile language
 reference: diorite

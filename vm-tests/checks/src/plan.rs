@@ -207,6 +207,9 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
             Question::Ping(*family),
         );
     }
+    links::plan(recipe, &mut add);
+    inside_last(recipe, &mut add);
+    // Late, because what a container is doing is looked at every half minute only.
     if recipe.monitoring.node_exporter.is_some() {
         let image = Claims {
             name: recipe.image.name.clone(),
@@ -217,8 +220,6 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
         let what = "the image's metrics say its name, version and root hash, its rules and its containers";
         add("metrics-image".into(), what.into(), Evidence::Inside, Question::ImageMetrics(image));
     }
-    links::plan(recipe, &mut add);
-    inside_last(recipe, &mut add);
     firewall::inside(recipe, sources[0], &mut add);
     // Last, because all ports are being asked while the machine answers the rest.
     let gateway = front.is_some_and(|link| link.dhcp_ipv4 || !link.gateways.is_empty());

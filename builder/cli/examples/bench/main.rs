@@ -5,12 +5,14 @@
 //! `bench page FILE.json` draws the page of a measurement again.
 
 mod chart;
+mod endurance;
 mod ours;
 mod page;
 mod peers;
 mod process;
 mod repository;
 mod room;
+mod truth;
 
 use diorite_host::progress::Progress;
 use diorite_host::store::Store;
@@ -71,6 +73,15 @@ fn main() -> ExitCode {
         return code;
     }
     interrupt::install();
+    if arguments.get(1).is_some_and(|verb| verb == "endurance") {
+        return match endurance::endurance() {
+            Ok(good) => ExitCode::from(u8::from(!good)),
+            Err(e) => {
+                eprintln!("{e}");
+                ExitCode::from(e.exit as u8)
+            }
+        };
+    }
     let data = match &arguments[1..] {
         [verb, file] if verb == "page" => again(Path::new(file)),
         _ => bench(),

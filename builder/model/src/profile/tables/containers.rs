@@ -33,8 +33,11 @@ pub(super) const CONTAINER: &[Field] = &[
     boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")
         .or(true),
     integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
-    boolean("init", "a small init is its first process: it ends when it is told to, and leaves no dead children behind")
-        .or_said("`true` with `packages`; an image may bring its own"),
+    boolean(
+        "init",
+        "a small init is its first process: it ends when it is told to, and leaves no dead children behind",
+    )
+    .or_said("`true` with `packages`; an image may bring its own"),
     table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
     table("limits", LIMITS, "what it may use at most"),
     texts("after", &values::NAME, "containers that are started, and healthy, before it"),
