@@ -15,6 +15,7 @@ use crate::{
     port::Port,
     record::Record,
     services::{dhcp::Lease, dhcp6::Lease6},
+    ssh,
     stack::{Ending, Talk, Until},
     topology::Topology,
 };
@@ -346,6 +347,13 @@ impl Lab {
             Ending::Enough if talk.data.contains(&b'\n') => Ok(String::from_utf8_lossy(line).trim_end().to_owned()),
             ending => Err(in_words(&ending, &talk.data)),
         })
+    }
+
+    /// The public host key of a secure shell (RFC 4253 §6.6), as it stands in known_hosts before base64. An error in
+    /// words when none is shown.
+    pub fn host_key(&self, guest: IpAddr, port: u16) -> Result<Result<Vec<u8>, String>> {
+        let talk = self.talk(SocketAddr::new(guest, port), &ssh::hello(), Until::Closed { most: 1 << 16 })?;
+        Ok(ssh::host_key(&talk.data).map(<[u8]>::to_vec).ok_or_else(|| in_words(&talk.ending, &talk.data)))
     }
 
     /// GET over HTTP/1.0 (RFC 1945). An error in words when no well-formed answer comes.

@@ -29,6 +29,7 @@ mod random;
 pub mod record;
 mod router;
 mod services;
+mod ssh;
 mod stack;
 mod switch;
 mod topology;
