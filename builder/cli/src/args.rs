@@ -114,6 +114,9 @@ pub struct VerifyArgs {
     /// Ask only checks of these names, and what they need first; `*` is any text, `?` any character.
     #[arg(long, value_name = "PATTERN", num_args = 1..)]
     pub only: Vec<String>,
+    /// Leave out checks of these names, unless another one needs them first.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub skip: Vec<String>,
     /// Ask one part of several: `2/3`. Every check is in exactly one part.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,

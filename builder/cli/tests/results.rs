@@ -48,7 +48,7 @@ fn report() -> Report {
         accelerator_reason: HOSTILE.into(),
         begun: 1_760_000_000,
         seconds: 3.0,
-        selection: Selection { of: 9, only: vec![HOSTILE.into()], shard: None },
+        selection: Selection { of: 9, only: vec![HOSTILE.into()], ..Selection::default() },
         ended: Some(ended.clone()),
         retried: vec![ended],
         runs: 1,

@@ -85,6 +85,9 @@ pub struct Selection {
     pub of: usize,
     /// Patterns of their names; empty: every one.
     pub only: Vec<String>,
+    /// Patterns of those that were left out.
+    #[serde(default)]
+    pub skip: Vec<String>,
     /// One part of several.
     pub shard: Option<Shard>,
 }
@@ -159,9 +162,16 @@ impl Report {
 }
 
 impl Selection {
+    /// The patterns, for people: `only a b, without c`.
+    pub fn words(&self) -> String {
+        let named =
+            |word, patterns: &[String]| (!patterns.is_empty()).then(|| format!("{word} {}", patterns.join(" ")));
+        let both = [named("only", &self.only), named("without", &self.skip)];
+        both.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
     /// Every check.
     pub fn is_whole(&self) -> bool {
-        self.only.is_empty() && self.shard.is_none()
+        self.only.is_empty() && self.skip.is_empty() && self.shard.is_none()
     }
 }
 

@@ -11,6 +11,8 @@ use diorite_model::{
 pub struct Choice {
     /// Patterns of names: `*` is any text, `?` any character. Empty: every check.
     pub only: Vec<String>,
+    /// Patterns of names that are left out of these.
+    pub skip: Vec<String>,
     /// One part of several. Which part a check is in follows from its place in the list alone.
     pub shard: Option<Shard>,
 }
@@ -27,7 +29,7 @@ pub struct Wanted {
 impl Choice {
     /// How a report tells it.
     pub fn selection(&self, of: usize) -> Selection {
-        Selection { of, only: self.only.clone(), shard: self.shard }
+        Selection { of, only: self.only.clone(), skip: self.skip.clone(), shard: self.shard }
     }
 
     /// The checks to ask, in the plan's order.
@@ -35,13 +37,14 @@ impl Choice {
     /// # Errors
     /// A pattern that no check's name fits, and a part without checks: nobody means to ask nothing.
     pub fn of(&self, plan: Vec<Check>) -> Result<Vec<Wanted>> {
-        if let Some(pattern) = self.only.iter().find(|p| !plan.iter().any(|c| fits(p, &c.id))) {
+        if let Some(pattern) = self.only.iter().chain(&self.skip).find(|p| !plan.iter().any(|c| fits(p, &c.id))) {
             let error = Error::input(format!("no check is called `{pattern}`"));
             return Err(error.hint("`diorite verify NAME --list` shows their names; `*` is any text"));
         }
         let mut place = 0;
         let mut chosen = |check: &Check| {
-            if !self.only.is_empty() && !self.only.iter().any(|p| fits(p, &check.id)) {
+            let named = |patterns: &[String]| patterns.iter().any(|p| fits(p, &check.id));
+            if !self.only.is_empty() && !named(&self.only) || named(&self.skip) {
                 return false;
             }
             place += 1;
@@ -49,8 +52,11 @@ impl Choice {
         };
         let chosen: Vec<bool> = plan.iter().map(&mut chosen).collect();
         if !chosen.contains(&true) {
-            let shard = self.shard.map(|s| format!("part {} of {}", s.index, s.count)).unwrap_or_default();
-            let error = Error::input(format!("{shard} has no check")).because(format!("there are {place}"));
+            let Some(Shard { index, count }) = self.shard.filter(|_| place > 0) else {
+                return Err(Error::input("every check is left out").hint("take fewer patterns after --skip"));
+            };
+            let error =
+                Error::input(format!("part {index} of {count} has no check")).because(format!("there are {place}"));
             return Err(error.hint("take fewer parts"));
         }
         let needed =
@@ -126,7 +132,7 @@ mod tests {
     }
 
     fn only(patterns: &[&str]) -> Choice {
-        Choice { only: patterns.iter().map(|p| (*p).to_owned()).collect(), shard: None }
+        Choice { only: patterns.iter().map(|p| (*p).to_owned()).collect(), ..Choice::default() }
     }
 
     #[test]
@@ -160,10 +166,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_left_out_is_asked_only_when_it_is_needed() {
+        let all = ids(&Choice::default());
+        let skip = |patterns: &[&str]| Choice { skip: only(patterns).only, ..Choice::default() };
+        let left = ids(&skip(&["untouched", "tamper-*"]));
+        assert_eq!(left.len(), all.len() - 2);
+        assert!(left.iter().all(|(id, needed)| !needed && id != "untouched" && id != "tamper-refused"));
+        let lease = |list: &[(String, bool)]| list.iter().find(|(id, _)| id == "lease").map(|(_, needed)| *needed);
+        assert_eq!(lease(&ids(&skip(&["lease"]))), Some(true), "others need the address");
+        let both = Choice { only: vec!["lease".into(), "setuid".into()], ..skip(&["lease"]) };
+        assert_eq!(lease(&ids(&both)), None, "nobody needs it");
+        let wrong = |choice: Choice| choice.of(plan(&recipe(), &[], SOURCES)).expect_err("wrong").what;
+        assert_eq!(wrong(skip(&["pong"])), "no check is called `pong`");
+        assert_eq!(wrong(skip(&["*"])), "every check is left out");
+    }
+
+    #[test]
     fn parts_are_disjoint_and_whole() {
         let all: Vec<String> = plan(&recipe(), &[], SOURCES).into_iter().map(|c| c.id).collect();
         for count in [1, 2, 3, 7] {
-            let part = |index| ids(&Choice { only: vec![], shard: Some(Shard { index, count }) });
+            let part = |index| ids(&Choice { shard: Some(Shard { index, count }), ..Choice::default() });
             let mut together: Vec<String> =
                 (1..=count).flat_map(part).filter(|(_, needed)| !needed).map(|(id, _)| id).collect();
             assert_eq!(part(1), part(1), "the same each time");
@@ -172,7 +194,7 @@ mod tests {
             together.sort();
             assert_eq!(together, expected, "{count} parts");
         }
-        let last = Choice { only: vec!["ping-*".into()], shard: Some(Shard { index: 3, count: 3 }) };
+        let last = Choice { shard: Some(Shard { index: 3, count: 3 }), ..only(&["ping-*"]) };
         assert_eq!(last.of(plan(&recipe(), &[], SOURCES)).expect_err("two checks").what, "part 3 of 3 has no check");
     }
 }

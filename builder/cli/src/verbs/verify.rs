@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Boots what `build` left in `out/NAME`, or a disk from somewhere else; or shows what it would be asked.
 pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
-    let choice = Choice { only: args.only.clone(), shard: args.shard };
+    let choice = Choice { only: args.only.clone(), skip: args.skip.clone(), shard: args.shard };
     let (project, disk) = match &args.recipe {
         None => (Project::load(&args.target)?, None),
         Some(file) => (foreign(args, file)?, Some(PathBuf::from(&args.target.name))),
@@ -116,7 +116,7 @@ pub struct Wanted<'a> {
 }
 
 /// Every check.
-const ALL: &Choice = &Choice { only: Vec::new(), shard: None };
+const ALL: &Choice = &Choice { only: Vec::new(), skip: Vec::new(), shard: None };
 
 impl<'a> Wanted<'a> {
     /// Everything about the disk that `build` left, once.

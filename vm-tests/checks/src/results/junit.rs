@@ -18,7 +18,7 @@ pub fn junit(report: &Report) -> String {
     );
     let selection = match (&report.selection.shard, report.partial()) {
         (Some(shard), _) => format!("part {} of {}", shard.index, shard.count),
-        (None, true) => report.selection.only.join(" "),
+        (None, true) => report.selection.words(),
         (None, false) => "whole".to_owned(),
     };
     let properties = [

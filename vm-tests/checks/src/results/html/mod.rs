@@ -68,11 +68,8 @@ fn head(page: &mut Page, report: &Report) {
     row("checks", format!("{passed} passed, {failed} failed, {skipped} skipped"), "");
     if report.partial() {
         let part = report.selection.shard.map(|s| format!(", part {} of {}", s.index, s.count)).unwrap_or_default();
-        let only = if report.selection.only.is_empty() {
-            String::new()
-        } else {
-            format!(", only {}", report.selection.only.join(" "))
-        };
+        let words = report.selection.words();
+        let only = if words.is_empty() { words } else { format!(", {words}") };
         let said = format!(
             "{} of {} checks{part}{only}; the image does not count as verified",
             report.checks.len(),
