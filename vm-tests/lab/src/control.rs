@@ -8,7 +8,8 @@ use crate::{
     switch::Traffic,
 };
 use diorite_model::{Error, Result};
-use std::time::Instant;
+use smoltcp::wire::EthernetAddress;
+use std::{net::Ipv4Addr, time::Instant};
 
 impl Lab {
     /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
@@ -21,6 +22,13 @@ impl Lab {
     pub fn change(&self, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<()> {
         let segment = self.segment;
         self.with(move |engine| engine.hosts[segment].change(change, Instant::now()))
+    }
+
+    /// Lets DHCP on the handle's segment know of a lease that an earlier lab has given: a guest that was put back to a
+    /// moment renews it as if nothing had happened. Best told before the guest runs.
+    pub fn remember(&self, mac: EthernetAddress, address: Ipv4Addr) -> Result<()> {
+        let segment = self.segment;
+        self.with(move |engine| engine.hosts[segment].remember(mac, address))
     }
 
     /// What has passed a cable so far.

@@ -177,6 +177,11 @@ impl Host {
         true
     }
 
+    /// What an earlier lab had leased to this guest.
+    pub fn remember(&mut self, mac: smoltcp::wire::EthernetAddress, address: std::net::Ipv4Addr) {
+        self.dhcp.remember(mac, address);
+    }
+
     fn lease(&mut self, data: &[u8], since: Duration, shared: &Shared) {
         let settings = lock(&self.services).dhcp.clone();
         let answered = self.dhcp.answer(&self.config, &settings, &mut self.mood, since, data);

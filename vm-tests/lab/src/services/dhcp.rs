@@ -160,11 +160,19 @@ impl Server {
         Some((frame::udp(server, 67, client, 68, &bytes), mac))
     }
 
+    /// This address is this guest's, as if it had asked: a lease of an earlier life, which it will want to renew.
+    pub fn remember(&mut self, mac: EthernetAddress, address: Ipv4Addr) {
+        self.reserved.insert(mac, address);
+    }
+
     fn address(&mut self, config: &Config, mac: EthernetAddress) -> Option<Ipv4Addr> {
         if let Some(known) = self.reserved.get(&mac) {
             return Some(*known);
         }
-        let next = Ipv4Addr::from_bits(config.first_lease.to_bits().checked_add(self.reserved.len() as u32)?);
+        let free = |n: &u32| !self.reserved.values().any(|taken| taken.to_bits() == config.first_lease.to_bits() + n);
+        // One that is remembered may be out of order.
+        let after = (self.reserved.len() as u32..=MOST as u32).find(|n| free(n))?;
+        let next = Ipv4Addr::from_bits(config.first_lease.to_bits().checked_add(after)?);
         let broadcast = config.broadcast().to_bits();
         // A segment that is full gives nothing, as a real server would.
         (config.on_link(next) && next.to_bits() != broadcast && self.reserved.len() < MOST)
@@ -234,6 +242,18 @@ mod tests {
         let packet = DhcpPacket::new_checked(&nak[42..]).expect("well-formed");
         assert_eq!(DhcpRepr::parse(&packet).expect("well-formed").message_type, DhcpMessageType::Nak);
         assert_eq!(server.leases[&one].count, 2);
+    }
+
+    #[test]
+    fn a_lease_of_an_earlier_life_is_renewed_and_nobody_else_gets_it() {
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), Server::default());
+        let (old, new) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
+        let third = Ipv4Addr::from_bits(config.first_lease.to_bits() + 1);
+        server.remember(old, third);
+        ask(&mut server, &dhcp, 0, &discover(new, DhcpMessageType::Discover, None)).expect("offer");
+        ask(&mut server, &dhcp, 1, &discover(old, DhcpMessageType::Request, Some(third))).expect("ack");
+        assert_eq!(server.leases[&old].ipv4, third);
+        assert_ne!(server.reserved[&new], third);
     }
 
     #[test]
