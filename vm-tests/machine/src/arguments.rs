@@ -5,7 +5,7 @@ use crate::{
     credentials::{Credential, SHELL_PORT},
 };
 use diorite_host::tools::ToolsTree;
-use diorite_model::Result;
+use diorite_model::{Digest, Error, Result};
 use std::{
     os::fd::{OwnedFd, RawFd},
     path::{Path, PathBuf},
@@ -68,6 +68,13 @@ pub struct MachineSpec {
 /// System UUID: some value that is the same in every run, so that the machine's identity is.
 const UUID: &str = "6c0e1ad2-3c4b-4b8e-9b0d-1f2e3d4c5b6a";
 
+/// What the guest writes to its disks, and the firmware's variables; all qcow2.
+const OVERLAY: &str = "overlay.qcow2";
+const SECOND: &str = "second.qcow2";
+const VARIABLES: &str = "variables.qcow2";
+/// The firmware, in the tools tree.
+const CODE: &str = "usr/share/OVMF/OVMF_CODE_4M.fd";
+
 /// Descriptors that QEMU inherits.
 pub(crate) struct Descriptors<'a> {
     pub console: RawFd,
@@ -83,17 +90,70 @@ fn escaped(path: &Path) -> String {
 }
 
 impl MachineSpec {
+    /// Names of the files in its folder that hold what the guest has written, and the moments that were kept.
+    pub fn files(&self) -> Vec<&'static str> {
+        let mut all = vec![OVERLAY];
+        all.extend(self.second.as_ref().map(|_| SECOND));
+        all.extend((self.boot == Boot::Firmware).then_some(VARIABLES));
+        all
+    }
+
+    /// What a moment of this machine belongs to, besides the bytes of its disks: QEMU's version, every argument but
+    /// numbers of descriptors and places of files, the firmware, and the processor where it is the host's own. Each is a
+    /// line `NAME VALUE`.
+    pub fn kind(&self) -> Result<Vec<String>> {
+        let network = vec![0; self.network.len().max(self.macs.len())];
+        let tpm = self.tpm.as_ref().map(|_| 0);
+        let mut moved = Self { folder: "/".into(), disk: "/disk".into(), ..self.likeness() };
+        if let Some(Second::Holding(disk)) = &mut moved.second {
+            *disk = "/second".into();
+        }
+        let none = Descriptors { console: 0, qmp: 0, shell: 0, tpm, network: &network };
+        let arguments = moved.arguments(&none)?.join("\u{0}");
+        let root = self.tools.root().display().to_string();
+        let mut all = vec![format!("arguments {}", Digest::of(arguments.replace(&root, "").as_bytes()))];
+        if self.boot == Boot::Firmware {
+            let code = self.tools.file(CODE)?;
+            let bytes = std::fs::read(&code).map_err(|e| Error::io("the firmware cannot be read", &code, e))?;
+            all.push(format!("firmware {}", Digest::of(&bytes)));
+        }
+        if self.accelerator.kind == Kind::Kvm {
+            let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+            let said = |key: &str| known.lines().find(|l| l.starts_with(key)).unwrap_or_default().to_owned();
+            let processor = ["model name", "stepping", "microcode", "flags"].map(said).concat();
+            all.push(format!("processor {}", Digest::of(processor.as_bytes())));
+        }
+        Ok(all)
+    }
+
+    /// The same machine without its cables.
+    fn likeness(&self) -> Self {
+        Self {
+            tools: self.tools.clone(),
+            accelerator: self.accelerator.clone(),
+            disk: self.disk.clone(),
+            second: self.second.clone(),
+            tpm: self.tpm.clone(),
+            boot: self.boot.clone(),
+            credentials: self.credentials.clone(),
+            network: Vec::new(),
+            macs: self.macs.clone(),
+            folder: self.folder.clone(),
+            ..*self
+        }
+    }
+
     /// The overlay that takes what the guest writes.
     pub(crate) fn overlay(&self) -> PathBuf {
-        self.folder.join("overlay.qcow2")
+        self.folder.join(OVERLAY)
     }
     /// The same for the second disk.
     pub(crate) fn second_overlay(&self) -> PathBuf {
-        self.folder.join("second.qcow2")
+        self.folder.join(SECOND)
     }
     /// The machine's own copy of the firmware's variables; qcow2, so that snapshots include it.
     pub(crate) fn variables(&self) -> PathBuf {
-        self.folder.join("variables.qcow2")
+        self.folder.join(VARIABLES)
     }
 
     /// Everything after the program's name.
@@ -116,7 +176,7 @@ impl MachineSpec {
         }
         match &self.boot {
             Boot::Firmware => {
-                let code = escaped(&self.tools.file("usr/share/OVMF/OVMF_CODE_4M.fd")?);
+                let code = escaped(&self.tools.file(CODE)?);
                 add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")]);
                 let variables = escaped(&self.variables());
                 add(&["-drive", &format!("if=pflash,unit=1,format=qcow2,file={variables}")]);
@@ -126,12 +186,21 @@ impl MachineSpec {
                 add(&["-append", command_line]);
             }
         }
-        let overlay = escaped(&self.overlay());
-        add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}")]);
+        // What an overlay lies on is said here, whatever it says itself: it may have been made elsewhere.
+        let on = |disk: &Path| format!(",backing.driver=raw,backing.file.filename={}", escaped(disk));
+        let (overlay, below) = (escaped(&self.overlay()), on(&self.disk));
+        add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}{below}")]);
         add(&["-device", "virtio-blk-pci,drive=disk,bootindex=1", "-device", "virtio-rng-pci"]);
-        if self.second.is_some() {
+        if let Some(second) = &self.second {
+            let below = match second {
+                Second::Blank(_) => String::new(),
+                Second::Holding(disk) => on(disk),
+            };
             let second = escaped(&self.second_overlay());
-            add(&["-drive", &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}")]);
+            add(&[
+                "-drive",
+                &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}{below}"),
+            ]);
             add(&["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=second"]);
         }
         if let Some(fd) = fds.tpm {
@@ -149,6 +218,8 @@ impl MachineSpec {
         add(&["-chardev", &format!("socket,id=qmp,fd={}", fds.qmp), "-mon", "chardev=qmp,mode=control"]);
         add(&["-device", "virtio-serial-pci", "-chardev", &format!("socket,id=shell,fd={}", fds.shell)]);
         add(&["-device", &format!("virtserialport,chardev=shell,name={SHELL_PORT}")]);
+        // The display of Proxmox VE's default, for pictures. Last, so that no other card's place depends on it.
+        add(&["-device", "VGA"]);
         for credential in &self.credentials {
             add(&["-smbios", &credential.argument()]);
         }

@@ -13,6 +13,7 @@ pub mod accel;
 mod arguments;
 pub mod console;
 pub mod credentials;
+mod disks;
 mod machine;
 #[cfg(target_arch = "x86_64")]
 mod microguest;

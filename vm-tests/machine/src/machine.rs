@@ -3,6 +3,7 @@
 use crate::{
     arguments::{Boot, Descriptors, MachineSpec, Second},
     console::Console,
+    disks,
     pace::Pace,
     qmp::Qmp,
     shell::{Output, Shell},
@@ -39,36 +40,44 @@ pub struct Machine {
     power_on: Instant,
     run: ToolRun,
     spec: MachineSpec,
+    /// What it has written is not to go with it.
+    stays: bool,
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// What names a moment.
+fn named(name: &str) -> Result<()> {
+    match !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        true => Ok(()),
+        false => Err(Error::bug(format!("`{name}` is no name for a snapshot")).hint("letters, digits and -")),
+    }
+}
+
 impl Machine {
     /// Prepares overlay and firmware variables and powers the machine on. QEMU ends with the thread that called this.
     pub fn start(mut spec: MachineSpec) -> Result<Self> {
-        let absolute = |path: &Path| path.canonicalize().map_err(|e| Error::io("the disk cannot be opened", path, e));
-        spec.disk = absolute(&spec.disk)?;
-        spec.folder = absolute(&spec.folder)?;
-        let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
-        overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
-        if let Some(Second::Holding(disk)) = &mut spec.second {
-            *disk = absolute(disk)?;
-        }
-        let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.folder);
-        match &spec.second {
-            None => {}
-            Some(Second::Blank(bytes)) => drop(second.arg(spec.second_overlay()).arg(bytes.to_string()).run_ok()?),
-            Some(Second::Holding(disk)) => {
-                drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
-            }
-        }
-        if spec.boot == Boot::Firmware {
-            let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
-            let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
-            copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;
-        }
+        disks::absolute(&mut spec)?;
+        disks::fresh(&spec)?;
+        Self::launch(spec, None)
+    }
+
+    /// Puts a machine back to a moment called `name` that one of the same kind has kept ([`Machine::snapshot`]) and left
+    /// in the folder `from` ([`Machine::leave`]). The files there are copied, not changed. It runs on from that moment;
+    /// the shell, if it had one, is still there and says no first word again.
+    ///
+    /// # Errors
+    /// Also when QEMU does not take the moment: another QEMU's, another machine's, a damaged file.
+    pub fn resume(mut spec: MachineSpec, from: &Path, name: &str) -> Result<Self> {
+        disks::absolute(&mut spec)?;
+        named(name)?;
+        disks::copied(&spec, from)?;
+        Self::launch(spec, Some(name))
+    }
+
+    fn launch(mut spec: MachineSpec, moment: Option<&str>) -> Result<Self> {
         let pair = || UnixStream::pair().map_err(|e| Error::host("no socket pair for the machine").because(e));
         let ((console, far_console), (qmp, far_qmp), (shell, far_shell)) = (pair()?, pair()?, pair()?);
         let tpm = spec.tpm.as_ref().map(|folder| crate::tpm::start(&spec.tools, folder)).transpose()?;
@@ -76,13 +85,14 @@ impl Machine {
         let network = std::mem::take(&mut spec.network);
         let cables: Vec<RawFd> = network.iter().map(AsRawFd::as_raw_fd).collect();
         let (c, q, s) = (far_console.as_raw_fd(), far_qmp.as_raw_fd(), far_shell.as_raw_fd());
-        let arguments = spec.arguments(&Descriptors {
+        let mut arguments = spec.arguments(&Descriptors {
             console: c,
             qmp: q,
             shell: s,
             tpm: tpm_control.as_ref().map(AsRawFd::as_raw_fd),
             network: &cables,
         })?;
+        arguments.extend(moment.iter().flat_map(|name| ["-loadvm".to_owned(), (*name).to_owned()]));
         let mut command = spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.folder);
         if let Some(Second::Holding(disk)) = &spec.second {
             command = command.input(disk);
@@ -113,7 +123,7 @@ impl Machine {
             e
         })?;
         let (child, qmp, shell) = (Mutex::new(Some(child)), Mutex::new(qmp), Mutex::new(Shell::new(shell)?));
-        Ok(Self { child, tpm: Mutex::new(tpm), qmp, shell, console, pace, power_on, run, spec })
+        Ok(Self { child, tpm: Mutex::new(tpm), qmp, shell, console, pace, power_on, run, spec, stays: false })
     }
 
     /// Time since power-on.
@@ -166,6 +176,16 @@ impl Machine {
         self.monitor("savevm", name)
     }
 
+    /// Lets go of a moment that was kept under this name; the next one takes its room.
+    pub fn forget(&self, name: &str) -> Result<()> {
+        self.monitor("delvm", name)
+    }
+
+    /// Names of the files in its folder that it writes: see [`MachineSpec::files`].
+    pub fn files(&self) -> Vec<&'static str> {
+        self.spec.files()
+    }
+
     /// The files that hold what the guest wrote to its disks: qcow2, neither compressed nor encrypted.
     pub fn written(&self) -> Vec<PathBuf> {
         let second = self.spec.second.as_ref().map(|_| self.spec.second_overlay());
@@ -178,14 +198,21 @@ impl Machine {
     }
 
     fn monitor(&self, verb: &str, name: &str) -> Result<()> {
-        if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
-            return Err(Error::bug(format!("`{name}` is no name for a snapshot")).hint("letters, digits and -"));
-        }
+        named(name)?;
         let said = locked(&self.qmp).human(&format!("{verb} {name}"), self.pace.unit * 60)?;
         match said.is_empty() {
             true => Ok(()),
             false => Err(Error::host(format!("QEMU could not {verb} `{name}`")).because(said)),
         }
+    }
+
+    /// A picture of the screen, PNG.
+    pub fn screenshot(&self, to: &Path) -> Result<()> {
+        // QEMU sees no other folder.
+        let here = self.spec.folder.join("screenshot.png");
+        self.qmp("screendump", json!({ "filename": here, "format": "png" }))?;
+        let moved = std::fs::copy(&here, to).and_then(|_| std::fs::remove_file(&here));
+        moved.map_err(|e| Error::io("the screenshot cannot be written", to, e))
     }
 
     /// Sum over the disks of everything read and written: it moves as long as the guest works with them.
@@ -224,13 +251,46 @@ impl Machine {
         std::mem::replace(&mut self.console, Console::silent())
     }
 
+    /// Ends the machine in QEMU's own order and leaves what it has written, with every moment that was kept, in its
+    /// folder: the files of [`MachineSpec::files`].
+    ///
+    /// # Errors
+    /// Beside the console, when QEMU did not end by itself, or ended badly: its files cannot be trusted then, and are gone.
+    pub fn leave(mut self) -> (Console, Result<()>) {
+        let ended = self.quit();
+        self.stays = ended.is_ok();
+        (self.end(), ended)
+    }
+
+    fn quit(&self) -> Result<()> {
+        if self.ended().is_none() {
+            // It may be gone before its answer is.
+            let _ = self.qmp("quit", json!({}));
+        }
+        let end = Instant::now() + self.pace.unit * 10;
+        let status = loop {
+            match self.ended() {
+                Some(status) => break status,
+                None if Instant::now() >= end => return Err(Error::host("QEMU does not end when it is told to")),
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        };
+        match status.success() {
+            true => Ok(()),
+            false => Err(Error::host(format!("QEMU has ended: {status}")).because(self.complaints())),
+        }
+    }
+
     fn kill(&mut self) {
         // Dropping it kills it and everything it started.
         drop(locked(&self.child).take());
         drop(locked(&self.tpm).take());
-        for file in [self.spec.overlay(), self.spec.second_overlay(), self.spec.variables()] {
-            // Not every machine has all of them.
-            let _ = std::fs::remove_file(file);
+        if self.stays {
+            return;
+        }
+        for name in self.spec.files() {
+            // It may never have been made.
+            let _ = std::fs::remove_file(self.spec.folder.join(name));
         }
     }
 }

@@ -18,6 +18,7 @@ pub struct Watch<'a> {
     asked: Instant,
     seen: [u64; 4],
     limit: Duration,
+    ceiling: Duration,
     expected: Vec<AlarmKind>,
     handled: usize,
     told: Instant,
@@ -40,6 +41,7 @@ impl<'a> Watch<'a> {
             asked,
             seen: [0; 4],
             limit,
+            ceiling: machine.pace.ceiling(),
             expected: Vec::new(),
             handled: 0,
             told: now,
@@ -50,6 +52,12 @@ impl<'a> Watch<'a> {
     /// These alarms are what this machine is meant to raise.
     pub fn expecting(mut self, kinds: &[AlarmKind]) -> Self {
         self.expected = kinds.to_vec();
+        self
+    }
+
+    /// Has patience for so long in all, whatever moves.
+    pub fn within(mut self, limit: Duration) -> Self {
+        (self.limit, self.ceiling) = (limit, limit);
         self
     }
 
@@ -103,7 +111,7 @@ impl<'a> Watch<'a> {
         if now >= self.moved + self.limit {
             return Err(self.stuck("nothing has moved", now - self.moved));
         }
-        if now >= self.started + self.machine.pace.ceiling() {
+        if now >= self.started + self.ceiling {
             return Err(self.stuck("the machine keeps moving and gets nowhere", now - self.started));
         }
         Ok(())

@@ -2,7 +2,7 @@
 //! (`DIORITE_TEST_TOOLS`), no image.
 
 use diorite_host::tools::ToolsTree;
-use diorite_machine::{Accelerator, AlarmKind, Boot, Kind, Machine, MachineSpec, credentials};
+use diorite_machine::{Accelerator, AlarmKind, Boot, Kind, Machine, MachineSpec, Second, credentials};
 use diorite_model::Exit;
 use serde_json::json;
 use std::{
@@ -58,6 +58,9 @@ fn a_disk_with_nothing_on_it_is_noticed_at_once_and_nothing_is_left() {
     machine.snapshot("here").unwrap_or_else(|e| panic!("{e}"));
     machine.restore("here").unwrap_or_else(|e| panic!("{e}"));
     assert!(machine.restore("nowhere").is_err() && machine.snapshot("a b").is_err());
+    let picture = folder.path().join("picture.png");
+    machine.screenshot(&picture).unwrap_or_else(|e| panic!("{e}"));
+    assert!(std::fs::read(&picture).expect("a picture").starts_with(b"\x89PNG\r\n\x1a\n"));
     let evidence = folder.path().join("evidence");
     machine.evidence(&evidence).unwrap_or_else(|e| panic!("{e}"));
     for name in ["console.log", "qemu.log", "qemu.argv", "qemu.json"] {
@@ -67,8 +70,56 @@ fn a_disk_with_nothing_on_it_is_noticed_at_once_and_nothing_is_left() {
     let mut left: Vec<_> =
         std::fs::read_dir(folder.path()).expect("folder").map(|e| e.expect("entry").file_name()).collect();
     left.sort();
-    assert_eq!(left, ["console.log", "empty,disk.raw", "evidence"]);
+    assert_eq!(left, ["console.log", "empty,disk.raw", "evidence", "picture.png"]);
     assert!(std::fs::read(&disk).expect("disk").iter().all(|b| *b == 0), "the disk is never written");
+}
+
+/// A machine with a TPM and a second disk is left at a moment and resumed from it, in another folder, as often as one likes;
+/// another kind of machine does not take it, and neither is a damaged one taken.
+#[test]
+fn a_machine_goes_on_from_where_another_was_left() {
+    let folder = tempfile::tempdir().expect("temporary folder");
+    let disk = folder.path().join("empty.raw");
+    std::fs::write(&disk, vec![0; 8 << 20]).expect("disk");
+    let made = |name: &str| {
+        let own = folder.path().join(name);
+        std::fs::create_dir(&own).expect("a folder");
+        let (mut spec, cable) = spec(&own, disk.clone());
+        (spec.second, spec.tpm) = (Some(Second::Blank(8 << 20)), Some(own.join("tpm")));
+        (spec, cable)
+    };
+    let (first, _cable) = made("first");
+    let (kind, names) = (first.kind().expect("its kind"), first.files());
+    assert_eq!(names, ["overlay.qcow2", "second.qcow2", "variables.qcow2"]);
+    let machine = Machine::start(first).unwrap_or_else(|e| panic!("{e}"));
+    let end = Instant::now() + Duration::from_secs(240);
+    while machine.console.alarms().is_empty() {
+        assert!(Instant::now() < end, "the firmware says nothing: {}", machine.console.tail(20));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    machine.snapshot("here").unwrap_or_else(|e| panic!("{e}"));
+    let (console, left) = machine.leave();
+    left.unwrap_or_else(|e| panic!("{e}"));
+    assert!(!console.alarms().is_empty(), "what it had said is known");
+    let kept = folder.path().join("first");
+    let content = || names.iter().map(|n| std::fs::read(kept.join(n)).expect("a file")).collect::<Vec<_>>();
+    let before = content();
+    for name in ["second", "third"] {
+        let (spec, _cable) = made(name);
+        assert_eq!(spec.kind().expect("its kind"), kind, "neither places nor descriptors matter");
+        let machine = Machine::resume(spec, &kept, "here").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(machine.qmp("query-status", json!({})).unwrap_or_else(|e| panic!("{e}"))["status"], "running");
+        assert!(machine.console.alarms().is_empty(), "the firmware does not begin anew");
+    }
+    assert!(content() == before, "what was left is not written");
+
+    let (mut larger, _cable) = made("larger");
+    larger.memory = 512;
+    assert_ne!(larger.kind().expect("its kind"), kind);
+    assert_eq!(Machine::resume(larger, &kept, "here").expect_err("another machine").exit, Exit::Host);
+    assert!(Machine::resume(made("nowhere").0, &kept, "there").is_err(), "no such moment");
+    std::fs::write(kept.join("variables.qcow2"), &before[2][..before[2].len() / 2]).expect("half a file");
+    assert!(Machine::resume(made("half").0, &kept, "here").is_err(), "damaged");
 }
 
 #[test]

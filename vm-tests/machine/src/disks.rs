@@ -1,0 +1,60 @@
+//! The files that a machine writes: made before it is switched on, or copied from a moment that another has left.
+
+use crate::arguments::{Boot, MachineSpec, Second};
+use diorite_host::tools::Tool;
+use diorite_model::{Error, Result};
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Makes every place of the machine absolute: QEMU has another working folder.
+pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {
+    let place = |path: &Path| path.canonicalize().map_err(|e| Error::io("the disk cannot be opened", path, e));
+    spec.disk = place(&spec.disk)?;
+    spec.folder = place(&spec.folder)?;
+    if let Some(Second::Holding(disk)) = &mut spec.second {
+        *disk = place(disk)?;
+    }
+    Ok(())
+}
+
+/// Makes them as for a machine that was never switched on.
+pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
+    let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
+    overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
+    let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.folder);
+    match &spec.second {
+        None => {}
+        Some(Second::Blank(bytes)) => drop(second.arg(spec.second_overlay()).arg(bytes.to_string()).run_ok()?),
+        Some(Second::Holding(disk)) => {
+            drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
+        }
+    }
+    if spec.boot == Boot::Firmware {
+        let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
+        let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
+        copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;
+    }
+    Ok(())
+}
+
+/// Copies them from a folder where a machine has left them.
+pub(crate) fn copied(spec: &MachineSpec, from: &Path) -> Result<()> {
+    for name in spec.files() {
+        let (from, to): (PathBuf, PathBuf) = (from.join(name), spec.folder.join(name));
+        copy(&from, &to).map_err(|e| Error::io("a kept moment cannot be copied", &from, e))?;
+    }
+    Ok(())
+}
+
+/// The same bytes in the file system's own blocks where it can share them, else in new ones.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    let (source, target) = (File::open(from)?, File::create(to)?);
+    match rustix::fs::ioctl_ficlone(&target, &source) {
+        Ok(()) => Ok(()),
+        // Another file system, or one that shares no blocks.
+        Err(_) => std::fs::copy(from, to).map(drop),
+    }
+}
