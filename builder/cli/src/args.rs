@@ -100,8 +100,15 @@ pub struct PlanArgs {
 /// What `verify` takes.
 #[derive(Debug, Clone, Args)]
 pub struct VerifyArgs {
-    #[command(flatten)]
-    pub target: Target,
+    /// A file in profiles/ without its ending, or a path to a profile.
+    #[arg(required_unless_present = "reopen")]
+    pub name: Option<String>,
+    /// The lock to use instead of the one beside the profile.
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Folder for results [default: out/NAME].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
     /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
     #[arg(long)]
     pub relock: bool,
@@ -120,9 +127,23 @@ pub struct VerifyArgs {
     /// Ask one part of several: `2/3`. Every check is in exactly one part.
     #[arg(long, value_name = "I/N", value_parser = shard)]
     pub shard: Option<Shard>,
+    /// Boot the machine even where the moment kept from an earlier run would do, and keep a new one.
+    #[arg(long)]
+    pub boot: bool,
     /// Do all of it N times; a check that does not answer the same each time is flaky, and fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
+    /// Go back to the moment at which a check failed, kept in this folder `evidence`, with a shell in the machine. With a
+    /// name the tools come from that profile's lock.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "list", "only", "skip", "shard", "boot", "repeat"])]
+    pub reopen: Option<PathBuf>,
+}
+
+impl VerifyArgs {
+    /// What is verified; nothing has a name only where a failure is reopened.
+    pub fn target(&self) -> Target {
+        Target { name: self.name.clone().unwrap_or_default(), lock: self.lock.clone(), out: self.out.clone() }
+    }
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

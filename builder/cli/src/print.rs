@@ -165,6 +165,7 @@ pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
         return line(serde_json::to_value(report).expect("a report is JSON"));
     }
     let mut text = format!("accelerator: {} ({})\n", report.accelerator, report.accelerator_reason);
+    text += &format!("machine: {}\n", report.start);
     for check in &report.checks {
         let word = match check.verdict {
             Verdict::Pass => "pass",

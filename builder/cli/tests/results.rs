@@ -6,7 +6,7 @@ use common::{Project, material, text};
 use diorite_checks::{html, junit};
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_model::Digest;
-use diorite_model::report::{Boot, CheckResult, Class, Ended, Evidence, Report, Selection, Verdict};
+use diorite_model::report::{Boot, CheckResult, Class, Ended, Evidence, Report, Selection, Start, Verdict};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -46,6 +46,7 @@ fn report() -> Report {
         recipe_digest: Digest::of(b"recipe"),
         accelerator: "tcg".into(),
         accelerator_reason: HOSTILE.into(),
+        start: Start { restored: None, why_booted: Some(HOSTILE.into()) },
         begun: 1_760_000_000,
         seconds: 3.0,
         selection: Selection { of: 9, only: vec![HOSTILE.into()], ..Selection::default() },

@@ -2,6 +2,8 @@
 //! need more boots than every change can pay for are in `vm_more.rs` (`make vm-tests`).
 
 mod common;
+#[path = "vm/moments.rs"]
+mod moments;
 #[path = "common/vm.rs"]
 mod vm;
 use common::text;
@@ -38,6 +40,10 @@ fn the_server_image_passes_every_check() {
     let tampered = text(&fs::read(out.join("tampered-console.log")).expect("tampered-console.log"));
     assert!(tampered.contains("is corrupted"), "{tampered}");
     assert!(!out.join(".verify").exists() && !out.join("evidence").exists());
+    assert_eq!((report.start.restored.is_none(), report.start.why_booted.as_deref()), (true, None));
+    moments::single_checks_go_on_from_the_boot(&project);
+    moments::a_failure_can_be_gone_back_to(&project);
+    moments::a_damaged_moment_is_not_used_and_a_killed_run_leaves_nothing(&project);
 }
 
 /// The blocks of a capture as draft-ietf-opsawg-pcapng tells them: one section, its interfaces, then packets that are

@@ -1,8 +1,10 @@
 //! Report: what a verification saw, check by check, and how it ended. Its form is told in docs/reference/report.md.
 
 mod boot;
+mod start;
 
 pub use boot::{Boot, Declared, Lane, Moment, Port, Said, Seen};
+pub use start::{Kept, Start, date};
 
 use crate::Digest;
 use serde::{Deserialize, Serialize};
@@ -24,9 +26,12 @@ pub struct Report {
     pub accelerator: String,
     /// Why that accelerator.
     pub accelerator_reason: String,
-    /// When the machine was switched on, seconds since 1970.
+    /// How the machine came to run. Not in older reports.
+    #[serde(default)]
+    pub start: Start,
+    /// When the machine was switched on or put back, seconds since 1970.
     pub begun: u64,
-    /// Seconds from power-on to the last check.
+    /// Seconds from then to the last check.
     pub seconds: f64,
     /// Which of the checks were wanted.
     pub selection: Selection,
@@ -221,6 +226,7 @@ mod tests {
             recipe_digest: Digest::of(b"recipe"),
             accelerator: "tcg".into(),
             accelerator_reason: "a test".into(),
+            start: Start::default(),
             begun: 0,
             seconds: 1.0,
             selection: Selection { of: verdicts.len(), ..Selection::default() },

@@ -6,6 +6,7 @@ use crate::{
     containers, gpt,
     judge::{self, Judged},
     links,
+    moment::Known,
     plan::{Family, Person, Question, Sweep, Vantage},
     select::Wanted,
     session::Session,
@@ -70,6 +71,33 @@ impl<'a> Asker<'a> {
     /// How long an answer that is not as it must be is asked for again.
     pub fn waits_for(&mut self, patience: Duration) {
         self.patience = patience;
+    }
+
+    /// Takes over what is known of a machine that goes on from a moment.
+    pub fn knows(&mut self, known: &Known) {
+        self.mac = known.mac.map(EthernetAddress);
+        self.shell = known.shell;
+        for address in &known.addresses {
+            let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
+            self.addresses.insert(family, *address);
+        }
+    }
+
+    /// What is known by now.
+    pub fn known(&self) -> Known {
+        let addresses = self.addresses.values().copied().collect();
+        let known = Known { mac: self.mac.map(|mac| mac.0), addresses, leases: Vec::new(), shell: self.shell };
+        known.with_leases(&self.session.lab)
+    }
+
+    /// Waits for every sweep that was begun: afterwards the machine may stand still for a moment, and nobody takes its
+    /// silence for an answer.
+    pub fn settle(&mut self) -> Result<()> {
+        for (sweep, pending) in std::mem::take(&mut self.sweeps) {
+            self.watch.check()?;
+            self.swept.push((sweep, self.session.lab.wait_for(&pending)?));
+        }
+        Ok(())
     }
 
     /// Begins what takes long and needs nobody: the sweeps, while other things are asked.

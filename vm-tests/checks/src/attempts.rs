@@ -2,10 +2,13 @@
 //! spoilt it. Whatever happens, what was seen is written down.
 
 use crate::{
-    classes, plan, results,
-    select::{Choice, Wanted},
+    classes,
+    moment::{Identity, Kept, Moments, Stamp},
+    plan::{self, Of},
+    results,
+    select::{Choice, Wanted, with_its_whereabouts},
     surroundings::Surroundings,
-    verify::{self, Pass},
+    verify::{self, Pass, Passed},
 };
 use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_machine::{
@@ -14,7 +17,7 @@ use diorite_machine::{
 };
 use diorite_model::{
     Digest, Error, Exit, Recipe, Result,
-    report::{CheckResult, Class, Ended, Report, Verdict},
+    report::{self, CheckResult, Class, Ended, Report, Start, Verdict},
     verify::OwnCheck,
 };
 use std::{
@@ -35,6 +38,8 @@ pub struct VerifyInput<'a> {
     pub own: &'a [OwnCheck],
     /// Which checks are asked.
     pub choice: &'a Choice,
+    /// Switch the machine on even where a kept moment would do, and keep a new one.
+    pub boot: bool,
     /// How many times all of it is done, 1 at least.
     pub runs: u32,
     /// QEMU and firmware.
@@ -67,15 +72,17 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
     let accelerator = accel::probe()?;
     input.progress.say(accelerator.to_string());
     prepare(input)?;
-    let before = verify::digest(input.disk)?;
-    if before != input.disk_sha256 {
-        let other = Error::new(Exit::Input, "the disk is not the one that was built");
-        return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
-    }
     let around = Surroundings::of(input.recipe);
     let checks = plan::of(input.recipe, input.own);
     let of = checks.len();
-    let wanted = input.choice.of(checks)?;
+    let wanted = input.choice.of(checks.clone())?;
+    let learning = with_its_whereabouts(&wanted, checks);
+    let identity = Identity::of(input.tools, &accelerator, &around, input.disk_sha256)?;
+    let moments = Moments::below(input.out);
+    let kept = moments.find(&identity).ok().filter(|_| needs_boot(input, &wanted).is_none());
+    let disk = same_disk(input, &moments, kept.as_ref())?;
+    let common =
+        Common { accelerator: &accelerator, around: &around, wanted: &wanted, learning, identity, moments, disk, of };
     let mut runs = Vec::new();
     let mut over = None;
     for n in 1..=input.runs {
@@ -85,7 +92,7 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
             input.progress.say(format!("run {n} of {}", input.runs));
         }
         let one = VerifyInput { out: &folder, runs: 1, ..*input };
-        let (report, error) = attempt(&one, &accelerator, &around, &wanted, of)?;
+        let (report, error) = attempt(&one, &common)?;
         if input.runs > 1 {
             results::write(&report, &folder)?;
         }
@@ -126,19 +133,99 @@ fn prepare(input: &VerifyInput<'_>) -> Result<()> {
     Ok(())
 }
 
-/// One run; a second one where the first was the host's fault. With the error to end with, if there is one.
-fn attempt(
-    input: &VerifyInput<'_>,
-    accelerator: &Accelerator,
-    around: &Surroundings,
-    wanted: &[Wanted],
+/// What every run of a verification shares.
+struct Common<'a> {
+    accelerator: &'a Accelerator,
+    around: &'a Surroundings,
+    wanted: &'a [Wanted],
+    /// The same, and what is to be known of a machine whose moment is kept.
+    learning: Vec<Wanted>,
+    /// What a moment must belong to.
+    identity: Identity,
+    moments: Moments,
+    /// The disk's file when its digest was right.
+    disk: Stamp,
+    /// How many checks there are.
     of: usize,
-) -> Result<(Report, Option<Error>)> {
-    let (mut accelerator, mut retried) = (accelerator.clone(), Vec::new());
+}
+
+/// The disk must be the one that was built. Its bytes are read, unless a moment was kept of this very file and nobody has
+/// written it since.
+fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) -> Result<Stamp> {
+    let stamp = Stamp::of(input.disk)?;
+    if kept.is_some_and(|k| k.moment.disk_stamp == stamp) {
+        return Ok(stamp);
+    }
+    let before = verify::digest(input.disk)?;
+    if before != input.disk_sha256 {
+        let other = Error::new(Exit::Input, "the disk is not the one that was built");
+        return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
+    }
+    kept.map_or(Ok(()), |kept| moments.same_disk(kept, stamp.clone()))?;
+    Ok(stamp)
+}
+
+/// Why no moment could answer what is wanted.
+fn needs_boot(input: &VerifyInput<'_>, wanted: &[Wanted]) -> Option<String> {
+    if input.boot {
+        return Some("a boot was asked for".to_owned());
+    }
+    let chosen = || wanted.iter().filter(|w| !w.needed);
+    let seen = chosen().find(|w| w.check.question.of() == Of::Boot);
+    // Where every question has boots of its own there is nothing to put back.
+    let own = chosen().all(|w| w.check.question.of() == Of::Itself);
+    let seen = seen.map(|w| format!("`{}` is about the boot itself", w.check.id));
+    seen.or_else(|| own.then(|| "what was chosen has boots of its own".to_owned()))
+}
+
+/// One run; a second one where the first was the host's fault. With the error to end with, if there is one.
+fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Option<Error>)> {
+    let (mut accelerator, mut retried) = (common.accelerator.clone(), Vec::new());
+    let found = common.moments.find(&common.identity);
+    let mut fits = found.is_ok();
+    let (mut from, mut why_booted) = match (needs_boot(input, common.wanted), found) {
+        (Some(why), _) => (None, Some(why)),
+        (None, Ok(kept)) => (Some(kept), None),
+        (None, Err(why)) => (None, Some(why)),
+    };
     loop {
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-        let pass = verify::pass(input, &accelerator, around, wanted)?;
-        if let Some((ended, _)) = pass.ended.as_ref().filter(|(e, _)| e.class == Class::Infra && retried.is_empty()) {
+        let start = Start {
+            restored: from.as_ref().map(|kept| report::Kept {
+                key: kept.moment.identity.key(),
+                kept: kept.moment.kept,
+                age: kept.moment.age(),
+            }),
+            why_booted: why_booted.clone().filter(|_| input.boot || !input.choice.selection(common.of).is_whole()),
+        };
+        input.progress.say(format!("machine: {start}"));
+        let same = accelerator.kind == common.accelerator.kind;
+        let running = common.wanted.iter().any(|w| w.check.question.of() != Of::Itself);
+        let keep = (from.is_none() && running && same && (!fits || input.boot)).then_some(&common.identity);
+        let checks: Vec<Wanted> = match (&from, keep) {
+            // What a check needs first is what the moment is about.
+            (Some(_), _) => common.wanted.iter().filter(|w| !w.needed).cloned().collect(),
+            (None, Some(_)) => common.learning.clone(),
+            (None, None) => common.wanted.to_vec(),
+        };
+        let pass = Pass {
+            accelerator: &accelerator,
+            around: common.around,
+            checks: &checks,
+            from: from.as_ref(),
+            keep,
+            moments: &common.moments,
+            disk: &common.disk,
+        };
+        let passed = verify::pass(input, &pass)?;
+        if let Some(error) = &passed.unrestored {
+            let cause = error.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
+            why_booted = Some(format!("the kept moment could not be restored: {}{cause}", error.what));
+            common.moments.forget()?;
+            (from, fits) = (None, false);
+            continue;
+        }
+        if let Some((ended, _)) = passed.ended.as_ref().filter(|(e, _)| e.class == Class::Infra && retried.is_empty()) {
             input.progress.say(format!("the host's fault, not the image's: {}; once more", ended.what));
             let evidence = input.out.join("evidence");
             if evidence.exists() {
@@ -149,9 +236,12 @@ fn attempt(
                 accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };
             }
             retried.push(ended.clone());
+            if from.take().is_some() {
+                why_booted = Some("the run that went on from the kept moment was spoilt by the host".to_owned());
+            }
             continue;
         }
-        let Pass { results, boot, seconds, ended } = pass;
+        let Passed { results, boot, seconds, ended, .. } = passed;
         let (ended, error) = ended.unzip();
         let report = Report {
             schema: Report::SCHEMA,
@@ -161,10 +251,11 @@ fn attempt(
             recipe_digest: input.recipe.digest(),
             accelerator: accelerator.kind.to_string(),
             accelerator_reason: accelerator.reason,
+            start,
             begun,
             seconds,
-            selection: input.choice.selection(of),
-            checks: complete(results, wanted, ended.as_ref()),
+            selection: input.choice.selection(common.of),
+            checks: complete(results, &checks, ended.as_ref()),
             ended,
             retried,
             runs: 1,

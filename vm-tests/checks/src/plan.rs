@@ -1,8 +1,10 @@
 //! Recipe → the list of checks. Nobody writes a test for what the recipe already says.
 
 mod firewall;
+mod of;
 mod sweep;
 
+pub use of::Of;
 pub use sweep::{Sweep, Vantage};
 
 use crate::containers::{self, Declared};

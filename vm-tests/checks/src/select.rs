@@ -68,6 +68,18 @@ impl Choice {
     }
 }
 
+/// The same checks, and those that tell what is to be known when a moment of the running machine is kept: where it is, and
+/// that it has settled.
+pub fn with_its_whereabouts(wanted: &[Wanted], plan: Vec<Check>) -> Vec<Wanted> {
+    let told =
+        |q: &Question| matches!(q, Question::Lease | Question::Address6 | Question::Fixed(..) | Question::Running);
+    let role = |check: Check| match wanted.iter().find(|w| w.check == check) {
+        Some(own) => Some(own.clone()),
+        None => told(&check.question).then_some(Wanted { check, needed: true }),
+    };
+    plan.into_iter().filter_map(role).collect()
+}
+
 /// Whether a question has no sense before the other has been asked: an address is known by then, and the system has
 /// settled. What is needed needs nothing further.
 fn needs(question: &Question, first: &Question) -> bool {
@@ -179,6 +191,17 @@ mod tests {
         let wrong = |choice: Choice| choice.of(plan(&recipe(), &[], SOURCES)).expect_err("wrong").what;
         assert_eq!(wrong(skip(&["pong"])), "no check is called `pong`");
         assert_eq!(wrong(skip(&["*"])), "every check is left out");
+    }
+
+    #[test]
+    fn what_a_moment_must_know_is_asked_too() {
+        let plan = plan(&recipe(), &[], SOURCES);
+        let wanted = only(&["root-verity"]).of(plan.clone()).unwrap_or_else(|e| panic!("{e}"));
+        let more = with_its_whereabouts(&wanted, plan.clone());
+        let ids: Vec<(&str, bool)> = more.iter().map(|w| (w.check.id.as_str(), w.needed)).collect();
+        assert_eq!(ids, [("lease", true), ("address-ipv6", true), ("running", true), ("root-verity", false)]);
+        let all = Choice::default().of(plan.clone()).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(with_its_whereabouts(&all, plan), all, "of everything there is no more");
     }
 
     #[test]

@@ -1,10 +1,16 @@
-//! One boot: a machine and the network around it, in a folder of their own.
+//! One boot: a machine and the network around it, in a folder of their own. Or one that goes on from a kept moment.
 
-use crate::surroundings::Surroundings;
+use crate::{
+    moment::{Kept, Known, Moment},
+    surroundings::Surroundings,
+};
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Config, Lab, Watch};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Pace, Second, credentials::Credential};
-use diorite_model::{Error, Result};
+use diorite_machine::{
+    Accelerator, Boot, Machine, MachineSpec, Pace, Second,
+    credentials::{self, Credential},
+};
+use diorite_model::{Error, Exit, Result};
 use std::{
     cell::Cell,
     os::{fd::OwnedFd, unix::net::UnixStream},
@@ -35,36 +41,112 @@ impl Session {
         around: &Surroundings,
         credentials: Vec<Credential>,
     ) -> Result<Self> {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
-        let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
-        for _ in &around.macs {
-            let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
-            near.push(pair.0.into());
-            far.push(pair.1.into());
-        }
-        // A conversation is given up when the guest could have booted its kernel several times over.
-        let quiet = Pace::measure(accelerator.kind).unit * 5;
-        let lab = Lab::start_with(Config { quiet, ..around.config.clone() }, near)?;
-        if let Some(path) = capture {
-            lab.capture(path)?;
-        }
+        let (lab, far) = plugged(accelerator, folder, capture, around, 0)?;
         let watch = Cell::new(Some(lab.keep_watch(around.quiet.clone())?));
-        let machine = Machine::start(MachineSpec {
-            tools: tools.clone(),
-            accelerator: accelerator.clone(),
-            disk: disk.to_owned(),
-            second: around.second.map(Second::Blank),
-            tpm: around.tpm.then(|| folder.join("tpm")),
-            boot: Boot::Firmware,
-            memory: MEMORY,
-            cpus: 2,
-            // What the recipe says the machine is given belongs to it; nothing else is injected for it.
-            credentials: [credentials, around.credentials.clone()].concat(),
-            network: far,
-            macs: around.macs.clone(),
-            folder: folder.to_owned(),
-        })?;
+        let machine = Machine::start(spec(tools, accelerator, disk, folder, around, credentials, far))?;
         Ok(Self { machine, lab, quiet: around.quiet.clone(), watch })
+    }
+
+    /// Puts the machine that is asked everything back to a kept moment, in a new lab that is as the old one was: in it no
+    /// time has passed since. Nobody has watched it from power-on. Comes back when its shell answers, where it had one.
+    ///
+    /// # Errors
+    /// When it cannot be put back, or does not answer then: nothing is said about the image.
+    pub fn resume(
+        tools: &ToolsTree,
+        kept: &Kept,
+        disk: &Path,
+        folder: &Path,
+        capture: Option<&Path>,
+        around: &Surroundings,
+    ) -> Result<Self> {
+        let Moment { accelerator, known, name, .. } = &kept.moment;
+        let age = i64::try_from(kept.moment.age()).unwrap_or(i64::MAX);
+        let (lab, far) = plugged(accelerator, folder, capture, around, age)?;
+        known.tell(&lab)?;
+        let machine = Machine::resume(asked(tools, accelerator, disk, folder, around, far), &kept.folder, name)?;
+        let session = Self { machine, lab, quiet: around.quiet.clone(), watch: Cell::new(None) };
+        session.answers(known)?;
+        Ok(session)
+    }
+
+    /// A shell that had said its first word answers soon.
+    fn answers(&self, known: &Known) -> Result<()> {
+        if !known.shell {
+            return Ok(());
+        }
+        let mut watch = self.machine.watch(|| self.lab.frames()).within(self.machine.pace.unit * 6);
+        match self.machine.run("echo here", &mut watch) {
+            Ok(output) if output.text == "here" => Ok(()),
+            Ok(output) => Err(Error::host("the restored machine's shell is out of step").because(output.text)),
+            Err(error) if error.exit == Exit::VerificationFailed => {
+                Err(Error::host("the restored machine does not answer").because(error.what))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The network of this machine, `age` seconds ago, and the far ends of its cables.
+fn plugged(
+    accelerator: &Accelerator,
+    folder: &Path,
+    capture: Option<&Path>,
+    around: &Surroundings,
+    age: i64,
+) -> Result<(Lab, Vec<OwnedFd>)> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
+    let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
+    for _ in &around.macs {
+        let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
+        near.push(pair.0.into());
+        far.push(pair.1.into());
+    }
+    // A conversation is given up when the guest could have booted its kernel several times over.
+    let quiet = Pace::measure(accelerator.kind).unit * 5;
+    let clock_offset = around.config.clock_offset.saturating_sub(age);
+    let lab = Lab::start_with(Config { quiet, clock_offset, ..around.config.clone() }, near)?;
+    if let Some(path) = capture {
+        lab.capture(path)?;
+    }
+    Ok((lab, far))
+}
+
+/// The machine that everything is asked of, inside too.
+pub fn asked(
+    tools: &ToolsTree,
+    accelerator: &Accelerator,
+    disk: &Path,
+    folder: &Path,
+    around: &Surroundings,
+    network: Vec<OwnedFd>,
+) -> MachineSpec {
+    spec(tools, accelerator, disk, folder, around, credentials::shell(), network)
+}
+
+fn spec(
+    tools: &ToolsTree,
+    accelerator: &Accelerator,
+    disk: &Path,
+    folder: &Path,
+    around: &Surroundings,
+    credentials: Vec<Credential>,
+    network: Vec<OwnedFd>,
+) -> MachineSpec {
+    MachineSpec {
+        tools: tools.clone(),
+        accelerator: accelerator.clone(),
+        disk: disk.to_owned(),
+        second: around.second.map(Second::Blank),
+        tpm: around.tpm.then(|| folder.join("tpm")),
+        boot: Boot::Firmware,
+        memory: MEMORY,
+        cpus: 2,
+        // What the recipe says the machine is given belongs to it; nothing else is injected for it.
+        credentials: [credentials, around.credentials.clone()].concat(),
+        network,
+        macs: around.macs.clone(),
+        folder: folder.to_owned(),
     }
 }
 

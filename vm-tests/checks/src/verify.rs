@@ -1,4 +1,7 @@
-//! Disk image → answers: one boot of which everything is asked, those beside it, what was seen kept.
+//! Disk image → answers: one machine of which everything is asked, booted or put back to a kept moment, the boots beside
+//! it, what was seen kept.
+
+mod keep;
 
 use crate::{
     aside::{self, Aside, keep},
@@ -6,7 +9,8 @@ use crate::{
     attempts::VerifyInput,
     classes, facts,
     judge::Judged,
-    plan::Question,
+    moment::{Identity, Kept, Known, Moments, Stamp},
+    plan::{Of, Question},
     select::Wanted,
     session::{Session, Workplace},
     surroundings::Surroundings,
@@ -20,6 +24,7 @@ use diorite_model::{
     Digest, Error, Exit, Result,
     report::{Boot, CheckResult, Class, Ended, Verdict},
 };
+use keep::{Failure, Settled};
 use std::{
     fs::File,
     io::Read,
@@ -27,78 +32,102 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// What a pass is made of besides its input.
+pub(crate) struct Pass<'a> {
+    pub accelerator: &'a Accelerator,
+    pub around: &'a Surroundings,
+    /// Every check that is asked.
+    pub checks: &'a [Wanted],
+    /// The moment from which the machine goes on; none: it is switched on.
+    pub from: Option<&'a Kept>,
+    /// The moment to keep when the system has settled.
+    pub keep: Option<&'a Identity>,
+    pub moments: &'a Moments,
+    /// The disk's file when its digest was right.
+    pub disk: &'a Stamp,
+}
+
 /// One pass over a disk: its boots, every check of `checks` asked, what was seen. An error is one after which there is
 /// nothing to report: the user's interrupt, or input that is wrong.
-pub(crate) fn pass(
-    input: &VerifyInput<'_>,
-    accelerator: &Accelerator,
-    around: &Surroundings,
-    checks: &[Wanted],
-) -> Result<Pass> {
+pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
     let stage = input.progress.stage("verify");
-    let bar = stage.bar(checks.len() as u64, Unit::Items);
+    let bar = stage.bar(pass.checks.len() as u64, Unit::Items);
     let mut run = Run {
         input,
-        accelerator,
-        around,
-        checks,
+        pass,
         bar,
         results: Vec::new(),
         power_on: Instant::now(),
         noted: 0.0,
         boot: Boot::default(),
+        unrestored: None,
+        settled: None,
+        failure: None,
     };
     let ended = match run.boots() {
         Ok(()) => None,
         Err(error) => Some(classes::ended(error, run.power_on.elapsed())?),
     };
-    let Run { results, boot, power_on, .. } = run;
+    let Run { results, boot, power_on, unrestored, .. } = run;
     let fails = results.iter().filter(|r| r.verdict == Verdict::Fail).count();
-    stage.done(match &ended {
-        Some((ended, _)) => ended.what.clone(),
-        None => format!("{} asked, {fails} failed", results.len()),
+    stage.done(match (&ended, &unrestored) {
+        (Some((ended, _)), _) => ended.what.clone(),
+        (_, Some(error)) => error.what.clone(),
+        (None, None) => format!("{} asked, {fails} failed", results.len()),
     });
-    Ok(Pass { results, boot, seconds: power_on.elapsed().as_secs_f64(), ended })
+    Ok(Passed { results, boot, seconds: power_on.elapsed().as_secs_f64(), ended, unrestored })
 }
 
 /// What a pass saw.
-pub(crate) struct Pass {
+pub(crate) struct Passed {
     pub results: Vec<CheckResult>,
     pub boot: Boot,
     pub seconds: f64,
     /// Why it ended early, and the error to end with when nothing helps.
     pub ended: Option<(Ended, Error)>,
+    /// Why the machine could not be put back to its moment; nothing was asked then.
+    pub unrestored: Option<Error>,
 }
 
 struct Run<'a> {
     input: &'a VerifyInput<'a>,
-    accelerator: &'a Accelerator,
-    around: &'a Surroundings,
-    checks: &'a [Wanted],
+    pass: &'a Pass<'a>,
     bar: Bar,
     results: Vec<CheckResult>,
     power_on: Instant,
     /// Seconds after power-on when the last answer was there.
     noted: f64,
     boot: Boot,
+    unrestored: Option<Error>,
+    /// What was known when the moment of the settled system was kept.
+    settled: Option<Settled>,
+    /// The same of the moment of failure.
+    failure: Option<Failure>,
 }
 
 impl Run<'_> {
     fn boots(&mut self) -> Result<()> {
         let workplace = Workplace::new(self.input.out)?;
-        let (input, accelerator, around, checks) = (self.input, self.accelerator, self.around, self.checks);
+        let (input, Pass { accelerator, around, checks, .. }) = (self.input, self.pass);
         let aside = Aside { input, accelerator, around, checks, workplace: &workplace };
-        let answers = if aside::room() {
+        let beside = |c: &&Wanted| matches!(c.check.question, Question::Untouched | Question::Tamper);
+        let (asked, more) =
+            (checks.iter().any(|c| c.check.question.of() != Of::Itself), checks.iter().any(|c| beside(&c)));
+        let answers = if asked && more && aside::room() {
             std::thread::scope(|scope| {
                 // QEMU ends with the thread that started it.
                 let other = scope.spawn(|| aside.boots());
-                let here = self.good_boot(&workplace);
+                let here = self.good_machine(&workplace);
                 let there = other.join().unwrap_or_else(|_| Err(Error::bug("a boot beside has ended in a panic")));
                 here.and(there)
             })?
         } else {
-            self.good_boot(&workplace)?;
-            self.bar.set_message("a boot with nothing injected, and one of a damaged copy");
+            if asked {
+                self.good_machine(&workplace)?;
+            }
+            if more {
+                self.bar.set_message("a boot with nothing injected, and one of a damaged copy");
+            }
             aside.boots()?
         };
         for (wanted, judged) in answers {
@@ -107,48 +136,74 @@ impl Run<'_> {
         self.disk_unchanged()
     }
 
-    /// Boots the disk itself and asks everything that it can be asked.
-    fn good_boot(&mut self, workplace: &Workplace) -> Result<()> {
+    /// Boots the disk itself, or puts it back to its moment, and asks everything that it can be asked.
+    fn good_machine(&mut self, workplace: &Workplace) -> Result<()> {
         let (out, folder) = (self.input.out, workplace.path("boot"));
-        let capture = out.join("wire.pcapng");
-        self.power_on = Instant::now();
-        let session = Session::start(
-            self.input.tools,
-            self.accelerator,
-            self.input.disk,
-            &folder,
-            Some(&capture),
-            self.around,
-            credentials::shell(),
-        )?;
+        let Some(session) = self.session(&folder, &out.join("wire.pcapng"))? else { return Ok(()) };
         self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
         let asked = classes::blamed(self.ask_all(&session), &session.machine, &self.results);
         // Whoever interrupts does not ask why.
-        let ended = asked.as_ref().is_err_and(|e| e.exit != Exit::Interrupted);
-        if ended || self.results.iter().any(|r| r.verdict == Verdict::Fail) {
+        let interrupted = asked.as_ref().is_err_and(|e| e.exit == Exit::Interrupted);
+        let ended = asked.as_ref().err().filter(|_| !interrupted);
+        let failed = self.results.iter().any(|r| r.verdict == Verdict::Fail);
+        if let Some(error) = ended.filter(|_| self.failure.is_none()) {
+            self.keep_failure(&session, Known::default(), &error.what)?;
+        }
+        if ended.is_some() || failed {
             session.machine.evidence(&out.join("evidence"))?;
         }
         facts::outside(&mut self.boot, &session);
         let Session { machine, lab, .. } = session;
-        let console = machine.end();
+        let names = machine.files();
+        let whole = !interrupted && machine.ended().is_none_or(|status| status.success());
+        let wanted = self.settled.is_some() || self.failure.is_some();
+        let console = match whole && wanted {
+            true => {
+                let (console, left) = machine.leave();
+                left.and_then(|()| self.leave_moments(&folder, &names)).unwrap_or_else(|error| self.not_kept(&error));
+                console
+            }
+            false => machine.end(),
+        };
         facts::console(&mut self.boot, &console);
         drop(lab);
         keep(&folder.join("console.log"), &out.join("console.log"))?;
         asked
     }
 
+    /// The machine in its lab. `None`: it could not be put back.
+    fn session(&mut self, folder: &Path, capture: &Path) -> Result<Option<Session>> {
+        let (tools, disk, around) = (self.input.tools, self.input.disk, self.pass.around);
+        self.power_on = Instant::now();
+        let Some(kept) = self.pass.from else {
+            let shell = credentials::shell();
+            let session = Session::start(tools, self.pass.accelerator, disk, folder, Some(capture), around, shell)?;
+            return Ok(Some(session));
+        };
+        match Session::resume(tools, kept, disk, folder, Some(capture), around) {
+            Ok(session) => Ok(Some(session)),
+            Err(error) if matches!(error.exit, Exit::Host | Exit::Input) => {
+                self.unrestored = Some(error);
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     fn ask_all(&mut self, session: &Session) -> Result<()> {
         let bar = self.bar.clone();
         let watch = session.machine.watch(|| session.lab.frames()).expecting(&[AlarmKind::PoweringOff]);
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
-        let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
+        let checks = self.pass.checks;
+        let mut asker = Asker::new(session, self.input.disk, watch, checks);
         let mut over: Option<String> = None;
-        for wanted in self.checks {
+        if let Some(kept) = self.pass.from {
+            asker.knows(&kept.moment.known);
+            asker.begin(checks)?;
+        }
+        for wanted in checks {
             let check = &wanted.check;
-            if matches!(
-                check.question,
-                Question::PowerOff | Question::Untouched | Question::Tamper | Question::DiskUnchanged
-            ) {
+            if check.question.of() == Of::Itself || check.question == Question::PowerOff {
                 continue;
             }
             interrupt::check()?;
@@ -162,25 +217,36 @@ impl Run<'_> {
                         (Verdict::Fail, error.what)
                     }
                     Err(Unanswered::Over(error)) => {
-                        facts::ports(&mut self.boot, &asker, self.checks);
+                        facts::ports(&mut self.boot, &asker, checks);
                         return Err(error);
                     }
                 },
             };
+            let passed = answer.0 == Verdict::Pass;
+            let failed = answer.0 == Verdict::Fail;
             self.note(wanted, answer);
             if check.question == Question::Running && over.is_none() {
                 facts::times(&mut self.boot, &mut asker, self.power_on)?;
-                asker.begin(self.checks)?;
+                if passed {
+                    self.keep_settled(session, &asker);
+                }
+                asker.begin(checks)?;
+            }
+            if failed && self.failure.is_none() {
+                if over.is_none() {
+                    asker.settle()?;
+                }
+                self.keep_failure(session, asker.known(), &check.what)?;
             }
         }
-        facts::ports(&mut self.boot, &asker, self.checks);
+        facts::ports(&mut self.boot, &asker, checks);
         if asker.has_shell() && over.is_none() {
             facts::journal(&mut self.boot, &mut asker)?;
         }
         if asker.has_shell() && over.is_none() && self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             self.journal(&mut asker)?;
         }
-        if let Some(wanted) = self.checks.iter().find(|c| c.check.question == Question::PowerOff) {
+        if let Some(wanted) = checks.iter().find(|c| c.check.question == Question::PowerOff) {
             let answer = match over {
                 Some(reason) => (Verdict::Skip, reason),
                 None => verdict(asker.power_off()?),
@@ -207,7 +273,7 @@ impl Run<'_> {
     }
 
     fn disk_unchanged(&mut self) -> Result<()> {
-        let wanted = self.checks.iter().find(|c| c.check.question == Question::DiskUnchanged);
+        let wanted = self.pass.checks.iter().find(|c| c.check.question == Question::DiskUnchanged);
         let Some(wanted) = wanted else { return Ok(()) };
         let after = digest(self.input.disk)?;
         let same = after == self.input.disk_sha256;

@@ -1,11 +1,13 @@
 //! `verify`: the disk, its digest, the recipe and the tools tree go in; a report comes out.
 
+mod reopen;
+
 use super::{Context, build};
 use crate::args::{Target, VerifyArgs};
 use crate::print;
 use crate::project::Project;
 use diorite_archive::lockfile;
-use diorite_checks::{Choice, VerifyInput, plan, verify as boot};
+use diorite_checks::{Choice, VerifyInput, plan};
 use diorite_host::tools::ToolsTree;
 use diorite_model::plan::Build;
 use diorite_model::profile::Settings;
@@ -15,10 +17,14 @@ use std::path::{Path, PathBuf};
 
 /// Boots what `build` left in `out/NAME`, or a disk from somewhere else; or shows what it would be asked.
 pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
+    if let Some(folder) = &args.reopen {
+        return reopen::reopen(folder, args, context);
+    }
+    let target = args.target();
     let choice = Choice { only: args.only.clone(), skip: args.skip.clone(), shard: args.shard };
     let (project, disk) = match &args.recipe {
-        None => (Project::load(&args.target)?, None),
-        Some(file) => (foreign(args, file)?, Some(PathBuf::from(&args.target.name))),
+        None => (Project::load(&target)?, None),
+        Some(file) => (foreign(args, file)?, Some(PathBuf::from(&target.name))),
     };
     if args.list {
         let all = plan::of(&project.recipe, &project.settings.checks);
@@ -33,7 +39,13 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
         }
     };
     let tools = build::tools(&project, &lock, &context.store()?, context)?;
-    let wanted = Wanted { choice: &choice, runs: args.repeat, disk, ..Wanted::of(&project, disk_sha256, &tools) };
+    let wanted = Wanted {
+        choice: &choice,
+        runs: args.repeat,
+        boot: args.boot,
+        disk,
+        ..Wanted::of(&project, disk_sha256, &tools)
+    };
     run(&wanted, context)
 }
 
@@ -60,10 +72,13 @@ fn built(project: &Project, args: &VerifyArgs) -> Result<(PathBuf, Digest, Lock)
 
 /// What a disk from somewhere else was made from: a profile, or a recipe.json.
 fn foreign(args: &VerifyArgs, file: &Path) -> Result<Project> {
-    let stem = Path::new(&args.target.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
-    let out = args.target.out.clone().unwrap_or_else(|| Path::new("out").join(stem));
+    let stem = Path::new(args.name.as_deref().unwrap_or_default())
+        .file_stem()
+        .map(|s| s.to_string_lossy().into_owned())
+        .unwrap_or_default();
+    let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(stem));
     if file.extension().is_none_or(|e| e != "json") {
-        let target = Target { name: file.display().to_string(), lock: args.target.lock.clone(), out: None };
+        let target = Target { name: file.display().to_string(), lock: args.lock.clone(), out: None };
         let project = Project::load(&target)?;
         // Its own folder of results may hold a lock; the results of this go elsewhere.
         let scratch = project.scratch_file();
@@ -78,14 +93,14 @@ fn foreign(args: &VerifyArgs, file: &Path) -> Result<Project> {
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let own = Path::new("profiles").join(format!("{}.lock", recipe.image.name));
     let near = folder.join("scratch.lock");
-    let lock_file = args.target.lock.clone().unwrap_or(if near.exists() { near } else { own });
+    let lock_file = args.lock.clone().unwrap_or(if near.exists() { near } else { own });
     let settings = Settings::default();
     Ok(Project { name: recipe.image.name.clone(), recipe, settings, lock_file, out, folder })
 }
 
 /// A lock to take the tools from; which disk it belongs to is no matter.
 fn any_lock(project: &Project, args: &VerifyArgs) -> Result<Lock> {
-    let file = args.target.lock.as_ref().unwrap_or(&project.lock_file);
+    let file = args.lock.as_ref().unwrap_or(&project.lock_file);
     if !file.exists() {
         let error = Error::new(Exit::LockOutdated, "there is no lock to take the tools from");
         return Err(error.at(file.display().to_string()).hint("name one with --lock: of any profile"));
@@ -112,6 +127,7 @@ pub struct Wanted<'a> {
     disk_sha256: Digest,
     choice: &'a Choice,
     runs: u32,
+    boot: bool,
     tools: &'a ToolsTree,
 }
 
@@ -121,17 +137,18 @@ const ALL: &Choice = &Choice { only: Vec::new(), skip: Vec::new(), shard: None }
 impl<'a> Wanted<'a> {
     /// Everything about the disk that `build` left, once.
     pub fn of(project: &'a Project, disk_sha256: Digest, tools: &'a ToolsTree) -> Self {
-        Self { project, disk: project.out.join("disk.raw"), disk_sha256, choice: ALL, runs: 1, tools }
+        Self { project, disk: project.out.join("disk.raw"), disk_sha256, choice: ALL, runs: 1, boot: false, tools }
     }
 }
 
 /// Boots the disk in the lab, prints the report and where everything is.
 pub fn run(wanted: &Wanted<'_>, context: &Context) -> Result<Exit> {
-    let Wanted { project, choice, runs, tools, .. } = *wanted;
+    let Wanted { project, choice, runs, boot, tools, .. } = *wanted;
     let (disk, out): (&Path, &Path) = (&wanted.disk, &project.out);
     let disk_sha256 = wanted.disk_sha256;
     let (recipe, own, progress) = (&project.recipe, project.settings.checks.as_slice(), &context.progress);
-    let report = boot(&VerifyInput { disk, disk_sha256, recipe, own, choice, runs, tools, out, progress })?;
+    let input = VerifyInput { disk, disk_sha256, recipe, own, choice, boot, runs, tools, out, progress };
+    let report = diorite_checks::verify(&input)?;
     print!("{}", print::report(&report, out, context.json));
     Ok(if report.passed() { Exit::Done } else { Exit::VerificationFailed })
 }

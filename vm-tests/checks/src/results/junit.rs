@@ -26,6 +26,7 @@ pub fn junit(report: &Report) -> String {
         ("version", report.version.clone()),
         ("accelerator", report.accelerator.clone()),
         ("accelerator_reason", report.accelerator_reason.clone()),
+        ("machine", report.start.to_string()),
         ("disk_sha256", report.disk_sha256.to_string()),
         ("recipe_digest", report.recipe_digest.to_string()),
         ("selection", selection),

@@ -29,7 +29,7 @@ pub(crate) mod tests {
     use super::*;
     use diorite_model::{
         Digest,
-        report::{Boot, CheckResult, Class, Evidence, Selection, Verdict},
+        report::{Boot, CheckResult, Class, Evidence, Selection, Start, Verdict},
     };
 
     pub(crate) fn check(id: &str, verdict: Verdict) -> CheckResult {
@@ -56,6 +56,7 @@ pub(crate) mod tests {
             recipe_digest: Digest::of(b"recipe"),
             accelerator: "tcg".to_owned(),
             accelerator_reason: "because".to_owned(),
+            start: Start::default(),
             begun: 1_760_000_000,
             seconds: 2.0,
             selection: Selection { of: checks.len(), ..Selection::default() },

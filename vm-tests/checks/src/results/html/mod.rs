@@ -8,7 +8,7 @@ mod timeline;
 use super::junit::word;
 use crate::facts;
 use diorite_machine::credentials::base64;
-use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict};
+use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
 use page::Page;
 use std::path::Path;
 
@@ -83,6 +83,7 @@ fn head(page: &mut Page, report: &Report) {
         row("runs", format!("{}, {flaky} checks flaky", report.runs), class);
     }
     row("accelerator", format!("{}: {}", report.accelerator, report.accelerator_reason), "");
+    row("machine", report.start.to_string(), "");
     row("begun", date(report.begun), "");
     row("took", format!("{:.0} s", report.seconds), "");
     row("disk", format!("sha256 {}", report.disk_sha256), "mono");
@@ -258,18 +259,6 @@ const KEPT: [&str; 6] =
 fn link(path: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~/".contains(&b);
     path.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
-}
-
-/// Seconds since 1970 as a date, by the calendar of RFC 3339: era, year of era, day of year counted from March.
-fn date(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let in_year = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * in_year + 2) / 153;
-    let (d, m) = (in_year - (153 * month + 2) / 5 + 1, if month < 10 { month + 3 } else { month - 9 });
-    let y = year + era * 400 + u64::from(m <= 2);
-    format!("{y:04}-{m:02}-{d:02} {:02}:{:02}:{:02} UTC", rest / 3600, rest / 60 % 60, rest % 60)
 }
 
 #[cfg(test)]

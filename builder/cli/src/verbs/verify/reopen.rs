@@ -1,0 +1,98 @@
+//! `verify --reopen`: a person in front of a machine at the moment of its failure. Lines come from a terminal or a pipe;
+//! what the machine answers is data on stdout, everything else is on stderr.
+
+use super::{Context, build};
+use crate::args::VerifyArgs;
+use crate::project::Project;
+use diorite_checks::Failure;
+use diorite_host::interrupt;
+use diorite_host::tools::ToolsTree;
+use diorite_model::{Error, Exit, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::{IsTerminal as _, Write as _, stdin, stdout};
+use std::path::Path;
+
+/// Goes back to a failure and runs what is typed there, until nothing more comes.
+pub fn reopen(folder: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
+    let failure = Failure::read(folder)?;
+    let tools = match args.name {
+        Some(_) => {
+            let project = Project::load(&args.target())?;
+            build::tools(&project, &project.lock_at_hand(args.relock)?, &context.store()?, context)?
+        }
+        None => ToolsTree::open(failure.tools()).map_err(|e| {
+            let error =
+                Error::host("the tools that ran this machine are not there").at(failure.tools().display().to_string());
+            let hint = format!(
+                "name its profile: `diorite verify NAME --reopen {}` takes those of its lock",
+                folder.display()
+            );
+            error.because(e.cause.unwrap_or(e.what)).hint(hint)
+        })?,
+    };
+    context.progress.say(failure.what());
+    let mut machine = failure.reopen(&tools)?;
+    let addresses = machine.addresses();
+    let person = stdin().is_terminal();
+    let ends = if person { "; the end of input (Ctrl-D) ends it" } else { "" };
+    context.progress.say(format!("the machine runs on from there, {addresses}; each line is a shell of its own{ends}"));
+    let mut lines = Lines::default();
+    loop {
+        if person {
+            eprint!("diorite# ");
+        }
+        let Some(line) = lines.next()? else { break };
+        if line.trim().is_empty() {
+            continue;
+        }
+        let output = machine.run(&line)?;
+        if !output.text.is_empty() {
+            println!("{}", output.text);
+        }
+        // Whoever reads has gone; the machine has answered all the same.
+        let _ = stdout().flush();
+        if !output.success() {
+            eprintln!("status {}", output.status);
+        }
+    }
+    if person {
+        eprintln!();
+    }
+    Ok(Exit::Done)
+}
+
+/// Lines of stdin, for which an interrupt does not wait.
+#[derive(Default)]
+struct Lines {
+    rest: Vec<u8>,
+    ended: bool,
+}
+
+impl Lines {
+    fn next(&mut self) -> Result<Option<String>> {
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
+        loop {
+            if let Some(end) = self.rest.iter().position(|b| *b == b'\n') {
+                return Ok(Some(text(&self.rest.drain(..=end).collect::<Vec<u8>>())));
+            }
+            if self.ended {
+                let last = std::mem::take(&mut self.rest);
+                return Ok((!last.is_empty()).then(|| text(&last)));
+            }
+            interrupt::check()?;
+            let input = stdin();
+            let wait = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+            // An error is a signal, which is looked for above.
+            if poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&wait)).is_ok_and(|ready| ready > 0) {
+                let mut buffer = [0; 4096];
+                // Past the buffer of the standard library, of which poll(2) knows nothing.
+                match rustix::io::read(&input, &mut buffer) {
+                    Ok(0) => self.ended = true,
+                    Ok(n) => self.rest.extend_from_slice(&buffer[..n]),
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(e) => return Err(Error::host("what is typed cannot be read").because(e)),
+                }
+            }
+        }
+    }
+}
