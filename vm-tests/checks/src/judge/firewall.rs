@@ -171,6 +171,7 @@ mod tests {
             protocol,
             vantage: Vantage::Here,
             admitted: vec![(22, 22), (80, 81)],
+            declared: vec![],
             unsaid: [9100].into(),
         };
         let seen = |list: &[(u16, PortVerdict)], witnessed| {

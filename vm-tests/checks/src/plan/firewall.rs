@@ -95,10 +95,8 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bo
         }
     }
     let rated = |a: &&Allow| a.rate.is_some();
-    let allow = |protocol, source| {
-        let all = recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol);
-        all.filter(move |a| recipe.firewall.names(&a.from, source))
-    };
+    let rules = |protocol| recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol);
+    let allow = |protocol, source| rules(protocol).filter(move |a| recipe.firewall.names(&a.from, source));
     // A port with a rate is asked by itself. Containers have an IPv4 network; what a published port answers over IPv6 is
     // not declared.
     let mut unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(Allow::ports).collect();
@@ -110,6 +108,7 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bo
         protocol,
         vantage,
         admitted: allow(protocol, source).map(|a| (a.port, a.last_port)).collect(),
+        declared: rules(protocol).map(|a| (a.port, a.last_port)).collect(),
         unsaid: unsaid.clone(),
     };
     let words = |what: &str| format!("{what}, no port answers but those declared ({name})");
@@ -284,6 +283,11 @@ mod tests {
         assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), None, "a container's port");
         recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
         assert_eq!(sweep(&recipe, "ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
-        assert_eq!(sweep(&recipe, "ports-ipv4-tcp-fragments").must(5432), Some(false));
+        let fragments = sweep(&recipe, "ports-ipv4-tcp-fragments");
+        assert_eq!(fragments.must(5432), Some(false));
+        assert!(
+            fragments.ports().is_superset(&[5431, 5432, 5433].into()),
+            "what others may is asked by those who may not"
+        );
     }
 }

@@ -29,6 +29,8 @@ pub struct Sweep {
     pub vantage: Vantage,
     /// First and last port of what the filter lets through from there.
     pub admitted: Vec<(u16, u16)>,
+    /// The same of what it lets through from anywhere: whoever is not meant is asked there above all.
+    pub declared: Vec<(u16, u16)>,
     /// Ports of which nothing is declared, or that are asked otherwise.
     pub unsaid: BTreeSet<u16>,
 }
@@ -50,7 +52,7 @@ impl Sweep {
             Vantage::Here => (1..=u16::MAX).collect(),
             _ => (1..=1024).chain((1025..=u16::MAX).step_by(STEP)).collect(),
         };
-        for (first, last) in &self.admitted {
+        for (first, last) in self.admitted.iter().chain(&self.declared) {
             ports.extend([first.saturating_sub(1), *first, *last, last.saturating_add(1)]);
         }
         ports.retain(|port| *port > 0 && !self.unsaid.contains(port));
