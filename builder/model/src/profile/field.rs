@@ -62,61 +62,47 @@ const fn field(name: &'static str, holds: Holds, about: &'static str) -> Field {
     Field { name, holds, absent: Absent::Nothing, about }
 }
 /// A string.
-pub(super) const fn text(name: &'static str, form: &'static Form, about: &'static str) -> Field {
+pub const fn text(name: &'static str, form: &'static Form, about: &'static str) -> Field {
     field(name, Holds::Text(form), about)
 }
 /// One of some words.
-pub(super) const fn choice(
-    name: &'static str,
-    words: &'static [(&'static str, &'static str)],
-    about: &'static str,
-) -> Field {
+pub const fn choice(name: &'static str, words: &'static [(&'static str, &'static str)], about: &'static str) -> Field {
     field(name, Holds::Choice(words), about)
 }
 /// A list of different strings.
-pub(super) const fn texts(name: &'static str, form: &'static Form, about: &'static str) -> Field {
+pub const fn texts(name: &'static str, form: &'static Form, about: &'static str) -> Field {
     field(name, Holds::Texts(form), about)
 }
 /// A list of strings in order.
-pub(super) const fn words(name: &'static str, form: &'static Form, about: &'static str) -> Field {
+pub const fn words(name: &'static str, form: &'static Form, about: &'static str) -> Field {
     field(name, Holds::Words(form), about)
 }
 /// true or false.
-pub(super) const fn boolean(name: &'static str, about: &'static str) -> Field {
+pub const fn boolean(name: &'static str, about: &'static str) -> Field {
     field(name, Holds::Boolean, about)
 }
 /// An integer from the first to the second, both included.
-pub(super) const fn integer(name: &'static str, least: i64, most: i64, about: &'static str) -> Field {
+pub const fn integer(name: &'static str, least: i64, most: i64, about: &'static str) -> Field {
     field(name, Holds::Integer(least, most), about)
 }
 /// A port, 1 to 65535.
-pub(super) const fn port(name: &'static str, about: &'static str) -> Field {
+pub const fn port(name: &'static str, about: &'static str) -> Field {
     integer(name, 1, 65_535, about)
 }
 /// A table.
-pub(super) const fn table(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
+pub const fn table(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
     field(name, Holds::Table(fields), about)
 }
 /// A list of tables.
-pub(super) const fn tables(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
+pub const fn tables(name: &'static str, fields: &'static [Field], about: &'static str) -> Field {
     field(name, Holds::Tables(fields), about)
 }
 /// Tables by the user's names.
-pub(super) const fn named(
-    name: &'static str,
-    form: &'static Form,
-    fields: &'static [Field],
-    about: &'static str,
-) -> Field {
+pub const fn named(name: &'static str, form: &'static Form, fields: &'static [Field], about: &'static str) -> Field {
     field(name, Holds::Named(form, fields), about)
 }
 /// Strings by the user's names.
-pub(super) const fn mapping(
-    name: &'static str,
-    key: &'static Form,
-    value: &'static Form,
-    about: &'static str,
-) -> Field {
+pub const fn mapping(name: &'static str, key: &'static Form, value: &'static Form, about: &'static str) -> Field {
     field(name, Holds::Mapping(key, value), about)
 }
 
@@ -125,23 +111,23 @@ impl Field {
         Self { absent, ..self }
     }
     /// It must be there.
-    pub(super) const fn needed(self) -> Self {
+    pub const fn needed(self) -> Self {
         self.when_absent(Absent::Refused)
     }
     /// Its default, a string.
-    pub(super) const fn or_text(self, default: &'static str) -> Self {
+    pub const fn or_text(self, default: &'static str) -> Self {
         self.when_absent(Absent::Text(default))
     }
     /// Its default, a boolean.
-    pub(super) const fn or(self, default: bool) -> Self {
+    pub const fn or(self, default: bool) -> Self {
         self.when_absent(Absent::Boolean(default))
     }
     /// Its default, an integer.
-    pub(super) const fn or_number(self, default: i64) -> Self {
+    pub const fn or_number(self, default: i64) -> Self {
         self.when_absent(Absent::Integer(default))
     }
     /// Its default depends on other things: in words.
-    pub(super) const fn or_said(self, words: &'static str) -> Self {
+    pub const fn or_said(self, words: &'static str) -> Self {
         self.when_absent(Absent::Said(words))
     }
 }

@@ -17,6 +17,13 @@ pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};
 pub use values::Form;
 
+/// The reader itself, for other files that people write: declared fields, errors with the user's line.
+pub mod reader {
+    pub use super::field::{boolean, choice, integer, mapping, named, port, table, tables, text, texts, words};
+    pub use super::section::{At, Section, nearest};
+    pub use super::source::{Files, Kind, Span, Table, Value, Words};
+}
+
 use crate::{Error, Recipe, Result, verify::OwnCheck};
 use source::{Files, Kind, Span, Value};
 

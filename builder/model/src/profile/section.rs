@@ -8,17 +8,21 @@ use crate::{Error, Result};
 
 /// A value that was read, and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct At<T> {
+pub struct At<T> {
+    /// What.
     pub value: T,
+    /// Where.
     pub span: Span,
 }
 
 /// A table of which every key is known to be declared.
-#[derive(Clone)]
-pub(super) struct Section<'a> {
+#[derive(Debug, Clone)]
+pub struct Section<'a> {
+    /// Where errors find the user's text.
     pub files: &'a Files,
-    /// `firewall.allow`, as the user would write it; empty for the whole profile.
+    /// `firewall.allow`, as the user would write it; empty for the whole file.
     pub path: String,
+    /// Where the table stands.
     pub span: Span,
     table: &'a Table,
     fields: &'static [Field],
@@ -31,7 +35,10 @@ impl<'a> Section<'a> {
         let section = Self { files, path, span: value.span, table, fields };
         for (key, (span, value)) in table {
             if !fields.iter().any(|f| f.name == key) {
-                let whole = if section.path.is_empty() { "a profile".into() } else { format!("`{}`", section.path) };
+                let whole = match section.path.as_str() {
+                    "" => format!("a {}", files.words.noun),
+                    path => format!("`{path}`"),
+                };
                 // Whatever stands there is not shown.
                 if crate::secret::names_one(key) {
                     return Err(files.secret(value.span, format!("{whole} has no key `{}`", printable(key))));
@@ -71,7 +78,10 @@ impl<'a> Section<'a> {
 
     /// The error of a key that must be there and is not.
     pub fn missing(&self, key: &str) -> Error {
-        let whole = if self.path.is_empty() { "this profile".into() } else { format!("`{}`", self.path) };
+        let whole = match self.path.as_str() {
+            "" => format!("this {}", self.files.words.noun),
+            path => format!("`{path}`"),
+        };
         let field = self.field(key);
         let hint = format!("write `{key} = …`, {}: {}", self.field(key).about, field.holds.words());
         self.files.error(self.span, format!("{whole} needs `{key}`")).hint(hint)
@@ -328,7 +338,7 @@ fn printable(text: &str) -> String {
 }
 
 /// The known word with the smallest edit distance, if it is near enough to be meant.
-pub(super) fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     if word.len() > 40 {
         return None;
     }

@@ -6,36 +6,47 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// Largest profile we read, in bytes: a thousand times more than a person writes.
-pub(super) const LARGEST: usize = 1 << 20;
+pub const LARGEST: usize = 1 << 20;
 
 /// Bytes `start..end` of file number `file`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Span {
+pub struct Span {
+    /// Which file, in the order of reading.
     pub file: usize,
+    /// First byte.
     pub start: usize,
+    /// Behind the last byte.
     pub end: usize,
 }
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub struct Value {
+    /// Where.
     pub span: Span,
+    /// What.
     pub kind: Kind,
 }
 
 /// What a profile can hold; floats and dates are kept only to be refused by name.
 #[derive(Debug, Clone)]
-pub(super) enum Kind {
+pub enum Kind {
+    /// A string.
     Text(String),
+    /// An integer.
     Integer(i64),
+    /// true or false.
     Boolean(bool),
+    /// A list.
     List(Vec<Value>),
+    /// A table.
     Table(Table),
+    /// Something that no key holds, in words.
     Other(&'static str),
 }
 
 /// Keys with their own places.
-pub(super) type Table = BTreeMap<String, (Span, Value)>;
+pub type Table = BTreeMap<String, (Span, Value)>;
 
 impl Kind {
     /// The kind in a person's words.
@@ -51,20 +62,49 @@ impl Kind {
     }
 }
 
+/// What kind of file is read, in the words of the errors about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// `profile`.
+    pub noun: &'static str,
+    /// Why a secret has no place in it.
+    pub no_secret: &'static str,
+    /// Where the secret belongs instead.
+    pub instead: &'static str,
+}
+
+impl Default for Words {
+    fn default() -> Self {
+        Self {
+            noun: "profile",
+            no_secret: "a profile names credentials, never values: many read it, and its recipe, and the image",
+            instead: "give it to the machine as a systemd credential and name that here; change it as well, \
+                      since it has been written down",
+        }
+    }
+}
+
 /// Every file read so far.
 #[derive(Debug, Default)]
-pub(super) struct Files {
+pub struct Files {
     files: Vec<(String, String)>,
+    pub(super) words: Words,
 }
 
 impl Files {
+    /// Files that are not profiles.
+    pub fn called(words: Words) -> Self {
+        Self { files: Vec::new(), words }
+    }
+
     /// Reads one file into a table.
     pub fn read(&mut self, name: &str, text: &str) -> Result<Value> {
         if text.len() > LARGEST {
-            return Err(Error::input("this profile is too large to be one")
+            let noun = self.words.noun;
+            return Err(Error::input(format!("this {noun} is too large to be one"))
                 .at(name)
                 .because(format!("it has more than {LARGEST} bytes"))
-                .hint("a profile is a page or two: is this the right file?"));
+                .hint(format!("a {noun} is a page or two: is this the right file?")));
         }
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let file = self.files.len();
@@ -72,7 +112,7 @@ impl Files {
         // Comments and keys that do not exist are read by people as well.
         if let Some(found) = crate::secret::find(text.as_bytes()).into_iter().next() {
             let span = Span { file, start: found.at.start, end: found.at.end };
-            return Err(self.secret(span, format!("this profile holds what looks like {}", found.what)));
+            return Err(self.secret(span, format!("this {} holds what looks like {}", self.words.noun, found.what)));
         }
         match DeTable::parse(text) {
             Ok(table) => {
@@ -133,11 +173,8 @@ impl Files {
         Error::input(what)
             .at(self.place(span))
             .detail(self.line_shown(span, true))
-            .because("a profile names credentials, never values: many read it, and its recipe, and the image")
-            .hint(
-                "give it to the machine as a systemd credential and name that here; change it as well, \
-                 since it has been written down",
-            )
+            .because(self.words.no_secret)
+            .hint(self.words.instead)
     }
 
     /// The line, from 1, the column in characters, from 1, and the line's bytes.
@@ -188,7 +225,7 @@ fn floor(text: &str, mut at: usize) -> usize {
 }
 
 /// Characters that turn the direction of what a person reads (Unicode UAX #9), used to disguise text.
-pub(super) fn is_bidi(c: char) -> bool {
+pub fn is_bidi(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{061c}')
 }
 
@@ -198,7 +235,7 @@ fn one_line(text: &str) -> String {
 
 /// Lays `over` on `base`: tables join key by key, lists of the machine itself grow (base first), everything else is
 /// replaced. What stands in a thing with a name of the user's choice (a link, a container) is replaced, lists too.
-pub(super) fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
+pub fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
     let kind = match (base.kind, over.kind) {
         (Kind::Table(mut under), Kind::Table(above)) => {
             for (key, (place, value)) in above {
