@@ -1,0 +1,272 @@
+//! The calls that are known, each as the API's own schema has it; a call's parameters may be fewer than the schema's, never
+//! others. `tests/schema.rs` compares the two.
+
+/// Type of a parameter, in the schema's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    /// `string`.
+    Text,
+    /// `integer`.
+    Integer,
+    /// `boolean`.
+    Boolean,
+}
+
+/// What an answer's `data` is, in the schema's words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returns {
+    /// `object`.
+    Object,
+    /// `array`.
+    List,
+    /// `string`: the number of a task.
+    Task,
+    /// `integer`.
+    Integer,
+    /// `null`.
+    Null,
+}
+
+/// Who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Anybody, without a login.
+    World,
+    /// Anybody with a login; the call itself may look closer.
+    All,
+    /// With all of these privileges at this path.
+    Every(&'static str, &'static [&'static str]),
+    /// With one of these.
+    Some(&'static str, &'static [&'static str]),
+}
+
+/// A parameter: name, type, whether it must be there.
+pub type Parameter = (&'static str, Type, bool);
+
+/// One call.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// `GET`.
+    pub method: &'static str,
+    /// `/nodes/{node}/storage`.
+    pub path: &'static str,
+    /// Those of the path included.
+    pub parameters: &'static [Parameter],
+    /// What comes back.
+    pub returns: Returns,
+    /// Who may.
+    pub who: Who,
+}
+
+use Returns::{Integer as Number, List, Null, Object, Task};
+use Type::{Boolean, Integer, Text};
+
+const fn call(
+    method: &'static str,
+    path: &'static str,
+    parameters: &'static [Parameter],
+    returns: Returns,
+    who: Who,
+) -> Call {
+    Call { method, path, parameters, returns, who }
+}
+
+const NODE: Parameter = ("node", Text, true);
+const STORAGE: Parameter = ("storage", Text, true);
+const VMID: Parameter = ("vmid", Integer, true);
+const UPID: Parameter = ("upid", Text, true);
+
+const CONFIGURE: Who = Who::Some(
+    "/vms/{vmid}",
+    &[
+        "VM.Config.Disk",
+        "VM.Config.CDROM",
+        "VM.Config.CPU",
+        "VM.Config.Memory",
+        "VM.Config.Network",
+        "VM.Config.HWType",
+        "VM.Config.Options",
+        "VM.Config.Cloudinit",
+    ],
+);
+
+/// All of them.
+pub const CALLS: &[Call] = &[
+    call("GET", "/version", &[], Object, Who::All),
+    call(
+        "POST",
+        "/access/ticket",
+        &[
+            ("username", Text, true),
+            ("password", Text, true),
+            ("realm", Text, false),
+            ("otp", Text, false),
+            ("tfa-challenge", Text, false),
+            ("new-format", Boolean, false),
+        ],
+        Object,
+        Who::World,
+    ),
+    call("GET", "/access/permissions", &[("path", Text, false), ("userid", Text, false)], Object, Who::All),
+    call("GET", "/nodes", &[], List, Who::All),
+    call(
+        "GET",
+        "/nodes/{node}/storage",
+        &[NODE, ("storage", Text, false), ("content", Text, false), ("enabled", Boolean, false)],
+        List,
+        Who::All,
+    ),
+    call("GET", "/nodes/{node}/network", &[NODE, ("type", Text, false)], List, Who::All),
+    call("GET", "/cluster/firewall/options", &[], Object, Who::Every("/", &["Sys.Audit"])),
+    call("GET", "/cluster/nextid", &[("vmid", Integer, false)], Number, Who::All),
+    call("GET", "/pools", &[("poolid", Text, false)], List, Who::All),
+    call(
+        "POST",
+        "/nodes/{node}/storage/{storage}/upload",
+        &[
+            NODE,
+            STORAGE,
+            ("content", Text, true),
+            ("checksum-algorithm", Text, false),
+            ("checksum", Text, false),
+            ("filename", Text, true),
+        ],
+        Task,
+        Who::Every("/storage/{storage}", &["Datastore.AllocateTemplate"]),
+    ),
+    call(
+        "GET",
+        "/nodes/{node}/storage/{storage}/content",
+        &[NODE, STORAGE, ("content", Text, false), ("vmid", Integer, false)],
+        List,
+        Who::Some("/storage/{storage}", &["Datastore.Audit", "Datastore.AllocateSpace"]),
+    ),
+    call(
+        "DELETE",
+        "/nodes/{node}/storage/{storage}/content/{volume}",
+        &[NODE, ("storage", Text, false), ("volume", Text, true), ("delay", Integer, false)],
+        Task,
+        Who::All,
+    ),
+    call("GET", "/nodes/{node}/tasks/{upid}/status", &[NODE, UPID], Object, Who::All),
+    call(
+        "GET",
+        "/nodes/{node}/tasks/{upid}/log",
+        &[NODE, UPID, ("start", Integer, false), ("limit", Integer, false)],
+        List,
+        Who::All,
+    ),
+    call("DELETE", "/nodes/{node}/tasks/{upid}", &[NODE, UPID], Null, Who::All),
+    call(
+        "GET",
+        "/nodes/{node}/qemu/{vmid}/config",
+        &[NODE, VMID, ("current", Boolean, false)],
+        Object,
+        Who::Every("/vms/{vmid}", &["VM.Audit"]),
+    ),
+    call("GET", "/nodes/{node}/qemu/{vmid}/pending", &[NODE, VMID], List, Who::Every("/vms/{vmid}", &["VM.Audit"])),
+    call(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/config",
+        &[
+            NODE,
+            VMID,
+            ("scsi[n]", Text, false),
+            ("unused[n]", Text, false),
+            ("boot", Text, false),
+            ("name", Text, false),
+            ("description", Text, false),
+            ("tags", Text, false),
+            ("hotplug", Text, false),
+            ("delete", Text, false),
+            ("revert", Text, false),
+            ("digest", Text, false),
+            ("background_delay", Integer, false),
+        ],
+        Task,
+        CONFIGURE,
+    ),
+    call(
+        "DELETE",
+        "/nodes/{node}/qemu/{vmid}",
+        &[NODE, VMID, ("purge", Boolean, false)],
+        Task,
+        Who::Every("/vms/{vmid}", &["VM.Allocate"]),
+    ),
+    call(
+        "GET",
+        "/nodes/{node}/qemu/{vmid}/status/current",
+        &[NODE, VMID],
+        Object,
+        Who::Every("/vms/{vmid}", &["VM.Audit"]),
+    ),
+    call(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/start",
+        &[NODE, VMID],
+        Task,
+        Who::Every("/vms/{vmid}", &["VM.PowerMgmt"]),
+    ),
+    call(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/status/stop",
+        &[NODE, VMID],
+        Task,
+        Who::Every("/vms/{vmid}", &["VM.PowerMgmt"]),
+    ),
+    call(
+        "GET",
+        "/nodes/{node}/qemu/{vmid}/firewall/rules",
+        &[NODE, VMID],
+        List,
+        Who::Every("/vms/{vmid}", &["VM.Audit"]),
+    ),
+    call(
+        "POST",
+        "/nodes/{node}/qemu/{vmid}/firewall/rules",
+        &[
+            NODE,
+            VMID,
+            ("type", Text, true),
+            ("action", Text, true),
+            ("proto", Text, false),
+            ("dport", Text, false),
+            ("source", Text, false),
+            ("comment", Text, false),
+            ("enable", Integer, false),
+            ("pos", Integer, false),
+        ],
+        Null,
+        Who::Every("/vms/{vmid}", &["VM.Config.Network"]),
+    ),
+];
+
+/// The call that a path belongs to, with the values of the path's own parameters.
+pub(crate) fn find(method: &str, path: &str) -> Option<(&'static Call, Vec<(String, String)>)> {
+    let asked: Vec<&str> = path.split('/').collect();
+    CALLS.iter().filter(|call| call.method == method).find_map(|call| {
+        let names: Vec<&str> = call.path.split('/').collect();
+        if names.len() != asked.len() {
+            return None;
+        }
+        let mut values = Vec::new();
+        for (name, value) in names.iter().zip(&asked) {
+            match name.strip_prefix('{').and_then(|n| n.strip_suffix('}')) {
+                Some(parameter) => values.push((parameter.to_owned(), crate::http::decode(value))),
+                None if name == value => {}
+                None => return None,
+            }
+        }
+        Some((call, values))
+    })
+}
+
+impl Call {
+    /// The declaration of a parameter; `scsi3` is one of `scsi[n]`.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&'static Parameter> {
+        let stem = name.trim_end_matches(|c: char| c.is_ascii_digit());
+        self.parameters.iter().find(|(declared, ..)| {
+            *declared == name || (stem != name && declared.strip_suffix("[n]").is_some_and(|d| d == stem))
+        })
+    }
+}

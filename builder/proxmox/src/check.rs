@@ -1,0 +1,101 @@
+//! What a target offers, and what its login may do: asked before anything is changed, and changing nothing.
+
+mod findings;
+mod needed;
+mod seen;
+
+pub use findings::{Finding, Level, Report};
+pub use needed::{NEEDED, Needed, Where};
+
+use crate::client::{Client, Failure, Kind, Parameters, Path};
+use diorite_model::{Error, Result};
+use seen::Look;
+use serde_json::Value;
+
+/// The oldest version that takes disk images through its API.
+pub const OLDEST: (u32, u32) = (8, 4);
+/// The newest series that the calls were tried on.
+pub const NEWEST: u32 = 9;
+
+/// Looks at everything a deployment would need.
+///
+/// # Errors
+/// [`Exit::Remote`](diorite_model::Exit::Remote) when there is nobody to ask or no login, or the version is too old. What
+/// is wrong with a target that answers is in the report, all of it.
+pub fn check(client: &Client) -> Result<Report> {
+    let answer = client.get(&Path::new(["version"]), &Parameters::none())?;
+    let version = answer.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let target = client.target();
+    let Some(series) = series(&version) else {
+        let path = Path::new(["version"]);
+        return Err(client
+            .failure(Kind::Strange, crate::client::Method::Get, &path, "it says no version")
+            .into_error());
+    };
+    if series < OLDEST {
+        return Err(Error::remote(format!("target `{}` runs Proxmox VE {version}, which is too old", target.name))
+            .at(target.url.clone())
+            .because("disk images can be uploaded and imported since 8.4")
+            .hint("upgrade it to 8.4 or 9"));
+    }
+    let mut report = Report::new(target, client.who(), &version);
+    if series.0 > NEWEST {
+        report.add(Level::Note, "version", format!("Proxmox VE {version} is newer than what Diorite was tried on"), "");
+    }
+    let mut look = Look { client, series, report };
+    look.privileges()?;
+    look.pool()?;
+    look.firewall()?;
+    look.nodes()?;
+    Ok(look.report)
+}
+
+/// `9.1.7` → 9, 1.
+fn series(version: &str) -> Option<(u32, u32)> {
+    let mut parts = version.split(['.', '-', '~']);
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+/// Booleans come as 1, "1", true.
+pub(crate) fn truth(value: &Value) -> bool {
+    match value {
+        Value::Bool(b) => *b,
+        Value::Number(n) => n.as_u64() != Some(0),
+        Value::String(s) => !matches!(s.as_str(), "" | "0"),
+        _ => false,
+    }
+}
+
+/// Numbers come as such, or as strings.
+fn number(value: Option<&Value>) -> Option<u64> {
+    value.and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()))
+}
+
+/// A failure that is a finding: the thing itself was refused, while others may still answer.
+fn local(failure: &Failure) -> bool {
+    use Kind::*;
+    matches!(failure.kind, Forbidden | Missing | Refused | Unavailable | Locked | Parameters | TimedOut)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions() {
+        assert_eq!(series("9.1.7"), Some((9, 1)));
+        assert_eq!(series("8.4.0~beta"), Some((8, 4)));
+        assert_eq!(series("10.0"), Some((10, 0)));
+        assert!(series("8.3.9").expect("a version") < OLDEST && series("8.10").expect("a version") > OLDEST);
+        assert_eq!(series(""), None);
+        assert_eq!(series("nine"), None);
+    }
+
+    #[test]
+    fn lenient_values() {
+        use serde_json::json;
+        assert!([json!(1), json!("1"), json!(true), json!(2)].iter().all(truth));
+        assert!(![json!(0), json!("0"), json!(false), json!(null), json!("")].iter().any(truth));
+        assert_eq!(number(Some(&json!("102"))), Some(102));
+    }
+}

@@ -1,0 +1,84 @@
+//! The privileges that a deployment needs, each with where and what for.
+//!
+//! None is needed at `/`: all can be granted on one pool, two storages and one bridge. Which names a host knows differs
+//! between its versions: what is granted is always asked, never assumed.
+
+use crate::Target;
+
+/// The path a privilege is needed at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// The pool of machines; all machines where the target names none.
+    Machines,
+    /// The storage that images are uploaded to.
+    Import,
+    /// The storage of the disks.
+    Disks,
+    /// The bridge.
+    Bridge,
+}
+
+impl Where {
+    /// All of them.
+    pub const ALL: [Where; 4] = [Where::Machines, Where::Import, Where::Disks, Where::Bridge];
+
+    /// Its path.
+    pub fn path(self, target: &Target) -> String {
+        match self {
+            Where::Machines => target.pool.as_ref().map_or("/vms".into(), |pool| format!("/pool/{pool}")),
+            Where::Import => format!("/storage/{}", target.import),
+            Where::Disks => format!("/storage/{}", target.disks),
+            Where::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
+        }
+    }
+}
+
+/// One privilege.
+#[derive(Debug, Clone, Copy)]
+pub struct Needed {
+    /// Its name on a host of Proxmox VE 9.
+    pub name: &'static str,
+    /// Its name on one of 8, where that differs.
+    pub before: Option<&'static str>,
+    /// Where.
+    pub at: Where,
+    /// To do what.
+    pub to: &'static str,
+}
+
+impl Needed {
+    /// Its name on a host of this series.
+    pub fn on(&self, series: (u32, u32)) -> &'static str {
+        self.before.filter(|_| series.0 < 9).unwrap_or(self.name)
+    }
+}
+
+const fn needed(name: &'static str, at: Where, to: &'static str) -> Needed {
+    Needed { name, before: None, at, to }
+}
+
+/// Every one of them (pve-manager's and qemu-server's own checks of each call).
+pub const NEEDED: &[Needed] = &[
+    needed("VM.Allocate", Where::Machines, "make and remove machines"),
+    needed("VM.Audit", Where::Machines, "see machines and their configuration"),
+    needed("VM.Config.Disk", Where::Machines, "attach and exchange disks"),
+    needed("VM.Config.CDROM", Where::Machines, "attach a CD with a machine's own values"),
+    needed("VM.Config.CPU", Where::Machines, "set processors"),
+    needed("VM.Config.Memory", Where::Machines, "set memory"),
+    needed("VM.Config.Network", Where::Machines, "set network cards and the machine's firewall"),
+    needed("VM.Config.HWType", Where::Machines, "set chip set, UUID and serial console"),
+    needed("VM.Config.Options", Where::Machines, "set firmware, name, notes and tags"),
+    needed("VM.PowerMgmt", Where::Machines, "start and stop machines"),
+    Needed {
+        name: "VM.GuestAgent.Audit",
+        // Which is gone in 9.
+        before: Some("VM.Monitor"),
+        at: Where::Machines,
+        to: "ask a machine which version it runs",
+    },
+    needed("Datastore.AllocateTemplate", Where::Import, "upload images"),
+    needed("Datastore.Audit", Where::Import, "see which images are there, and the space left"),
+    needed("Datastore.AllocateSpace", Where::Disks, "make disks"),
+    needed("Datastore.Audit", Where::Disks, "see the space left"),
+    needed("SDN.Use", Where::Bridge, "connect machines to it"),
+];

@@ -1,0 +1,183 @@
+//! A target: a hypervisor we may deploy to, as `targets.toml` describes it. Never with a secret: where the secret is.
+
+mod forms;
+mod read;
+mod secret;
+
+pub use read::{example, parse};
+pub use secret::{Credential, Secret};
+
+use diorite_model::profile::reader::nearest;
+use diorite_model::{Error, Exit, Result};
+use std::fs;
+use std::io::Read as _;
+use std::ops::RangeInclusive;
+use std::path::{Path, PathBuf};
+
+/// Where a target is described: file and line, for people.
+pub type Place = String;
+
+/// A hypervisor, or a cluster of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name in the file.
+    pub name: String,
+    /// `https://HOST:PORT`, without a path.
+    pub url: String,
+    /// Nodes that may be used; empty: all.
+    pub nodes: Vec<String>,
+    /// Storage that takes uploaded images.
+    pub import: String,
+    /// Storage for the disks of machines.
+    pub disks: String,
+    /// Bridge that machines are connected to.
+    pub bridge: String,
+    /// Resource pool of the machines.
+    pub pool: Option<String>,
+    /// Tag that marks our machines.
+    pub tag: String,
+    /// Numbers that new machines may get.
+    pub vmids: RangeInclusive<u32>,
+    /// Whether the hypervisor's firewall is to be in force.
+    pub firewall: bool,
+    /// What makes its certificate believed.
+    pub trust: Trust,
+    /// How to log in.
+    pub login: Login,
+    /// What to do first when it cannot be reached.
+    pub vpn: Option<String>,
+    /// Where it is described.
+    pub place: Place,
+}
+
+/// What makes a certificate believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trust {
+    /// The host's own certificate authorities.
+    System,
+    /// This SHA-256 of the certificate, whatever it says.
+    Fingerprint([u8; 32]),
+    /// The certificate authorities in this file (PEM).
+    Authority(PathBuf),
+}
+
+/// How to log in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Login {
+    /// By an API token, `USER@REALM!ID=UUID`, from there.
+    Token(Source),
+    /// As this user (`root@pam`), with the password from there.
+    Password(String, Source),
+}
+
+/// Where a secret is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// In this environment variable.
+    Environment(String),
+    /// In the first line of this file, which nobody else may read.
+    File(PathBuf),
+    /// In the first line that this program prints.
+    Command(Vec<String>),
+}
+
+/// Largest `targets.toml` that is read, in bytes.
+const LARGEST: u64 = diorite_model::profile::LARGEST as u64;
+
+/// Where targets are described, nearest first: the project's `profiles/targets.toml`, then the user's own
+/// `diorite/targets.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
+pub fn files(environment: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
+    let own = environment("XDG_CONFIG_HOME").filter(|folder| folder.starts_with('/')).map(PathBuf::from);
+    let own = own.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".config")));
+    let mut files = vec![PathBuf::from("profiles/targets.toml")];
+    files.extend(own.map(|folder| folder.join("diorite/targets.toml")));
+    files
+}
+
+/// The target of this name. Every file is read and must be right; a target of the nearer file hides one of the same name.
+///
+/// # Errors
+/// [`Exit::Input`]: no such target (with those that there are), or a file is wrong, with the user's line.
+pub fn find(name: &str, files: &[PathBuf], environment: &dyn Fn(&str) -> Option<String>) -> Result<Target> {
+    let mut all: Vec<Target> = Vec::new();
+    let mut read = Vec::new();
+    for file in files {
+        let Some(text) = text(file)? else { continue };
+        let folder = file.parent().unwrap_or(Path::new("."));
+        all.extend(parse(&text, &file.display().to_string(), folder, environment("HOME").as_deref())?);
+        read.push(file.display().to_string());
+    }
+    if let Some(found) = all.iter().find(|target| target.name == name) {
+        return Ok(found.clone());
+    }
+    let mut names: Vec<_> = all.iter().map(|target| target.name.as_str()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let places: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
+    let error = Error::input(format!("there is no target `{name}`"));
+    Err(match (names.is_empty(), nearest(name, &names)) {
+        (true, _) if read.is_empty() => error
+            .because(format!("there is no {}", places.join(" and no ")))
+            .hint(format!("describe it in one of them:\n{}", example())),
+        (true, _) => error.at(read.join(", ")).hint(format!("describe it there:\n{}", example())),
+        (_, Some(near)) => {
+            error.at(read.join(", ")).hint(format!("did you mean `{near}`? there is {}", names.join(", ")))
+        }
+        (_, None) => error.at(read.join(", ")).hint(format!("there is {}", names.join(", "))),
+    })
+}
+
+fn text(file: &Path) -> Result<Option<String>> {
+    let mut bytes = Vec::new();
+    match fs::File::open(file).and_then(|f| f.take(LARGEST + 1).read_to_end(&mut bytes)) {
+        Ok(_) => {}
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error { exit: Exit::Host, ..Error::io("the targets cannot be read", file, e) }),
+    }
+    String::from_utf8(bytes).map(Some).map_err(|_| {
+        Error::input("this file is not text in UTF-8")
+            .at(file.display().to_string())
+            .hint("save it as UTF-8; every TOML file is")
+    })
+}
+
+impl Target {
+    /// `HOST:PORT`, for people.
+    pub fn authority(&self) -> &str {
+        self.url.split_once("://").map_or(&self.url, |(_, rest)| rest)
+    }
+}
+
+impl Source {
+    /// Where, in words: `environment variable PVE_TOKEN`.
+    pub fn words(&self) -> String {
+        match self {
+            Source::Environment(name) => format!("environment variable {name}"),
+            Source::File(file) => format!("file {}", file.display()),
+            Source::Command(words) => format!("program `{}`", words.join(" ")),
+        }
+    }
+}
+
+impl Login {
+    /// Where its secret is.
+    pub fn source(&self) -> &Source {
+        match self {
+            Login::Token(source) | Login::Password(_, source) => source,
+        }
+    }
+
+    /// `token` or `password`.
+    pub fn noun(&self) -> &'static str {
+        match self {
+            Login::Token(_) => "token",
+            Login::Password(..) => "password",
+        }
+    }
+}
+
+/// `sha256:AB:CD:…`, as Proxmox VE shows it.
+pub fn fingerprint(digest: &[u8; 32]) -> String {
+    let bytes: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
+    format!("sha256:{}", bytes.join(":"))
+}

@@ -1,0 +1,180 @@
+//! `targets.toml` → [`Target`]s. Read as profiles are: every key is declared here once, an unknown one is refused with the
+//! nearest known, every error shows the user's line. Pure.
+
+use super::{Login, Source, Target, Trust, forms};
+use diorite_model::profile::Field;
+use diorite_model::profile::reader::{At, Files, Section, Span, Words, boolean, named, table, text, texts, words};
+use diorite_model::{Error, Result};
+use std::path::{Path, PathBuf};
+
+const STORAGE: &[Field] = &[
+    text("import", &forms::STORAGE, "takes uploaded images: a file storage with the content type `import`").needed(),
+    text("disks", &forms::STORAGE, "holds the disks of machines").needed(),
+];
+
+const TARGET: &[Field] = &[
+    text("url", &forms::URL, "where the API is; port 8006 when none is said").needed(),
+    texts("nodes", &forms::NODE, "the nodes that may be used; all when none is named"),
+    table("storage", STORAGE, "where images and disks go").needed(),
+    text("bridge", &forms::BRIDGE, "what machines are connected to").needed(),
+    text("pool", &forms::POOL, "the pool that machines are made in, which the token's rights can be limited to"),
+    text("tag", &forms::TAG, "marks machines as ours").or_text("diorite"),
+    text("vmids", &forms::VMIDS, "numbers that new machines may get").or_text("9000-9999"),
+    boolean("firewall", "whether the hypervisor's firewall must be on for the datacenter").or(true),
+    text("fingerprint", &forms::FINGERPRINT, "the only certificate that is believed"),
+    text("ca", &forms::FILE, "the only certificate authorities that are believed, in PEM"),
+    text("token_env", &forms::VARIABLE, "where the API token is: an environment variable"),
+    text("token_file", &forms::FILE, "where the API token is: a file of mode 600"),
+    words("token_command", &forms::WORD, "where the API token is: a program that prints it"),
+    text("user", &forms::USER, "who logs in, where a password is used instead of a token"),
+    text("password_env", &forms::VARIABLE, "where the password is: an environment variable"),
+    text("password_file", &forms::FILE, "where the password is: a file of mode 600"),
+    words("password_command", &forms::WORD, "where the password is: a program that prints it"),
+    text("vpn", &forms::SENTENCE, "what to do first when the target cannot be reached"),
+];
+
+const FILE: &[Field] = &[named("targets", &forms::NAME, TARGET, "hypervisors by name")];
+
+const WORDS: Words = Words {
+    noun: "file of targets",
+    no_secret: "it says where a secret is, never the secret: many read it",
+    instead: "put the token into an environment variable (`token_env`), a file of mode 600 (`token_file`) or a \
+              password store (`token_command`), and make a new one: this one has been written down",
+};
+
+/// The least that must be said, for who has nothing yet.
+pub fn example() -> &'static str {
+    "[targets.school]\n\
+     url = \"https://pve.example.org:8006\"\n\
+     storage = { import = \"local\", disks = \"local-zfs\" }\n\
+     bridge = \"vmbr0\"\n\
+     token_env = \"PVE_TOKEN\""
+}
+
+/// Reads the text of a file of targets. `file` is its name for people, `folder` what its paths are relative to.
+///
+/// # Errors
+/// [`Exit::Input`](diorite_model::Exit::Input) with the user's line.
+pub fn parse(text: &str, file: &str, folder: &Path, home: Option<&str>) -> Result<Vec<Target>> {
+    let mut files = Files::called(WORDS);
+    // What cannot be read may still hold a secret, and then is not shown.
+    let hide = |e: Error| if uuid(text).is_some() { Error { detail: None, ..e.hint(WORDS.instead) } } else { e };
+    let value = files.read(file, text).map_err(hide)?;
+    if let Some((start, end)) = uuid(text.strip_prefix('\u{feff}').unwrap_or(text)) {
+        let span = Span { file: 0, start, end };
+        return Err(files.secret(span, "this file of targets holds what looks like the secret of an API token"));
+    }
+    let whole = Section::new(&files, String::new(), &value, FILE)?;
+    let read = |(name, section): (String, Section)| target(name, &section, folder, home);
+    whole.named("targets")?.into_iter().map(read).collect()
+}
+
+/// The secret of a token is a UUID, and nothing else in this file is one.
+fn uuid(text: &str) -> Option<(usize, usize)> {
+    let shape = |window: &[u8]| {
+        window.iter().enumerate().all(|(i, c)| match i {
+            8 | 13 | 18 | 23 => *c == b'-',
+            _ => c.is_ascii_hexdigit(),
+        })
+    };
+    text.as_bytes().windows(36).position(shape).map(|at| (at, at + 36))
+}
+
+fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) -> Result<Target> {
+    let url = section.needed("url")?;
+    let storage = section.table("storage")?.ok_or_else(|| section.missing("storage"))?;
+    let plain = |at: Option<At<String>>| at.map(|at| at.value);
+    Ok(Target {
+        trust: trust(section, &url, folder, home)?,
+        login: login(section, folder, home)?,
+        url: forms::address(&url.value).expect("the form was asked"),
+        nodes: section.plain("nodes")?,
+        import: storage.needed("import")?.value,
+        disks: storage.needed("disks")?.value,
+        bridge: section.needed("bridge")?.value,
+        pool: plain(section.text("pool")?),
+        tag: section.needed("tag")?.value,
+        vmids: forms::range(&section.needed("vmids")?.value).expect("the form was asked"),
+        firewall: section.flag("firewall")?,
+        vpn: plain(section.text("vpn")?),
+        place: section.files.place(section.span),
+        name,
+    })
+}
+
+fn trust(section: &Section, url: &At<String>, folder: &Path, home: Option<&str>) -> Result<Trust> {
+    let (pin, authority) = (section.text("fingerprint")?, section.text("ca")?);
+    if let Some(at) = pin.as_ref().or(authority.as_ref())
+        && url.value.starts_with("http:")
+    {
+        return Err(section
+            .files
+            .error(at.span, format!("`{}` is asked without TLS, so there is no certificate", section.path))
+            .hint("remove this line, or ask by https:"));
+    }
+    match (pin, authority) {
+        (Some(_), Some(at)) => Err(section
+            .files
+            .error(at.span, format!("`{}` says twice which certificate is believed", section.path))
+            .hint("keep `fingerprint`, which is one certificate, or `ca`, which outlives its renewal")),
+        (Some(at), None) => Ok(Trust::Fingerprint(forms::pinned(&at.value).expect("the form was asked"))),
+        (None, Some(at)) => Ok(Trust::Authority(path(&at.value, folder, home))),
+        (None, None) => Ok(Trust::System),
+    }
+}
+
+fn login(section: &Section, folder: &Path, home: Option<&str>) -> Result<Login> {
+    let mut sources = Vec::new();
+    for noun in ["token", "password"] {
+        let (env, file, command) = (format!("{noun}_env"), format!("{noun}_file"), format!("{noun}_command"));
+        if let Some(at) = section.text(&env)? {
+            sources.push((noun, at.span, Source::Environment(at.value)));
+        }
+        if let Some(at) = section.text(&file)? {
+            sources.push((noun, at.span, Source::File(path(&at.value, folder, home))));
+        }
+        let words = section.plain(&command)?;
+        match section.key(&command) {
+            Some(span) if words.is_empty() => {
+                return Err(section.files.error(span, format!("`{}.{command}` names no program", section.path)));
+            }
+            Some(span) => sources.push((noun, span, Source::Command(words))),
+            None => {}
+        }
+    }
+    let user = section.text("user")?;
+    let mut sources = sources.into_iter();
+    let Some((noun, span, source)) = sources.next() else {
+        let error = format!("`{}` does not say where its token is", section.path);
+        return Err(section.files.error(section.span, error).hint(
+            "write `token_env = \"PVE_TOKEN\"`, or `token_file = …`, or `token_command = [\"pass\", \"show\", …]`",
+        ));
+    };
+    if let Some((_, second, _)) = sources.next() {
+        return Err(section
+            .files
+            .error(second, format!("`{}` says twice how to log in", section.path))
+            .because(format!("the first is at {}", section.files.place(span)))
+            .hint("keep one of them"));
+    }
+    match (noun, user) {
+        ("token", None) => Ok(Login::Token(source)),
+        ("token", Some(at)) => Err(section
+            .files
+            .error(at.span, format!("`{}` has both a user and a token", section.path))
+            .because("a token names its user itself: USER@REALM!ID=SECRET")
+            .hint("remove `user`")),
+        (_, Some(at)) => Ok(Login::Password(at.value, source)),
+        (_, None) => Err(section
+            .files
+            .error(span, format!("`{}` does not say whose password this is", section.path))
+            .hint("write `user = \"NAME@REALM\"`; better use an API token, which can be limited")),
+    }
+}
+
+fn path(text: &str, folder: &Path, home: Option<&str>) -> PathBuf {
+    match (text.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => Path::new(home).join(rest),
+        _ => folder.join(text),
+    }
+}

@@ -1,0 +1,289 @@
+//! Every call, failing in every way: a clear error, no hang, nothing repeated that may have been carried out.
+
+mod common;
+
+use common::{client, client_with, double, environment, limits};
+use diorite_host::progress::Progress;
+use diorite_model::{Digest, Error, Exit};
+use diorite_proxmox::client::{Failure, Kind, Method, Parameters, Path};
+use diorite_proxmox::task;
+use diorite_proxmox::upload::{Content, Upload};
+use diorite_proxmox::{Client, Limits};
+use diorite_proxmox_double::table::{CALLS, Call, Returns, Type};
+use diorite_proxmox_double::{Double, Fault, Machine};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+const BYTES: &[u8] = b"a disk image, nearly";
+
+/// A stand-in in which every call of the table is well.
+fn furnished() -> (Double, String) {
+    let double = double();
+    let mut world = double.world();
+    world.grant("/storage/local", "Datastore.Allocate");
+    let machine = Machine { node: "pve1".into(), pool: Some("school".into()), ..Machine::default() };
+    world.machines.insert(100, machine);
+    let task = world.task("pve1", "imgcopy", "", "deploy@pve!ci");
+    drop(world);
+    (double, task)
+}
+
+/// Asks this call as it should be asked.
+fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
+    if call.path.ends_with("/upload") {
+        let upload = Upload {
+            node: "pve1",
+            storage: "local",
+            content: Content::Import,
+            name: "x.qcow2",
+            size: BYTES.len() as u64,
+            digest: Digest::of(BYTES),
+        };
+        return client.upload(&upload, &mut &BYTES[..], &Progress::quiet()).map(|t| Value::from(t.to_string()));
+    }
+    let value = |name: &str| match name {
+        "node" => "pve1",
+        "storage" => "local",
+        "vmid" => "100",
+        "upid" => upid,
+        "volume" => "local:import/y.qcow2",
+        "username" => diorite_proxmox_double::USER.0,
+        "password" => diorite_proxmox_double::USER.1,
+        "type" => "in",
+        "action" => "ACCEPT",
+        _ => "1",
+    };
+    let names: Vec<&str> = call.path.split('/').skip(1).collect();
+    let names = names.iter().map(|n| n.strip_prefix('{').and_then(|n| n.strip_suffix('}')).map_or(*n, value));
+    let inside = |name: &str| call.path.contains(&format!("{{{name}}}"));
+    let mut parameters = Parameters::none();
+    for (name, kind, needed) in call.parameters {
+        if *needed && !inside(name) {
+            assert_ne!(*kind, Type::Boolean);
+            parameters = parameters.text(name, value(name));
+        }
+    }
+    let method = match call.method {
+        "GET" => Method::Get,
+        "POST" => Method::Post,
+        "DELETE" => Method::Delete,
+        other => panic!("{other}"),
+    };
+    client.call(method, &Path::new(names), &parameters)
+}
+
+/// How often this very call came.
+fn came(double: &Double, call: &Call) -> usize {
+    let depth = call.path.split('/').count();
+    let first = call.path.split('{').next().expect("a beginning");
+    let last = call.path.rsplit('}').next().expect("an end");
+    let mine = |asked: &&diorite_proxmox_double::Asked| {
+        asked.method == call.method
+            && asked.path.starts_with(first)
+            && asked.path.ends_with(last)
+            && asked.path.split('/').count() == depth
+    };
+    double.asked().iter().filter(mine).count()
+}
+
+/// Every call ends in this fault, again and again. `expect` gets the call, the failure, and how often it was asked.
+fn each(fault: &Fault, limits: Limits, expect: impl Fn(&Call, &Failure, usize)) {
+    for call in CALLS {
+        let (double, upid) = furnished();
+        double.fail(call.method, call.path, fault.clone(), usize::MAX);
+        let client = client_with(&double.url(), "", &environment, limits);
+        let name = format!("{} {}", call.method, call.path);
+        let begun = Instant::now();
+        let failure = ask(&client, call, &upid).expect_err(&name);
+        assert!(begun.elapsed() < Duration::from_secs(30), "{name} hangs");
+        expect(call, &failure, came(&double, call));
+        let error = Error::from(failure);
+        assert_eq!(error.exit, Exit::Remote, "{name}");
+        let text = error.to_string();
+        assert!(text.contains("`school`") && text.contains("because") && text.contains(&double.url()), "{text}");
+        assert!(
+            text.contains(call.method) && text.contains(call.path.split('{').next().expect("a beginning")),
+            "{text}"
+        );
+        // It was the fault, and nothing else.
+        let (double, upid) = furnished();
+        let client = client_with(&double.url(), "", &environment, common::limits());
+        ask(&client, call, &upid).unwrap_or_else(|e| panic!("{name}: {}", Error::from(e)));
+    }
+}
+
+/// What may be asked again is, as often as the limits say; anything else once.
+fn repeated(call: &Call, times: usize) {
+    assert_eq!(times, if call.method == "GET" { 3 } else { 1 }, "{} {}", call.method, call.path);
+}
+
+#[test]
+fn forbidden() {
+    each(&Fault::Status(403), limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.status, times), (Kind::Forbidden, Some(403), 1), "{}", call.path);
+        assert!(failure.why.contains("Permission check failed"), "{failure:?}");
+    });
+}
+
+#[test]
+fn died() {
+    each(&Fault::Status(500), limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.status, times), (Kind::Refused, Some(500), 1), "{}", call.path);
+        assert_eq!(failure.why, "internal error: something died");
+    });
+}
+
+#[test]
+fn a_node_that_cannot_be_reached_by_the_other() {
+    each(&Fault::Status(595), limits(), |call, failure, times| {
+        // The connection between the nodes never was: nothing can have been carried out.
+        assert_eq!((failure.kind, failure.unclear), (Kind::Unavailable, false));
+        assert_eq!(failure.why, "No route to host", "from the status line: there is no body");
+        if !call.path.ends_with("/upload") {
+            assert_eq!(times, 3, "{}", call.path);
+        }
+    });
+}
+
+#[test]
+fn gave_up_after_thirty_seconds() {
+    each(&Fault::LateAnswer, limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.unclear), (Kind::Unavailable, call.method != "GET"), "{}", call.path);
+        repeated(call, times);
+    });
+}
+
+#[test]
+fn silence() {
+    each(&Fault::Silence, Limits { stall: Duration::from_millis(250), ..limits() }, |call, failure, times| {
+        assert_eq!(
+            (failure.kind, failure.unclear),
+            (Kind::TimedOut, call.method != "GET"),
+            "{} {failure:?}",
+            call.path
+        );
+        repeated(call, times);
+    });
+}
+
+#[test]
+fn cut_before() {
+    each(&Fault::Cut, limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.unclear), (Kind::Cut, call.method != "GET"), "{} {failure:?}", call.path);
+        repeated(call, times);
+    });
+}
+
+#[test]
+fn cut_after() {
+    for call in CALLS {
+        let (double, upid) = furnished();
+        double.fail(call.method, call.path, Fault::CutAfter, 1);
+        let answer = ask(&client(&double), call, &upid);
+        match call.method {
+            "GET" => drop(answer.unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)))),
+            _ => {
+                let failure = answer.expect_err(call.path);
+                assert!(failure.unclear, "{failure:?}");
+                assert_eq!(came(&double, call), 1, "{} may have been carried out, and was", call.path);
+                assert!(Error::from(failure).to_string().contains("it may have been carried out all the same"));
+            }
+        }
+    }
+}
+
+#[test]
+fn locks() {
+    for fault in [Fault::Lock, Fault::Locked("clone")] {
+        let limits = Limits { lock: Duration::from_millis(40), pause: Duration::from_millis(2), ..limits() };
+        each(&fault, limits, |call, failure, times| {
+            assert_eq!(failure.kind, Kind::Locked, "{} {failure:?}", call.path);
+            assert!(!failure.unclear);
+            // An upload cannot be turned back; the caller asks anew.
+            assert!(times > 1 || call.path.ends_with("/upload"), "{} is waited for", call.path);
+        });
+    }
+}
+
+#[test]
+fn a_lock_that_is_let_go() {
+    for call in CALLS.iter().filter(|call| !call.path.ends_with("/upload")) {
+        let (double, upid) = furnished();
+        double.fail(call.method, call.path, Fault::Lock, 4);
+        let client = client_with(&double.url(), "", &environment, Limits { lock: Duration::from_secs(20), ..limits() });
+        ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
+        assert_eq!(came(&double, call), 5, "{}", call.path);
+    }
+}
+
+#[test]
+fn tasks_that_fail() {
+    let mut seen = 0;
+    for call in CALLS.iter().filter(|call| call.returns == Returns::Task) {
+        let (double, upid) = furnished();
+        double.fail(call.method, call.path, Fault::Task("storage is gone".into()), 1);
+        let client = client(&double);
+        let answer = ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
+        let path = Path::new(["nodes"]);
+        let task = task::of_answer(&client, Method::Post, &path, &answer).expect("a task");
+        let failure = client.wait(&task, "the work", &Progress::quiet()).expect_err("it fails");
+        assert_eq!((failure.kind, failure.why.as_str()), (Kind::Task, "storage is gone"));
+        assert!(failure.log.iter().any(|line| line == "TASK ERROR: storage is gone"), "{:?}", failure.log);
+        let text = Error::from(failure).to_string();
+        assert!(text.contains("| TASK ERROR: storage is gone") && text.contains("the work (UPID:pve1:"), "{text}");
+        seen += 1;
+    }
+    assert!(seen >= 5, "{seen}");
+}
+
+#[test]
+fn a_task_that_warns_and_one_that_hangs() {
+    let (double, upid) = furnished();
+    let task = upid.parse().expect("a task");
+    double.world().tasks.get_mut(&upid).expect("the task").exit = "WARNINGS: 1".into();
+    double.world().tasks.get_mut(&upid).expect("the task").log.push("WARN: no such key".into());
+    let ended = client(&double).wait(&task, "work", &Progress::quiet()).expect("it ends well");
+    assert_eq!(ended, task::Ended::WithWarnings(vec!["WARN: no such key".into()]));
+
+    double.world().tasks.get_mut(&upid).expect("the task").looks = u32::MAX;
+    let hurried = Limits { silence: Duration::from_millis(60), ..limits() };
+    let client = client_with(&double.url(), "", &environment, hurried);
+    let failure = client.wait(&task, "work", &Progress::quiet()).expect_err("it hangs");
+    assert!(failure.kind == Kind::TimedOut && failure.unclear, "{failure:?}");
+    client.stop(&task).expect("it is ended");
+    let failure = client.wait(&task, "work", &Progress::quiet()).expect_err("it was interrupted");
+    assert_eq!(failure.why, "received interrupt");
+}
+
+#[test]
+fn texts() {
+    let (double, upid) = furnished();
+    let mut all = Vec::new();
+    let upload = CALLS.iter().find(|c| c.path.ends_with("/upload")).expect("the upload");
+    let remove = CALLS.iter().find(|c| c.method == "DELETE" && c.path.contains("/content/")).expect("the removal");
+    let nodes = CALLS.iter().find(|c| c.path == "/nodes").expect("the nodes");
+    for (call, fault) in [
+        (nodes, Fault::Status(403)),
+        (nodes, Fault::Status(500)),
+        (nodes, Fault::Status(501)),
+        (nodes, Fault::Cut),
+        (upload, Fault::LateAnswer),
+        (upload, Fault::Cut),
+        (remove, Fault::Status(595)),
+        (remove, Fault::Locked("clone")),
+        (remove, Fault::Lock),
+    ] {
+        double.fail(call.method, call.path, fault, usize::MAX);
+        let mut failure = ask(&client(&double), call, &upid).expect_err("it fails");
+        if failure.kind == Kind::Locked {
+            // How often depends on the host's speed.
+            failure.attempts = 1;
+        }
+        all.push(common::steady(&Error::from(failure)));
+        double.mend();
+    }
+    let wrong = Parameters::none().text("colour", "green");
+    let failure = client(&double).get(&Path::new(["nodes"]), &wrong).expect_err("there is no such parameter");
+    all.push(common::steady(&Error::from(failure)));
+    insta::assert_snapshot!(all.join("\n"));
+}
