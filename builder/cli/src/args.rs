@@ -61,6 +61,9 @@ pub enum Verb {
     Verify(VerifyArgs),
     /// Build, then verify: what `make image` runs.
     Image(BuildArgs),
+    /// Look at a hypervisor that images can be deployed to.
+    #[command(subcommand)]
+    Target(TargetVerb),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
     Schema {
         /// The reference page, in Markdown.
@@ -153,6 +156,16 @@ fn shard(text: &str) -> Result<Shard, String> {
         Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
         _ => Err("two numbers, the first from 1 to the second: `2/3`".into()),
     }
+}
+
+/// What `target` does.
+#[derive(Debug, Subcommand)]
+pub enum TargetVerb {
+    /// Say what a target offers and what its login may do there, with everything that stands in the way; change nothing.
+    Check {
+        /// A name in profiles/targets.toml or ~/.config/diorite/targets.toml.
+        name: String,
+    },
 }
 
 /// What `vault` does.

@@ -7,6 +7,7 @@ use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::report::{Evidence, Report, Verdict};
 use diorite_model::{Digest, Error, Lock, Recipe, verify::OwnCheck};
+use diorite_proxmox::check;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -134,6 +135,14 @@ pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
         out.join("disk.raw").display(),
         build.disk_sha256
     )
+}
+
+/// What a target offers and what stands in the way.
+pub fn checked(report: &check::Report, as_json: bool) -> String {
+    if as_json {
+        return line(serde_json::to_value(report).expect("a report is JSON"));
+    }
+    report.to_string()
 }
 
 /// The checks that would be asked: name, where from, and in words.

@@ -181,6 +181,8 @@ fn available(folder: &Path) -> String {
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned))
+        // Hypervisors, not machines.
+        .filter(|name| name != "targets")
         .collect();
     names.sort();
     if names.is_empty() {

@@ -93,6 +93,13 @@ fn the_examples_of_the_guide_are_right() {
             blocks = vec![(blocks[0].0, whole)];
         }
         for (line, text) in blocks {
+            if text.starts_with("[targets.") {
+                if let Err(said) = diorite_proxmox::target::parse(&text, "targets.toml", Path::new("."), None) {
+                    wrong.push(format!("{}:{line}\n{said}", entry.path().display()));
+                }
+                seen += 1;
+                continue;
+            }
             let mut lines: Vec<&str> = text.lines().collect();
             // Keys of the profile itself stand before the first table.
             if !text.contains("extends = ") && !text.starts_with("[image]") {

@@ -2,6 +2,7 @@
 
 mod build;
 mod material;
+mod target;
 mod vault;
 mod verify;
 
@@ -42,6 +43,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
         Verb::Verify(args) => verify::verify(args, &context),
         Verb::Image(args) => build::image(args, &context),
+        Verb::Target(verb) => target::run(verb, &context),
         Verb::Schema { markdown } => Ok(schema(*markdown)),
         Verb::Doctor => doctor(&context),
         Verb::TestMaterial(args) => material::prepare(args, &context),

@@ -1,0 +1,25 @@
+//! `target check`: what a hypervisor offers, and what our login may do there, before anything is changed.
+
+use super::Context;
+use crate::args::TargetVerb;
+use crate::print;
+use diorite_model::{Exit, Result};
+use diorite_proxmox::check::check;
+use diorite_proxmox::{Client, Limits, target};
+
+/// Runs what was asked for.
+pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
+    let environment = |name: &str| std::env::var(name).ok();
+    match verb {
+        TargetVerb::Check { name } => {
+            let target = target::find(name, &target::files(&environment), &environment)?;
+            let credential = target.credential(&environment)?;
+            let client = Client::new(target, credential, &environment, Limits::default())?;
+            let stage = context.progress.stage(format!("ask {}", client.target().authority()));
+            let report = check(&client)?;
+            stage.done(format!("Proxmox VE {}", report.version));
+            print!("{}", print::checked(&report, context.json));
+            Ok(if report.problems().next().is_none() { Exit::Done } else { Exit::Remote })
+        }
+    }
+}
