@@ -30,6 +30,9 @@ pub(crate) struct Aside<'a> {
 /// An answer, and to which check.
 pub(crate) type Answer<'a> = (&'a Wanted, Judged);
 
+/// Every answer, and what the machine with nothing injected showed as its host key, where that was wanted.
+pub(crate) type Answers<'a> = (Vec<Answer<'a>>, Option<Judged>);
+
 /// Whether a second machine fits into the memory that is free now, with as much left for everybody else.
 pub(crate) fn room() -> bool {
     let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
@@ -40,28 +43,29 @@ pub(crate) fn room() -> bool {
 
 impl<'a> Aside<'a> {
     /// Both boots, as far as they are wanted.
-    pub(crate) fn boots(&self) -> Result<Vec<Answer<'a>>> {
-        let mut answers = Vec::new();
+    pub(crate) fn boots(&self) -> Result<Answers<'a>> {
+        let (mut answers, mut host_key) = (Vec::new(), None);
         for wanted in self.checks {
             answers.push(match wanted.check.question {
-                Question::Untouched => (wanted, self.untouched()?),
+                Question::Untouched => (wanted, self.untouched(&mut host_key)?),
                 Question::Tamper => (wanted, self.tampered()?),
                 _ => continue,
             });
         }
-        Ok(answers)
+        Ok((answers, host_key))
     }
 
-    /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone.
-    fn untouched(&self) -> Result<Judged> {
+    /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone, and what its
+    /// host key is where that is wanted.
+    fn untouched(&self, host_key: &mut Option<Judged>) -> Result<Judged> {
         let folder = self.workplace.path("untouched");
         let session = self.session(self.input.disk, &folder, Vec::new())?;
-        let asked = classes::blamed(self.asked_on_the_wire(&session), &session.machine, &[]);
+        let asked = classes::blamed(self.asked_on_the_wire(&session, host_key), &session.machine, &[]);
         self.end(session, &folder, "untouched-console.log")?;
         asked
     }
 
-    fn asked_on_the_wire(&self, session: &Session) -> Result<Judged> {
+    fn asked_on_the_wire(&self, session: &Session, host_key: &mut Option<Judged>) -> Result<Judged> {
         let watch = session.machine.watch(|| session.lab.frames());
         let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
         // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
@@ -83,6 +87,15 @@ impl<'a> Aside<'a> {
                 }
                 Err(Unanswered::Over(error)) => return Err(error),
             }
+        }
+        let clones = self.checks.iter().map(|w| &w.check.question).find(|q| matches!(q, Question::Clones(_)));
+        if let Some(question) = clones {
+            *host_key = match asker.ask(question) {
+                Ok(judged) => Some(judged),
+                Err(Unanswered::Skipped(seen)) => Some(Err(seen)),
+                Err(Unanswered::Over(error)) if is_verdict(&error) => Some(Err(error.what)),
+                Err(Unanswered::Over(error)) => return Err(error),
+            };
         }
         Ok(match &wrong[..] {
             [] => Ok(format!("{} questions answered as they must be", questions.len())),
@@ -122,7 +135,8 @@ impl<'a> Aside<'a> {
 /// Asked from outside, and with nobody's help inside.
 fn on_the_wire(wanted: &&Wanted) -> bool {
     let check = &wanted.check;
-    check.evidence == Evidence::Outside && !matches!(check.question, Question::Churn(_) | Question::Untouched)
+    check.evidence == Evidence::Outside
+        && !matches!(check.question, Question::Churn(_) | Question::Untouched | Question::Clones(_) | Question::Agent)
 }
 
 /// First the addresses, then what must have come up, then every port, and at last what was seen all the time.

@@ -3,7 +3,7 @@
 mod own;
 
 use crate::{
-    containers, gpt,
+    agent, containers, gpt, journal,
     judge::{self, Judged},
     links,
     moment::Known,
@@ -163,6 +163,7 @@ impl<'a> Asker<'a> {
             }
             Question::Link(name, link) => self.settled(links::COMMAND, |output| links::judge(output, name, link))?,
             Question::Says(command, expected) => judge::says(&self.run(command)?, expected),
+            Question::Settles(command, expected) => self.settled(command, |output| judge::says(output, expected))?,
             Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience)?),
             Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
             Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,
@@ -180,6 +181,16 @@ impl<'a> Asker<'a> {
                     output if output.success() => judge::watched(&watched),
                     output => Err(format!("it did not succeed: {}", output.text)),
                 }
+            }
+            Question::Agent => {
+                let asked = agent::ask(&self.session.machine)?;
+                let judged = self.retried(|| agent::judge(&asked))?;
+                agent::unplug(&self.session.machine);
+                judged
+            }
+            Question::Clones(family) => {
+                let address = self.address(*family)?;
+                self.retried(|| Ok(lab.host_key(address, 22)?.map(|key| judge::fingerprint(&key))))?
             }
             Question::Ssh(family) => {
                 let address = self.address(*family)?;
@@ -247,9 +258,13 @@ impl<'a> Asker<'a> {
             Question::Kept(address, port) => judge::kept(&self.run(&kept(*address, *port))?),
             Question::ImageMetrics(image) => {
                 let hash = gpt::root_hash(self.disk)?;
-                self.settled("cat /run/diorite-metrics/diorite.prom", |said| judge::image_metrics(said, image, &hash))?
+                // What was written before the boot was blessed is written anew half a minute later.
+                let patience = self.patience + METRICS_EVERY * 2;
+                let judge = |said: &_| judge::image_metrics(said, image, &hash);
+                self.settled_in(patience, "cat /run/diorite-metrics/diorite.prom", judge)?
             }
             Question::Closed(closed) => closed.judge(&self.run(&closed.command())?),
+            Question::Journal => journal::judge(&self.run(journal::COMMAND)?),
             Question::Blessed => judge::blessed(&self.run("ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null")?),
             _ => return Err(Error::bug(format!("{question:?} is not asked inside"))),
         })
@@ -337,7 +352,16 @@ impl<'a> Asker<'a> {
 
     /// The answer to a command, asked again for a while when it is not as it must be.
     fn settled(&mut self, command: &str, judge: impl Fn(&diorite_machine::Output) -> Judged) -> Result<Judged> {
-        let end = Instant::now() + self.patience;
+        self.settled_in(self.patience, command, judge)
+    }
+
+    fn settled_in(
+        &mut self,
+        patience: Duration,
+        command: &str,
+        judge: impl Fn(&diorite_machine::Output) -> Judged,
+    ) -> Result<Judged> {
+        let end = Instant::now() + patience;
         loop {
             let judged = judge(&self.run(command)?);
             if judged.is_ok() || Instant::now() >= end {
@@ -360,6 +384,9 @@ impl<'a> Asker<'a> {
         }
     }
 }
+
+/// How often an image writes down what it says of itself.
+const METRICS_EVERY: Duration = Duration::from_secs(30);
 
 /// The rules before and after their unit is reloaded and stopped. `nft -s` leaves out what counts, `-t` what is learned;
 /// the units that cannot be without the rules are left alone.

@@ -17,6 +17,8 @@ pub enum Closed {
     SecureShell(Vec<String>),
     /// This person logs in with a key made for the test, and in no other way.
     Login(String),
+    /// No file gives a key to an account but to these people's, each in their own.
+    Keys(BTreeSet<String>),
     /// Values by name, sysctl(8).
     Sysctl(BTreeMap<String, String>),
     /// Words of /proc/cmdline.
@@ -46,6 +48,8 @@ pub fn plan(recipe: &Recipe) -> Vec<(String, String, Closed)> {
             Closed::SecureShell(effective(access)),
         ),
     ];
+    let people = Closed::Keys(access.people().map(|(name, _)| name.clone()).collect());
+    all.push(("strangers-keys".into(), "nobody's key opens an account but those of the people named".into(), people));
     // A token cannot be touched here.
     let somebody = access.people().next().filter(|_| access.second_factor == SecondFactor::None);
     if let Some((name, _)) = somebody {
@@ -109,6 +113,9 @@ impl Closed {
         match self {
             Self::NoPassword => "getent shadow".into(),
             Self::SecureShell(_) => "/usr/sbin/sshd -T -C user=root,host=lab,addr=10.77.0.1".into(),
+            Self::Keys(_) => "for f in /root/.ssh/authorized_keys* /etc/ssh/authorized_keys.d/*; do \
+                test -s \"$f\" && echo \"$f\"; done; sshd=$(/usr/sbin/sshd -T); echo \"$sshd\" | grep ^authorizedkeys"
+                .into(),
             Self::Login(name) => {
                 let ssh = "ssh -n -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
                 let (at, file) =
@@ -150,6 +157,7 @@ impl Closed {
         match self {
             Self::NoPassword => no_password(&output.text),
             Self::SecureShell(wanted) => secure_shell(&output.text, wanted),
+            Self::Keys(people) => keys(&output.text, people),
             Self::Login(name) => login(&output.text, name),
             Self::Sysctl(values) => sysctl(&output.text, values),
             Self::CommandLine(words) => command_line(&output.text, words),
@@ -188,6 +196,19 @@ fn secure_shell(text: &str, wanted: &[String]) -> Judged {
         &wrong,
         wanted.iter().filter(|w| w.contains("users ") || w.contains("root")).cloned().collect::<Vec<_>>().join(", "),
     )
+}
+
+/// Files with keys, then lines of `sshd -T`: where it looks for them.
+fn keys(text: &str, people: &BTreeSet<String>) -> Judged {
+    let theirs = |path: &str| path.strip_prefix("/etc/ssh/authorized_keys.d/").is_some_and(|n| people.contains(n));
+    let files: Vec<&str> = text.lines().filter(|l| l.starts_with('/')).collect();
+    let mut wrong: Vec<String> = files.iter().filter(|f| !theirs(f)).map(|f| format!("keys in {f}")).collect();
+    for line in ["authorizedkeysfile /etc/ssh/authorized_keys.d/%u", "authorizedkeyscommand none"] {
+        if !text.lines().any(|l| l == line) {
+            wrong.push(format!("sshd does not say `{line}`"));
+        }
+    }
+    none_of(&wrong, if files.is_empty() { "none".into() } else { files.join(", ") })
 }
 
 fn login(text: &str, name: &str) -> Judged {
@@ -299,6 +320,16 @@ mod tests {
         assert!(secure_shell("permitrootlogin no\nallowusers anna\nport 22", &wanted).is_ok());
         assert!(secure_shell("permitrootlogin yes\nallowusers anna", &wanted).is_err());
         assert!(secure_shell("permitrootlogin no\nallowusers anna\nallowusers ben", &wanted).is_err(), "one too many");
+        let looks = "authorizedkeysfile /etc/ssh/authorized_keys.d/%u\nauthorizedkeyscommand none";
+        let people = BTreeSet::from(["anna".to_owned()]);
+        assert!(keys(looks, &people).is_ok());
+        assert!(keys(&format!("/etc/ssh/authorized_keys.d/anna\n{looks}"), &people).is_ok());
+        for more in ["/root/.ssh/authorized_keys", "/etc/ssh/authorized_keys.d/root", "/etc/ssh/authorized_keys.d/ann"]
+        {
+            assert!(keys(&format!("{more}\n{looks}"), &people).is_err(), "{more}");
+        }
+        assert!(keys(&looks.replace("none", "/usr/bin/keys"), &people).is_err(), "a program gives keys");
+        assert!(keys("", &people).is_err(), "an empty answer proves nothing");
         let refused = "out:anna@127.0.0.1: Permission denied (publickey).";
         assert!(login(&format!("in:anna\n{refused}"), "anna").is_ok());
         assert!(login(&format!("in:Authorised use only.\nanna\n{refused}"), "anna").is_ok(), "a banner before it");

@@ -6,7 +6,8 @@ pub use firewall::{counters, image_metrics, kept, limited, rules_stay, sweep, wa
 
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan};
-use diorite_machine::Output;
+use diorite_machine::{Output, credentials::base64};
+use diorite_model::Digest;
 use diorite_model::recipe::Sudo;
 use std::time::Duration;
 
@@ -54,6 +55,20 @@ pub fn ssh_banner(line: &Result<String, String>) -> Judged {
     match line {
         Ok(line) => verdict(line.starts_with("SSH-2.0-"), line.clone()),
         Err(why) => Err(why.clone()),
+    }
+}
+
+/// What ssh-keygen(1) calls a key in public.
+pub fn fingerprint(key: &[u8]) -> String {
+    format!("SHA256:{}", base64(&Digest::of(key).0).trim_end_matches('='))
+}
+
+/// The fingerprints of two machines' host keys, or why one showed none.
+pub fn clones(one: &Judged, other: &Judged) -> Judged {
+    match (one, other) {
+        (Ok(one), Ok(other)) if one == other => Err(format!("both have {one}")),
+        (Ok(one), Ok(other)) => Ok(format!("{one} and {other}")),
+        (Err(why), _) | (_, Err(why)) => Err(format!("one shows no key: {why}")),
     }
 }
 
@@ -287,6 +302,10 @@ mod tests {
         assert!(ping(Some(Duration::from_millis(3))).is_ok() && ping(None).is_err());
         assert!(ssh_banner(&Ok("SSH-2.0-OpenSSH_10.0".into())).is_ok());
         assert!(ssh_banner(&Ok("220 smtp".into())).is_err() && ssh_banner(&Err("no connection".into())).is_err());
+        assert_eq!(fingerprint(b""), "SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU");
+        let (one, other) = (Ok("SHA256:a".to_owned()), Ok("SHA256:b".to_owned()));
+        assert!(clones(&one, &other).is_ok() && clones(&one, &one).is_err());
+        assert!(clones(&one, &Err("silent".into())).is_err() && clones(&Err("silent".into()), &one).is_err());
         let page = |status, body: &str| Ok(HttpReply { status, head: String::new(), body: body.as_bytes().to_vec() });
         assert!(http(&page(200, "hello")).is_ok());
         assert!(http(&page(404, "")).is_err() && http(&Err("silent".into())).is_err());

@@ -8,6 +8,7 @@
 //! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
+mod agent;
 mod aside;
 mod ask;
 mod attempts;
@@ -16,6 +17,7 @@ mod closed;
 pub mod containers;
 mod facts;
 mod gpt;
+mod journal;
 mod judge;
 mod links;
 mod moment;

@@ -4,7 +4,7 @@
 use crate::{
     judge::Judged,
     plan::{Add, Question},
-    surroundings::split,
+    surroundings::{Surroundings, split},
 };
 use diorite_machine::Output;
 use diorite_model::{
@@ -60,9 +60,31 @@ pub fn plan(recipe: &Recipe, add: Add<'_>) {
         let command = "timedatectl show-timesync -p SystemNTPServers --value";
         says("time-servers", format!("time comes from {list}"), command, &list);
     }
+    names(recipe, add);
+    let mut says = |id: &str, what: String, command: &str, expected: &str| {
+        add(id.to_owned(), what, Evidence::Inside, Question::Says(command.to_owned(), expected.to_owned()));
+    };
     let command =
         "systemctl show-environment | sed -n s/^LANG=//p; LC_ALL=$(sed s/LANG=// /etc/locale.conf) locale charmap 2>&1";
     says("language", format!("programs speak {lang}"), command, &format!("{lang}\nUTF-8"));
+}
+
+/// Names and time, where the network's own servers are to be asked: the lab knows a name that nobody else does.
+fn names(recipe: &Recipe, add: Add<'_>) {
+    let around = Surroundings::of(recipe);
+    let Some(front) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return };
+    let mut settles = |id: &str, what: &str, command: String, expected: String| {
+        add(id.to_owned(), what.to_owned(), Evidence::Inside, Question::Settles(command, expected));
+    };
+    let (lab, links) = (around.config.ipv4, || recipe.network.values());
+    if front.dhcp_ipv4 && front.learn_dns && links().all(|l| l.dns.is_empty() && l.dns_over_tls == DnsOverTls::No) {
+        let command = format!("getent ahostsv4 router.{} | sed -n 's/ *STREAM.*//p'", around.config.domain);
+        settles("names", "names are found by the network's name server", command, lab.to_string());
+    }
+    if front.dhcp_ipv4 && recipe.time.ntp.is_empty() && links().all(|l| l.ntp.is_empty()) {
+        let command = "timedatectl show-timesync -p ServerAddress --value; timedatectl show -p NTPSynchronized --value";
+        settles("clock", "the clock is set by the network's time server", command.into(), format!("{lab}\nyes"));
+    }
 }
 
 /// A neighbour for one address of each family.

@@ -10,6 +10,7 @@ pub use sweep::{Sweep, Vantage};
 use crate::containers::{self, Declared};
 use crate::own::{self, Own};
 use crate::{
+    agent,
     closed::{self, Closed},
     links::{self, Tagged},
     state,
@@ -58,6 +59,8 @@ pub enum Question {
     Link(String, Box<Link>),
     /// A command prints exactly this.
     Says(String, String),
+    /// A command prints exactly this, if not at once.
+    Settles(String, String),
     /// It answers an echo request.
     Ping(Family),
     /// It says SSH on port 22.
@@ -122,6 +125,12 @@ pub enum Question {
     Service(String, bool),
     /// Booted once more with nothing injected, the machine answers on the wire as it must.
     Untouched,
+    /// Another machine from the same disk has another SSH host key.
+    Clones(Family),
+    /// The hypervisor's agent answers.
+    Agent,
+    /// The journal has no errors but those that have a reason.
+    Journal,
     /// The power button ends the machine in order.
     PowerOff,
     /// What the profile itself wants asked.
@@ -231,6 +240,15 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
         firewall::ports(recipe, *family, sources[*family as usize], gateway, &mut add);
     }
     own::plan(own, recipe, &families, &mut add);
+    if agent::promised(recipe) {
+        add("guest-agent".into(), "the hypervisor's agent answers".into(), Evidence::Outside, Question::Agent);
+    }
+    let what = "the journal has no errors but those that have a reason";
+    add("journal".into(), what.into(), Evidence::Inside, Question::Journal);
+    if let Some(family) = families.iter().find(|f| firewall::speaks(recipe, sources[**f as usize])) {
+        let what = "two machines from this disk have different SSH host keys";
+        add("clones-differ".into(), what.into(), Evidence::Outside, Question::Clones(*family));
+    }
     let what = "the power button ends the machine in order";
     add("power-off".into(), what.into(), Evidence::Console, Question::PowerOff);
     let what = "booted once more with nothing injected, the machine answers every question from the wire as it must";

@@ -86,6 +86,7 @@ fn needs(question: &Question, first: &Question) -> bool {
     use Question::*;
     let alone = matches!(question, Lease | Address6 | Fixed(..) | Untouched | Tamper | DiskUnchanged);
     match first {
+        Untouched => matches!(question, Clones(_)),
         Lease => family(question) == Some(Family::V4),
         Address6 => family(question) == Some(Family::V6),
         Fixed(own, _) => family(question) == Some(*own),
@@ -98,7 +99,7 @@ fn needs(question: &Question, first: &Question) -> bool {
 fn family(question: &Question) -> Option<Family> {
     use Question::*;
     match question {
-        Ping(f) | Ssh(f) | Port(f, ..) | Limited(f, ..) => Some(*f),
+        Ping(f) | Ssh(f) | Clones(f) | Port(f, ..) | Limited(f, ..) => Some(*f),
         Ports(sweep) => Some(sweep.family),
         Http(_) | Metrics => Some(Family::V4),
         Own(own) => own.family,
@@ -181,9 +182,11 @@ mod tests {
     fn what_is_left_out_is_asked_only_when_it_is_needed() {
         let all = ids(&Choice::default());
         let skip = |patterns: &[&str]| Choice { skip: only(patterns).only, ..Choice::default() };
-        let left = ids(&skip(&["untouched", "tamper-*"]));
-        assert_eq!(left.len(), all.len() - 2);
+        let left = ids(&skip(&["untouched", "clones-*", "tamper-*"]));
+        assert_eq!(left.len(), all.len() - 3);
         assert!(left.iter().all(|(id, needed)| !needed && id != "untouched" && id != "tamper-refused"));
+        let kept = ids(&skip(&["untouched"]));
+        assert!(kept.contains(&("untouched".to_owned(), true)), "two machines are compared");
         let lease = |list: &[(String, bool)]| list.iter().find(|(id, _)| id == "lease").map(|(_, needed)| *needed);
         assert_eq!(lease(&ids(&skip(&["lease"]))), Some(true), "others need the address");
         let both = Choice { only: vec!["lease".into(), "setuid".into()], ..skip(&["lease"]) };

@@ -8,7 +8,7 @@ use crate::{
     ask::{Asker, Unanswered, is_verdict},
     attempts::VerifyInput,
     classes, facts,
-    judge::Judged,
+    judge::{self, Judged},
     moment::{Identity, Kept, Known, Moments, Stamp},
     plan::{Of, Question},
     select::Wanted,
@@ -63,6 +63,7 @@ pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
         unrestored: None,
         settled: None,
         failure: None,
+        host_key: None,
     };
     let ended = match run.boots() {
         Ok(()) => None,
@@ -103,6 +104,8 @@ struct Run<'a> {
     settled: Option<Settled>,
     /// The same of the moment of failure.
     failure: Option<Failure>,
+    /// What the first machine showed as its host key.
+    host_key: Option<Judged>,
 }
 
 impl Run<'_> {
@@ -113,7 +116,7 @@ impl Run<'_> {
         let beside = |c: &&Wanted| matches!(c.check.question, Question::Untouched | Question::Tamper);
         let (asked, more) =
             (checks.iter().any(|c| c.check.question.of() != Of::Itself), checks.iter().any(|c| beside(&c)));
-        let answers = if asked && more && aside::room() {
+        let (answers, other_key) = if asked && more && aside::room() {
             std::thread::scope(|scope| {
                 // QEMU ends with the thread that started it.
                 let other = scope.spawn(|| aside.boots());
@@ -132,6 +135,10 @@ impl Run<'_> {
         };
         for (wanted, judged) in answers {
             self.note(wanted, verdict(judged));
+        }
+        let clones = checks.iter().find(|c| matches!(c.check.question, Question::Clones(_)));
+        if let (Some(wanted), Some(one), Some(other)) = (clones, self.host_key.take(), other_key) {
+            self.note(wanted, verdict(judge::clones(&one, &other)));
         }
         self.disk_unchanged()
     }
@@ -210,6 +217,11 @@ impl Run<'_> {
             let answer = match &over {
                 Some(reason) => (Verdict::Skip, reason.clone()),
                 None => match asker.ask(&check.question) {
+                    // The other machine's is not there yet.
+                    Ok(judged) if matches!(check.question, Question::Clones(_)) => {
+                        self.host_key = Some(judged);
+                        continue;
+                    }
                     Ok(judged) => verdict(judged),
                     Err(Unanswered::Skipped(reason)) => (Verdict::Skip, reason),
                     Err(Unanswered::Over(error)) if is_verdict(&error) => {

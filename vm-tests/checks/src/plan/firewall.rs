@@ -48,6 +48,17 @@ const SSH: u16 = 22;
 /// Connections the other checks of one port begin at most; a burst must have room for them.
 const ASKED: u32 = 5;
 
+/// A whole conversation may be more than a small burst lets in.
+fn roomy(allow: &Allow) -> bool {
+    allow.rate.is_none_or(|r| r.burst >= ASKED)
+}
+
+/// Whether the secure shell can be talked to from `source`.
+pub(super) fn speaks(recipe: &Recipe, source: IpAddr) -> bool {
+    let fits = |a: &&Allow| a.protocol == Protocol::Tcp && a.ports().contains(&SSH);
+    recipe.firewall.allow.iter().find(|a| fits(a) && recipe.firewall.names(&a.from, source)).is_some_and(roomy)
+}
+
 /// Every check of ports, for questions that come from `source`. `gateway`: the machine finds its way to other networks.
 pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bool, add: Add<'_>) {
     let outside = Evidence::Outside;
@@ -69,9 +80,8 @@ pub(super) fn ports(recipe: &Recipe, family: Family, source: IpAddr, gateway: bo
         let what = format!("TCP port {port} is {word} ({name})");
         add(format!("port-{name}-tcp-{port}-{word}"), what, outside, Question::Port(family, *port, expected));
     }
-    // A whole conversation may be more than a small burst lets in.
-    let roomy = |port: u16| admits(port, Protocol::Tcp).and_then(|a| a.rate).is_none_or(|r| r.burst >= ASKED);
-    if tcp.contains(&SSH) && roomy(SSH) {
+    let roomy = |port: u16| admits(port, Protocol::Tcp).is_some_and(roomy);
+    if speaks(recipe, source) {
         let what = format!("port 22 gives an SSH banner ({name})");
         add(format!("ssh-banner-{name}"), what, outside, Question::Ssh(family));
     }

@@ -1,0 +1,81 @@
+//! The hypervisor's agent inside: its port is plugged in while the machine runs, as hypervisors do, with a question
+//! waiting on it. QEMU reads the question from a named pipe and writes the answer to a file.
+
+use crate::judge::{Judged, short, verdict};
+use diorite_machine::Machine;
+use diorite_model::{Error, Recipe, Result};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
+use serde_json::json;
+use std::{
+    fs::File,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+/// The package that brings the agent.
+const PACKAGE: &str = "qemu-guest-agent";
+/// The name of its port, and what it must answer (qemu-ga-ref(7)).
+const PORT: &str = "org.qemu.guest_agent.0";
+const QUESTION: &str = "{\"execute\":\"guest-ping\"}\n";
+
+/// Whether a machine of this recipe has an agent.
+pub(crate) fn promised(recipe: &Recipe) -> bool {
+    recipe.packages.include.iter().any(|name| name == PACKAGE)
+}
+
+/// The port, plugged in.
+pub(crate) struct Asked {
+    answer: PathBuf,
+    /// Held open: at its end QEMU would take the port for one that nobody listens on.
+    _question: File,
+}
+
+/// Plugs the port in, the question in it.
+pub(crate) fn ask(machine: &Machine) -> Result<Asked> {
+    let disks = machine.written();
+    let folder = disks.first().and_then(|d| d.parent()).ok_or_else(|| Error::bug("the machine has no folder"))?;
+    let (question, answer) = (folder.join("agent-asked"), folder.join("agent-said"));
+    let fail = |path: &Path, e: io::Error| Error::io("the agent's port cannot be made", path, e);
+    mknodat(CWD, &question, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(|e| fail(&question, e.into()))?;
+    let both = File::options().read(true).write(true).open(&question);
+    let mut pipe = both.map_err(|e| fail(&question, e))?;
+    pipe.write_all(QUESTION.as_bytes()).map_err(|e| fail(&question, e))?;
+    std::fs::write(&answer, "").map_err(|e| fail(&answer, e))?;
+    let files = json!({ "in": question.display().to_string(), "out": answer.display().to_string() });
+    machine.qmp("chardev-add", json!({ "id": "agent", "backend": { "type": "file", "data": files } }))?;
+    machine
+        .qmp("device_add", json!({ "driver": "virtserialport", "id": "agent", "chardev": "agent", "name": PORT }))?;
+    Ok(Asked { answer, _question: pipe })
+}
+
+/// Unplugs the port again: a machine that is kept must not have one more than others.
+pub(crate) fn unplug(machine: &Machine) {
+    for command in ["device_del", "chardev-remove"] {
+        // One that stays plugged in says nothing about the image.
+        let _ = machine.qmp(command, json!({ "id": "agent" }));
+    }
+}
+
+/// What has been said by now.
+pub(crate) fn judge(asked: &Asked) -> Result<Judged> {
+    let said = std::fs::read_to_string(&asked.answer);
+    Ok(answered(&said.map_err(|e| Error::io("the agent's answer cannot be read", &asked.answer, e))?))
+}
+
+fn answered(said: &str) -> Judged {
+    let fine = said.lines().any(|l| serde_json::from_str(l).is_ok_and(|v: serde_json::Value| v["return"].is_object()));
+    verdict(fine, if fine { "it answers a ping".to_owned() } else { format!("it says {}", short(said)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_answer_is_one() {
+        assert!(answered("{\"return\": {}}\n").is_ok());
+        for other in ["", QUESTION, "{\"error\": {\"class\": \"CommandNotFound\"}}\n"] {
+            assert!(answered(other).is_err(), "{other}");
+        }
+    }
+}
