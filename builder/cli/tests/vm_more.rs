@@ -5,6 +5,9 @@ mod common;
 mod encryption;
 #[path = "common/vm.rs"]
 mod vm;
+mod wrong;
+#[path = "vm_more/wrong_images.rs"]
+mod wrong_images;
 use common::{Project, material};
 use diorite_archive::lockfile;
 use diorite_checks::containers;

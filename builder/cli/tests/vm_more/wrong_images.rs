@@ -1,0 +1,31 @@
+//! Every wrong of the tables is caught by the check that is for it, and by no other.
+
+use crate::wrong::{attributed, caught, refusals, refused, table};
+
+#[test]
+fn the_right_image_has_nothing_wrong() {
+    caught(&table::RIGHT);
+}
+
+#[test]
+fn what_is_built_otherwise_than_declared_is_caught() {
+    caught(&table::DECLARED);
+}
+
+#[test]
+fn doors_that_stand_open_are_caught() {
+    caught(&table::LOOSE);
+}
+
+#[test]
+fn every_wrong_has_a_check_of_its_own() {
+    let all = [&table::DECLARED, &table::LOOSE];
+    attributed(&all);
+    let wrongs: usize = all.iter().map(|image| image.wrongs.len()).sum();
+    assert!(wrongs >= 25, "{wrongs} wrongs");
+}
+
+#[test]
+fn what_must_not_become_a_disk_does_not() {
+    refusals::REFUSED.iter().for_each(refused);
+}
