@@ -13,7 +13,7 @@ use crate::{
     tamper,
 };
 use diorite_host::interrupt;
-use diorite_machine::{Accelerator, credentials};
+use diorite_machine::{Accelerator, Budget, credentials};
 use diorite_model::{Error, Exit, Result, report::Evidence};
 use std::path::Path;
 
@@ -33,12 +33,9 @@ pub(crate) type Answer<'a> = (&'a Wanted, Judged);
 /// Every answer, and what the machine with nothing injected showed as its host key, where that was wanted.
 pub(crate) type Answers<'a> = (Vec<Answer<'a>>, Option<Judged>);
 
-/// Whether a second machine fits into the memory that is free now, with as much left for everybody else.
+/// Whether a second machine fits into the memory that is free now.
 pub(crate) fn room() -> bool {
-    let known = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let kilobytes =
-        |key: &str| known.lines().find_map(|l| l.strip_prefix(key)?.split_whitespace().next()?.parse::<u64>().ok());
-    kilobytes("MemAvailable:").is_some_and(|free| free / 1024 > 3 * u64::from(MEMORY))
+    Budget::measure().fits(&[MEMORY; 2])
 }
 
 impl<'a> Aside<'a> {

@@ -142,6 +142,7 @@ fn spec(
         boot: Boot::Firmware,
         memory: MEMORY,
         cpus: 2,
+        uuid: None,
         // What the recipe says the machine is given belongs to it; nothing else is injected for it.
         credentials: [credentials, around.credentials.clone()].concat(),
         network,

@@ -55,6 +55,8 @@ pub struct MachineSpec {
     pub memory: u32,
     /// Processors.
     pub cpus: u32,
+    /// The UUID that the firmware tells; the same one for every machine where none is said.
+    pub uuid: Option<String>,
     /// Said to the guest through SMBIOS.
     pub credentials: Vec<Credential>,
     /// The cables' far ends, one network card each: connected stream sockets.
@@ -139,6 +141,7 @@ impl MachineSpec {
             network: Vec::new(),
             macs: self.macs.clone(),
             folder: self.folder.clone(),
+            uuid: self.uuid.clone(),
             ..*self
         }
     }
@@ -160,7 +163,15 @@ impl MachineSpec {
     pub(crate) fn arguments(&self, fds: &Descriptors<'_>) -> Result<Vec<String>> {
         let mut all: Vec<String> = Vec::new();
         let mut add = |words: &[&str]| all.extend(words.iter().map(|w| (*w).to_owned()));
-        add(&["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", UUID]);
+        add(&[
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-no-reboot",
+            "-uuid",
+            self.uuid.as_deref().unwrap_or(UUID),
+        ]);
         add(&[
             "-machine",
             "q35,smm=off,vmport=off,i8042=off",

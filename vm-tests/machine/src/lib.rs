@@ -11,6 +11,7 @@
 
 pub mod accel;
 mod arguments;
+mod budget;
 pub mod console;
 pub mod credentials;
 mod disks;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use accel::{Accelerator, Kind};
 pub use arguments::{Boot, MachineSpec, Second};
+pub use budget::{Budget, Share};
 pub use console::{Alarm, AlarmKind, Console};
 pub use machine::Machine;
 pub use pace::Pace;

@@ -171,6 +171,39 @@ impl Machine {
         locked(&self.qmp).execute(command, arguments, self.pace.unit * 10)
     }
 
+    /// Lets the guest start anew, or be switched off and on again, without an end of QEMU; or no more. What it wrote and
+    /// what its TPM holds stays either way.
+    pub fn may_restart(&self, may: bool) -> Result<()> {
+        let (reboot, shutdown) = if may { ("reset", "pause") } else { ("shutdown", "poweroff") };
+        self.qmp("set-action", json!({ "reboot": reboot, "shutdown": shutdown })).map(drop)
+    }
+
+    /// Presses the reset button. Needs [`Machine::may_restart`].
+    pub fn reset(&self) -> Result<()> {
+        self.qmp("system_reset", json!({})).map(drop)
+    }
+
+    /// Whether the guest has switched itself off, and QEMU waits. Needs [`Machine::may_restart`].
+    pub fn off(&self) -> Result<bool> {
+        Ok(self.qmp("query-status", json!({}))?["status"] == "shutdown")
+    }
+
+    /// Switches a machine that is off on again.
+    pub fn on(&self) -> Result<()> {
+        self.reset()?;
+        self.qmp("cont", json!({})).map(drop)
+    }
+
+    /// Presses the power button.
+    pub fn power_button(&self) -> Result<()> {
+        self.qmp("system_powerdown", json!({})).map(drop)
+    }
+
+    /// Pulls out the cable of a card, from 0, or plugs it in: the card sees it.
+    pub fn carrier(&self, card: usize, up: bool) -> Result<()> {
+        self.qmp("set_link", json!({ "name": format!("net{card}"), "up": up })).map(drop)
+    }
+
     /// Keeps this moment under a name: memory, devices, disk and firmware variables.
     pub fn snapshot(&self, name: &str) -> Result<()> {
         self.monitor("savevm", name)

@@ -61,6 +61,12 @@ impl<'a> Watch<'a> {
         self
     }
 
+    /// What the console has said until now is known already.
+    pub fn from_now(mut self) -> Self {
+        self.handled = self.machine.console.alarms().len();
+        self
+    }
+
     /// Tells somebody about once a second how it goes.
     pub fn telling(mut self, observer: impl FnMut(Duration, &str) + 'a) -> Self {
         self.observer = Some(Box::new(observer));

@@ -27,6 +27,7 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         boot: Boot::Firmware,
         memory: 256,
         cpus: 1,
+        uuid: None,
         credentials: credentials::shell(),
         network: vec![far.into()],
         macs: vec![],

@@ -152,6 +152,7 @@ fn alone(
         boot: Boot::Firmware,
         memory: 1536,
         cpus: 2,
+        uuid: None,
         credentials: credentials::shell(),
         network: vec![far.into()],
         macs: vec![],
