@@ -4,6 +4,7 @@ use crate::{
     config::Config,
     engine::{Command, Engine},
     jobs::{
+        flood::{Flood, Wave},
         knock::{Answer, Knock},
         ping::Ping,
         scan::{Probe, Protocol, Scan, ScanJob},
@@ -30,7 +31,7 @@ use std::{
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
-        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -301,6 +302,16 @@ impl Lab {
         Ok(Pending(answer))
     }
 
+    /// Begins to flood a guest with so many frames, so many of them in a second; the result is how many were sent. None when
+    /// the guest has not been heard.
+    pub fn flood(&self, guest: IpAddr, port: u16, wave: Wave, frames: u32, rate: u32) -> Result<Pending<u32>> {
+        let (reply, answer) = mpsc::channel();
+        let seed = self.network.seed;
+        let job = Flood::new(guest, port, wave, (frames, rate), seed, Instant::now(), reply);
+        self.tell(Command::Ask(Box::new(job)))?;
+        Ok(Pending(answer))
+    }
+
     /// Asks these ports of everybody, by both protocols, again and again from now on, until [`Lab::end_watch`]. They should
     /// be ports that never answer.
     pub fn keep_watch(&self, ports: Vec<u16>) -> Result<Watch> {
@@ -321,6 +332,15 @@ impl Lab {
     /// The result of what was begun. It comes by its own clock, whatever the guest does.
     pub fn wait_for<T>(&self, pending: &Pending<T>) -> Result<T> {
         self.answer(&pending.0)
+    }
+
+    /// The result of what was begun, if it is there.
+    pub fn finished<T>(&self, pending: &Pending<T>) -> Result<Option<T>> {
+        match pending.0.try_recv() {
+            Ok(value) => Ok(Some(value)),
+            Err(TryRecvError::Empty) if !self.shared.ended.load(Ordering::Acquire) => Ok(None),
+            Err(_) => Err(gone()),
+        }
     }
 
     /// Sends a datagram and says what comes back.

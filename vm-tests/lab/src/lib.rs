@@ -36,6 +36,7 @@ mod topology;
 
 pub use config::Config;
 pub use jobs::{
+    flood::Wave,
     knock::Answer,
     scan::{PortVerdict, Probe, Protocol, Scan},
     udp::UdpVerdict,

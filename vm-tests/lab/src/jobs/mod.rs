@@ -1,6 +1,7 @@
 //! Questions the lab asks with raw frames. Each is a small machine driven by frames and time.
 
 mod answer;
+pub mod flood;
 pub mod knock;
 pub mod ping;
 pub mod scan;

@@ -23,11 +23,13 @@ pub struct Dhcp {
     pub lease_time: Duration,
     /// When a guest is to ask for more; half of the time where there is none.
     pub renew: Option<Duration>,
+    /// The way out that leases name; the lab's host where there is none.
+    pub gateway: Option<Ipv4Addr>,
 }
 
 impl Default for Dhcp {
     fn default() -> Self {
-        Self { manner: Manner::Good, refuse: false, lease_time: Duration::from_secs(3600), renew: None }
+        Self { manner: Manner::Good, refuse: false, lease_time: Duration::from_secs(3600), renew: None, gateway: None }
     }
 }
 
@@ -132,7 +134,7 @@ impl Server {
             client_ip: if refused { Ipv4Addr::UNSPECIFIED } else { ask.client_ip },
             your_ip: if given { address } else { Ipv4Addr::UNSPECIFIED },
             server_ip: Ipv4Addr::UNSPECIFIED,
-            router: (!refused).then_some(config.ipv4),
+            router: (!refused).then(|| dhcp.gateway.unwrap_or(config.ipv4)),
             subnet_mask: (!refused).then(|| config.mask()),
             relay_agent_ip: Ipv4Addr::UNSPECIFIED,
             broadcast: ask.broadcast,
