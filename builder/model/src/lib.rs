@@ -1,4 +1,4 @@
-//! The words Diorite is made of: profile, recipe, lock, plan, digest, report. Pure: no I/O at all.
+//! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
 mod digest;
 mod error;
@@ -9,6 +9,7 @@ pub mod plan;
 pub mod profile;
 pub mod recipe;
 pub mod report;
+pub mod scenario;
 pub mod secret;
 pub mod verify;
 

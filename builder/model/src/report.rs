@@ -1,9 +1,11 @@
 //! Report: what a verification saw, check by check, and how it ended. Its form is told in docs/reference/report.md.
 
 mod boot;
+mod scenario;
 mod start;
 
 pub use boot::{Boot, Declared, Lane, Moment, Port, Said, Seen};
+pub use scenario::{ScenarioMachine, ScenarioReport};
 pub use start::{Kept, Start, date};
 
 use crate::Digest;

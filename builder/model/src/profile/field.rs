@@ -31,6 +31,8 @@ pub enum Holds {
     Boolean,
     /// An integer, both ends included.
     Integer(i64, i64),
+    /// A list of integers, both ends included.
+    Integers(i64, i64),
     /// A table.
     Table(&'static [Field]),
     /// A list of tables.
@@ -84,6 +86,10 @@ pub const fn boolean(name: &'static str, about: &'static str) -> Field {
 /// An integer from the first to the second, both included.
 pub const fn integer(name: &'static str, least: i64, most: i64, about: &'static str) -> Field {
     field(name, Holds::Integer(least, most), about)
+}
+/// A list of ports.
+pub(super) const fn ports(name: &'static str, about: &'static str) -> Field {
+    field(name, Holds::Integers(1, 65_535), about)
 }
 /// A port, 1 to 65535.
 pub const fn port(name: &'static str, about: &'static str) -> Field {

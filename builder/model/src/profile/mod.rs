@@ -6,6 +6,7 @@
 mod check;
 mod field;
 mod packages;
+pub mod scenario;
 mod schema;
 mod section;
 mod source;

@@ -37,6 +37,9 @@ fn key(field: &Field) -> Value {
         Holds::Words(form) => json!({ "type": "array", "items": text(form) }),
         Holds::Boolean => json!({ "type": "boolean" }),
         Holds::Integer(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
+        Holds::Integers(least, most) => {
+            json!({ "type": "array", "items": { "type": "integer", "minimum": least, "maximum": most } })
+        }
         Holds::Table(fields) => table(fields, false),
         Holds::Tables(fields) => json!({ "type": "array", "items": table(fields, true) }),
         Holds::Named(name, fields) => named(name, table(fields, false)),
@@ -71,13 +74,20 @@ fn text(form: &Form) -> Value {
 
 /// The reference page, in Markdown: a section for each table, a line for each key.
 pub fn reference() -> String {
-    let mut page = String::from(
+    pages(
         "# Profile reference\n\n\
          Generated from the declarations the profile reader itself follows: `make reference` writes it anew. A key that\n\
          is not listed is refused. `NAME` is a name of your choice; `[]` marks a list of tables. How the tables are meant\n\
          is told in the [guide](../guide/README.md).\n",
-    );
-    section(&mut page, "", "The profile itself", super::language());
+        "The profile itself",
+        super::language(),
+    )
+}
+
+/// A page that begins with `head`: a section for each table of a language.
+pub(super) fn pages(head: &str, about: &str, fields: &[Field]) -> String {
+    let mut page = String::from(head);
+    section(&mut page, "", about, fields);
     page
 }
 

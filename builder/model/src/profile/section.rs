@@ -71,6 +71,11 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// The keys that stand there.
+    pub fn keys(&self) -> impl Iterator<Item = (&'a str, Span)> {
+        self.table.iter().map(|(key, (span, _))| (key.as_str(), *span))
+    }
+
     /// Where the key itself stands.
     pub fn key(&self, key: &str) -> Option<Span> {
         self.table.get(key).map(|(span, _)| *span)
@@ -211,6 +216,25 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of integers of the size its declared range fits, empty when absent.
+    pub fn numbers<N: TryFrom<i64>>(&self, key: &str) -> Result<Vec<N>> {
+        let (field, value) = self.get(key)?;
+        let Holds::Integers(least, most) = field.holds else {
+            panic!("`{}` holds {:?}", self.path_of(key), field.holds)
+        };
+        let one = |value: &Value| match &value.kind {
+            Kind::Integer(n) if (least..=most).contains(n) => {
+                Ok(N::try_from(*n).ok().expect("the declared range fits"))
+            }
+            Kind::Integer(n) => Err(self
+                .files
+                .error(value.span, format!("`{}` cannot hold {n}", self.path_of(key)))
+                .hint(format!("allowed: {}", field.holds.words()))),
+            _ => Err(wrong_kind(self.files, &self.path_of(key), value, "integers", &field.holds.words())),
+        };
+        self.list(key, value)?.iter().map(one).collect()
+    }
+
     /// An integer of the size its declared range fits, if it is there or has a default.
     pub fn number<N: TryFrom<i64>>(&self, key: &str) -> Result<Option<At<N>>> {
         let fit =
@@ -275,6 +299,7 @@ impl Holds {
             Holds::Texts(form) | Holds::Words(form) => format!("a list of strings, each {}", form.allowed),
             Holds::Boolean => "true or false".into(),
             Holds::Integer(least, most) => format!("an integer from {least} to {most}"),
+            Holds::Integers(least, most) => format!("a list of integers from {least} to {most}"),
             Holds::Table(fields) => format!("a table with: {}", names(fields)),
             Holds::Tables(fields) => format!("a list of tables with: {}", names(fields)),
             Holds::Named(form, fields) => format!("tables by name ({}) with: {}", form.allowed, names(fields)),

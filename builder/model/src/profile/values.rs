@@ -12,9 +12,11 @@ use crate::recipe::Period;
 use std::net::IpAddr;
 
 mod network;
+mod scenario;
 mod time;
 
 pub use network::*;
+pub use scenario::*;
 pub use time::*;
 
 /// What a string may be: the words for a person, and the judge.

@@ -49,12 +49,12 @@ const fn why() -> Field {
 }
 
 /// A transport protocol, `tcp` when nothing is said.
-pub(super) const fn protocol(name: &'static str) -> Field {
+pub(in crate::profile) const fn protocol(name: &'static str) -> Field {
     choice(name, &[("tcp", "RFC 9293"), ("udp", "RFC 768")], "transport protocol").or_text("tcp")
 }
 
 /// Reads what [`protocol`] declares.
-pub(super) fn protocol_of(t: &Section) -> Result<Protocol> {
+pub(in crate::profile) fn protocol_of(t: &Section) -> Result<Protocol> {
     Ok(if t.needed("protocol")?.value == "udp" { Protocol::Udp } else { Protocol::Tcp })
 }
 

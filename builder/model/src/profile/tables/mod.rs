@@ -4,7 +4,7 @@ mod access;
 mod archive;
 mod container_networks;
 mod containers;
-mod firewall;
+pub(super) mod firewall;
 mod hardening;
 mod image;
 pub(super) mod monitoring;
@@ -12,7 +12,7 @@ mod network;
 mod services;
 mod state;
 mod time;
-mod verify;
+pub(super) mod verify;
 
 use super::field::*;
 use super::section::Section;

@@ -43,8 +43,8 @@ const LEVELS: &[(&str, &str)] = &[
     ("outside", "on the wire, through the firewall: `port`, `http`, `metric` and `dns` only"),
     ("inside", "in the machine"),
 ];
-const FAMILIES: &[(&str, &str)] = &[("ipv4", "IPv4 only"), ("ipv6", "IPv6 only")];
-const PORT: &[Field] = &[
+pub(in crate::profile) const FAMILIES: &[(&str, &str)] = &[("ipv4", "IPv4 only"), ("ipv6", "IPv6 only")];
+pub(in crate::profile) const PORT: &[Field] = &[
     port("port", "its number").needed(),
     protocol("protocol"),
     choice("state", STATES, "what it must be").or_text("open"),
@@ -56,7 +56,7 @@ const STATES: &[(&str, &str)] = &[
     ("rejected", "the firewall says so, `outside` only"),
     ("silent", "nothing comes back, `outside` only"),
 ];
-const HTTP: &[Field] = &[
+pub(in crate::profile) const HTTP: &[Field] = &[
     port("port", "its port").or_number(80),
     text("path", &values::URI_PATH, "path and query").or_text("/"),
     integer("status", 100, 599, "status code").or_number(200),
@@ -64,17 +64,17 @@ const HTTP: &[Field] = &[
     words("lacks", &values::NEEDLE, "texts it must not hold"),
     family(),
 ];
-const DNS: &[Field] = &[
+pub(in crate::profile) const DNS: &[Field] = &[
     text("name", &values::DOMAIN, "the name").needed(),
     boolean("resolvable", "it has an address").or(true),
     texts("addresses", &values::IP, "addresses that must be among its"),
 ];
-const UNIT: &[Field] = &[
+pub(in crate::profile) const UNIT: &[Field] = &[
     text("name", &values::UNIT, "the unit with its type").needed(),
     boolean("running", "it is active").or(true),
     boolean("enabled", "it is started at boot; nothing is asked when nothing is said"),
 ];
-const FILE: &[Field] = &[
+pub(in crate::profile) const FILE: &[Field] = &[
     text("path", &values::FILE_PATH, "absolute path").needed(),
     boolean("exists", "it is there").or(true),
     choice("kind", KINDS, "what it is; a symbolic link itself is looked at only with `symlink`"),
@@ -88,14 +88,14 @@ const FILE: &[Field] = &[
 ];
 const KINDS: &[(&str, &str)] =
     &[("file", "a regular file"), ("directory", "a folder"), ("symlink", "a symbolic link"), ("socket", "a socket")];
-const COMMAND: &[Field] = &[
+pub(in crate::profile) const COMMAND: &[Field] = &[
     words("exec", &values::ARGUMENT, "the program and its arguments").needed(),
     integer("status", 0, 255, "exit status").or_number(0),
     words("stdout", &values::NEEDLE, "texts its standard output must hold"),
     words("stderr", &values::NEEDLE, "texts its standard error must hold"),
     text("timeout", &values::SPAN, "when it has failed; on a slow host later, in proportion").or_text("10s"),
 ];
-const METRIC: &[Field] = &[
+pub(in crate::profile) const METRIC: &[Field] = &[
     text("name", &values::METRIC, "its name").needed(),
     mapping("labels", &values::LABEL, &values::UNIT_VALUE, "labels it must have, among others"),
     integer("at_least", -9_007_199_254_740_992, 9_007_199_254_740_992, "its least value"),
@@ -103,19 +103,19 @@ const METRIC: &[Field] = &[
     port("port", "port").or_number(9100),
     text("path", &values::URI_PATH, "path").or_text("/metrics"),
 ];
-const CONTAINER: &[Field] = &[
+pub(in crate::profile) const CONTAINER: &[Field] = &[
     text("name", &values::NAME, "its name in `containers`").needed(),
     boolean("running", "it runs").or(true),
     boolean("healthy", "its health check says so; nothing is asked when nothing is said"),
 ];
-const PROCESS: &[Field] = &[
+pub(in crate::profile) const PROCESS: &[Field] = &[
     text("name", &values::PROCESS, "its program's name").needed(),
     boolean("running", "there is one").or(true),
     text("user", &values::ACCOUNT, "whom one of them runs as"),
 ];
-const SYSCTL: &[Field] =
+pub(in crate::profile) const SYSCTL: &[Field] =
     &[text("name", &values::SYSCTL, "its name").needed(), text("value", &values::SYSCTL_VALUE, "its value").needed()];
-const USER: &[Field] = &[
+pub(in crate::profile) const USER: &[Field] = &[
     text("name", &values::ACCOUNT, "login name").needed(),
     boolean("exists", "it is there").or(true),
     integer("uid", 0, 4_294_967_294, "its number"),
@@ -123,7 +123,7 @@ const USER: &[Field] = &[
     text("shell", &values::FILE_PATH, "its shell"),
     texts("groups", &values::ACCOUNT, "groups it must be in, among others"),
 ];
-const PACKAGE: &[Field] = &[
+pub(in crate::profile) const PACKAGE: &[Field] = &[
     text("name", &values::PACKAGE_NAME, "its name").needed(),
     boolean("installed", "it is installed").or(true),
     text("version", &values::PACKAGE_VERSION, "its version"),
@@ -134,10 +134,10 @@ const fn family() -> Field {
 }
 
 /// Reads what stands under a kind.
-type Reader = fn(&Section) -> Result<Ask>;
+pub(in crate::profile) type Reader = fn(&Section) -> Result<Ask>;
 
 /// Every kind and its reader.
-const READERS: [(&str, Reader); 12] = [
+pub(in crate::profile) const READERS: [(&str, Reader); 12] = [
     ("port", port_of),
     ("http", http),
     ("dns", dns),
@@ -224,7 +224,7 @@ fn level(t: &Section, kind: &str, ask: &Ask, inner: &Section) -> Result<Level> {
 }
 
 /// Kind and subject in the form of a name.
-fn name_of(ask: &Ask) -> String {
+pub(in crate::profile) fn name_of(ask: &Ask) -> String {
     let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' };
     let text: String = format!("{}-{}", ask.kind(), ask.subject()).chars().map(plain).collect();
     let words: Vec<&str> = text.split('-').filter(|w| !w.is_empty()).collect();
@@ -235,7 +235,7 @@ fn value(t: &Section, key: &str) -> Result<Option<String>> {
     Ok(t.text(key)?.map(|v| v.value))
 }
 
-fn family_of(t: &Section) -> Result<Option<IpFamily>> {
+pub(in crate::profile) fn family_of(t: &Section) -> Result<Option<IpFamily>> {
     Ok(value(t, "family")?.map(|f| if f == "ipv6" { IpFamily::Ipv6 } else { IpFamily::Ipv4 }))
 }
 
