@@ -43,6 +43,7 @@ reference: diorite
 	@mkdir -p docs/reference
 	$(DIORITE) schema > docs/reference/profile.schema.json
 	$(DIORITE) schema --markdown > docs/reference/profile.md
+	$(DIORITE) schema --scenario > docs/reference/scenario.md
 
 ## check: format, lints, docs, and what cargo-deny knows today
 check:

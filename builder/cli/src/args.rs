@@ -59,6 +59,8 @@ pub enum Verb {
     Build(BuildArgs),
     /// Boot the image in the lab and check it.
     Verify(VerifyArgs),
+    /// Boot several machines in one lab and do the steps of a scenario.
+    Scenario(ScenarioArgs),
     /// Build, then verify: what `make image` runs.
     Image(BuildArgs),
     /// Look at a hypervisor that images can be deployed to.
@@ -69,6 +71,9 @@ pub enum Verb {
         /// The reference page, in Markdown.
         #[arg(long)]
         markdown: bool,
+        /// The reference page of scenarios instead.
+        #[arg(long, conflicts_with = "markdown")]
+        scenario: bool,
     },
     /// Say what this host offers.
     Doctor,
@@ -147,6 +152,26 @@ impl VerifyArgs {
     pub fn target(&self) -> Target {
         Target { name: self.name.clone().unwrap_or_default(), lock: self.lock.clone(), out: self.out.clone() }
     }
+}
+
+/// What `scenario` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArgs {
+    /// Files in vm-tests/scenarios/ without their ending, or paths [default with --list: all of them].
+    #[arg(value_name = "FILE", required_unless_present = "list")]
+    pub files: Vec<String>,
+    /// Show what each scenario proves and its steps, and boot nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Do all of it N times; a step that does not answer the same each time is flaky, and fails.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    /// Use the locks that `build --relock` left in the results folders, where there are some.
+    #[arg(long)]
+    pub relock: bool,
+    /// Folder for results; each scenario has one of its name in it.
+    #[arg(long, value_name = "DIR", default_value = "out/scenarios")]
+    pub out: PathBuf,
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

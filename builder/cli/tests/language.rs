@@ -11,7 +11,12 @@ use std::path::Path;
 fn generated_pages_are_up_to_date() {
     let project = Project::new();
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference");
-    for (arguments, file) in [(&["schema"][..], "profile.schema.json"), (&["schema", "--markdown"], "profile.md")] {
+    let pages = [
+        (&["schema"][..], "profile.schema.json"),
+        (&["schema", "--markdown"], "profile.md"),
+        (&["schema", "--scenario"], "scenario.md"),
+    ];
+    for (arguments, file) in pages {
         let printed = common::text(&project.succeed(arguments).stdout);
         let kept = fs::read_to_string(docs.join(file)).unwrap_or_default();
         assert!(printed == kept, "docs/reference/{file} is not what the program prints: run `make reference`");

@@ -397,7 +397,7 @@ const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t lis
     [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'policy'";
 
 /// Loads the packet filter again and starts every container anew, one after the other.
-fn churn(containers: &[String]) -> String {
+pub(crate) fn churn(containers: &[String]) -> String {
     let units: String = containers.iter().map(|name| format!(" && systemctl restart {name}.service")).collect();
     format!("systemctl reload diorite-firewall.service{units} && systemctl reload diorite-firewall.service")
 }

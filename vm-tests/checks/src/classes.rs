@@ -40,7 +40,7 @@ pub(crate) fn blamed<T>(asked: Result<T>, machine: &Machine, results: &[CheckRes
 }
 
 /// What the host did to this machine, if anything.
-fn fault(machine: &Machine) -> Option<Error> {
+pub(crate) fn fault(machine: &Machine) -> Option<Error> {
     let state = machine.qmp("query-status", json!({}));
     // Its sockets close a moment before the process is seen to be gone.
     let end = Instant::now() + Duration::from_secs(2);

@@ -5,6 +5,7 @@
 //! Recipe ── plan ── select ──┬─ outside  asked on the wire (lab)
 //!                            ├─ inside   asked in an injected shell (machine), judged by pure functions (judge)
 //!                            └─ console  a copy with one flipped byte must be refused (tamper)
+//! Scenario ── scenario: several machines in one lab, a timeline of steps, the same questions
 //! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
@@ -25,6 +26,7 @@ mod own;
 pub mod plan;
 mod reopen;
 mod results;
+mod scenario;
 mod select;
 mod session;
 mod state;
@@ -39,5 +41,6 @@ pub use own::Own;
 pub use plan::{Check, Expected, Family, Of, Person, Question};
 pub use reopen::{Failure, Reopened};
 pub use results::{html, junit, write};
+pub use scenario::{Disk, ScenarioInput, run as scenario};
 pub use select::{Choice, Wanted};
 pub use verify::digest as disk_digest;

@@ -2,6 +2,7 @@
 
 mod build;
 mod material;
+mod scenario;
 mod target;
 mod vault;
 mod verify;
@@ -42,9 +43,10 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Verb::Vault(vault) => vault::run(vault, &context),
         Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
         Verb::Verify(args) => verify::verify(args, &context),
+        Verb::Scenario(args) => scenario::run(args, &context),
         Verb::Image(args) => build::image(args, &context),
         Verb::Target(verb) => target::run(verb, &context),
-        Verb::Schema { markdown } => Ok(schema(*markdown)),
+        Verb::Schema { markdown, scenario } => Ok(schema(*markdown, *scenario)),
         Verb::Doctor => doctor(&context),
         Verb::TestMaterial(args) => material::prepare(args, &context),
     }
@@ -56,10 +58,11 @@ fn show(target: &Target, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn schema(markdown: bool) -> Exit {
-    match markdown {
-        true => print!("{}", profile::reference()),
-        false => println!("{:#}", profile::json_schema()),
+fn schema(markdown: bool, scenario: bool) -> Exit {
+    match (markdown, scenario) {
+        (_, true) => print!("{}", profile::scenario::reference()),
+        (true, _) => print!("{}", profile::reference()),
+        (false, _) => println!("{:#}", profile::json_schema()),
     }
     Exit::Done
 }

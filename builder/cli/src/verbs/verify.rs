@@ -24,7 +24,7 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
     let choice = Choice { only: args.only.clone(), skip: args.skip.clone(), shard: args.shard };
     let (project, disk) = match &args.recipe {
         None => (Project::load(&target)?, None),
-        Some(file) => (foreign(args, file)?, Some(PathBuf::from(&target.name))),
+        Some(file) => (foreign(&target, file)?, Some(PathBuf::from(&target.name))),
     };
     if args.list {
         let all = plan::of(&project.recipe, &project.settings.checks);
@@ -32,9 +32,9 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
         return Ok(Exit::Done);
     }
     let (disk, disk_sha256, lock) = match disk {
-        None => built(&project, args)?,
+        None => built(&project, args.relock)?,
         Some(disk) => {
-            let lock = any_lock(&project, args)?;
+            let lock = any_lock(&project, &target)?;
             (disk.clone(), raw_digest(&disk)?, lock)
         }
     };
@@ -50,7 +50,7 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
 }
 
 /// The disk that `build` left, its digest, and the lock it was made from.
-fn built(project: &Project, args: &VerifyArgs) -> Result<(PathBuf, Digest, Lock)> {
+pub fn built(project: &Project, relock: bool) -> Result<(PathBuf, Digest, Lock)> {
     let file = project.out.join("build.json");
     let text = std::fs::read(&file).map_err(|e| {
         Error::io(format!("`{}` has not been built", project.name), &file, e)
@@ -60,7 +60,7 @@ fn built(project: &Project, args: &VerifyArgs) -> Result<(PathBuf, Digest, Lock)
         Error::input("build.json is damaged").at(file.display().to_string()).because(e).hint("build again")
     })?;
     // The tools tree of the lock the disk was made from, whichever of the two that was.
-    let lock = match project.lock_at_hand(args.relock) {
+    let lock = match project.lock_at_hand(relock) {
         Ok(lock) if lock.digest() == built.lock_digest => lock,
         other => match project.scratch_lock() {
             Some((scratch, _)) if scratch.digest() == built.lock_digest => scratch,
@@ -71,14 +71,11 @@ fn built(project: &Project, args: &VerifyArgs) -> Result<(PathBuf, Digest, Lock)
 }
 
 /// What a disk from somewhere else was made from: a profile, or a recipe.json.
-fn foreign(args: &VerifyArgs, file: &Path) -> Result<Project> {
-    let stem = Path::new(args.name.as_deref().unwrap_or_default())
-        .file_stem()
-        .map(|s| s.to_string_lossy().into_owned())
-        .unwrap_or_default();
-    let out = args.out.clone().unwrap_or_else(|| Path::new("out").join(stem));
+pub fn foreign(target: &Target, file: &Path) -> Result<Project> {
+    let stem = Path::new(&target.name).file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+    let out = target.out.clone().unwrap_or_else(|| Path::new("out").join(stem));
     if file.extension().is_none_or(|e| e != "json") {
-        let target = Target { name: file.display().to_string(), lock: args.lock.clone(), out: None };
+        let target = Target { name: file.display().to_string(), lock: target.lock.clone(), out: None };
         let project = Project::load(&target)?;
         // Its own folder of results may hold a lock; the results of this go elsewhere.
         let scratch = project.scratch_file();
@@ -93,14 +90,14 @@ fn foreign(args: &VerifyArgs, file: &Path) -> Result<Project> {
     let folder = file.parent().map(Path::to_owned).unwrap_or_default();
     let own = Path::new("profiles").join(format!("{}.lock", recipe.image.name));
     let near = folder.join("scratch.lock");
-    let lock_file = args.lock.clone().unwrap_or(if near.exists() { near } else { own });
+    let lock_file = target.lock.clone().unwrap_or(if near.exists() { near } else { own });
     let settings = Settings::default();
     Ok(Project { name: recipe.image.name.clone(), recipe, settings, lock_file, out, folder })
 }
 
 /// A lock to take the tools from; which disk it belongs to is no matter.
-fn any_lock(project: &Project, args: &VerifyArgs) -> Result<Lock> {
-    let file = args.lock.as_ref().unwrap_or(&project.lock_file);
+pub fn any_lock(project: &Project, target: &Target) -> Result<Lock> {
+    let file = target.lock.as_ref().unwrap_or(&project.lock_file);
     if !file.exists() {
         let error = Error::new(Exit::LockOutdated, "there is no lock to take the tools from");
         return Err(error.at(file.display().to_string()).hint("name one with --lock: of any profile"));
@@ -109,7 +106,7 @@ fn any_lock(project: &Project, args: &VerifyArgs) -> Result<Lock> {
 }
 
 /// The digest of a raw disk.
-fn raw_digest(disk: &Path) -> Result<Digest> {
+pub fn raw_digest(disk: &Path) -> Result<Digest> {
     let fail = |e| Error::io("the disk cannot be read", disk, e);
     let mut start = [0; 4];
     let read = std::fs::File::open(disk).and_then(|mut f| f.read(&mut start)).map_err(fail)?;

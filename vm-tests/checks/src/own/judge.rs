@@ -55,6 +55,19 @@ pub fn inside(ask: &Ask, output: &Output) -> Judged {
     }
 }
 
+/// What another machine saw of a port or a page.
+pub fn from_machine(ask: &Ask, output: &Output) -> Judged {
+    match ask {
+        Ask::Port(p) => {
+            let seen = output.text.split(':').next().unwrap_or_default();
+            verdict(output.success() && seen == p.state.name(), short(&output.text))
+        }
+        Ask::Http(h) => http(h, &reply(output)),
+        Ask::Metric(m) => metric(m, &reply(output)),
+        other => Err(format!("{} is not asked from another machine", other.kind())),
+    }
+}
+
 /// What came over /dev/tcp, or why nothing did.
 fn reply(output: &Output) -> Result<HttpReply, String> {
     let none = || format!("no answer: {}", short(&output.text));

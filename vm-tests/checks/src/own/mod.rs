@@ -66,7 +66,7 @@ fn asked_in(ask: &Ask, recipe: &Recipe, families: &[Family]) -> Vec<Family> {
 }
 
 /// The check in words.
-fn what(ask: &Ask) -> String {
+pub fn what(ask: &Ask) -> String {
     let not = |yes: bool| if yes { "" } else { "not " };
     match ask {
         Ask::Port(p) => format!("{} port {} is {}", p.protocol.name().to_uppercase(), p.port, p.state.name()),

@@ -1,7 +1,7 @@
 //! What is asked inside the machine: constant scripts for bash(1), which is Essential in Debian, and their arguments.
 
 use diorite_model::verify::{Ask, FileKind, IpFamily, Level, OwnCheck};
-use std::fmt::Write as _;
+use std::{fmt::Write as _, net::IpAddr};
 
 /// `$1`: `tcp` or `udp`; `$2`: a port. Lines of ss(8), one for each that listens.
 const PORT: &str = "case $1 in udp) o=-u;; *) o=-t;; esac; ss -Hln $o \"sport = :$2\"";
@@ -76,8 +76,23 @@ pub fn command(check: &OwnCheck, slow: f64) -> String {
     }
 }
 
+/// `$1`: seconds; `$2`, `$3`: an address and a TCP port. Whether a connection comes about, and why not.
+const KNOCK: &str = "e=$(timeout \"$1\" bash -c \": >/dev/tcp/\\$0/\\$1\" \"$2\" \"$3\" 2>&1); s=$?; \
+    case $s:$e in 0:*) echo open;; 124:*) echo silent;; *refused*) echo closed;; *) echo \"rejected: $e\";; esac";
+
+/// The command that asks a port or a page of another machine, at this address.
+pub fn from_machine(ask: &Ask, address: IpAddr, slow: f64) -> Option<String> {
+    let address = address.to_string();
+    Some(match ask {
+        Ask::Port(p) => shell(KNOCK, &[format!("{}", (3.0 * slow.max(1.0)).ceil()), address, p.port.to_string()]),
+        Ask::Http(h) => shell(HTTP, &[address, h.port.to_string(), h.path.clone()]),
+        Ask::Metric(m) => shell(HTTP, &[address, m.port.to_string(), m.path.clone()]),
+        _ => return None,
+    })
+}
+
 /// A constant script with arguments: each byte of them an octal escape of printf(1), each one ended by a NUL.
-fn shell(script: &'static str, arguments: &[String]) -> String {
+pub fn shell(script: &'static str, arguments: &[String]) -> String {
     let mut octal = String::new();
     for argument in arguments {
         for byte in argument.bytes().chain([0]) {
@@ -92,7 +107,7 @@ fn shell(script: &'static str, arguments: &[String]) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [&str; 11] = [PORT, HTTP, DNS, UNIT, FILE, COMMAND, CONTAINER, PROCESS, SYSCTL, USER, PACKAGE];
+    const ALL: [&str; 12] = [PORT, HTTP, DNS, UNIT, FILE, COMMAND, CONTAINER, PROCESS, SYSCTL, USER, PACKAGE, KNOCK];
 
     fn run(command: &str) -> String {
         let output = std::process::Command::new("/bin/sh").args(["-c", command]).output().expect("sh");

@@ -1,7 +1,7 @@
 //! Report → junit.xml, as CI systems read it: <https://github.com/testmoapp/junitxml>. A failure of a check is a
 //! `failure`, and a run that ended early an `error`; the `type` of both is the class.
 
-use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict};
+use diorite_model::report::{CheckResult, Class, Ended, Evidence, Report, Verdict};
 use std::fmt::Write;
 
 /// The report as JUnit's XML.
@@ -41,16 +41,20 @@ pub fn junit(report: &Report) -> String {
     for check in &report.checks {
         case(&mut xml, &name, check);
     }
-    if let Some(ended) = &report.ended {
-        let said = escaped(
-            &[Some(ended.what.as_str()), ended.cause.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
-        );
-        let class = word(ended.class);
-        let _ = write!(xml, "  <testcase classname=\"{name}.run\" name=\"the-run-came-to-its-end\" time=\"0.000\">");
-        let _ = writeln!(xml, "<error type=\"{class}\" message=\"{said}\"/></testcase>");
-    }
+    over(&mut xml, &name, report.ended.as_ref());
     xml.push_str("</testsuite>\n");
     xml
+}
+
+/// A run that ended early.
+pub(super) fn over(xml: &mut String, name: &str, ended: Option<&Ended>) {
+    let Some(ended) = ended else { return };
+    let said = escaped(
+        &[Some(ended.what.as_str()), ended.cause.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(": "),
+    );
+    let class = word(ended.class);
+    let _ = write!(xml, "  <testcase classname=\"{name}.run\" name=\"the-run-came-to-its-end\" time=\"0.000\">");
+    let _ = writeln!(xml, "<error type=\"{class}\" message=\"{said}\"/></testcase>");
 }
 
 /// A class as it is written.
@@ -62,7 +66,7 @@ pub(super) fn word(class: Class) -> &'static str {
     }
 }
 
-fn case(xml: &mut String, name: &str, check: &CheckResult) {
+pub(super) fn case(xml: &mut String, name: &str, check: &CheckResult) {
     let evidence = match check.evidence {
         Evidence::Outside => "outside",
         Evidence::Inside => "inside",
@@ -80,7 +84,7 @@ fn case(xml: &mut String, name: &str, check: &CheckResult) {
 }
 
 /// For an XML attribute; characters that XML 1.0 §2.2 forbids are replaced.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -100,7 +104,6 @@ fn escaped(text: &str) -> String {
 mod tests {
     use super::super::tests::{check, report};
     use super::*;
-    use diorite_model::report::Ended;
 
     #[test]
     fn junit_counts_and_escapes() {

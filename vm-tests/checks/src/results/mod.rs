@@ -2,9 +2,11 @@
 
 mod html;
 mod junit;
+mod scenario;
 
 pub use html::html;
 pub use junit::junit;
+pub(crate) use scenario::write as write_scenario;
 
 use diorite_model::{Error, Result, report::Report};
 use std::path::Path;

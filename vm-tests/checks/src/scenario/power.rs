@@ -1,0 +1,130 @@
+//! Machines are switched on, start anew, and are switched off.
+
+use super::stage::{ANEW, Stage};
+use crate::judge::{self, Judged};
+use diorite_machine::AlarmKind;
+use diorite_model::{
+    Result,
+    scenario::{Restart, Until},
+};
+use std::time::Duration;
+
+/// How often a machine that is to end is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+impl Stage<'_> {
+    /// Switches machines on, as many together as there are processors for, and waits for each. Under emulation more of them
+    /// would only be slower, and a guest gives its disk up after 90 s.
+    pub fn boot(&mut self, machines: &[usize], until: Until) -> Result<Judged> {
+        let mut waiting: Vec<usize> = machines.iter().map(|n| self.place(*n)).collect();
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let mut seen = Vec::new();
+        while !waiting.is_empty() {
+            let cpus = |place: &usize| self.scenario.machines[self.actors[*place].kind].cpus as usize;
+            let fit = (1..=waiting.len()).rev().find(|n| waiting[..*n].iter().map(cpus).sum::<usize>() <= processors);
+            let together = if until == Until::Started { waiting.len() } else { fit.unwrap_or(1) };
+            let places: Vec<usize> = waiting.drain(..together).collect();
+            for place in &places {
+                self.start(*place)?;
+            }
+            for place in places {
+                match self.up(place, until)? {
+                    Ok(words) => seen.push(words),
+                    wrong => return Ok(wrong),
+                }
+            }
+        }
+        Ok(Ok(seen.join("; ")))
+    }
+
+    /// Waits for a machine that was switched on.
+    pub fn up(&mut self, place: usize, until: Until) -> Result<Judged> {
+        let name = self.actors[place].name.clone();
+        if until == Until::Started {
+            return Ok(Ok(format!("{name} is on")));
+        }
+        let (machine, mut watch) = self.at_work(place)?;
+        machine.wait_shell(&mut watch)?;
+        let said = match until {
+            Until::Running => judge::running(&machine.run(RUNNING, &mut watch)?),
+            _ => Ok("its shell answers".to_owned()),
+        };
+        // From now on a restart that nobody asked for is the end of QEMU, and seen.
+        machine.may_restart(false)?;
+        let seconds = machine.uptime().as_secs_f64();
+        drop(watch);
+        self.actors[place].shell = true;
+        Ok(match said {
+            Ok(words) => Ok(format!("{name}: {words} {seconds:.1} s after it was first switched on")),
+            Err(words) => Err(format!("{name}: {words}")),
+        })
+    }
+
+    /// Starts a machine anew, so often.
+    pub fn restart(&mut self, machine: usize, how: Restart, times: u32, until: Until) -> Result<Judged> {
+        let place = self.place(machine);
+        let mut last = Ok(String::new());
+        for _ in 0..times {
+            self.anew(place, how)?;
+            last = self.up(place, until)?;
+            if last.is_err() {
+                break;
+            }
+        }
+        Ok(last.map(|seen| format!("{times} times; {seen}")))
+    }
+
+    /// Lets it go down and come up.
+    fn anew(&mut self, place: usize, how: Restart) -> Result<()> {
+        self.actors[place].shell = false;
+        let (machine, watch) = self.at_work(place)?;
+        let mut watch = watch.expecting(&ANEW);
+        machine.may_restart(true)?;
+        let restarts = || machine.console.alarms().iter().filter(|a| a.kind == AlarmKind::Restarting).count();
+        let before = restarts();
+        match how {
+            Restart::Reset => return machine.reset(),
+            Restart::Reboot => {
+                machine.run("systemctl reboot --no-block", &mut watch)?;
+                while restarts() == before {
+                    watch.check()?;
+                    std::thread::sleep(LOOK);
+                }
+            }
+            Restart::PowerCycle => {
+                machine.power_button()?;
+                while !machine.off()? {
+                    watch.check()?;
+                    std::thread::sleep(LOOK);
+                }
+                machine.on()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Presses the power button of machines and waits until they are off. They can be switched on again.
+    pub fn power_off(&mut self, machines: &[usize]) -> Result<Judged> {
+        let places: Vec<usize> = machines.iter().map(|n| self.place(*n)).collect();
+        for place in &places {
+            let (machine, _) = self.at_work(*place)?;
+            machine.may_restart(true)?;
+            machine.power_button()?;
+        }
+        for place in &places {
+            let (machine, watch) = self.at_work(*place)?;
+            let mut watch = watch.expecting(&ANEW);
+            while !machine.off()? {
+                watch.check()?;
+                std::thread::sleep(LOOK);
+            }
+            drop(watch);
+            let actor = &mut self.actors[*place];
+            (actor.off, actor.shell) = (true, false);
+        }
+        Ok(Ok(format!("{} off", places.len())))
+    }
+}
+
+/// What systemd says of the whole, and which units are to blame.
+const RUNNING: &str = "systemctl is-system-running --wait || systemctl list-units --failed --no-legend --plain";
