@@ -9,7 +9,10 @@ use crate::{
 };
 use diorite_model::{Error, Result};
 use smoltcp::wire::EthernetAddress;
-use std::{net::Ipv4Addr, time::Instant};
+use std::{
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    time::Instant,
+};
 
 impl Lab {
     /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
@@ -57,6 +60,15 @@ impl Lab {
             engine.hosts[segment].stack.listeners.serve(port, service);
             engine.hosts[segment].datagrams.insert(port, datagrams);
         })
+    }
+
+    /// Leads every connection to a port of the host to one of a guest, from the lab's host on the handle's segment, until
+    /// the lab ends. What has connected to `listener` before waits in its queue. A guest that refuses or resets a
+    /// connection resets it for the host as well; an end of one direction is passed on alone.
+    pub fn forward(&self, listener: TcpListener, guest: SocketAddr) -> Result<()> {
+        let segment = self.segment;
+        let added = self.with(move |engine| engine.hosts[segment].stack.forwards.add(listener, guest))?;
+        added.map_err(|e| Error::host("a port of the host cannot be used").because(e))
     }
 
     /// Serves this port no more: what asks is refused. Connections that are open go on.

@@ -108,6 +108,8 @@ impl Engine {
         for (fd, write) in &fds {
             watched.push(PollFd::new(fd, if *write { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN }));
         }
+        let forwards: Vec<_> = self.hosts.iter().flat_map(|host| host.stack.forwards.watched()).collect();
+        watched.extend(forwards.iter().map(|(fd, wants)| PollFd::new(fd, *wants)));
         let left = next.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         match poll(&mut watched, Some(&timeout)) {

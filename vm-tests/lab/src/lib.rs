@@ -13,6 +13,7 @@ pub mod allow;
 mod config;
 mod control;
 mod engine;
+mod forward;
 mod fragments;
 pub mod frame;
 mod host;

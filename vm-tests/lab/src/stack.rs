@@ -1,6 +1,6 @@
 //! The TCP connections of one of the lab's hosts, by smoltcp. It sees IP packets alone.
 
-use crate::{config::Config, listen::Listeners};
+use crate::{config::Config, forward::Forwards, listen::Listeners};
 use smoltcp::{
     iface::{self, Interface, SocketHandle, SocketSet},
     phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
@@ -67,6 +67,8 @@ pub struct Stack {
     talks: Vec<Conversation>,
     /// What listens.
     pub listeners: Listeners,
+    /// What leads from the host to guests.
+    pub forwards: Forwards,
     started: Instant,
     quiet: Duration,
     next_port: u16,
@@ -90,15 +92,15 @@ impl Stack {
         routes.add_default_ipv4_route(config.ipv4).expect("room for a route");
         routes.add_default_ipv6_route(config.link_local).expect("room for a route");
         let (sockets, talks, listeners) = (SocketSet::new(Vec::new()), Vec::new(), Listeners::default());
-        Self { interface, device, sockets, talks, listeners, started, quiet: config.quiet, next_port: 50_000 }
+        let (forwards, quiet, next_port) = (Forwards::default(), config.quiet, 50_000);
+        Self { interface, device, sockets, talks, listeners, forwards, started, quiet, next_port }
     }
 
     /// Connects, sends, and reads until it is enough.
     pub fn talk(&mut self, guest: SocketAddr, send: Vec<u8>, until: Until, now: Instant, reply: Sender<Talk>) {
         let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
         let mut socket = tcp::Socket::new(buffer(65_535), buffer(16_384));
-        self.next_port = if self.next_port == 65_535 { 50_000 } else { self.next_port + 1 };
-        if socket.connect(self.interface.context(), guest, self.next_port).is_err() {
+        if socket.connect(self.interface.context(), guest, following(&mut self.next_port)).is_err() {
             let _ = reply.send(Talk { data: Vec::new(), ending: Ending::NotConnected });
             return;
         }
@@ -130,9 +132,11 @@ impl Stack {
             }
         });
         let listeners = self.listeners.work(&mut self.sockets, now);
+        self.forwards.work(&mut self.interface, &mut self.sockets, || following(&mut self.next_port));
         // Once more for what the conversations have just queued, then forget the sockets that are over.
         self.interface.poll(tick, &mut self.device, &mut self.sockets);
-        let live = |h: &SocketHandle| self.talks.iter().any(|talk| talk.handle == *h) || self.listeners.holds(*h);
+        let talks = |h| self.talks.iter().any(|talk| talk.handle == h);
+        let live = |h: &SocketHandle| talks(*h) || self.listeners.holds(*h) || self.forwards.holds(*h);
         let over: Vec<SocketHandle> = self.sockets.iter().map(|(h, _)| h).filter(|h| !live(h)).collect();
         for handle in over {
             self.sockets.remove(handle);
@@ -143,6 +147,12 @@ impl Stack {
         let quiet = self.talks.iter().map(|talk| talk.moved + self.quiet).min();
         [next, quiet, listeners].into_iter().flatten().min()
     }
+}
+
+/// The port after this one, of those that are ours to connect from.
+fn following(port: &mut u16) -> u16 {
+    *port = if *port == 65_535 { 50_000 } else { *port + 1 };
+    *port
 }
 
 impl Conversation {
