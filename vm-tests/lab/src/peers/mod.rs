@@ -4,4 +4,6 @@
 pub mod files;
 pub mod http;
 pub mod metrics;
+pub mod registry;
 pub mod syslog;
+pub mod updates;
