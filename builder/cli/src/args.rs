@@ -1,6 +1,7 @@
 //! The command line. One definition makes parsing, help and the reference page.
 
 use clap::{Args, Parser, Subcommand};
+use diorite_checks::Forward;
 use diorite_model::report::Shard;
 use std::path::PathBuf;
 
@@ -66,6 +67,8 @@ pub enum Verb {
     /// Look at a hypervisor that images can be deployed to.
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Build, then boot the image in the lab for a person: its console or a root shell, and ports that lead into it.
+    Run(RunArgs),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
     Schema {
         /// The reference page, in Markdown.
@@ -172,6 +175,36 @@ pub struct ScenarioArgs {
     /// Folder for results; each scenario has one of its name in it.
     #[arg(long, value_name = "DIR", default_value = "out/scenarios")]
     pub out: PathBuf,
+}
+
+/// What `run` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results folder instead of stopping.
+    #[arg(long)]
+    pub relock: bool,
+    /// Boot what an earlier build left in the results folder, whatever has changed since.
+    #[arg(long)]
+    pub no_build: bool,
+    /// Lead this port of the host, on loopback, to that TCP port of the machine; 0 is any that is free. May be given several times [default: every TCP port that the firewall admits].
+    #[arg(long, value_name = "HOST:GUEST", value_parser = forward)]
+    pub forward: Vec<Forward>,
+    /// A root shell instead of the console. A credential brings it; no byte of the disk changes.
+    #[arg(long)]
+    pub shell: bool,
+    /// Keep what the machine writes for the next run with --keep, in out/NAME/run.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+fn forward(text: &str) -> Result<Forward, String> {
+    let parts = text.split_once(':').and_then(|(h, g)| Some((h.parse().ok()?, g.parse().ok()?)));
+    match parts {
+        Some((host, guest)) if guest > 0 => Ok(Forward { host, guest }),
+        _ => Err("a port of the host and one of the machine: `8080:80`, or `0:80`".into()),
+    }
 }
 
 fn shard(text: &str) -> Result<Shard, String> {

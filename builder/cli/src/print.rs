@@ -2,7 +2,7 @@
 
 use diorite_archive::images;
 use diorite_archive::vault::Imported;
-use diorite_checks::Wanted;
+use diorite_checks::{Forwarded, Wanted};
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::report::{Evidence, Report, Verdict};
@@ -166,6 +166,19 @@ fn level(evidence: Evidence) -> &'static str {
         Evidence::Inside => "inside",
         Evidence::Console => "console",
     }
+}
+
+/// Which port of the host leads where.
+pub fn forwarded(table: &[Forwarded], as_json: bool) -> String {
+    if as_json {
+        let one = |f: &Forwarded| json!({ "host": f.host, "port": f.guest, "what": f.what });
+        return line(json!({ "schema": 1, "forwards": table.iter().map(one).collect::<Vec<_>>() }));
+    }
+    if table.is_empty() {
+        return "no TCP port is admitted, and none is forwarded".to_owned();
+    }
+    let row = |f: &Forwarded| format!("{} → {:<5} {}", f.host, f.guest, f.what);
+    table.iter().map(row).collect::<Vec<_>>().join("\n")
 }
 
 /// The report, check by check.

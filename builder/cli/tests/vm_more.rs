@@ -3,6 +3,8 @@
 mod common;
 #[path = "vm_more/encryption.rs"]
 mod encryption;
+#[path = "vm_more/run.rs"]
+mod run;
 #[path = "common/vm.rs"]
 mod vm;
 mod wrong;

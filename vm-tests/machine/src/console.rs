@@ -5,7 +5,7 @@ use std::{
     fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -68,7 +68,23 @@ pub struct Alarm {
 pub struct Console {
     bytes: Arc<AtomicU64>,
     seen: Arc<Mutex<Seen>>,
+    follower: Arc<Mutex<Follower>>,
+    log: PathBuf,
+    input: Option<UnixStream>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// What is done with bytes as they come.
+type Hear = Box<dyn FnMut(&[u8]) + Send>;
+
+/// Whoever hears every byte.
+#[derive(Default)]
+struct Follower(Option<Hear>);
+
+impl std::fmt::Debug for Follower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Follower")
+    }
 }
 
 #[derive(Debug, Default)]
@@ -82,15 +98,21 @@ impl Console {
     pub(crate) fn listen(mut stream: UnixStream, log: &Path, power_on: Instant) -> Result<Self> {
         let mut file = File::create(log).map_err(|e| Error::io("cannot write the console's log", log, e))?;
         let (bytes, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
-        let (count, shared) = (bytes.clone(), seen.clone());
+        let follower: Arc<Mutex<Follower>> = Arc::default();
+        let (count, shared, follows) = (bytes.clone(), seen.clone(), follower.clone());
+        let input = stream.try_clone().map_err(|e| Error::host("no second end for the console").because(e))?;
         let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
             let (mut buffer, mut rest) = ([0; 4096], Vec::new());
             while let Ok(n) = stream.read(&mut buffer) {
                 if n == 0 {
                     break;
                 }
-                // A full disk must not stop the watching.
-                let _ = file.write_all(&buffer[..n]);
+                {
+                    let mut follower = locked(&follows);
+                    // A full disk must not stop the watching.
+                    let _ = file.write_all(&buffer[..n]);
+                    follower.0.iter_mut().for_each(|hear| hear(&buffer[..n]));
+                }
                 count.fetch_add(n as u64, Ordering::Relaxed);
                 rest.extend_from_slice(&buffer[..n]);
                 while let Some(end) = rest.iter().position(|b| *b == b'\n') {
@@ -105,12 +127,35 @@ impl Console {
             take(&shared, plain(&rest), power_on.elapsed());
         });
         let thread = thread.map_err(|e| Error::host("no thread for the console").because(e))?;
-        Ok(Self { bytes, seen, thread: Some(thread) })
+        Ok(Self { bytes, seen, follower, log: log.to_owned(), input: Some(input), thread: Some(thread) })
     }
 
     /// A console that nobody speaks on.
     pub(crate) fn silent() -> Self {
-        Self { bytes: Arc::default(), seen: Arc::default(), thread: None }
+        Self {
+            bytes: Arc::default(),
+            seen: Arc::default(),
+            follower: Arc::default(),
+            log: PathBuf::new(),
+            input: None,
+            thread: None,
+        }
+    }
+
+    /// Lets somebody hear every byte: those that have come, at once, and all others as they come.
+    pub fn follow(&self, mut hear: impl FnMut(&[u8]) + Send + 'static) -> Result<()> {
+        let mut follower = locked(&self.follower);
+        let said = std::fs::read(&self.log).map_err(|e| Error::io("cannot read the console's log", &self.log, e))?;
+        hear(&said);
+        follower.0 = Some(Box::new(hear));
+        Ok(())
+    }
+
+    /// What is written here the guest reads from its serial port.
+    pub fn input(&self) -> Result<UnixStream> {
+        let input = self.input.as_ref().map(UnixStream::try_clone);
+        let none = || Error::bug("this console has no other end");
+        input.ok_or_else(none)?.map_err(|e| Error::host("no second end for the console").because(e))
     }
 
     /// Bytes so far.
@@ -135,7 +180,7 @@ impl Console {
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        locked(&self.seen)
     }
 
     /// Waits for the last byte; only after the machine has ended.
@@ -147,12 +192,16 @@ impl Console {
     }
 }
 
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|w| w == text)
 }
 
 fn take(seen: &Mutex<Seen>, line: String, at: Duration) {
-    let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = locked(seen);
     if let Some((kind, _)) = PATTERNS.iter().find(|(_, texts)| texts.iter().all(|text| line.contains(text))) {
         seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });
     }
@@ -209,6 +258,28 @@ mod tests {
         assert_eq!(alarms, [AlarmKind::VerityCorruption, AlarmKind::Restarting]);
         assert!(tail.ends_with("'dm-verity device corrupted'"), "{tail}");
         assert!(kept.starts_with(b"[    1.0] \x1b["), "the file keeps every byte");
+    }
+
+    #[test]
+    fn whoever_follows_hears_all_of_it_and_is_heard() {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (near, mut far) = UnixStream::pair().expect("socket pair");
+        let mut console = Console::listen(near, &folder.path().join("log"), Instant::now()).expect("console");
+        far.write_all(b"before, ").expect("write");
+        while console.bytes() < 8 {
+            std::thread::yield_now();
+        }
+        let (tell, heard) = std::sync::mpsc::channel();
+        console.follow(move |bytes| tell.send(bytes.to_vec()).expect("the test listens")).expect("follow");
+        far.write_all(b"after").expect("write");
+        console.input().expect("input").write_all(b"hello").expect("write");
+        let mut said = [0; 5];
+        far.read_exact(&mut said).expect("what was typed");
+        // The console's own copy of its end is open.
+        far.shutdown(std::net::Shutdown::Write).expect("shutdown");
+        console.finish();
+        drop(console);
+        assert_eq!((heard.into_iter().flatten().collect::<Vec<u8>>(), said), (b"before, after".to_vec(), *b"hello"));
     }
 
     #[test]

@@ -20,19 +20,22 @@ pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {
     Ok(())
 }
 
-/// Makes them as for a machine that was never switched on.
+/// Makes them as for a machine that was never switched on; those that one has left in the folder are gone on with.
 pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
-    let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
-    overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
+    if !spec.overlay().exists() {
+        let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
+        overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
+    }
     let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.folder);
     match &spec.second {
         None => {}
+        Some(_) if spec.second_overlay().exists() => {}
         Some(Second::Blank(bytes)) => drop(second.arg(spec.second_overlay()).arg(bytes.to_string()).run_ok()?),
         Some(Second::Holding(disk)) => {
             drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
         }
     }
-    if spec.boot == Boot::Firmware {
+    if spec.boot == Boot::Firmware && !spec.variables().exists() {
         let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
         let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
         copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;

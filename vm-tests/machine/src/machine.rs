@@ -57,7 +57,8 @@ fn named(name: &str) -> Result<()> {
 }
 
 impl Machine {
-    /// Prepares overlay and firmware variables and powers the machine on. QEMU ends with the thread that called this.
+    /// Prepares overlay and firmware variables and powers the machine on; what is in its folder from an earlier life
+    /// ([`Machine::leave`]) is gone on with. QEMU ends with the thread that called this.
     pub fn start(mut spec: MachineSpec) -> Result<Self> {
         disks::absolute(&mut spec)?;
         disks::fresh(&spec)?;
@@ -223,6 +224,11 @@ impl Machine {
     pub fn written(&self) -> Vec<PathBuf> {
         let second = self.spec.second.as_ref().map(|_| self.spec.second_overlay());
         [self.spec.overlay()].into_iter().chain(second).collect()
+    }
+
+    /// The port of the injected root shell, for somebody who speaks to it by himself from now on.
+    pub fn shell_port(&self) -> Result<UnixStream> {
+        locked(&self.shell).port()
     }
 
     /// Goes back to a moment that was kept. Connections over the network are older than the guest then.

@@ -41,6 +41,11 @@ impl Shell {
         Ok(Self { stream, received: Vec::new(), bytes: 0, commands: 0 })
     }
 
+    /// A second handle on the port.
+    pub(crate) fn port(&self) -> Result<UnixStream> {
+        self.stream.try_clone().map_err(|e| Error::host("no second handle on the shell's port").because(e))
+    }
+
     /// Reads what is there, for at most a fifth of a second.
     fn read(&mut self) -> Result<()> {
         let mut buffer = [0; 65536];

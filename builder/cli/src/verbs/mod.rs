@@ -2,6 +2,7 @@
 
 mod build;
 mod material;
+mod run;
 mod scenario;
 mod target;
 mod vault;
@@ -46,6 +47,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Verb::Scenario(args) => scenario::run(args, &context),
         Verb::Image(args) => build::image(args, &context),
         Verb::Target(verb) => target::run(verb, &context),
+        Verb::Run(args) => run::run(args, &context),
         Verb::Schema { markdown, scenario } => Ok(schema(*markdown, *scenario)),
         Verb::Doctor => doctor(&context),
         Verb::TestMaterial(args) => material::prepare(args, &context),
