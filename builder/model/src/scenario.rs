@@ -53,7 +53,7 @@ pub struct Segment {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {
-    /// What `diorite build` left of this profile.
+    /// What `diorite build` left of this profile: its name, or its file.
     Profile(String),
     /// A raw disk, and the profile or recipe.json it was made from.
     Disk {
@@ -125,6 +125,8 @@ pub struct Step {
     pub place: String,
     /// How long it is asked again until it is so.
     pub patience: Patience,
+    /// It must not be so: it does not become so as long as it is asked.
+    pub not: bool,
     /// What is done or asked.
     pub act: Act,
 }
@@ -435,6 +437,24 @@ pub enum Act {
         /// Frames in its busiest second, at least.
         busiest: u64,
     },
+}
+
+impl Act {
+    /// Whether something is asked, and nothing done.
+    pub fn asks(&self) -> bool {
+        use Act::*;
+        matches!(
+            self,
+            Ask { .. }
+                | Ping { .. }
+                | Lease { .. }
+                | Scan { .. }
+                | Identity { .. }
+                | Clones { .. }
+                | Heard { .. }
+                | Sent { .. }
+        )
+    }
 }
 
 /// Faults of a cable, both ways.

@@ -263,6 +263,11 @@ pub fn size(text: &str) -> Result<u64, String> {
     number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)).filter(|&n| n < 1 << 50).ok_or_else(wrong)
 }
 
+/// A profile as `diorite build` takes it.
+pub const BUILT_PROFILE: Form = form("a profile's name, `server`, or its file, `lab/gate.toml`", 255, |text| {
+    if text.ends_with(".toml") { (RELATIVE_PATH.check)(text) } else { (PROFILE.check)(text) }
+});
+
 /// Name of the profile that is extended.
 pub const PROFILE: Form = form("the name of another profile in the same folder: `base`", 64, |text| {
     starts(text, lower_digit, "a lower-case letter or digit")?;

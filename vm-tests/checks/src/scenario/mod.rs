@@ -262,8 +262,17 @@ impl Stage<'_> {
                 let detail = error.cause.map(|c| format!(", because {c}")).unwrap_or_default();
                 Ok(Err(error.what + &detail))
             }
-            other => other,
+            other => other.map(|judged| turned(judged, step.not)),
         }
+    }
+}
+
+/// What must not be so is good when it is not. A machine that is stuck or has died answers nothing, and is no such case.
+fn turned(judged: Judged, not: bool) -> Judged {
+    match judged {
+        judged if !not => judged,
+        Ok(seen) => Err(format!("it is so, and must not be: {seen}")),
+        Err(seen) => Ok(format!("not so: {seen}")),
     }
 }
 

@@ -263,17 +263,18 @@ impl<'a> Stage<'a> {
         let all: Vec<IpAddr> = self.lab.addresses().into_iter().filter(own).map(|(ip, _)| ip).collect();
         let segments = &self.lab.network().segments;
         let on = |n: usize| all.iter().copied().find(|ip| segments[n].contains(*ip));
-        near.and_then(on).or_else(|| {
-            let plugs = &self.scenario.machines[machine].cards;
-            let mut places: Vec<usize> = Vec::new();
-            for plug in plugs {
-                match plug {
-                    Plug::Segment(n) => places.push(*n),
-                    Plug::Trunk => places.extend((0..segments.len()).filter(|n| segments[*n].vlan.is_some())),
-                }
-            }
-            places.into_iter().find_map(on)
-        })
+        near.and_then(on).or_else(|| self.plugged(machine).into_iter().find_map(on))
+    }
+
+    /// Segments that a machine is plugged into, in the order of its cards; of a trunk all that have a VLAN.
+    pub fn plugged(&self, machine: usize) -> Vec<usize> {
+        let segments = &self.scenario.segments;
+        let tagged = || (0..segments.len()).filter(|n| segments[*n].vlan.is_some());
+        let of = |plug: &Plug| match plug {
+            Plug::Segment(n) => vec![*n],
+            Plug::Trunk => tagged().collect(),
+        };
+        self.scenario.machines[machine].cards.iter().flat_map(of).collect()
     }
 
     /// What has passed the first cable of a machine.

@@ -106,8 +106,7 @@ impl Stage<'_> {
                 let Some(address) = self.reach(*machine, *segment, *family)? else {
                     return Ok(Err(NOT_HEARD.to_owned()));
                 };
-                let scan = self.scan(*machine, *segment, Probe::all(address, wire(*protocol)), meanwhile)?;
-                Ok(scan.and_then(|(scan, churns)| swept(&scan, open, maybe, churns)))
+                self.scan(*machine, *segment, Probe::all(address, wire(*protocol)), Ports { open, maybe, meanwhile })
             }
         }
     }
@@ -223,14 +222,8 @@ impl Stage<'_> {
 
     /// A segment that both machines are plugged into.
     fn shared(&self, one: usize, other: usize) -> Option<usize> {
-        use diorite_model::scenario::Plug;
-        let of = |n: usize| {
-            self.scenario.machines[n]
-                .cards
-                .iter()
-                .filter_map(|p| if let Plug::Segment(s) = p { Some(*s) } else { None })
-        };
-        of(one).find(|s| of(other).any(|o| o == *s))
+        let there = self.plugged(other);
+        self.plugged(one).into_iter().find(|n| there.contains(n))
     }
 
     fn flood(
@@ -268,36 +261,46 @@ impl Stage<'_> {
         Ok(Ok(format!("under way: {frames} frames to {address}, {rate} a second")))
     }
 
-    /// A scan while something happens in the machine; with how often that happened.
-    fn scan(
-        &mut self,
-        machine: usize,
-        segment: usize,
-        probe: Probe,
-        meanwhile: &[Churn],
-    ) -> Result<Result<(Scan, u32), String>> {
+    /// Every port, over and over while something happens in the machine; how often that happened is said.
+    fn scan(&mut self, machine: usize, segment: usize, probe: Probe, ports: Ports<'_>) -> Result<Judged> {
         let lab = self.lab.at(segment)?;
-        let pending = lab.begin(probe)?;
-        if meanwhile.is_empty() {
-            return Ok(Ok((lab.wait_for(&pending)?, 0)));
+        let mut pending = lab.begin(probe.clone())?;
+        if ports.meanwhile.is_empty() {
+            return Ok(swept(&lab.wait_for(&pending)?, &ports, 0));
         }
-        let restart = meanwhile.contains(&Churn::RestartContainers);
+        let restart = ports.meanwhile.contains(&Churn::RestartContainers);
         let containers: Vec<String> = match restart {
             true => self.recipe(machine).containers.keys().cloned().collect(),
             false => Vec::new(),
         };
-        let mut churns = 0;
-        loop {
+        let mut judged = Ok(String::new());
+        let mut sweeps = 0;
+        for churns in 1.. {
             let said = self.run(machine, &churn(&containers))?;
             if !said.success() {
                 return Ok(Err(format!("it did not succeed: {}", short(&said.text))));
             }
-            churns += 1;
-            if let Some(scan) = lab.finished(&pending)? {
-                return Ok(Ok((scan, churns)));
+            // Where a sweep is quicker than what it is to see, the next one begins at once.
+            let Some(scan) = lab.finished(&pending)? else { continue };
+            sweeps += 1;
+            judged = swept(&scan, &ports, churns).map(|seen| format!("{sweeps} sweeps, the last: {seen}"));
+            if judged.is_err() || churns >= CHURNS {
+                break;
             }
+            pending = lab.begin(probe.clone())?;
         }
+        Ok(judged)
     }
+}
+
+/// How often at least something happens in a machine that is swept.
+const CHURNS: u32 = 4;
+
+/// What a sweep is to see.
+struct Ports<'a> {
+    open: &'a [u16],
+    maybe: &'a [u16],
+    meanwhile: &'a [Churn],
 }
 
 /// No address of the machine is known.
@@ -314,7 +317,7 @@ const FILL: &str = "f=$1/diorite-fill; n=0; s=$(df --output=avail -B1 \"$1\" | t
 const FREE: &str = "rm -f \"$1\"/diorite-fill.*; df --output=avail -B1M \"$1\" | tail -n1 | sed \"s/\\$/ MiB free/\"";
 
 /// What a sweep saw: these ports open, all others silent.
-fn swept(scan: &Scan, open: &[u16], maybe: &[u16], churns: u32) -> Judged {
+fn swept(scan: &Scan, &Ports { open, maybe, .. }: &Ports<'_>, churns: u32) -> Judged {
     if !scan.witnessed {
         return Err("silent, but so was everything else".to_owned());
     }
@@ -392,12 +395,13 @@ mod tests {
             took: Duration::from_secs(1),
         };
         let seen = [(22, PortVerdict::Open), (80, PortVerdict::Silent), (9100, PortVerdict::Closed)];
-        let judge = |open: &[u16], maybe: &[u16]| swept(&scan(&seen, true), open, maybe, 0);
+        let judge = |open: &[u16], maybe: &[u16]| swept(&scan(&seen, true), &Ports { open, maybe, meanwhile: &[] }, 0);
         assert!(judge(&[22], &[9100]).is_ok());
         assert_eq!(judge(&[22], &[]).expect_err("closed"), "1 ports answer that must not: 9100 closed");
         assert_eq!(judge(&[22, 80], &[9100]).expect_err("silent"), "not open: 80 silent");
         assert_eq!(judge(&[], &[9100]).expect_err("open"), "1 ports answer that must not: 22 open");
-        assert!(swept(&scan(&seen, false), &[22], &[9100], 0).is_err(), "silence is not proven");
+        let ports = Ports { open: &[22], maybe: &[9100], meanwhile: &[] };
+        assert!(swept(&scan(&seen, false), &ports, 0).is_err(), "silence is not proven");
     }
 
     #[test]

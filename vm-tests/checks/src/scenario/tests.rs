@@ -5,7 +5,7 @@ use diorite_model::scenario::{Patience, Until};
 
 fn step(name: &str) -> Step {
     let act = Act::Boot { machines: vec![0], until: Until::Running };
-    Step { name: name.to_owned(), place: "x.toml:1:1".to_owned(), patience: Patience::Progress, act }
+    Step { name: name.to_owned(), place: "x.toml:1:1".to_owned(), patience: Patience::Progress, not: false, act }
 }
 
 fn report(verdicts: &[Verdict]) -> ScenarioReport {
@@ -42,4 +42,12 @@ fn several_runs_are_one_report() {
     assert!(!flaky.passed());
     assert_eq!(flaky.steps[0].seen, "flaky: passed in 1 of 2 runs; in run 2: seen");
     assert_eq!(flaky.steps[1].verdict, skip, "a skip is no pass");
+}
+
+#[test]
+fn what_must_not_be_so_is_turned_round() {
+    let (so, otherwise) = (|| Ok("so".to_owned()), || Err("otherwise".to_owned()));
+    assert_eq!((turned(so(), false), turned(otherwise(), false)), (so(), otherwise()));
+    assert_eq!(turned(so(), true), Err("it is so, and must not be: so".to_owned()));
+    assert_eq!(turned(otherwise(), true), Ok("not so: otherwise".to_owned()));
 }

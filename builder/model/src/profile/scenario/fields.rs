@@ -32,7 +32,7 @@ const SEGMENT: &[Field] = &[
 ];
 
 const MACHINE: &[Field] = &[
-    text("profile", &values::NAME, "its disk is what `diorite build` left of this profile"),
+    text("profile", &values::BUILT_PROFILE, "its disk is what `diorite build` left of this profile"),
     text("disk", &values::RELATIVE_PATH, "or a raw disk"),
     text("recipe", &values::RELATIVE_PATH, "with the profile or recipe.json it was made from"),
     words(
@@ -64,6 +64,7 @@ pub const STEP: &[Field] = &[
     ),
     text("retry", &values::SPAN, "how long it is asked again until it is so; on a slow host longer, in proportion").or_text("5s"),
     boolean("wait", "it is asked again as long as anything moves, instead").or(false),
+    boolean("not", "of what is asked: it must not be so, nor become so while it is asked again").or(false),
     table("boot", BOOT, "machines are switched on"),
     table("restart", RESTART, "a machine starts anew"),
     table("power_off", POWER_OFF, "machines are switched off by their power button"),

@@ -14,7 +14,7 @@ use crate::{
 use std::collections::BTreeMap;
 
 /// Keys of a step that are no kind.
-const AROUND: [&str; 6] = ["name", "on", "at", "from", "retry", "wait"];
+const AROUND: [&str; 7] = ["name", "on", "at", "from", "retry", "wait", "not"];
 
 /// A step that is being read.
 struct Reader<'a> {
@@ -66,8 +66,10 @@ fn step(t: Section, names: &Names, machines: &[Machine]) -> Result<Step> {
     let reader = Reader { kind, span, names, machines, inner, t };
     let act = reader.act()?;
     reader.unused()?;
-    let name = name.map_or_else(|| reader.name_of(&act), |n| n.value);
-    Ok(Step { name, place: reader.t.files.place(span), patience, act })
+    let not = reader.not(&act)?;
+    let plain = || if not { format!("not: {}", reader.name_of(&act)) } else { reader.name_of(&act) };
+    let name = name.map_or_else(plain, |n| n.value);
+    Ok(Step { name, place: reader.t.files.place(span), patience, not, act })
 }
 
 impl Reader<'_> {
@@ -94,7 +96,7 @@ impl Reader<'_> {
             },
             "power_off" => Act::PowerOff { machines: self.some()? },
             "ping" => {
-                let (machine, segment) = (self.on()?, self.from_segment()?);
+                let (machine, segment) = (self.on()?, self.asking_segment()?);
                 Act::Ping { machine, segment, family: family(t)?, answered: t.flag("answered")? }
             }
             "lease" => Act::Lease { machine: self.on()?, renewals: t.needed_number("renewals")?.value },
@@ -143,7 +145,7 @@ impl Reader<'_> {
             "fill" => Act::Fill { machine: self.on()?, path: t.needed("path")?.value, free: t.flag("free")? },
             "flood" => Act::Flood {
                 machine: self.on()?,
-                segment: self.from_segment()?,
+                segment: self.asking_segment()?,
                 wave: match t.needed("wave")?.value.as_str() {
                     "udp" => Wave::Udp,
                     "malformed" => Wave::Malformed,
@@ -163,7 +165,7 @@ impl Reader<'_> {
                     |w: String| if w == "reload-firewall" { Churn::ReloadFirewall } else { Churn::RestartContainers };
                 Act::Scan {
                     machine: self.on()?,
-                    segment: self.from_segment()?,
+                    segment: self.asking_segment()?,
                     family: family(t)?,
                     protocol: protocol_of(t)?,
                     open,
@@ -310,7 +312,7 @@ impl Reader<'_> {
     }
 
     /// `from`, which must be a segment here.
-    fn from_segment(&self) -> Result<usize> {
+    fn asking_segment(&self) -> Result<usize> {
         match self.t.text("from")? {
             Some(at) => self.segment_named(&at),
             None => self.first_segment(self.on()?),
@@ -356,6 +358,18 @@ impl Reader<'_> {
             list.into_iter().filter_map(one).collect()
         };
         Ok((of(differ), of(same)))
+    }
+
+    /// `not`, of a step that asks.
+    fn not(&self, act: &Act) -> Result<bool> {
+        let not = self.t.flag("not")?;
+        match (act.asks(), self.t.key("not")) {
+            (false, Some(span)) => {
+                let error = self.t.files.error(span, format!("`{}` is done, not asked", self.kind));
+                Err(error.hint("remove `not`"))
+            }
+            _ => Ok(not),
+        }
     }
 
     /// Refuses `on`, `at` and `from` where the kind has no use for them.

@@ -31,7 +31,7 @@ profile = "server"
 segments = ["lan"]
 
 [machines.node]
-profile = "base"
+profile = "lab/node.toml"
 segments = ["dmz"]
 count = 3
 
@@ -56,6 +56,7 @@ port = { port = 22, state = "silent" }
 
 [[step]]
 on = "web"
+not = true
 unit = { name = "web.service" }
 
 [[step]]
@@ -107,12 +108,13 @@ fn everything_is_read() {
     let Act::Ask { machine, from, .. } = &scenario.steps[1].act else { panic!("a port") };
     assert_eq!((*machine, *from, scenario.steps[1].patience), (web, Asker::Machine(gate), Patience::Progress));
     assert!(matches!(scenario.steps[2].act, Act::Ask { from: Asker::Inside, .. }));
+    assert!(scenario.steps[2].not && !scenario.steps[1].not);
     assert!(matches!(scenario.steps[3].act, Act::Ask { from: Asker::Segment(1), .. }), "where it is plugged in");
     assert!(matches!(scenario.steps[4].act, Act::Link { card: 1, .. }));
     let names: Vec<&str> = scenario.steps.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(
         names[..4],
-        ["boot web, gate", "port tcp-22-silent on web from gate", "unit web.service on web", "by hand"]
+        ["boot web, gate", "port tcp-22-silent on web from gate", "not: unit web.service on web", "by hand"]
     );
     assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:43:1");
 }
@@ -131,6 +133,8 @@ fn what_is_wrong_is_shown_in_its_line() {
         head.to_owned(),
         head.replace("lan\"]", "lane\"]") + boot,
         head.replace("profile = \"server\"\n", "") + boot,
+        head.replace("server", "../server.toml") + boot,
+        head.replace("server", "lab/server") + boot,
         head.replace("profile", "recipe = \"x\"\nprofile") + boot,
         head.replace("[segments.lan]", "[segments.lan]\nrouted = [\"lan\"]") + boot,
         head.replace("[segments.lan]", "[segments.lan]\nvlan = 7\n[segments.wan]\nvlan = 7") + boot,
@@ -147,6 +151,8 @@ fn what_is_wrong_is_shown_in_its_line() {
         of("wait = true\nretry = \"5s\"\nping = {}"),
         of("port = { port = 53, protocol = \"udp\" }"),
         of("from = \"web\"\nport = { port = 22, state = \"silent\" }"),
+        of("not = true\nlink = { cut = true }"),
+        of("not = true\nfrom = \"lan\"\nunit = { name = \"x.service\" }"),
         of("link = { card = 2 }"),
         of("link = { loss = 101 }"),
         of("link = { reorder = true }"),
