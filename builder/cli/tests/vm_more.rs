@@ -5,6 +5,10 @@ mod common;
 mod encryption;
 #[path = "vm_more/run.rs"]
 mod run;
+#[path = "vm_more/scenarios.rs"]
+mod scenarios;
+#[path = "common/scenes.rs"]
+mod scenes;
 #[path = "common/vm.rs"]
 mod vm;
 mod wrong;

@@ -1,0 +1,129 @@
+//! Every scenario of the project passes. And what cannot pass ends soon, with its class, and leaves nothing running: an
+//! expectation that is wrong, a guest that panics, starts anew or never boots, a QEMU that is killed.
+
+use crate::common::text;
+use crate::{scenes, vm};
+use diorite_model::report::{Class, ScenarioReport, Verdict};
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_machine_outlives_its_cable() {
+    scenes::passes("link");
+}
+
+#[test]
+fn a_container_belongs_to_one_network_and_nothing_is_routed_unasked() {
+    scenes::passes("vlans");
+}
+
+/// Positive control of every kind of step, on one boot.
+#[test]
+fn every_question_can_be_answered_no() {
+    scenes::passes("controls");
+}
+
+/// One machine of `server`, and these steps.
+fn of(steps: &str) -> String {
+    format!(
+        "about = \"what cannot pass\"\n[segments.lan]\n[machines.server]\nprofile = \"server\"\n\
+         segments = [\"lan\"]\n{steps}\n[[step]]\nname = \"never done\"\nping = {{}}\n"
+    )
+}
+
+/// The step that failed and what was seen; those before it passed, those after it were not done.
+fn failed(report: &ScenarioReport) -> (String, String) {
+    let place = report.steps.iter().position(|s| s.verdict == Verdict::Fail).expect("a step that failed");
+    let (before, after) = (&report.steps[..place], &report.steps[place + 1..]);
+    assert!(before.iter().all(|s| s.verdict == Verdict::Pass), "{report:?}");
+    assert!(!after.is_empty() && after.iter().all(|s| s.verdict == Verdict::Skip), "{report:?}");
+    let step = &report.steps[place];
+    assert_eq!(step.class, Some(Class::Product));
+    (step.what.clone(), step.seen.clone())
+}
+
+/// The cable stays cut: the next question fails and the steps after it are not done; what helps to understand it is kept.
+#[test]
+fn a_fault_that_stays_ends_the_scenario_at_its_step() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let report = scenes::fails(
+        &project,
+        &of("[[step]]\nboot = { until = \"shell\" }\n[[step]]\nwait = true\nport = { port = 22 }\n\
+             [[step]]\nlink = { cut = true }\n[[step]]\nname = \"the port\"\nport = { port = 22 }"),
+    );
+    let (step, seen) = failed(&report);
+    assert!(step == "the port" && seen.contains("wrong.toml:"), "{step}: {seen}");
+    let evidence = project.path("out/scenarios/wrong/evidence/server");
+    for file in ["journal.txt", "console.log", "network.txt", "qemu.argv"] {
+        assert!(fs::metadata(evidence.join(file)).is_ok_and(|m| m.len() > 0), "{file}");
+    }
+}
+
+/// The kernel panics while the timeline goes on.
+#[test]
+fn a_guest_that_panics_is_seen_at_once() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let panic = "[[step]]\nboot = { until = \"shell\" }\n[[step]]\nname = \"it panics\"\n\
+                 command = { exec = [\"sh\", \"-c\", \"echo c >/proc/sysrq-trigger; sleep 9\"] }";
+    let (step, seen) = failed(&scenes::fails(&project, &of(panic)));
+    assert!(step == "it panics" && seen.contains("panic"), "{step}: {seen}");
+}
+
+/// It starts anew without being asked.
+#[test]
+fn a_guest_that_starts_anew_unasked_is_seen_at_once() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let again = "[[step]]\nboot = { until = \"shell\" }\n[[step]]\nname = \"it starts anew\"\nwait = true\n\
+                 command = { exec = [\"sh\", \"-c\", \"systemctl reboot --no-block; false\"] }";
+    let (step, seen) = failed(&scenes::fails(&project, &of(again)));
+    assert!(step == "it starts anew" && seen.contains("reboot: "), "{step}: {seen}");
+}
+
+/// A disk that holds nothing: the firmware finds no system on it.
+#[test]
+fn a_disk_that_does_not_boot_is_no_host_fault() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    fs::File::create(project.path("blank.raw")).and_then(|f| f.set_len(64 << 20)).expect("a disk");
+    let disk = "disk = \"blank.raw\"\nrecipe = \"profiles/server.toml\"";
+    let scenario = of("[[step]]\nboot = {}").replace("profile = \"server\"", disk);
+    let (step, seen) = failed(&scenes::fails(&project, &scenario));
+    assert!(step == "boot server" && !seen.is_empty(), "{step}: {seen}");
+}
+
+/// QEMU is killed in the middle, also when it is tried once more: the host's fault, and nothing is left running.
+#[test]
+fn a_qemu_that_dies_in_the_middle_is_the_hosts_fault() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    scenes::copied(&project);
+    let out = project.path("out/scenarios/link");
+    let mut command = scenes::run(&project, &["link"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let end = Instant::now() + Duration::from_secs(300);
+    let mut killed = BTreeSet::new();
+    while child.try_wait().expect("our own child").is_none() {
+        assert!(Instant::now() < end, "it does not end: {killed:?}");
+        let speaks = fs::metadata(out.join(".verify/server/console.log")).is_ok_and(|m| m.len() > 0);
+        for id in vm::ids(&out, "qemu-system").into_iter().filter(|_| speaks) {
+            if killed.insert(id) {
+                let id = rustix::process::Pid::from_raw(id).expect("a process");
+                // It may have ended since.
+                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(5), "{}{}", text(&output.stdout), text(&output.stderr));
+    let report = scenes::report(&project, "link");
+    let ended = report.ended.as_ref().expect("it ended early");
+    assert_eq!((ended.class, report.retried.len(), report.passed()), (Class::Infra, 1, false), "{ended:?}");
+    assert!(ended.what.contains("QEMU has ended"), "{ended:?}");
+    assert_eq!(vm::processes(&out), Vec::<String>::new());
+}
