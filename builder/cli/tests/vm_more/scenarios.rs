@@ -15,6 +15,11 @@ fn a_machine_outlives_its_cable() {
 }
 
 #[test]
+fn servers_may_be_silent_slow_and_lying() {
+    scenes::passes("outage");
+}
+
+#[test]
 fn a_container_belongs_to_one_network_and_nothing_is_routed_unasked() {
     scenes::passes("vlans");
 }
