@@ -2,15 +2,17 @@
 
 use super::stage::{ANEW, Stage};
 use crate::judge::{self, Judged};
-use diorite_machine::AlarmKind;
+use diorite_machine::{AlarmKind, Machine, Watch};
 use diorite_model::{
     Result,
     scenario::{Restart, Until},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often a machine that is to end is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// Time after which a power button that did nothing is pressed again; on a slow host more, in proportion.
+const PRESSED: Duration = Duration::from_secs(10);
 
 impl Stage<'_> {
     /// Switches machines on, as many together as there are processors for, and waits for each. Under emulation more of them
@@ -93,10 +95,7 @@ impl Stage<'_> {
             }
             Restart::PowerCycle => {
                 machine.power_button()?;
-                while !machine.off()? {
-                    watch.check()?;
-                    std::thread::sleep(LOOK);
-                }
+                until_off(machine, &mut watch)?;
                 machine.on()?;
             }
         }
@@ -113,17 +112,27 @@ impl Stage<'_> {
         }
         for place in &places {
             let (machine, watch) = self.at_work(*place)?;
-            let mut watch = watch.expecting(&ANEW);
-            while !machine.off()? {
-                watch.check()?;
-                std::thread::sleep(LOOK);
-            }
-            drop(watch);
+            until_off(machine, &mut watch.expecting(&ANEW))?;
             let actor = &mut self.actors[*place];
             (actor.off, actor.shell) = (true, false);
         }
         Ok(Ok(format!("{} off", places.len())))
     }
+}
+
+/// Waits for a machine whose power button was pressed. It is pressed again when nothing came of it, as a person would: a
+/// machine may be up before it has a driver for its button, and a press until then is lost.
+fn until_off(machine: &Machine, watch: &mut Watch<'_>) -> Result<()> {
+    let mut pressed = Instant::now();
+    while !machine.off()? {
+        watch.check()?;
+        if pressed.elapsed() > PRESSED.mul_f64(machine.pace.unit.as_secs_f64().max(1.0)) {
+            machine.power_button()?;
+            pressed = Instant::now();
+        }
+        std::thread::sleep(LOOK);
+    }
+    Ok(())
 }
 
 /// What systemd says of the whole, and which units are to blame.
