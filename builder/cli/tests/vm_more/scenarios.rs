@@ -20,6 +20,16 @@ fn servers_may_be_silent_slow_and_lying() {
 }
 
 #[test]
+fn a_server_stands_a_storm() {
+    scenes::passes("storm");
+}
+
+#[test]
+fn ten_clones_are_ten_machines() {
+    scenes::passes("clones");
+}
+
+#[test]
 fn a_container_belongs_to_one_network_and_nothing_is_routed_unasked() {
     scenes::passes("vlans");
 }
