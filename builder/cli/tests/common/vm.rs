@@ -55,17 +55,21 @@ pub fn report(out: &Path) -> diorite_model::report::Report {
     serde_json::from_slice(&fs::read(out.join("report.json")).expect("report.json")).expect("a report")
 }
 
-/// Expects an exit code; shows everything otherwise.
+/// Expects an exit code; shows everything otherwise: what was said, and the ends of console and journal.
 pub fn expect(output: &Output, code: i32, out: &Path) {
-    let journal = fs::read_to_string(out.join("evidence/journal.txt")).unwrap_or_default();
-    let from = journal.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+    let end = |file: &str| {
+        let told = text(&fs::read(out.join(file)).unwrap_or_default());
+        let from = told.char_indices().rev().nth(6000).map_or(0, |(at, _)| at);
+        format!("\n{file} ends with:\n{}", &told[from..])
+    };
     assert_eq!(
         output.status.code(),
         Some(code),
-        "{}{}{}",
+        "{}{}{}{}",
         text(&output.stdout),
         text(&output.stderr),
-        journal.get(from..).unwrap_or_default()
+        end("console.log"),
+        end("evidence/journal.txt")
     );
 }
 

@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{attributed, caught, refusals, refused, table};
+use crate::wrong::{attributed, caught, hangs, refusals, refused, table};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -13,13 +13,28 @@ fn what_is_built_otherwise_than_declared_is_caught() {
 }
 
 #[test]
+fn what_happens_otherwise_inside_is_caught() {
+    caught(&table::INSIDE);
+}
+
+#[test]
 fn doors_that_stand_open_are_caught() {
     caught(&table::LOOSE);
 }
 
 #[test]
+fn a_root_that_nothing_verifies_is_caught() {
+    caught(&table::UNVERIFIED);
+}
+
+#[test]
+fn a_machine_that_hangs_is_told() {
+    hangs(&table::HUNG);
+}
+
+#[test]
 fn every_wrong_has_a_check_of_its_own() {
-    let all = [&table::DECLARED, &table::LOOSE];
+    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &table::UNVERIFIED];
     attributed(&all);
     let wrongs: usize = all.iter().map(|image| image.wrongs.len()).sum();
     assert!(wrongs >= 25, "{wrongs} wrongs");

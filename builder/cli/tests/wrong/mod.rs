@@ -11,7 +11,7 @@ use crate::common::{Project, material, text};
 use crate::vm;
 use diorite_archive::lockfile;
 use diorite_machine::credentials::base64;
-use diorite_model::report::{Report, Verdict};
+use diorite_model::report::{Class, Report, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
@@ -171,6 +171,18 @@ pub fn caught(image: &Image) {
     let _alone = vm::alone();
     let project = Project::locked();
     judged(image, &verified(&project, image));
+}
+
+/// A machine that comes to a stand is the image's fault, and told as what it is; what could not be asked is no pass.
+pub fn hangs(image: &Image) {
+    let _alone = vm::alone();
+    let project = Project::locked();
+    let report = verified(&project, image);
+    let failed: Vec<_> = report.checks.iter().filter(|c| c.verdict == Verdict::Fail).collect();
+    let [only] = &failed[..] else { panic!("one check fails: {failed:#?}") };
+    assert_eq!((only.id.as_str(), only.class), ("lease", Some(Class::Product)));
+    assert!(only.seen.starts_with("nothing has moved for "), "{}", only.seen);
+    assert!(report.count(Verdict::Skip) + 2 > report.checks.len(), "{:#?}", report.checks);
 }
 
 /// What a report says of a disk.

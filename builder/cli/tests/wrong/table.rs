@@ -140,6 +140,178 @@ pub const DECLARED: Image = Image {
     ],
 };
 
+/// What happens inside is not what was promised.
+pub const INSIDE: Image = Image {
+    name: "inside",
+    skip: ASIDE,
+    wrongs: &[
+        Wrong {
+            what: "a unit that fails",
+            files: &[(
+                "usr/lib/systemd/system/wrong-fails.service",
+                "[Service]\nType=oneshot\nExecStart=/bin/false\n[Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[
+                ("no-failed-unit", "wrong-fails.service"),
+                ("running", "degraded"),
+                ("journal", "Failed to start wrong-fails.service"),
+            ],
+            ..NONE
+        },
+        Wrong {
+            what: "metrics that lie about the version",
+            files: &[(
+                "etc/systemd/system/diorite-metrics.service.d/90-wrong.conf",
+                "[Service]\n\
+                 ExecStartPost=/usr/bin/sed -i s/version=\\\"1\\\"/version=\\\"2\\\"/ /run/diorite-metrics/diorite.prom\n",
+            )],
+            caught: &[("metrics-image", "version=\"2\"")],
+            ..NONE
+        },
+        Wrong {
+            what: "a default password",
+            files: &[(
+                "usr/lib/systemd/system/wrong-password.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/sh -c 'mkdir -p /run/wrong && sed s/^root:[^:]*:/root:abcdefghijklm:/ /etc/shadow \
+                 >/run/wrong/shadow && mount --bind /run/wrong/shadow /etc/shadow'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("accounts-locked", "root")],
+            ..NONE
+        },
+        Wrong {
+            what: "/etc takes files",
+            files: &[(
+                "usr/lib/systemd/system/wrong-etc.service",
+                "[Unit]\nAfter=wrong-password.service\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/sh -c 'mkdir -p /run/wrong && cp -a /etc /run/wrong/etc && mount --bind /run/wrong/etc /etc'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("write-etc-refused", "nothing")],
+            ..NONE
+        },
+        Wrong {
+            what: "/usr takes files",
+            files: &[(
+                "usr/lib/systemd/system/wrong-usr.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/sh -c 'mkdir -p /run/wrong-usr/up /run/wrong-usr/work && mount -t overlay \
+                 -o lowerdir=/usr,upperdir=/run/wrong-usr/up,workdir=/run/wrong-usr/work overlay /usr'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("write-usr-refused", "nothing")],
+            ..NONE
+        },
+        Wrong {
+            what: "a stranger's key beside an administrator's",
+            edits: &[(
+                "ssh_keys = [",
+                "ssh_keys = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOlWxRzO96EftjA7NDYqP9wUBklD4qPZix7G3KrMLdCj who@else\", ",
+            )],
+            caught: &[("administrator-anna", "2 keys, or others than the 1 declared")],
+            ..NONE
+        },
+        Wrong {
+            what: "a stranger's key for root",
+            files: &[(
+                "usr/lib/systemd/system/wrong-key.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/sh -c 'mkdir -p /root/.ssh && echo ssh-ed25519 \
+                 AAAAC3NzaC1lZDI1NTE5AAAAIOlWxRzO96EftjA7NDYqP9wUBklD4qPZix7G3KrMLdCi >/root/.ssh/authorized_keys'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("strangers-keys", "/root/.ssh/authorized_keys")],
+            ..NONE
+        },
+        Wrong {
+            what: "a stranger's name server is asked",
+            files: &[("etc/systemd/resolved.conf.d/90-wrong.conf", "[Resolve]\nDNS=203.0.113.53\nDomains=~.\n")],
+            caught: &[("names", "")],
+            ..NONE
+        },
+        Wrong {
+            what: "the time server is ignored",
+            files: &[("etc/systemd/system/systemd-timesyncd.service", "-> /dev/null")],
+            caught: &[("clock", "no")],
+            ..NONE
+        },
+        Wrong {
+            what: "a port is open until the machine has its addresses",
+            files: &[
+                (
+                    "usr/lib/systemd/system/wrong-early.service",
+                    "[Unit]\nDefaultDependencies=no\nAfter=diorite-firewall.service\nBefore=network-pre.target\n\
+                     [Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                     ExecStart=/usr/sbin/nft insert rule inet diorite input tcp dport 111 accept\n\
+                     [Install]\nWantedBy=sysinit.target\n",
+                ),
+                (
+                    "usr/lib/systemd/system/wrong-late.service",
+                    "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                     ExecStart=/bin/sh -c 'until ip -4 address show scope global | grep -q inet; do sleep 1; done; \
+                     sleep 5; nft -f /etc/diorite/firewall.nft'\n\
+                     [Install]\nWantedBy=multi-user.target\n",
+                ),
+            ],
+            caught: &[("firewall-from-power-on", "Tcp port 111 ")],
+            ..NONE
+        },
+        Wrong {
+            // It waits until nobody scans: only who asks all the time must see it.
+            what: "a port is open for two seconds while the firewall is loaded again",
+            files: &[(
+                "etc/systemd/system/diorite-firewall.service.d/91-wrong.conf",
+                "[Service]\nTimeoutSec=900\nExecReload=\n\
+                 ExecReload=/bin/bash -c 'now() { nft list counter inet diorite input_dropped | sed -n \"s/.*packets //;s/ bytes.*//p\"; }; \
+                 a=$(now); while sleep 2; b=$(now); [ $((b - a)) -gt 2000 ]; do a=$b; done; \
+                 nft insert rule inet diorite input tcp dport 9999 accept; sleep 2; nft -f /etc/diorite/firewall.nft'\n",
+            )],
+            caught: &[("firewall-under-churn", "Tcp port 9999 ")],
+            ..NONE
+        },
+        Wrong {
+            what: "stopping the firewall changes its rules",
+            files: &[(
+                "etc/systemd/system/diorite-firewall.service.d/92-wrong.conf",
+                "[Service]\nExecStop=/usr/sbin/nft add rule inet diorite input counter\n",
+            )],
+            caught: &[("firewall-stays", "inactive")],
+            ..NONE
+        },
+        Wrong {
+            what: "a word to somebody far away, at the time servers' port",
+            files: &[(
+                "usr/lib/systemd/system/wrong-home.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/bash -c 'until ip -4 address show scope global | grep -q inet; do sleep 1; done; \
+                 exec 3<>/dev/udp/203.0.113.9/123; echo here >&3'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("nothing-unasked", "203.0.113.9, UDP port 123")],
+            ..NONE
+        },
+        Wrong {
+            what: "a container with a way out that it must not have",
+            edits: &[("internal = true", "internal = false")],
+            caught: &[("container-back-as-declared", "it has a way out")],
+            ..NONE
+        },
+        Wrong {
+            what: "a container that keeps a capability",
+            edits: &[("capabilities = []", "capabilities = [\"NET_RAW\"]")],
+            caught: &[("container-web-as-declared", "other capabilities")],
+            ..NONE
+        },
+        Wrong {
+            what: "no agent for the hypervisor",
+            files: &[("etc/systemd/system/qemu-guest-agent.service", "-> /dev/null")],
+            caught: &[("guest-agent", "it says nothing")],
+            ..NONE
+        },
+    ],
+};
+
 /// Doors that stand open, and what two machines have in common.
 pub const LOOSE: Image = Image {
     name: "loose",
@@ -248,4 +420,65 @@ pub const LOOSE: Image = Image {
             ..NONE
         },
     ],
+};
+
+/// The root itself.
+pub const UNVERIFIED: Image = Image {
+    name: "unverified",
+    skip: &["untouched", "clones-differ"],
+    wrongs: &[
+        Wrong {
+            what: "a root that nothing verifies",
+            files: &[
+                ("etc/systemd/system-generators/systemd-veritysetup-generator", "-> /dev/null"),
+                ("usr/lib/diorite/initrd/etc/systemd/system-generators/systemd-veritysetup-generator", "-> /dev/null"),
+                (
+                    "usr/lib/diorite/initrd/etc/systemd/system/initrd-root-device.target.d/50-root-device.conf",
+                    "[Unit]\nRequires=dev-disk-by\\x2dpartlabel-server_1.device\n\
+                     After=dev-disk-by\\x2dpartlabel-server_1.device\n",
+                ),
+                (
+                    "usr/lib/diorite/initrd/etc/systemd/system/sysroot.mount",
+                    "[Unit]\nBefore=initrd-root-fs.target\n[Mount]\nWhat=/dev/disk/by-partlabel/server_1\n\
+                     Where=/sysroot\nType=erofs\nOptions=ro\n",
+                ),
+            ],
+            caught: &[
+                ("root-verity", "device mapper none"),
+                ("tamper-refused", "the machine came up"),
+                ("metrics-image", "slot=\"unknown\""),
+            ],
+            ..NONE
+        },
+        Wrong {
+            what: "a boot that is never blessed",
+            files: &[("etc/systemd/system/systemd-bless-boot.service", "-> /dev/null")],
+            caught: &[("boot-blessed", "+")],
+            ..NONE
+        },
+        Wrong {
+            what: "another time zone",
+            files: &[("etc/localtime", "-> /usr/share/zoneinfo/Europe/Vienna")],
+            caught: &[("timezone", "")],
+            ..NONE
+        },
+    ],
+};
+
+/// /etc covered so early that /etc/machine-id is empty again: the message bus does not start, and nobody who waits for it.
+pub const HUNG: Image = Image {
+    name: "hung",
+    skip: ASIDE,
+    wrongs: &[Wrong {
+        what: "a machine that hangs in its boot",
+        files: &[(
+            "usr/lib/systemd/system/wrong-etc.service",
+            "[Unit]\nAfter=sysinit.target\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+             ExecStart=/bin/sh -c 'mkdir -p /run/wrong/up /run/wrong/work && mount -t overlay \
+             -o lowerdir=/etc,upperdir=/run/wrong/up,workdir=/run/wrong/work overlay /etc'\n\
+             [Install]\nWantedBy=sysinit.target\n",
+        )],
+        caught: &[],
+        ..NONE
+    }],
 };
