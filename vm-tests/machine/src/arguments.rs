@@ -16,6 +16,9 @@ use std::{
 pub enum Boot {
     /// UEFI firmware starts what is on the disk: what a hypervisor does.
     Firmware,
+    /// The same with Secure Boot enforced, and the keys in it that machines are sold with: it starts only what they
+    /// have signed.
+    SecureBoot,
     /// QEMU loads a kernel by itself; only for trying the harness.
     Kernel {
         /// Kernel.
@@ -74,8 +77,6 @@ const UUID: &str = "6c0e1ad2-3c4b-4b8e-9b0d-1f2e3d4c5b6a";
 const OVERLAY: &str = "overlay.qcow2";
 const SECOND: &str = "second.qcow2";
 const VARIABLES: &str = "variables.qcow2";
-/// The firmware, in the tools tree.
-const CODE: &str = "usr/share/OVMF/OVMF_CODE_4M.fd";
 
 /// Descriptors that QEMU inherits.
 pub(crate) struct Descriptors<'a> {
@@ -91,12 +92,23 @@ fn escaped(path: &Path) -> String {
     path.display().to_string().replace(',', ",,")
 }
 
+impl Boot {
+    /// The firmware and its variables as they are when a machine is new, in the tools tree.
+    pub(crate) fn firmware(&self) -> Option<[&'static str; 2]> {
+        match self {
+            Self::Firmware => Some(["usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"]),
+            Self::SecureBoot => Some(["usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.ms.fd"]),
+            Self::Kernel { .. } => None,
+        }
+    }
+}
+
 impl MachineSpec {
     /// Names of the files in its folder that hold what the guest has written, and the moments that were kept.
     pub fn files(&self) -> Vec<&'static str> {
         let mut all = vec![OVERLAY];
         all.extend(self.second.as_ref().map(|_| SECOND));
-        all.extend((self.boot == Boot::Firmware).then_some(VARIABLES));
+        all.extend(self.boot.firmware().map(|_| VARIABLES));
         all
     }
 
@@ -114,8 +126,8 @@ impl MachineSpec {
         let arguments = moved.arguments(&none)?.join("\u{0}");
         let root = self.tools.root().display().to_string();
         let mut all = vec![format!("arguments {}", Digest::of(arguments.replace(&root, "").as_bytes()))];
-        if self.boot == Boot::Firmware {
-            let code = self.tools.file(CODE)?;
+        if let Some([code, _]) = self.boot.firmware() {
+            let code = self.tools.file(code)?;
             let bytes = std::fs::read(&code).map_err(|e| Error::io("the firmware cannot be read", &code, e))?;
             all.push(format!("firmware {}", Digest::of(&bytes)));
         }
@@ -172,9 +184,13 @@ impl MachineSpec {
             "-uuid",
             self.uuid.as_deref().unwrap_or(UUID),
         ]);
+        // What only System Management Mode may write, no operating system can: the keys of Secure Boot.
+        let guarded = if self.boot == Boot::SecureBoot { "on" } else { "off" };
         add(&[
             "-machine",
-            "q35,smm=off,vmport=off,i8042=off",
+            &format!("q35,smm={guarded},vmport=off,i8042=off"),
+            "-global",
+            &format!("cfi.pflash01.secure={guarded}"),
             "-smp",
             &self.cpus.to_string(),
             "-m",
@@ -185,17 +201,15 @@ impl MachineSpec {
             // The instructions of Proxmox VE's default, x86-64-v2-AES; emulating fewer is a fifth faster than `max`.
             Kind::Tcg => add(&["-accel", "tcg,thread=multi", "-cpu", "Westmere"]),
         }
-        match &self.boot {
-            Boot::Firmware => {
-                let code = escaped(&self.tools.file(CODE)?);
-                add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")]);
-                let variables = escaped(&self.variables());
-                add(&["-drive", &format!("if=pflash,unit=1,format=qcow2,file={variables}")]);
-            }
-            Boot::Kernel { kernel, initrd, command_line } => {
-                add(&["-kernel", &kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
-                add(&["-append", command_line]);
-            }
+        if let Some([code, _]) = self.boot.firmware() {
+            let code = escaped(&self.tools.file(code)?);
+            add(&["-drive", &format!("if=pflash,unit=0,format=raw,readonly=on,file={code}")]);
+            let variables = escaped(&self.variables());
+            add(&["-drive", &format!("if=pflash,unit=1,format=qcow2,file={variables}")]);
+        }
+        if let Boot::Kernel { kernel, initrd, command_line } = &self.boot {
+            add(&["-kernel", &kernel.display().to_string(), "-initrd", &initrd.display().to_string()]);
+            add(&["-append", command_line]);
         }
         // What an overlay lies on is said here, whatever it says itself: it may have been made elsewhere.
         let on = |disk: &Path| format!(",backing.driver=raw,backing.file.filename={}", escaped(disk));

@@ -1,6 +1,6 @@
 //! The files that a machine writes: made before it is switched on, or copied from a moment that another has left.
 
-use crate::arguments::{Boot, MachineSpec, Second};
+use crate::arguments::{MachineSpec, Second};
 use diorite_host::tools::Tool;
 use diorite_model::{Error, Result};
 use std::{
@@ -35,8 +35,8 @@ pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
             drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
         }
     }
-    if spec.boot == Boot::Firmware && !spec.variables().exists() {
-        let template = spec.tools.file("usr/share/OVMF/OVMF_VARS_4M.fd")?;
+    if let Some([_, variables]) = spec.boot.firmware().filter(|_| !spec.variables().exists()) {
+        let template = spec.tools.file(variables)?;
         let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
         copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;
     }

@@ -123,6 +123,30 @@ fn a_machine_goes_on_from_where_another_was_left() {
     assert!(Machine::resume(made("half").0, &kept, "here").is_err(), "damaged");
 }
 
+/// Our disks are not signed by those whose keys machines are sold with: with Secure Boot enforced the firmware says so and
+/// starts nothing; without, it starts the same disk.
+#[test]
+fn secure_boot_refuses_what_nobody_has_signed() {
+    let out = std::env::var_os("DIORITE_TEST_OUT").expect("DIORITE_TEST_OUT must name a folder with a built disk");
+    let said = |boot: Boot, enough: &dyn Fn(&Machine) -> bool| {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let (mut spec, _cable) = spec(folder.path(), Path::new(&out).join("disk.raw"));
+        (spec.boot, spec.memory) = (boot, 1024);
+        let machine = Machine::start(spec).unwrap_or_else(|e| panic!("{e}"));
+        let end = Instant::now() + Duration::from_secs(240);
+        while !enough(&machine) {
+            assert!(Instant::now() < end, "it says neither: {}", machine.console.tail(20));
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        machine.console.tail(200)
+    };
+    let starts = |machine: &Machine| machine.console.tail(200).contains("Linux version");
+    let over = |machine: &Machine| starts(machine) || !machine.console.alarms().is_empty();
+    let refused = said(Boot::SecureBoot, &over);
+    assert!(refused.contains("Access Denied") && !refused.contains("Linux version"), "{refused}");
+    assert!(said(Boot::Firmware, &over).contains("Linux version"));
+}
+
 #[test]
 fn a_disk_that_is_not_there_is_named() {
     let folder = tempfile::tempdir().expect("temporary folder");

@@ -192,12 +192,15 @@ pub const INSIDE: Image = Image {
             ..NONE
         },
         Wrong {
+            // The containers' images stay where they were: they cannot be mounted from another overlay.
             what: "/usr takes files",
             files: &[(
                 "usr/lib/systemd/system/wrong-usr.service",
                 "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-                 ExecStart=/bin/sh -c 'mkdir -p /run/wrong-usr/up /run/wrong-usr/work && mount -t overlay \
-                 -o lowerdir=/usr,upperdir=/run/wrong-usr/up,workdir=/run/wrong-usr/work overlay /usr'\n\
+                 ExecStart=/bin/sh -c 'cd /run && mkdir -p wrong-usr/up wrong-usr/work wrong-usr/images && \
+                 mount --bind /usr/lib/containers wrong-usr/images && mount -t overlay \
+                 -o lowerdir=/usr,upperdir=/run/wrong-usr/up,workdir=/run/wrong-usr/work overlay /usr && \
+                 mount --bind wrong-usr/images /usr/lib/containers'\n\
                  [Install]\nWantedBy=multi-user.target\n",
             )],
             caught: &[("write-usr-refused", "nothing")],
