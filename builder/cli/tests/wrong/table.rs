@@ -159,16 +159,6 @@ pub const INSIDE: Image = Image {
             ..NONE
         },
         Wrong {
-            what: "metrics that lie about the version",
-            files: &[(
-                "etc/systemd/system/diorite-metrics.service.d/90-wrong.conf",
-                "[Service]\n\
-                 ExecStartPost=/usr/bin/sed -i s/version=\\\"1\\\"/version=\\\"2\\\"/ /run/diorite-metrics/diorite.prom\n",
-            )],
-            caught: &[("metrics-image", "version=\"2\"")],
-            ..NONE
-        },
-        Wrong {
             what: "a default password",
             files: &[(
                 "usr/lib/systemd/system/wrong-password.service",
@@ -188,7 +178,8 @@ pub const INSIDE: Image = Image {
                  ExecStart=/bin/sh -c 'mkdir -p /run/wrong && cp -a /etc /run/wrong/etc && mount --bind /run/wrong/etc /etc'\n\
                  [Install]\nWantedBy=multi-user.target\n",
             )],
-            caught: &[("write-etc-refused", "nothing")],
+            // The copy holds the identity that is bound there.
+            caught: &[("write-etc-refused", "nothing"), ("power-off", "/etc/machine-id")],
             ..NONE
         },
         Wrong {
@@ -447,7 +438,7 @@ pub const UNVERIFIED: Image = Image {
                 ),
             ],
             caught: &[
-                ("root-verity", "device mapper none"),
+                ("root-verity", "/dev/vda2 erofs"),
                 ("tamper-refused", "the machine came up"),
                 ("metrics-image", "slot=\"unknown\""),
             ],
