@@ -388,6 +388,7 @@ pub const LOOSE: Image = Image {
                 ("ports-ipv6-tcp-other-network", "others"),
                 ("ports-ipv6-tcp-source-port-53", "others"),
                 ("ports-ipv6-tcp-source-port-20", "others"),
+                ("ports-ipv6-tcp-fragments", "others"),
                 ("firewall-from-power-on", "closed"),
                 ("firewall-under-churn", "closed"),
                 ("untouched", "ports-ipv6-tcp: "),

@@ -67,11 +67,7 @@ impl Rule {
         if let Some(counter) = &self.counter {
             words.push(format!("counter name \"{}\"", identifier(counter)?));
         }
-        match self.verdict {
-            Verdict::Accept => words.push("accept".into()),
-            Verdict::Drop => words.push("drop".into()),
-            Verdict::Continue => {}
-        }
+        words.push(if self.verdict == Verdict::Accept { "accept" } else { "drop" }.into());
         Ok(words.join(" "))
     }
 }

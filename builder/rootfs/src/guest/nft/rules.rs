@@ -91,8 +91,6 @@ pub enum Verdict {
     Accept,
     /// It is gone, in silence.
     Drop,
-    /// The next rule, or the chain's policy, decides.
-    Continue,
 }
 
 /// One rule.
@@ -106,7 +104,9 @@ pub struct Rule {
     pub verdict: Verdict,
 }
 
-/// The chains; whatever no rule admits is dropped.
+/// The chains; whatever no rule admits is dropped, by each chain's last rule and not by its policy alone: the kernel gives a
+/// new chain its policy when its rules are in force already (nft_chain_commit_drop_policy in net/netfilter/nf_tables_api.c),
+/// so that without such a rule a packet between the two could pass while the rules are loaded again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruleset {
     /// Packets to the machine itself.
@@ -130,8 +130,9 @@ use Verdict::*;
 
 /// Nothing but the machine's talk with itself.
 pub fn closed() -> Ruleset {
-    let (input, output) = (vec![rule([Loopback], Accept)], vec![rule([ToLoopback], Accept)]);
-    Ruleset { input, forward: Vec::new(), output: Some(output) }
+    let input = vec![rule([Loopback], Accept), rule([], Drop)];
+    let output = vec![rule([ToLoopback], Accept), rule([], Drop)];
+    Ruleset { input, forward: vec![rule([], Drop)], output: Some(output) }
 }
 
 /// The recipe's rules.
@@ -183,8 +184,8 @@ pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
             input.extend(there.then(|| [Protocol::Udp, Protocol::Tcp].map(ask)).into_iter().flatten());
         }
     }
-    input.push(counted([], Continue, "input_dropped"));
-    forward.push(counted([], Continue, "forward_dropped"));
+    input.push(counted([], Drop, "input_dropped"));
+    forward.push(counted([], Drop, "forward_dropped"));
     Ok(Ruleset { input, forward, output })
 }
 
@@ -258,7 +259,7 @@ fn egress(recipe: &Recipe, forward: &mut Vec<Rule>) -> Vec<Rule> {
     }
     // The clock of a container is the machine's.
     output.push(counted([Port(Protocol::Udp, vec![(123, 123)])], Accept, "egress_ntp"));
-    output.push(counted([], Continue, "output_dropped"));
+    output.push(counted([], Drop, "output_dropped"));
     output
 }
 
