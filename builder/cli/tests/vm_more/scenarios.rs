@@ -25,6 +25,11 @@ fn a_server_stands_a_storm() {
 }
 
 #[test]
+fn no_packet_slips_through_while_the_rules_are_loaded_again() {
+    scenes::passes("churn");
+}
+
+#[test]
 fn ten_clones_are_ten_machines() {
     scenes::passes("clones");
 }
