@@ -1,4 +1,7 @@
 //! `[[step]]`: one thing after the other, each of one kind.
+//!
+//! Over 500 lines because what a kind is, which machines and segments it may name, and what the step is called are read off
+//! the same keys: apart, a new kind would be an edit in three files.
 
 use super::{At, Names, Section};
 use crate::{
