@@ -127,7 +127,7 @@ impl Closed {
                      {at} id -un 2>&1)\"; umount {file}; rm -f {KEY} {KEY}.pub"
                 )
             }
-            // One program for all: each costs a tenth of a second under emulation.
+            // One program for all: starting one is dear under emulation.
             Self::Sysctl(values) => {
                 let paths: Vec<String> = values.keys().map(|name| quoted(&sysctl_path(name))).collect();
                 format!("cd /proc/sys; grep -H '' {} 2>&1", paths.join(" "))
