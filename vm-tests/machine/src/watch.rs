@@ -67,6 +67,11 @@ impl<'a> Watch<'a> {
         self
     }
 
+    /// Nobody has asked the machine anything for a while: that nothing has moved in it is no wonder.
+    pub fn rested(&mut self) {
+        self.moved = Instant::now();
+    }
+
     /// Tells somebody about once a second how it goes.
     pub fn telling(mut self, observer: impl FnMut(Duration, &str) + 'a) -> Self {
         self.observer = Some(Box::new(observer));
