@@ -112,6 +112,15 @@ pub struct Peer {
 pub enum Serves {
     /// Answers every path with this text.
     Http(String),
+    /// The same through TLS.
+    Https {
+        /// The text.
+        text: String,
+        /// File of the server's certificate and what leads to its authority, in PEM.
+        certificate: String,
+        /// File of its private key, in PEM.
+        key: String,
+    },
     /// Takes syslog messages over UDP and TCP.
     Syslog,
 }

@@ -6,6 +6,7 @@ use crate::{
     peers::{http::Site, syslog::Syslog},
     services::Services,
     switch::Traffic,
+    tls::Certificate,
 };
 use diorite_model::{Error, Result};
 use smoltcp::wire::EthernetAddress;
@@ -50,6 +51,12 @@ impl Lab {
     /// Lets a site answer HTTP on this port of the lab's host on the handle's segment.
     pub fn serve_http(&self, port: u16, site: &Site) -> Result<()> {
         let (segment, service) = (self.segment, site.service());
+        self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
+    }
+
+    /// The same through TLS.
+    pub fn serve_https(&self, port: u16, site: &Site, certificate: &Certificate) -> Result<()> {
+        let (segment, service) = (self.segment, certificate.before(site.service()));
         self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
     }
 

@@ -33,6 +33,7 @@ mod services;
 mod ssh;
 mod stack;
 mod switch;
+mod tls;
 mod topology;
 
 pub use config::Config;
@@ -58,4 +59,5 @@ pub use services::{
 pub use smoltcp::wire::EthernetAddress;
 pub use stack::{Ending, Talk, Until};
 pub use switch::Traffic;
+pub use tls::Certificate;
 pub use topology::{Attachment, Cable, Topology};

@@ -3,14 +3,14 @@
 use super::stage::Stage;
 use crate::judge::{Judged, short, verdict};
 use diorite_lab::{
-    Lab,
+    Certificate, Lab,
     peers::{
         http::{Reply, Site},
         syslog::Syslog,
     },
 };
 use diorite_model::{
-    Result,
+    Error, Result,
     scenario::{Scenario, Serves},
 };
 use std::net::IpAddr;
@@ -29,9 +29,15 @@ pub fn start(scenario: &Scenario, lab: &Lab) -> Result<Vec<Server>> {
         let lab = lab.at(peer.segment)?;
         Ok(match &peer.serves {
             Serves::Http(text) => {
-                let site = Site::default();
-                site.set_others(Reply::text(text));
+                let site = site(text);
                 lab.serve_http(peer.port, &site)?;
+                Server::Http(site)
+            }
+            Serves::Https { text, certificate, key } => {
+                let site = site(text);
+                let shown = Certificate::from_pem(&read(certificate)?, &read(key)?);
+                let named = |e: Error| e.at(format!("{certificate}, {key}"));
+                lab.serve_https(peer.port, &site, &shown.map_err(named)?)?;
                 Server::Http(site)
             }
             Serves::Syslog => {
@@ -42,6 +48,17 @@ pub fn start(scenario: &Scenario, lab: &Lab) -> Result<Vec<Server>> {
         })
     };
     scenario.peers.iter().map(one).collect()
+}
+
+/// Says this on every path.
+fn site(text: &str) -> Site {
+    let site = Site::default();
+    site.set_others(Reply::text(text));
+    site
+}
+
+fn read(file: &str) -> Result<Vec<u8>> {
+    std::fs::read(file).map_err(|e| Error::io("a peer's file cannot be read", file, e))
 }
 
 impl Stage<'_> {

@@ -117,33 +117,44 @@ impl Client {
 
     /// Connects, sends, and gives what comes until `enough` says so, the other side closes, or ten seconds are over.
     pub fn talk(&mut self, to: SocketAddr, data: &[u8], enough: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+        let (mut rest, mut got) = (data.to_vec(), Vec::new());
+        self.converse(to, |heard| {
+            got.append(heard);
+            (std::mem::take(&mut rest), enough(&got))
+        });
+        got
+    }
+
+    /// The same turn by turn: it is told what has come since, and says what is sent then and whether that is enough.
+    pub fn converse(&mut self, to: SocketAddr, mut turn: impl FnMut(&mut Vec<u8>) -> (Vec<u8>, bool)) {
         let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
         let mut socket = tcp::Socket::new(buffer(65_535), buffer(65_535));
         self.port += 1;
         socket.connect(self.host.context(), to, self.port).expect("connect");
         let mut sockets = SocketSet::new(Vec::new());
         let handle = sockets.add(socket);
-        let (mut rest, mut got, mut connected) = (data.to_vec(), Vec::new(), false);
+        let (mut rest, mut got, mut connected) = (Vec::new(), Vec::new(), false);
         let end = Instant::now() + Duration::from_secs(10);
         while Instant::now() < end {
             self.poll(&mut sockets);
             let socket = sockets.get_mut::<tcp::Socket<'_>>(handle);
+            while socket.can_recv() {
+                got.extend(socket.recv(|bytes| (bytes.len(), bytes.to_vec())).expect("receive"));
+            }
+            let (said, enough) = turn(&mut got);
+            rest.extend(said);
             if socket.can_send() && !rest.is_empty() {
                 let sent = socket.send_slice(&rest).expect("send");
                 rest.drain(..sent);
             }
-            while socket.can_recv() {
-                got.extend(socket.recv(|bytes| (bytes.len(), bytes.to_vec())).expect("receive"));
-            }
             connected |= socket.may_send();
             let closed = socket.state() == tcp::State::Closed || (connected && !socket.may_recv());
-            if enough(&got) || closed {
+            if enough || closed {
                 break;
             }
         }
         sockets.get_mut::<tcp::Socket<'_>>(handle).abort();
         self.poll(&mut sockets);
-        got
     }
 }
 

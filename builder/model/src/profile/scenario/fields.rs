@@ -51,6 +51,12 @@ const PEER: &[Field] = &[
     text("segment", &values::NAME, "on whose host it listens").needed(),
     port("port", "where it listens").needed(),
     text("http", &values::PROSE, "it answers every path with this text"),
+    text(
+        "certificate",
+        &values::RELATIVE_PATH,
+        "it does so through TLS: its certificate and what leads to its authority, in PEM",
+    ),
+    text("key", &values::RELATIVE_PATH, "and the certificate's private key, in PEM"),
     boolean("syslog", "it takes syslog messages, over UDP and TCP"),
 ];
 

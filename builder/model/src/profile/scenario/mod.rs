@@ -212,9 +212,21 @@ fn peers(top: &Section, names: &Names) -> Result<Vec<Peer>> {
     for (name, t) in top.named("peers")? {
         let segment = names.segment(&t.needed("segment")?)?;
         let (http, syslog) = (t.text("http")?, t.boolean("syslog")?.unwrap_or(false));
-        let serves = match (http, syslog) {
-            (Some(text), false) => Serves::Http(text.value),
-            (None, true) => Serves::Syslog,
+        let tls = match (t.text("certificate")?, t.text("key")?) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some((certificate, key)),
+            (certificate, _) => return Err(t.missing(if certificate.is_some() { "key" } else { "certificate" })),
+        };
+        let serves = match (http, syslog, tls) {
+            (Some(text), false, None) => Serves::Http(text.value),
+            (Some(text), false, Some((certificate, key))) => {
+                Serves::Https { text: text.value, certificate: certificate.value, key: key.value }
+            }
+            (None, true, None) => Serves::Syslog,
+            (None, true, Some((certificate, _))) => {
+                let error = t.files.error(certificate.span, format!("peer `{name}` takes syslog without TLS"));
+                return Err(error.hint("leave out `certificate` and `key`"));
+            }
             _ => {
                 let error = t.files.error(t.span, format!("peer `{name}` needs one thing to do"));
                 return Err(error.hint("either `http = \"what it says\"` or `syslog = true`"));

@@ -45,6 +45,13 @@ segment = "dmz"
 port = 80
 http = "hello"
 
+[peers.safe]
+segment = "dmz"
+port = 443
+http = "hello"
+certificate = "safe.crt"
+key = "safe.key"
+
 [[step]]
 boot = { machines = ["web", "gate"], until = "shell" }
 
@@ -116,7 +123,10 @@ fn everything_is_read() {
         names[..4],
         ["boot web, gate", "port tcp-22-silent on web from gate", "not: unit web.service on web", "by hand"]
     );
-    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:43:1");
+    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:50:1");
+    let safe = scenario.peers.iter().find(|p| p.name == "safe").expect("a peer");
+    let Serves::Https { certificate, key, .. } = &safe.serves else { panic!("{safe:?}") };
+    assert_eq!((certificate.as_str(), key.as_str()), ("safe.crt", "safe.key"));
 }
 
 #[test]
@@ -175,6 +185,10 @@ fn what_is_wrong_is_shown_in_its_line() {
         format!("{node}[[step]]\nboot = {{ machines = [\"node\"] }}\n"),
         format!("{head}[peers.log]\nsegment = \"lan\"\nport = 514\n{boot}"),
         format!("{head}[peers.log]\nsegment = \"lan\"\nport = 514\nhttp = \"x\"\nsyslog = true\n{boot}"),
+        format!("{head}[peers.site]\nsegment = \"lan\"\nport = 443\nhttp = \"x\"\nkey = \"site.key\"\n{boot}"),
+        format!(
+            "{head}[peers.log]\nsegment = \"lan\"\nport = 514\nsyslog = true\ncertificate = \"a\"\nkey = \"b\"\n{boot}"
+        ),
     ];
     let texts = wrong.iter().map(|text| read(text).expect_err(text).to_string()).collect::<Vec<_>>();
     insta::assert_snapshot!(texts.join("\n\n"));
