@@ -2,20 +2,20 @@
 //! with nothing injected, which must look the same from the wire. They run meanwhile, where there is memory for two.
 
 use crate::{
-    ask::{Asker, Unanswered, is_verdict},
+    ask::{Asker, Swept, Unanswered, is_verdict},
     attempts::VerifyInput,
     classes,
     judge::Judged,
     plan::Question,
     select::Wanted,
-    session::{MEMORY, Session, Workplace},
+    session::{MEMORY, Session, Setup, Workplace},
     surroundings::Surroundings,
     tamper,
 };
 use diorite_host::interrupt;
 use diorite_machine::{Accelerator, Budget, credentials};
 use diorite_model::{Error, Exit, Result, report::Evidence};
-use std::path::Path;
+use std::{path::Path, sync::mpsc::Sender};
 
 /// What every one of these boots needs.
 #[derive(Clone, Copy)]
@@ -39,12 +39,12 @@ pub(crate) fn room() -> bool {
 }
 
 impl<'a> Aside<'a> {
-    /// Both boots, as far as they are wanted.
-    pub(crate) fn boots(&self) -> Result<Answers<'a>> {
+    /// Both boots, as far as they are wanted. `tell` hears what the sweeps of the machine with nothing injected have seen.
+    pub(crate) fn boots(&self, mut tell: Option<Sender<Swept>>) -> Result<Answers<'a>> {
         let (mut answers, mut host_key) = (Vec::new(), None);
         for wanted in self.checks {
             answers.push(match wanted.check.question {
-                Question::Untouched => (wanted, self.untouched(&mut host_key)?),
+                Question::Untouched => (wanted, self.untouched(&mut host_key, tell.take())?),
                 Question::Tamper => (wanted, self.tampered()?),
                 _ => continue,
             });
@@ -54,15 +54,20 @@ impl<'a> Aside<'a> {
 
     /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone, and what its
     /// host key is where that is wanted.
-    fn untouched(&self, host_key: &mut Option<Judged>) -> Result<Judged> {
+    fn untouched(&self, host_key: &mut Option<Judged>, tell: Option<Sender<Swept>>) -> Result<Judged> {
         let folder = self.workplace.path("untouched");
         let session = self.session(self.input.disk, &folder, Vec::new())?;
-        let asked = classes::blamed(self.asked_on_the_wire(&session, host_key), &session.machine, &[]);
+        let asked = classes::blamed(self.asked_on_the_wire(&session, host_key, tell), &session.machine, &[]);
         self.end(session, &folder, "untouched-console.log")?;
         asked
     }
 
-    fn asked_on_the_wire(&self, session: &Session, host_key: &mut Option<Judged>) -> Result<Judged> {
+    fn asked_on_the_wire(
+        &self,
+        session: &Session,
+        host_key: &mut Option<Judged>,
+        tell: Option<Sender<Swept>>,
+    ) -> Result<Judged> {
         let watch = session.machine.watch(|| session.lab.frames());
         let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
         // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
@@ -84,6 +89,10 @@ impl<'a> Aside<'a> {
                 }
                 Err(Unanswered::Over(error)) => return Err(error),
             }
+        }
+        if let Some(tell) = tell {
+            // Nobody hears it where the other machine has ended early.
+            let _ = tell.send(asker.take_swept());
         }
         let clones = self.checks.iter().map(|w| &w.check.question).find(|q| matches!(q, Question::Clones(_)));
         if let Some(question) = clones {
@@ -117,7 +126,8 @@ impl<'a> Aside<'a> {
     }
 
     fn session(&self, disk: &Path, folder: &Path, credentials: Vec<credentials::Credential>) -> Result<Session> {
-        Session::start(self.input.tools, self.accelerator, disk, folder, None, self.around, credentials)
+        let Self { input, accelerator, around, .. } = *self;
+        Session::start(Setup { tools: input.tools, accelerator, around, disk, folder }, None, credentials)
     }
 
     /// Ends the machine and keeps what its console said.

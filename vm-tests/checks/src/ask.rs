@@ -12,6 +12,7 @@ use crate::{
     session::Session,
     state, unasked,
 };
+use diorite_host::interrupt;
 use diorite_lab::{EthernetAddress, Pending, PortVerdict, Scan};
 use diorite_machine::Watch;
 use diorite_model::{
@@ -22,6 +23,7 @@ use std::{
     collections::BTreeMap,
     net::IpAddr,
     path::Path,
+    sync::mpsc::{Receiver, RecvTimeoutError},
     time::{Duration, Instant},
 };
 
@@ -39,6 +41,9 @@ impl From<Error> for Unanswered {
     }
 }
 
+/// Sweeps, and what was seen.
+pub(crate) type Swept = Vec<(Sweep, Scan)>;
+
 /// What is known of the machine so far.
 pub struct Asker<'a> {
     session: &'a Session,
@@ -49,7 +54,9 @@ pub struct Asker<'a> {
     ports: BTreeMap<Family, Vec<u16>>,
     scans: BTreeMap<Family, Scan>,
     sweeps: Vec<(Sweep, Pending<Scan>)>,
-    swept: Vec<(Sweep, Scan)>,
+    swept: Swept,
+    /// Where another machine from the same disk is swept instead of this one: what was seen there.
+    elsewhere: Option<Receiver<Swept>>,
     shell: bool,
     patience: Duration,
 }
@@ -64,8 +71,19 @@ impl<'a> Asker<'a> {
             }
         }
         let (addresses, scans, sweeps, swept) = (BTreeMap::new(), BTreeMap::new(), Vec::new(), Vec::new());
-        let patience = session.machine.pace.unit * 4;
-        Self { session, disk, watch, mac: None, addresses, ports, scans, sweeps, swept, shell: false, patience }
+        let (patience, elsewhere) = (session.machine.pace.unit * 4, None);
+        let (mac, shell) = (None, false);
+        Self { session, disk, watch, mac, addresses, ports, scans, sweeps, swept, elsewhere, shell, patience }
+    }
+
+    /// Sweeps nothing that another machine from the same disk is swept for; without a word from there, all the same.
+    pub fn sweeps_elsewhere(&mut self, seen: Receiver<Swept>) {
+        self.elsewhere = Some(seen);
+    }
+
+    /// What every sweep has seen that is over.
+    pub fn take_swept(&mut self) -> Swept {
+        std::mem::take(&mut self.swept)
     }
 
     /// How long an answer that is not as it must be is asked for again.
@@ -102,6 +120,9 @@ impl<'a> Asker<'a> {
 
     /// Begins what takes long and needs nobody: the sweeps, while other things are asked.
     pub fn begin(&mut self, checks: &[Wanted]) -> Result<()> {
+        if self.elsewhere.is_some() {
+            return Ok(());
+        }
         for wanted in checks {
             if let Question::Ports(sweep) = &wanted.check.question
                 && let Some(address) = self.addresses.get(&sweep.family)
@@ -113,6 +134,17 @@ impl<'a> Asker<'a> {
     }
 
     fn swept(&mut self, sweep: &Sweep) -> std::result::Result<&Scan, Unanswered> {
+        while let Some(seen) = &self.elsewhere {
+            interrupt::check()?;
+            match seen.recv_timeout(Duration::from_millis(100)) {
+                Err(RecvTimeoutError::Timeout) => continue,
+                Ok(all) => self.swept.extend(all),
+                Err(RecvTimeoutError::Disconnected) => {}
+            }
+            self.elsewhere = None;
+            // It was not this machine that was waited for.
+            self.watch.rested();
+        }
         if let Some(at) = self.sweeps.iter().position(|(s, _)| s == sweep) {
             let (_, pending) = self.sweeps.remove(at);
             self.swept.push((sweep.clone(), self.session.lab.wait_for(&pending)?));
@@ -258,10 +290,11 @@ impl<'a> Asker<'a> {
             Question::Kept(address, port) => judge::kept(&self.run(&kept(*address, *port))?),
             Question::ImageMetrics(image) => {
                 let hash = gpt::root_hash(self.disk)?;
-                // What was written before the boot was blessed is written anew half a minute later.
+                // What was written before the boot was blessed is written anew half a minute later; who it is stays.
                 let patience = self.patience + METRICS_EVERY * 2;
                 let judge = |said: &_| judge::image_metrics(said, image, &hash);
-                self.settled_in(patience, "cat /run/diorite-metrics/diorite.prom", judge)?
+                let firm = |said: &_| judge::image_info(said, image, &hash) == Some(false);
+                self.settled_in(patience, "cat /run/diorite-metrics/diorite.prom", judge, firm)?
             }
             Question::Closed(closed) => closed.judge(&self.run(&closed.command())?),
             Question::Journal => journal::judge(&self.run(journal::COMMAND)?),
@@ -352,19 +385,22 @@ impl<'a> Asker<'a> {
 
     /// The answer to a command, asked again for a while when it is not as it must be.
     fn settled(&mut self, command: &str, judge: impl Fn(&diorite_machine::Output) -> Judged) -> Result<Judged> {
-        self.settled_in(self.patience, command, judge)
+        self.settled_in(self.patience, command, judge, |_| false)
     }
 
+    /// `firm`: whether an answer that is not as it must be is one that no waiting may change.
     fn settled_in(
         &mut self,
         patience: Duration,
         command: &str,
         judge: impl Fn(&diorite_machine::Output) -> Judged,
+        firm: impl Fn(&diorite_machine::Output) -> bool,
     ) -> Result<Judged> {
         let end = Instant::now() + patience;
         loop {
-            let judged = judge(&self.run(command)?);
-            if judged.is_ok() || Instant::now() >= end {
+            let output = self.run(command)?;
+            let judged = judge(&output);
+            if judged.is_ok() || firm(&output) || Instant::now() >= end {
                 return Ok(judged);
             }
             std::thread::sleep(Duration::from_millis(500));

@@ -2,7 +2,7 @@
 
 mod firewall;
 
-pub use firewall::{counters, image_metrics, kept, limited, rules_stay, sweep, watched};
+pub use firewall::{counters, image_info, image_metrics, kept, limited, rules_stay, sweep, watched};
 
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan};

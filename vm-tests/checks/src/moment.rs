@@ -7,7 +7,7 @@ mod store;
 
 pub(crate) use store::{Kept, Moments, evidence, read, sound};
 
-use crate::{session, surroundings::Surroundings};
+use crate::{session::Setup, surroundings::Surroundings};
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::EthernetAddress;
 use diorite_machine::Accelerator;
@@ -50,12 +50,13 @@ impl Identity {
         around: &Surroundings,
         disk_sha256: Digest,
     ) -> Result<Self> {
-        let spec = session::asked(tools, accelerator, Path::new("/"), Path::new("/"), around, Vec::new());
+        let none = Path::new("/");
+        let setup = Setup { tools, accelerator, around, disk: none, folder: none };
         Ok(Self {
             format: FORMAT,
             qemu: tools.version(Tool::QemuSystem).to_owned(),
             disk_sha256,
-            machine: spec.kind()?,
+            machine: setup.asked(Vec::new()).kind()?,
             around: Digest::of(format!("{around:?}").as_bytes()),
         })
     }

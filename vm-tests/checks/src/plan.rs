@@ -220,7 +220,16 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
     }
     links::plan(recipe, &mut add);
     inside_last(recipe, &mut add);
-    // Late, because what a container is doing is looked at every half minute only.
+    firewall::inside(recipe, sources[0], &mut add);
+    // Last, because all ports are being asked while the machine answers the rest.
+    let gateway = front.is_some_and(|link| link.dhcp_ipv4 || !link.gateways.is_empty());
+    let announced = front.is_some_and(|link| link.router_advertisements);
+    for family in &families {
+        let gateway = if *family == Family::V6 { announced || gateway } else { gateway };
+        firewall::ports(recipe, *family, sources[*family as usize], gateway, &mut add);
+    }
+    own::plan(own, recipe, &families, &mut add);
+    // Last of these, because what a container is doing is looked at every half minute only.
     if recipe.monitoring.node_exporter.is_some() {
         let image = Claims {
             name: recipe.image.name.clone(),
@@ -231,15 +240,6 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
         let what = "the image's metrics say its name, version and root hash, its rules and its containers";
         add("metrics-image".into(), what.into(), Evidence::Inside, Question::ImageMetrics(image));
     }
-    firewall::inside(recipe, sources[0], &mut add);
-    // Last, because all ports are being asked while the machine answers the rest.
-    let gateway = front.is_some_and(|link| link.dhcp_ipv4 || !link.gateways.is_empty());
-    let announced = front.is_some_and(|link| link.router_advertisements);
-    for family in &families {
-        let gateway = if *family == Family::V6 { announced || gateway } else { gateway };
-        firewall::ports(recipe, *family, sources[*family as usize], gateway, &mut add);
-    }
-    own::plan(own, recipe, &families, &mut add);
     if agent::promised(recipe) {
         add("guest-agent".into(), "the hypervisor's agent answers".into(), Evidence::Outside, Question::Agent);
     }

@@ -3,7 +3,7 @@
 
 use crate::{
     moment::{self, Identity, Kept, Moment, Stamp},
-    session::{Session, Workplace},
+    session::{Session, Setup, Workplace},
     surroundings::Surroundings,
     verify::digest,
 };
@@ -91,8 +91,10 @@ impl Failure {
             return Err(error.because(why).hint(hint));
         }
         let workplace = Workplace::new(&folder)?;
-        let kept = Kept { moment, folder };
-        let session = Session::resume(tools, &kept, &disk, &workplace.path("boot"), None, &around)?;
+        let (kept, folder) = (Kept { moment, folder }, workplace.path("boot"));
+        let accelerator = &kept.moment.accelerator;
+        let setup = Setup { tools, accelerator, around: &around, disk: &disk, folder: &folder };
+        let session = Session::resume(setup, &kept, None)?;
         let shell = kept.moment.known.shell;
         Ok(Reopened { session, _workplace: workplace, moment: kept.moment, shell })
     }

@@ -19,6 +19,24 @@ use std::{
 
 /// MiB of memory. Enough for a container under emulation, little enough for a small host.
 pub const MEMORY: u32 = 1536;
+/// Processors of a machine: at most two, and no more than let two machines run at a time. One that waits for a lock
+/// which another holds, while the host lets neither run, is time lost to both.
+fn cpus() -> u32 {
+    let host = std::thread::available_parallelism().map_or(1, usize::from);
+    if host >= 4 { 2 } else { 1 }
+}
+
+/// What a machine is made of, whoever boots it.
+#[derive(Clone, Copy)]
+pub struct Setup<'a> {
+    pub tools: &'a ToolsTree,
+    pub accelerator: &'a Accelerator,
+    /// The network that its recipe asks for.
+    pub around: &'a Surroundings,
+    pub disk: &'a Path,
+    /// Of its own; made when it is not there.
+    pub folder: &'a Path,
+}
 
 /// A running machine in its lab.
 pub struct Session {
@@ -31,20 +49,13 @@ pub struct Session {
 }
 
 impl Session {
-    /// Boots `disk` and lets it know these credentials, in the network that its recipe asks for. `capture` gets every frame.
-    pub fn start(
-        tools: &ToolsTree,
-        accelerator: &Accelerator,
-        disk: &Path,
-        folder: &Path,
-        capture: Option<&Path>,
-        around: &Surroundings,
-        credentials: Vec<Credential>,
-    ) -> Result<Self> {
-        let (lab, far) = plugged(accelerator, folder, capture, around, 0)?;
-        let watch = Cell::new(Some(lab.keep_watch(around.quiet.clone())?));
-        let machine = Machine::start(spec(tools, accelerator, disk, folder, around, credentials, far))?;
-        Ok(Self { machine, lab, quiet: around.quiet.clone(), watch })
+    /// Boots the disk and lets it know these credentials. `capture` gets every frame.
+    pub fn start(setup: Setup<'_>, capture: Option<&Path>, credentials: Vec<Credential>) -> Result<Self> {
+        let (lab, far) = setup.plugged(capture, 0)?;
+        let quiet = setup.around.quiet.clone();
+        let watch = Cell::new(Some(lab.keep_watch(quiet.clone())?));
+        let machine = Machine::start(setup.spec(credentials, far))?;
+        Ok(Self { machine, lab, quiet, watch })
     }
 
     /// Puts the machine that is asked everything back to a kept moment, in a new lab that is as the old one was: in it no
@@ -52,20 +63,14 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be put back, or does not answer then: nothing is said about the image.
-    pub fn resume(
-        tools: &ToolsTree,
-        kept: &Kept,
-        disk: &Path,
-        folder: &Path,
-        capture: Option<&Path>,
-        around: &Surroundings,
-    ) -> Result<Self> {
+    pub fn resume(setup: Setup<'_>, kept: &Kept, capture: Option<&Path>) -> Result<Self> {
         let Moment { accelerator, known, name, .. } = &kept.moment;
+        let setup = Setup { accelerator, ..setup };
         let age = i64::try_from(kept.moment.age()).unwrap_or(i64::MAX);
-        let (lab, far) = plugged(accelerator, folder, capture, around, age)?;
+        let (lab, far) = setup.plugged(capture, age)?;
         known.tell(&lab)?;
-        let machine = Machine::resume(asked(tools, accelerator, disk, folder, around, far), &kept.folder, name)?;
-        let session = Self { machine, lab, quiet: around.quiet.clone(), watch: Cell::new(None) };
+        let machine = Machine::resume(setup.asked(far), &kept.folder, name)?;
+        let session = Self { machine, lab, quiet: setup.around.quiet.clone(), watch: Cell::new(None) };
         session.answers(known)?;
         Ok(session)
     }
@@ -87,67 +92,50 @@ impl Session {
     }
 }
 
-/// The network of this machine, `age` seconds ago, and the far ends of its cables.
-fn plugged(
-    accelerator: &Accelerator,
-    folder: &Path,
-    capture: Option<&Path>,
-    around: &Surroundings,
-    age: i64,
-) -> Result<(Lab, Vec<OwnedFd>)> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
-    let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
-    for _ in &around.macs {
-        let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
-        near.push(pair.0.into());
-        far.push(pair.1.into());
+impl Setup<'_> {
+    /// Its network, `age` seconds ago, and the far ends of its cables.
+    fn plugged(&self, capture: Option<&Path>, age: i64) -> Result<(Lab, Vec<OwnedFd>)> {
+        let config = &self.around.config;
+        std::fs::create_dir_all(self.folder).map_err(|e| Error::io("a folder cannot be made", self.folder, e))?;
+        let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
+        for _ in &self.around.macs {
+            let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
+            near.push(pair.0.into());
+            far.push(pair.1.into());
+        }
+        // A conversation is given up when the guest could have booted its kernel several times over.
+        let quiet = Pace::measure(self.accelerator.kind).unit * 5;
+        let clock_offset = config.clock_offset.saturating_sub(age);
+        let lab = Lab::start_with(Config { quiet, clock_offset, ..config.clone() }, near)?;
+        if let Some(path) = capture {
+            lab.capture(path)?;
+        }
+        Ok((lab, far))
     }
-    // A conversation is given up when the guest could have booted its kernel several times over.
-    let quiet = Pace::measure(accelerator.kind).unit * 5;
-    let clock_offset = around.config.clock_offset.saturating_sub(age);
-    let lab = Lab::start_with(Config { quiet, clock_offset, ..around.config.clone() }, near)?;
-    if let Some(path) = capture {
-        lab.capture(path)?;
+
+    /// The machine that everything is asked of, inside too.
+    pub fn asked(&self, network: Vec<OwnedFd>) -> MachineSpec {
+        self.spec(credentials::shell(), network)
     }
-    Ok((lab, far))
-}
 
-/// The machine that everything is asked of, inside too.
-pub fn asked(
-    tools: &ToolsTree,
-    accelerator: &Accelerator,
-    disk: &Path,
-    folder: &Path,
-    around: &Surroundings,
-    network: Vec<OwnedFd>,
-) -> MachineSpec {
-    spec(tools, accelerator, disk, folder, around, credentials::shell(), network)
-}
-
-fn spec(
-    tools: &ToolsTree,
-    accelerator: &Accelerator,
-    disk: &Path,
-    folder: &Path,
-    around: &Surroundings,
-    credentials: Vec<Credential>,
-    network: Vec<OwnedFd>,
-) -> MachineSpec {
-    MachineSpec {
-        tools: tools.clone(),
-        accelerator: accelerator.clone(),
-        disk: disk.to_owned(),
-        second: around.second.map(Second::Blank),
-        tpm: around.tpm.then(|| folder.join("tpm")),
-        boot: Boot::Firmware,
-        memory: MEMORY,
-        cpus: 2,
-        uuid: None,
-        // What the recipe says the machine is given belongs to it; nothing else is injected for it.
-        credentials: [credentials, around.credentials.clone()].concat(),
-        network,
-        macs: around.macs.clone(),
-        folder: folder.to_owned(),
+    fn spec(&self, credentials: Vec<Credential>, network: Vec<OwnedFd>) -> MachineSpec {
+        let Self { tools, accelerator, around, disk, folder } = *self;
+        MachineSpec {
+            tools: tools.clone(),
+            accelerator: accelerator.clone(),
+            disk: disk.to_owned(),
+            second: around.second.map(Second::Blank),
+            tpm: around.tpm.then(|| folder.join("tpm")),
+            boot: Boot::Firmware,
+            memory: MEMORY,
+            cpus: cpus(),
+            uuid: None,
+            // What the recipe says the machine is given belongs to it; nothing else is injected for it.
+            credentials: [credentials, around.credentials.clone()].concat(),
+            network,
+            macs: around.macs.clone(),
+            folder: folder.to_owned(),
+        }
     }
 }
 

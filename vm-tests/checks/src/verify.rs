@@ -5,14 +5,14 @@ mod keep;
 
 use crate::{
     aside::{self, Aside, keep},
-    ask::{Asker, Unanswered, is_verdict},
+    ask::{Asker, Swept, Unanswered, is_verdict},
     attempts::VerifyInput,
     classes, facts,
     judge::{self, Judged},
     moment::{Identity, Kept, Known, Moments, Stamp},
     plan::{Of, Question},
     select::Wanted,
-    session::{Session, Workplace},
+    session::{Session, Setup, Workplace},
     surroundings::Surroundings,
 };
 use diorite_host::{
@@ -29,6 +29,7 @@ use std::{
     fs::File,
     io::Read,
     path::Path,
+    sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
@@ -116,22 +117,24 @@ impl Run<'_> {
         let beside = |c: &&Wanted| matches!(c.check.question, Question::Untouched | Question::Tamper);
         let (asked, more) =
             (checks.iter().any(|c| c.check.question.of() != Of::Itself), checks.iter().any(|c| beside(&c)));
+        let untouched = checks.iter().any(|c| c.check.question == Question::Untouched);
         let (answers, other_key) = if asked && more && aside::room() {
             std::thread::scope(|scope| {
+                let (tell, told) = mpsc::channel();
                 // QEMU ends with the thread that started it.
-                let other = scope.spawn(|| aside.boots());
-                let here = self.good_machine(&workplace);
+                let other = scope.spawn(move || aside.boots(Some(tell)));
+                let here = self.good_machine(&workplace, untouched.then_some(told));
                 let there = other.join().unwrap_or_else(|_| Err(Error::bug("a boot beside has ended in a panic")));
                 here.and(there)
             })?
         } else {
             if asked {
-                self.good_machine(&workplace)?;
+                self.good_machine(&workplace, None)?;
             }
             if more {
                 self.bar.set_message("a boot with nothing injected, and one of a damaged copy");
             }
-            aside.boots()?
+            aside.boots(None)?
         };
         for (wanted, judged) in answers {
             self.note(wanted, verdict(judged));
@@ -143,12 +146,13 @@ impl Run<'_> {
         self.disk_unchanged()
     }
 
-    /// Boots the disk itself, or puts it back to its moment, and asks everything that it can be asked.
-    fn good_machine(&mut self, workplace: &Workplace) -> Result<()> {
+    /// Boots the disk itself, or puts it back to its moment, and asks everything that it can be asked; `swept` tells what
+    /// sweeps of another machine from the same disk have seen.
+    fn good_machine(&mut self, workplace: &Workplace, swept: Option<Receiver<Swept>>) -> Result<()> {
         let (out, folder) = (self.input.out, workplace.path("boot"));
         let Some(session) = self.session(&folder, &out.join("wire.pcapng"))? else { return Ok(()) };
         self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
-        let asked = classes::blamed(self.ask_all(&session), &session.machine, &self.results);
+        let asked = classes::blamed(self.ask_all(&session, swept), &session.machine, &self.results);
         // Whoever interrupts does not ask why.
         let interrupted = asked.as_ref().is_err_and(|e| e.exit == Exit::Interrupted);
         let ended = asked.as_ref().err().filter(|_| !interrupted);
@@ -180,14 +184,13 @@ impl Run<'_> {
 
     /// The machine in its lab. `None`: it could not be put back.
     fn session(&mut self, folder: &Path, capture: &Path) -> Result<Option<Session>> {
-        let (tools, disk, around) = (self.input.tools, self.input.disk, self.pass.around);
+        let Pass { accelerator, around, .. } = *self.pass;
+        let setup = Setup { tools: self.input.tools, accelerator, around, disk: self.input.disk, folder };
         self.power_on = Instant::now();
         let Some(kept) = self.pass.from else {
-            let shell = credentials::shell();
-            let session = Session::start(tools, self.pass.accelerator, disk, folder, Some(capture), around, shell)?;
-            return Ok(Some(session));
+            return Session::start(setup, Some(capture), credentials::shell()).map(Some);
         };
-        match Session::resume(tools, kept, disk, folder, Some(capture), around) {
+        match Session::resume(setup, kept, Some(capture)) {
             Ok(session) => Ok(Some(session)),
             Err(error) if matches!(error.exit, Exit::Host | Exit::Input) => {
                 self.unrestored = Some(error);
@@ -197,18 +200,22 @@ impl Run<'_> {
         }
     }
 
-    fn ask_all(&mut self, session: &Session) -> Result<()> {
+    fn ask_all(&mut self, session: &Session, swept: Option<Receiver<Swept>>) -> Result<()> {
         let bar = self.bar.clone();
         let watch = session.machine.watch(|| session.lab.frames()).expecting(&[AlarmKind::PoweringOff]);
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
         let checks = self.pass.checks;
         let mut asker = Asker::new(session, self.input.disk, watch, checks);
         let mut over: Option<String> = None;
+        // What another machine is swept for is known last.
+        let last = |w: &&Wanted| swept.is_some() && matches!(w.check.question, Question::Ports(_));
+        let order: Vec<&Wanted> = checks.iter().filter(|w| !last(w)).chain(checks.iter().filter(last)).collect();
+        swept.into_iter().for_each(|seen| asker.sweeps_elsewhere(seen));
         if let Some(kept) = self.pass.from {
             asker.knows(&kept.moment.known);
             asker.begin(checks)?;
         }
-        for wanted in checks {
+        for wanted in order {
             let check = &wanted.check;
             if check.question.of() == Of::Itself || check.question == Question::PowerOff {
                 continue;

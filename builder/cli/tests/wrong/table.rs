@@ -159,13 +159,15 @@ pub const INSIDE: Image = Image {
             ..NONE
         },
         Wrong {
-            // Not caught in the one run it was in; whether by the check's fault or this file's is not known yet.
+            // Not written right and altered then: for a moment that would be right.
             what: "metrics that lie about the version",
-            files: &[(
-                "etc/systemd/system/diorite-metrics.service.d/90-wrong.conf",
-                "[Service]\n\
-                 ExecStartPost=/usr/bin/sed -i s/version=\\\"1\\\"/version=\\\"2\\\"/ /run/diorite-metrics/diorite.prom\n",
-            )],
+            files: &[
+                (
+                    "etc/systemd/system/diorite-metrics.service.d/90-wrong.conf",
+                    "[Service]\nBindReadOnlyPaths=/usr/lib/wrong-release:/usr/lib/os-release\n",
+                ),
+                ("usr/lib/wrong-release", "IMAGE_ID=server\nIMAGE_VERSION=2\n"),
+            ],
             caught: &[("metrics-image", "version=\"2\"")],
             ..NONE
         },

@@ -110,15 +110,26 @@ pub fn kept(output: &Output) -> Judged {
     }
 }
 
+/// The line that says which image runs.
+fn info(image: &Claims, root_hash: &str) -> String {
+    let (name, version) = (&image.name, &image.version);
+    format!("diorite_image_info{{name=\"{name}\",version=\"{version}\",root_hash=\"{root_hash}\",slot=\"a\"}} 1")
+}
+
+/// Whether the image says of itself that it is this one; `None`: it says nothing yet.
+pub fn image_info(output: &Output, image: &Claims, root_hash: &str) -> Option<bool> {
+    let said = output.text.lines().find(|l| l.starts_with("diorite_image_info"))?;
+    Some(said == info(image, root_hash))
+}
+
 /// What the image says of itself in Prometheus' text format. The hash was read from the disk, not from the machine.
 pub fn image_metrics(output: &Output, image: &Claims, root_hash: &str) -> Judged {
     let (name, version) = (&image.name, &image.version);
     let has = |line: &str| output.text.lines().any(|l| l == line);
     let value =
         |start: String| output.text.lines().any(|l| l.strip_prefix(&start).is_some_and(|n| n.parse::<u64>().is_ok()));
-    let info =
-        format!("diorite_image_info{{name=\"{name}\",version=\"{version}\",root_hash=\"{root_hash}\",slot=\"a\"}} 1");
-    if !has(&info) {
+    let info = info(image, root_hash);
+    if image_info(output, image, root_hash) != Some(true) {
         let said = output.text.lines().find(|l| l.starts_with("diorite_image_info")).unwrap_or(&output.text);
         return Err(format!("not {info}: {}", short(said)));
     }
@@ -254,6 +265,8 @@ mod tests {
                     diorite_container_active{name=\"web\"} 1\n";
         assert_eq!(image_metrics(&out(good), &image, "abcd"), Ok("server 1, root hash abcd…, 1 rules".into()));
         assert!(image_metrics(&out(good), &image, "abce").is_err());
+        let known = [good, "cat: no such file"].map(|said| image_info(&out(said), &image, "abcd"));
+        assert_eq!((known, image_info(&out(good), &image, "abce")), ([Some(true), None], Some(false)));
         for (from, to) in
             [("blessed 1", "blessed 0"), ("tcp_22\"} 180", "tcp_22\"} x"), ("web\"} 1", "web\"} 0"), ("\"a\"", "\"b\"")]
         {
