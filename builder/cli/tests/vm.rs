@@ -206,7 +206,8 @@ fn an_interrupted_verification_leaves_nothing() {
     assert_eq!(vm::processes(&out), Vec::<String>::new());
     assert_eq!(vm::paths(&temporary), Vec::<std::path::PathBuf>::new());
     let left: Vec<_> = vm::paths(&out).into_iter().filter_map(|p| Some(p.file_name()?.to_owned())).collect();
-    let expected = ["build.json", "console.log", "disk.raw", "untouched-console.log", "wire.pcapng"];
+    let expected =
+        ["build.json", "console.log", "disk.raw", "untouched-console.log", "untouched-wire.pcapng", "wire.pcapng"];
     assert!(left.iter().all(|name| expected.iter().any(|e| name == e)), "{left:?}");
     // Whoever runs it again finds a clean table.
     assert!(!out.join("report.json").exists(), "an interrupted run is no verdict");

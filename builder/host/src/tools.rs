@@ -8,6 +8,7 @@
 mod command;
 mod list;
 mod room;
+mod waited;
 
 pub use command::{Child, ToolCommand};
 pub use list::{Tool, packages};

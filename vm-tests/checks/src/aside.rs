@@ -56,7 +56,8 @@ impl<'a> Aside<'a> {
     /// host key is where that is wanted.
     fn untouched(&self, host_key: &mut Option<Judged>, tell: Option<Sender<Swept>>) -> Result<Judged> {
         let folder = self.workplace.path("untouched");
-        let session = self.session(self.input.disk, &folder, Vec::new())?;
+        let capture = self.input.out.join("untouched-wire.pcapng");
+        let session = self.session(self.input.disk, &folder, Some(&capture), Vec::new())?;
         let asked = classes::blamed(self.asked_on_the_wire(&session, host_key, tell), &session.machine, &[]);
         self.end(session, &folder, "untouched-console.log")?;
         asked
@@ -117,7 +118,7 @@ impl<'a> Aside<'a> {
             Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
             other => other?,
         }
-        let session = self.session(&disk, &folder, credentials::shell())?;
+        let session = self.session(&disk, &folder, None, credentials::shell())?;
         let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
         let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
@@ -125,9 +126,15 @@ impl<'a> Aside<'a> {
         judged
     }
 
-    fn session(&self, disk: &Path, folder: &Path, credentials: Vec<credentials::Credential>) -> Result<Session> {
+    fn session(
+        &self,
+        disk: &Path,
+        folder: &Path,
+        capture: Option<&Path>,
+        credentials: Vec<credentials::Credential>,
+    ) -> Result<Session> {
         let Self { input, accelerator, around, .. } = *self;
-        Session::start(Setup { tools: input.tools, accelerator, around, disk, folder }, None, credentials)
+        Session::start(Setup { tools: input.tools, accelerator, around, disk, folder }, capture, credentials)
     }
 
     /// Ends the machine and keeps what its console said.

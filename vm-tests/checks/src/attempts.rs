@@ -52,7 +52,7 @@ pub struct VerifyInput<'a> {
 }
 
 /// What an earlier verification may have left in the folder for results. None of it is about this one.
-const OLD: [&str; 7] = [
+const OLD: [&str; 8] = [
     "report.json",
     "report.html",
     "junit.xml",
@@ -60,6 +60,7 @@ const OLD: [&str; 7] = [
     "console.log",
     "tampered-console.log",
     "untouched-console.log",
+    "untouched-wire.pcapng",
 ];
 
 /// Boots the disk and asks what its recipe promises. Failed checks, and a run that the image itself ended, are in the

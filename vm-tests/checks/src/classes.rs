@@ -49,7 +49,19 @@ pub(crate) fn fault(machine: &Machine) -> Option<Error> {
     }
     let ended = machine.ended().filter(|status| !status.success()).map(|status| status.to_string());
     let told = state.ok().and_then(|s| s.get("status").and_then(Value::as_str).map(str::to_owned));
-    judge(ended, told.as_deref(), &machine.complaints())
+    let of_qemu = judge(ended, told.as_deref(), &machine.complaints());
+    of_qemu.or_else(|| starved(machine.waited(), machine.console.lines().into_iter().map(|(_, line)| line)))
+}
+
+/// More than this share of its time without a processor, and the guest's own clock has run too fast for it.
+const STARVED: f64 = 0.5;
+
+/// A guest counts its time-outs by the clock on the wall, whether the host lets it run or not.
+fn starved(waited: Option<f64>, mut console: impl Iterator<Item = String>) -> Option<Error> {
+    let share = waited.filter(|share| *share > STARVED)?;
+    let line = console.find(|line| line.contains("imed out"))?;
+    let what = format!("the host let the machine run for {:.0} % of the time it needed only", (1.0 - share) * 100.0);
+    Some(Error::host(what).because(line).hint("verify again when less runs beside it"))
 }
 
 /// `ended`: how QEMU ended, when it failed; `state`: RunState of query-status (QEMU's qapi/run-state.json).
@@ -101,6 +113,11 @@ mod tests {
         assert!(what(None, Some("io-error"), "").is_some_and(|w| w.contains("disk")));
         assert!(what(None, Some("internal-error"), "").is_some());
         assert!(what(None, Some("running"), "KVM internal error. Suberror: 1").is_some(), "QEMU goes on for ever");
+        let said = |line: &str| std::iter::once(line.to_owned());
+        let late = "[ TIME ] Timed out waiting for device dev-vda2.device - /dev/vda2.";
+        assert!(starved(Some(0.8), said(late)).is_some_and(|e| e.what.contains("20 %")));
+        assert_eq!(starved(Some(0.3), said(late)).map(|e| e.what), None, "it had its time");
+        assert_eq!(starved(Some(0.8), said("Kernel panic")).map(|e| e.what), None, "no time has to do with it");
         let error = judge(Some("signal 6".into()), None, "x\nerror: failed to set MSR 0x10a to 0x1").expect("a fault");
         assert!(accelerator(&ended(error, Duration::ZERO).expect("classed").0));
         assert!(!accelerator(&ended(Error::host("no space"), Duration::ZERO).expect("classed").0));

@@ -254,6 +254,11 @@ impl Machine {
         moved.map_err(|e| Error::io("the screenshot cannot be written", to, e))
     }
 
+    /// The share of its time in which the machine could have run and the host ran others, 0 to 1, where that is known.
+    pub fn waited(&self) -> Option<f64> {
+        locked(&self.child).as_ref().and_then(Child::waited)
+    }
+
     /// Sum over the disks of everything read and written: it moves as long as the guest works with them.
     pub(crate) fn block_activity(&self) -> Option<u64> {
         let answer = self.qmp("query-blockstats", json!({})).ok()?;

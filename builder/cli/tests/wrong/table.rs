@@ -164,7 +164,7 @@ pub const INSIDE: Image = Image {
             files: &[
                 (
                     "etc/systemd/system/diorite-metrics.service.d/90-wrong.conf",
-                    "[Service]\nBindReadOnlyPaths=/usr/lib/wrong-release:/usr/lib/os-release\n",
+                    "[Service]\nBindReadOnlyPaths=/usr/lib/wrong-release:/etc/os-release\n",
                 ),
                 ("usr/lib/wrong-release", "IMAGE_ID=server\nIMAGE_VERSION=2\n"),
             ],

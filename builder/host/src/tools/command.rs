@@ -204,6 +204,10 @@ impl Child {
     pub fn try_wait(&mut self) -> Option<Status> {
         self.running.try_wait().map(|e| e.status)
     }
+    /// The share of its time in which it could have run and the host ran others, 0 to 1, where the kernel says that.
+    pub fn waited(&self) -> Option<f64> {
+        super::waited::waited(self.running.pid)
+    }
     /// What it wrote to stdout and stderr so far.
     pub fn log(&self) -> String {
         let mut bytes = vec![0; self.log.metadata().map_or(0, |m| m.len() as usize)];

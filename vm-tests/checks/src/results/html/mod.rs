@@ -252,8 +252,15 @@ fn files(page: &mut Page, folder: &Path) {
 }
 
 /// Results of a verification; what a build has left is not this page's matter.
-const KEPT: [&str; 6] =
-    ["console.log", "junit.xml", "report.json", "tampered-console.log", "untouched-console.log", "wire.pcapng"];
+const KEPT: [&str; 7] = [
+    "console.log",
+    "junit.xml",
+    "report.json",
+    "tampered-console.log",
+    "untouched-console.log",
+    "untouched-wire.pcapng",
+    "wire.pcapng",
+];
 
 /// A relative reference, RFC 3986: what is no plain letter is escaped.
 fn link(path: &str) -> String {
