@@ -39,6 +39,16 @@ fn a_container_belongs_to_one_network_and_nothing_is_routed_unasked() {
     scenes::passes("vlans");
 }
 
+#[test]
+fn two_images_on_one_switch_are_strangers() {
+    scenes::passes("switch");
+}
+
+#[test]
+fn a_machine_that_is_reset_again_and_again_stays_itself() {
+    scenes::passes("reboot");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {
@@ -91,6 +101,17 @@ fn a_guest_that_panics_is_seen_at_once() {
                  command = { exec = [\"sh\", \"-c\", \"echo c >/proc/sysrq-trigger; sleep 9\"] }";
     let (step, seen) = failed(&scenes::fails(&project, &of(panic)));
     assert!(step == "it panics" && seen.contains("panic"), "{step}: {seen}");
+}
+
+/// The kernel warns and goes on; what was asked was right.
+#[test]
+fn a_kernel_that_survives_its_fault_is_heard() {
+    let _alone = vm::alone();
+    let project = vm::prepared("server");
+    let warns = "[[step]]\nboot = { until = \"shell\" }\n[[step]]\nname = \"it warns\"\n\
+                 command = { exec = [\"sh\", \"-c\", \"echo 'WARNING: CPU: 0 PID: 1 at nowhere' >/dev/kmsg\"] }";
+    let (step, seen) = failed(&scenes::fails(&project, &of(warns)));
+    assert!(step == "it warns" && seen.contains("at nowhere"), "{step}: {seen}");
 }
 
 /// It starts anew without being asked.
