@@ -106,7 +106,11 @@ impl<'a> Aside<'a> {
         }
         Ok(match &wrong[..] {
             [] => Ok(format!("{} questions answered as they must be", questions.len())),
-            wrong => Err(wrong.join("; ").chars().take(600).collect()),
+            // Each gets its share of what a person reads.
+            wrong => {
+                let cut = |text: &String| text.chars().take(1200 / wrong.len()).collect::<String>();
+                Err(wrong.iter().map(cut).collect::<Vec<_>>().join("; "))
+            }
         })
     }
 
@@ -149,7 +153,7 @@ impl<'a> Aside<'a> {
 /// Asked from outside, and with nobody's help inside.
 fn on_the_wire(wanted: &&Wanted) -> bool {
     let check = &wanted.check;
-    check.evidence == Evidence::Outside
+    (check.evidence == Evidence::Outside || check.question == Question::Kernel)
         && !matches!(check.question, Question::Churn(_) | Question::Untouched | Question::Clones(_) | Question::Agent)
 }
 
@@ -158,7 +162,7 @@ fn place(question: &Question) -> u8 {
     match question {
         Question::Lease | Question::Address6 | Question::Fixed(..) => 0,
         Question::Ping(_) | Question::Ssh(_) | Question::Http(_) | Question::Metrics => 1,
-        Question::Watched | Question::Unasked(_) => 3,
+        Question::Watched | Question::Unasked(_) | Question::Kernel => 3,
         _ => 2,
     }
 }

@@ -14,7 +14,7 @@ use crate::{
 };
 use diorite_host::interrupt;
 use diorite_lab::{EthernetAddress, Pending, PortVerdict, Scan};
-use diorite_machine::Watch;
+use diorite_machine::{AlarmKind, Watch};
 use diorite_model::{
     Error, Exit, Result,
     recipe::{Protocol, Rate, Sudo},
@@ -235,6 +235,12 @@ impl<'a> Asker<'a> {
             Question::Metrics => {
                 let address = self.address(Family::V4)?;
                 self.retried(|| Ok(judge::metrics(&lab.http_get(address, 9100, "/metrics")?)))?
+            }
+            Question::Kernel => {
+                let tainted = self.shell.then(|| self.run("cat /proc/sys/kernel/tainted")).transpose()?;
+                let alarms = self.session.machine.console.alarms();
+                let told = alarms.into_iter().find(|alarm| alarm.kind == AlarmKind::Oops).map(|alarm| alarm.line);
+                judge::kernel(told, tainted.as_ref())
             }
             Question::Own(own) => self.own(own)?,
             Question::Tamper | Question::DiskUnchanged | Question::Untouched | Question::PowerOff => {

@@ -100,6 +100,25 @@ pub fn running(output: &Output) -> Judged {
     verdict(output.text.trim() == "running", short(&output.text))
 }
 
+/// The faults that the console has told of, and kernel.tainted where somebody inside could be asked (the kernel's
+/// Documentation/admin-guide/tainted-kernels.rst).
+pub fn kernel(told: Option<String>, tainted: Option<&Output>) -> Judged {
+    const LETTERS: &[u8] = b"PFSRMBUDAWCIOELKXTNJ";
+    // A soft lockup: on a host that lets the machine wait for seconds it says nothing about the machine.
+    const LOCKUP: u64 = 1 << 14;
+    if let Some(line) = told {
+        return Err(line);
+    }
+    let Some(output) = tainted else { return Ok("none on the console".to_owned()) };
+    let Ok(bits) = output.text.trim().parse::<u64>() else { return Err(short(&output.text)) };
+    let letter = |bit: usize| LETTERS.get(bit).map_or('?', |l| char::from(*l));
+    let set: String = (0..64).filter(|bit| bits >> bit & 1 == 1).map(letter).collect();
+    verdict(
+        bits & !LOCKUP == 0,
+        if set.is_empty() { "untainted".to_owned() } else { format!("tainted: {set} ({bits})") },
+    )
+}
+
 /// `systemctl list-units --failed --no-legend --plain`.
 pub fn no_failed_unit(output: &Output) -> Judged {
     match output.success() && output.text.is_empty() {
@@ -246,6 +265,18 @@ pub fn blessed(output: &Output) -> Judged {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn a_kernel_tells_of_its_faults() {
+        let said = |text: &str| Output { status: 0, text: text.to_owned() };
+        assert_eq!(kernel(None, Some(&said("0"))), Ok("untainted".into()));
+        assert_eq!(kernel(None, None), Ok("none on the console".into()));
+        assert_eq!(kernel(None, Some(&said("640"))), Err("tainted: DW (640)".into()));
+        assert!(kernel(None, Some(&said("16384"))).is_ok(), "a soft lockup alone");
+        assert!(kernel(None, Some(&said("cat: no"))).is_err());
+        let oops = "Oops: invalid opcode: 0000 [#1] PREEMPT SMP NOPTI";
+        assert_eq!(kernel(Some(oops.into()), Some(&said("0"))), Err(oops.into()));
+    }
+
     use super::*;
     use diorite_model::recipe::Command;
 

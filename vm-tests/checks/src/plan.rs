@@ -131,6 +131,8 @@ pub enum Question {
     Agent,
     /// The journal has no errors but those that have a reason.
     Journal,
+    /// The kernel has found no fault in itself.
+    Kernel,
     /// The power button ends the machine in order.
     PowerOff,
     /// What the profile itself wants asked.
@@ -243,6 +245,8 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
     if agent::promised(recipe) {
         add("guest-agent".into(), "the hypervisor's agent answers".into(), Evidence::Outside, Question::Agent);
     }
+    let what = "the kernel has found no fault in itself";
+    add("kernel-sound".into(), what.into(), Evidence::Console, Question::Kernel);
     let what = "the journal has no errors but those that have a reason";
     add("journal".into(), what.into(), Evidence::Inside, Question::Journal);
     if let Some(family) = families.iter().find(|f| firewall::speaks(recipe, sources[**f as usize])) {

@@ -19,7 +19,7 @@ use std::{
 pub enum AlarmKind {
     /// The kernel has given up.
     Panic,
-    /// A kernel fault that it may survive.
+    /// A fault that the kernel has found in itself and may survive: an oops, a bug, a warning.
     Oops,
     /// The kernel killed a process for want of memory.
     OutOfMemory,
@@ -41,6 +41,7 @@ const PATTERNS: &[(AlarmKind, &[&str])] = &[
     (AlarmKind::Panic, &["Kernel panic - not syncing"]),
     (AlarmKind::Oops, &["Oops:"]),
     (AlarmKind::Oops, &["kernel BUG at"]),
+    (AlarmKind::Oops, &["WARNING: CPU: "]),
     (AlarmKind::OutOfMemory, &["Out of memory: Killed process"]),
     (AlarmKind::EmergencyMode, &["You are in emergency mode"]),
     (AlarmKind::EmergencyMode, &["You are in rescue mode"]),
@@ -66,7 +67,7 @@ pub struct Alarm {
 /// The listening end.
 #[derive(Debug)]
 pub struct Console {
-    bytes: Arc<AtomicU64>,
+    ended: Arc<AtomicU64>,
     seen: Arc<Mutex<Seen>>,
     follower: Arc<Mutex<Follower>>,
     log: PathBuf,
@@ -97,9 +98,9 @@ impl Console {
     /// Reads from `stream` until it ends, into the file `log`.
     pub(crate) fn listen(mut stream: UnixStream, log: &Path, power_on: Instant) -> Result<Self> {
         let mut file = File::create(log).map_err(|e| Error::io("cannot write the console's log", log, e))?;
-        let (bytes, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
+        let (ended, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
         let follower: Arc<Mutex<Follower>> = Arc::default();
-        let (count, shared, follows) = (bytes.clone(), seen.clone(), follower.clone());
+        let (count, shared, follows) = (ended.clone(), seen.clone(), follower.clone());
         let input = stream.try_clone().map_err(|e| Error::host("no second end for the console").because(e))?;
         let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
             let (mut buffer, mut rest) = ([0; 4096], Vec::new());
@@ -113,7 +114,8 @@ impl Console {
                     let _ = file.write_all(&buffer[..n]);
                     follower.0.iter_mut().for_each(|hear| hear(&buffer[..n]));
                 }
-                count.fetch_add(n as u64, Ordering::Relaxed);
+                let ends = buffer[..n].iter().filter(|b| **b == b'\n').count();
+                count.fetch_add(ends as u64, Ordering::Relaxed);
                 rest.extend_from_slice(&buffer[..n]);
                 while let Some(end) = rest.iter().position(|b| *b == b'\n') {
                     let line = plain(&rest.drain(..=end).collect::<Vec<u8>>());
@@ -127,13 +129,13 @@ impl Console {
             take(&shared, plain(&rest), power_on.elapsed());
         });
         let thread = thread.map_err(|e| Error::host("no thread for the console").because(e))?;
-        Ok(Self { bytes, seen, follower, log: log.to_owned(), input: Some(input), thread: Some(thread) })
+        Ok(Self { ended, seen, follower, log: log.to_owned(), input: Some(input), thread: Some(thread) })
     }
 
     /// A console that nobody speaks on.
     pub(crate) fn silent() -> Self {
         Self {
-            bytes: Arc::default(),
+            ended: Arc::default(),
             seen: Arc::default(),
             follower: Arc::default(),
             log: PathBuf::new(),
@@ -158,9 +160,9 @@ impl Console {
         input.ok_or_else(none)?.map_err(|e| Error::host("no second end for the console").because(e))
     }
 
-    /// Bytes so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Relaxed)
+    /// Lines that have ended so far. What overwrites itself is no news: systemd says every second of a job that it still runs.
+    pub fn ended(&self) -> u64 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     /// Alarms so far.
@@ -265,8 +267,8 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (near, mut far) = UnixStream::pair().expect("socket pair");
         let mut console = Console::listen(near, &folder.path().join("log"), Instant::now()).expect("console");
-        far.write_all(b"before, ").expect("write");
-        while console.bytes() < 8 {
+        far.write_all(b"a job runs\rit still runs\r\nbefore\n").expect("write");
+        while console.ended() < 2 {
             std::thread::yield_now();
         }
         let (tell, heard) = std::sync::mpsc::channel();
@@ -278,8 +280,10 @@ mod tests {
         // The console's own copy of its end is open.
         far.shutdown(std::net::Shutdown::Write).expect("shutdown");
         console.finish();
+        assert_eq!(console.ended(), 2, "what overwrites itself does not count");
         drop(console);
-        assert_eq!((heard.into_iter().flatten().collect::<Vec<u8>>(), said), (b"before, after".to_vec(), *b"hello"));
+        let heard: Vec<u8> = heard.into_iter().flatten().collect();
+        assert!(heard.ends_with(b"before\nafter") && said == *b"hello", "{}", String::from_utf8_lossy(&heard));
     }
 
     #[test]

@@ -172,6 +172,17 @@ pub const INSIDE: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a kernel that has warned",
+            files: &[(
+                "usr/lib/systemd/system/wrong-taint.service",
+                "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
+                 ExecStart=/bin/sh -c 'echo 512 >/proc/sys/kernel/tainted'\n\
+                 [Install]\nWantedBy=multi-user.target\n",
+            )],
+            caught: &[("kernel-sound", "tainted: W")],
+            ..NONE
+        },
+        Wrong {
             what: "a default password",
             files: &[(
                 "usr/lib/systemd/system/wrong-password.service",
@@ -256,7 +267,7 @@ pub const INSIDE: Image = Image {
                 (
                     "usr/lib/systemd/system/wrong-late.service",
                     "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-                     ExecStart=/bin/sh -c 'until ip -4 address show scope global | grep -q inet; do sleep 1; done; \
+                     ExecStart=/bin/sh -c 'until ip -4 route show default | grep -q via; do sleep 1; done; \
                      sleep 5; nft -f /etc/diorite/firewall.nft'\n\
                      [Install]\nWantedBy=multi-user.target\n",
                 ),
@@ -291,7 +302,7 @@ pub const INSIDE: Image = Image {
             files: &[(
                 "usr/lib/systemd/system/wrong-home.service",
                 "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-                 ExecStart=/bin/bash -c 'until ip -4 address show scope global | grep -q inet; do sleep 1; done; \
+                 ExecStart=/bin/bash -c 'until ip -4 route show default | grep -q via; do sleep 1; done; \
                  exec 3<>/dev/udp/203.0.113.9/123; echo here >&3'\n\
                  [Install]\nWantedBy=multi-user.target\n",
             )],
@@ -362,11 +373,13 @@ pub const LOOSE: Image = Image {
             files: &[(
                 "usr/lib/systemd/system/wrong-home.service",
                 "[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-                 ExecStart=/bin/bash -c 'until ip -4 address show scope global | grep -q inet; do sleep 1; done; \
+                 ExecStart=/bin/bash -c 'until ip -4 route show default | grep -q via; do sleep 1; done; \
                  timeout 60 bash -c \": >/dev/tcp/203.0.113.9/443\"; true'\n\
                  [Install]\nWantedBy=multi-user.target\n",
             )],
-            caught: &[("nothing-unasked", "203.0.113.9, TCP port 443"), ("untouched", "203.0.113.9, TCP port 443")],
+            // The machine with nothing injected may get to it while it is swept, and the sweep of a disk that admits all
+            // of IPv6 leaves no room in its table of connections for one of its own.
+            caught: &[("nothing-unasked", "203.0.113.9, TCP port 443")],
             ..NONE
         },
         Wrong {
@@ -473,17 +486,16 @@ pub const UNVERIFIED: Image = Image {
     ],
 };
 
-/// /etc covered so early that /etc/machine-id is empty again: the message bus does not start, and nobody who waits for it.
+/// A job of the early boot never ends: no card gets its driver, and the console says the same line over and over.
 pub const HUNG: Image = Image {
     name: "hung",
     skip: ASIDE,
     wrongs: &[Wrong {
         what: "a machine that hangs in its boot",
         files: &[(
-            "usr/lib/systemd/system/wrong-etc.service",
-            "[Unit]\nAfter=sysinit.target\nDefaultDependencies=no\n[Service]\nType=oneshot\nRemainAfterExit=yes\n\
-             ExecStart=/bin/sh -c 'mkdir -p /run/wrong/up /run/wrong/work && mount -t overlay \
-             -o lowerdir=/etc,upperdir=/run/wrong/up,workdir=/run/wrong/work overlay /etc'\n\
+            "usr/lib/systemd/system/wrong-wait.service",
+            "[Unit]\nDefaultDependencies=no\nBefore=sysinit.target network-pre.target systemd-udevd.service\n\
+             [Service]\nType=oneshot\nExecStart=/bin/sleep infinity\n\
              [Install]\nWantedBy=sysinit.target\n",
         )],
         caught: &[],

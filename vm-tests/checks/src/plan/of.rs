@@ -33,7 +33,7 @@ impl Question {
             Self::RulesStay | Self::Kept(..) | Self::ImageMetrics(_) | Self::Closed(_) | Self::Blessed => Of::Running,
             Self::State(_) | Self::Encrypted | Self::Unreadable | Self::StateDisk | Self::Volatile(_) => Of::Running,
             Self::Module(_) | Self::Service(..) | Self::PowerOff | Self::Own(_) => Of::Running,
-            Self::Settles(..) | Self::Clones(_) | Self::Agent | Self::Journal => Of::Running,
+            Self::Settles(..) | Self::Clones(_) | Self::Agent | Self::Journal | Self::Kernel => Of::Running,
         }
     }
 }

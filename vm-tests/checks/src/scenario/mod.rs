@@ -20,7 +20,7 @@ use diorite_host::{
     tools::ToolsTree,
 };
 use diorite_machine::{
-    Accelerator, Budget,
+    Accelerator, AlarmKind, Budget, Machine,
     accel::{self, Kind},
 };
 use diorite_model::{
@@ -266,8 +266,17 @@ impl Stage<'_> {
                 let last = last.map(|alarm| format!("; its console's last words: {}", alarm.line)).unwrap_or_default();
                 Ok(Err(error.what + &detail + &last))
             }
-            other => other.map(|judged| turned(judged, step.not)),
+            other => {
+                let judged = turned(other?, step.not);
+                Ok(judged.and_then(|seen| self.fault_told().map_or(Ok(seen), Err)))
+            }
         }
+    }
+
+    /// What a kernel has said of a fault in itself that it survived.
+    fn fault_told(&self) -> Option<String> {
+        let oops = |m: &Machine| m.console.alarms().into_iter().find(|alarm| alarm.kind == AlarmKind::Oops);
+        self.running().find_map(oops).map(|alarm| format!("a kernel has found a fault in itself: {}", alarm.line))
     }
 }
 

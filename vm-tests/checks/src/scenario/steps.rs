@@ -144,7 +144,7 @@ impl Stage<'_> {
             }
             let (running, mut watch) = self.on(machine)?;
             watch.check()?;
-            let now = (self.lab.frames(), running.console.bytes());
+            let now = (self.lab.frames(), running.console.ended());
             if now != seen {
                 (moved, seen) = (Instant::now(), now);
             }
