@@ -86,7 +86,9 @@ impl<'a> Aside<'a> {
                 Ok(Ok(_)) => {}
                 Ok(Err(seen)) | Err(Unanswered::Skipped(seen)) => wrong.push(format!("{}: {seen}", wanted.check.id)),
                 Err(Unanswered::Over(error)) if is_verdict(&error) => {
-                    return Ok(Err(format!("{}: {}", wanted.check.id, error.what)));
+                    let last = classes::last_words(&session.machine);
+                    let last = last.map(|words| format!("; its console said: {words}")).unwrap_or_default();
+                    return Ok(Err(format!("{}: {}{last}", wanted.check.id, error.what)));
                 }
                 Err(Unanswered::Over(error)) => return Err(error),
             }

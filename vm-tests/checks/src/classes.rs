@@ -82,6 +82,22 @@ fn judge(ended: Option<String>, state: Option<&str>, complaints: &str) -> Option
     )
 }
 
+/// What the console of a machine that has ended knows of it: units that failed, and how it went down.
+pub(crate) fn last_words(machine: &Machine) -> Option<String> {
+    machine.ended()?;
+    let alarm = machine.console.alarms().pop().map(|alarm| alarm.line);
+    epitaph(machine.console.lines().into_iter().map(|(_, line)| line), alarm)
+}
+
+/// `lines` of the console, and the last one that is an alarm.
+fn epitaph(lines: impl Iterator<Item = String>, alarm: Option<String>) -> Option<String> {
+    let mut all: Vec<String> = lines.filter_map(|l| Some(l.split_once("[FAILED] ")?.1.to_owned())).collect();
+    all.dedup();
+    all.drain(..all.len().saturating_sub(3));
+    all.extend(alarm);
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// Whether trying the same accelerator again makes sense.
 pub(crate) fn accelerator(ended: &Ended) -> bool {
     ended.what == "the accelerator has failed"
@@ -113,6 +129,12 @@ mod tests {
         assert!(what(None, Some("io-error"), "").is_some_and(|w| w.contains("disk")));
         assert!(what(None, Some("internal-error"), "").is_some());
         assert!(what(None, Some("running"), "KVM internal error. Suberror: 1").is_some(), "QEMU goes on for ever");
+        let lines = ["[  OK  ] Started a.", "[FAILED] Failed to start web.", "[FAILED] Failed to start health."]
+            .map(String::from);
+        let down = Some("[   58.6] reboot: Restarting system".to_owned());
+        let words = "Failed to start web.; Failed to start health.; [   58.6] reboot: Restarting system";
+        assert_eq!(epitaph(lines.into_iter(), down).as_deref(), Some(words));
+        assert_eq!(epitaph(std::iter::empty(), None), None);
         let said = |line: &str| std::iter::once(line.to_owned());
         let late = "[ TIME ] Timed out waiting for device dev-vda2.device - /dev/vda2.";
         assert!(starved(Some(0.8), said(late)).is_some_and(|e| e.what.contains("20 %")));

@@ -2,14 +2,12 @@
 
 use diorite_model::{Error, Result};
 use std::{
+    collections::HashSet,
     fs::File,
     io::{Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -67,7 +65,6 @@ pub struct Alarm {
 /// The listening end.
 #[derive(Debug)]
 pub struct Console {
-    ended: Arc<AtomicU64>,
     seen: Arc<Mutex<Seen>>,
     follower: Arc<Mutex<Follower>>,
     log: PathBuf,
@@ -92,15 +89,20 @@ impl std::fmt::Debug for Follower {
 struct Seen {
     lines: Vec<(Duration, String)>,
     alarms: Vec<Alarm>,
+    /// What was said, letters only.
+    said: HashSet<String>,
 }
+
+/// A guest that invents lines fills no memory; one that says so many different ones is not getting anywhere either.
+const MOST_NEWS: usize = 50_000;
 
 impl Console {
     /// Reads from `stream` until it ends, into the file `log`.
     pub(crate) fn listen(mut stream: UnixStream, log: &Path, power_on: Instant) -> Result<Self> {
         let mut file = File::create(log).map_err(|e| Error::io("cannot write the console's log", log, e))?;
-        let (ended, seen) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(Seen::default())));
+        let seen = Arc::new(Mutex::new(Seen::default()));
         let follower: Arc<Mutex<Follower>> = Arc::default();
-        let (count, shared, follows) = (ended.clone(), seen.clone(), follower.clone());
+        let (shared, follows) = (seen.clone(), follower.clone());
         let input = stream.try_clone().map_err(|e| Error::host("no second end for the console").because(e))?;
         let thread = std::thread::Builder::new().name("console".to_owned()).spawn(move || {
             let (mut buffer, mut rest) = ([0; 4096], Vec::new());
@@ -114,8 +116,6 @@ impl Console {
                     let _ = file.write_all(&buffer[..n]);
                     follower.0.iter_mut().for_each(|hear| hear(&buffer[..n]));
                 }
-                let ends = buffer[..n].iter().filter(|b| **b == b'\n').count();
-                count.fetch_add(ends as u64, Ordering::Relaxed);
                 rest.extend_from_slice(&buffer[..n]);
                 while let Some(end) = rest.iter().position(|b| *b == b'\n') {
                     let line = plain(&rest.drain(..=end).collect::<Vec<u8>>());
@@ -129,19 +129,12 @@ impl Console {
             take(&shared, plain(&rest), power_on.elapsed());
         });
         let thread = thread.map_err(|e| Error::host("no thread for the console").because(e))?;
-        Ok(Self { ended, seen, follower, log: log.to_owned(), input: Some(input), thread: Some(thread) })
+        Ok(Self { seen, follower, log: log.to_owned(), input: Some(input), thread: Some(thread) })
     }
 
     /// A console that nobody speaks on.
     pub(crate) fn silent() -> Self {
-        Self {
-            ended: Arc::default(),
-            seen: Arc::default(),
-            follower: Arc::default(),
-            log: PathBuf::new(),
-            input: None,
-            thread: None,
-        }
+        Self { seen: Arc::default(), follower: Arc::default(), log: PathBuf::new(), input: None, thread: None }
     }
 
     /// Lets somebody hear every byte: those that have come, at once, and all others as they come.
@@ -160,9 +153,10 @@ impl Console {
         input.ok_or_else(none)?.map_err(|e| Error::host("no second end for the console").because(e))
     }
 
-    /// Lines that have ended so far. What overwrites itself is no news: systemd says every second of a job that it still runs.
-    pub fn ended(&self) -> u64 {
-        self.ended.load(Ordering::Relaxed)
+    /// Lines so far that said something new, numbers and marks aside: systemd says every second of a job that it still runs,
+    /// and a service that starts anew for ever says the same each time.
+    pub fn news(&self) -> usize {
+        self.seen().said.len()
     }
 
     /// Alarms so far.
@@ -208,11 +202,15 @@ fn take(seen: &Mutex<Seen>, line: String, at: Duration) {
         seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });
     }
     if !line.is_empty() {
+        let letters: String = line.chars().filter(|c| c.is_alphabetic()).collect();
+        if seen.said.len() < MOST_NEWS {
+            seen.said.insert(letters);
+        }
         seen.lines.push((at, line));
     }
 }
 
-/// A line without control characters and escape sequences (ECMA-48 §5.4: CSI, parameters, final byte).
+/// A line without control characters and escape sequences (ECMA-48 §5.4: CSI, parameters, final byte; §5.3: one letter).
 fn plain(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let (mut out, mut chars) = (String::with_capacity(text.len()), text.chars().peekable());
@@ -223,6 +221,7 @@ fn plain(bytes: &[u8]) -> String {
                 while chars.next_if(|c| !('@'..='~').contains(c)).is_some() {}
                 chars.next();
             }
+            '\x1b' => drop(chars.next_if(|c| ('@'..='_').contains(c))),
             c if c.is_control() && c != '\t' => {}
             c => out.push(c),
         }
@@ -267,8 +266,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("temporary folder");
         let (near, mut far) = UnixStream::pair().expect("socket pair");
         let mut console = Console::listen(near, &folder.path().join("log"), Instant::now()).expect("console");
-        far.write_all(b"a job runs\rit still runs\r\nbefore\n").expect("write");
-        while console.ended() < 2 {
+        far.write_all(b"Job a runs (1s)\r\r\n\x1bM\r\x1b[K[ \x1b[0m***] Job a runs (2s)\r\r\n\x1bM\rbefore\n")
+            .expect("write");
+        while console.news() < 2 {
             std::thread::yield_now();
         }
         let (tell, heard) = std::sync::mpsc::channel();
@@ -280,7 +280,8 @@ mod tests {
         // The console's own copy of its end is open.
         far.shutdown(std::net::Shutdown::Write).expect("shutdown");
         console.finish();
-        assert_eq!(console.ended(), 2, "what overwrites itself does not count");
+        assert_eq!(console.news(), 2 + 1, "what was said before does not count, and `after` is the third");
+        assert_eq!(console.tail(3), "[ ***] Job a runs (2s)\nbefore\nafter");
         drop(console);
         let heard: Vec<u8> = heard.into_iter().flatten().collect();
         assert!(heard.ends_with(b"before\nafter") && said == *b"hello", "{}", String::from_utf8_lossy(&heard));

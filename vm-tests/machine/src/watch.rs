@@ -114,7 +114,7 @@ impl<'a> Watch<'a> {
             self.asked = now;
             blocks = self.machine.block_activity().unwrap_or(blocks);
         }
-        let seen = [self.machine.console.ended(), (self.wire)(), shell, blocks];
+        let seen = [self.machine.console.news() as u64, (self.wire)(), shell, blocks];
         if seen != self.seen {
             self.seen = seen;
             self.moved = now;

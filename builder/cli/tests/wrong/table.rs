@@ -502,3 +502,15 @@ pub const HUNG: Image = Image {
         ..NONE
     }],
 };
+
+/// A program of a container that ends at once: the image's own gate restarts the machine.
+pub const RESTARTS: Image = Image {
+    name: "restarts",
+    skip: ASIDE,
+    wrongs: &[Wrong {
+        what: "a container that cannot start",
+        edits: &[("\"busybox\", \"sleep\", \"1000000\"", "\"busybox\", \"false\"")],
+        caught: &[],
+        ..NONE
+    }],
+};

@@ -64,7 +64,8 @@ fn writer(recipe: &Recipe) -> Ini {
     let unit = Ini::new()
         .section("Unit")
         .set("Description", "What the image says of itself, for node-exporter")
-        .set("After", nft::UNIT)
+        // Where the boot is still to be blessed, that is waited for: half a minute later it would be said first.
+        .set("After", format!("{} systemd-bless-boot.service", nft::UNIT))
         .section("Service")
         .set("Type", "oneshot")
         .set("ExecStart", format!("/{SCRIPT} /run/{FOLDER}{units}"))

@@ -272,7 +272,7 @@ impl Desk<'_> {
                 return Err(error.detail(self.machine.console.tail(12)));
             }
             self.look()?;
-            let now = [self.machine.console.ended(), self.lab.frames()];
+            let now = [self.machine.console.news() as u64, self.lab.frames()];
             if now != seen {
                 (moved, seen) = (Instant::now(), now);
             }

@@ -260,10 +260,8 @@ impl Stage<'_> {
             // What a console says, or a machine that is stuck, is an answer to what was asked.
             Err(error) if error.exit == Exit::VerificationFailed => {
                 let detail = error.cause.map(|c| format!(", because {c}")).unwrap_or_default();
-                // Of a machine that has ended the console knows best why.
-                let last = self.running().filter(|m| m.ended().is_some()).find_map(|m| m.console.alarms().pop());
-                let last = last.filter(|alarm| !error.what.contains(&alarm.line));
-                let last = last.map(|alarm| format!("; its console's last words: {}", alarm.line)).unwrap_or_default();
+                let last = self.running().find_map(classes::last_words);
+                let last = last.map(|words| format!("; its console said: {words}")).unwrap_or_default();
                 Ok(Err(error.what + &detail + &last))
             }
             other => {

@@ -144,7 +144,7 @@ impl Stage<'_> {
             }
             let (running, mut watch) = self.on(machine)?;
             watch.check()?;
-            let now = (self.lab.frames(), running.console.ended());
+            let now = (self.lab.frames(), running.console.news() as u64);
             if now != seen {
                 (moved, seen) = (Instant::now(), now);
             }
