@@ -1,5 +1,7 @@
 //! Scenario: several machines on a network and a timeline of steps, as `vm-tests/scenarios/NAME.toml` says it. Read by
 //! [`crate::profile::scenario`], run by the verification side.
+//!
+//! Over 500 lines because it is the one list of what a scenario can say, and half of it says what that means.
 
 use crate::{
     recipe::Protocol,

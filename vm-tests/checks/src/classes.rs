@@ -39,14 +39,20 @@ pub(crate) fn blamed<T>(asked: Result<T>, machine: &Machine, results: &[CheckRes
     }
 }
 
-/// What the host did to this machine, if anything.
-pub(crate) fn fault(machine: &Machine) -> Option<Error> {
+/// The state that QEMU says it is in; nothing of one that has ended.
+fn state(machine: &Machine) -> Result<Value> {
     let state = machine.qmp("query-status", json!({}));
     // Its sockets close a moment before the process is seen to be gone.
     let end = Instant::now() + Duration::from_secs(2);
     while state.is_err() && machine.ended().is_none() && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(20));
     }
+    state
+}
+
+/// What the host did to this machine, if anything.
+pub(crate) fn fault(machine: &Machine) -> Option<Error> {
+    let state = state(machine);
     let ended = machine.ended().filter(|status| !status.success()).map(|status| status.to_string());
     let told = state.ok().and_then(|s| s.get("status").and_then(Value::as_str).map(str::to_owned));
     let of_qemu = judge(ended, told.as_deref(), &machine.complaints());
@@ -84,7 +90,9 @@ fn judge(ended: Option<String>, state: Option<&str>, complaints: &str) -> Option
 
 /// What the console of a machine that has ended knows of it: units that failed, and how it went down.
 pub(crate) fn last_words(machine: &Machine) -> Option<String> {
-    machine.ended()?;
+    if state(machine).is_ok() {
+        return None;
+    }
     let alarm = machine.console.alarms().pop().map(|alarm| alarm.line);
     epitaph(machine.console.lines().into_iter().map(|(_, line)| line), alarm)
 }

@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{attributed, caught, ends, refusals, refused, table};
+use crate::wrong::{attributed, boots, caught, ends, refusals, refused, table};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -29,12 +29,12 @@ fn a_root_that_nothing_verifies_is_caught() {
 
 #[test]
 fn a_machine_that_hangs_is_told() {
-    ends(&table::HUNG, "lease", &["nothing has moved for ", "wrong-wait.service"]);
+    ends(&boots::HUNG, "lease", &["nothing has moved for ", "wrong-wait.service"]);
 }
 
 #[test]
 fn a_machine_whose_container_cannot_start_is_told() {
-    ends(&table::RESTARTS, "running", &["diorite-health", "reboot: Restarting system"]);
+    ends(&boots::RESTARTS, "running", &["Container back", "diorite-health", "reboot: "]);
 }
 
 #[test]

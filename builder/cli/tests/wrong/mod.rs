@@ -3,6 +3,7 @@
 //! less, and each wrong must have one of its own.
 #![allow(dead_code)]
 
+pub mod boots;
 pub mod refusals;
 pub mod right;
 pub mod table;
