@@ -150,24 +150,7 @@ fn a_host_that_kills_the_machine_is_blamed() {
     let project = vm::prepared("server");
     let out = project.path("out/server");
     let mut command = vm::verify(&project, "server");
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let end = Instant::now() + Duration::from_secs(240);
-    let mut killed = BTreeSet::new();
-    while child.try_wait().expect("our own child").is_none() {
-        assert!(Instant::now() < end, "it does not end: {killed:?}");
-        // Once its console speaks it runs.
-        let speaks = fs::metadata(out.join(".verify/boot/console.log")).is_ok_and(|m| m.len() > 0);
-        for id in vm::ids(&out, "qemu-system").into_iter().filter(|_| speaks) {
-            if killed.insert(id) {
-                let id = rustix::process::Pid::from_raw(id).expect("a process");
-                // It may have ended since.
-                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(5), "{}{}", text(&output.stdout), text(&output.stderr));
+    vm::killed_under(&mut command, &out, "boot");
     let report = vm::report(&out);
     let ended = report.ended.as_ref().expect("it ended early");
     assert_eq!((ended.class, report.retried.len(), report.passed()), (Class::Infra, 1, false), "{ended:?}");
@@ -177,7 +160,6 @@ fn a_host_that_kills_the_machine_is_blamed() {
     assert!(junit.contains("errors=\"1\"") && junit.contains("type=\"INFRA\""), "{junit}");
     let page = fs::read_to_string(out.join("report.html")).expect("report.html");
     assert!(page.contains("ENDED EARLY") && page.contains("the host is at fault"));
-    assert_eq!(vm::processes(&out), Vec::<String>::new());
 }
 
 #[test]

@@ -3,12 +3,14 @@
 
 use crate::common::{Project, material, text};
 use diorite_model::report::Verdict;
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 static ONE: Mutex<()> = Mutex::new(());
 
@@ -91,6 +93,29 @@ pub fn ids(folder: &Path, program: &str) -> Vec<i32> {
         (first.contains(program) && line.contains(&folder)).then(|| entry.file_name().to_str()?.parse().ok()).flatten()
     };
     all.filter_map(ours).collect()
+}
+
+/// Runs a command and kills every QEMU of the folder as soon as the console of this machine speaks, until it ends: with
+/// status 5, and nothing left running.
+pub fn killed_under(command: &mut Command, out: &Path, machine: &str) {
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let end = Instant::now() + Duration::from_secs(300);
+    let mut killed = BTreeSet::new();
+    while child.try_wait().expect("our own child").is_none() {
+        assert!(Instant::now() < end, "it does not end: {killed:?}");
+        let speaks = fs::metadata(out.join(".verify").join(machine).join("console.log")).is_ok_and(|m| m.len() > 0);
+        for id in ids(out, "qemu-system").into_iter().filter(|_| speaks) {
+            if killed.insert(id) {
+                let id = rustix::process::Pid::from_raw(id).expect("a process");
+                // It may have ended since.
+                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let output = child.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(5), "{}{}", text(&output.stdout), text(&output.stderr));
+    assert_eq!(processes(out), Vec::<String>::new());
 }
 
 /// Every path below a folder, sorted.

@@ -1,13 +1,9 @@
 //! Every scenario of the project passes. And what cannot pass ends soon, with its class, and leaves nothing running: an
 //! expectation that is wrong, a guest that panics, starts anew or never boots, a QEMU that is killed.
 
-use crate::common::text;
 use crate::{scenes, vm};
 use diorite_model::report::{Class, ScenarioReport, Verdict};
-use std::collections::BTreeSet;
 use std::fs;
-use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 #[test]
 fn a_machine_outlives_its_cable() {
@@ -145,26 +141,9 @@ fn a_qemu_that_dies_in_the_middle_is_the_hosts_fault() {
     scenes::copied(&project);
     let out = project.path("out/scenarios/link");
     let mut command = scenes::run(&project, &["link"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
-    let end = Instant::now() + Duration::from_secs(300);
-    let mut killed = BTreeSet::new();
-    while child.try_wait().expect("our own child").is_none() {
-        assert!(Instant::now() < end, "it does not end: {killed:?}");
-        let speaks = fs::metadata(out.join(".verify/server/console.log")).is_ok_and(|m| m.len() > 0);
-        for id in vm::ids(&out, "qemu-system").into_iter().filter(|_| speaks) {
-            if killed.insert(id) {
-                let id = rustix::process::Pid::from_raw(id).expect("a process");
-                // It may have ended since.
-                let _ = rustix::process::kill_process(id, rustix::process::Signal::KILL);
-            }
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    let output = child.wait_with_output().expect("it ends");
-    assert_eq!(output.status.code(), Some(5), "{}{}", text(&output.stdout), text(&output.stderr));
+    vm::killed_under(&mut command, &out, "server");
     let report = scenes::report(&project, "link");
     let ended = report.ended.as_ref().expect("it ended early");
     assert_eq!((ended.class, report.retried.len(), report.passed()), (Class::Infra, 1, false), "{ended:?}");
     assert!(ended.what.contains("QEMU has ended"), "{ended:?}");
-    assert_eq!(vm::processes(&out), Vec::<String>::new());
 }
