@@ -86,9 +86,8 @@ impl<'a> Aside<'a> {
                 Ok(Ok(_)) => {}
                 Ok(Err(seen)) | Err(Unanswered::Skipped(seen)) => wrong.push(format!("{}: {seen}", wanted.check.id)),
                 Err(Unanswered::Over(error)) if is_verdict(&error) => {
-                    let last = classes::last_words(&session.machine);
-                    let last = last.map(|words| format!("; its console said: {words}")).unwrap_or_default();
-                    return Ok(Err(format!("{}: {}{last}", wanted.check.id, error.what)));
+                    let why = classes::with_last_words(&error.what, &session.machine);
+                    return Ok(Err(format!("{}: {why}", wanted.check.id)));
                 }
                 Err(Unanswered::Over(error)) => return Err(error),
             }

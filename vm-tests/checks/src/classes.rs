@@ -97,6 +97,14 @@ pub(crate) fn last_words(machine: &Machine) -> Option<String> {
     epitaph(machine.console.lines().into_iter().map(|(_, line)| line), alarm)
 }
 
+/// Why a machine answers no more, and what its console knows of that.
+pub(crate) fn with_last_words(what: &str, machine: &Machine) -> String {
+    match last_words(machine) {
+        Some(words) => format!("{what}; its console said: {words}"),
+        None => what.to_owned(),
+    }
+}
+
 /// `lines` of the console, and the last one that is an alarm.
 fn epitaph(lines: impl Iterator<Item = String>, alarm: Option<String>) -> Option<String> {
     let mut all: Vec<String> = lines.filter_map(|l| Some(l.split_once("[FAILED] ")?.1.to_owned())).collect();

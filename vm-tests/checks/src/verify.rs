@@ -233,9 +233,7 @@ impl Run<'_> {
                     Err(Unanswered::Skipped(reason)) => (Verdict::Skip, reason),
                     Err(Unanswered::Over(error)) if is_verdict(&error) => {
                         over = Some(format!("not asked, because {}", error.what));
-                        let last = classes::last_words(&session.machine);
-                        let last = last.map(|words| format!("; its console said: {words}")).unwrap_or_default();
-                        (Verdict::Fail, error.what + &last)
+                        (Verdict::Fail, classes::with_last_words(&error.what, &session.machine))
                     }
                     Err(Unanswered::Over(error)) => {
                         facts::ports(&mut self.boot, &asker, checks);
