@@ -4,6 +4,7 @@ mod digest;
 mod error;
 pub mod hardening;
 pub mod lock;
+pub mod machine;
 pub mod oci;
 pub mod plan;
 pub mod profile;

@@ -195,6 +195,13 @@ impl VerifiedImage {
     }
 }
 
+/// A disk image that somebody wants to use although nothing vouches for it. The name says so wherever it goes.
+#[derive(Debug, Clone)]
+pub struct UnverifiedImage {
+    /// Its digest.
+    pub disk_sha256: Digest,
+}
+
 impl Report {
     /// Accepts the image with this digest when this report is about it, everything was asked and everything passed.
     pub fn accept(&self, disk_sha256: Digest) -> Option<VerifiedImage> {

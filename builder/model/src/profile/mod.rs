@@ -25,14 +25,14 @@ pub mod reader {
     pub use super::source::{Files, Kind, Span, Table, Value, Words};
 }
 
-use crate::{Error, Recipe, Result, verify::OwnCheck};
+use crate::{Error, Recipe, Result, machine::Machine, verify::OwnCheck};
 use source::{Files, Kind, Span, Value};
 
 /// Largest profile that is read, in bytes.
 pub const LARGEST: usize = source::LARGEST;
 
-/// What a profile says that cannot change a byte of the image: where to look for packages, and what to ask of a machine
-/// that runs.
+/// What a profile says that cannot change a byte of the image: where to look for packages, what to ask of a machine
+/// that runs, and what machine to make.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
@@ -41,6 +41,8 @@ pub struct Settings {
     pub snapshot: Option<String>,
     /// Checks of the profile's own.
     pub checks: Vec<OwnCheck>,
+    /// The virtual machine that the image becomes.
+    pub machine: Machine,
 }
 
 /// A profile's text as some loader found it: the file's name for people, and its text.

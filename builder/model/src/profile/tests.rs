@@ -240,6 +240,16 @@ filesystem = "xfs"
 minimum = "1G"
 volatile = ["/var/cache"]
 
+[machine]
+memory = "4G"
+cores = 4
+state = "20G"
+vlan = 7
+mac = "52:54:00:12:34:57"
+tpm = true
+start_at_boot = false
+keep = 3
+
 [verify]
 check = [
   { name = "site", retry = "30s", level = "outside", port = { port = 444, protocol = "tcp", state = "open", family = "ipv4" } },
@@ -317,11 +327,42 @@ fn a_full_profile_is_meant_as_written() {
     insta::assert_snapshot!("recipe", serde_json::to_string_pretty(&recipe).unwrap());
     assert_eq!(settings.mirrors, ["https://mirror.example/debian"]);
     assert_eq!(settings.snapshot.as_deref(), Some("https://snapshot.example/{timestamp}/"));
+    let mac = Some("52:54:00:12:34:57".to_owned());
+    let machine = Machine {
+        memory: 4 << 30,
+        cores: 4,
+        state: 20 << 30,
+        vlan: Some(7),
+        mac,
+        tpm: true,
+        start_at_boot: false,
+        keep: 3,
+    };
+    assert_eq!(settings.machine, machine);
+}
+
+#[test]
+fn a_machine_follows_from_its_state_and_is_checked_against_it() {
+    let machine = |text: &str| {
+        let text = format!("[image]\nname = \"x\"\nversion = \"1\"\n{text}");
+        parse(&text, "x.toml", &mut shipped).map(|(_, settings)| settings.machine)
+    };
+    assert_eq!(machine("").unwrap(), Machine::default());
+    assert!(machine("[state]\nencryption = \"tpm2\"").unwrap().tpm);
+    let refused = [
+        "[state]\nencryption = \"tpm2\"\n[machine]\ntpm = false",
+        "[state]\ndisk = \"own\"\nminimum = \"9G\"\n[machine]\nstate = \"8G\"",
+        "[machine]\nmemory = \"128M\"",
+        "[machine]\nvlan = 4095",
+    ];
+    let refused: Vec<_> = refused.iter().map(|text| machine(text).unwrap_err().to_string()).collect();
+    insta::assert_snapshot!("machine", refused.join("\n\n"));
 }
 
 #[test]
 fn what_cannot_change_bytes_is_not_in_the_recipe() {
     let other = FULL.replace("mirror.example", "other.example").replace("snapshot.example", "old.example");
+    let other = other.replace("memory = \"4G\"", "memory = \"8G\"").replace("vlan = 7", "vlan = 8");
     let digest = |text: &str| parse(text, "full.toml", &mut shipped).unwrap().0.digest();
     assert_eq!(digest(FULL), digest(&other));
     assert_ne!(digest(FULL), digest(&FULL.replace("\"1.2\"", "\"1.3\"")));

@@ -46,8 +46,12 @@ pub(super) fn archive(top: &Section) -> Result<(Archive, Settings)> {
         extra,
         debs: t.plain("debs")?,
     };
-    let settings =
-        Settings { mirrors: t.plain("mirrors")?, snapshot: t.text("snapshot")?.map(|s| s.value), checks: vec![] };
+    let settings = Settings {
+        mirrors: t.plain("mirrors")?,
+        snapshot: t.text("snapshot")?.map(|s| s.value),
+        checks: vec![],
+        ..Settings::default()
+    };
     Ok((archive, settings))
 }
 

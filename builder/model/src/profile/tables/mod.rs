@@ -7,6 +7,7 @@ mod containers;
 pub(super) mod firewall;
 mod hardening;
 mod image;
+mod machine;
 pub(super) mod monitoring;
 mod network;
 mod services;
@@ -47,6 +48,7 @@ pub(super) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::STATE, "the writable partition"),
+    table("machine", machine::MACHINE, "the virtual machine that `diorite deploy` makes; no byte of the image"),
     table("verify", verify::VERIFY, "what `diorite verify` asks besides"),
 ];
 
@@ -56,6 +58,8 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let image = image::image(&top)?;
     let (archive, mut settings) = archive::archive(&top)?;
     settings.checks = verify::checks(&top)?;
+    let state = state::state(&top)?;
+    settings.machine = machine::machine(&top, &state)?;
     let mut recipe = Recipe {
         image,
         archive,
@@ -72,7 +76,7 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         container_networks: container_networks::networks(&top)?,
         monitoring: monitoring::monitoring(&top)?,
         services: services::services(&top)?,
-        state: state::state(&top)?,
+        state,
         overlays: top.plain("overlays")?,
     };
     let places = check::Places { files, value };

@@ -1,0 +1,42 @@
+//! `[machine]`.
+
+use super::image::amount;
+use super::*;
+use crate::machine::Machine;
+
+pub(super) const MACHINE: &[Field] = &[
+    text("memory", &values::SIZE, "its memory").or_text("2G"),
+    integer("cores", 1, 512, "its processors").or_number(2),
+    text("state", &values::SIZE, "the disk for /var, with `state.disk = \"own\"`")
+        .or_said("`8G`, or `state.minimum` where that is more"),
+    integer("vlan", 1, 4094, "the network of the bridge that its card belongs to (IEEE 802.1Q)"),
+    text("mac", &values::MAC, "hardware address of its network card")
+        .or_said("the hypervisor chooses one, and it stays"),
+    boolean("tpm", "a TPM 2.0").or_said("true with `state.encryption = \"tpm2\"`"),
+    boolean("start_at_boot", "it starts with its host").or(true),
+    integer("keep", 0, 32, "replaced system disks that are kept, for `diorite rollback`").or_number(2),
+];
+
+pub(super) fn machine(top: &Section, state: &State) -> Result<Machine> {
+    let t = top.table_or_empty("machine")?;
+    let least = if state.disk == StateDisk::Own { state.minimum } else { 0 };
+    let encrypted = state.encryption == Encryption::Tpm2;
+    let tpm = t.boolean("tpm")?;
+    if encrypted && tpm == Some(false) {
+        let error = t.files.error(t.key("tpm").unwrap_or(t.span), "a machine without a TPM would not start");
+        return Err(error.because("`state.encryption` is `tpm2`").hint("remove `tpm = false`, or the encryption"));
+    }
+    Ok(Machine {
+        memory: amount(&t, "memory", 256 << 20)?,
+        cores: t.needed_number("cores")?.value,
+        state: match t.key("state") {
+            Some(_) => amount(&t, "state", least)?,
+            None => least.max(Machine::default().state),
+        },
+        vlan: t.number("vlan")?.map(|v| v.value),
+        mac: t.text("mac")?.map(|m| m.value),
+        tpm: tpm.unwrap_or(encrypted),
+        start_at_boot: t.flag("start_at_boot")?,
+        keep: t.needed_number("keep")?.value,
+    })
+}
