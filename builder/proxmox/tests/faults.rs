@@ -12,16 +12,30 @@ use diorite_proxmox::{Client, Limits};
 use diorite_proxmox_double::table::{CALLS, Call, Returns, Type};
 use diorite_proxmox_double::{Double, Fault, Machine};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const BYTES: &[u8] = b"a disk image, nearly";
 
-/// A stand-in in which every call of the table is well.
-fn furnished() -> (Double, String) {
+/// A stand-in in which this call of the table is well.
+fn furnished(call: &Call) -> (Double, String) {
     let double = double();
     let mut world = double.world();
     world.grant("/storage/local", "Datastore.Allocate");
-    let machine = Machine { node: "pve1".into(), pool: Some("school".into()), ..Machine::default() };
+    let image = (0, Digest::of(BYTES));
+    world.storages.get_mut("local-zfs").expect("a storage").files.insert("vm-100-disk-0".into(), image);
+    let keys = [("scsi0", "local-zfs:vm-100-disk-0"), ("agent", "enabled=1"), ("net0", "virtio=BC:24:11:00:00:64")];
+    let rule = BTreeMap::from([("type".to_owned(), "in".to_owned())]);
+    let machine = Machine {
+        node: "pve1".into(),
+        pool: Some("school".into()),
+        running: call.path.contains("/agent/"),
+        config: keys.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        rules: vec![rule.clone(), rule],
+        sets: call.path.contains("{name}").then(|| ("1".to_owned(), Default::default())).into_iter().collect(),
+        ..Machine::default()
+    };
+    world.machines.insert(102, Machine { config: Default::default(), ..machine.clone() });
     world.machines.insert(100, machine);
     let task = world.task("pve1", "imgcopy", "", "deploy@pve!ci");
     drop(world);
@@ -44,7 +58,9 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
     let value = |name: &str| match name {
         "node" => "pve1",
         "storage" => "local",
+        "vmid" if call.path == "/nodes/{node}/qemu" => "101",
         "vmid" => "100",
+        "disk" => "scsi0",
         "upid" => upid,
         "volume" => "local:import/y.qcow2",
         "username" => diorite_proxmox_double::USER.0,
@@ -60,12 +76,19 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
     for (name, kind, needed) in call.parameters {
         if *needed && !inside(name) {
             assert_ne!(*kind, Type::Boolean);
-            parameters = parameters.text(name, value(name));
+            parameters = parameters.text(*name, value(name));
         }
+    }
+    if call.path == "/nodes/{node}/qemu" {
+        parameters = parameters.text("pool", "school");
+    }
+    if call.path.ends_with("/move_disk") {
+        parameters = parameters.text("target-vmid", "102").text("target-disk", "unused0");
     }
     let method = match call.method {
         "GET" => Method::Get,
         "POST" => Method::Post,
+        "PUT" => Method::Put,
         "DELETE" => Method::Delete,
         other => panic!("{other}"),
     };
@@ -89,7 +112,7 @@ fn came(double: &Double, call: &Call) -> usize {
 /// Every call ends in this fault, again and again. `expect` gets the call, the failure, and how often it was asked.
 fn each(fault: &Fault, limits: Limits, expect: impl Fn(&Call, &Failure, usize)) {
     for call in CALLS {
-        let (double, upid) = furnished();
+        let (double, upid) = furnished(call);
         double.fail(call.method, call.path, fault.clone(), usize::MAX);
         let client = client_with(&double.url(), "", &environment, limits);
         let name = format!("{} {}", call.method, call.path);
@@ -106,7 +129,7 @@ fn each(fault: &Fault, limits: Limits, expect: impl Fn(&Call, &Failure, usize)) 
             "{text}"
         );
         // It was the fault, and nothing else.
-        let (double, upid) = furnished();
+        let (double, upid) = furnished(call);
         let client = client_with(&double.url(), "", &environment, common::limits());
         ask(&client, call, &upid).unwrap_or_else(|e| panic!("{name}: {}", Error::from(e)));
     }
@@ -177,7 +200,7 @@ fn cut_before() {
 #[test]
 fn cut_after() {
     for call in CALLS {
-        let (double, upid) = furnished();
+        let (double, upid) = furnished(call);
         double.fail(call.method, call.path, Fault::CutAfter, 1);
         let answer = ask(&client(&double), call, &upid);
         match call.method {
@@ -208,7 +231,7 @@ fn locks() {
 #[test]
 fn a_lock_that_is_let_go() {
     for call in CALLS.iter().filter(|call| !call.path.ends_with("/upload")) {
-        let (double, upid) = furnished();
+        let (double, upid) = furnished(call);
         double.fail(call.method, call.path, Fault::Lock, 4);
         let client = client_with(&double.url(), "", &environment, Limits { lock: Duration::from_secs(20), ..limits() });
         ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
@@ -220,7 +243,7 @@ fn a_lock_that_is_let_go() {
 fn tasks_that_fail() {
     let mut seen = 0;
     for call in CALLS.iter().filter(|call| call.returns == Returns::Task) {
-        let (double, upid) = furnished();
+        let (double, upid) = furnished(call);
         double.fail(call.method, call.path, Fault::Task("storage is gone".into()), 1);
         let client = client(&double);
         let answer = ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
@@ -238,7 +261,7 @@ fn tasks_that_fail() {
 
 #[test]
 fn a_task_that_warns_and_one_that_hangs() {
-    let (double, upid) = furnished();
+    let (double, upid) = furnished(&CALLS[0]);
     let task = upid.parse().expect("a task");
     double.world().tasks.get_mut(&upid).expect("the task").exit = "WARNINGS: 1".into();
     double.world().tasks.get_mut(&upid).expect("the task").log.push("WARN: no such key".into());
@@ -257,7 +280,7 @@ fn a_task_that_warns_and_one_that_hangs() {
 
 #[test]
 fn texts() {
-    let (double, upid) = furnished();
+    let (double, upid) = furnished(&CALLS[0]);
     let mut all = Vec::new();
     let upload = CALLS.iter().find(|c| c.path.ends_with("/upload")).expect("the upload");
     let remove = CALLS.iter().find(|c| c.method == "DELETE" && c.path.contains("/content/")).expect("the removal");

@@ -42,7 +42,8 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
         ("GET", "/nodes") => {
             let one = |(name, node): (&String, &crate::Node)| {
                 let status = if node.online { "online" } else { "offline" };
-                json!({ "node": name, "status": status, "type": "node", "id": format!("node/{name}") })
+                json!({ "node": name, "status": status, "type": "node", "id": format!("node/{name}"),
+                        "maxmem": 64u64 << 30, "mem": 8u64 << 30 })
             };
             ok(world.nodes.iter().map(one).collect())
         }
@@ -78,6 +79,16 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             // A string, though the schema says integer.
             None => ok(json!((100..).find(|id| !world.machines.contains_key(id)).unwrap_or(100).to_string())),
         },
+        ("GET", "/cluster/resources") => {
+            // A login sees the machines that it may look at.
+            let sees = |id: &u64| world.privileges(&format!("/vms/{id}")).contains("VM.Audit");
+            let one = |(id, m): (&u64, &crate::Machine)| {
+                let of = |key: &str| m.config.get(key).cloned().unwrap_or_default();
+                json!({ "id": format!("qemu/{id}"), "vmid": id, "type": "qemu", "node": m.node, "name": of("name"),
+                        "tags": of("tags"), "status": if m.running { "running" } else { "stopped" }, "template": 0 })
+            };
+            ok(world.machines.iter().filter(|(id, _)| sees(id)).map(one).collect())
+        }
         ("GET", "/pools") => {
             let sees = |pool: &&String| world.privileges(&format!("/pool/{pool}")).contains("Pool.Audit");
             ok(world.pools.iter().filter(sees).map(|pool| json!({ "poolid": pool })).collect())
@@ -95,6 +106,11 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             ok(storage.files.iter().filter(|(volume, _)| wanted(volume)).map(one).collect())
         }
         ("DELETE", "/nodes/{node}/storage/{storage}/content/{volume}") => remove(given, who, world),
+        ("GET", "/nodes/{node}/tasks") => {
+            let wanted = |task: &&crate::Task| task.looks > 0 && of("vmid").is_none_or(|id| task.id == id);
+            let all = world.tasks.iter().filter(|(_, task)| wanted(task));
+            ok(all.map(|(upid, task)| json!({ "upid": upid, "type": task.kind, "id": task.id })).collect())
+        }
         ("GET", "/nodes/{node}/tasks/{upid}/status") => {
             let upid = of("upid").unwrap_or_default().to_owned();
             let Some(task) = world.tasks.get_mut(&upid) else {
@@ -108,6 +124,9 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             } else {
                 status["status"] = json!("stopped");
                 status["exitstatus"] = json!(task.exit);
+                if let Some(machine) = world.unlocks.remove(&upid).and_then(|id| world.machines.get_mut(&id)) {
+                    machine.config.remove("lock");
+                }
             }
             ok(status)
         }

@@ -131,6 +131,9 @@ pub(crate) fn connection<S: Read + Write>(stream: S, shared: &Shared) {
 
 /// One request, its body read as far as it is looked at.
 fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> Answer {
+    if shared.gone() {
+        return None;
+    }
     if head.header("transfer-encoding").is_some() {
         return refuse(501, "chunked transfer encoding not supported");
     }
@@ -204,14 +207,22 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> 
         return refuse(403, refused);
     }
     let before: Vec<_> = world.tasks.keys().cloned().collect();
+    let saved = matches!(fault, Some(Fault::Task(_))).then(|| world.clone());
     let answer = answers::answer(call, &given, sent, &who, &mut world);
+    if call.method != "GET" && shared.last_change() {
+        return None;
+    }
     match fault {
         Some(Fault::Task(words)) => {
             assert_eq!(call.returns, Returns::Task, "{} {} starts no task", call.method, call.path);
-            for (_, task) in world.tasks.iter_mut().filter(|(upid, _)| !before.contains(upid)) {
+            // What a task does not finish it takes back.
+            let mut tasks = std::mem::take(&mut world.tasks);
+            *world = saved.expect("it was kept");
+            for (_, task) in tasks.iter_mut().filter(|(upid, _)| !before.contains(upid)) {
                 task.log.push(format!("TASK ERROR: {words}"));
                 task.exit = words.clone();
             }
+            world.tasks = tasks;
             answer
         }
         Some(Fault::CutAfter) => None,

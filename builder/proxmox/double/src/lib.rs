@@ -40,7 +40,23 @@ pub(crate) struct Shared {
     world: Mutex<World>,
     faults: Mutex<Vec<Planned>>,
     asked: Mutex<Vec<Asked>>,
+    /// Changes that are still carried out before nobody answers any more.
+    changes: Mutex<Option<usize>>,
     closing: AtomicBool,
+}
+
+impl Shared {
+    /// Nobody answers.
+    fn gone(&self) -> bool {
+        *lock(&self.changes) == Some(0)
+    }
+
+    /// Counts a change that was carried out; whether it was the last.
+    fn last_change(&self) -> bool {
+        let mut left = lock(&self.changes);
+        *left = left.map(|n| n.saturating_sub(1));
+        *left == Some(0)
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,6 +95,7 @@ impl Double {
             world: Mutex::new(world),
             faults: Mutex::default(),
             asked: Mutex::default(),
+            changes: Mutex::default(),
             closing: AtomicBool::new(false),
         });
         let scheme = if tls.is_some() { "https" } else { "http" };
@@ -114,9 +131,16 @@ impl Double {
         lock(&self.shared.faults).push(Planned { method: method.into(), template: template.into(), fault, times });
     }
 
+    /// After so many more changes nobody answers any more, the last of them included: what a client sees that is killed,
+    /// or whose network goes.
+    pub fn vanish_after(&self, changes: usize) {
+        *lock(&self.shared.changes) = Some(changes);
+    }
+
     /// No more faults.
     pub fn mend(&self) {
         lock(&self.shared.faults).clear();
+        *lock(&self.shared.changes) = None;
     }
 
     /// Every request that came, in order.

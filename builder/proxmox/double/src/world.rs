@@ -65,6 +65,12 @@ pub struct Machine {
     pub pending: BTreeMap<String, Option<String>>,
     /// Rules of its firewall, the first first: type, action, and the rest by name.
     pub rules: Vec<BTreeMap<String, String>>,
+    /// Options of its firewall.
+    pub options: BTreeMap<String, String>,
+    /// Sets of its firewall, with their networks.
+    pub sets: BTreeMap<String, BTreeSet<String>>,
+    /// How often it was started.
+    pub starts: u32,
 }
 
 /// Everything there is.
@@ -82,6 +88,10 @@ pub struct World {
     pub machines: BTreeMap<u64, Machine>,
     /// Privileges by path; they reach what is below.
     pub grants: BTreeMap<String, BTreeSet<String>>,
+    /// Images whose machines start, and whose guest agent never answers.
+    pub sick: BTreeSet<Digest>,
+    /// The address of every machine's card, by its guest agent's word.
+    pub address: String,
     /// Whether the datacenter's firewall is on.
     pub firewall: bool,
     /// Whether the user has a second factor.
@@ -92,6 +102,8 @@ pub struct World {
     pub ticket: u64,
     /// Tasks by their number (UPID).
     pub tasks: BTreeMap<String, Task>,
+    /// Machines whose lock goes with the end of a task.
+    pub unlocks: BTreeMap<String, u64>,
     /// How long a refusal of a login, or of an upload, takes: three seconds in the real one.
     pub delay: Duration,
     /// When an idle connection is dropped: after five seconds in the real one.
@@ -121,11 +133,14 @@ impl World {
             pools: BTreeSet::from(["school".into()]),
             machines: BTreeMap::new(),
             grants: BTreeMap::new(),
+            sick: BTreeSet::new(),
+            address: "127.0.0.1".into(),
             firewall: true,
             second_factor: false,
             tickets: BTreeSet::new(),
             ticket: 0,
             tasks: BTreeMap::new(),
+            unlocks: BTreeMap::new(),
             delay: Duration::from_millis(30),
             idle: Duration::from_secs(5),
         };

@@ -196,6 +196,10 @@ impl Look<'_> {
             }
             self.report.nodes.push(node);
         }
+        let said = self.report.problems().any(|problem| problem.about == "node");
+        if !said && !self.report.nodes.iter().any(|node| node.online) {
+            self.report.add(Level::Problem, "node", "no node that may be used is online", "start one");
+        }
         Ok(())
     }
 

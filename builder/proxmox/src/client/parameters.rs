@@ -1,5 +1,6 @@
 //! Paths and parameters of calls, encoded so that the server reads them as they were meant.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// Everything but RFC 3986's unreserved characters is encoded: the server splits a form at `&` and at `;`, and cuts a
@@ -34,7 +35,7 @@ impl fmt::Display for Path {
 
 /// Parameters of a call, by name. The server refuses names it does not know.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Parameters(Vec<(&'static str, String)>);
+pub struct Parameters(Vec<(Cow<'static, str>, String)>);
 
 impl Parameters {
     /// None.
@@ -42,22 +43,26 @@ impl Parameters {
         Self::default()
     }
     /// A string.
-    pub fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.0.push((name, value.into()));
+    pub fn text(mut self, name: impl Into<Cow<'static, str>>, value: impl Into<String>) -> Self {
+        self.0.push((name.into(), value.into()));
         self
     }
     /// An integer.
-    pub fn number(self, name: &'static str, value: u64) -> Self {
+    pub fn number(self, name: impl Into<Cow<'static, str>>, value: u64) -> Self {
         self.text(name, value.to_string())
     }
     /// A boolean, which Proxmox VE writes as 1 or 0.
-    pub fn flag(self, name: &'static str, value: bool) -> Self {
+    pub fn flag(self, name: impl Into<Cow<'static, str>>, value: bool) -> Self {
         self.text(name, if value { "1" } else { "0" })
     }
     /// An array: the name is repeated.
     pub fn list<T: Into<String>>(mut self, name: &'static str, values: impl IntoIterator<Item = T>) -> Self {
-        self.0.extend(values.into_iter().map(|value| (name, value.into())));
+        self.0.extend(values.into_iter().map(|value| (Cow::Borrowed(name), value.into())));
         self
+    }
+    /// Each with its name, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_str()))
     }
     /// As a form or a query.
     pub fn encoded(&self) -> String {

@@ -1,6 +1,7 @@
 //! A stand-in, a target that means it, and a client with small limits.
 #![allow(dead_code)]
 
+pub mod deploying;
 #[path = "../../../cli/tests/common/harness.rs"]
 pub mod harness;
 

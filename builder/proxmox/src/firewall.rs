@@ -1,0 +1,150 @@
+//! `[firewall]` → the hypervisor's firewall of one machine, and the calls that bring it there.
+//!
+//! The guest's own filter and this one say the same, so that a packet that nobody declared is stopped twice. What this one
+//! cannot say is listed. An exchange widens before it narrows: while an image is on trial, what the old and the new one
+//! admit may come in; what the old one alone admitted goes when the new one has shown that it works.
+
+mod change;
+
+pub use change::{Change, next};
+
+use diorite_model::Recipe;
+use diorite_model::recipe::{Peer, Policy, Protocol};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What our rules' comments begin with.
+pub const MARK: &str = "diorite";
+
+/// One rule: its fields by the API's names. Those that are at their defaults are left out.
+pub type Rule = BTreeMap<String, String>;
+
+/// The firewall of one machine, as it must be or as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rules {
+    /// Options by name.
+    pub options: BTreeMap<String, String>,
+    /// Networks by the name of their set.
+    pub sets: BTreeMap<String, BTreeSet<String>>,
+    /// The first that fits a packet decides.
+    pub rules: Vec<Rule>,
+    /// In words, what the guest's filter does and this one cannot.
+    pub unsaid: Vec<String>,
+}
+
+/// The recipe's firewall in the hypervisor's words.
+pub fn of(recipe: &Recipe) -> Rules {
+    let firewall = &recipe.firewall;
+    let mut all = Rules::default();
+    let dhcp = recipe.network.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
+    let out = match firewall.egress.policy {
+        Policy::Accept => "ACCEPT",
+        Policy::Drop => "DROP",
+    };
+    // `ndp`: neighbour discovery, without which there is no IPv6. `radv`: a server announces no routers.
+    for (name, value) in
+        [("enable", "1"), ("policy_in", "DROP"), ("policy_out", out), ("ndp", "1"), ("radv", "0"), ("macfilter", "1")]
+    {
+        all.options.insert(name.into(), value.into());
+    }
+    all.options.insert("dhcp".into(), u8::from(dhcp).to_string());
+    // As the guest: echo requests come in, and what belongs to a connection does anyway.
+    for protocol in ["icmp", "ipv6-icmp"] {
+        all.add("in", protocol, &[("icmp-type", "echo-request".into())], "echo");
+    }
+    for allow in &firewall.allow {
+        let id = allow.id();
+        let mut fields = vec![("dport", ports(allow.port, allow.last_port))];
+        if let Some(set) = all.set(firewall, &allow.from, &id) {
+            fields.push(("source", set));
+        }
+        all.add("in", allow.protocol.name(), &fields, &id);
+        if let Some(rate) = allow.rate {
+            all.unsaid.push(format!(
+                "`{id}`: {}/{} new connections for each source: only the guest's own filter counts",
+                rate.connections,
+                rate.per.name()
+            ));
+        }
+    }
+    if firewall.egress.policy == Policy::Drop {
+        for protocol in [Protocol::Udp, Protocol::Tcp] {
+            all.add("out", protocol.name(), &[("dport", "53".into())], "dns");
+        }
+        all.add("out", "udp", &[("dport", "123".into())], "ntp");
+        all.unsaid
+            .push("names may be asked of any server: only the guest's own filter knows which ones are meant".into());
+        for allow in &firewall.egress.allow {
+            let id = format!("out_{}", allow.id());
+            let mut fields = vec![("dport", ports(allow.port, allow.last_port))];
+            if let Some(set) = all.set(firewall, &allow.to, &id) {
+                fields.push(("dest", set));
+            }
+            all.add("out", allow.protocol.name(), &fields, &id);
+        }
+    }
+    all
+}
+
+fn ports(first: u16, last: u16) -> String {
+    // A colon between the two, as iptables(8) has it.
+    if first == last { first.to_string() } else { format!("{first}:{last}") }
+}
+
+impl Rules {
+    fn add(&mut self, direction: &str, protocol: &str, fields: &[(&str, String)], id: &str) {
+        let comment = format!("{MARK}: {id}");
+        let own = [
+            ("type", direction.to_owned()),
+            ("action", "ACCEPT".into()),
+            ("proto", protocol.into()),
+            // Without it a rule is made, and switched off.
+            ("enable", "1".into()),
+            ("comment", comment),
+        ];
+        let all = own.into_iter().chain(fields.iter().cloned());
+        self.rules.push(all.map(|(name, value)| (name.to_owned(), value)).collect());
+    }
+
+    /// The set that these peers are, made where it is new; none when they are anybody.
+    fn set(&mut self, firewall: &diorite_model::recipe::Firewall, peers: &[Peer], id: &str) -> Option<String> {
+        let name = match peers {
+            [] => return None,
+            [Peer::Set(name)] => format!("set-{name}"),
+            _ => format!("rule-{id}"),
+        };
+        let networks = firewall.networks(peers).iter().map(|n| plain(&n.to_string())).collect();
+        self.sets.insert(name.clone(), networks);
+        Some(format!("+guest/{name}"))
+    }
+}
+
+/// A network as the hypervisor keeps it: one address has no length.
+pub fn plain(network: &str) -> String {
+    let end = if network.contains(':') { "/128" } else { "/32" };
+    network.strip_suffix(end).unwrap_or(network).to_owned()
+}
+
+/// A rule as it is compared: without its place, and without what only the hypervisor says.
+pub fn comparable(rule: &Rule) -> Rule {
+    let said = ["pos", "digest", "ipversion"];
+    let usual = |name: &str, value: &str| matches!((name, value), ("log", "nolog"));
+    let kept = rule.iter().filter(|(name, value)| !said.contains(&name.as_str()) && !usual(name, value));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// A rule in words.
+pub fn words(rule: &Rule) -> String {
+    let of = |name: &str| rule.get(name).map(String::as_str);
+    let mut text = format!("{} {}", of("type").unwrap_or("?").to_uppercase(), of("action").unwrap_or("?"));
+    for (name, before) in
+        [("proto", ""), ("icmp-type", ""), ("macro", ""), ("dport", "port "), ("source", "from "), ("dest", "to ")]
+    {
+        if let Some(value) = of(name) {
+            text += &format!(" {before}{value}");
+        }
+    }
+    if of("enable") != Some("1") {
+        text += " (switched off)";
+    }
+    text
+}

@@ -1,0 +1,179 @@
+//! From what is there to what must be, one call at a time. Each call is right by itself: a run that ends anywhere between
+//! two is taken up where it was left.
+
+use super::{Rule, Rules, comparable};
+use std::collections::BTreeMap;
+
+/// One call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// Options that get other values.
+    Options(BTreeMap<String, String>),
+    /// A set that is made.
+    Set(String),
+    /// A network that a set gets.
+    Network(String, String),
+    /// A rule that is put at the top.
+    Rule(Rule),
+    /// The rule at this place goes.
+    RemoveRule(usize, Rule),
+    /// A network goes from a set.
+    RemoveNetwork(String, String),
+    /// An empty set goes.
+    RemoveSet(String),
+}
+
+/// The next call, if one is needed. With `exact` nothing stays that is not wanted; without it nothing goes, and the
+/// policies are the wider ones of both.
+pub fn next(wanted: &Rules, there: &Rules, exact: bool) -> Option<Change> {
+    let wider = |name: &str| !exact && there.options.get(name).is_some_and(|v| v == "ACCEPT") && is_on(there);
+    let options: BTreeMap<_, _> = wanted
+        .options
+        .iter()
+        .filter(|(name, value)| there.options.get(*name) != Some(value) && !wider(name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    // What is admitted first, so that a machine that runs loses nothing when its firewall is switched on.
+    additions(wanted, there)
+        .or_else(|| (!options.is_empty()).then_some(Change::Options(options)))
+        .or_else(|| exact.then(|| removals(wanted, there)).flatten())
+}
+
+fn is_on(there: &Rules) -> bool {
+    there.options.get("enable").is_some_and(|v| v == "1")
+}
+
+fn additions(wanted: &Rules, there: &Rules) -> Option<Change> {
+    for (name, networks) in &wanted.sets {
+        let Some(has) = there.sets.get(name) else { return Some(Change::Set(name.clone())) };
+        if let Some(network) = networks.difference(has).next() {
+            return Some(Change::Network(name.clone(), network.clone()));
+        }
+    }
+    let (rules, has) = (&wanted.rules, comparables(&there.rules));
+    let done = inserted(rules, &has);
+    (done < rules.len()).then(|| Change::Rule(rules[rules.len() - 1 - done].clone()))
+}
+
+/// Each rule is put at the top, so that the last is made first: how many stand there already.
+fn inserted(rules: &[Rule], has: &[Rule]) -> usize {
+    let fits = |n: &usize| has.len() >= *n && has[..*n] == rules[rules.len() - n..];
+    (0..=rules.len()).rev().find(fits).unwrap_or(0)
+}
+
+fn removals(wanted: &Rules, there: &Rules) -> Option<Change> {
+    // From the end, so that no place shifts.
+    if there.rules.len() > wanted.rules.len() {
+        let last = there.rules.len() - 1;
+        return Some(Change::RemoveRule(last, there.rules[last].clone()));
+    }
+    for (name, has) in &there.sets {
+        let empty = Default::default();
+        let networks = wanted.sets.get(name).unwrap_or(&empty);
+        if let Some(network) = has.difference(networks).next() {
+            return Some(Change::RemoveNetwork(name.clone(), network.clone()));
+        }
+        if !wanted.sets.contains_key(name) {
+            return Some(Change::RemoveSet(name.clone()));
+        }
+    }
+    None
+}
+
+fn comparables(rules: &[Rule]) -> Vec<Rule> {
+    rules.iter().map(comparable).collect()
+}
+
+impl Change {
+    /// What is there afterwards.
+    pub fn apply(&self, there: &mut Rules) {
+        match self {
+            Change::Options(options) => there.options.extend(options.clone()),
+            Change::Set(name) => drop(there.sets.insert(name.clone(), Default::default())),
+            Change::Network(name, network) => {
+                there.sets.entry(name.clone()).or_default().insert(network.clone());
+            }
+            Change::Rule(rule) => there.rules.insert(0, rule.clone()),
+            Change::RemoveRule(place, _) => drop(there.rules.remove(*place)),
+            Change::RemoveNetwork(name, network) => {
+                there.sets.get_mut(name).map(|set| set.remove(network));
+            }
+            Change::RemoveSet(name) => drop(there.sets.remove(name)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(ports: &[&str]) -> Rules {
+        let mut all = Rules::default();
+        for port in ports {
+            all.add("in", "tcp", &[("dport", (*port).to_owned())], port);
+        }
+        all.options.insert("enable".into(), "1".into());
+        all.sets.insert("set-a".into(), ports.iter().map(|p| format!("10.0.0.{p}")).collect());
+        all
+    }
+
+    fn run(wanted: &Rules, there: &mut Rules, exact: bool) -> Vec<Change> {
+        let mut all = Vec::new();
+        while let Some(change) = next(wanted, there, exact) {
+            change.apply(there);
+            all.push(change);
+            assert!(all.len() < 100, "{all:#?}");
+        }
+        all
+    }
+
+    #[test]
+    fn it_arrives_from_anywhere_and_rests() {
+        for (from, to) in [
+            (&[][..], &["1", "2", "3"][..]),
+            (&["1", "2", "3"], &["2"]),
+            (&["3", "2", "1"], &["1", "2", "3"]),
+            (&["2", "2"], &["2"]),
+            (&["9", "1", "2", "3"], &["1", "2", "3"]),
+        ] {
+            let (wanted, mut there) = (rules(to), rules(from));
+            run(&wanted, &mut there, true);
+            assert_eq!(there, wanted, "{from:?} {to:?}");
+            assert!(run(&wanted, &mut there, true).is_empty());
+        }
+    }
+
+    #[test]
+    fn on_trial_nothing_goes() {
+        let (wanted, old) = (rules(&["1", "2"]), rules(&["2", "3"]));
+        let mut there = old.clone();
+        run(&wanted, &mut there, false);
+        assert_eq!(there.rules[..2], wanted.rules[..]);
+        assert!(old.rules.iter().all(|rule| there.rules.contains(rule)), "{there:?}");
+        assert_eq!(there.sets["set-a"].len(), 3);
+        run(&wanted, &mut there, true);
+        assert_eq!(there, wanted);
+    }
+
+    #[test]
+    fn a_rule_that_is_switched_off_is_another_rule() {
+        let wanted = rules(&["1"]);
+        let mut there = wanted.clone();
+        there.rules[0].insert("enable".into(), "0".into());
+        assert!(matches!(next(&wanted, &there, true), Some(Change::Rule(_))));
+        there.rules[0].insert("enable".into(), "1".into());
+        there.rules[0].insert("pos".into(), "0".into());
+        assert_eq!(next(&wanted, &there, true), None);
+    }
+
+    #[test]
+    fn a_narrower_policy_waits_for_the_end_of_the_trial() {
+        let option = |out: &str| Rules {
+            options: [("enable", "1"), ("policy_out", out)].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
+            ..Rules::default()
+        };
+        assert_eq!(next(&option("DROP"), &option("ACCEPT"), false), None);
+        assert!(matches!(next(&option("DROP"), &option("ACCEPT"), true), Some(Change::Options(_))));
+        assert!(matches!(next(&option("ACCEPT"), &option("DROP"), false), Some(Change::Options(_))));
+    }
+}

@@ -1,0 +1,23 @@
+//! Before the first change: everything that a deployment would fail on.
+
+use crate::check;
+use crate::client::Client;
+use diorite_model::{Error, Result};
+
+/// Looks at the target, and refuses with all that stands in the way.
+///
+/// # Errors
+/// [`Exit::Remote`](diorite_model::Exit::Remote), naming each privilege, storage, bridge, pool or node.
+pub fn ready(client: &Client) -> Result<check::Report> {
+    let report = check::check(client)?;
+    let problems: Vec<_> = report.problems().collect();
+    if problems.is_empty() {
+        return Ok(report);
+    }
+    let lines: Vec<_> = problems.iter().map(|p| format!("{}\n  help: {}", p.what, p.hint)).collect();
+    let target = client.target();
+    Err(Error::remote(format!("target `{}` is not ready; nothing was changed", target.name))
+        .at(target.url.clone())
+        .detail(lines.join("\n"))
+        .hint(format!("`diorite target check {}` says everything there is", target.name)))
+}

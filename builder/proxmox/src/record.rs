@@ -1,0 +1,137 @@
+//! What a machine's notes say of its system disks. A volume carries no data about itself, and a disk that was put aside
+//! keeps nothing but its volume's name: which image is on it is written down in the notes of the machine that owns it.
+
+use diorite_model::Digest;
+use serde::{Deserialize, Serialize};
+
+/// What the line that programs read begins with.
+const MARK: &str = "diorite: ";
+/// Bytes of a disk's serial number (qemu: 20 in SCSI's page 0x80 as udev shows it).
+const SERIAL: usize = 20;
+
+/// Whether an image has shown on this machine that it works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Proven {
+    /// Not yet.
+    New,
+    /// It has.
+    Good,
+    /// It has not.
+    Failed,
+}
+
+/// An image that is or was the system disk of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generation {
+    /// IMAGE_VERSION.
+    pub version: String,
+    /// SHA-256 of the raw disk.
+    pub sha256: Digest,
+    /// `local-zfs:vm-100-disk-2`; none until the hypervisor has named it.
+    pub volume: Option<String>,
+    /// Whether it works.
+    pub proven: Proven,
+    /// Whether these bytes had been booted and checked before they came here.
+    pub verified: bool,
+}
+
+impl Generation {
+    /// Serial number of its disk.
+    pub fn serial(&self) -> String {
+        serial(self.sha256)
+    }
+}
+
+/// The serial number of a system disk: the beginning of its image's digest.
+pub fn serial(sha256: Digest) -> String {
+    sha256.short(SERIAL)
+}
+
+/// The notes of a machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "lowercase")]
+pub enum Record {
+    /// Of one that works.
+    Machine(Machine),
+    /// Of one that only takes an image in, to hand its disk on.
+    Staging(Staging),
+}
+
+/// The notes of a machine that works.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    /// IMAGE_ID.
+    pub image: String,
+    /// The system disk that it has, and those that it had, the latest first.
+    pub generations: Vec<Generation>,
+}
+
+/// The notes of a machine that only takes an image in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staging {
+    /// Number of the machine that the disk is for.
+    pub machine: u32,
+    /// The slot of that machine that it goes to: `unused3`.
+    pub slot: String,
+    /// The image.
+    pub generation: Generation,
+}
+
+impl Record {
+    /// As the notes of a machine: a sentence for people, and a line for programs.
+    pub fn notes(&self) -> String {
+        let sentence = match self {
+            Record::Machine(machine) => {
+                let now = machine.generations.first();
+                let version = now.map_or(String::new(), |g| format!(" {}, disk {}", g.version, g.sha256.short(12)));
+                format!("{}{version}. Made by Diorite, which reads the next line: leave it as it is.", machine.image)
+            }
+            Record::Staging(staging) => format!(
+                "Takes in an image for machine {}, and is removed then. Made by Diorite, which reads the next line.",
+                staging.machine
+            ),
+        };
+        format!("{sentence}\n\n{MARK}{}\n", serde_json::to_string(self).expect("our own types serialize"))
+    }
+
+    /// From the notes of a machine; none when they are not ours or were changed.
+    pub fn of_notes(notes: &str) -> Option<Self> {
+        let line = notes.lines().rev().find_map(|line| line.trim().strip_prefix(MARK))?;
+        serde_json::from_str(line).ok()
+    }
+}
+
+impl Machine {
+    /// The generation of this image.
+    pub fn of(&self, sha256: Digest) -> Option<&Generation> {
+        self.generations.iter().find(|g| g.sha256 == sha256)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_are_read_back_and_what_others_write_is_not_ours() {
+        let generation = Generation {
+            version: "1".into(),
+            sha256: Digest::of(b"disk"),
+            volume: Some("local-zfs:vm-100-disk-0".into()),
+            proven: Proven::Good,
+            verified: true,
+        };
+        let machine = Record::Machine(Machine { image: "server".into(), generations: vec![generation.clone()] });
+        let staging = Record::Staging(Staging { machine: 100, slot: "unused3".into(), generation });
+        for record in [machine, staging] {
+            assert_eq!(Record::of_notes(&record.notes()), Some(record.clone()));
+            // A person may write around it; the interface ends every line differently.
+            let edited = format!("Call Anna first.\r\n{}\r\nReally.", record.notes().replace('\n', "\r\n"));
+            assert_eq!(Record::of_notes(&edited), Some(record));
+        }
+        for foreign in ["", "diorite: {}", "diorite: nonsense", "a machine made by diorite"] {
+            assert_eq!(Record::of_notes(foreign), None, "{foreign}");
+        }
+    }
+}

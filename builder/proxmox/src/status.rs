@@ -1,0 +1,156 @@
+//! What runs at a target: the machines, their images, and where they differ from what a profile declares.
+
+use crate::client::{Client, Method, Parameters, Path};
+use crate::firewall::{self, comparable};
+use crate::record::Generation;
+use crate::seen::{Look, Vm};
+use crate::wanted::{self, SYSTEM, Wanted};
+use diorite_host::progress::Progress;
+use diorite_model::Result;
+use serde::Serialize;
+use std::collections::BTreeSet;
+
+/// A machine of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Machine {
+    /// Its name.
+    pub name: String,
+    /// Its number.
+    pub id: u32,
+    /// The node it is on.
+    pub node: String,
+    /// Whether it runs.
+    pub running: bool,
+    /// Whether its guest agent answers; none when it is said to have none, or does not run.
+    pub agent: Option<bool>,
+    /// Whether its configuration is changed by the next start.
+    pub waits: bool,
+    /// IMAGE_ID; none when its notes are not ours.
+    pub image: Option<String>,
+    /// Its system disks, the latest first.
+    pub disks: Vec<Disk>,
+    /// In words, what is not as its profile declares. Empty when no profile was asked for.
+    pub drift: Vec<String>,
+    /// The firewall, side by side. Empty when no profile was asked for.
+    pub firewall: Vec<Line>,
+    /// In words, what the guest's own filter does and the hypervisor's cannot.
+    pub unsaid: Vec<String>,
+}
+
+impl Machine {
+    /// Whether anything is not as its profile declares.
+    pub fn differs(&self) -> bool {
+        !self.drift.is_empty() || self.firewall.iter().any(|line| line.guest != line.hypervisor)
+    }
+}
+
+/// A system disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Disk {
+    /// What the notes say of it.
+    #[serde(flatten)]
+    pub generation: Generation,
+    /// Whether the machine runs from it now.
+    pub runs: bool,
+}
+
+/// A line of the firewall.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Line {
+    /// In words.
+    pub what: String,
+    /// The profile declares it, so that the guest's own filter has it.
+    pub guest: bool,
+    /// The hypervisor has it.
+    pub hypervisor: bool,
+}
+
+/// Every machine of ours at a target; with `wanted` also where that one differs from what it must be.
+///
+/// # Errors
+/// As of any call.
+pub fn status(client: &Client, wanted: Option<&Wanted>, progress: &Progress) -> Result<Vec<Machine>> {
+    let look = Look { client, progress, taken: BTreeSet::new() };
+    let mut all = Vec::new();
+    for (id, node) in look.ours()? {
+        let Some(vm) = look.vm(id, &node)? else { continue };
+        let mut machine = of(client, &vm);
+        if let Some(wanted) = wanted.filter(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
+            machine.drift = drift(wanted, &vm);
+            if let Some(rules) = &wanted.firewall {
+                machine.firewall = side_by_side(rules, &vm.firewall);
+                machine.unsaid.clone_from(&rules.unsaid);
+            }
+        }
+        all.push(machine);
+    }
+    all.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+    Ok(all)
+}
+
+fn of(client: &Client, vm: &Vm) -> Machine {
+    let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "ping"]);
+    let ping = || client.call(Method::Post, &path, &Parameters::none()).is_ok();
+    let runs = |serial: &str| vm.running && vm.now.get(SYSTEM).is_some_and(|d| crate::seen::has_serial(d, serial));
+    let generations = vm.machine().map(|m| m.generations.as_slice()).unwrap_or_default();
+    Machine {
+        name: vm.config.get("name").cloned().unwrap_or_default(),
+        id: vm.id,
+        node: vm.node.clone(),
+        running: vm.running,
+        agent: (vm.running && vm.has_agent()).then(ping),
+        waits: vm.config != vm.now,
+        image: vm.machine().map(|m| m.image.clone()),
+        disks: generations.iter().map(|g| Disk { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
+        drift: Vec::new(),
+        firewall: Vec::new(),
+        unsaid: Vec::new(),
+    }
+}
+
+/// What is not as it must be.
+fn drift(wanted: &Wanted, vm: &Vm) -> Vec<String> {
+    let mut all = Vec::new();
+    if !vm.starts_from(&crate::record::serial(wanted.sha256)) {
+        let there = vm.machine().and_then(|m| m.generations.first());
+        let there =
+            there.map_or("nothing of ours".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
+        all.push(format!("image: {there}; built is {} (disk {})", wanted.version, wanted.sha256.short(12)));
+    }
+    for (key, value) in wanted.hardware.iter().flatten() {
+        let there = vm.config.get(key);
+        if wanted::differs(key, there, value) {
+            all.push(format!("{key}: {}; declared is {value}", there.map_or("nothing", String::as_str)));
+        }
+    }
+    all
+}
+
+/// The rules, options and sets of both, each once.
+fn side_by_side(declared: &firewall::Rules, there: &firewall::Rules) -> Vec<Line> {
+    let lines = |rules: &firewall::Rules| -> BTreeSet<String> {
+        let all = rules.rules.iter().map(|rule| firewall::words(&comparable(rule)));
+        let sets = rules
+            .sets
+            .iter()
+            .map(|(name, networks)| format!("set {name}: {}", networks.iter().cloned().collect::<Vec<_>>().join(", ")));
+        all.chain(sets).collect()
+    };
+    let (guest, hypervisor) = (lines(declared), lines(there));
+    let names: BTreeSet<&String> = guest.union(&hypervisor).collect();
+    let mut all: Vec<Line> = Vec::new();
+    for (name, value) in &declared.options {
+        let has = there.options.get(name);
+        let what = match has {
+            Some(has) if has != value => format!("{name} {value} (the hypervisor has {has})"),
+            _ => format!("{name} {value}"),
+        };
+        all.push(Line { what, guest: true, hypervisor: has == Some(value) });
+    }
+    all.extend(names.into_iter().map(|what| Line {
+        what: what.clone(),
+        guest: guest.contains(what),
+        hypervisor: hypervisor.contains(what),
+    }));
+    all
+}

@@ -1,0 +1,190 @@
+//! A machine called `web`, whose images differ in their version alone, at a stand-in.
+
+use super::{client_with, environment, limits};
+use diorite_host::progress::Progress;
+use diorite_model::machine::Machine as Hardware;
+use diorite_model::recipe::Recipe;
+use diorite_model::{Digest, Result};
+use diorite_proxmox::Client;
+use diorite_proxmox::deploy::{Deployer, Done};
+use diorite_proxmox::firewall;
+use diorite_proxmox::health::Question;
+use diorite_proxmox::plan::{Call, Step};
+use diorite_proxmox::record::{Generation, Record};
+use diorite_proxmox::wanted::{self, ImageFile, Wanted};
+use diorite_proxmox_double::{Double, Machine, World};
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub struct Case {
+    pub double: Double,
+    pub client: Client,
+    pub hardware: Hardware,
+    pub questions: Vec<Question>,
+    folder: tempfile::TempDir,
+}
+
+impl Case {
+    pub fn new() -> Self {
+        Self::of(World::new(), "")
+    }
+
+    pub fn of(world: World, more: &str) -> Self {
+        let double = Double::http(world);
+        let client = client_with(&double.url(), more, &environment, limits());
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { double, client, hardware: Hardware::default(), questions: vec![], folder }
+    }
+
+    /// The bytes of a version's file.
+    fn bytes(version: u32) -> Vec<u8> {
+        format!("image {version}").into_bytes()
+    }
+    /// Digest of its file.
+    pub fn digest(&self, version: u32) -> Digest {
+        Digest::of(&Self::bytes(version))
+    }
+    /// Digest of its raw disk.
+    pub fn raw(&self, version: u32) -> Digest {
+        Digest::of(format!("raw {version}").as_bytes())
+    }
+
+    fn file(&self, version: u32) -> PathBuf {
+        let file = self.folder.path().join(format!("{version}.qcow2"));
+        std::fs::write(&file, Self::bytes(version)).expect("a file");
+        file
+    }
+
+    pub fn wanted(&self, version: u32) -> Wanted {
+        let target = self.client.target();
+        Wanted {
+            name: "web".into(),
+            image: "server".into(),
+            version: version.to_string(),
+            sha256: self.raw(version),
+            verified: true,
+            file: Some(ImageFile {
+                name: format!("diorite-server-{version}-{}.qcow2", self.raw(version).short(12)),
+                size: Self::bytes(version).len() as u64,
+                sha256: self.digest(version),
+            }),
+            hardware: Some(wanted::hardware("web", &self.hardware, true, target)),
+            state: self.hardware.state,
+            tpm: false,
+            firewall: Some(rules(version)),
+            keep: Some(self.hardware.keep),
+            verdict: None,
+        }
+    }
+
+    fn with<T>(&self, version: u32, act: impl FnOnce(&Deployer) -> Result<T>) -> Result<T> {
+        let file = self.file(version);
+        let progress = Progress::quiet();
+        act(&Deployer {
+            client: &self.client,
+            file: Some(&file),
+            questions: &self.questions,
+            patience: Duration::from_millis(60),
+            progress: &progress,
+        })
+    }
+
+    pub fn deploy(&self, version: u32) -> Result<Done> {
+        self.with(version, |d| d.deploy(&self.wanted(version)))
+    }
+
+    pub fn plan(&self, version: u32) -> Result<Vec<(Step, Option<Call>)>> {
+        self.with(version, |d| d.plan(&self.wanted(version)))
+    }
+
+    pub fn roll_back(&self, version: u32) -> Result<Done> {
+        let back = Wanted::back("web", "server", &self.wanted(version).generation());
+        self.with(version, |d| d.roll_back(&back))
+    }
+
+    /// Requests that change something.
+    pub fn changes(&self) -> usize {
+        let reads = |path: &str| path.ends_with("/agent/ping");
+        self.double.asked().iter().filter(|a| a.method != "GET" && !reads(&a.path)).count()
+    }
+
+    /// The volume of a machine's system disk.
+    pub fn system<'m>(&self, machine: &'m Machine) -> &'m str {
+        machine.config["scsi0"].split(',').next().unwrap_or_default()
+    }
+
+    /// The version whose image the machine runs.
+    pub fn runs(&self) -> u32 {
+        let world = self.double.world();
+        let found = world.content(self.system(&world.machines[&9000]));
+        (1..9).find(|v| Some(self.digest(*v)) == found).expect("one of ours")
+    }
+
+    /// What its notes say.
+    pub fn generations(&self) -> Vec<Generation> {
+        let world = self.double.world();
+        match Record::of_notes(&world.machines[&9000].config["description"]) {
+            Some(Record::Machine(machine)) => machine.generations,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Everything that must be the same, however it came to be: names of volumes may differ.
+    pub fn picture(&self) -> String {
+        let world = self.double.world();
+        let mut text = String::new();
+        for (id, machine) in &world.machines {
+            text += &format!("{id} {} {:?}\n", machine.running, machine.pending);
+            for (key, value) in
+                machine.config.iter().filter(|(key, _)| !key.starts_with("unused") && *key != "description")
+            {
+                let content = world.content(value.split(',').next().unwrap_or_default());
+                let rest = value.split_once(',').map_or("", |(_, rest)| rest);
+                text += &match content {
+                    Some(content) => format!("{key} {content} {rest}\n"),
+                    None => format!("{key} {value}\n"),
+                };
+            }
+            let aside: std::collections::BTreeSet<_> = machine
+                .config
+                .iter()
+                .filter(|(key, _)| key.starts_with("unused"))
+                .map(|(_, volume)| world.content(volume).map(|d| d.to_string()))
+                .collect();
+            text += &format!("aside {aside:?}\n{:#?}\n{:?}\n{:?}\n", machine.rules, machine.sets, machine.options);
+        }
+        drop(world);
+        for g in self.generations() {
+            text += &format!("{} {} {:?} {}\n", g.version, g.sha256, g.proven, g.verified);
+        }
+        text
+    }
+}
+
+/// A firewall that differs from version to version.
+fn rules(version: u32) -> firewall::Rules {
+    let text = format!(
+        "[image]\nname = \"server\"\nversion = \"{version}\"\n[firewall]\nallow = [{{ port = 443, listener = \"nginx\" }}, \
+         {{ port = {}, from = [\"admins\"], listener = \"nginx\" }}]\n[firewall.sets.admins]\nnetworks = [\"10.{version}.0.0/16\", \
+         \"192.0.2.7/32\"]\n",
+        1000 + version
+    );
+    firewall::of(&recipe(&text))
+}
+
+/// A profile's recipe.
+pub fn recipe(text: &str) -> Recipe {
+    let mut none = |name: &str| Err(diorite_model::Error::input(name.to_owned()));
+    diorite_model::profile::parse(text, "web.toml", &mut none).unwrap_or_else(|e| panic!("{e}")).0
+}
+
+/// Steps without what only the hypervisor can know beforehand.
+pub fn describe(steps: &[Step]) -> Vec<String> {
+    steps
+        .iter()
+        .map(|step| match step {
+            Step::Note { id, .. } => format!("note {id}"),
+            other => other.to_string(),
+        })
+        .collect()
+}

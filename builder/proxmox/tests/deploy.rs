@@ -1,0 +1,199 @@
+//! From nothing to a machine, to its next image, and back.
+
+mod common;
+
+use common::deploying::{Case, describe};
+use diorite_model::Exit;
+use diorite_proxmox::record::Proven;
+
+#[test]
+fn a_machine_is_made_and_a_second_run_does_nothing() {
+    let case = Case::new();
+    let done = case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(done.id, 9000);
+    let world = case.double.world();
+    let machine = &world.machines[&9000];
+    assert!(machine.running);
+    assert_eq!(world.content(case.system(machine)), Some(case.digest(1)));
+    for (key, value) in [
+        ("machine", "q35"),
+        ("bios", "ovmf"),
+        ("cores", "2"),
+        ("memory", "2048"),
+        ("hotplug", "network,usb"),
+        ("agent", "enabled=1"),
+        ("boot", "order=scsi0"),
+        ("serial0", "socket"),
+        ("name", "web"),
+        ("tags", &format!("diorite;diorite-{}", case.raw(1).short(12))),
+    ] {
+        assert_eq!(machine.config.get(key).map(String::as_str), Some(value), "{key}");
+    }
+    assert!(machine.config["scsi1"].contains("serial=state") && machine.config["scsi1"].contains("size=8192M"));
+    assert!(machine.config["scsi0"].contains(&format!("serial={}", case.raw(1).short(20))));
+    assert_eq!(machine.pool.as_deref(), Some("school"));
+    assert!(machine.options.get("enable").is_some_and(|e| e == "1"));
+    assert!(machine.rules.iter().all(|r| r.get("enable").is_some_and(|e| e == "1")), "no rule is switched off");
+    assert_eq!(world.orphans(), Vec::<String>::new());
+    drop(world);
+    let before = case.changes();
+    let again = case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((again.steps.len(), case.changes()), (0, before));
+}
+
+#[test]
+fn a_new_image_keeps_everything_else_and_costs_one_restart() {
+    let case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let before = case.double.world().machines[&9000].clone();
+    let done = case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    let world = case.double.world();
+    let machine = &world.machines[&9000];
+    for key in ["scsi1", "net0", "smbios1", "vmgenid", "efidisk0"] {
+        assert_eq!(machine.config[key], before.config[key], "{key}");
+    }
+    assert_eq!((before.starts, machine.starts), (1, 2));
+    assert_eq!(world.content(case.system(machine)), Some(case.digest(2)));
+    assert_eq!(world.content(&machine.config["unused0"]), Some(case.digest(1)), "the old one is kept");
+    assert_eq!(world.machines.len(), 1, "nothing else stays");
+    assert_eq!(world.orphans(), Vec::<String>::new());
+    assert!(done.away.is_some() && done.evidence.is_some_and(|e| e.agent));
+}
+
+#[test]
+fn the_way_back_needs_no_upload_and_leads_back_again() {
+    let case = Case::new();
+    for version in [1, 2] {
+        case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let uploads = || case.double.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    let before = uploads();
+    case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.runs(), 1);
+    let generations = case.generations();
+    assert_eq!(generations.iter().map(|g| g.version.as_str()).collect::<Vec<_>>(), ["1", "2"]);
+    // Forward again, to a disk that is still there.
+    case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((case.runs(), uploads()), (2, before));
+    assert!(case.generations().iter().all(|g| g.proven == Proven::Good && g.volume.is_some()));
+    assert_eq!(case.double.world().orphans(), Vec::<String>::new());
+}
+
+#[test]
+fn only_so_many_old_disks_are_kept() {
+    let case = Case::new();
+    for version in [1, 2, 3, 4] {
+        case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let versions: Vec<_> = case.generations().into_iter().map(|g| g.version).collect();
+    assert_eq!(versions, ["4", "3", "2"]);
+    let world = case.double.world();
+    assert_eq!(world.machines[&9000].config.keys().filter(|k| k.starts_with("unused")).count(), 2);
+    assert_eq!(world.orphans(), Vec::<String>::new());
+    drop(world);
+    let error = case.roll_back(1).expect_err("it is gone");
+    assert!(error.to_string().contains("deploy that version again"), "{error}");
+}
+
+#[test]
+fn an_image_that_does_not_work_is_taken_back() {
+    let mut case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let sick = case.digest(2);
+    case.double.world().sick.insert(sick);
+    let rules = case.double.world().machines[&9000].rules.clone();
+    case.hardware.memory = 4 << 30;
+    let error = case.deploy(2).expect_err("it is sick");
+    case.hardware.memory = 2 << 30;
+    assert_eq!(error.exit, Exit::VerificationFailed);
+    assert_eq!(case.double.world().machines[&9000].rules, rules, "what only the new one wanted is gone again");
+    insta::assert_snapshot!("taken_back", common::steady(&error));
+    assert_eq!(case.runs(), 1);
+    assert_eq!(case.double.world().machines[&9000].starts, 3);
+    let of = |version: &str| case.generations().into_iter().find(|g| g.version == version).map(|g| g.proven);
+    assert_eq!((of("1"), of("2")), (Some(Proven::Good), Some(Proven::Failed)));
+    let before = case.changes();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.changes(), before, "it rests");
+    // Mended, the same bytes may try again.
+    case.double.world().sick.clear();
+    case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.runs(), 2);
+}
+
+#[test]
+fn the_first_image_that_does_not_work_is_left_to_be_looked_at() {
+    let case = Case::new();
+    let sick = case.digest(1);
+    case.double.world().sick.insert(sick);
+    let error = case.deploy(1).expect_err("it is sick");
+    assert!(error.to_string().contains("look at its console"), "{error}");
+    assert!(case.double.world().machines[&9000].running);
+}
+
+#[test]
+fn a_change_of_the_machine_is_made_with_one_restart_and_keeps_the_address() {
+    let mut case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let mac = |case: &Case| case.double.world().machines[&9000].config["net0"].split(',').next().map(str::to_owned);
+    let before = mac(&case);
+    (case.hardware.memory, case.hardware.vlan) = (4 << 30, Some(7));
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let world = case.double.world();
+    let machine = &world.machines[&9000];
+    assert_eq!((machine.config["memory"].as_str(), machine.starts), ("4096", 2));
+    assert!(machine.config["net0"].contains("tag=7"));
+    drop(world);
+    assert_eq!(mac(&case), before);
+}
+
+#[test]
+fn what_a_plan_says_is_what_is_done() {
+    let case = Case::new();
+    let agree = |version: u32| {
+        let planned: Vec<_> =
+            case.plan(version).unwrap_or_else(|e| panic!("{e}")).into_iter().map(|(step, _)| step).collect();
+        let done = case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(describe(&planned), describe(&done.steps), "version {version}");
+        planned.len()
+    };
+    let lengths: Vec<_> = [1, 2, 3, 4, 3, 3].into_iter().map(agree).collect();
+    assert!(lengths[..5].iter().all(|n| *n > 4) && lengths[5] == 0, "{lengths:?}");
+}
+
+#[test]
+fn a_plan_changes_nothing_and_shows_every_call() {
+    let case = Case::new();
+    let plan = case.plan(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.changes(), 0);
+    let shown: Vec<_> = plan
+        .iter()
+        .map(|(step, call)| call.as_ref().map_or(step.to_string(), |call| format!("{step}\n  {call}")))
+        .collect();
+    insta::assert_snapshot!("plan", shown.join("\n"));
+}
+
+#[test]
+fn killed_after_any_call_the_next_run_ends_the_same() {
+    let story: &[(&str, &[u32], u32)] =
+        &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
+    for (name, before, version) in story {
+        let calm = Case::new();
+        before.iter().for_each(|v| drop(calm.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
+        let start = calm.changes();
+        calm.deploy(*version).unwrap_or_else(|e| panic!("{e}"));
+        let (calls, wanted) = (calm.changes() - start, calm.picture());
+        assert!(calls > 4, "{name}: {calls}");
+        for k in 1..=calls {
+            let case = Case::new();
+            before.iter().for_each(|v| drop(case.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
+            case.double.vanish_after(k);
+            case.deploy(*version).expect_err("nobody answers");
+            case.double.mend();
+            case.deploy(*version).unwrap_or_else(|e| panic!("{name}, killed after call {k} of {calls}: {e}"));
+            assert_eq!(case.picture(), wanted, "{name}, killed after call {k} of {calls}");
+            assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{name}, {k}");
+        }
+        println!("{name}: {calls} calls");
+    }
+}

@@ -1,0 +1,179 @@
+//! What a deployment must not do, and what it says instead.
+
+mod common;
+
+use common::deploying::Case;
+use common::steady;
+use diorite_model::{Error, Exit};
+use diorite_proxmox::check::NEEDED;
+use diorite_proxmox::ready::ready;
+use diorite_proxmox_double::table::{CALLS, Returns};
+use diorite_proxmox_double::{Fault, Machine, World};
+
+/// The error, after it was made sure that nothing was changed.
+fn refused(case: &Case, error: Error, before: usize) -> String {
+    assert_eq!(error.exit, Exit::Remote, "{error}");
+    assert_eq!(case.changes(), before, "something was changed: {error}");
+    steady(&error)
+}
+
+#[test]
+fn each_privilege_that_is_missing_is_named_before_anything_changes() {
+    let places = ["/pool/school", "/storage/local", "/storage/local-zfs", "/sdn/zones/localnetwork/vmbr0"];
+    let full = World::new();
+    let mut seen = 0;
+    for place in places {
+        for name in &full.grants[place] {
+            let mut world = full.clone();
+            world.revoke(place, name);
+            let case = Case::of(world, "");
+            let error = ready(&case.client).expect_err(name);
+            let text = refused(&case, error, 0);
+            assert!(text.contains(&format!("privilege {name} at {place} is missing")), "{name}: {text}");
+            seen += 1;
+        }
+    }
+    let names: std::collections::BTreeSet<_> = NEEDED.iter().map(|needed| needed.name).collect();
+    assert!(seen == NEEDED.len() && names.len() <= 15, "{seen} {names:?}");
+    // With all of them, and none at `/`, a machine is made.
+    let mut world = full;
+    world.grants.remove("/");
+    let case = Case::of(world, "");
+    ready(&case.client).unwrap_or_else(|e| panic!("{e}"));
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn a_machine_of_somebody_else_is_never_touched() {
+    let mut world = World::new();
+    let theirs = |tags: &str| Machine {
+        node: "pve1".into(),
+        pool: Some("school".into()),
+        running: true,
+        config: [("name", "web"), ("tags", tags)].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        ..Machine::default()
+    };
+    world.machines.insert(9000, theirs("production"));
+    let case = Case::of(world.clone(), "");
+    insta::assert_snapshot!("same_name", refused(&case, case.deploy(1).expect_err("it is in the way"), 0));
+
+    // Our tag, on a machine that we have not made.
+    world.machines.insert(9000, theirs("diorite"));
+    let case = Case::of(world.clone(), "");
+    insta::assert_snapshot!("tag_only", refused(&case, case.deploy(1).expect_err("it is not ours"), 0));
+
+    // Another name, in our range of numbers, out of our sight: its number is not taken.
+    let hidden = Machine { pool: None, ..theirs("production") };
+    world.machines.insert(9000, hidden.clone());
+    let case = Case::of(world, "");
+    assert_eq!(case.deploy(1).unwrap_or_else(|e| panic!("{e}")).id, 9001);
+    assert_eq!(case.double.world().machines[&9000].config, hidden.config);
+}
+
+#[test]
+fn a_disk_that_somebody_put_there_stays() {
+    let case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let disk = "local-zfs:vm-9000-disk-77,serial=theirs";
+    case.double.world().machines.get_mut(&9000).expect("ours").config.insert("scsi0".into(), disk.into());
+    let before = case.changes();
+    insta::assert_snapshot!("strange_disk", refused(&case, case.deploy(2).expect_err("not ours"), before));
+}
+
+#[test]
+fn a_target_that_cannot_is_told_what_it_lacks() {
+    let lacks = |name: &str, change: fn(&mut World)| {
+        let mut world = World::new();
+        change(&mut world);
+        let case = Case::of(world, "");
+        insta::assert_snapshot!(name, refused(&case, ready(&case.client).expect_err(name), 0));
+    };
+    lacks("no_import", |w| w.storages.get_mut("local").expect("a storage").content = "iso".into());
+    lacks("full", |w| w.storages.get_mut("local-zfs").expect("a storage").free = 1 << 20);
+    lacks("offline", |w| w.nodes.get_mut("pve1").expect("a node").online = false);
+    lacks("firewall_off", |w| w.firewall = false);
+    lacks("too_old", |w| w.version = "8.3.2".into());
+}
+
+#[test]
+fn a_lock_that_no_task_holds_is_said_to_be_one() {
+    let case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    case.double.world().machines.get_mut(&9000).expect("ours").config.insert("lock".into(), "backup".into());
+    let before = case.changes();
+    insta::assert_snapshot!("locked", refused(&case, case.deploy(2).expect_err("it is locked"), before));
+}
+
+#[test]
+fn a_machine_that_is_being_made_is_waited_for() {
+    let case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    // The lock goes with the task that holds it.
+    let mut world = case.double.world();
+    let upid = world.task("pve1", "qmclone", "9000", "deploy@pve!ci");
+    world.tasks.get_mut(&upid).expect("a task").looks = 5;
+    world.machines.get_mut(&9000).expect("ours").config.insert("lock".into(), "clone".into());
+    world.unlocks.insert(upid, 9000);
+    drop(world);
+    case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.runs(), 2);
+}
+
+/// Every call that changes something, failing in every way while a machine gets its next image: the run ends well or with
+/// a clear error, and the next one arrives where a calm one does.
+#[test]
+fn whatever_fails_the_next_run_arrives() {
+    let calm = Case::new();
+    for version in [1, 2] {
+        calm.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+    }
+    let wanted = calm.picture();
+    let calls = [
+        ("POST", "/nodes/{node}/storage/{storage}/upload"),
+        ("POST", "/nodes/{node}/qemu"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/move_disk"),
+        ("DELETE", "/nodes/{node}/qemu/{vmid}"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/config"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/status/shutdown"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/status/start"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/firewall/rules"),
+        ("DELETE", "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}"),
+        ("PUT", "/nodes/{node}/qemu/{vmid}/firewall/options"),
+        ("POST", "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}"),
+    ];
+    let faults = [
+        Fault::Status(403),
+        Fault::Status(500),
+        Fault::LateAnswer,
+        Fault::Cut,
+        Fault::CutAfter,
+        Fault::Lock,
+        Fault::Locked("backup"),
+        Fault::Task("out of space".into()),
+    ];
+    let (mut well, mut told) = (0, 0);
+    for (method, path) in calls {
+        for fault in &faults {
+            let task = CALLS.iter().any(|c| (c.method, c.path, c.returns) == (method, path, Returns::Task));
+            if matches!(fault, Fault::Task(_)) && !task {
+                continue;
+            }
+            let case = Case::new();
+            case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+            case.double.fail(method, path, fault.clone(), 1);
+            match case.deploy(2) {
+                Ok(_) => well += 1,
+                Err(error) => {
+                    assert_eq!(error.exit, Exit::Remote, "{method} {path} {fault:?}: {error}");
+                    told += 1;
+                }
+            }
+            case.double.mend();
+            case.deploy(2).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
+            assert_eq!(case.picture(), wanted, "{method} {path} {fault:?}");
+            assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{method} {path} {fault:?}");
+        }
+    }
+    println!("{well} went on, {told} were told");
+    assert!(well > 20 && told > 20, "{well} {told}");
+}
