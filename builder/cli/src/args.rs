@@ -67,6 +67,13 @@ pub enum Verb {
     /// Look at a hypervisor that images can be deployed to.
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Make a machine of the image on a hypervisor, or give the machine that is there its next image; an image that does not
+    /// show that it works is taken back.
+    Deploy(DeployArgs),
+    /// Go back to an image that a machine had before.
+    Rollback(RollbackArgs),
+    /// Show the machines of a target, their images, and where one differs from its profile.
+    Status(StatusArgs),
     /// Build, then boot the image in the lab for a person: its console or a root shell, and ports that lead into it.
     Run(RunArgs),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
@@ -197,6 +204,65 @@ pub struct RunArgs {
     /// Keep what the machine writes for the next run with --keep, in out/NAME/run.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What `deploy` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DeployArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// The hypervisor: a name in profiles/targets.toml or ~/.config/diorite/targets.toml.
+    #[arg(long, value_name = "TARGET")]
+    pub to: String,
+    /// The machine's name there [default: the profile's host name].
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Show every call that would be made, and make none.
+    #[arg(long)]
+    pub plan: bool,
+    /// Deploy although no report vouches for these bytes; the machine's notes say so.
+    #[arg(long)]
+    pub unverified: bool,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// How long a machine may take.
+#[derive(Debug, Clone, Args)]
+pub struct Patience {
+    /// Seconds from its start until a machine must have shown that it works.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    pub patience: u64,
+}
+
+/// What `rollback` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RollbackArgs {
+    /// The hypervisor: a name in profiles/targets.toml or ~/.config/diorite/targets.toml.
+    pub target: String,
+    /// The machine's name [default: the only one that is there].
+    pub name: Option<String>,
+    /// The version to go to [default: the one that worked before].
+    #[arg(long, value_name = "VERSION")]
+    pub to: Option<String>,
+    /// Show every call that would be made, and make none.
+    #[arg(long)]
+    pub plan: bool,
+    #[command(flatten)]
+    pub patience: Patience,
+}
+
+/// What `status` takes.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArgs {
+    /// The hypervisor: a name in profiles/targets.toml or ~/.config/diorite/targets.toml.
+    pub target: String,
+    /// A profile, to show where its machine differs from it.
+    #[arg(value_name = "PROFILE")]
+    pub profile: Option<String>,
+    /// The machine's name [default: the profile's host name].
+    #[arg(long, value_name = "NAME", requires = "profile")]
+    pub name: Option<String>,
 }
 
 fn forward(text: &str) -> Result<Forward, String> {

@@ -5,6 +5,7 @@ mod images;
 mod pipeline;
 mod plan;
 mod print;
+mod print_deploy;
 mod print_scenario;
 mod project;
 mod trees;

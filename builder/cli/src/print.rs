@@ -5,8 +5,9 @@ use diorite_archive::vault::Imported;
 use diorite_checks::{Forwarded, Wanted};
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
+use diorite_model::profile::Settings;
 use diorite_model::report::{Evidence, Report, Verdict};
-use diorite_model::{Digest, Error, Lock, Recipe, verify::OwnCheck};
+use diorite_model::{Digest, Error, Lock, Recipe};
 use diorite_proxmox::check;
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -29,12 +30,18 @@ pub fn error_json(error: &Error) -> String {
 }
 
 /// The recipe with every default explicit, as TOML; and what a machine is asked besides, which is no part of it.
-pub fn recipe(recipe: &Recipe, own: &[OwnCheck], as_json: bool) -> String {
+pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
+    let (own, machine) = (&settings.checks, &settings.machine);
     if as_json {
-        return line(json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe, "verify": { "check": own } }));
+        let verify = json!({ "check": own });
+        return line(
+            json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe, "machine": machine, "verify": verify }),
+        );
     }
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
     let mut text = format!("# recipe {}\n{text}", recipe.digest());
+    let table = toml::to_string_pretty(&BTreeMap::from([("machine", machine)])).expect("a machine is TOML");
+    text += &format!("\n# the machine that `deploy` makes; no byte of the image depends on it\n{table}");
     if !own.is_empty() {
         let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);
         let table = toml::to_string_pretty(&table).expect("checks are TOML");

@@ -1,6 +1,7 @@
 //! The verbs: each reads what it needs, calls the pipeline or one room, and prints the answer.
 
 mod build;
+mod deploy;
 mod material;
 mod run;
 mod scenario;
@@ -47,6 +48,9 @@ pub fn run(cli: &Cli) -> Result<Exit> {
         Verb::Scenario(args) => scenario::run(args, &context),
         Verb::Image(args) => build::image(args, &context),
         Verb::Target(verb) => target::run(verb, &context),
+        Verb::Deploy(args) => deploy::deploy(args, &context),
+        Verb::Rollback(args) => deploy::rollback(args, &context),
+        Verb::Status(args) => deploy::status(args, &context),
         Verb::Run(args) => run::run(args, &context),
         Verb::Schema { markdown, scenario } => Ok(schema(*markdown, *scenario)),
         Verb::Doctor => doctor(&context),
@@ -56,7 +60,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 
 fn show(target: &Target, context: &Context) -> Result<Exit> {
     let project = Project::load(target)?;
-    print!("{}", print::recipe(&project.recipe, &project.settings.checks, context.json));
+    print!("{}", print::recipe(&project.recipe, &project.settings, context.json));
     Ok(Exit::Done)
 }
 

@@ -9,12 +9,9 @@ use diorite_proxmox::{Client, Limits, target};
 
 /// Runs what was asked for.
 pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
-    let environment = |name: &str| std::env::var(name).ok();
     match verb {
         TargetVerb::Check { name } => {
-            let target = target::find(name, &target::files(&environment), &environment)?;
-            let credential = target.credential(&environment)?;
-            let client = Client::new(target, credential, &environment, Limits::default())?;
+            let client = client(name)?;
             let stage = context.progress.stage(format!("ask {}", client.target().authority()));
             let report = check(&client)?;
             stage.done(format!("Proxmox VE {}", report.version));
@@ -22,4 +19,12 @@ pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
             Ok(if report.problems().next().is_none() { Exit::Done } else { Exit::Remote })
         }
     }
+}
+
+/// A client for the target of this name.
+pub fn client(name: &str) -> Result<Client> {
+    let environment = |name: &str| std::env::var(name).ok();
+    let target = target::find(name, &target::files(&environment), &environment)?;
+    let credential = target.credential(&environment)?;
+    Client::new(target, credential, &environment, Limits::default())
 }

@@ -1,0 +1,149 @@
+//! What people and scripts read of deployments on stdout.
+
+use diorite_proxmox::deploy::Done;
+use diorite_proxmox::plan::{Call, Step};
+use diorite_proxmox::record::Proven;
+use diorite_proxmox::status::Machine;
+use diorite_proxmox::target::Target;
+use diorite_proxmox::wanted::Wanted;
+use serde_json::{Value, json};
+
+/// Every call that would be made.
+pub fn plan(steps: &[(Step, Option<Call>)], as_json: bool) -> String {
+    if as_json {
+        let one = |(step, call): &(Step, Option<Call>)| {
+            let parameters = |call: &Call| -> serde_json::Map<String, Value> {
+                call.parameters.iter().filter(|(n, _)| *n != "digest").map(|(n, v)| (n.to_owned(), json!(v))).collect()
+            };
+            let call = call.as_ref().map(|call| {
+                json!({ "method": call.method.word(), "path": call.path.to_string(), "parameters": parameters(call) })
+            });
+            json!({ "step": step.to_string(), "call": call })
+        };
+        return format!("{}\n", json!({ "schema": 1, "steps": steps.iter().map(one).collect::<Vec<_>>() }));
+    }
+    if steps.is_empty() {
+        return "nothing to do: everything is as it must be\n".into();
+    }
+    let mut text = String::new();
+    for (number, (step, call)) in steps.iter().enumerate() {
+        text += &format!("{:>3}  {step}\n", number + 1);
+        if let Some(call) = call {
+            text += &format!("       {}\n", call.to_string().replace('\n', "\n       "));
+        }
+    }
+    let restarts = steps.iter().filter(|(step, _)| step.interrupts()).count();
+    let down = match restarts {
+        0 => "the machine is not interrupted".to_owned(),
+        1 => "the machine is away for one restart".to_owned(),
+        n => format!("the machine is away for {n} restarts"),
+    };
+    text + &format!("{} steps; {down}; nothing was changed\n", steps.len())
+}
+
+/// `deployment.json`.
+pub fn deployment(wanted: &Wanted, done: &Done, target: &Target) -> String {
+    let value = json!({
+        "schema": 1, "target": target.name, "url": target.url, "node": done.node, "machine": done.id,
+        "name": wanted.name, "image": wanted.image, "version": wanted.version, "disk_sha256": wanted.sha256,
+        "verified": wanted.verified, "steps": done.steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "seconds": done.seconds, "away_seconds": done.away,
+        "addresses": done.evidence.as_ref().map(|e| &e.addresses),
+    });
+    format!("{value:#}\n")
+}
+
+/// What was done.
+pub fn done(wanted: &Wanted, done: &Done, target: &str, as_json: bool) -> String {
+    if as_json {
+        let steps: Vec<_> = done.steps.iter().map(ToString::to_string).collect();
+        return format!(
+            "{}\n",
+            json!({ "schema": 1, "machine": done.id, "node": done.node, "version": wanted.version,
+                    "disk_sha256": wanted.sha256, "steps": steps, "seconds": done.seconds, "away_seconds": done.away })
+        );
+    }
+    let mut text: String = done.steps.iter().map(|step| format!("done  {step}\n")).collect();
+    text += &format!(
+        "{} {} runs on {target} as machine {} (`{}`, node {})",
+        wanted.image, wanted.version, done.id, wanted.name, done.node
+    );
+    if done.steps.is_empty() {
+        return text + "; nothing was to do\n";
+    }
+    text += &format!("\n{} steps in {:.0} s", done.steps.len(), done.seconds);
+    if let Some(away) = done.away {
+        text += &format!("; away for {away:.0} s");
+    }
+    if let Some(evidence) = &done.evidence {
+        let addresses: Vec<_> = evidence.addresses.iter().map(ToString::to_string).collect();
+        let at = if addresses.is_empty() { String::new() } else { format!(" at {}", addresses.join(", ")) };
+        let asked =
+            if evidence.asked.is_empty() { String::new() } else { format!("; checks: {}", evidence.asked.join(", ")) };
+        let agent =
+            if evidence.agent { "its guest agent answers" } else { "it runs, and has no guest agent to be asked" };
+        text += &format!("\n{agent}{at}{asked}");
+    }
+    text + "\n"
+}
+
+/// The machines of a target.
+pub fn status(machines: &[Machine], wanted: Option<&Wanted>, target: &str, as_json: bool) -> String {
+    if as_json {
+        return format!("{:#}\n", json!({ "schema": 1, "target": target, "machines": machines }));
+    }
+    let mut text = String::new();
+    for machine in machines {
+        let state = match (machine.running, machine.agent) {
+            (false, _) => "stopped",
+            (true, Some(false)) => "runs, and its guest agent does not answer",
+            (true, Some(true)) => "runs, and its guest agent answers",
+            (true, None) => "runs",
+        };
+        text += &format!("{} (machine {} on {}): {state}\n", machine.name, machine.id, machine.node);
+        if machine.waits {
+            text += "  changes of its configuration wait for its next start\n";
+        }
+        let Some(image) = &machine.image else {
+            text += "  its notes are not ours: which image it has is not known\n";
+            continue;
+        };
+        for disk in &machine.disks {
+            let (generation, now) = (&disk.generation, if disk.runs { "now " } else { "    " });
+            let proven = match generation.proven {
+                Proven::New => "has not shown yet that it works",
+                Proven::Good => "works",
+                Proven::Failed => "did not work",
+            };
+            let verified = if generation.verified { "" } else { ", deployed unverified" };
+            let volume = generation.volume.as_deref().unwrap_or("?");
+            let digest = generation.sha256.short(12);
+            text += &format!("  {now}{image} {:<8} {digest}  {volume}  {proven}{verified}\n", generation.version);
+        }
+        let declared = wanted.is_some_and(|w| w.name.eq_ignore_ascii_case(&machine.name));
+        if declared && !machine.differs() {
+            text += "  as its profile declares\n";
+        }
+        for drift in &machine.drift {
+            text += &format!("  DIFFERS {drift}\n");
+        }
+        if !machine.firewall.is_empty() {
+            text += "  firewall   guest  hypervisor\n";
+            for line in &machine.firewall {
+                let mark = |there: bool| if there { "yes" } else { "-" };
+                let differs = if line.guest == line.hypervisor { "       " } else { "DIFFERS" };
+                text +=
+                    &format!("    {differs}  {:<5}  {:<10}  {}\n", mark(line.guest), mark(line.hypervisor), line.what);
+            }
+        }
+        for what in &machine.unsaid {
+            text += &format!("  the guest's own filter alone: {what}\n");
+        }
+    }
+    if machines.is_empty() {
+        text += &format!("target `{target}` has no machine of ours\n");
+    } else if let Some(wanted) = wanted.filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
+        text += &format!("there is no machine `{}`\n", wanted.name);
+    }
+    text
+}

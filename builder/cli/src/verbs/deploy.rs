@@ -1,0 +1,200 @@
+//! `deploy`, `rollback`, `status`: what `build` and `verify` have left becomes a machine of a hypervisor.
+
+use super::{Context, target, verify};
+use crate::args::{DeployArgs, RollbackArgs, StatusArgs, Target};
+use crate::project::Project;
+use crate::{pipeline, print_deploy as print};
+use diorite_model::plan::Build;
+use diorite_model::report::{Report, UnverifiedImage};
+use diorite_model::{Digest, Error, Exit, Hasher, Result};
+use diorite_proxmox::Client;
+use diorite_proxmox::deploy::Deployer;
+use diorite_proxmox::health::{self, Question};
+use diorite_proxmox::ready::ready;
+use diorite_proxmox::record::{Generation, Proven};
+use diorite_proxmox::status::{self, Machine};
+use diorite_proxmox::wanted::{Image, ImageFile, Wanted};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Makes the machine what its profile says, with the image that was built.
+pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
+    let project = Project::load(&args.target)?;
+    let image = image(&project, args.unverified)?;
+    let client = target::client(&args.to)?;
+    ready(&client)?;
+    let (file, form) = qcow2(&project, &image, context)?;
+    let name = args.name.as_ref().unwrap_or(&project.recipe.image.hostname);
+    let wanted = Wanted::new(name, &project.recipe, &project.settings.machine, &image, form, client.target())?;
+    let (questions, others) = health::questions(&project.settings.checks);
+    if !others.is_empty() && !args.plan {
+        context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
+    }
+    let deployer = deployer(&client, Some(&file), &questions, args.patience.patience, context);
+    if args.plan {
+        print!("{}", print::plan(&deployer.plan(&wanted)?, context.json));
+        return Ok(Exit::Done);
+    }
+    let done = deployer.deploy(&wanted)?;
+    let text = print::deployment(&wanted, &done, client.target());
+    pipeline::write(&project.out.join("deployment.json"), text.as_bytes())?;
+    print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
+    Ok(Exit::Done)
+}
+
+/// Goes back to an image that a machine had before.
+pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
+    let client = target::client(&args.target)?;
+    let machine = the_machine(status::status(&client, None, &context.progress)?, args, &client)?;
+    let generation = generation(&machine, args.to.as_deref(), &client)?;
+    let wanted = Wanted::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
+    let deployer = deployer(&client, None, &[], args.patience.patience, context);
+    if args.plan {
+        print!("{}", print::plan(&deployer.plan(&wanted)?, context.json));
+        return Ok(Exit::Done);
+    }
+    let done = deployer.roll_back(&wanted)?;
+    print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
+    Ok(Exit::Done)
+}
+
+/// Shows what runs, and where it differs from a profile.
+pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
+    let client = target::client(&args.target)?;
+    let wanted = match &args.profile {
+        None => None,
+        Some(profile) => {
+            let project = Project::load(&Target { name: profile.clone(), lock: None, out: None })?;
+            let build = built(&project)?;
+            let image = Image::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
+            let name = args.name.as_ref().unwrap_or(&project.recipe.image.hostname);
+            let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
+            Some(Wanted::new(name, &project.recipe, &project.settings.machine, &image, file, client.target())?)
+        }
+    };
+    let machines = status::status(&client, wanted.as_ref(), &context.progress)?;
+    print!("{}", print::status(&machines, wanted.as_ref(), &client.target().name, context.json));
+    let differs = machines.iter().any(Machine::differs);
+    let missing = wanted.is_some_and(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
+    Ok(if differs || missing { Exit::VerificationFailed } else { Exit::Done })
+}
+
+fn deployer<'a>(
+    client: &'a Client,
+    file: Option<&'a Path>,
+    questions: &'a [Question],
+    patience: u64,
+    context: &'a Context,
+) -> Deployer<'a> {
+    Deployer { client, file, questions, patience: Duration::from_secs(patience), progress: &context.progress }
+}
+
+/// What `build` says it has made, when that is what the profile says today.
+fn built(project: &Project) -> Result<Build> {
+    let file = project.out.join("build.json");
+    let text = std::fs::read(&file).map_err(|e| {
+        Error::io(format!("`{}` has not been built", project.name), &file, e)
+            .hint(format!("run `diorite image {}`, which builds and verifies", project.name))
+    })?;
+    let build: Build = serde_json::from_slice(&text).map_err(|e| {
+        Error::input("build.json is damaged").at(file.display().to_string()).because(e).hint("build again")
+    })?;
+    if build.recipe_digest != project.recipe.digest() {
+        return Err(Error::input(format!("`{}` has changed since it was built", project.name))
+            .at(file.display().to_string())
+            .hint(format!("run `diorite image {}`, which builds and verifies", project.name)));
+    }
+    Ok(build)
+}
+
+/// The image that was built, if its bytes are those that were verified.
+fn image(project: &Project, unverified: bool) -> Result<Image> {
+    let build = built(project)?;
+    let disk = project.out.join("disk.raw");
+    let found = verify::raw_digest(&disk)?;
+    if found != build.disk_sha256 {
+        return Err(Error::input("the disk is not the one that was built")
+            .at(disk.display().to_string())
+            .because(format!("its SHA-256 is {found}, build.json says {}", build.disk_sha256))
+            .hint("build again"));
+    }
+    if unverified {
+        return Ok(Image::Unverified(UnverifiedImage { disk_sha256: found }));
+    }
+    let file = project.out.join("report.json");
+    let report = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Report>(&text).ok());
+    report.and_then(|report| report.accept(found)).map(Image::Verified).ok_or_else(|| {
+        Error::new(Exit::VerificationFailed, format!("no report vouches for this disk of `{}`", project.name))
+            .at(file.display().to_string())
+            .because(format!(
+                "disk.raw is {}; a whole report about it in which everything passed is needed",
+                found.short(12)
+            ))
+            .hint(format!(
+                "run `diorite verify {}`, or say `--unverified`, which the machine's notes then say too",
+                project.name
+            ))
+    })
+}
+
+/// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
+fn qcow2(project: &Project, image: &Image, context: &Context) -> Result<(PathBuf, ImageFile)> {
+    let stage = context.progress.stage("qcow2 of the disk");
+    let file = project.out.join("disk.qcow2");
+    diorite_image::qcow2::write(&project.out.join("disk.raw"), &file)?;
+    let (size, sha256) = digest(&file)?;
+    stage.done(diorite_host::progress::bytes(size));
+    let form = ImageFile::new(&project.recipe, image.sha256(), size, sha256);
+    Ok((file, form))
+}
+
+fn digest(file: &Path) -> Result<(u64, Digest)> {
+    let fail = |e| Error::io("the image cannot be read", file, e);
+    let (mut from, mut hasher, mut size) = (File::open(file).map_err(fail)?, Hasher::new(), 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        match from.read(&mut buffer).map_err(fail)? {
+            0 => return Ok((size, hasher.finish())),
+            n => {
+                hasher.update(&buffer[..n]);
+                size += n as u64;
+            }
+        }
+    }
+}
+
+/// The machine that is meant.
+fn the_machine(mut machines: Vec<Machine>, args: &RollbackArgs, client: &Client) -> Result<Machine> {
+    let names: Vec<_> = machines.iter().map(|m| m.name.clone()).collect();
+    if let Some(name) = &args.name {
+        machines.retain(|m| m.name.eq_ignore_ascii_case(name));
+    }
+    let there =
+        if names.is_empty() { "there is none of ours".to_owned() } else { format!("there is {}", names.join(", ")) };
+    match (machines.pop(), machines.is_empty()) {
+        (Some(machine), true) => Ok(machine),
+        (Some(_), false) => Err(Error::input(format!("target `{}` has several machines", client.target().name))
+            .hint(format!("name one: {}", names.join(", ")))),
+        (None, _) => {
+            let name = args.name.as_deref().map_or(String::new(), |name| format!(" `{name}`"));
+            Err(Error::input(format!("target `{}` has no machine{name}", client.target().name)).hint(there))
+        }
+    }
+}
+
+/// The generation that is meant: the one named, or the one that worked before.
+fn generation(machine: &Machine, version: Option<&str>, client: &Client) -> Result<Generation> {
+    let mut all = machine.disks.iter().map(|disk| &disk.generation);
+    let found = match version {
+        Some(version) => all.find(|g| g.version == version),
+        None => all.skip(1).find(|g| g.proven == Proven::Good),
+    };
+    found.cloned().ok_or_else(|| {
+        let wanted = version.map_or("no version that worked before".to_owned(), |v| format!("no version {v}"));
+        let all: Vec<_> = machine.disks.iter().map(|d| d.generation.version.as_str()).collect();
+        let error = Error::input(format!("machine {} (`{}`) has {wanted}", machine.id, machine.name));
+        error.at(client.target().url.clone()).hint(format!("it has {}; deploy another one", all.join(", ")))
+    })
+}

@@ -1,0 +1,240 @@
+//! `deploy`, `rollback`, `status`: the program against a stand-in for a Proxmox VE host, on loopback.
+
+mod common;
+use common::errors::refuses;
+use common::{Project, text};
+use diorite_model::plan::Build;
+use diorite_model::report::{Boot, CheckResult, Evidence, Report, Selection, Start, Verdict};
+use diorite_model::{Digest, Recipe};
+use diorite_proxmox_double::{Double, TOKEN, World};
+use std::fs;
+use std::process::Command;
+
+const PROFILE: &str = r#"
+[image]
+name = "web"
+version = "VERSION"
+
+[state]
+disk = "own"
+
+[packages]
+include = ["qemu-guest-agent"]
+
+[firewall]
+allow = [{ port = 8080, listener = "nginx", rate = "10/minute" }, { port = PORT, listener = "nginx" }]
+
+[machine]
+memory = "1G"
+
+[[verify.check]]
+name = "page"
+port = { port = PORT }
+"#;
+
+/// A machine that answers at a port of loopback, and a project that has been built and verified.
+struct Case {
+    double: Double,
+    project: Project,
+    listener: std::net::TcpListener,
+}
+
+impl Case {
+    fn new() -> Self {
+        let double = Double::http(World::new());
+        let project = Project::new();
+        let target = format!(
+            "[targets.school]\nurl = \"{}\"\nstorage = {{ import = \"local\", disks = \"local-zfs\" }}\n\
+             bridge = \"vmbr0\"\npool = \"school\"\ntoken_env = \"PVE_TOKEN\"\n",
+            double.url()
+        );
+        fs::write(project.path("profiles/targets.toml"), target).expect("targets");
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let case = Self { double, project, listener };
+        case.build("1");
+        case
+    }
+
+    fn diorite(&self) -> Command {
+        let mut command = self.project.diorite();
+        command.env("PVE_TOKEN", TOKEN).env("HOME", self.project.path("home")).env_remove("XDG_CONFIG_HOME");
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> String {
+        let output = self.diorite().args(arguments).output().expect("the program starts");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{}{}", text(&output.stdout), text(&output.stderr));
+        text(&output.stdout)
+    }
+
+    /// What `image` leaves, without the minutes that it takes: a disk, and a report about it in which all is well.
+    fn build(&self, version: &str) {
+        let port = self.listener.local_addr().expect("an address").port().to_string();
+        let profile = PROFILE.replace("VERSION", version).replace("PORT", &port);
+        fs::write(self.project.path("profiles/web.toml"), profile).expect("a profile");
+        let recipe: Recipe =
+            serde_json::from_value(self.project.json(&["show", "web"])["recipe"].clone()).expect("the recipe");
+        let mut disk = format!("disk {version} ").repeat(20_000).into_bytes();
+        disk.resize(disk.len().next_multiple_of(512), 0);
+        let disk_sha256 = Digest::of(&disk);
+        let out = self.project.path("out/web");
+        fs::create_dir_all(&out).expect("a folder");
+        fs::write(out.join("disk.raw"), disk).expect("a disk");
+        let build = Build {
+            schema: 1,
+            name: "web".into(),
+            version: version.into(),
+            disk_sha256,
+            root_hash: disk_sha256,
+            recipe_digest: recipe.digest(),
+            lock_digest: disk_sha256,
+            tools: vec![],
+            steps: vec![],
+        };
+        fs::write(out.join("build.json"), serde_json::to_vec(&build).expect("JSON")).expect("build.json");
+        let check = CheckResult {
+            id: "running".into(),
+            what: "it runs".into(),
+            evidence: Evidence::Outside,
+            needed: false,
+            verdict: Verdict::Pass,
+            class: None,
+            seen: String::new(),
+            at: 0.0,
+            seconds: 0.0,
+            passes: 1,
+        };
+        let report = Report {
+            schema: Report::SCHEMA,
+            name: "web".into(),
+            version: version.into(),
+            disk_sha256,
+            recipe_digest: recipe.digest(),
+            accelerator: "tcg".into(),
+            accelerator_reason: "a test".into(),
+            start: Start::default(),
+            begun: 0,
+            seconds: 1.0,
+            selection: Selection { of: 1, ..Selection::default() },
+            ended: None,
+            retried: vec![],
+            runs: 1,
+            checks: vec![check],
+            boot: Boot::default(),
+        };
+        fs::write(out.join("report.json"), serde_json::to_vec(&report).expect("JSON")).expect("report.json");
+    }
+}
+
+#[test]
+fn deploy_redeploy_and_back() {
+    let case = Case::new();
+    let plan = case.run(&["deploy", "web", "--to", "school", "--plan"]);
+    assert!(
+        plan.contains("make machine 9000") && plan.contains("memory=1024") && plan.contains("nothing was changed"),
+        "{plan}"
+    );
+    assert!(case.double.world().machines.is_empty());
+
+    let page = case.run(&["deploy", "web", "--to", "school"]);
+    assert!(page.contains("web 1 runs on school as machine 9000 (`web`, node pve1)"), "{page}");
+    assert!(page.contains("its guest agent answers at 127.0.0.1; checks: page"), "{page}");
+    let left: serde_json::Value =
+        serde_json::from_slice(&fs::read(case.project.path("out/web/deployment.json")).expect("it")).expect("JSON");
+    assert_eq!((&left["machine"], &left["verified"]), (&9000.into(), &true.into()));
+    assert!(case.run(&["deploy", "web", "--to", "school"]).contains("nothing was to do"));
+
+    case.build("2");
+    let status = case.diorite().args(["status", "school", "web"]).output().expect("the program starts");
+    assert_eq!(status.status.code(), Some(4));
+    assert!(text(&status.stdout).contains("DIFFERS image: 1 (disk "), "{}", text(&status.stdout));
+    let page = case.run(&["deploy", "web", "--to", "school"]);
+    assert!(page.contains("web 2 runs on school") && page.contains("away for"), "{page}");
+
+    let status = case.run(&["status", "school", "web"]);
+    assert!(status.contains("  now web 2") && status.contains("as its profile declares"), "{status}");
+    assert!(
+        status.contains("`tcp_8080`: 10/minute new connections"),
+        "what the hypervisor cannot say is said: {status}"
+    );
+    let page = case.run(&["rollback", "school"]);
+    assert!(page.contains("web 1 runs on school") && !page.contains("upload"), "{page}");
+    assert!(case.run(&["status", "school"]).contains("  now web 1"));
+    assert!(case.run(&["rollback", "school", "web", "--to", "2"]).contains("web 2 runs on school"));
+}
+
+#[test]
+fn a_rule_that_somebody_made_by_hand_is_a_finding() {
+    let case = Case::new();
+    case.run(&["deploy", "web", "--to", "school"]);
+    let rule = [("type", "in"), ("action", "ACCEPT"), ("proto", "tcp"), ("dport", "22"), ("enable", "1")];
+    let rule = rule.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
+    case.double.world().machines.get_mut(&9000).expect("ours").rules.insert(0, rule);
+    let output = case.diorite().args(["status", "school", "web"]).output().expect("the program starts");
+    assert!(
+        text(&output.stdout).contains("DIFFERS  -      yes         IN ACCEPT tcp port 22"),
+        "{}",
+        text(&output.stdout)
+    );
+    assert_eq!(output.status.code(), Some(4));
+    case.run(&["deploy", "web", "--to", "school"]);
+    case.run(&["status", "school", "web"]);
+}
+
+#[test]
+fn only_what_was_verified_is_deployed() {
+    let case = Case::new();
+    let deploy = ["deploy", "web", "--to", "school"];
+    let report = case.project.path("out/web/report.json");
+    let kept = fs::read(&report).expect("the report");
+    fs::remove_file(&report).expect("it goes");
+    let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
+    assert!(said.contains("no report vouches for this disk of `web`") && said.contains("`--unverified`"), "{said}");
+
+    fs::write(&report, kept).expect("it comes back");
+    fs::write(case.project.path("out/web/disk.raw"), "something else").expect("another disk");
+    let said = refuses(&case.project, &mut case.diorite(), &deploy, 1);
+    assert!(said.contains("the disk is not the one that was built"), "{said}");
+
+    case.build("1");
+    fs::remove_file(&report).expect("it goes");
+    case.run(&["deploy", "web", "--to", "school", "--unverified"]);
+    assert!(case.run(&["status", "school"]).contains("deployed unverified"));
+}
+
+#[test]
+fn what_cannot_be_deployed_is_said_before_anybody_is_asked() {
+    let case = Case::new();
+    let deploy = ["deploy", "web", "--to", "school"];
+    let profile = case.project.path("profiles/web.toml");
+    let text = fs::read_to_string(&profile).expect("the profile");
+    fs::write(&profile, text.replace("8080", "8081")).expect("another");
+    let said = refuses(&case.project, &mut case.diorite(), &deploy, 1);
+    assert!(said.contains("`web` has changed since it was built"), "{said}");
+    assert!(case.double.asked().is_empty());
+
+    let said = refuses(&case.project, &mut case.diorite(), &["rollback", "school"], 1);
+    assert!(said.contains("target `school` has no machine") && said.contains("there is none of ours"), "{said}");
+}
+
+#[test]
+fn a_check_that_fails_from_here_takes_the_image_back() {
+    let case = Case::new();
+    case.run(&["deploy", "web", "--to", "school"]);
+    case.build("2");
+    // Nobody listens any more.
+    let Case { double, project, listener } = case;
+    drop(listener);
+    let mut command = project.diorite();
+    command.env("PVE_TOKEN", TOKEN).env("HOME", project.path("home")).env_remove("XDG_CONFIG_HOME");
+    let output =
+        command.args(["deploy", "web", "--to", "school", "--patience", "1"]).output().expect("the program starts");
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
+    let said = text(&output.stderr);
+    assert!(said.contains("check `page` at 127.0.0.1: port") && said.contains("refused"), "{said}");
+    assert!(said.contains("went back to web 1"), "{said}");
+    let world = double.world();
+    let system = world.machines[&9000].config["scsi0"].split(',').next().expect("a volume").to_owned();
+    let aside = &world.machines[&9000].config["unused0"];
+    assert_ne!(world.content(&system), world.content(aside));
+}
