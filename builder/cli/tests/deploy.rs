@@ -5,9 +5,10 @@ use common::errors::refuses;
 use common::{Project, text};
 use diorite_model::plan::Build;
 use diorite_model::report::{Boot, CheckResult, Evidence, Report, Selection, Start, Verdict};
-use diorite_model::{Digest, Recipe};
+use diorite_model::{Hasher, Recipe};
 use diorite_proxmox_double::{Double, TOKEN, World};
 use std::fs;
+use std::io::Write as _;
 use std::process::Command;
 
 const PROFILE: &str = r#"
@@ -69,17 +70,25 @@ impl Case {
 
     /// What `image` leaves, without the minutes that it takes: a disk, and a report about it in which all is well.
     fn build(&self, version: &str) {
+        let mut disk = format!("disk {version} ").repeat(20_000).into_bytes();
+        disk.resize(disk.len().next_multiple_of(512), 0);
+        self.build_of(version, [disk].into_iter());
+    }
+
+    fn build_of(&self, version: &str, disk: impl Iterator<Item = Vec<u8>>) {
         let port = self.listener.local_addr().expect("an address").port().to_string();
         let profile = PROFILE.replace("VERSION", version).replace("PORT", &port);
         fs::write(self.project.path("profiles/web.toml"), profile).expect("a profile");
         let recipe: Recipe =
             serde_json::from_value(self.project.json(&["show", "web"])["recipe"].clone()).expect("the recipe");
-        let mut disk = format!("disk {version} ").repeat(20_000).into_bytes();
-        disk.resize(disk.len().next_multiple_of(512), 0);
-        let disk_sha256 = Digest::of(&disk);
         let out = self.project.path("out/web");
         fs::create_dir_all(&out).expect("a folder");
-        fs::write(out.join("disk.raw"), disk).expect("a disk");
+        let (mut file, mut hasher) = (fs::File::create(out.join("disk.raw")).expect("a disk"), Hasher::new());
+        for piece in disk {
+            hasher.update(&piece);
+            file.write_all(&piece).expect("a disk");
+        }
+        let disk_sha256 = hasher.finish();
         let build = Build {
             schema: 1,
             name: "web".into(),
@@ -237,4 +246,34 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     let system = world.machines[&9000].config["scsi0"].split(',').next().expect("a volume").to_owned();
     let aside = &world.machines[&9000].config["unused0"];
     assert_ne!(world.content(&system), world.content(aside));
+}
+
+/// 200 MB that nothing can make smaller: the file's size must not show in the program's memory.
+#[test]
+fn an_image_goes_up_in_little_memory() {
+    let case = Case::new();
+    let mut noise = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut word = move || {
+        noise ^= noise << 13;
+        noise ^= noise >> 7;
+        noise ^= noise << 17;
+        noise.to_le_bytes()
+    };
+    // Piece by piece: what this test has in its memory would be counted as the child's.
+    let pieces = (0..200).map(|_| (0..1 << 17).flat_map(|_| word()).collect::<Vec<u8>>());
+    case.build_of("3", pieces);
+    let mut command = case.diorite();
+    command.args(["deploy", "web", "--to", "school"]).stdout(std::process::Stdio::null());
+    let child = command.spawn().expect("the program starts");
+    let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
+    // SAFETY: both are ours and large enough, and the child is nobody else's to wait for.
+    let waited =
+        unsafe { libc::wait4(i32::try_from(child.id()).expect("a number"), &mut status, 0, usage.as_mut_ptr()) };
+    // SAFETY: wait4 has filled it in, and zeros are valid.
+    let mebibytes = unsafe { usage.assume_init() }.ru_maxrss / 1024;
+    assert_eq!((waited.cast_unsigned(), status), (child.id(), 0));
+    println!("{mebibytes} MiB at most");
+    assert!(mebibytes < 64, "{mebibytes} MiB");
+    let world = case.double.world();
+    assert!(world.storages["local"].files.values().any(|(size, _)| *size > 200 << 20), "it is there");
 }

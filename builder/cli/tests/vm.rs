@@ -2,6 +2,10 @@
 //! need more boots than every change can pay for are in `vm_more.rs` (`make vm-tests`).
 
 mod common;
+#[path = "vm/deploy.rs"]
+mod deploy;
+#[path = "common/hypervisor.rs"]
+mod hypervisor;
 #[path = "vm/moments.rs"]
 mod moments;
 #[path = "common/vm.rs"]

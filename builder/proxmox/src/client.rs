@@ -64,7 +64,7 @@ pub struct Limits {
     pub pause: Duration,
     /// For a lock that somebody else holds.
     pub lock: Duration,
-    /// Between two looks at a task.
+    /// Between two looks at a task, at most.
     pub poll: Duration,
     /// For a task that says nothing new.
     pub silence: Duration,

@@ -84,6 +84,7 @@ impl Client {
         let bar = stage.bar(0, Unit::Items);
         let mut log = Log::default();
         let (mut known, mut strangers, mut heard) = (0, 0, Instant::now());
+        let mut pause = self.limits().poll / 16;
         loop {
             if interrupt::came() {
                 return Err(self.failure(Kind::Interrupted, Method::Get, &status, "interrupted"));
@@ -132,7 +133,9 @@ impl Client {
                 let failure = self.failure(Kind::TimedOut, Method::Get, &status, "the task says nothing new");
                 return Err(Failure { unclear: true, log: log.lines, ..failure });
             }
-            std::thread::sleep(self.limits().poll);
+            // Most are done at once; those that are not are asked less and less often.
+            pause = (pause * 2).min(self.limits().poll);
+            std::thread::sleep(pause);
         }
     }
 

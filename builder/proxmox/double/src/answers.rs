@@ -201,6 +201,10 @@ fn upload(given: &Given, sent: Option<Parts>, who: &str, world: &mut World) -> A
     if !wrong && !full {
         storage.free -= sent.size;
         storage.files.insert(format!("{content}/{file}"), (sent.size, sent.digest));
+        if let Some(hardware) = &world.hardware {
+            let to = hardware.place(name, &format!("{content}/{file}"));
+            std::fs::rename(hardware.place("", "upload"), to).expect("an upload can be put in its place");
+        }
     }
     let (node, wanted) = (of("node").to_owned(), of("checksum").to_owned());
     let upid = world.task(&node, "imgcopy", "", who);
@@ -224,10 +228,10 @@ fn remove(given: &Given, who: &str, world: &mut World) -> Answer {
     if !world.privileges(&format!("/storage/{name}")).contains("Datastore.Allocate") {
         return refuse(403, format!("Permission check failed (/storage/{name}, Datastore.Allocate)"));
     }
-    let Some(storage) = world.storages.get_mut(&name) else { return unknown(&name) };
-    if let Some((size, _)) = storage.files.remove(&volume) {
-        storage.free += size;
+    if !world.storages.contains_key(&name) {
+        return unknown(&name);
     }
+    world.destroy(&format!("{name}:{volume}"));
     let node = of("node").to_owned();
     let upid = world.task(&node, "imgdel", &format!("{name}@{volume}"), who);
     ok(json!(upid))

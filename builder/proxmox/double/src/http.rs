@@ -6,6 +6,7 @@ use crate::world::World;
 use crate::{Asked, Shared, answers, lock, multipart};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read, Write};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
 
@@ -107,7 +108,7 @@ fn head<R: Read>(reader: &mut BufReader<R>) -> Option<Head> {
 }
 
 /// Answers requests until somebody closes.
-pub(crate) fn connection<S: Read + Write>(stream: S, shared: &Shared) {
+pub(crate) fn connection<S: Read + Write>(stream: S, shared: &Arc<Shared>) {
     let mut reader = BufReader::new(stream);
     while let Some(head) = head(&mut reader) {
         let Some((status, reason, body)) = request(&head, &mut reader, shared) else { return };
@@ -130,7 +131,7 @@ pub(crate) fn connection<S: Read + Write>(stream: S, shared: &Shared) {
 }
 
 /// One request, its body read as far as it is looked at.
-fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> Answer {
+fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Arc<Shared>) -> Answer {
     if shared.gone() {
         return None;
     }
@@ -190,7 +191,9 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> 
             let kept = std::io::copy(&mut reader.take(length.min(520 << 10)), &mut std::io::sink()).unwrap_or(0);
             return if kept < length { None } else { refuse(403, refused) };
         }
-        match multipart::read(head, reader, length) {
+        let kept = lock(&shared.world).hardware.as_ref().map(|h| h.place("", "upload"));
+        let mut file = kept.as_ref().map(|path| std::fs::File::create(path).expect("an upload can be kept"));
+        match multipart::read(head, reader, length, file.as_mut().map(|f| f as &mut dyn Write)) {
             Ok(parts) => {
                 given.extend(parts.fields.clone());
                 sent = Some(parts);
@@ -209,6 +212,10 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> 
     let before: Vec<_> = world.tasks.keys().cloned().collect();
     let saved = matches!(fault, Some(Fault::Task(_))).then(|| world.clone());
     let answer = answers::answer(call, &given, sent, &who, &mut world);
+    for (id, orderly, upid) in std::mem::take(&mut world.stopping) {
+        let shared = shared.clone();
+        thread::spawn(move || stop(&shared, id, orderly, &upid));
+    }
     if call.method != "GET" && shared.last_change() {
         return None;
     }
@@ -228,6 +235,21 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Shared) -> 
         Some(Fault::CutAfter) => None,
         Some(Fault::LateAnswer) => refuse(596, words(596)),
         _ => answer,
+    }
+}
+
+/// Ends a machine while everything else goes on.
+fn stop(shared: &Shared, id: u64, orderly: bool, upid: &str) {
+    let hardware = lock(&shared.world).hardware.clone();
+    if let Some(hardware) = hardware {
+        hardware.stop(id, orderly);
+    }
+    let mut world = lock(&shared.world);
+    if let Some(machine) = world.machines.get_mut(&id) {
+        machine.running = false;
+    }
+    if let Some(task) = world.tasks.get_mut(upid) {
+        task.looks = 1;
     }
 }
 

@@ -7,6 +7,7 @@
 mod answers;
 mod certificate;
 mod fault;
+mod hardware;
 mod http;
 mod machines;
 mod multipart;
@@ -15,6 +16,7 @@ mod world;
 
 pub use certificate::Certificate;
 pub use fault::Fault;
+pub use hardware::Hardware;
 pub use world::{Machine, Node, Storage, TOKEN, Task, USER, World};
 
 use fault::Planned;
@@ -159,7 +161,7 @@ impl Drop for Double {
     }
 }
 
-fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Shared) {
+fn serve(stream: TcpStream, tls: Option<Arc<ServerConfig>>, shared: &Arc<Shared>) {
     let _ = stream.set_nodelay(true);
     // The real one drops idle connections after five seconds.
     let _ = stream.set_read_timeout(Some(lock(&shared.world).idle));

@@ -50,16 +50,26 @@ pub(crate) fn answer(call: &Call, given: &[(String, String)], who: &str, world: 
         ("POST", "start") if machine.running => return refuse(500, format!("VM {id} already running")),
         ("POST", "start") => {
             machine.apply(id);
-            (machine.running, machine.starts) = (true, machine.starts + 1);
+            let config = machine.config.clone();
+            let started = world.hardware.as_ref().map_or(Ok(()), |hardware| hardware.start(id, &config));
+            let machine = world.machines.get_mut(&id).expect("it was looked for");
+            match started {
+                Ok(()) => (machine.running, machine.starts) = (true, machine.starts + 1),
+                Err(why) => return ok(json!(world.failed(&node, "qmstart", id, who, &why))),
+            }
             "qmstart"
         }
-        ("POST", "stop") => {
-            machine.running = false;
-            "qmstop"
-        }
-        ("POST", "shutdown") => {
-            machine.running = false;
-            "qmshutdown"
+        ("POST", word @ ("stop" | "shutdown")) => {
+            let (kind, orderly) = if word == "stop" { ("qmstop", false) } else { ("qmshutdown", true) };
+            let upid = world.task(&node, kind, &id.to_string(), who);
+            if world.hardware.is_some() {
+                // It takes its time.
+                world.tasks.get_mut(&upid).expect("it was just made").looks = u32::MAX;
+                world.stopping.push((id, orderly, upid.clone()));
+            } else {
+                world.machines.get_mut(&id).expect("it was looked for").running = false;
+            }
+            return ok(json!(upid));
         }
         ("POST", "move_disk") => return create::hand_over(id, given, who, world),
         ("DELETE", _) if machine.running => return refuse(500, format!("VM {id} is running - destroy failed")),
@@ -67,9 +77,10 @@ pub(crate) fn answer(call: &Call, given: &[(String, String)], who: &str, world: 
             // With every volume that is its own.
             world.machines.remove(&id);
             let own = format!("vm-{id}-");
-            for storage in world.storages.values_mut() {
-                storage.files.retain(|name, _| !name.starts_with(&own));
-            }
+            let all = world.storages.iter().flat_map(|(storage, s)| s.files.keys().map(move |name| (storage, name)));
+            let owned =
+                all.filter(|(_, name)| name.starts_with(&own)).map(|(storage, name)| format!("{storage}:{name}"));
+            owned.collect::<Vec<_>>().iter().for_each(|volume| world.destroy(volume));
             "qmdestroy"
         }
         (method, path) => return refuse(501, format!("Method '{method} {path}' not implemented")),

@@ -3,7 +3,7 @@
 
 use crate::http::{Answer, Head, refuse};
 use diorite_model::{Digest, Hasher};
-use std::io::{BufRead as _, BufReader, Read};
+use std::io::{BufRead as _, BufReader, Read, Write};
 
 /// What was sent.
 pub(crate) struct Parts {
@@ -13,8 +13,13 @@ pub(crate) struct Parts {
     pub digest: Digest,
 }
 
-/// Reads a body of this length. The file's bytes are counted and digested, never kept.
-pub(crate) fn read<S: Read>(head: &Head, reader: &mut BufReader<S>, length: u64) -> Result<Parts, Answer> {
+/// Reads a body of this length. The file's bytes are counted and digested, and kept only where somebody says.
+pub(crate) fn read<S: Read>(
+    head: &Head,
+    reader: &mut BufReader<S>,
+    length: u64,
+    mut keep: Option<&mut dyn Write>,
+) -> Result<Parts, Answer> {
     let boundary = head.header("content-type").and_then(|t| t.strip_prefix("multipart/form-data; boundary="));
     // A quoted boundary is not understood.
     let boundary = boundary.filter(|b| !b.contains('"')).ok_or(None)?;
@@ -60,6 +65,9 @@ pub(crate) fn read<S: Read>(head: &Head, reader: &mut BufReader<S>, length: u64)
                 return Err(None);
             }
             hasher.update(&buffer[..n]);
+            if let Some(keep) = &mut keep {
+                keep.write_all(&buffer[..n]).expect("the file can be kept");
+            }
             rest -= n as u64;
         }
         let mut end = vec![0; tail.len()];

@@ -1,7 +1,9 @@
 //! What a stand-in has: nodes, storages, machines, tasks, and who may do what.
 
+use crate::Hardware;
 use diorite_model::Digest;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The API token that is accepted. Not a secret: it opens nothing but this stand-in.
@@ -88,6 +90,10 @@ pub struct World {
     pub machines: BTreeMap<u64, Machine>,
     /// Privileges by path; they reach what is below.
     pub grants: BTreeMap<String, BTreeSet<String>>,
+    /// What stands behind the machines; without it they only say that they run.
+    pub hardware: Option<Arc<dyn Hardware>>,
+    /// Machines that are being stopped: orderly or not, and the task that says so.
+    pub(crate) stopping: Vec<(u64, bool, String)>,
     /// Images whose machines start, and whose guest agent never answers.
     pub sick: BTreeSet<Digest>,
     /// The address of every machine's card, by its guest agent's word.
@@ -133,6 +139,8 @@ impl World {
             pools: BTreeSet::from(["school".into()]),
             machines: BTreeMap::new(),
             grants: BTreeMap::new(),
+            hardware: None,
+            stopping: Vec::new(),
             sick: BTreeSet::new(),
             address: "127.0.0.1".into(),
             firewall: true,

@@ -15,6 +15,13 @@ pub(super) fn answer(call: &Call, id: u64, world: &World) -> Answer {
     if !of("agent").contains("enabled=1") {
         return refuse(500, "No QEMU guest agent configured");
     }
+    if let Some(hardware) = &world.hardware {
+        let command = call.path.rsplit('/').next().unwrap_or_default();
+        return match hardware.agent(id, command) {
+            Ok(result) => ok(json!({ "result": result })),
+            Err(why) => refuse(500, why),
+        };
+    }
     if world.content(volume(of("scsi0"))).is_none_or(|image| world.sick.contains(&image)) {
         return refuse(500, "QEMU guest agent is not running");
     }

@@ -79,10 +79,7 @@ pub(super) fn create(id: u64, given: &Given, who: &str, world: &mut World) -> An
                 Err(Wrong::Work(why)) => {
                     // Nothing is left of it.
                     world.storages = before;
-                    let upid = world.task(&node, "qmcreate", &id.to_string(), who);
-                    let task = world.tasks.get_mut(&upid).expect("it was just made");
-                    task.exit = format!("unable to create VM {id} - {why}");
-                    task.log.push(format!("TASK ERROR: {}", task.exit));
+                    let upid = world.failed(&node, "qmcreate", id, who, &format!("unable to create VM {id} - {why}"));
                     return ok(json!(upid));
                 }
             }
@@ -140,6 +137,14 @@ impl World {
         into.free -= bytes;
         let name = format!("vm-{id}-disk-{number}");
         into.files.insert(name.clone(), (bytes, digest));
+        if let Some(hardware) = self.hardware.clone() {
+            let to = hardware.place(storage, &name);
+            let made = match from.and_then(|from| from.split_once(':')) {
+                Some((source, file)) => hardware.import(&hardware.place(source, file), &to),
+                None => std::fs::File::create(&to).and_then(|f| f.set_len(bytes)).map_err(|e| e.to_string()),
+            };
+            made.map_err(Wrong::Work)?;
+        }
         let kept: Vec<_> = options.split(',').filter(|o| !o.is_empty() && !o.starts_with("import-from=")).collect();
         // The hypervisor sorts them, and says the size.
         let mut kept: Vec<String> = kept.into_iter().map(str::to_owned).collect();
@@ -149,13 +154,25 @@ impl World {
     }
 
     /// A volume goes.
-    pub(super) fn destroy(&mut self, volid: &str) {
-        if let Some((storage, name)) = volid.split_once(':')
-            && let Some(storage) = self.storages.get_mut(storage)
+    pub(crate) fn destroy(&mut self, volid: &str) {
+        if let Some((place, name)) = volid.split_once(':')
+            && let Some(storage) = self.storages.get_mut(place)
             && let Some((size, _)) = storage.files.remove(name)
         {
             storage.free += size;
+            if let Some(hardware) = &self.hardware {
+                std::fs::remove_file(hardware.place(place, name)).expect("a volume can be removed");
+            }
         }
+    }
+
+    /// A task that ended badly.
+    pub(super) fn failed(&mut self, node: &str, kind: &str, id: u64, who: &str, why: &str) -> String {
+        let upid = self.task(node, kind, &id.to_string(), who);
+        let task = self.tasks.get_mut(&upid).expect("it was just made");
+        task.exit = why.to_owned();
+        task.log.push(format!("TASK ERROR: {why}"));
+        upid
     }
 
     /// The image that a volume holds.
@@ -212,6 +229,10 @@ pub(super) fn hand_over(id: u64, given: &Given, who: &str, world: &mut World) ->
     let content = files.remove(name).expect("a volume's content");
     let new = (0..).map(|n| format!("vm-{to}-disk-{n}")).find(|name| !files.contains_key(name)).expect("a name");
     files.insert(new.clone(), content);
+    if let Some(hardware) = &world.hardware {
+        std::fs::rename(hardware.place(storage, name), hardware.place(storage, &new))
+            .expect("a volume gets a new name");
+    }
     let target = world.machines.get_mut(&to).expect("it was looked for");
     target.config.insert(slot, format!("{storage}:{new}"));
     let upid = world.task(&node, "qmmove", &format!("{id}-{disk}>{to}"), who);
