@@ -10,8 +10,9 @@ pub use step::{Call, Step};
 
 use crate::Target;
 use crate::firewall;
+use crate::properties::volume;
 use crate::record::{self, Generation, Machine, Proven, Record, serial};
-use crate::seen::{Seen, Vm, has_serial};
+use crate::seen::{Seen, Vm, has_serial, split_tags};
 use crate::wanted::{self, Keys, SYSTEM, Wanted};
 use diorite_model::{Error, Result};
 
@@ -25,7 +26,7 @@ const LONGEST: usize = 500;
 pub fn next(wanted: &Wanted, seen: &Seen, target: &Target) -> Result<Option<Step>> {
     match &seen.machine {
         None => create(wanted, seen).map(Some),
-        Some(vm) => Machinist { wanted, seen, vm, target }.next(),
+        Some(vm) => Course { wanted, seen, vm, target }.next(),
     }
 }
 
@@ -57,14 +58,15 @@ fn create(wanted: &Wanted, seen: &Seen) -> Result<Step> {
     Ok(Step::Create { id })
 }
 
-struct Machinist<'a> {
+/// The way of one machine from what it is to what it must be.
+struct Course<'a> {
     wanted: &'a Wanted,
     seen: &'a Seen,
     vm: &'a Vm,
     target: &'a Target,
 }
 
-impl Machinist<'_> {
+impl Course<'_> {
     fn next(&self) -> Result<Option<Step>> {
         let (vm, wanted) = (self.vm, self.wanted);
         let notes = self.notes()?;
@@ -110,7 +112,7 @@ impl Machinist<'_> {
             return wanted.verdict.is_none().then_some(Step::Prove);
         }
         let tags = wanted.tags(self.target);
-        if !crate::seen::split_tags(&tags).is_subset(&self.own_tags()) {
+        if !split_tags(&tags).is_subset(&self.vm.tags()) {
             return Some(Step::Tag { id: vm.id, tags: self.retagged(&tags) });
         }
         if let Some(change) = self.firewall(true) {
@@ -119,17 +121,13 @@ impl Machinist<'_> {
         self.superfluous().map(|(slot, volume)| Step::Prune { id: vm.id, slot, volume })
     }
 
-    fn own_tags(&self) -> std::collections::BTreeSet<&str> {
-        self.vm.tags()
-    }
-
     /// Somebody's own tags stay; ours of other images go.
     fn retagged(&self, ours: &str) -> String {
         let before = format!("{}-", self.target.tag);
         let digest = |tag: &str| {
             tag.strip_prefix(&before).is_some_and(|t| t.len() == 12 && t.chars().all(|c| c.is_ascii_hexdigit()))
         };
-        let mut all = crate::seen::split_tags(ours);
+        let mut all = split_tags(ours);
         all.extend(self.vm.tags().into_iter().filter(|tag| !digest(tag)));
         all.into_iter().collect::<Vec<_>>().join(";")
     }
@@ -166,17 +164,16 @@ impl Machinist<'_> {
             }
             None => return Err(self.stranger("its notes do not have the line that Diorite writes")),
         };
-        let there = |volume: &str| {
-            let disks =
-                [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten().map(|d| crate::properties::volume(d));
-            disks.chain(vm.aside().map(|(_, volume)| volume)).any(|v| v == volume)
+        let there = |wanted: &str| {
+            let disks = [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten().map(|disk| volume(disk));
+            disks.chain(vm.aside().map(|(_, v)| v)).any(|v| v == wanted)
         };
         let mut generations = machine.generations;
         // The one it starts from learns its volume from the machine itself.
         for generation in &mut generations {
             let attached = vm.config.get(SYSTEM).filter(|disk| has_serial(disk, &generation.serial()));
             if let Some(disk) = attached {
-                generation.volume = Some(crate::properties::volume(disk).to_owned());
+                generation.volume = Some(volume(disk).to_owned());
             }
         }
         generations.retain(|g| g.volume.as_deref().is_some_and(there));

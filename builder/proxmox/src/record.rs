@@ -4,6 +4,8 @@
 use diorite_model::Digest;
 use serde::{Deserialize, Serialize};
 
+/// What the line that people read begins with.
+const SENTENCE: &str = "Made by Diorite: ";
 /// What the line that programs read begins with.
 const MARK: &str = "diorite: ";
 /// Bytes of a disk's serial number (qemu: 20 in SCSI's page 0x80 as udev shows it).
@@ -79,20 +81,32 @@ pub struct Staging {
 }
 
 impl Record {
-    /// As the notes of a machine: a sentence for people, and a line for programs.
-    pub fn notes(&self) -> String {
-        let sentence = match self {
+    /// As the notes of a machine: a line for people, and a line for programs. What else stood in the notes stays.
+    pub fn notes(&self, before: &str) -> String {
+        let (people, programs) = (self.sentence(), self.line());
+        let ours = |line: &&str| line.starts_with(SENTENCE) || line.trim().starts_with(MARK);
+        let others: Vec<&str> = before.lines().filter(|line| !ours(line)).collect();
+        let others = others.join("\n");
+        match others.trim() {
+            "" => format!("{people}\n\n{programs}\n"),
+            others => format!("{others}\n\n{people}\n\n{programs}\n"),
+        }
+    }
+
+    fn line(&self) -> String {
+        format!("{MARK}{}", serde_json::to_string(self).expect("our own types serialize"))
+    }
+
+    fn sentence(&self) -> String {
+        let what = match self {
             Record::Machine(machine) => {
                 let now = machine.generations.first();
                 let version = now.map_or(String::new(), |g| format!(" {}, disk {}", g.version, g.sha256.short(12)));
-                format!("{}{version}. Made by Diorite, which reads the next line: leave it as it is.", machine.image)
+                format!("{}{version}", machine.image)
             }
-            Record::Staging(staging) => format!(
-                "Takes in an image for machine {}, and is removed then. Made by Diorite, which reads the next line.",
-                staging.machine
-            ),
+            Record::Staging(staging) => format!("takes in an image for machine {}, then goes", staging.machine),
         };
-        format!("{sentence}\n\n{MARK}{}\n", serde_json::to_string(self).expect("our own types serialize"))
+        format!("{SENTENCE}{what}. The next line is read by it: leave it as it is.")
     }
 
     /// From the notes of a machine; none when they are not ours or were changed.
@@ -125,10 +139,14 @@ mod tests {
         let machine = Record::Machine(Machine { image: "server".into(), generations: vec![generation.clone()] });
         let staging = Record::Staging(Staging { machine: 100, slot: "unused3".into(), generation });
         for record in [machine, staging] {
-            assert_eq!(Record::of_notes(&record.notes()), Some(record.clone()));
+            assert_eq!(Record::of_notes(&record.notes("")), Some(record.clone()));
             // A person may write around it; the interface ends every line differently.
-            let edited = format!("Call Anna first.\r\n{}\r\nReally.", record.notes().replace('\n', "\r\n"));
-            assert_eq!(Record::of_notes(&edited), Some(record));
+            let edited = format!("Call Anna first.\r\n{}\r\nReally.", record.notes("").replace('\n', "\r\n"));
+            assert_eq!(Record::of_notes(&edited), Some(record.clone()));
+            let again = record.notes(&edited);
+            assert!(again.starts_with("Call Anna first.") && again.contains("\nReally."), "{again}");
+            assert_eq!((again.matches(MARK).count(), again.matches(SENTENCE).count()), (1, 1));
+            assert_eq!(record.notes(&again), again, "it rests");
         }
         for foreign in ["", "diorite: {}", "diorite: nonsense", "a machine made by diorite"] {
             assert_eq!(Record::of_notes(foreign), None, "{foreign}");

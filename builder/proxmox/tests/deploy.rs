@@ -45,6 +45,12 @@ fn a_machine_is_made_and_a_second_run_does_nothing() {
 fn a_new_image_keeps_everything_else_and_costs_one_restart() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let words = |world: &mut diorite_proxmox_double::World| {
+        let config = &mut world.machines.get_mut(&9000).expect("ours").config;
+        config.entry("description".into()).and_modify(|notes| *notes = format!("Call Anna first.\n{notes}"));
+        config.entry("tags".into()).and_modify(|tags| *tags = format!("{tags};school"));
+    };
+    words(&mut case.double.world());
     let before = case.double.world().machines[&9000].clone();
     let done = case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
     let world = case.double.world();
@@ -52,6 +58,8 @@ fn a_new_image_keeps_everything_else_and_costs_one_restart() {
     for key in ["scsi1", "net0", "smbios1", "vmgenid", "efidisk0"] {
         assert_eq!(machine.config[key], before.config[key], "{key}");
     }
+    assert!(machine.config["description"].starts_with("Call Anna first.\n"), "{}", machine.config["description"]);
+    assert_eq!(machine.config["tags"], format!("diorite;diorite-{};school", case.raw(2).short(12)));
     assert_eq!((before.starts, machine.starts), (1, 2));
     assert_eq!(world.content(case.system(machine)), Some(case.digest(2)));
     assert_eq!(world.content(&machine.config["unused0"]), Some(case.digest(1)), "the old one is kept");

@@ -142,7 +142,7 @@ impl Step {
                 let keys = wanted::new(wanted, hardware, target, file);
                 let parameters = with(made(*id, target), &keys)
                     .text("tags", wanted.tags(target))
-                    .text("description", record.notes());
+                    .text("description", record.notes(""));
                 call(Method::Post, Path::new(["nodes", node, "qemu"]), parameters)
             }
             Step::Stage { id, staging } => {
@@ -154,7 +154,7 @@ impl Step {
                     .text("scsihw", "virtio-scsi-single")
                     .text(SYSTEM, wanted::system(&image, wanted.sha256))
                     .text("tags", target.tag.clone())
-                    .text("description", Record::Staging(staging.clone()).notes());
+                    .text("description", Record::Staging(staging.clone()).notes(""));
                 call(Method::Post, Path::new(["nodes", node, "qemu"]), parameters)
             }
             Step::Hand { from, to, slot } => {
@@ -165,7 +165,11 @@ impl Step {
                 call(Method::Post, qemu(*from, &["move_disk"]), parameters)
             }
             Step::RemoveStaging { id } => call(Method::Delete, qemu(*id, &[]), Parameters::none().flag("purge", true)),
-            Step::Note { id, record } => configure(*id, guarded().text("description", record.notes())),
+            Step::Note { id, record } => {
+                let before = seen.machine.as_ref().and_then(|vm| vm.config.get("description"));
+                let notes = record.notes(before.map_or("", String::as_str));
+                configure(*id, guarded().text("description", notes))
+            }
             Step::Tag { id, tags } => configure(*id, guarded().text("tags", tags.clone())),
             Step::Set { id, keys } => configure(*id, with(guarded(), keys)),
             Step::Revert { id } => configure(*id, guarded().text("revert", format!("{SYSTEM},boot"))),
