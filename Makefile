@@ -5,7 +5,7 @@ HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
-.PHONY: image test vm-tests bench endurance reference check diorite clean
+.PHONY: image test vm-tests proxmox-test bench endurance reference check diorite clean
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
@@ -26,6 +26,13 @@ vm-tests: diorite
 	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) test --release -p diorite --test vm --test vm_more
+
+## proxmox-test: deploy, redeploy and roll back on a real host, TARGET in profiles/targets.toml or your own targets.toml
+proxmox-test: diorite
+	@test -n "$(TARGET)" || { echo "name a host: make proxmox-test TARGET=school" >&2; exit 2; }
+	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
+	  set -a; . ./target/test-material.env; set +a; \
+	  DIORITE_PROXMOX_TARGET=$(TARGET) $(CARGO) test --release -p diorite --test proxmox_host
 
 ## bench: the figures of docs/measurements, raw data included
 bench: diorite

@@ -215,8 +215,8 @@ pub struct DeployArgs {
     #[arg(long, value_name = "TARGET")]
     pub to: String,
     /// The machine's name there [default: the profile's host name].
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
+    #[arg(long = "name", value_name = "NAME")]
+    pub machine: Option<String>,
     /// Show every call that would be made, and make none.
     #[arg(long)]
     pub plan: bool,

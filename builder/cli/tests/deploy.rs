@@ -250,6 +250,7 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
 
 /// 200 MB that nothing can make smaller: the file's size must not show in the program's memory.
 #[test]
+#[expect(clippy::zombie_processes, reason = "wait4 waits for it, and says what it took")]
 fn an_image_goes_up_in_little_memory() {
     let case = Case::new();
     let mut noise = 0x9e37_79b9_7f4a_7c15_u64;

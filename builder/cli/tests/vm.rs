@@ -8,6 +8,8 @@ mod deploy;
 mod hypervisor;
 #[path = "vm/moments.rs"]
 mod moments;
+#[path = "common/story.rs"]
+mod story;
 #[path = "common/vm.rs"]
 mod vm;
 use common::text;

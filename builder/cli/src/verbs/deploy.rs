@@ -26,7 +26,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.to)?;
     ready(&client)?;
     let (file, form) = qcow2(&project, &image, context)?;
-    let name = args.name.as_ref().unwrap_or(&project.recipe.image.hostname);
+    let name = args.machine.as_ref().unwrap_or(&project.recipe.image.hostname);
     let wanted = Wanted::new(name, &project.recipe, &project.settings.machine, &image, form, client.target())?;
     let (questions, others) = health::questions(&project.settings.checks);
     if !others.is_empty() && !args.plan {
