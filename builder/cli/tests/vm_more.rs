@@ -104,7 +104,8 @@ fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'stat
     spec.network = vec![far.into()];
     let machine = Machine::start(spec).expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());
-    machine.wait_shell(&mut watch).expect("the machine comes up");
+    let up = machine.wait_shell(&mut watch);
+    up.unwrap_or_else(|e| panic!("the machine does not come up: {e}\n{}", machine.console.tail(60)));
     let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
     let said = IDENTITY.iter().chain(more).map(|(name, command)| (*name, run(command))).collect();
     run("echo kept >/var/lib/marker; systemctl poweroff --no-block");
