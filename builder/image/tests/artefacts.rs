@@ -15,26 +15,29 @@ use support::Made;
 
 struct Bench {
     tools: ToolsTree,
-    folder: tempfile::TempDir,
+    folder: PathBuf,
     made: Made,
 }
 
-/// Made once for all tests.
+/// Made once for all tests. Nothing that is made once is ever dropped, so that its folder is a known one, which the next
+/// run takes over: gigabytes in a temporary folder would stay there.
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
     let tools = ToolsTree::open(&support::folder("DIORITE_TEST_TOOLS")).unwrap_or_else(|e| panic!("{e}"));
-    let folder = tempfile::tempdir().unwrap();
-    let made = support::make(&support::tree(), folder.path()).unwrap_or_else(|e| panic!("{e}"));
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("artefacts");
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir_all(&folder).unwrap();
+    let made = support::make(&support::tree(), &folder).unwrap_or_else(|e| panic!("{e}"));
     Bench { tools, folder, made }
 });
 
 impl Bench {
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
+        self.folder.join(name)
     }
 
     /// Runs a tool that may see our folder; true when it ends well and says `good` (anything, if empty).
     fn accepts(&self, tool: Tool, args: &[&str], good: &str) -> bool {
-        let command = self.tools.command(tool).args(args).output(self.folder.path());
+        let command = self.tools.command(tool).args(args).output(&self.folder);
         let output = command.run().unwrap_or_else(|e| panic!("{e}"));
         let words = String::from_utf8_lossy(&[output.stdout, output.log].concat()).into_owned();
         println!("{} {}: {}\n{words}", tool.name(), args.join(" "), output.status);
