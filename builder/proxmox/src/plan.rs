@@ -158,7 +158,14 @@ impl Course<'_> {
     fn notes(&self) -> Result<Record> {
         let (vm, wanted) = (self.vm, self.wanted);
         let machine = match &vm.record {
-            Some(Record::Machine(machine)) => machine.clone(),
+            Some(Record::Machine(machine)) if machine.image == wanted.image => machine.clone(),
+            Some(Record::Machine(machine)) => {
+                let what = format!("machine {} (`{}`) has the image `{}`", vm.id, wanted.name, machine.image);
+                return Err(Error::remote(what)
+                    .at(self.target.url.clone())
+                    .because(format!("`{}` would take its place, and its /var", wanted.image))
+                    .hint("give the new machine another name: `--name`"));
+            }
             Some(Record::Staging(_)) => {
                 return Err(self.stranger("its notes are those of a machine that takes an image in"));
             }

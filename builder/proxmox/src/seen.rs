@@ -174,7 +174,13 @@ impl Look<'_> {
             let Some(its) = vm.config.get("name") else { continue };
             let place = match its {
                 its if its.eq_ignore_ascii_case(name) => &mut machine,
-                its if its.eq_ignore_ascii_case(staging) => &mut stage,
+                its if its.eq_ignore_ascii_case(staging) => {
+                    // It is going to be removed: nothing but its notes may say that it can be.
+                    if vm.staging().is_none() {
+                        return Err(self.no_staging(&vm, name));
+                    }
+                    &mut stage
+                }
                 _ => continue,
             };
             if let Some(other) = place.as_ref().map(|vm: &Vm| vm.id) {
@@ -197,6 +203,14 @@ impl Look<'_> {
         let images = self.images(&node)?;
         let free = if machine.is_none() || stage.is_none() { self.free()? } else { Vec::new() };
         Ok(Seen { node, images, machine, staging: stage, free })
+    }
+
+    fn no_staging(&self, vm: &Vm, name: &str) -> Error {
+        let its = vm.config.get("name").cloned().unwrap_or_default();
+        Error::remote(format!("machine {} is called `{its}`, and is not one that takes an image in", vm.id))
+            .at(self.client.target().url.clone())
+            .because(format!("a machine of that name takes in the images of `{name}`, and goes then"))
+            .hint("rename it, or deploy under another name: `--name`")
     }
 
     /// A machine of this name that is not ours is in the way: nobody could tell the two apart.

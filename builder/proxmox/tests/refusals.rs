@@ -71,6 +71,27 @@ fn a_machine_of_somebody_else_is_never_touched() {
 }
 
 #[test]
+fn a_machine_of_ours_with_another_purpose_stays() {
+    let case = Case::new();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    // One that is called as a staging machine would be, and works.
+    let mut world = case.double.world();
+    let mut other = world.machines[&9000].clone();
+    other.config.insert("name".into(), "web-staging".into());
+    other.config.retain(|key, _| !key.starts_with("scsi"));
+    world.machines.insert(9005, other);
+    drop(world);
+    let before = case.changes();
+    insta::assert_snapshot!("no_staging", refused(&case, case.deploy(2).expect_err("it works"), before));
+
+    case.double.world().machines.remove(&9005);
+    let mut another = case.wanted(2);
+    another.image = "other".into();
+    let error = case.with(2, |d| d.deploy(&another)).expect_err("another image");
+    insta::assert_snapshot!("another_image", refused(&case, error, before));
+}
+
+#[test]
 fn a_disk_that_somebody_put_there_stays() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));

@@ -77,7 +77,7 @@ impl Case {
         }
     }
 
-    fn with<T>(&self, version: u32, act: impl FnOnce(&Deployer) -> Result<T>) -> Result<T> {
+    pub fn with<T>(&self, version: u32, act: impl FnOnce(&Deployer) -> Result<T>) -> Result<T> {
         let file = self.file(version);
         let progress = Progress::quiet();
         act(&Deployer {
