@@ -77,6 +77,7 @@ fn state_encrypted_to_a_tpm_opens_by_that_tpm_or_a_recovery_key() {
         "PASSWORD={recovery} systemd-cryptenroll --wipe-slot=tpm2 --tpm2-device=auto --tpm2-pcrs=7 /dev/disk/by-partlabel/var"
     );
     let third = life(spec, &[("moved", &move_over)]);
+    assert!(third["moved"].contains("New TPM2 token enrolled"), "{}", third["moved"]);
     let moved = written("third", &again, 0);
     let fourth = life(of("fourth", &moved, Some("other-tpm")), &[]);
 
