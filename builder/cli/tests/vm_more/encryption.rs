@@ -73,8 +73,9 @@ fn state_encrypted_to_a_tpm_opens_by_that_tpm_or_a_recovery_key() {
     let again = written("second", &kept, 0);
     let mut spec = of("third", &again, Some("other-tpm"));
     spec.credentials.push(Credential::new("cryptsetup.passphrase", recovery.clone()));
+    let var = "/dev/disk/by-partlabel/var";
     let move_over = format!(
-        "PASSWORD={recovery} systemd-cryptenroll --wipe-slot=tpm2 --tpm2-device=auto --tpm2-pcrs=7 /dev/disk/by-partlabel/var"
+        "systemd-cryptenroll --wipe-slot=tpm2 {var}; PASSWORD={recovery} systemd-cryptenroll --tpm2-device=auto --tpm2-pcrs=7 {var}"
     );
     let third = life(spec, &[("moved", &move_over)]);
     assert!(third["moved"].contains("New TPM2 token enrolled"), "{}", third["moved"]);
