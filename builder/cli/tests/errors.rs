@@ -123,6 +123,14 @@ fn store_that_cannot_be_used() {
 }
 
 #[test]
+fn limit_of_the_store_that_is_no_amount() {
+    let project = with_one_package(&deb(10), &deb(10));
+    let mut command = mirrored(&project);
+    command.env("DIORITE_STORE_LIMIT", "20 gigabytes");
+    insta::assert_snapshot!(refuses(&project, &mut command, &["build", "mine"], 1));
+}
+
+#[test]
 fn verify_before_build() {
     let project = with_one_package(&deb(10), &deb(10));
     insta::assert_snapshot!(refused(&project, &["verify", "mine"], 1));

@@ -13,6 +13,7 @@ use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, ExitCode, Output};
+use std::time::SystemTime;
 
 fn main() -> ExitCode {
     run(tests![
@@ -121,9 +122,11 @@ fn full_store() -> Outcome {
     let (store, pool) = (project.path("store"), material("DIORITE_TEST_STORE").join("pool"));
     let build = |simulate: &str| {
         let mut command = project.diorite();
-        command.env("DIORITE_SIMULATE", simulate);
-        command.args(["--quiet", "build", "server", "--no-qcow2"]).output().expect("the program starts")
+        command.env("DIORITE_SIMULATE", simulate).env("DIORITE_STORE_LIMIT", "1M");
+        command.args(["build", "server", "--no-qcow2"]).output().expect("the program starts")
     };
+    // A result that nobody used for long.
+    let old = store.join("steps/tree").join("0".repeat(64));
     host::apart(|| {
         host::small(&store, "64k");
         symlink(fs::canonicalize(&pool).expect("the pool"), store.join("pool")).expect("a link to the pool");
@@ -138,8 +141,15 @@ fn full_store() -> Outcome {
             assert!(!project.path("out/server/disk.raw").exists(), "{size}: no disk");
         }
         host::resize(&store, "2g");
+        fs::create_dir_all(&old).expect("an old result");
+        fs::write(old.join("contents"), vec![0; 3 << 20]).expect("its bytes");
+        fs::File::open(&old).and_then(|folder| folder.set_modified(SystemTime::UNIX_EPOCH)).expect("its age");
         let output = build("");
-        assert!(output.status.success(), "{}", stderr(&project, &output));
+        let said = stderr(&project, &output);
+        assert!(output.status.success(), "{said}");
+        assert!(said.contains("the store gave back 3.1 MB (results not used for longest: 1)"), "{said}");
+        let left = fs::read_dir(store.join("steps/tree")).expect("results").count();
+        assert_eq!((old.exists(), left), (false, 2), "what this build has made stays, the machine and its container");
     })?;
     assert_eq!(project.disk(), reference());
     Ok(())

@@ -8,11 +8,15 @@
 //! ```
 //! A result appears by one rename(2) of a folder whose files have reached the disk, so what is there is whole. A
 //! build killed at any moment leaves a scratch folder whose lock nobody holds; the next [`Store::open`] removes it.
+//! Results can be made again, so those that nobody used for longest go when there are too many ([`Store::shrink`]).
+//! The pool stays: a mirror may no longer have what is in it.
 
 mod compare;
 mod scratch;
+mod shrink;
 
 pub use scratch::Scratch;
+pub use shrink::{LIMIT, Shrunk, limit};
 
 use diorite_model::{Digest, Error, Exit, Result};
 use rustix::fs::{FlockOperation, RenameFlags, flock};
@@ -20,6 +24,8 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::SystemTime;
 
 /// An open store. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -27,6 +33,10 @@ pub struct Store {
     root: Arc<PathBuf>,
     /// Held shared: a garbage collection waits for nobody and disturbs nobody.
     lock: Arc<File>,
+    /// When it was opened; what has been used since is in use.
+    opened: SystemTime,
+    /// Whether a result was added since.
+    grew: Arc<AtomicBool>,
 }
 
 impl Store {
@@ -52,7 +62,8 @@ impl Store {
         let lock = File::options().create(true).append(true).open(root.join("lock")).map_err(fail)?;
         // A garbage collection never lasts long; until it ends we wait.
         flock(&lock, FlockOperation::LockShared).map_err(|e| fail(e.into()))?;
-        let store = Self { root: Arc::new(root), lock: Arc::new(lock) };
+        let opened = SystemTime::now();
+        let store = Self { root: Arc::new(root), lock: Arc::new(lock), opened, grew: Arc::default() };
         scratch::sweep(&store.root.join("scratch"));
         Ok(store)
     }
@@ -92,7 +103,7 @@ impl Store {
         let there = path.is_dir();
         if there {
             // The time of last use decides what the garbage collection keeps; a read-only store does without.
-            let _ = File::open(&path).and_then(|f| f.set_modified(std::time::SystemTime::now()));
+            let _ = File::open(&path).and_then(|f| f.set_modified(SystemTime::now()));
         }
         there.then_some(path)
     }
@@ -125,43 +136,8 @@ impl Store {
         }
         File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
         scratch.forget();
+        self.grew.store(true, Ordering::Relaxed);
         Ok(to)
-    }
-
-    /// Keeps the `keep` most recently used results of each step and removes the others. Does nothing (and says
-    /// `None`) while another process uses the store. Returns how many results went.
-    pub fn gc(&self, keep: usize) -> Result<Option<usize>> {
-        if flock(&*self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            // A failed conversion may have dropped the shared lock (flock(2)).
-            let _ = flock(&*self.lock, FlockOperation::LockShared);
-            return Ok(None);
-        }
-        let result = self.remove_old(keep);
-        let _ = flock(&*self.lock, FlockOperation::LockShared);
-        result.map(Some)
-    }
-
-    fn remove_old(&self, keep: usize) -> Result<usize> {
-        let mut removed = 0;
-        for step in folders(&self.root.join("steps"))? {
-            let mut results = Vec::new();
-            for path in folders(&step)? {
-                let time = fs::metadata(&path)
-                    .and_then(|m| m.modified())
-                    .map_err(|e| Error::io("a result cannot be read", &path, e))?;
-                results.push((time, path));
-            }
-            results.sort();
-            results.reverse();
-            for (_, path) in results.drain(..).skip(keep) {
-                // Renamed away first: a result is there whole or not at all.
-                let gone = self.scratch("gc")?;
-                fs::rename(&path, gone.path().join("old"))
-                    .map_err(|e| Error::io("an old result cannot be removed", &path, e))?;
-                removed += 1;
-            }
-        }
-        Ok(removed)
     }
 
     fn result(&self, step: &str, key: &Digest) -> PathBuf {
@@ -179,18 +155,6 @@ fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
         Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
         other => Ok(other?),
     }
-}
-
-fn folders(path: &Path) -> Result<Vec<PathBuf>> {
-    let fail = |e| Error::io("the store cannot be read", path, e);
-    let mut found = Vec::new();
-    for entry in fs::read_dir(path).map_err(fail)? {
-        let entry = entry.map_err(fail)?;
-        if entry.file_type().map_err(fail)?.is_dir() {
-            found.push(entry.path());
-        }
-    }
-    Ok(found)
 }
 
 /// The default place (XDG Base Directory Specification: a relative XDG_CACHE_HOME is ignored).

@@ -9,7 +9,12 @@ use std::path::Path;
 
 /// Builds the image, then shows the tests where everything is.
 pub fn prepare(args: &BuildArgs, context: &Context) -> Result<Exit> {
-    let quiet = Context { json: false, progress: context.progress.clone(), store: context.store.clone() };
+    let quiet = Context {
+        json: false,
+        progress: context.progress.clone(),
+        store: context.store.clone(),
+        opened: context.store()?.into(),
+    };
     let built = build::build_silently(args, &quiet)?;
     let tools = build::tools(&built.project, &built.lock, &built.store, &quiet)?;
     let pool = built.project.out.join("pool");

@@ -13,8 +13,9 @@ use crate::args::{Cli, PlanArgs, Target, Verb};
 use crate::project::Project;
 use crate::{pipeline, print};
 use diorite_archive::{lockfile, resolve};
-use diorite_host::{doctor, progress::Progress, store::Store};
+use diorite_host::{doctor, progress, progress::Progress, store, store::Store};
 use diorite_model::{Exit, Result, profile};
+use std::cell::OnceCell;
 
 /// What every verb is given.
 pub struct Context {
@@ -24,37 +25,60 @@ pub struct Context {
     pub progress: Progress,
     /// Folder of the store, if one was named.
     pub store: Option<std::path::PathBuf>,
+    /// The store, once it is open.
+    opened: OnceCell<Store>,
 }
 
 impl Context {
-    /// Opens the store.
+    /// The store, opened by the first that asks.
     pub fn store(&self) -> Result<Store> {
-        Store::open(self.store.as_deref())
+        if self.opened.get().is_none() {
+            store::limit()?;
+            let _ = self.opened.set(Store::open(self.store.as_deref())?);
+        }
+        Ok(self.opened.get().expect("it was opened").clone())
+    }
+
+    /// Gives back what the store holds above its limit, when this run has added to it.
+    fn tidy(&self) -> Result<()> {
+        let Some(store) = self.opened.get().filter(|store| store.grew()) else { return Ok(()) };
+        if let Some(gone) = store.shrink(store::limit()?)?.filter(|gone| gone.results > 0) {
+            let (results, bytes) = (gone.results, progress::bytes(gone.bytes));
+            self.progress.say(format!("the store gave back {bytes} (results not used for longest: {results})"));
+        }
+        Ok(())
     }
 }
 
 /// Runs the verb that was asked for.
 pub fn run(cli: &Cli) -> Result<Exit> {
     let progress = if cli.quiet { Progress::quiet() } else { Progress::new() };
-    let context = Context { json: cli.json, progress, store: cli.store.clone() };
+    let context = Context { json: cli.json, progress, store: cli.store.clone(), opened: OnceCell::new() };
+    let outcome = verb(cli, &context);
+    // Also after a failure: a disk that is full is one.
+    let tidied = context.tidy();
+    outcome.and_then(|exit| tidied.map(|()| exit))
+}
+
+fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
     match &cli.verb {
-        Verb::Show(target) => show(target, &context),
-        Verb::Lock { target, update } => lock(target, *update, &context),
-        Verb::Plan(args) => plan(args, &context),
-        Verb::Fetch(target) => build::fetch(target, &context),
-        Verb::Vault(vault) => vault::run(vault, &context),
-        Verb::Build(args) => build::build(args, &context).map(|_| Exit::Done),
-        Verb::Verify(args) => verify::verify(args, &context),
-        Verb::Scenario(args) => scenario::run(args, &context),
-        Verb::Image(args) => build::image(args, &context),
-        Verb::Target(verb) => target::run(verb, &context),
-        Verb::Deploy(args) => deploy::deploy(args, &context),
-        Verb::Rollback(args) => deploy::rollback(args, &context),
-        Verb::Status(args) => deploy::status(args, &context),
-        Verb::Run(args) => run::run(args, &context),
+        Verb::Show(target) => show(target, context),
+        Verb::Lock { target, update } => lock(target, *update, context),
+        Verb::Plan(args) => plan(args, context),
+        Verb::Fetch(target) => build::fetch(target, context),
+        Verb::Vault(vault) => vault::run(vault, context),
+        Verb::Build(args) => build::build(args, context).map(|_| Exit::Done),
+        Verb::Verify(args) => verify::verify(args, context),
+        Verb::Scenario(args) => scenario::run(args, context),
+        Verb::Image(args) => build::image(args, context),
+        Verb::Target(verb) => target::run(verb, context),
+        Verb::Deploy(args) => deploy::deploy(args, context),
+        Verb::Rollback(args) => deploy::rollback(args, context),
+        Verb::Status(args) => deploy::status(args, context),
+        Verb::Run(args) => run::run(args, context),
         Verb::Schema { markdown, scenario } => Ok(schema(*markdown, *scenario)),
-        Verb::Doctor => doctor(&context),
-        Verb::TestMaterial(args) => material::prepare(args, &context),
+        Verb::Doctor => doctor(context),
+        Verb::TestMaterial(args) => material::prepare(args, context),
     }
 }
 

@@ -89,28 +89,39 @@ fn a_scratch_folder_goes_when_dropped_and_when_its_maker_died() {
     assert_eq!(fs::read_dir(parent).unwrap().count(), 0);
 }
 
-#[test]
-fn garbage_collection_keeps_the_newest_of_each_step() {
-    let (_folder, store) = store();
+/// A store with four results of 3 bytes, the first used in the year 1970, and so on.
+fn old_results() -> (tempfile::TempDir, Vec<Digest>) {
+    let (folder, store) = store();
     let keys: Vec<Digest> = (0..4u8).map(|i| Digest::of(&[i])).collect();
     for (i, key) in keys.iter().enumerate() {
-        let path = store.put("tree", key, result(&store, "x")).unwrap();
-        let time = std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(i as u64);
+        let path = store.put(["tree", "tools"][i % 2], key, result(&store, "abc")).unwrap();
+        let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(i as u64);
         File::open(path).unwrap().set_modified(time).unwrap();
     }
-    assert!(store.get("tree", &keys[0]).is_some(), "use makes it young");
-    assert_eq!(store.gc(2).unwrap(), Some(2));
-    let left: Vec<bool> = keys.iter().map(|k| store.get("tree", k).is_some()).collect();
-    assert_eq!(left, [true, false, false, true]);
+    (folder, keys)
 }
 
 #[test]
-fn garbage_collection_leaves_a_store_in_use_alone() {
-    let (folder, store) = store();
+fn what_was_not_used_for_longest_goes_first() {
+    let (folder, keys) = old_results();
+    let store = Store::open(Some(folder.path())).unwrap();
+    assert!(store.get("tree", &keys[0]).is_some(), "use makes it young");
+    assert_eq!(store.shrink(12).unwrap(), Some(Shrunk::default()), "there is room for all");
+    assert_eq!(store.shrink(6).unwrap(), Some(Shrunk { results: 2, bytes: 6 }));
+    let left: Vec<bool> = (0..4).map(|i| store.get(["tree", "tools"][i % 2], &keys[i]).is_some()).collect();
+    assert_eq!(left, [true, false, false, true]);
+    assert_eq!(store.shrink(0).unwrap(), Some(Shrunk::default()), "what this run has used stays");
+    assert_eq!(fs::read_dir(folder.path().join("scratch")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_store_that_others_use_is_left_alone() {
+    let (folder, _) = old_results();
+    let store = Store::open(Some(folder.path())).unwrap();
     let other = Store::open(Some(folder.path())).unwrap();
-    assert_eq!(store.gc(0).unwrap(), None);
+    assert_eq!(store.shrink(0).unwrap(), None);
     drop(other);
-    assert_eq!(store.gc(0).unwrap(), Some(0));
+    assert_eq!(store.shrink(0).unwrap().unwrap().results, 4);
 }
 
 #[test]

@@ -16,7 +16,7 @@ mod values;
 
 pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};
-pub use values::Form;
+pub use values::{Form, size};
 
 /// The reader itself, for other files that people write: declared fields, errors with the user's line.
 pub mod reader {
