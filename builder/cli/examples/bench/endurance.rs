@@ -2,7 +2,8 @@
 //! own word. A check that fails once in fifty runs teaches people to press the button again.
 //!
 //! `RUNS` verifications (5), `LOAD` threads that only count beside them (0), `SCANS` scans (20), `BOOTS` of one machine
-//! alone (3). Writes docs/measurements/DATE-endurance[-load-N].{json,md}.
+//! alone (3). Writes docs/measurements/DATE-endurance[-load-N].{json,md}; `CONTINUE=FILE.json` goes on in an earlier file
+//! until it has so many runs, of the same disk, and writes there.
 
 use crate::truth::{QUESTION, Truth};
 use crate::{Machine, machine, page};
@@ -15,9 +16,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 /// Everything that was measured.
@@ -28,8 +29,12 @@ pub struct Endurance {
     machine: Machine,
     accelerator: String,
     disk_sha256: String,
-    /// Threads that only counted meanwhile.
+    /// Threads that only counted meanwhile, in a session of their own.
     load: usize,
+    /// Linux shares processors between sessions first (sched(7)).
+    autogroup: bool,
+    /// Days on which it was measured.
+    sittings: Vec<String>,
     /// Seconds from power-on to `running` of a machine that has the host for itself.
     boots: Vec<f64>,
     scans: Vec<Scanned>,
@@ -70,55 +75,68 @@ pub fn endurance() -> Result<bool> {
     let (out, tools) = (material("DIORITE_TEST_OUT")?, ToolsTree::open(&material("DIORITE_TEST_TOOLS")?)?);
     let accelerator = accel::probe()?;
     let work = std::env::temp_dir().join(format!("diorite-endurance-{}", std::process::id()));
-    let mut data = Endurance {
-        schema: 1,
-        date: page::date(),
-        machine: machine(),
-        accelerator: format!("{accelerator:?}"),
-        disk_sha256: String::new(),
-        load,
-        boots: vec![],
-        scans: vec![],
-        runs: vec![],
+    let earlier = std::env::var_os("CONTINUE").map(PathBuf::from);
+    let mut data = match &earlier {
+        Some(file) => read(file)?,
+        None => Endurance {
+            schema: 2,
+            date: page::date(),
+            machine: machine(),
+            accelerator: format!("{accelerator:?}"),
+            disk_sha256: String::new(),
+            load,
+            autogroup: fs::read_to_string("/proc/sys/kernel/sched_autogroup_enabled").is_ok_and(|t| t.trim() == "1"),
+            sittings: vec![],
+            boots: vec![],
+            scans: vec![],
+            runs: vec![],
+        },
     };
-    let over = AtomicBool::new(false);
-    let measured = std::thread::scope(|scope| {
-        for _ in 0..load {
+    data.sittings.push(page::date());
+    let _beside = Busy::start(load)?;
+    let measured = data.measure(&work, (runs, boots, scans), (&tools, &accelerator), &out);
+    let _ = fs::remove_dir_all(&work);
+    measured.and_then(|()| data.write()).map(|()| data.good())
+}
+
+/// A program whose threads only count, in a session of its own, as one that somebody started at another terminal.
+struct Busy(Child);
+
+impl Busy {
+    fn start(threads: usize) -> Result<Self> {
+        let failed = |e| Error::host("a busy program cannot be started").because(e);
+        let mut command = Command::new(std::env::current_exe().map_err(failed)?);
+        command.args(["count", &threads.to_string()]).stdin(Stdio::null()).stdout(Stdio::null());
+        // SAFETY: both are async-signal-safe system calls.
+        unsafe {
+            command.pre_exec(|| {
+                libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+                libc::setsid();
+                Ok(())
+            })
+        };
+        command.spawn().map(Self).map_err(failed)
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What [`Busy`] does, until it is killed.
+pub fn count(threads: usize) {
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
             scope.spawn(|| {
-                while !over.load(Ordering::Relaxed) {
-                    std::hint::spin_loop()
+                loop {
+                    std::hint::spin_loop();
                 }
             });
         }
-        let mut measure = || {
-            for boot in 0..boots {
-                let (seconds, seen) = alone(
-                    &tools,
-                    &accelerator,
-                    &out.join("disk.raw"),
-                    &work.join("boot"),
-                    if boot == 0 { scans } else { 0 },
-                )?;
-                eprintln!("boot alone {seconds:.1} s, {} scans", seen.len());
-                data.boots.push(seconds);
-                data.scans.extend(seen);
-            }
-            for number in 1..=runs {
-                let (report, run) = verification(&out, &work.join("verify"))?;
-                eprintln!("{number} of {runs}: {} of {} in {:.1} s", run.passed, run.of, run.seconds);
-                data.disk_sha256 = report.disk_sha256.to_string();
-                data.runs.push(run);
-                // What was measured before an interruption is measured.
-                write(&data)?;
-            }
-            Ok(())
-        };
-        let measured = measure();
-        over.store(true, Ordering::Relaxed);
-        measured
     });
-    let _ = fs::remove_dir_all(&work);
-    measured.and_then(|()| write(&data)).map(|()| data.good())
 }
 
 fn number(name: &str, usual: usize) -> usize {
@@ -213,15 +231,60 @@ fn spread(values: impl Iterator<Item = f64>) -> Option<[f64; 3]> {
 }
 
 impl Endurance {
+    fn measure(
+        &mut self,
+        work: &Path,
+        (runs, boots, scans): (usize, usize, usize),
+        (tools, accelerator): (&ToolsTree, &Accelerator),
+        built: &Path,
+    ) -> Result<()> {
+        for boot in self.boots.len()..boots {
+            let scans = if boot == 0 { scans } else { 0 };
+            let (seconds, seen) = alone(tools, accelerator, &built.join("disk.raw"), &work.join("boot"), scans)?;
+            eprintln!("boot alone {seconds:.1} s, {} scans", seen.len());
+            self.boots.push(seconds);
+            self.scans.extend(seen);
+        }
+        for number in self.runs.len() + 1..=runs {
+            let (report, run) = verification(built, &work.join("verify"))?;
+            eprintln!("{number} of {runs}: {} of {} in {:.1} s", run.passed, run.of, run.seconds);
+            let disk = report.disk_sha256.to_string();
+            if !self.runs.is_empty() && self.disk_sha256 != disk {
+                return Err(Error::input("the earlier runs were of another disk")
+                    .because(format!("{}, and this one is {disk}", self.disk_sha256))
+                    .hint("measure anew, without CONTINUE"));
+            }
+            self.disk_sha256 = disk;
+            self.runs.push(run);
+            // What was measured before an interruption is measured.
+            self.write()?;
+        }
+        Ok(())
+    }
+
     /// Every run passed, and no scan was wrong.
     fn good(&self) -> bool {
         self.runs.iter().all(|r| r.not_passed.is_empty() && r.ended.is_none() && r.of > 0)
             && self.scans.iter().all(|s| s.wrong.is_empty() && s.witnessed)
     }
 
+    fn write(&self) -> Result<()> {
+        let load = if self.load > 0 { format!("-load-{}", self.load) } else { String::new() };
+        let name = format!("{}-endurance{load}", self.date);
+        let raw = serde_json::to_string_pretty(self).expect("our own types serialize") + "\n";
+        for (ending, text) in [("json", raw), ("md", self.page(&name))] {
+            let file = Path::new("docs/measurements").join(format!("{name}.{ending}"));
+            fs::write(&file, text).map_err(|e| Error::io("the measurement cannot be written", &file, e))?;
+        }
+        Ok(())
+    }
+
     fn page(&self, name: &str) -> String {
         let beside = match self.load {
             0 => "nothing else at work".to_owned(),
+            n if self.autogroup => format!(
+                "{n} threads that only count beside it, in a session of their own; Linux shares between sessions first (sched(7), autogroup)"
+            ),
             n => format!("{n} threads that only count beside it"),
         };
         let mut page = format!(
@@ -280,13 +343,8 @@ impl Endurance {
     }
 }
 
-fn write(data: &Endurance) -> Result<()> {
-    let load = if data.load > 0 { format!("-load-{}", data.load) } else { String::new() };
-    let name = format!("{}-endurance{load}", data.date);
-    let raw = serde_json::to_string_pretty(data).expect("our own types serialize") + "\n";
-    for (ending, text) in [("json", raw), ("md", data.page(&name))] {
-        let file = Path::new("docs/measurements").join(format!("{name}.{ending}"));
-        fs::write(&file, text).map_err(|e| Error::io("the measurement cannot be written", &file, e))?;
-    }
-    Ok(())
+fn read(file: &Path) -> Result<Endurance> {
+    let text = fs::read(file).map_err(|e| Error::io("the earlier measurement cannot be read", file, e))?;
+    serde_json::from_slice(&text)
+        .map_err(|e| Error::input("no earlier measurement").at(file.display().to_string()).because(e))
 }

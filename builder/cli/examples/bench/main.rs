@@ -72,6 +72,12 @@ fn main() -> ExitCode {
     if let Some(code) = sandbox::inside(&[("peers", |json| sandbox::typed(json, peers::tree))]) {
         return code;
     }
+    if let [_, verb, threads] = &arguments[..]
+        && verb == "count"
+    {
+        endurance::count(threads.parse().unwrap_or(0));
+        return ExitCode::SUCCESS;
+    }
     interrupt::install();
     if arguments.get(1).is_some_and(|verb| verb == "endurance") {
         return match endurance::endurance() {
