@@ -197,7 +197,7 @@ impl<'a> Asker<'a> {
             Question::Says(command, expected) => judge::says(&self.run(command)?, expected),
             Question::Settles(command, expected) => self.settled(command, |output| judge::says(output, expected))?,
             Question::Ping(family) => judge::ping(lab.ping(self.address(*family)?, self.patience)?),
-            Question::Port(family, port, expected) => judge::port(self.scan(*family)?, *port, *expected),
+            Question::Port(family, port, expected) => judge::port(self.scan(*family, *port)?, *port, *expected),
             Question::Limited(family, port, rate) => self.limited(*family, *port, *rate)?,
             Question::Ports(sweep) => judge::sweep(self.swept(sweep)?, sweep),
             Question::Watched => match self.session.watch.take() {
@@ -330,8 +330,11 @@ impl<'a> Asker<'a> {
         unreachable!("the judge ends it")
     }
 
-    fn scan(&mut self, family: Family) -> std::result::Result<&Scan, Unanswered> {
-        let all = |s: &Sweep| (s.family, s.protocol, s.vantage) == (family, Protocol::Tcp, Vantage::Here);
+    fn scan(&mut self, family: Family, port: u16) -> std::result::Result<&Scan, Unanswered> {
+        // A sweep leaves out what has a rate.
+        let all = |s: &Sweep| {
+            (s.family, s.protocol, s.vantage) == (family, Protocol::Tcp, Vantage::Here) && !s.unsaid.contains(&port)
+        };
         let begun =
             self.sweeps.iter().map(|(s, _)| s).chain(self.swept.iter().map(|(s, _)| s)).find(|s| all(s)).cloned();
         if let Some(sweep) = begun {
