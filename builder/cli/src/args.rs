@@ -67,6 +67,8 @@ pub enum Verb {
     /// Look at a hypervisor that images can be deployed to.
     #[command(subcommand)]
     Target(TargetVerb),
+    /// Make the config drive of an instance: a disc with what that machine has of its own, signed.
+    Drive(DriveArgs),
     /// Make a machine of the image on a hypervisor, or give the machine that is there its next image; an image that does not
     /// show that it works is taken back.
     Deploy(DeployArgs),
@@ -204,6 +206,32 @@ pub struct RunArgs {
     /// Keep what the machine writes for the next run with --keep, in out/NAME/run.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What `drive` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DriveArgs {
+    #[command(flatten)]
+    pub target: Target,
+    /// One of `[instances]` of the profile.
+    pub instance: String,
+    /// UUID of the machine that it is for, as its firmware tells it; no other one takes it.
+    #[arg(long, value_name = "UUID", value_parser = uuid)]
+    pub machine: String,
+    /// Private key (OpenSSH, ssh-ed25519) whose public half is in `config_drive.signers`; a file of mode 600.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+    /// Where to put the disc [default: out/NAME/INSTANCE.iso].
+    #[arg(long, value_name = "FILE")]
+    pub disc: Option<PathBuf>,
+}
+
+fn uuid(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').map(str::len).collect();
+    match parts == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
+        true => Ok(text.to_lowercase()),
+        false => Err("a UUID is 32 hexadecimal digits, as in 6f9619ff-8b86-4d11-b42d-00c04fc964ff".into()),
+    }
 }
 
 /// What `deploy` takes.

@@ -1,6 +1,7 @@
 //! `diorite`: arguments in, exit code out.
 
 mod args;
+mod disc;
 mod images;
 mod pipeline;
 mod plan;

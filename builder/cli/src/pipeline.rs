@@ -465,11 +465,18 @@ fn pretty<T: Serialize>(value: &T) -> Vec<u8> {
 
 /// Writes a whole file or nothing: temporary name, fsync, rename.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
+    write_as(file, bytes, 0o666)
+}
+
+/// The same, with these permissions at most.
+pub fn write_as(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
     let fail = |e| Error::io("a result cannot be written", file, e);
     let mut temporary = file.as_os_str().to_owned();
     temporary.push(".part");
-    let mut f = fs::File::create(&temporary).map_err(fail)?;
+    let _ = fs::remove_file(&temporary);
+    let mut f = fs::File::options().write(true).create_new(true).mode(mode).open(&temporary).map_err(fail)?;
     f.write_all(bytes).and_then(|()| f.sync_all()).and_then(|()| fs::rename(&temporary, file)).map_err(|e| {
         let _ = fs::remove_file(&temporary);
         fail(e)

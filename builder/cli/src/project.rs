@@ -67,6 +67,14 @@ impl Project {
         Ok(Self { name, recipe, settings, lock_file, out, folder })
     }
 
+    /// A file named in the profile: relative to its folder, or to this user's home after `~/`.
+    pub fn beside(&self, file: &Path) -> PathBuf {
+        match (file.strip_prefix("~"), std::env::home_dir()) {
+            (Ok(rest), Some(home)) => home.join(rest),
+            _ => self.folder.join(file),
+        }
+    }
+
     /// The archive as this profile and this machine know it.
     pub fn archive(&self) -> Result<Archive> {
         let wanted = Wanted {

@@ -1,6 +1,8 @@
 //! Disks that need further boots than every change can pay for: `make vm-tests` runs them.
 
 mod common;
+#[path = "vm_more/config_drive.rs"]
+mod config_drive;
 #[path = "vm_more/encryption.rs"]
 mod encryption;
 #[path = "vm_more/run.rs"]
@@ -14,7 +16,7 @@ mod vm;
 mod wrong;
 #[path = "vm_more/wrong_images.rs"]
 mod wrong_images;
-use common::{Project, material};
+use common::{Project, material, text};
 use diorite_archive::lockfile;
 use diorite_checks::containers;
 use diorite_host::tools::{Tool, ToolsTree};
@@ -25,6 +27,7 @@ use diorite_model::report::Verdict;
 use diorite_model::{Digest, LockedPackage, Recipe};
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -83,6 +86,7 @@ fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: Pa
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
         second: None,
+        disc: None,
         tpm: None,
         boot: Boot::Firmware,
         memory: 1536,
@@ -390,6 +394,7 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
         tools,
         accelerator: accel::probe().expect("an accelerator"),
         disk: out.join("disk.raw").canonicalize().expect("the disk"),
+        disc: None,
         tpm: None,
         second: None,
         boot: Boot::Firmware,

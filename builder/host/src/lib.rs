@@ -4,6 +4,7 @@ pub mod doctor;
 pub mod interrupt;
 pub mod progress;
 pub mod sandbox;
+pub mod secret;
 #[doc(hidden)]
 pub mod simulate;
 pub mod standin;

@@ -288,8 +288,13 @@ impl<'a> Gathering<'a> {
     }
 
     /// Copies the programs a service unit names in its `Exec…=` lines, systemd.service(5). One marked `-` may be missing.
+    /// A unit that works in the real root finds its programs there.
     fn started_by(&mut self, unit: &[u8]) -> Result<()> {
-        for line in String::from_utf8_lossy(unit).lines() {
+        let unit = String::from_utf8_lossy(unit);
+        if unit.lines().any(|line| line.trim() == "RootDirectory=/sysroot") {
+            return Ok(());
+        }
+        for line in unit.lines() {
             let Some((key, value)) = line.trim().split_once('=') else { continue };
             if !key.starts_with("Exec") {
                 continue;
@@ -405,6 +410,9 @@ mod tests {
         tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=@/usr/bin/none none\n"));
         let error = Gathering::new(&tree).overlay().unwrap_err().to_string();
         assert!(error.contains("/usr/bin/none") && error.contains("x.service"), "{error}");
+        let elsewhere = "[Service]\nRootDirectory=/sysroot\nExecStart=/usr/bin/none none\n";
+        tree.insert(unit.as_str(), Node::file(0o644, elsewhere));
+        Gathering::new(&tree).overlay().unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod elf;
 pub mod esp;
 pub mod filesystem;
 pub mod initrd;
+pub mod iso;
 pub mod kernel;
 pub mod modules;
 pub mod pe;

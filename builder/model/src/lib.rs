@@ -1,8 +1,10 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
+pub mod base64;
 mod digest;
 mod error;
 pub mod hardening;
+pub mod instance;
 pub mod lock;
 pub mod machine;
 pub mod oci;

@@ -4,6 +4,7 @@ mod forms;
 mod read;
 mod secret;
 
+pub use diorite_model::instance::Source;
 pub use read::{example, parse};
 pub use secret::{Credential, Secret};
 
@@ -28,6 +29,8 @@ pub struct Target {
     pub nodes: Vec<String>,
     /// Storage that takes uploaded images.
     pub import: String,
+    /// Storage that takes discs with machines' own values.
+    pub discs: String,
     /// Storage for the disks of machines.
     pub disks: String,
     /// Bridge that machines are connected to.
@@ -44,6 +47,8 @@ pub struct Target {
     pub trust: Trust,
     /// How to log in.
     pub login: Login,
+    /// Where the private key is that signs machines' own values.
+    pub signing_key: Option<Source>,
     /// What to do first when it cannot be reached.
     pub vpn: Option<String>,
     /// Where it is described.
@@ -68,17 +73,6 @@ pub enum Login {
     Token(Source),
     /// As this user (`root@pam`), with the password from there.
     Password(String, Source),
-}
-
-/// Where a secret is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// In this environment variable.
-    Environment(String),
-    /// In the first line of this file, which nobody else may read.
-    File(PathBuf),
-    /// In the first line that this program prints.
-    Command(Vec<String>),
 }
 
 /// Largest `targets.toml` that is read, in bytes.
@@ -145,17 +139,6 @@ impl Target {
     /// `HOST:PORT`, for people.
     pub fn authority(&self) -> &str {
         self.url.split_once("://").map_or(&self.url, |(_, rest)| rest)
-    }
-}
-
-impl Source {
-    /// Where, in words: `environment variable PVE_TOKEN`.
-    pub fn words(&self) -> String {
-        match self {
-            Source::Environment(name) => format!("environment variable {name}"),
-            Source::File(file) => format!("file {}", file.display()),
-            Source::Command(words) => format!("program `{}`", words.join(" ")),
-        }
     }
 }
 

@@ -6,8 +6,9 @@ pub use firewall::{counters, image_info, image_metrics, kept, limited, rules_sta
 
 use crate::plan::{Expected, Person};
 use diorite_lab::{HttpReply, PortVerdict, Scan};
-use diorite_machine::{Output, credentials::base64};
+use diorite_machine::Output;
 use diorite_model::Digest;
+use diorite_model::base64;
 use diorite_model::recipe::Sudo;
 use std::time::Duration;
 
@@ -60,7 +61,7 @@ pub fn ssh_banner(line: &Result<String, String>) -> Judged {
 
 /// What ssh-keygen(1) calls a key in public.
 pub fn fingerprint(key: &[u8]) -> String {
-    format!("SHA256:{}", base64(&Digest::of(key).0).trim_end_matches('='))
+    format!("SHA256:{}", base64::encode(&Digest::of(key).0).trim_end_matches('='))
 }
 
 /// The fingerprints of two machines' host keys, or why one showed none.

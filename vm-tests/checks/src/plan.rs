@@ -415,6 +415,7 @@ pub(crate) mod tests {
             },
             access: Access::default(),
             hardening: Hardening::default(),
+            config_drive: None,
             containers: BTreeMap::from([("web".to_owned(), web)]),
             container_networks: BTreeMap::new(),
             monitoring: Monitoring {

@@ -125,6 +125,7 @@ impl Setup<'_> {
             accelerator: accelerator.clone(),
             disk: disk.to_owned(),
             second: around.second.map(Second::Blank),
+            disc: None,
             tpm: around.tpm.then(|| folder.join("tpm")),
             boot: Boot::Firmware,
             memory: MEMORY,

@@ -50,6 +50,8 @@ pub struct MachineSpec {
     pub disk: PathBuf,
     /// A second disk, on virtio-scsi.
     pub second: Option<Second>,
+    /// A disc in a drive on virtio-scsi: this file.
+    pub disc: Option<PathBuf>,
     /// A TPM 2.0 whose state is in this folder, which is made when it is not there: the same folder is the same TPM.
     pub tpm: Option<PathBuf>,
     /// How to start.
@@ -129,6 +131,9 @@ impl MachineSpec {
         if let Some(Second::Holding(disk)) = &mut moved.second {
             *disk = "/second".into();
         }
+        if let Some(disc) = &mut moved.disc {
+            *disc = "/disc".into();
+        }
         let none = Descriptors { console: 0, qmp: 0, shell: 0, tpm, network: &network };
         let arguments = moved.arguments(&none)?.join("\u{0}");
         let root = self.tools.root().display().to_string();
@@ -154,6 +159,7 @@ impl MachineSpec {
             accelerator: self.accelerator.clone(),
             disk: self.disk.clone(),
             second: self.second.clone(),
+            disc: self.disc.clone(),
             tpm: self.tpm.clone(),
             boot: self.boot.clone(),
             credentials: self.credentials.clone(),
@@ -222,6 +228,9 @@ impl MachineSpec {
         let (overlay, below) = (escaped(&self.overlay()), on(&self.disk));
         add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}{below}")]);
         add(&["-device", "virtio-blk-pci,drive=disk,bootindex=1", "-device", "virtio-rng-pci"]);
+        if self.second.is_some() || self.disc.is_some() {
+            add(&["-device", "virtio-scsi-pci,id=scsi"]);
+        }
         if let Some(second) = &self.second {
             let below = match second {
                 Second::Blank(_) => String::new(),
@@ -232,7 +241,11 @@ impl MachineSpec {
                 "-drive",
                 &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}{below}"),
             ]);
-            add(&["-device", "virtio-scsi-pci,id=scsi", "-device", "scsi-hd,bus=scsi.0,drive=second"]);
+            add(&["-device", "scsi-hd,bus=scsi.0,drive=second"]);
+        }
+        if let Some(disc) = &self.disc {
+            add(&["-drive", &format!("if=none,id=disc,format=raw,readonly=on,file={}", escaped(disc))]);
+            add(&["-device", "scsi-cd,bus=scsi.0,drive=disc"]);
         }
         if let Some(fd) = fds.tpm {
             add(&["-chardev", &format!("socket,id=tpm-control,fd={fd}")]);

@@ -1,6 +1,8 @@
 //! Things said to the guest from outside, without changing a byte of its disk: systemd credentials in SMBIOS OEM
 //! strings (type 11), systemd.exec(5), systemd-debug-generator(8), smbios-type-11(7).
 
+use diorite_model::base64;
+
 /// The virtio-serial port of the root shell.
 pub const SHELL_PORT: &str = "diorite.shell";
 /// What the shell says first.
@@ -36,7 +38,7 @@ impl Credential {
 
     /// QEMU's `-smbios` value. Base64 holds no comma, which QEMU would take for a separator.
     pub(crate) fn argument(&self) -> String {
-        format!("type=11,value=io.systemd.credential.binary:{}={}", self.name, base64(&self.value))
+        format!("type=11,value=io.systemd.credential.binary:{}={}", self.name, base64::encode(&self.value))
     }
 }
 
@@ -49,34 +51,9 @@ pub fn shell() -> Vec<Credential> {
     ]
 }
 
-/// RFC 4648 §4.
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| word << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            match place <= chunk.len() {
-                true => text.push(char::from(ALPHABET[(word >> (18 - 6 * place) & 63) as usize])),
-                false => text.push('='),
-            }
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// The vectors of RFC 4648 §10.
-    #[test]
-    fn base64_as_specified() {
-        for (plain, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
-            assert_eq!(base64(plain.as_bytes()), text);
-        }
-        assert_eq!(base64(&[0xff, 0xfe]), "//4=");
-    }
 
     #[test]
     fn the_unit_and_its_port_agree() {

@@ -17,6 +17,9 @@ pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {
     if let Some(Second::Holding(disk)) = &mut spec.second {
         *disk = place(disk)?;
     }
+    if let Some(disc) = &mut spec.disc {
+        *disc = place(disc)?;
+    }
     Ok(())
 }
 

@@ -98,6 +98,9 @@ impl Machine {
         if let Some(Second::Holding(disk)) = &spec.second {
             command = command.input(disk);
         }
+        if let Some(disc) = &spec.disc {
+            command = command.input(disc);
+        }
         if let Boot::Kernel { kernel, initrd, .. } = &spec.boot {
             command = command.input(kernel).input(initrd);
         }

@@ -23,6 +23,7 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         accelerator: Accelerator { kind: Kind::Tcg, reason: "the test's".to_owned() },
         disk,
         second: None,
+        disc: None,
         tpm: None,
         boot: Boot::Firmware,
         memory: 256,

@@ -2,6 +2,7 @@
 
 mod build;
 mod deploy;
+mod drive;
 mod material;
 mod run;
 mod scenario;
@@ -72,6 +73,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Scenario(args) => scenario::run(args, context),
         Verb::Image(args) => build::image(args, context),
         Verb::Target(verb) => target::run(verb, context),
+        Verb::Drive(args) => drive::drive(args, context),
         Verb::Deploy(args) => deploy::deploy(args, context),
         Verb::Rollback(args) => deploy::rollback(args, context),
         Verb::Status(args) => deploy::status(args, context),

@@ -11,7 +11,7 @@ pub mod table;
 use crate::common::{Project, material, text};
 use crate::vm;
 use diorite_archive::lockfile;
-use diorite_machine::credentials::base64;
+use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Report, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -57,7 +57,7 @@ fn everybodys_key() -> String {
     let mut inner = [&[7; 8][..], &shown, &both, &string(b"everybody")].concat();
     inner.extend((1..).take((8 - inner.len() % 8) % 8));
     let head = [&b"openssh-key-v1\0"[..], &string(b"none"), &string(b"none"), &string(b""), &[0, 0, 0, 1]].concat();
-    let whole = base64(&[head, string(&shown), string(&inner)].concat());
+    let whole = base64::encode(&[head, string(&shown), string(&inner)].concat());
     let lines: Vec<String> = whole.as_bytes().chunks(70).map(|l| String::from_utf8_lossy(l).into_owned()).collect();
     let fence = |word: &str| format!("-----{word} OPENSSH PRIVATE KEY-----");
     format!("{}\n{}\n{}\n", fence("BEGIN"), lines.join("\n"), fence("END"))

@@ -25,8 +25,9 @@ pub mod reader {
     pub use super::source::{Files, Kind, Span, Table, Value, Words};
 }
 
-use crate::{Error, Recipe, Result, machine::Machine, verify::OwnCheck};
+use crate::{Error, Recipe, Result, instance::Instance, machine::Machine, verify::OwnCheck};
 use source::{Files, Kind, Span, Value};
+use std::collections::BTreeMap;
 
 /// Largest profile that is read, in bytes.
 pub const LARGEST: usize = source::LARGEST;
@@ -43,6 +44,8 @@ pub struct Settings {
     pub checks: Vec<OwnCheck>,
     /// The virtual machine that the image becomes.
     pub machine: Machine,
+    /// Machines made from the image, where it is more than one, by host name.
+    pub instances: BTreeMap<String, Instance>,
 }
 
 /// A profile's text as some loader found it: the file's name for people, and its text.

@@ -68,6 +68,10 @@ pub(super) fn complete(recipe: &mut Recipe) {
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }
+    if recipe.config_drive.is_some() {
+        // It checks the signature.
+        needed.push("openssh-client");
+    }
     if recipe.time.timezone != "UTC" {
         needed.push("tzdata");
     }

@@ -242,7 +242,11 @@ pub fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
                 let joined = match under.remove(&key) {
                     Some((_, old)) => {
                         let named = named
-                            || (depth == 0 && matches!(key.as_str(), "network" | "containers" | "container_networks"))
+                            || (depth == 0
+                                && matches!(
+                                    key.as_str(),
+                                    "network" | "containers" | "container_networks" | "instances"
+                                ))
                             || matches!(key.as_str(), "administrators" | "extra" | "sets");
                         join(old, value, depth + 1, named)
                     }

@@ -4,6 +4,7 @@
 mod access;
 mod archive;
 mod cidr;
+mod config_drive;
 mod containers;
 mod firewall;
 mod hardening;
@@ -17,6 +18,7 @@ mod time;
 pub use access::*;
 pub use archive::*;
 pub use cidr::*;
+pub use config_drive::*;
 pub use containers::*;
 pub use firewall::*;
 pub use hardening::*;
@@ -67,6 +69,9 @@ pub struct Recipe {
     pub services: Services,
     /// The writable partition, /var.
     pub state: State,
+    /// Values of its own, where a machine may be given any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_drive: Option<ConfigDrive>,
     /// Overlay folders laid over the tree, in this order.
     pub overlays: Vec<String>,
 }

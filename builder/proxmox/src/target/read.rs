@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 const STORAGE: &[Field] = &[
     text("import", &forms::STORAGE, "takes uploaded images: a file storage with the content type `import`").needed(),
     text("disks", &forms::STORAGE, "holds the disks of machines").needed(),
+    text(
+        "discs",
+        &forms::STORAGE,
+        "takes discs with values of machines' own: a file storage with the content type `iso`",
+    )
+    .or_said("`import`"),
 ];
 
 const TARGET: &[Field] = &[
@@ -30,6 +36,17 @@ const TARGET: &[Field] = &[
     text("password_env", &forms::VARIABLE, "where the password is: an environment variable"),
     text("password_file", &forms::FILE, "where the password is: a file of mode 600"),
     words("password_command", &forms::WORD, "where the password is: a program that prints it"),
+    text(
+        "signing_key_env",
+        &forms::VARIABLE,
+        "where the key is that signs machines' own values: an environment variable",
+    ),
+    text("signing_key_file", &forms::FILE, "where the key is that signs machines' own values: a file of mode 600"),
+    words(
+        "signing_key_command",
+        &forms::WORD,
+        "where the key is that signs machines' own values: a program that prints it",
+    ),
     text("vpn", &forms::SENTENCE, "what to do first when the target cannot be reached"),
 ];
 
@@ -84,12 +101,15 @@ fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) ->
     let url = section.needed("url")?;
     let storage = section.table("storage")?.ok_or_else(|| section.missing("storage"))?;
     let plain = |at: Option<At<String>>| at.map(|at| at.value);
+    let import = storage.needed("import")?.value;
     Ok(Target {
         trust: trust(section, &url, folder, home)?,
         login: login(section, folder, home)?,
         url: forms::address(&url.value).expect("the form was asked"),
         nodes: section.plain("nodes")?,
-        import: storage.needed("import")?.value,
+        signing_key: signing_key(section, folder, home)?,
+        discs: plain(storage.text("discs")?).unwrap_or_else(|| import.clone()),
+        import,
         disks: storage.needed("disks")?.value,
         bridge: section.needed("bridge")?.value,
         pool: plain(section.text("pool")?),
@@ -123,27 +143,49 @@ fn trust(section: &Section, url: &At<String>, folder: &Path, home: Option<&str>)
     }
 }
 
-fn login(section: &Section, folder: &Path, home: Option<&str>) -> Result<Login> {
+/// Where a secret is said to be: `NOUN_env`, `NOUN_file`, `NOUN_command`.
+fn sources<'n>(
+    section: &Section,
+    noun: &'n str,
+    folder: &Path,
+    home: Option<&str>,
+) -> Result<Vec<(&'n str, Span, Source)>> {
     let mut sources = Vec::new();
-    for noun in ["token", "password"] {
-        let (env, file, command) = (format!("{noun}_env"), format!("{noun}_file"), format!("{noun}_command"));
-        if let Some(at) = section.text(&env)? {
-            sources.push((noun, at.span, Source::Environment(at.value)));
-        }
-        if let Some(at) = section.text(&file)? {
-            sources.push((noun, at.span, Source::File(path(&at.value, folder, home))));
-        }
-        let words = section.plain(&command)?;
-        match section.key(&command) {
-            Some(span) if words.is_empty() => {
-                return Err(section.files.error(span, format!("`{}.{command}` names no program", section.path)));
-            }
-            Some(span) => sources.push((noun, span, Source::Command(words))),
-            None => {}
-        }
+    let (env, file, command) = (format!("{noun}_env"), format!("{noun}_file"), format!("{noun}_command"));
+    if let Some(at) = section.text(&env)? {
+        sources.push((noun, at.span, Source::Environment(at.value)));
     }
+    if let Some(at) = section.text(&file)? {
+        sources.push((noun, at.span, Source::File(path(&at.value, folder, home))));
+    }
+    let words = section.plain(&command)?;
+    match section.key(&command) {
+        Some(span) if words.is_empty() => {
+            return Err(section.files.error(span, format!("`{}.{command}` names no program", section.path)));
+        }
+        Some(span) => sources.push((noun, span, Source::Command(words))),
+        None => {}
+    }
+    Ok(sources)
+}
+
+fn signing_key(section: &Section, folder: &Path, home: Option<&str>) -> Result<Option<Source>> {
+    let mut sources = sources(section, "signing_key", folder, home)?.into_iter();
+    let first = sources.next();
+    match (first, sources.next()) {
+        (Some((_, span, _)), Some((_, second, _))) => Err(section
+            .files
+            .error(second, format!("`{}` says twice where the key is that signs", section.path))
+            .because(format!("the first is at {}", section.files.place(span)))
+            .hint("keep one of them")),
+        (first, _) => Ok(first.map(|(_, _, source)| source)),
+    }
+}
+
+fn login(section: &Section, folder: &Path, home: Option<&str>) -> Result<Login> {
+    let mut sources = [sources(section, "token", folder, home)?, sources(section, "password", folder, home)?].concat();
     let user = section.text("user")?;
-    let mut sources = sources.into_iter();
+    let mut sources = sources.drain(..);
     let Some((noun, span, source)) = sources.next() else {
         let error = format!("`{}` does not say where its token is", section.path);
         return Err(section.files.error(section.span, error).hint(

@@ -1,12 +1,9 @@
 //! A secret, from where the target says it is. No error and no `Debug` ever shows it.
 
-use super::{Login, Source, Target};
-use diorite_model::{Error, Exit, Result};
+use super::{Login, Target};
+use diorite_host::secret::Sought;
+use diorite_model::{Error, Result};
 use std::fmt;
-use std::fs;
-use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 /// Longest secret that is taken, in bytes.
 const LONGEST: usize = 1024;
@@ -67,19 +64,10 @@ impl Target {
     /// # Errors
     /// [`Exit::Input`]: it is not there, or not one; the file can be read by others; the program failed.
     pub fn credential(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Credential> {
-        let (source, noun) = (self.login.source(), self.login.noun());
-        let text = match source {
-            Source::Environment(name) => {
-                environment(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
-                    Error::input(format!("the {noun} of target `{}` is not there", self.name))
-                        .at(format!("environment variable {name}"))
-                        .because("it is not set, or empty")
-                        .hint(format!("set it; {} says that it holds the {noun}", self.place))
-                })?
-            }
-            Source::File(file) => self.of_file(file, noun)?,
-            Source::Command(words) => self.of_program(words, noun)?,
-        };
+        let (source, noun, of) = (self.login.source(), self.login.noun(), format!("target `{}`", self.name));
+        let sought = Sought { noun, of: &of, place: &self.place, longest: LONGEST * 4, taken: "its first line" };
+        let text = String::from_utf8(sought.read(source, environment)?)
+            .map_err(|_| Error::input(format!("the {noun} of {of} is not text")).at(source.words()))?;
         let line = text.lines().next().unwrap_or_default().trim();
         let wrong = |why: &str| {
             let hint = match &self.login {
@@ -115,51 +103,5 @@ impl Target {
                 Ok(Credential::Token { id: id.to_owned(), whole: Secret::new(whole) })
             }
         }
-    }
-
-    fn of_file(&self, file: &Path, noun: &str) -> Result<String> {
-        let what = format!("the {noun} of target `{}` cannot be read", self.name);
-        let failed = |e: std::io::Error| Error { exit: Exit::Input, ..Error::io(&what, file, e) };
-        let about = fs::metadata(file).map_err(failed)?;
-        let me = rustix::process::geteuid().as_raw();
-        let open = || {
-            Error::input(format!("the file with the {noun} of target `{}` is open to others", self.name))
-                .at(file.display().to_string())
-        };
-        if about.uid() != me && about.uid() != 0 {
-            return Err(open().because("it belongs to another user").hint("make a copy that is yours, of mode 600"));
-        }
-        if about.mode() & 0o077 != 0 {
-            return Err(open()
-                .because(format!("its mode is {:03o}", about.mode() & 0o777))
-                .hint(format!("chmod 600 {}; if others could read it, make a new {noun}", file.display())));
-        }
-        if about.len() > LONGEST as u64 * 4 {
-            return Err(Error::input(format!("the file with the {noun} of target `{}` is too large", self.name))
-                .at(file.display().to_string())
-                .hint(format!("its first line is the {noun}")));
-        }
-        fs::read_to_string(file).map_err(failed)
-    }
-
-    fn of_program(&self, words: &[String], noun: &str) -> Result<String> {
-        let what = format!("the {noun} of target `{}` cannot be had", self.name);
-        let error = |why: String| {
-            Error::input(&what)
-                .at(format!("program `{}`", words.join(" ")))
-                .because(why)
-                .hint(format!("run it yourself: its first line must be the {noun}"))
-        };
-        // It may ask the person for a passphrase: stdin and stderr are ours.
-        let output = Command::new(&words[0])
-            .args(&words[1..])
-            .stdin(Stdio::inherit())
-            .stderr(Stdio::inherit())
-            .output()
-            .map_err(|e| error(e.to_string()))?;
-        if !output.status.success() {
-            return Err(error(format!("it ended with {}", output.status)));
-        }
-        String::from_utf8(output.stdout).map_err(|_| error("what it prints is not text".into()))
     }
 }

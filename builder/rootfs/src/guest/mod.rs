@@ -3,6 +3,7 @@
 //! Every file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 pub mod accounts;
+mod config_drive;
 mod container_networks;
 mod containers;
 mod hardening;
@@ -11,7 +12,7 @@ pub mod ini;
 mod initrd;
 mod locale;
 mod monitoring;
-mod network;
+pub mod network;
 pub mod nft;
 pub mod sandbox;
 mod services;
@@ -78,6 +79,7 @@ pub fn generate(
     services::generate(&mut guest, recipe)?;
     system::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
+    config_drive::generate(&mut guest, recipe)?;
     // Last: it closes and opens what all the others made.
     hardening::generate(&mut guest, recipe)?;
     let mut public = Public::default();

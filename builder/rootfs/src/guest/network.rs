@@ -33,6 +33,16 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.enable("systemd-resolved.service")
 }
 
+/// The links of one machine as credentials that systemd-network-generator(8) makes files of: each before every file of
+/// the image, and in the image's order.
+pub fn credentials(links: &BTreeMap<String, Link>) -> Result<BTreeMap<String, Vec<u8>>> {
+    let one = |(name, link): (&String, &Link)| {
+        let credential = format!("network.network.0{}-{name}", rank(&link.kind));
+        Ok((credential, network(name, link, links).finish()?))
+    };
+    links.iter().map(one).collect()
+}
+
 /// Run by udev for each card: which of the machine's Ethernet controllers (PCI class 0200) it is, by PCI address. The
 /// kernel has found all of them before the first driver is loaded, so the number does not depend on who is quicker.
 /// Virtual functions (SR-IOV) come and go and are not counted.

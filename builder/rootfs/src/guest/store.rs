@@ -9,7 +9,7 @@ use crate::seal::ContainerTree;
 use crate::tree::{Kind, Node, TreePath};
 use diorite_model::oci::Config;
 use diorite_model::recipe::{Container, Protocol};
-use diorite_model::{Digest, Error, Result};
+use diorite_model::{Digest, Error, Result, base64};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -122,7 +122,7 @@ pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<Tre
         for (name, bytes) in &big {
             // Names that are no plain words stand in Base64 behind an equals sign.
             let plain = name.chars().all(|c| c.is_ascii_alphanumeric());
-            let file = if plain { name.clone() } else { format!("={}", base64(name.as_bytes())) };
+            let file = if plain { name.clone() } else { format!("={}", base64::encode(name.as_bytes())) };
             nodes.insert(format!("overlay-images/{id}/{file}").into(), Node::file(0o600, bytes.as_slice()));
         }
         let names: Vec<&str> = big.iter().map(|(n, _)| n.as_str()).collect();
@@ -165,20 +165,6 @@ fn to_bytes(value: &serde_json::Value) -> Result<Vec<u8>> {
     serde_json::to_vec(value).map_err(|e| Error::bug("a container's description cannot be written").because(e))
 }
 
-/// RFC 4648 section 4.
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let bits = chunk.iter().fold(0u32, |n, &b| n << 8 | u32::from(b)) << (8 * (3 - chunk.len()));
-        for i in 0..4 {
-            let digit = ALPHABET[(bits >> (18 - 6 * i) & 63) as usize] as char;
-            text.push(if i <= chunk.len() { digit } else { '=' });
-        }
-    }
-    text
-}
-
 /// RFC 4648 section 6, without padding.
 fn base32(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
@@ -216,7 +202,7 @@ mod tests {
     #[test]
     fn encodings_agree_with_rfc_4648() {
         for (plain, coded) in [("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy"), ("", "")] {
-            assert_eq!(base64(plain.as_bytes()), coded);
+            assert_eq!(base64::encode(plain.as_bytes()), coded);
         }
         for (plain, coded) in [("f", "MY"), ("foob", "MZXW6YQ"), ("foobar", "MZXW6YTBOI")] {
             assert_eq!(base32(plain.as_bytes()), coded);

@@ -109,6 +109,7 @@ pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<R
         accelerator,
         disk: input.disk.to_owned(),
         second: around.second.map(Second::Blank),
+        disc: None,
         tpm: around.tpm.then(|| place.tpm()),
         uuid: None,
         boot: Boot::Firmware,

@@ -209,6 +209,7 @@ impl<'a> Stage<'a> {
             accelerator: self.accelerator.clone(),
             disk: actor.disk.disk.clone(),
             second: actor.around.second.map(Second::Blank),
+            disc: None,
             tpm: actor.around.tpm.then(|| actor.folder.join("tpm")),
             boot: Boot::Firmware,
             memory: actor.memory,

@@ -7,6 +7,7 @@ mod containers;
 pub(super) mod firewall;
 mod hardening;
 mod image;
+mod instances;
 mod machine;
 pub(super) mod monitoring;
 mod network;
@@ -48,12 +49,28 @@ pub(super) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::STATE, "the writable partition"),
+    table("config_drive", instances::CONFIG_DRIVE, "values of its own that a machine may be given on a disc"),
+    named(
+        "instances",
+        &values::HOST_NAME,
+        instances::INSTANCE,
+        "machines made from this image, by host name; no byte of the image",
+    ),
     table("machine", machine::MACHINE, "the virtual machine that `diorite deploy` makes; no byte of the image"),
     table("verify", verify::VERIFY, "what `diorite verify` asks besides"),
 ];
 
 /// Reads the whole profile and checks it against itself.
 pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
+    let (recipe, mut settings) = single(files, value)?;
+    let top = Section::new(files, String::new(), value, PROFILE)?;
+    let network_of = |value: &Value| single(files, value).map(|(recipe, _)| recipe.network);
+    settings.instances = instances::instances(&top, value, &settings.machine, &network_of)?;
+    Ok((recipe, settings))
+}
+
+/// The profile without its instances.
+fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let top = Section::new(files, String::new(), value, PROFILE)?;
     let image = image::image(&top)?;
     let (archive, mut settings) = archive::archive(&top)?;
@@ -77,6 +94,7 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         monitoring: monitoring::monitoring(&top)?,
         services: services::services(&top)?,
         state,
+        config_drive: instances::config_drive(&top)?,
         overlays: top.plain("overlays")?,
     };
     let places = check::Places { files, value };

@@ -112,6 +112,9 @@ pub fn timer(text: &str) -> Result<Timer, String> {
     calendar(format!("{days}*-*-* {hour:02}:{minute:02}:00"))
 }
 
+/// A file that holds a secret.
+pub const SECRET_FILE: Form = form("a path, also one that begins with `~/`", 255, |text| only(text, |_| true));
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,7 @@ mod timeline;
 
 use super::junit::word;
 use crate::facts;
-use diorite_machine::credentials::base64;
+use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
 use page::Page;
 use std::path::Path;
@@ -219,7 +219,7 @@ fn screenshot(page: &mut Page, folder: &Path) {
     // Other bytes under this name are no picture (PNG §5.2).
     if bytes.starts_with(b"\x89PNG\r\n\x1a\n") {
         page.raw("<h2 id=\"screen\">The screen</h2>\n");
-        let source = format!("data:image/png;base64,{}", base64(&bytes));
+        let source = format!("data:image/png;base64,{}", base64::encode(&bytes));
         page.empty("img", &[("alt", &"the machine's screen when it failed"), ("src", &source)]);
     }
 }

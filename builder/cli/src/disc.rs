@@ -1,0 +1,101 @@
+//! An instance → its config drive: what it has of its own, as credentials, signed, on a disc.
+
+use crate::project::Project;
+use diorite_host::secret::Sought;
+use diorite_model::instance::{self, Instance, Source};
+use diorite_model::recipe::ConfigDrive;
+use diorite_model::{Error, Result};
+use ssh_key::{HashAlg, LineEnding, PrivateKey};
+use std::collections::BTreeMap;
+
+/// Most bytes of one credential, systemd.exec(5).
+const CREDENTIAL: usize = 1 << 20;
+/// Most bytes of all of them together, which PID 1 takes no more of.
+const CREDENTIALS: usize = 1 << 20;
+/// Most bytes of a private key's file.
+const KEY: usize = 16 << 10;
+
+/// A key that signs config drives.
+pub struct Signer {
+    key: PrivateKey,
+}
+
+impl Signer {
+    /// Fetches the private key of somebody whose word the image takes. `place`: where it is said where the key is.
+    ///
+    /// # Errors
+    /// It is not there, no key of the right kind, encrypted, or not one that the image knows.
+    pub fn fetch(source: &Source, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
+        let noun = "key that signs machines' own values";
+        let sought = Sought { noun, of, place, longest: KEY, taken: "all of it" };
+        let text = sought.read(source, &|name| std::env::var(name).ok())?;
+        let wrong = |why: String| {
+            Error::input(format!("the {noun} of {of} is not one"))
+                .at(source.words())
+                .because(why)
+                .hint("make one: ssh-keygen -t ed25519 -N '' -f config-drive-key")
+        };
+        let key = PrivateKey::from_openssh(&text).map_err(|e| wrong(e.to_string()))?;
+        if key.is_encrypted() {
+            return Err(wrong("it is protected by a passphrase".into()));
+        }
+        if key.algorithm() != ssh_key::Algorithm::Ed25519 {
+            return Err(wrong(format!("it is of the type {}, and only ssh-ed25519 will do", key.algorithm())));
+        }
+        let own = key.public_key().to_openssh().map_err(|e| wrong(e.to_string()))?;
+        let bare = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        if !takes.signers.iter().any(|signer| bare(signer) == bare(&own)) {
+            return Err(Error::input(format!("the image does not take the word of the {noun}"))
+                .at(source.words())
+                .because(format!("{} is not in `config_drive.signers` of the profile", bare(&own)))
+                .hint("sign with another key, or add this one to the profile, and build and verify again"));
+        }
+        Ok(Self { key })
+    }
+
+    fn sign(&self, text: &str) -> Result<String> {
+        let failed = |e: ssh_key::Error| Error::bug("a config drive cannot be signed").because(e);
+        let signature = self.key.sign(instance::NAMESPACE, HashAlg::Sha512, text.as_bytes()).map_err(failed)?;
+        signature.to_pem(LineEnding::LF).map_err(failed)
+    }
+}
+
+/// The credentials of an instance: its name, its links, and the secrets that are fetched for it.
+pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result<BTreeMap<String, Vec<u8>>> {
+    let mut all = BTreeMap::from([("system.hostname".to_owned(), name.as_bytes().to_vec())]);
+    if let Some(links) = &instance.network {
+        all.extend(diorite_rootfs::guest::network::credentials(links)?);
+    }
+    for (credential, source) in &instance.credentials {
+        let place = format!("instances.{name}.credentials.{credential}");
+        let of = format!("instance `{name}`");
+        let noun = format!("credential `{credential}`");
+        let sought = Sought { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
+        let source = match source {
+            Source::File(file) => Source::File(project.beside(file)),
+            other => other.clone(),
+        };
+        let mut value = sought.read(&source, &|name| std::env::var(name).ok())?;
+        // A program prints lines.
+        if matches!(source, Source::Command(_)) && value.ends_with(b"\n") {
+            value.pop();
+        }
+        all.insert(credential.clone(), value);
+    }
+    let bytes: usize = all.values().map(Vec::len).sum();
+    if bytes > CREDENTIALS {
+        return Err(Error::input(format!("the credentials of instance `{name}` are too large"))
+            .at(format!("instances.{name}.credentials"))
+            .because(format!("{bytes} bytes; systemd takes {CREDENTIALS}"))
+            .hint("keep what is large on /var, or fetch it from the network"));
+    }
+    Ok(all)
+}
+
+/// The disc of the machine whose firmware has this UUID. The same inputs are the same bytes.
+pub fn disc(machine: &str, credentials: &BTreeMap<String, Vec<u8>>, signer: &Signer) -> Result<Vec<u8>> {
+    let values = instance::values(machine, credentials);
+    let signature = signer.sign(&values)?;
+    let files = [(instance::VALUES, values.as_bytes()), (instance::SIGNATURE, signature.as_bytes())];
+    diorite_image::iso::disc(instance::LABEL, &files)
+}
