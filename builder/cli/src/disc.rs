@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 
 /// Most bytes of one credential, systemd.exec(5).
 const CREDENTIAL: usize = 1 << 20;
-/// Most bytes of all of them together, which PID 1 takes no more of.
-const CREDENTIALS: usize = 1 << 20;
+/// Most bytes of all of them together: in Base64 they fit the MiB that PID 1 takes.
+const CREDENTIALS: usize = 700 << 10;
 /// Most bytes of a private key's file.
 const KEY: usize = 16 << 10;
 
@@ -86,7 +86,7 @@ pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result
     if bytes > CREDENTIALS {
         return Err(Error::input(format!("the credentials of instance `{name}` are too large"))
             .at(format!("instances.{name}.credentials"))
-            .because(format!("{bytes} bytes; systemd takes {CREDENTIALS}"))
+            .because(format!("{bytes} bytes; a machine takes {CREDENTIALS}"))
             .hint("keep what is large on /var, or fetch it from the network"));
     }
     Ok(all)

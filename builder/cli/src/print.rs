@@ -31,17 +31,22 @@ pub fn error_json(error: &Error) -> String {
 
 /// The recipe with every default explicit, as TOML; and what a machine is asked besides, which is no part of it.
 pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
-    let (own, machine) = (&settings.checks, &settings.machine);
+    let (own, machine, instances) = (&settings.checks, &settings.machine, &settings.instances);
     if as_json {
         let verify = json!({ "check": own });
-        return line(
-            json!({ "schema": 1, "digest": recipe.digest(), "recipe": recipe, "machine": machine, "verify": verify }),
-        );
+        return line(json!({
+            "schema": 1, "digest": recipe.digest(), "recipe": recipe, "machine": machine, "instances": instances,
+            "verify": verify,
+        }));
     }
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
     let mut text = format!("# recipe {}\n{text}", recipe.digest());
     let table = toml::to_string_pretty(&BTreeMap::from([("machine", machine)])).expect("a machine is TOML");
     text += &format!("\n# the machine that `deploy` makes; no byte of the image depends on it\n{table}");
+    if !instances.is_empty() {
+        let table = toml::to_string_pretty(&BTreeMap::from([("instances", instances)])).expect("instances are TOML");
+        text += &format!("\n# what each machine is given on its config drive\n{table}");
+    }
     if !own.is_empty() {
         let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);
         let table = toml::to_string_pretty(&table).expect("checks are TOML");

@@ -88,7 +88,7 @@ pub fn done(wanted: &Wanted, done: &Done, target: &str, as_json: bool) -> String
 }
 
 /// The machines of a target.
-pub fn status(machines: &[Machine], wanted: Option<&Wanted>, target: &str, as_json: bool) -> String {
+pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bool) -> String {
     if as_json {
         return format!("{:#}\n", json!({ "schema": 1, "target": target, "machines": machines }));
     }
@@ -120,7 +120,7 @@ pub fn status(machines: &[Machine], wanted: Option<&Wanted>, target: &str, as_js
             let digest = generation.sha256.short(12);
             text += &format!("  {now}{image} {:<8} {digest}  {volume}  {proven}{verified}\n", generation.version);
         }
-        let declared = wanted.is_some_and(|w| w.name.eq_ignore_ascii_case(&machine.name));
+        let declared = wanted.iter().any(|w| w.name.eq_ignore_ascii_case(&machine.name));
         if declared && !machine.differs() {
             text += "  as its profile declares\n";
         }
@@ -142,8 +142,10 @@ pub fn status(machines: &[Machine], wanted: Option<&Wanted>, target: &str, as_js
     }
     if machines.is_empty() {
         text += &format!("target `{target}` has no machine of ours\n");
-    } else if let Some(wanted) = wanted.filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
-        text += &format!("there is no machine `{}`\n", wanted.name);
+    } else {
+        for wanted in wanted.iter().filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
+            text += &format!("there is no machine `{}`\n", wanted.name);
+        }
     }
     text
 }

@@ -70,14 +70,19 @@ impl Case {
 
     /// What `image` leaves, without the minutes that it takes: a disk, and a report about it in which all is well.
     fn build(&self, version: &str) {
-        let mut disk = format!("disk {version} ").repeat(20_000).into_bytes();
-        disk.resize(disk.len().next_multiple_of(512), 0);
-        self.build_of(version, [disk].into_iter());
+        self.build_with(version, "");
     }
 
-    fn build_of(&self, version: &str, disk: impl Iterator<Item = Vec<u8>>) {
+    /// The same with more in the profile.
+    fn build_with(&self, version: &str, more: &str) {
+        let mut disk = format!("disk {version} ").repeat(20_000).into_bytes();
+        disk.resize(disk.len().next_multiple_of(512), 0);
+        self.build_more(version, [disk].into_iter(), more);
+    }
+
+    fn build_more(&self, version: &str, disk: impl Iterator<Item = Vec<u8>>, more: &str) {
         let port = self.listener.local_addr().expect("an address").port().to_string();
-        let profile = PROFILE.replace("VERSION", version).replace("PORT", &port);
+        let profile = PROFILE.replace("VERSION", version).replace("PORT", &port) + more;
         fs::write(self.project.path("profiles/web.toml"), profile).expect("a profile");
         let recipe: Recipe =
             serde_json::from_value(self.project.json(&["show", "web"])["recipe"].clone()).expect("the recipe");
@@ -173,6 +178,70 @@ fn deploy_redeploy_and_back() {
 }
 
 #[test]
+fn one_image_becomes_several_machines_one_after_the_other() {
+    let case = Case::new();
+    let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]));
+    let private = key.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
+    let instances = format!(
+        "\n[config_drive]\nsigners = [\"{}\"]\n[instances.a.network.ethernet]\naddresses = [\"192.0.2.1/24\"]\n\
+         [instances.b.credentials]\ntoken = {{ env = \"TOKEN_OF_B\" }}\n",
+        key.public_key().to_openssh().expect("its public half")
+    );
+    case.build_with("1", &instances);
+    let targets = case.project.path("profiles/targets.toml");
+    let target = fs::read_to_string(&targets).expect("the target");
+    let deploy = ["deploy", "web", "--to", "school"];
+
+    let said = refuses(&case.project, case.diorite().env("TOKEN_OF_B", "b"), &deploy, 1);
+    assert!(said.contains("does not say where the key is that signs"), "{said}");
+    fs::write(&targets, target + "signing_key_env = \"SIGNING_KEY\"\n").expect("the target");
+    let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", &private), &deploy, 1);
+    assert!(said.contains("the credential `token` of instance `b` is not there"), "{said}");
+    let other = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[8; 32]));
+    let other = other.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
+    let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", other), &deploy, 1);
+    assert!(said.contains("is not in `config_drive.signers` of the profile"), "{said}");
+    assert!(case.double.asked().is_empty(), "nobody was asked");
+
+    let run = |arguments: &[&str], token: &str| {
+        let mut command = case.diorite();
+        command.env("SIGNING_KEY", &private).env("TOKEN_OF_B", token).args(arguments);
+        command.output().expect("the program starts")
+    };
+    let output = run(&deploy, "one");
+    let page = text(&output.stdout);
+    assert!(output.status.success(), "{page}{}", text(&output.stderr));
+    for (name, id) in [("a", 9000), ("b", 9001)] {
+        assert!(page.contains(&format!("web 1 runs on school as machine {id} (`{name}`, node pve1)")), "{page}");
+        assert!(case.project.path(format!("out/web/deployment-{name}.json")).exists());
+    }
+    let discs = |case: &Case| {
+        let world = case.double.world();
+        [9000, 9001].map(|id| world.machines[&id].config["scsi2"].clone())
+    };
+    let before = discs(&case);
+    assert!(before[0].starts_with("local:iso/diorite-a-") && before[1].starts_with("local:iso/diorite-b-"));
+    assert!(text(&run(&deploy, "one").stdout).matches("nothing was to do").count() == 2, "it rests");
+    assert!(case.run(&["status", "school", "web"]).matches("as its profile declares").count() == 2);
+
+    // Another secret is another disc of that machine alone.
+    let page = text(&run(&deploy, "two").stdout);
+    assert!(page.contains("upload the disc") && page.contains("nothing was to do"), "{page}");
+    assert!(discs(&case)[0] == before[0] && discs(&case)[1] != before[1]);
+
+    // The first that does not work ends it; the others are as they were.
+    case.build_with("2", &instances);
+    let listener = case.listener.local_addr().expect("an address");
+    let starts = |id: u64| case.double.world().machines[&id].starts;
+    let before = starts(9001);
+    case.double.world().address = "127.0.0.2".into();
+    let output = run(&[&deploy[..], &["--patience", "1"]].concat(), "two");
+    assert_eq!(output.status.code(), Some(4), "nobody answers at 127.0.0.2, port {}", listener.port());
+    assert!(text(&output.stderr).contains("not touched: b"), "{}", text(&output.stderr));
+    assert_eq!(starts(9001), before);
+}
+
+#[test]
 fn a_rule_that_somebody_made_by_hand_is_a_finding() {
     let case = Case::new();
     case.run(&["deploy", "web", "--to", "school"]);
@@ -262,7 +331,7 @@ fn an_image_goes_up_in_little_memory() {
     };
     // Piece by piece: what this test has in its memory would be counted as the child's.
     let pieces = (0..200).map(|_| (0..1 << 17).flat_map(|_| word()).collect::<Vec<u8>>());
-    case.build_of("3", pieces);
+    case.build_more("3", pieces, "");
     let mut command = case.diorite();
     command.args(["deploy", "web", "--to", "school"]).stdout(std::process::Stdio::null());
     let child = command.spawn().expect("the program starts");

@@ -25,7 +25,14 @@ fn a_machine_is_made_and_goes_its_way() -> Outcome {
     let output = project.diorite().args(["target", "check", &target]).output().expect("the program starts");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let name = format!("diorite-test-{}", std::process::id());
-    let story = Story { project: &project, target: &target, name: &name, environment: vec![], relock: vm::relock };
+    let story = Story {
+        project: &project,
+        target: &target,
+        name: &name,
+        environment: vec![],
+        signer: None,
+        relock: vm::relock,
+    };
     story.tell(|version| println!("{version} runs"));
     story.end();
     Ok(())

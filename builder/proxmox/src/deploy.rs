@@ -5,14 +5,14 @@
 use crate::client::{Client, Failure, Kind, Method, Path};
 use crate::health::{self, Question};
 use crate::plan::{self, Call, Step};
-use crate::record::{Generation, Proven};
+use crate::record::{Generation, Proven, serial};
 use crate::seen::{Look, Seen};
 use crate::task;
 use crate::upload::{Content, Upload};
-use crate::wanted::Wanted;
+use crate::wanted::{DISC, Disc, Wanted};
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
-use diorite_model::{Error, Exit, Result};
+use diorite_model::{Digest, Error, Exit, Result};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::Path as FilePath;
@@ -62,13 +62,19 @@ pub struct NotProven {
 }
 
 impl Deployer<'_> {
-    fn look(&self) -> Look<'_> {
-        Look { client: self.client, progress: self.progress, taken: BTreeSet::new() }
+    fn look(&self, wanted: &Wanted) -> Look<'_> {
+        Look { client: self.client, progress: self.progress, taken: BTreeSet::new(), discs: wanted.disc.is_some() }
+    }
+
+    /// The UUID of the machine of this name, if there is one.
+    pub fn uuid(&self, wanted: &Wanted) -> Result<Option<String>> {
+        let seen = self.seen(wanted)?;
+        Ok(seen.machine.as_ref().and_then(|vm| vm.uuid()).map(str::to_owned))
     }
 
     /// What is there for this machine.
     pub fn seen(&self, wanted: &Wanted) -> Result<Seen> {
-        self.look().at(&wanted.name, &wanted.staging())
+        self.look(wanted).at(&wanted.name, &wanted.staging())
     }
 
     /// The steps that would be taken, each with its call; nothing is changed.
@@ -95,7 +101,8 @@ impl Deployer<'_> {
         let Some(why) = verdict else { return Ok(done) };
         let what = format!("{} {} did not show on machine {} that it works", wanted.image, wanted.version, done.id);
         let error = Error::new(Exit::VerificationFailed, what).at(self.client.target().url.clone()).because(why);
-        let Some(back) = self.worked(wanted)? else {
+        let values = same_image_other_values(wanted, &before);
+        let Some(back) = values.map_or_else(|| self.worked(wanted), |same| Ok(Some(same)))? else {
             return Err(
                 error.hint("the machine is left as it is: look at its console; nothing was there before to go back to")
             );
@@ -140,7 +147,7 @@ impl Deployer<'_> {
         let (target, begun) = (self.client.target(), Instant::now());
         let mut wanted = wanted.clone();
         let (mut steps, mut verdict, mut evidence): (Vec<Step>, _, _) = (Vec::new(), None, None);
-        let (mut look, mut tries) = (self.look(), 0);
+        let (mut look, mut tries) = (self.look(&wanted), 0);
         let (mut down, mut away) = (None, None);
         loop {
             interrupt::check()?;
@@ -193,6 +200,7 @@ impl Deployer<'_> {
             });
         }
         let upid = match step.call(wanted, seen, self.client.target()) {
+            None if *step == Step::Disc => Some(self.upload_disc(wanted, seen)?),
             None => Some(self.upload(wanted, seen)?),
             Some(call) => {
                 let answer = self.client.call(call.method, &call.path, &call.parameters)?;
@@ -226,6 +234,25 @@ impl Deployer<'_> {
     }
 }
 
+impl Deployer<'_> {
+    fn upload_disc(&self, wanted: &Wanted, seen: &Seen) -> Result<task::Upid, Failure> {
+        let storage = &self.client.target().discs;
+        let path = Path::new(["nodes", &seen.node, "storage", storage, "upload"]);
+        let Some((disc, bytes)) = wanted.disc.as_ref().and_then(|disc| Some((disc, disc.bytes.as_ref()?))) else {
+            return Err(self.client.failure(Kind::Local, Method::Post, &path, "there is no disc to upload"));
+        };
+        let upload = Upload {
+            node: &seen.node,
+            storage,
+            content: Content::Iso,
+            name: disc.file(),
+            size: bytes.len() as u64,
+            digest: Digest::of(bytes),
+        };
+        self.client.upload(&upload, &mut bytes.as_slice(), self.progress)
+    }
+}
+
 enum Outcome {
     Done,
     Shown(health::Evidence),
@@ -243,11 +270,21 @@ fn again(failure: &Failure) -> bool {
     raced || (failure.unclear && matches!(failure.kind, Kind::Cut | Kind::TimedOut | Kind::Unavailable))
 }
 
+/// The image that the machine has already and works with, when only its values were new.
+fn same_image_other_values(wanted: &Wanted, before: &Seen) -> Option<Generation> {
+    let (vm, disc) = (before.machine.as_ref()?, wanted.disc.as_ref()?);
+    let same = vm.starts_from(&serial(wanted.sha256)) && vm.volume(DISC).is_some_and(|volume| volume != disc.volume);
+    let generation = vm.machine()?.of(wanted.sha256)?;
+    (same && generation.proven == Proven::Good).then(|| generation.clone())
+}
+
 /// The same with everything else as it was when it was seen.
 fn as_before(wanted: &Wanted, generation: &Generation, before: &Seen) -> Wanted {
     let back = Wanted::back(&wanted.name, &wanted.image, generation);
     let Some(vm) = &before.machine else { return back };
     let was = |(key, _): (&String, &String)| Some((key.clone(), vm.config.get(key)?.clone()));
     let hardware = wanted.hardware.as_ref().map(|keys| keys.iter().filter_map(was).collect());
-    Wanted { hardware, firewall: wanted.firewall.as_ref().map(|_| vm.firewall.clone()), ..back }
+    let disc = wanted.disc.as_ref().and_then(|_| vm.volume(DISC));
+    let disc = disc.map(|volume| Disc { volume: volume.to_owned(), bytes: None });
+    Wanted { hardware, disc, firewall: wanted.firewall.as_ref().map(|_| vm.firewall.clone()), ..back }
 }

@@ -13,7 +13,7 @@ use crate::firewall;
 use crate::properties::volume;
 use crate::record::{self, Generation, Machine, Proven, Record, serial};
 use crate::seen::{Seen, Vm, has_serial, split_tags};
-use crate::wanted::{self, Keys, SYSTEM, Wanted};
+use crate::wanted::{self, DISC, Disc, Keys, SYSTEM, Wanted};
 use diorite_model::{Error, Result};
 
 /// Steps of the longest plan that is believed.
@@ -54,6 +54,9 @@ fn create(wanted: &Wanted, seen: &Seen) -> Result<Step> {
     if seen.images.get(&file.name) != Some(&file.size) {
         return Ok(Step::Upload);
     }
+    if wanted.disc.as_ref().is_some_and(|disc| !seen.discs.contains(&disc.volume)) {
+        return Ok(Step::Disc);
+    }
     let id = *seen.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
     Ok(Step::Create { id })
 }
@@ -88,8 +91,19 @@ impl Course<'_> {
         if !attached {
             return self.attach().map(Some);
         }
-        if vm.running && vm.waits(self.managed()) {
+        let disc = self.other_disc();
+        if let Some(disc) = disc
+            && disc.bytes.is_some()
+            && !self.seen.discs.contains(&disc.volume)
+        {
+            return Ok(Some(Step::Disc));
+        }
+        if vm.running && (disc.is_some() || vm.waits(self.managed())) {
             return Ok(Some(Step::Shutdown { id: vm.id }));
+        }
+        if let Some(disc) = disc {
+            let keys = Keys::from([(DISC.to_owned(), wanted::disc(&disc.volume))]);
+            return Ok(Some(Step::Set { id: vm.id, keys }));
         }
         if !vm.running {
             return Ok(Some(Step::Start { id: vm.id }));
@@ -279,6 +293,12 @@ impl Course<'_> {
         let all: Keys =
             wrong.map(|(key, value)| (key.clone(), wanted::corrected(key, self.vm.config.get(key), value))).collect();
         (!all.is_empty()).then_some(all)
+    }
+
+    /// The disc with its own values, where it has another one, or none.
+    fn other_disc(&self) -> Option<&Disc> {
+        let disc = self.wanted.disc.as_ref()?;
+        (self.vm.volume(DISC) != Some(&disc.volume)).then_some(disc)
     }
 
     /// The oldest disk beyond those that are kept.

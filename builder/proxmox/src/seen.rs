@@ -41,6 +41,8 @@ pub struct Seen {
     pub node: String,
     /// Files of the import storage, with their sizes.
     pub images: BTreeMap<String, u64>,
+    /// Discs with machines' own values; empty when nobody asked for them.
+    pub discs: BTreeSet<String>,
     /// The machine.
     pub machine: Option<Vm>,
     /// The machine that takes its next image in.
@@ -93,6 +95,11 @@ impl Vm {
         }
     }
 
+    /// The UUID that its firmware tells.
+    pub fn uuid(&self) -> Option<&str> {
+        self.config.get("smbios1")?.split(',').find_map(|part| part.strip_prefix("uuid="))
+    }
+
     /// Whether it is said to have a guest agent.
     pub fn has_agent(&self) -> bool {
         self.now.get("agent").is_some_and(|agent| agent.split(',').any(|p| matches!(p, "1" | "enabled=1")))
@@ -111,6 +118,11 @@ pub fn has_serial(value: &str, serial: &str) -> bool {
 
 fn is_aside(key: &str) -> bool {
     key.strip_prefix("unused").is_some_and(|n| n.parse::<u8>().is_ok())
+}
+
+/// `local:import/a.qcow2` → `a.qcow2`.
+fn name_of(volume: &str) -> String {
+    volume.rsplit('/').next().unwrap_or_default().to_owned()
 }
 
 /// `a;b` → a, b.
@@ -145,6 +157,8 @@ pub struct Look<'a> {
     pub progress: &'a Progress,
     /// Numbers that turned out to be taken.
     pub taken: BTreeSet<u32>,
+    /// Whether discs matter.
+    pub discs: bool,
 }
 
 impl Look<'_> {
@@ -200,9 +214,14 @@ impl Look<'_> {
             Some(vm) => vm.node.clone(),
             None => self.roomiest()?,
         };
-        let images = self.images(&node)?;
+        let images = self.files(&node, &self.client.target().import, "import")?;
+        let images = images.into_iter().map(|(volume, size)| (name_of(&volume), size)).collect();
+        let discs = match self.discs {
+            true => self.files(&node, &self.client.target().discs, "iso")?.into_keys().collect(),
+            false => BTreeSet::new(),
+        };
         let free = if machine.is_none() || stage.is_none() { self.free()? } else { Vec::new() };
-        Ok(Seen { node, images, machine, staging: stage, free })
+        Ok(Seen { node, images, discs, machine, staging: stage, free })
     }
 
     fn no_staging(&self, vm: &Vm, name: &str) -> Error {
@@ -301,15 +320,12 @@ impl Look<'_> {
         }
     }
 
-    fn images(&self, node: &str) -> Result<BTreeMap<String, u64>> {
-        let import = &self.client.target().import;
-        let parameters = Parameters::none().text("content", "import");
-        let all = self.ask(&["nodes", node, "storage", import, "content"], &parameters)?;
-        let one = |entry: &Value| {
-            let name = text(entry, "volid").rsplit('/').next()?.to_owned();
-            Some((name, entry.get("size").and_then(Value::as_u64).unwrap_or(0)))
-        };
-        Ok(list(&all).filter_map(one).collect())
+    /// Volumes of one kind on a storage, with their sizes.
+    fn files(&self, node: &str, storage: &str, content: &'static str) -> Result<BTreeMap<String, u64>> {
+        let parameters = Parameters::none().text("content", content);
+        let all = self.ask(&["nodes", node, "storage", storage, "content"], &parameters)?;
+        let size = |entry: &Value| entry.get("size").and_then(Value::as_u64).unwrap_or(0);
+        Ok(list(&all).map(|entry| (text(entry, "volid").to_owned(), size(entry))).collect())
     }
 
     /// The node with the most memory left, among those that may be used.

@@ -65,17 +65,17 @@ pub struct Line {
     pub hypervisor: bool,
 }
 
-/// Every machine of ours at a target; with `wanted` also where that one differs from what it must be.
+/// Every machine of ours at a target; with `wanted` also where those differ from what they must be.
 ///
 /// # Errors
 /// As of any call.
-pub fn status(client: &Client, wanted: Option<&Wanted>, progress: &Progress) -> Result<Vec<Machine>> {
-    let look = Look { client, progress, taken: BTreeSet::new() };
+pub fn status(client: &Client, wanted: &[Wanted], progress: &Progress) -> Result<Vec<Machine>> {
+    let look = Look { client, progress, taken: BTreeSet::new(), discs: false };
     let mut all = Vec::new();
     for (id, node) in look.ours()? {
         let Some(vm) = look.vm(id, &node)? else { continue };
         let mut machine = of(client, &vm);
-        if let Some(wanted) = wanted.filter(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
+        if let Some(wanted) = wanted.iter().find(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
             machine.drift = drift(wanted, &vm);
             if let Some(rules) = &wanted.firewall {
                 machine.firewall = side_by_side(rules, &vm.firewall);

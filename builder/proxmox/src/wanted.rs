@@ -9,11 +9,14 @@ use diorite_model::recipe::StateDisk;
 use diorite_model::report::{UnverifiedImage, VerifiedImage};
 use diorite_model::{Digest, Error, Recipe, Result};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// Slot of the system disk.
 pub const SYSTEM: &str = "scsi0";
 /// Slot of the disk for /var. Nothing here ever changes it.
 pub const STATE: &str = "scsi1";
+/// Slot of the disc with a machine's own values. It is changed while the machine is off: the values are read once, at boot.
+pub const DISC: &str = "scsi2";
 
 /// The Debian package of the guest agent.
 const AGENT: &str = "qemu-guest-agent";
@@ -37,6 +40,35 @@ impl ImageFile {
     pub fn new(recipe: &Recipe, disk_sha256: Digest, size: u64, sha256: Digest) -> Self {
         let (image, digest) = (&recipe.image, disk_sha256.short(12));
         Self { name: format!("diorite-{}-{}-{digest}.qcow2", image.name, image.version), size, sha256 }
+    }
+}
+
+/// A disc with a machine's own values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Disc {
+    /// `local:iso/NAME.iso`; the digest in the name makes it the name of these bytes.
+    pub volume: String,
+    /// Its bytes; none when only a disc that is there already will do.
+    pub bytes: Option<Vec<u8>>,
+}
+
+impl Disc {
+    /// The disc of the machine of this name.
+    pub fn new(name: &str, bytes: Vec<u8>, target: &Target) -> Self {
+        let digest = Digest::of(&bytes).short(20);
+        Self { volume: format!("{}:iso/diorite-{name}-{digest}.iso", target.discs), bytes: Some(bytes) }
+    }
+
+    /// The name of its file.
+    pub fn file(&self) -> &str {
+        self.volume.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Secrets may be on it.
+impl fmt::Debug for Disc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.volume)
     }
 }
 
@@ -84,6 +116,10 @@ pub struct Wanted {
     pub firewall: Option<firewall::Rules>,
     /// Replaced system disks that are kept; none: all.
     pub keep: Option<u32>,
+    /// The disc with its own values; none: it stays as it is.
+    pub disc: Option<Disc>,
+    /// UUID of a machine that is to be made; none: the hypervisor makes one up.
+    pub uuid: Option<String>,
     /// What this very run has found out about the image on this machine.
     pub verdict: Option<Proven>,
 }
@@ -120,6 +156,8 @@ impl Wanted {
             tpm: machine.tpm,
             firewall: Some(firewall::of(recipe)),
             keep: Some(machine.keep),
+            disc: None,
+            uuid: None,
             verdict: None,
         })
     }
@@ -138,6 +176,8 @@ impl Wanted {
             tpm: false,
             firewall: None,
             keep: None,
+            disc: None,
+            uuid: None,
             verdict: None,
         }
     }
@@ -167,6 +207,11 @@ impl Wanted {
 /// How the system disk is attached; `volume` is what stands before the first comma.
 pub fn system(volume: &str, sha256: Digest) -> String {
     format!("{volume},discard=on,iothread=1,serial={}", crate::record::serial(sha256))
+}
+
+/// How a disc is attached.
+pub fn disc(volume: &str) -> String {
+    format!("{volume},media=cdrom")
 }
 
 /// Everything besides disks.
@@ -213,6 +258,8 @@ pub fn new(wanted: &Wanted, hardware: &Keys, target: &Target, file: &ImageFile) 
         keys.insert("tpmstate0".into(), format!("{disks}:0,version=v2.0"));
     }
     keys.insert("boot".into(), format!("order={SYSTEM}"));
+    keys.extend(wanted.disc.as_ref().map(|d| (DISC.to_owned(), disc(&d.volume))));
+    keys.extend(wanted.uuid.as_ref().map(|uuid| ("smbios1".to_owned(), format!("uuid={uuid}"))));
     keys
 }
 

@@ -45,10 +45,14 @@ fn a_target_that_is_ready() {
 
 #[test]
 fn every_privilege_is_missed_by_name_and_path() {
-    let target = common::target("http://127.0.0.1:1", "");
+    let shelf = "storage = { import = \"local\", disks = \"local-zfs\", discs = \"shelf\" }";
+    let target = common::target("http://127.0.0.1:1", shelf);
     for needed in NEEDED {
         let path = needed.at.path(&target);
-        let report = found("", |world| world.revoke(&path, needed.name));
+        let report = found(shelf, |world| {
+            world.grant("/storage/shelf", "Datastore.AllocateTemplate Datastore.Audit");
+            world.revoke(&path, needed.name);
+        });
         let wanted = format!("privilege {} at {path} is missing: deploy@pve!ci cannot {}", needed.name, needed.to);
         let privileges: Vec<_> = report.problems().filter(|p| p.about == "privilege").collect();
         assert_eq!(privileges.len(), 1, "{privileges:#?}");
@@ -56,6 +60,16 @@ fn every_privilege_is_missed_by_name_and_path() {
         assert!(privileges[0].hint.contains(&format!("pveum acl modify {path} --tokens 'deploy@pve!ci'")));
         assert!(privileges[0].hint.contains(needed.name));
     }
+}
+
+/// Whoever can sign discs needs a storage that takes them.
+#[test]
+fn a_storage_for_discs_is_looked_at_where_somebody_signs_them() {
+    let no_discs = |world: &mut World| world.storages.get_mut("local").expect("local").content = "import".into();
+    assert_eq!(problems(&found("", no_discs)), "");
+    let said = problems(&found("signing_key_env = \"SIGNING_KEY\"", no_discs));
+    assert!(said.contains("storage `local` on node `pve1` does not take `iso` content, only import"), "{said}");
+    assert!(said.contains("pvesm set local --content import,iso"), "{said}");
 }
 
 #[test]

@@ -2,9 +2,10 @@
 
 mod common;
 
-use common::deploying::{Case, describe};
-use diorite_model::Exit;
+use common::deploying::{Case, UUID, describe};
+use diorite_model::{Digest, Exit};
 use diorite_proxmox::record::Proven;
+use std::cell::RefCell;
 
 #[test]
 fn a_machine_is_made_and_a_second_run_does_nothing() {
@@ -156,9 +157,49 @@ fn a_change_of_the_machine_is_made_with_one_restart_and_keeps_the_address() {
 }
 
 #[test]
+fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
+    let mut case = Case::new();
+    let disc = |case: &Case| case.wanted(1).disc.expect("a disc").volume;
+    case.values = Some("address 1".into());
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let attached = |case: &Case| case.double.world().machines[&9000].config["scsi2"].clone();
+    assert!(attached(&case).starts_with(&format!("{},media=cdrom", disc(&case))), "{}", attached(&case));
+    assert_eq!(case.double.world().machines[&9000].config["smbios1"], format!("uuid={UUID}"));
+    let before = case.changes();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(case.changes(), before, "it rests");
+
+    // Together with the next image: one restart for both.
+    case.values = Some("address 2".into());
+    case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    assert!(attached(&case).starts_with(&disc(&case)), "{}", attached(&case));
+    let starts = |case: &Case| case.double.world().machines[&9000].starts;
+    assert_eq!((starts(&case), case.runs()), (2, 2));
+
+    // Values that the machine does not work with are taken back, and its image stays.
+    let good = attached(&case);
+    case.values = Some("address 3".into());
+    case.double.world().sick.insert(Digest::of(b"address 3"));
+    let error = case.deploy(2).expect_err("it cannot be reached");
+    assert_eq!(error.exit, Exit::VerificationFailed);
+    assert!(error.to_string().contains("the machine went back to server 2, which works"), "{error}");
+    assert_eq!((attached(&case), case.runs()), (good.clone(), 2));
+    let machine = case.double.world().machines[&9000].clone();
+    assert!(machine.running && case.generations()[0].proven == Proven::Good);
+
+    // The way back to another image is none to other values.
+    case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((attached(&case), case.runs()), (good, 1));
+}
+
+#[test]
 fn what_a_plan_says_is_what_is_done() {
-    let case = Case::new();
+    let case = RefCell::new(Case::new());
     let agree = |version: u32| {
+        // A machine with values of its own, which are others with each version but the fourth.
+        let mut case = case.borrow_mut();
+        case.values = Some(format!("address {}", version % 3));
+
         let planned: Vec<_> =
             case.plan(version).unwrap_or_else(|e| panic!("{e}")).into_iter().map(|(step, _)| step).collect();
         let done = case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
@@ -185,15 +226,22 @@ fn a_plan_changes_nothing_and_shows_every_call() {
 fn killed_after_any_call_the_next_run_ends_the_same() {
     let story: &[(&str, &[u32], u32)] =
         &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
-    for (name, before, version) in story {
-        let calm = Case::new();
+    let own = |version: &u32| Some(format!("address {version}"));
+    let stories = story.iter().flat_map(|story| [(story, false), (story, true)]);
+    for ((name, before, version), values) in stories {
+        let with = |version: &u32| {
+            let mut case = Case::new();
+            case.values = own(version).filter(|_| values);
+            case
+        };
+        let calm = with(version);
         before.iter().for_each(|v| drop(calm.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
         let start = calm.changes();
         calm.deploy(*version).unwrap_or_else(|e| panic!("{e}"));
         let (calls, wanted) = (calm.changes() - start, calm.picture());
         assert!(calls > 4, "{name}: {calls}");
         for k in 1..=calls {
-            let case = Case::new();
+            let case = with(version);
             before.iter().for_each(|v| drop(case.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
             case.double.vanish_after(k);
             case.deploy(*version).expect_err("nobody answers");

@@ -5,9 +5,12 @@ use crate::judge::{Judged, verdict};
 use diorite_machine::Output;
 use serde_json::Value;
 
-/// Messages of this boot of priority `err` and worse, syslog(3), a line of JSON each, journalctl(1).
-pub(crate) const COMMAND: &str =
-    "journalctl -b -p err -o json --output-fields=SYSLOG_IDENTIFIER,MESSAGE,CONTAINER_NAME --no-pager; echo status:$?";
+/// Messages of this boot of priority `err` and worse, syslog(3), a line of JSON each, journalctl(1). A file that journald is
+/// beginning at that very moment is left out, which it says: then the answer is not whole, and is asked for again.
+pub(crate) const COMMAND: &str = "for turn in 1 2 3 4 5; do \
+    said=$(journalctl -b -p err -o json --output-fields=SYSLOG_IDENTIFIER,MESSAGE,CONTAINER_NAME --no-pager 2>&1); \
+    status=$?; case $said in *' is truncated, ignoring file.'*) ;; *) break ;; esac; done; \
+    printf '%s\\n' \"$said\"; echo status:$status";
 
 /// Whose message, a text in it, and why it is no fault.
 const EXCUSED: [(&str, &str, &str); 2] = [

@@ -1,7 +1,8 @@
 //! `deploy`, `rollback`, `status`: what `build` and `verify` have left becomes a machine of a hypervisor.
 
-use super::{Context, target, verify};
+use super::{Context, drive, target, verify};
 use crate::args::{DeployArgs, RollbackArgs, StatusArgs, Target};
+use crate::disc::{self, Signer};
 use crate::project::Project;
 use crate::{pipeline, print_deploy as print};
 use diorite_model::plan::Build;
@@ -13,41 +14,119 @@ use diorite_proxmox::health::{self, Question};
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::record::{Generation, Proven};
 use diorite_proxmox::status::{self, Machine};
-use diorite_proxmox::wanted::{Image, ImageFile, Wanted};
+use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
-/// Makes the machine what its profile says, with the image that was built.
+/// Credentials by name.
+type Credentials = BTreeMap<String, Vec<u8>>;
+
+/// Makes the machines what their profile says, with the image that was built: one after the other, until one does not show
+/// that it works.
 pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let project = Project::load(&args.target)?;
     let image = image(&project, args.unverified)?;
+    let named = machines(&project, args.machine.as_deref())?;
     let client = target::client(&args.to)?;
+    let values = values(&project, &named, &client)?;
     ready(&client)?;
     let (file, form) = qcow2(&project, &image, context)?;
-    let name = args.machine.as_ref().unwrap_or(&project.recipe.image.hostname);
-    let wanted = Wanted::new(name, &project.recipe, &project.settings.machine, &image, form, client.target())?;
     let (questions, others) = health::questions(&project.settings.checks);
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
     let deployer = deployer(&client, Some(&file), &questions, args.patience.patience, context);
-    if args.plan {
-        print!("{}", print::plan(&deployer.plan(&wanted)?, context.json));
-        return Ok(Exit::Done);
+    let mut plans = Vec::new();
+    for (number, name) in named.iter().enumerate() {
+        let mut wanted = wanted(&project, name, &image, form.clone(), &client)?;
+        if let Some((signer, credentials)) = values.get(name) {
+            let there = deployer.uuid(&wanted)?;
+            let uuid = there.clone().unwrap_or_else(|| uuid(client.target(), name));
+            wanted.disc = Some(Disc::new(name, disc::disc(&uuid, credentials, signer)?, client.target()));
+            wanted.uuid = there.is_none().then_some(uuid);
+        }
+        if args.plan {
+            plans.extend(deployer.plan(&wanted)?);
+            continue;
+        }
+        let done = deployer.deploy(&wanted).map_err(|e| left_alone(e, &named[number + 1..]))?;
+        let text = print::deployment(&wanted, &done, client.target());
+        let record = if project.settings.instances.is_empty() { String::new() } else { format!("-{name}") };
+        pipeline::write(&project.out.join(format!("deployment{record}.json")), text.as_bytes())?;
+        print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
     }
-    let done = deployer.deploy(&wanted)?;
-    let text = print::deployment(&wanted, &done, client.target());
-    pipeline::write(&project.out.join("deployment.json"), text.as_bytes())?;
-    print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
+    if args.plan {
+        print!("{}", print::plan(&plans, context.json));
+    }
     Ok(Exit::Done)
+}
+
+/// The names of the machines that are meant: every instance of the profile, or one; without instances the one machine.
+fn machines(project: &Project, name: Option<&str>) -> Result<Vec<String>> {
+    let instances = &project.settings.instances;
+    match name {
+        None if instances.is_empty() => Ok(vec![project.recipe.image.hostname.clone()]),
+        None => Ok(instances.keys().cloned().collect()),
+        Some(name) if instances.is_empty() => Ok(vec![name.to_owned()]),
+        Some(name) => drive::instance(project, name).map(|_| vec![name.to_owned()]),
+    }
+}
+
+/// What goes onto the discs of these machines. All of it is fetched before anything is changed.
+fn values(project: &Project, names: &[String], client: &Client) -> Result<BTreeMap<String, (Rc<Signer>, Credentials)>> {
+    let mut all = BTreeMap::new();
+    let Some(takes) = project.recipe.config_drive.as_ref().filter(|_| !project.settings.instances.is_empty()) else {
+        return Ok(all);
+    };
+    let target = client.target();
+    let of = format!("target `{}`", target.name);
+    let source = target.signing_key.as_ref().ok_or_else(|| {
+        Error::input(format!("{of} does not say where the key is that signs machines' own values"))
+            .at(target.place.clone())
+            .hint("write `signing_key_file = \"~/.config/diorite/config-drive-key\"`, or `signing_key_env`, or `signing_key_command`")
+    })?;
+    let signer = Rc::new(Signer::fetch(source, &of, &target.place, takes)?);
+    for name in names {
+        let credentials = disc::credentials(project, name, drive::instance(project, name)?)?;
+        all.insert(name.clone(), (signer.clone(), credentials));
+    }
+    Ok(all)
+}
+
+/// A machine as it must be, its own values aside.
+fn wanted(project: &Project, name: &str, image: &Image, file: ImageFile, client: &Client) -> Result<Wanted> {
+    let instance = project.settings.instances.get(name);
+    let mac = instance.and_then(|i| i.mac.clone()).or_else(|| project.settings.machine.mac.clone());
+    let machine = diorite_model::machine::Machine { mac, ..project.settings.machine.clone() };
+    Wanted::new(name, &project.recipe, &machine, image, file, client.target())
+}
+
+/// What a failure leaves undone.
+fn left_alone(error: Error, rest: &[String]) -> Error {
+    match rest {
+        [] => error,
+        rest => error.detail(format!("not touched: {}", rest.join(", "))),
+    }
+}
+
+/// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there
+/// is taken up with the same one, and finds the disc that it has uploaded.
+fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
+    let mut bytes = Digest::of(format!("{}\n{}", target.url, name.to_lowercase()).as_bytes()).0;
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 /// Goes back to an image that a machine had before.
 pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
-    let machine = the_machine(status::status(&client, None, &context.progress)?, args, &client)?;
+    let machine = the_machine(status::status(&client, &[], &context.progress)?, args, &client)?;
     let generation = generation(&machine, args.to.as_deref(), &client)?;
     let wanted = Wanted::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
     let deployer = deployer(&client, None, &[], args.patience.patience, context);
@@ -64,20 +143,23 @@ pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
 pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
     let wanted = match &args.profile {
-        None => None,
+        None => Vec::new(),
         Some(profile) => {
             let project = Project::load(&Target { name: profile.clone(), lock: None, out: None })?;
             let build = built(&project)?;
             let image = Image::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
-            let name = args.name.as_ref().unwrap_or(&project.recipe.image.hostname);
             let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
-            Some(Wanted::new(name, &project.recipe, &project.settings.machine, &image, file, client.target())?)
+            let named = machines(&project, args.name.as_deref())?;
+            named
+                .iter()
+                .map(|name| wanted(&project, name, &image, file.clone(), &client))
+                .collect::<Result<Vec<_>>>()?
         }
     };
-    let machines = status::status(&client, wanted.as_ref(), &context.progress)?;
-    print!("{}", print::status(&machines, wanted.as_ref(), &client.target().name, context.json));
+    let machines = status::status(&client, &wanted, &context.progress)?;
+    print!("{}", print::status(&machines, &wanted, &client.target().name, context.json));
     let differs = machines.iter().any(Machine::differs);
-    let missing = wanted.is_some_and(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
+    let missing = wanted.iter().any(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
     Ok(if differs || missing { Exit::VerificationFailed } else { Exit::Done })
 }
 

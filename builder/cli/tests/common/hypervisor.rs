@@ -120,7 +120,7 @@ impl Hardware for Qemu {
             accelerator: self.accelerator.clone(),
             disk: system.clone(),
             second: Some(Second::Holding(state.clone())),
-            disc: None,
+            disc: place("scsi2"),
             tpm: None,
             boot: Boot::Firmware,
             memory: config["memory"].parse().map_err(|_| "no memory")?,

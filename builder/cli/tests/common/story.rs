@@ -10,6 +10,10 @@ use std::fs;
 const PROFILE: &str = "extends = \"server\"\n[image]\nname = \"mine\"\nversion = \"VERSION\"\n[state]\ndisk = \"own\"\n\
                        [machine]\nmemory = \"1536M\"\nstate = \"1G\"\n";
 
+/// What the machine has of its own, where somebody signs it.
+const VALUES: &str =
+    "[config_drive]\nsigners = [\"SIGNER\"]\n[instances.NAME.credentials]\nnote = { env = \"NOTE\" }\n";
+
 /// Whom it is told to.
 pub struct Story<'a> {
     pub project: &'a Project,
@@ -19,6 +23,8 @@ pub struct Story<'a> {
     pub name: &'a str,
     /// Environment of the program.
     pub environment: Vec<(&'a str, String)>,
+    /// The public half of the target's signing key, where it has one.
+    pub signer: Option<String>,
     /// The lock of the profile follows from that of `server`.
     pub relock: fn(&Project, &str),
 }
@@ -33,7 +39,9 @@ impl Story<'_> {
     }
 
     fn build(&self, version: &str) {
-        fs::write(self.project.path("profiles/mine.toml"), PROFILE.replace("VERSION", version)).expect("a profile");
+        let values = |signer: &String| VALUES.replace("SIGNER", signer).replace("NAME", self.name);
+        let profile = PROFILE.replace("VERSION", version) + &self.signer.as_ref().map(values).unwrap_or_default();
+        fs::write(self.project.path("profiles/mine.toml"), profile).expect("a profile");
         (self.relock)(self.project, "mine");
         let mut command = self.project.diorite();
         command.args(["build", "mine", "--no-qcow2"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));

@@ -13,6 +13,9 @@ const WHO: &str = "systemctl is-system-running --wait; sed -n s/^IMAGE_VERSION=/
                    cat /var/lib/ssh/ssh_host_ed25519_key.pub /etc/machine-id; cat /var/lib/marker 2>/dev/null; \
                    echo kept >/var/lib/marker; sync";
 
+/// What the machine has of its own, from its disc.
+const NOTE: &str = "cat /run/credentials/@system/note";
+
 #[test]
 fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
     let _alone = vm::alone();
@@ -23,16 +26,21 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
     let double = Double::http(world);
     let target = format!(
         "[targets.school]\nurl = \"{}\"\nstorage = {{ import = \"local\", disks = \"local-zfs\" }}\n\
-         bridge = \"vmbr0\"\npool = \"school\"\ntoken_env = \"PVE_TOKEN\"\n",
+         bridge = \"vmbr0\"\npool = \"school\"\ntoken_env = \"PVE_TOKEN\"\nsigning_key_env = \"SIGNING_KEY\"\n",
         double.url()
     );
     fs::write(project.path("profiles/targets.toml"), target).expect("targets");
-    let environment = vec![("PVE_TOKEN", TOKEN.to_owned())];
-    let story = Story { project: &project, target: "school", name: "mine", environment, relock: vm::relock };
+    let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]));
+    let private = key.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
+    let note = ("NOTE", "only here".to_owned());
+    let environment = vec![("PVE_TOKEN", TOKEN.to_owned()), ("SIGNING_KEY", private), note];
+    let signer = Some(key.public_key().to_openssh().expect("its public half"));
+    let story = Story { project: &project, target: "school", name: "mine", environment, signer, relock: vm::relock };
     let mut first: Option<Vec<String>> = None;
     story.tell(|version| {
         let said: Vec<String> = qemu.shell(9000, WHO).lines().map(str::to_owned).collect();
         assert_eq!((said[0].as_str(), said[1].as_str()), ("running", version), "{said:?}");
+        assert_eq!(qemu.shell(9000, NOTE), "only here");
         match &first {
             None => {
                 assert_eq!(said.len(), 4, "/var is empty: {said:?}");
@@ -44,7 +52,8 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
             }
         }
     });
-    assert_eq!(double.asked().iter().filter(|a| a.path.ends_with("/upload")).count(), 2);
+    let uploads = double.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    assert_eq!(uploads, 3, "two images, and the disc of one machine");
     assert_eq!(double.world().orphans(), Vec::<String>::new());
     assert_eq!(double.world().machines[&9000].starts, 3, "one restart each");
     story.end();

@@ -5,6 +5,7 @@ mod containers;
 mod firewall;
 mod hardening;
 mod hostile;
+mod instances;
 mod network;
 mod secrets;
 mod services;
@@ -240,6 +241,23 @@ filesystem = "xfs"
 minimum = "1G"
 volatile = ["/var/cache"]
 
+[config_drive]
+signers = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f drive@example"]
+
+[instances.web-1]
+mac = "52:54:00:12:34:58"
+
+[instances.web-1.network.lan]
+addresses = ["192.0.2.40/24"]
+gateways = ["192.0.2.1"]
+dns = ["192.0.2.53"]
+search = ["example.org"]
+
+[instances.web-1.credentials]
+one = { env = "ONE" }
+two = { file = "two" }
+three = { command = ["pass", "three"] }
+
 [machine]
 memory = "4G"
 cores = 4
@@ -397,8 +415,8 @@ fn errors_of_form_show_the_line() {
         with("root = \"1G\"", "root = \"8M\""),
         with("root = \"1G\"", "root = \"4G\""),
         with("[access.administrators.anna]", "[access.administrators.root]"),
-        with("ssh-ed25519 AAAA", "ssh-ed25519 AAA"),
-        with("ssh-ed25519 AAAA", "ssh-dss AAAA"),
+        with("ssh_keys = [\"ssh-ed25519 AAAA", "ssh_keys = [\"ssh-ed25519 AAA"),
+        with("ssh_keys = [\"ssh-ed25519 AAAA", "ssh_keys = [\"ssh-dss AAAA"),
         with("uid = 21000", "uid = 5"),
         with("last_port = 444", "last_port = 442"),
         with("rate = \"10/second\"", "rate = \"0/second\""),

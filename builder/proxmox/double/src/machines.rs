@@ -28,6 +28,17 @@ pub(crate) fn answer(call: &Call, given: &[(String, String)], who: &str, world: 
     if call.path.contains("/agent/") {
         return agent::answer(call, id, world);
     }
+    if (call.method, call.path.ends_with("/config")) == ("POST", true) {
+        for (_, text) in given.iter().filter(|(_, text)| create::is_disc(text)) {
+            if let Err(why) = world.disc(text) {
+                return refuse(500, why);
+            }
+            let privilege = "VM.Config.CDROM";
+            if !world.privileges(&format!("/vms/{id}")).contains(privilege) {
+                return refuse(403, format!("Permission check failed (/vms/{id}, {privilege})"));
+            }
+        }
+    }
     let machine = world.machines.get_mut(&id).expect("it was looked for");
     let kind = match (call.method, call.path.rsplit('/').next().unwrap_or_default()) {
         ("GET", "config") => {

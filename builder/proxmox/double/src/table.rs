@@ -229,6 +229,7 @@ pub const CALLS: &[Call] = &[
             ("agent", Text, false),
             ("serial[n]", Text, false),
             ("vga", Text, false),
+            ("smbios1", Text, false),
             ("rng0", Text, false),
             ("onboot", Boolean, false),
             ("efidisk0", Text, false),

@@ -12,6 +12,8 @@ pub enum Where {
     Machines,
     /// The storage that images are uploaded to.
     Import,
+    /// The storage that discs are uploaded to; the same one where nothing else is said.
+    Discs,
     /// The storage of the disks.
     Disks,
     /// The bridge.
@@ -20,13 +22,14 @@ pub enum Where {
 
 impl Where {
     /// All of them.
-    pub const ALL: [Where; 4] = [Where::Machines, Where::Import, Where::Disks, Where::Bridge];
+    pub const ALL: [Where; 5] = [Where::Machines, Where::Import, Where::Discs, Where::Disks, Where::Bridge];
 
     /// Its path.
     pub fn path(self, target: &Target) -> String {
         match self {
             Where::Machines => target.pool.as_ref().map_or("/vms".into(), |pool| format!("/pool/{pool}")),
             Where::Import => format!("/storage/{}", target.import),
+            Where::Discs => format!("/storage/{}", target.discs),
             Where::Disks => format!("/storage/{}", target.disks),
             Where::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
         }
@@ -78,6 +81,8 @@ pub const NEEDED: &[Needed] = &[
     },
     needed("Datastore.AllocateTemplate", Where::Import, "upload images"),
     needed("Datastore.Audit", Where::Import, "see which images are there, and the space left"),
+    needed("Datastore.AllocateTemplate", Where::Discs, "upload discs with machines' own values"),
+    needed("Datastore.Audit", Where::Discs, "see which discs are there"),
     needed("Datastore.AllocateSpace", Where::Disks, "make disks"),
     needed("Datastore.Audit", Where::Disks, "see the space left"),
     needed("SDN.Use", Where::Bridge, "connect machines to it"),

@@ -243,7 +243,11 @@ impl Look<'_> {
         let entries: Vec<&Value> = answer.as_array().into_iter().flatten().collect();
         let names: BTreeSet<_> = entries.iter().map(|s| text(s, "storage").to_owned()).collect();
         let target = self.client.target();
-        for (name, content, purpose) in [(&target.import, "import", "import"), (&target.disks, "images", "disks")] {
+        // Only who can sign a disc uploads one.
+        let discs = target.signing_key.as_ref().map(|_| (&target.discs, "iso", "discs"));
+        let wanted =
+            [(&target.import, "import", "import"), (&target.disks, "images", "disks")].into_iter().chain(discs);
+        for (name, content, purpose) in wanted {
             match entries.iter().find(|s| text(s, "storage") == name) {
                 Some(entry) => self.storage(node, name, entry, content, purpose),
                 None => {

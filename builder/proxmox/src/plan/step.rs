@@ -6,7 +6,7 @@ use crate::firewall::{self, Change};
 use crate::properties::volume;
 use crate::record::{Machine, Record, Staging};
 use crate::seen::{Seen, Vm};
-use crate::wanted::{self, Keys, SYSTEM, Wanted};
+use crate::wanted::{self, DISC, Keys, SYSTEM, Wanted};
 use std::fmt;
 
 /// One step. Each but [`Prove`](Step::Prove) is one call.
@@ -14,6 +14,8 @@ use std::fmt;
 pub enum Step {
     /// The image's file goes to the import storage.
     Upload,
+    /// The disc with the machine's own values goes to its storage.
+    Disc,
     /// The machine is made, with its disks.
     Create {
         /// Its number.
@@ -134,7 +136,7 @@ impl Step {
         };
         let configure = |id, parameters| call(Method::Post, qemu(id, &["config"]), parameters);
         match self {
-            Step::Upload | Step::Prove => None,
+            Step::Upload | Step::Disc | Step::Prove => None,
             Step::Create { id } => {
                 let (hardware, file) = (wanted.hardware.as_ref()?, wanted.file.as_ref()?);
                 let record =
@@ -217,11 +219,13 @@ impl Step {
                     seen.images.insert(file.name.clone(), file.size);
                 }
             }
+            Step::Disc => seen.discs.extend(wanted.disc.as_ref().map(|disc| disc.volume.clone())),
             Step::Create { id } => {
                 let mut config = wanted.hardware.clone().unwrap_or_default();
                 config.insert(SYSTEM.into(), wanted::system(&disk(*id, 1), wanted.sha256));
                 config.insert("boot".into(), format!("order={SYSTEM}"));
                 config.insert("tags".into(), wanted.tags(target));
+                config.extend(wanted.disc.as_ref().map(|d| (DISC.to_owned(), wanted::disc(&d.volume))));
                 let generation = wanted.generation();
                 let record = Record::Machine(Machine { image: wanted.image.clone(), generations: vec![generation] });
                 seen.machine = Some(made_vm(*id, &seen.node, config, record));
@@ -365,6 +369,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Step::Upload => write!(f, "upload the image"),
+            Step::Disc => write!(f, "upload the disc with the machine's own values"),
             Step::Create { id } => write!(f, "make machine {id}"),
             Step::Stage { id, staging } => {
                 write!(f, "take the image in, by machine {id}, for machine {}", staging.machine)

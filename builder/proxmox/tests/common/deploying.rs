@@ -11,16 +11,21 @@ use diorite_proxmox::firewall;
 use diorite_proxmox::health::Question;
 use diorite_proxmox::plan::{Call, Step};
 use diorite_proxmox::record::{Generation, Record};
-use diorite_proxmox::wanted::{self, ImageFile, Wanted};
+use diorite_proxmox::wanted::{self, Disc, ImageFile, Wanted};
 use diorite_proxmox_double::{Double, Machine, World};
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// The machine's, where it has values of its own.
+pub const UUID: &str = "6f9619ff-8b86-8d11-b42d-00c04fc964ff";
 
 pub struct Case {
     pub double: Double,
     pub client: Client,
     pub hardware: Hardware,
     pub questions: Vec<Question>,
+    /// What the machine's disc says, where it has one.
+    pub values: Option<String>,
     folder: tempfile::TempDir,
 }
 
@@ -33,7 +38,7 @@ impl Case {
         let double = Double::http(world);
         let client = client_with(&double.url(), more, &environment, limits());
         let folder = tempfile::tempdir().expect("a folder");
-        Self { double, client, hardware: Hardware::default(), questions: vec![], folder }
+        Self { double, client, hardware: Hardware::default(), questions: vec![], values: None, folder }
     }
 
     /// The bytes of a version's file.
@@ -73,6 +78,8 @@ impl Case {
             tpm: false,
             firewall: Some(rules(version)),
             keep: Some(self.hardware.keep),
+            disc: self.values.as_ref().map(|text| Disc::new("web", text.clone().into_bytes(), target)),
+            uuid: self.values.as_ref().map(|_| UUID.to_owned()),
             verdict: None,
         }
     }

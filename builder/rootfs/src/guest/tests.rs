@@ -1,5 +1,6 @@
 //! Everything generated for one recipe, as text; and recipes no parser has checked.
 
+mod config_drive;
 mod network;
 mod state;
 

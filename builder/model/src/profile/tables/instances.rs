@@ -65,12 +65,6 @@ pub(super) fn instances(
             .because("the image takes nobody's word: `[config_drive]` names no key")
             .hint("write `[config_drive]` with `signers = [\"ssh-ed25519 …\"]`, the public key that signs"));
     }
-    if let Some(mac) = &machine.mac {
-        return Err(section
-            .files
-            .error(section.span, format!("`machine.mac` would be the address of every instance: {mac}"))
-            .hint("write `mac` in each `[instances.NAME]` instead"));
-    }
     let links = network_of(whole)?;
     for (name, section) in &sections {
         let mut network = None;
@@ -97,6 +91,11 @@ pub(super) fn instances(
             credentials.insert(credential, source(&c)?);
         }
         let mac = section.text("mac")?.map(|m| m.value);
+        if let Some(everybodys) = machine.mac.as_ref().filter(|_| mac.is_none()) {
+            let what = format!("`machine.mac`, {everybodys}, would be the address of every instance");
+            let error = section.files.error(section.span, what);
+            return Err(error.hint("write `mac` in each `[instances.NAME]`"));
+        }
         all.insert(name.clone(), Instance { network, mac, credentials });
     }
     Ok(all)

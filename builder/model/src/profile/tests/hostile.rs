@@ -71,7 +71,9 @@ fn hostile_strings_are_refused_in_every_field() {
         let last = path.last().map_or("", String::as_str);
         let argument = |key: &str| path.iter().any(|p| p == key) && last != "0";
         let free = argument("command") || argument("exec") || argument("entrypoint") || last == "LOG_LEVEL";
-        if free || path.join(".") == "containers.db.command.0" {
+        // What is run on the administrator's own host is his to say; no shell reads it.
+        let own = path.join(".") == "instances.web-1.credentials.three.command.0";
+        if free || own || path.join(".") == "containers.db.command.0" {
             continue;
         }
         // What is only looked for in an answer is compared, and goes nowhere.

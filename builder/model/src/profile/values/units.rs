@@ -113,7 +113,12 @@ pub fn timer(text: &str) -> Result<Timer, String> {
 }
 
 /// A file that holds a secret.
-pub const SECRET_FILE: Form = form("a path, also one that begins with `~/`", 255, |text| only(text, |_| true));
+pub const SECRET_FILE: Form =
+    form("a path, also one that begins with `~/`: letters, digits and `-_.+~/@`", 255, |text| {
+        starts(text, |c| c.is_ascii_alphanumeric() || "/~".contains(c), "a letter, a digit, `/` or `~`")?;
+        only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/@".contains(c))?;
+        if text.split('/').any(|p| p == "..") { Err("`..` is not allowed in it".into()) } else { Ok(()) }
+    });
 
 #[cfg(test)]
 mod tests {

@@ -22,7 +22,9 @@ pub(super) fn answer(call: &Call, id: u64, world: &World) -> Answer {
             Err(why) => refuse(500, why),
         };
     }
-    if world.content(volume(of("scsi0"))).is_none_or(|image| world.sick.contains(&image)) {
+    // Its image makes it ill, or what its disc says.
+    let ill = |slot: &str| world.content(volume(of(slot))).is_some_and(|bytes| world.sick.contains(&bytes));
+    if world.content(volume(of("scsi0"))).is_none() || ill("scsi0") || ill("scsi2") {
         return refuse(500, "QEMU guest agent is not running");
     }
     if call.path.ends_with("/ping") {

@@ -15,7 +15,7 @@ fn needed(key: &str) -> Option<&'static str> {
     Some(match key {
         "cores" | "cpu" => "VM.Config.CPU",
         "memory" => "VM.Config.Memory",
-        "machine" | "vga" | "scsihw" | "serial0" | "rng0" | "hotplug" => "VM.Config.HWType",
+        "machine" | "vga" | "scsihw" | "serial0" | "rng0" | "hotplug" | "smbios1" => "VM.Config.HWType",
         "bios" | "agent" | "name" | "description" | "tags" | "ostype" | "onboot" | "boot" => "VM.Config.Options",
         key if key.starts_with("net") => "VM.Config.Network",
         key if holds_volume(key) => "VM.Config.Disk",
@@ -32,6 +32,10 @@ fn forbidden(id: u64, given: &Given, world: &World) -> Option<String> {
     };
     let mut all = lacks(&at, "VM.Allocate");
     for (key, text) in given {
+        if is_disc(text) {
+            all = all.or_else(|| lacks(&at, "VM.Config.CDROM"));
+            continue;
+        }
         all = all.or_else(|| needed(key).and_then(|name| lacks(&at, name)));
         if holds_volume(key) {
             let storage = text.split(':').next().unwrap_or_default();
@@ -66,7 +70,12 @@ pub(super) fn create(id: u64, given: &Given, who: &str, world: &mut World) -> An
     let keys: BTreeMap<_, _> =
         given.iter().filter(|(k, _)| !["node", "vmid", "pool"].contains(&k.as_str())).cloned().collect();
     for (key, text) in keys {
-        let shown = if holds_volume(&key) {
+        let shown = if is_disc(&text) {
+            match world.disc(&text) {
+                Ok(shown) => shown,
+                Err(why) => return refuse(500, why),
+            }
+        } else if holds_volume(&key) {
             match world.allocate(id, disks, &text) {
                 Ok(shown) => {
                     disks += 1;
@@ -96,7 +105,7 @@ pub(super) fn create(id: u64, given: &Given, who: &str, world: &mut World) -> An
         };
         machine.config.insert(key, shown);
     }
-    machine.config.insert("smbios1".into(), format!("uuid=00000000-0000-4000-8000-{id:012}"));
+    machine.config.entry("smbios1".into()).or_insert_with(|| format!("uuid=00000000-0000-4000-8000-{id:012}"));
     machine.config.insert("vmgenid".into(), format!("00000000-0000-4000-9000-{id:012}"));
     world.machines.insert(id, machine);
     let upid = world.task(&node, "qmcreate", &id.to_string(), who);
@@ -110,7 +119,21 @@ enum Wrong {
     Work(String),
 }
 
+/// Whether what is attached is a disc.
+pub(super) fn is_disc(text: &str) -> bool {
+    text.split(',').any(|part| part == "media=cdrom")
+}
+
 impl World {
+    /// `local:iso/a.iso,media=cdrom` → how its drive is shown.
+    pub(super) fn disc(&self, text: &str) -> Result<String, String> {
+        let volid = volume(text);
+        let (storage, name) = volid.split_once(':').unwrap_or((volid, ""));
+        let found = self.storages.get(storage).and_then(|s| s.files.get(name)).filter(|_| name.starts_with("iso/"));
+        let (size, _) = found.ok_or_else(|| format!("volume '{volid}' does not exist"))?;
+        Ok(format!("{volid},media=cdrom,size={}K", size.div_ceil(1024)))
+    }
+
     /// `local-zfs:8,discard=on` → a new volume, and how its disk is shown.
     fn allocate(&mut self, id: u64, number: u32, text: &str) -> Result<String, Wrong> {
         let (place, options) = text.split_once(',').unwrap_or((text, ""));

@@ -34,7 +34,7 @@ fn a_disk_of_its_own_is_looked_for_in_the_initrd_alone() {
 }
 
 /// What one profile generates and another does not, as text.
-fn added(more: &Generated, less: &Generated) -> String {
+pub(super) fn added(more: &Generated, less: &Generated) -> String {
     let shown = |node: &Node| match &node.kind {
         Kind::File(content) => format!("{:o}\n{}", node.mode, String::from_utf8_lossy(content.bytes())),
         Kind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
