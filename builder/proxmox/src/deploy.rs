@@ -232,9 +232,7 @@ impl Deployer<'_> {
         };
         self.client.upload(&upload, &mut from, self.progress)
     }
-}
 
-impl Deployer<'_> {
     fn upload_disc(&self, wanted: &Wanted, seen: &Seen) -> Result<task::Upid, Failure> {
         let storage = &self.client.target().discs;
         let path = Path::new(["nodes", &seen.node, "storage", storage, "upload"]);
