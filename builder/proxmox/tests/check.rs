@@ -45,7 +45,7 @@ fn a_target_that_is_ready() {
 
 #[test]
 fn every_privilege_is_missed_by_name_and_path() {
-    let shelf = "storage = { import = \"local\", disks = \"local-zfs\", discs = \"shelf\" }";
+    let shelf = "storage = { import = \"local\", disks = \"local-zfs\", iso = \"shelf\" }";
     let target = common::target("http://127.0.0.1:1", shelf);
     for needed in NEEDED {
         let path = needed.at.path(&target);

@@ -244,7 +244,7 @@ impl Look<'_> {
         let names: BTreeSet<_> = entries.iter().map(|s| text(s, "storage").to_owned()).collect();
         let target = self.client.target();
         // Only who can sign a disc uploads one.
-        let discs = target.signing_key.as_ref().map(|_| (&target.discs, "iso", "discs"));
+        let discs = target.signing_key.as_ref().map(|_| (&target.discs, "iso", "iso"));
         let wanted =
             [(&target.import, "import", "import"), (&target.disks, "images", "disks")].into_iter().chain(discs);
         for (name, content, purpose) in wanted {

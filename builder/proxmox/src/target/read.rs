@@ -11,7 +11,7 @@ const STORAGE: &[Field] = &[
     text("import", &forms::STORAGE, "takes uploaded images: a file storage with the content type `import`").needed(),
     text("disks", &forms::STORAGE, "holds the disks of machines").needed(),
     text(
-        "discs",
+        "iso",
         &forms::STORAGE,
         "takes discs with values of machines' own: a file storage with the content type `iso`",
     )
@@ -108,7 +108,7 @@ fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) ->
         url: forms::address(&url.value).expect("the form was asked"),
         nodes: section.plain("nodes")?,
         signing_key: signing_key(section, folder, home)?,
-        discs: plain(storage.text("discs")?).unwrap_or_else(|| import.clone()),
+        discs: plain(storage.text("iso")?).unwrap_or_else(|| import.clone()),
         import,
         disks: storage.needed("disks")?.value,
         bridge: section.needed("bridge")?.value,
