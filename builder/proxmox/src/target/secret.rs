@@ -62,7 +62,7 @@ impl Target {
     /// Fetches the secret.
     ///
     /// # Errors
-    /// [`Exit::Input`]: it is not there, or not one; the file can be read by others; the program failed.
+    /// [`Exit::Input`](diorite_model::Exit::Input): it is not there, or not one; the file can be read by others; the program failed.
     pub fn credential(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Credential> {
         let (source, noun, of) = (self.login.source(), self.login.noun(), format!("target `{}`", self.name));
         let sought = Sought { noun, of: &of, place: &self.place, longest: LONGEST * 4, taken: "its first line" };
