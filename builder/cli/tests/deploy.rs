@@ -208,6 +208,9 @@ fn one_image_becomes_several_machines_one_after_the_other() {
         command.env("SIGNING_KEY", &private).env("TOKEN_OF_B", token).args(arguments);
         command.output().expect("the program starts")
     };
+    let plan = text(&run(&[&deploy[..], &["--plan"]].concat(), "one").stdout);
+    assert!(plan.contains("make machine 9000") && plan.contains("make machine 9001"), "{plan}");
+    assert!(case.double.world().machines.is_empty());
     let output = run(&deploy, "one");
     let page = text(&output.stdout);
     assert!(output.status.success(), "{page}{}", text(&output.stderr));

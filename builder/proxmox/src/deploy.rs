@@ -77,10 +77,12 @@ impl Deployer<'_> {
         self.look(wanted).at(&wanted.name, &wanted.staging())
     }
 
-    /// The steps that would be taken, each with its call; nothing is changed.
-    pub fn plan(&self, wanted: &Wanted) -> Result<Vec<(Step, Option<Call>)>> {
+    /// The steps that would be taken, each with its call; nothing is changed. `taken`: numbers that other machines would
+    /// have got before.
+    pub fn plan(&self, wanted: &Wanted, taken: &BTreeSet<u32>) -> Result<Vec<(Step, Option<Call>)>> {
         let target = self.client.target();
-        let mut seen = self.seen(wanted)?;
+        let look = Look { taken: taken.clone(), ..self.look(wanted) };
+        let mut seen = look.at(&wanted.name, &wanted.staging())?;
         let steps = plan::all(wanted, &seen, target)?;
         let with_call = |step: Step| {
             let call = step.call(wanted, &seen, target);

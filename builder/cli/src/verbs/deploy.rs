@@ -15,7 +15,7 @@ use diorite_proxmox::ready::ready;
 use diorite_proxmox::record::{Generation, Proven};
 use diorite_proxmox::status::{self, Machine};
 use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -40,7 +40,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
     let deployer = deployer(&client, Some(&file), &questions, args.patience.patience, context);
-    let mut plans = Vec::new();
+    let mut taken = BTreeSet::new();
     for (number, name) in named.iter().enumerate() {
         let mut wanted = wanted(&project, name, &image, form.clone(), &client)?;
         if let Some((signer, credentials)) = values.get(name) {
@@ -50,7 +50,12 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
             wanted.uuid = there.is_none().then_some(uuid);
         }
         if args.plan {
-            plans.extend(deployer.plan(&wanted)?);
+            let plan = deployer.plan(&wanted, &taken)?;
+            taken.extend(plan.iter().filter_map(|(step, _)| step.makes()));
+            if named.len() > 1 && !context.json {
+                println!("{name}");
+            }
+            print!("{}", print::plan(&plan, context.json));
             continue;
         }
         let done = deployer.deploy(&wanted).map_err(|e| left_alone(e, &named[number + 1..]))?;
@@ -58,9 +63,6 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
         let record = if project.settings.instances.is_empty() { String::new() } else { format!("-{name}") };
         pipeline::write(&project.out.join(format!("deployment{record}.json")), text.as_bytes())?;
         print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
-    }
-    if args.plan {
-        print!("{}", print::plan(&plans, context.json));
     }
     Ok(Exit::Done)
 }
@@ -131,7 +133,7 @@ pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
     let wanted = Wanted::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
     let deployer = deployer(&client, None, &[], args.patience.patience, context);
     if args.plan {
-        print!("{}", print::plan(&deployer.plan(&wanted)?, context.json));
+        print!("{}", print::plan(&deployer.plan(&wanted, &BTreeSet::new())?, context.json));
         return Ok(Exit::Done);
     }
     let done = deployer.roll_back(&wanted)?;

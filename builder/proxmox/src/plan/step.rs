@@ -306,6 +306,14 @@ impl Step {
         }
     }
 
+    /// The number of the machine that it makes.
+    pub fn makes(&self) -> Option<u32> {
+        match self {
+            Step::Create { id } => Some(*id),
+            _ => None,
+        }
+    }
+
     /// Whether it interrupts what the machine does.
     pub fn interrupts(&self) -> bool {
         matches!(self, Step::Shutdown { .. })

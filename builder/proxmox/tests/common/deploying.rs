@@ -101,7 +101,7 @@ impl Case {
     }
 
     pub fn plan(&self, version: u32) -> Result<Vec<(Step, Option<Call>)>> {
-        self.with(version, |d| d.plan(&self.wanted(version)))
+        self.with(version, |d| d.plan(&self.wanted(version), &Default::default()))
     }
 
     pub fn roll_back(&self, version: u32) -> Result<Done> {
