@@ -245,6 +245,9 @@ pub struct DeployArgs {
     /// The machine's name there [default: the profile's host name].
     #[arg(long = "name", value_name = "NAME")]
     pub machine: Option<String>,
+    /// Machines of a profile with several that may be away at the same time.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub max_unavailable: u16,
     /// Show every call that would be made, and make none.
     #[arg(long)]
     pub plan: bool,

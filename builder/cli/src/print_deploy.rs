@@ -1,6 +1,6 @@
 //! What people and scripts read of deployments on stdout.
 
-use diorite_proxmox::deploy::Done;
+use diorite_proxmox::deploy::{Done, Planned};
 use diorite_proxmox::plan::{Call, Step};
 use diorite_proxmox::record::Proven;
 use diorite_proxmox::status::Machine;
@@ -9,7 +9,8 @@ use diorite_proxmox::wanted::Wanted;
 use serde_json::{Value, json};
 
 /// Every call that would be made.
-pub fn plan(steps: &[(Step, Option<Call>)], as_json: bool) -> String {
+pub fn plan(plan: &Planned, as_json: bool) -> String {
+    let Planned { steps, unmet } = plan;
     if as_json {
         let one = |(step, call): &(Step, Option<Call>)| {
             let parameters = |call: &Call| -> serde_json::Map<String, Value> {
@@ -20,12 +21,15 @@ pub fn plan(steps: &[(Step, Option<Call>)], as_json: bool) -> String {
             });
             json!({ "step": step.to_string(), "call": call })
         };
-        return format!("{}\n", json!({ "schema": 1, "steps": steps.iter().map(one).collect::<Vec<_>>() }));
+        return format!(
+            "{}\n",
+            json!({ "schema": 1, "steps": steps.iter().map(one).collect::<Vec<_>>(), "unmet": unmet })
+        );
     }
+    let mut text = not_had(unmet);
     if steps.is_empty() {
-        return "nothing to do: everything is as it must be\n".into();
+        return text + "nothing to do: everything is as it must be\n";
     }
-    let mut text = String::new();
     for (number, (step, call)) in steps.iter().enumerate() {
         text += &format!("{:>3}  {step}\n", number + 1);
         if let Some(call) = call {
@@ -41,6 +45,11 @@ pub fn plan(steps: &[(Step, Option<Call>)], as_json: bool) -> String {
     text + &format!("{} steps; {down}; nothing was changed\n", steps.len())
 }
 
+/// What the profile wishes of the cluster and cannot be had there.
+fn not_had(unmet: &[String]) -> String {
+    unmet.iter().map(|what| format!("NOT   {what}\n")).collect()
+}
+
 /// `deployment.json`.
 pub fn deployment(wanted: &Wanted, done: &Done, target: &Target) -> String {
     let value = json!({
@@ -48,7 +57,7 @@ pub fn deployment(wanted: &Wanted, done: &Done, target: &Target) -> String {
         "name": wanted.name, "image": wanted.image, "version": wanted.version, "disk_sha256": wanted.sha256,
         "verified": wanted.verified, "steps": done.steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "seconds": done.seconds, "away_seconds": done.away,
-        "addresses": done.evidence.as_ref().map(|e| &e.addresses),
+        "addresses": done.evidence.as_ref().map(|e| &e.addresses), "unmet": done.unmet,
     });
     format!("{value:#}\n")
 }
@@ -60,10 +69,11 @@ pub fn done(wanted: &Wanted, done: &Done, target: &str, as_json: bool) -> String
         return format!(
             "{}\n",
             json!({ "schema": 1, "machine": done.id, "node": done.node, "version": wanted.version,
-                    "disk_sha256": wanted.sha256, "steps": steps, "seconds": done.seconds, "away_seconds": done.away })
+                    "disk_sha256": wanted.sha256, "steps": steps, "seconds": done.seconds, "away_seconds": done.away, "unmet": done.unmet })
         );
     }
     let mut text: String = done.steps.iter().map(|step| format!("done  {step}\n")).collect();
+    text += &not_had(&done.unmet);
     text += &format!(
         "{} {} runs on {target} as machine {} (`{}`, node {})",
         wanted.image, wanted.version, done.id, wanted.name, done.node
@@ -101,6 +111,9 @@ pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bo
             (true, None) => "runs",
         };
         text += &format!("{} (machine {} on {}): {state}\n", machine.name, machine.id, machine.node);
+        if let Some(state) = &machine.ha {
+            text += &format!("  under high availability: {state}\n");
+        }
         if machine.waits {
             text += "  changes of its configuration wait for its next start\n";
         }

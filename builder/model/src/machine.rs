@@ -22,6 +22,19 @@ pub struct Machine {
     pub start_at_boot: bool,
     /// Replaced system disks that are kept for a way back.
     pub keep: u32,
+    /// What its cluster does for it.
+    pub cluster: Cluster,
+}
+
+/// What a cluster does for a machine, where there is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Cluster {
+    /// When its node fails, another one starts it.
+    pub ha: bool,
+    /// The machines of one profile are kept on different nodes.
+    pub anti_affinity: bool,
+    /// When its disks are copied to the other nodes, as the hypervisor writes times; none: never.
+    pub replication: Option<String>,
 }
 
 impl Default for Machine {
@@ -35,6 +48,7 @@ impl Default for Machine {
             tpm: false,
             start_at_boot: true,
             keep: 2,
+            cluster: Cluster::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ pub use findings::{Finding, Level, Report};
 pub use needed::{NEEDED, Needed, Where};
 
 use crate::client::{Client, Failure, Kind, Parameters, Path};
+use diorite_model::machine::Cluster as Wish;
 use diorite_model::{Error, Result};
 use seen::Look;
 use serde_json::Value;
@@ -17,12 +18,12 @@ pub const OLDEST: (u32, u32) = (8, 4);
 /// The newest series that the calls were tried on.
 pub const NEWEST: u32 = 9;
 
-/// Looks at everything a deployment would need.
+/// Looks at everything a deployment would need, and at what somebody wishes of the cluster.
 ///
 /// # Errors
 /// [`Exit::Remote`](diorite_model::Exit::Remote) when there is nobody to ask or no login, or the version is too old. What
 /// is wrong with a target that answers is in the report, all of it.
-pub fn check(client: &Client) -> Result<Report> {
+pub fn check(client: &Client, wish: &Wish) -> Result<Report> {
     let answer = client.get(&Path::new(["version"]), &Parameters::none())?;
     let version = answer.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
     let target = client.target();
@@ -43,7 +44,7 @@ pub fn check(client: &Client) -> Result<Report> {
         report.add(Level::Note, "version", format!("Proxmox VE {version} is newer than what Diorite was tried on"), "");
     }
     let mut look = Look { client, series, report };
-    look.privileges()?;
+    look.privileges(wish)?;
     look.pool()?;
     look.firewall()?;
     look.nodes()?;
@@ -51,7 +52,7 @@ pub fn check(client: &Client) -> Result<Report> {
 }
 
 /// `9.1.7` → 9, 1.
-fn series(version: &str) -> Option<(u32, u32)> {
+pub(crate) fn series(version: &str) -> Option<(u32, u32)> {
     let mut parts = version.split(['.', '-', '~']);
     Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
 }

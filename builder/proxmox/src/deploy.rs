@@ -3,10 +3,11 @@
 //! A call whose answer got lost is not repeated blindly: the next look shows whether it was carried out.
 
 use crate::client::{Client, Failure, Kind, Method, Path};
+use crate::cluster::Of;
 use crate::health::{self, Question};
 use crate::plan::{self, Call, Step};
 use crate::record::{Generation, Proven, serial};
-use crate::seen::{Look, Seen};
+use crate::seen::{Listed, Look, Seen};
 use crate::task;
 use crate::upload::{Content, Upload};
 use crate::wanted::{DISC, Disc, Wanted};
@@ -48,8 +49,19 @@ pub struct Done {
     pub evidence: Option<health::Evidence>,
     /// Seconds from the beginning of the shutdown to the machine's answer, when there was one.
     pub away: Option<f64>,
+    /// What the profile wishes of the cluster and cannot be had there, in words.
+    pub unmet: Vec<String>,
     /// Seconds, all in all.
     pub seconds: f64,
+}
+
+/// What would be done.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Planned {
+    /// The steps, each with its call.
+    pub steps: Vec<(Step, Option<Call>)>,
+    /// As in [`Done`].
+    pub unmet: Vec<String>,
 }
 
 /// A machine that has not shown that it works, and what was done about it.
@@ -62,34 +74,49 @@ pub struct NotProven {
 }
 
 impl Deployer<'_> {
-    fn look(&self, wanted: &Wanted) -> Look<'_> {
-        Look { client: self.client, progress: self.progress, taken: BTreeSet::new(), discs: wanted.disc.is_some() }
+    fn look(&self) -> Look<'_> {
+        Look { client: self.client, progress: self.progress, taken: BTreeSet::new() }
     }
 
-    /// The UUID of the machine of this name, if there is one.
-    pub fn uuid(&self, wanted: &Wanted) -> Result<Option<String>> {
+    /// The UUID of a machine that is there. One that is not gets its node: `placed` are those that will be there before it.
+    pub fn place(&self, wanted: &mut Wanted, placed: &mut Vec<Listed>) -> Result<Option<String>> {
         let seen = self.seen(wanted)?;
-        Ok(seen.machine.as_ref().and_then(|vm| vm.uuid()).map(str::to_owned))
+        if let Some(vm) = &seen.machine {
+            return Ok(vm.uuid().map(str::to_owned));
+        }
+        let kin = [&seen.kin[..], placed].concat();
+        let node = self.look().roomiest(&kin)?;
+        placed.push(Listed { id: 0, node: node.clone(), ha: None });
+        wanted.node = Some(node);
+        Ok(None)
     }
 
     /// What is there for this machine.
     pub fn seen(&self, wanted: &Wanted) -> Result<Seen> {
-        self.look(wanted).at(&wanted.name, &wanted.staging())
+        self.look().at(wanted)
+    }
+
+    /// Brings the image's file to where the machine is, if it will be needed there.
+    pub fn bring(&self, wanted: &Wanted) -> Result<()> {
+        let seen = self.seen(wanted)?;
+        if plan::all(wanted, &seen, self.client.target())?.contains(&Step::Upload) {
+            self.step(&Step::Upload, wanted, &seen)?;
+        }
+        Ok(())
     }
 
     /// The steps that would be taken, each with its call; nothing is changed. `taken`: numbers that other machines would
     /// have got before.
-    pub fn plan(&self, wanted: &Wanted, taken: &BTreeSet<u32>) -> Result<Vec<(Step, Option<Call>)>> {
+    pub fn plan(&self, wanted: &Wanted, taken: &BTreeSet<u32>) -> Result<Planned> {
         let target = self.client.target();
-        let look = Look { taken: taken.clone(), ..self.look(wanted) };
-        let mut seen = look.at(&wanted.name, &wanted.staging())?;
-        let steps = plan::all(wanted, &seen, target)?;
+        let mut seen = Look { taken: taken.clone(), ..self.look() }.at(wanted)?;
+        let (steps, unmet) = (plan::all(wanted, &seen, target)?, unmet(wanted, &seen));
         let with_call = |step: Step| {
             let call = step.call(wanted, &seen, target);
             step.after(wanted, target, &mut seen);
             (step, call)
         };
-        Ok(steps.into_iter().map(with_call).collect())
+        Ok(Planned { steps: steps.into_iter().map(with_call).collect(), unmet })
     }
 
     /// Makes the machine what is wanted. When the image does not show that it works, the machine goes back to the one it
@@ -149,15 +176,16 @@ impl Deployer<'_> {
         let (target, begun) = (self.client.target(), Instant::now());
         let mut wanted = wanted.clone();
         let (mut steps, mut verdict, mut evidence): (Vec<Step>, _, _) = (Vec::new(), None, None);
-        let (mut look, mut tries) = (self.look(&wanted), 0);
+        let (mut look, mut tries) = (self.look(), 0);
         let (mut down, mut away) = (None, None);
         loop {
             interrupt::check()?;
-            let seen = look.at(&wanted.name, &wanted.staging())?;
+            let seen = look.at(&wanted)?;
             let Some(step) = plan::next(&wanted, &seen, target)? else {
+                let unmet = unmet(&wanted, &seen);
                 let vm = seen.machine.ok_or_else(|| Error::bug("a plan ends without a machine"))?;
                 let seconds = begun.elapsed().as_secs_f64();
-                return Ok((Done { id: vm.id, node: vm.node, steps, evidence, away, seconds }, verdict));
+                return Ok((Done { id: vm.id, node: vm.node, steps, evidence, away, unmet, seconds }, verdict));
             };
             tries = if steps.last() == Some(&step) { tries + 1 } else { 0 };
             if tries >= TRIES {
@@ -257,6 +285,12 @@ enum Outcome {
     Done,
     Shown(health::Evidence),
     NotShown(String),
+}
+
+/// What the profile wishes of the cluster and cannot be had there.
+fn unmet(wanted: &Wanted, seen: &Seen) -> Vec<String> {
+    let of = Of { id: seen.machine.as_ref().map_or(0, |vm| vm.id), node: &seen.node, image: &wanted.image };
+    wanted.cluster.as_ref().map_or(Vec::new(), |wish| seen.cluster.unmet(wish, of, wanted.disc.is_some()))
 }
 
 /// Somebody was faster with a number.

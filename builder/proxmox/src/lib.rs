@@ -6,8 +6,10 @@
 
 pub mod check;
 pub mod client;
+pub mod cluster;
 pub mod deploy;
 pub mod firewall;
+pub mod fleet;
 pub mod health;
 pub mod plan;
 mod properties;

@@ -9,6 +9,7 @@ mod step;
 pub use step::{Call, Step};
 
 use crate::Target;
+use crate::cluster::{self, Of};
 use crate::firewall;
 use crate::properties::volume;
 use crate::record::{self, Generation, Machine, Proven, Record, serial};
@@ -99,16 +100,33 @@ impl Course<'_> {
             return Ok(Some(Step::Disc));
         }
         if vm.running && (disc.is_some() || vm.waits(self.managed())) {
-            return Ok(Some(Step::Shutdown { id: vm.id }));
+            return Ok(Some(self.paused().unwrap_or(Step::Shutdown { id: vm.id })));
         }
         if let Some(disc) = disc {
             let keys = Keys::from([(DISC.to_owned(), wanted::disc(&disc.volume))]);
             return Ok(Some(Step::Set { id: vm.id, keys }));
         }
         if !vm.running {
-            return Ok(Some(Step::Start { id: vm.id }));
+            return Ok(Some(self.paused().unwrap_or(Step::Start { id: vm.id })));
         }
         Ok(self.afterwards())
+    }
+
+    /// A machine that the cluster sees to is only asked for when the cluster has been told to leave it alone.
+    fn paused(&self) -> Option<Step> {
+        let resource = self.seen.cluster.resource.as_ref().filter(|resource| resource.state != "ignored")?;
+        Some(Step::Cluster { id: self.vm.id, change: cluster::Change::Pause(resource.clone()) })
+    }
+
+    /// What the cluster does for the machine.
+    fn cluster(&self) -> Option<Step> {
+        let (vm, cluster) = (self.vm, &self.seen.cluster);
+        let of = Of { id: vm.id, node: &vm.node, image: &self.wanted.image };
+        let change = match &self.wanted.cluster {
+            Some(wish) => cluster::next(wish, cluster, of)?,
+            None => cluster.resource.as_ref().filter(|r| r.is_paused()).cloned().map(cluster::Change::Resume)?,
+        };
+        Some(Step::Cluster { id: vm.id, change })
     }
 
     /// The keys whose changes are worth a restart.
@@ -131,6 +149,9 @@ impl Course<'_> {
         }
         if let Some(change) = self.firewall(true) {
             return Some(Step::Firewall { id: vm.id, change });
+        }
+        if let Some(step) = self.cluster() {
+            return Some(step);
         }
         self.superfluous().map(|(slot, volume)| Step::Prune { id: vm.id, slot, volume })
     }
@@ -238,6 +259,7 @@ impl Course<'_> {
         let useful = !attached
             && self.kept().is_none()
             && staging.volume(SYSTEM).is_some()
+            && staging.node == self.vm.node
             && staging.staging().is_some_and(|note| {
                 note.machine == self.vm.id
                     && note.generation.sha256 == self.wanted.sha256

@@ -2,14 +2,15 @@
 
 use crate::check;
 use crate::client::Client;
+use diorite_model::machine::Cluster as Wish;
 use diorite_model::{Error, Result};
 
 /// Looks at the target, and refuses with all that stands in the way.
 ///
 /// # Errors
 /// [`Exit::Remote`](diorite_model::Exit::Remote), naming each privilege, storage, bridge, pool or node.
-pub fn ready(client: &Client) -> Result<check::Report> {
-    let report = check::check(client)?;
+pub fn ready(client: &Client, wish: &Wish) -> Result<check::Report> {
+    let report = check::check(client, wish)?;
     let problems: Vec<_> = report.problems().collect();
     if problems.is_empty() {
         return Ok(report);

@@ -1,16 +1,20 @@
 //! What is there: asked anew before each step, so that a run that was interrupted, or a world that somebody else has
 //! changed, needs no case of its own.
 
+mod cluster;
+
 use crate::check::truth;
 use crate::client::{Client, Failure, Kind, Parameters, Path};
+use crate::cluster::Cluster;
 use crate::firewall;
 use crate::properties::volume;
 use crate::record::{self, Record};
 use crate::task;
-use crate::wanted::{Keys, SYSTEM};
+use crate::wanted::{Keys, SYSTEM, Wanted};
 use diorite_host::progress::Progress;
 use diorite_model::{Error, Result};
 use serde_json::Value;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A machine of ours.
@@ -49,6 +53,21 @@ pub struct Seen {
     pub staging: Option<Vm>,
     /// Numbers that are free.
     pub free: Vec<u32>,
+    /// What the cluster does for the machine.
+    pub cluster: Cluster,
+    /// The other machines of its image.
+    pub kin: Vec<Listed>,
+}
+
+/// A machine of ours in the list of all machines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its number.
+    pub id: u32,
+    /// The node it is on.
+    pub node: String,
+    /// What the cluster does with it, where it is under high availability: `started`.
+    pub ha: Option<String>,
 }
 
 impl Vm {
@@ -157,8 +176,6 @@ pub struct Look<'a> {
     pub progress: &'a Progress,
     /// Numbers that turned out to be taken.
     pub taken: BTreeSet<u32>,
-    /// Whether discs matter.
-    pub discs: bool,
 }
 
 impl Look<'_> {
@@ -166,12 +183,16 @@ impl Look<'_> {
         self.client.get(&Path::new(names), parameters)
     }
 
-    /// All machines of ours: their numbers and nodes.
-    pub fn ours(&self) -> Result<Vec<(u32, String)>> {
+    /// All machines of ours.
+    pub fn ours(&self) -> Result<Vec<Listed>> {
         let all = self.resources()?;
         let tag = &self.client.target().tag;
         let ours = all.iter().filter(|entry| split_tags(text(entry, "tags")).contains(tag.as_str()));
-        Ok(ours.filter_map(|entry| Some((id(entry)?, text(entry, "node").to_owned()))).collect())
+        let one = |entry: &Value| {
+            let ha = Some(text(entry, "hastate").to_owned()).filter(|state| !state.is_empty());
+            Some(Listed { id: id_of(entry)?, node: text(entry, "node").to_owned(), ha })
+        };
+        Ok(ours.filter_map(one).collect())
     }
 
     fn resources(&self) -> Result<Vec<Value>> {
@@ -179,49 +200,56 @@ impl Look<'_> {
         Ok(all.as_array().cloned().unwrap_or_default())
     }
 
-    /// Everything that matters for a machine of this name.
-    pub fn at(&self, name: &str, staging: &str) -> Result<Seen> {
-        let (mut machine, mut stage) = (None, None);
-        for (id, node) in self.ours()? {
+    /// Everything that matters for a machine.
+    pub fn at(&self, wanted: &Wanted) -> Result<Seen> {
+        let (name, staging) = (wanted.name.as_str(), wanted.staging());
+        let (mut machine, mut stage, mut kin) = (None, None, Vec::new());
+        for listed in self.ours()? {
             // The list may not know a name yet; the configuration does.
-            let Some(vm) = self.vm(id, &node)? else { continue };
-            let Some(its) = vm.config.get("name") else { continue };
-            let place = match its {
-                its if its.eq_ignore_ascii_case(name) => &mut machine,
-                its if its.eq_ignore_ascii_case(staging) => {
-                    // It is going to be removed: nothing but its notes may say that it can be.
-                    if vm.staging().is_none() {
-                        return Err(self.no_staging(&vm, name));
-                    }
-                    &mut stage
-                }
-                _ => continue,
-            };
-            if let Some(other) = place.as_ref().map(|vm: &Vm| vm.id) {
-                let what = format!("machines {other} and {id} are both called `{its}`");
+            let Some(config) = self.config(listed.id, &listed.node)? else { continue };
+            let Some(its) = config.get("name") else { continue };
+            let (mine, takes_in) = (its.eq_ignore_ascii_case(name), its.eq_ignore_ascii_case(&staging));
+            if !mine && !takes_in {
+                let record = config.get("description").and_then(|notes| Record::of_notes(notes));
+                let image = |record: Record| matches!(record, Record::Machine(m) if m.image == wanted.image);
+                kin.extend(record.is_some_and(image).then_some(listed));
+                continue;
+            }
+            let Some(vm) = self.vm(listed.id, &listed.node)? else { continue };
+            // It is going to be removed: nothing but its notes may say that it can be.
+            if takes_in && vm.staging().is_none() {
+                return Err(self.no_staging(&vm, name));
+            }
+            let place = if mine { &mut machine } else { &mut stage };
+            if let Some((other, _)) = place.as_ref().map(|(vm, ha): &(Vm, Option<String>)| (vm.id, ha)) {
+                let what = format!("machines {other} and {} are both called `{its}`", vm.id);
                 let target = self.client.target();
                 return Err(Error::remote(what)
                     .at(target.url.clone())
                     .because(format!("both have the tag `{}`", target.tag))
                     .hint("rename one of them, or take the tag away from the one that is not ours"));
             }
-            *place = Some(vm);
+            *place = Some((vm, listed.ha));
         }
         if machine.is_none() {
             self.stranger(name)?;
         }
-        let node = match &machine {
-            Some(vm) => vm.node.clone(),
-            None => self.roomiest()?,
+        let node = match (&machine, &wanted.node) {
+            (Some((vm, _)), _) => vm.node.clone(),
+            (None, Some(node)) => node.clone(),
+            (None, None) => self.roomiest(&kin)?,
         };
+        let (machine, ha) = machine.map_or((None, None), |(vm, ha)| (Some(vm), ha));
+        let cluster = self.cluster(wanted, machine.as_ref(), ha.is_some(), &node, &kin)?;
+        let stage = stage.map(|(vm, _)| vm);
         let images = self.files(&node, &self.client.target().import, "import")?;
         let images = images.into_iter().map(|(volume, size)| (name_of(&volume), size)).collect();
-        let discs = match self.discs {
+        let discs = match wanted.disc.is_some() {
             true => self.files(&node, &self.client.target().discs, "iso")?.into_keys().collect(),
             false => BTreeSet::new(),
         };
         let free = if machine.is_none() || stage.is_none() { self.free()? } else { Vec::new() };
-        Ok(Seen { node, images, discs, machine, staging: stage, free })
+        Ok(Seen { node, images, discs, machine, staging: stage, free, cluster, kin })
     }
 
     fn no_staging(&self, vm: &Vm, name: &str) -> Error {
@@ -236,11 +264,25 @@ impl Look<'_> {
     fn stranger(&self, name: &str) -> Result<()> {
         let target = self.client.target();
         let called = |entry: &&Value| text(entry, "name").eq_ignore_ascii_case(name);
-        let Some(other) = self.resources()?.iter().find(called).and_then(id) else { return Ok(()) };
+        let Some(other) = self.resources()?.iter().find(called).and_then(id_of) else { return Ok(()) };
         Err(Error::remote(format!("machine {other} is called `{name}`, and is not one of ours"))
             .at(target.url.clone())
             .because(format!("it does not have the tag `{}`, so it is not touched", target.tag))
             .hint("rename it, or give ours another name: `--name`"))
+    }
+
+    /// What a machine will have at its next start; none when it has gone meanwhile.
+    fn config(&self, id: u32, node: &str) -> Result<Option<Keys>> {
+        match self.ask(&["nodes", node, "qemu", &id.to_string(), "config"], &Parameters::none()) {
+            Err(failure) if failure.why.contains("does not exist") => Ok(None),
+            // The right to see it went with it.
+            Err(failure)
+                if failure.kind == Kind::Forbidden && !self.resources()?.iter().any(|e| id_of(e) == Some(id)) =>
+            {
+                Ok(None)
+            }
+            other => Ok(Some(keys(&other?))),
+        }
     }
 
     /// A machine with its configuration; none when it has gone meanwhile. One that a task holds is waited for.
@@ -248,12 +290,7 @@ impl Look<'_> {
         let number = id.to_string();
         let path = ["nodes", node, "qemu", &number];
         let of = |last: &[&'static str]| [&path[..], last].concat();
-        let asked = self.ask(&of(&["config"]), &Parameters::none());
-        let answer = match asked {
-            Err(failure) if failure.why.contains("does not exist") => return Ok(None),
-            other => other?,
-        };
-        let config = keys(&answer);
+        let Some(config) = self.config(id, node)? else { return Ok(None) };
         if let Some(lock) = config.get("lock") {
             self.unlocked(id, node, lock)?;
             return self.vm(id, node);
@@ -328,15 +365,16 @@ impl Look<'_> {
         Ok(list(&all).map(|entry| (text(entry, "volid").to_owned(), size(entry))).collect())
     }
 
-    /// The node with the most memory left, among those that may be used.
-    fn roomiest(&self) -> Result<String> {
+    /// The node with the fewest machines of this kin, and then the most memory left, among those that may be used.
+    pub fn roomiest(&self, kin: &[Listed]) -> Result<String> {
         let (target, all) = (self.client.target(), self.ask(&["nodes"], &Parameters::none())?);
         let usable = list(&all).filter(|node| text(node, "status") == "online");
         let named =
             usable.filter(|node| target.nodes.is_empty() || target.nodes.iter().any(|n| n == text(node, "node")));
         let number = |node: &Value, key: &str| node.get(key).and_then(Value::as_u64).unwrap_or(0);
         let left = |node: &&Value| number(node, "maxmem").saturating_sub(number(node, "mem"));
-        let best = named.max_by_key(|node| (left(node), std::cmp::Reverse(text(node, "node").to_owned())));
+        let there = |node: &&Value| Reverse(kin.iter().filter(|other| other.node == text(node, "node")).count());
+        let best = named.max_by_key(|node| (there(node), left(node), Reverse(text(node, "node").to_owned())));
         best.map(|node| text(node, "node").to_owned()).ok_or_else(|| {
             Error::remote(format!("no node of target `{}` is online", target.name))
                 .at(target.url.clone())
@@ -347,7 +385,7 @@ impl Look<'_> {
     /// Two numbers that no machine has.
     fn free(&self) -> Result<Vec<u32>> {
         let (target, mut free) = (self.client.target(), Vec::new());
-        let known: BTreeSet<u32> = self.resources()?.iter().filter_map(id).collect();
+        let known: BTreeSet<u32> = self.resources()?.iter().filter_map(id_of).collect();
         for number in target.vmids.clone().filter(|n| !known.contains(n) && !self.taken.contains(n)) {
             match self.ask(&["cluster", "nextid"], &Parameters::none().number("vmid", number.into())) {
                 Ok(_) => free.push(number),
@@ -366,6 +404,6 @@ impl Look<'_> {
     }
 }
 
-fn id(entry: &Value) -> Option<u32> {
+fn id_of(entry: &Value) -> Option<u32> {
     entry.get("vmid").and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok())).and_then(|n| n.try_into().ok())
 }

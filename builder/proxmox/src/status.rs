@@ -25,6 +25,8 @@ pub struct Machine {
     pub agent: Option<bool>,
     /// Whether its configuration is changed by the next start.
     pub waits: bool,
+    /// What the cluster does with it, where it is under high availability: `started`.
+    pub ha: Option<String>,
     /// IMAGE_ID; none when its notes are not ours.
     pub image: Option<String>,
     /// Its system disks, the latest first.
@@ -70,11 +72,11 @@ pub struct Line {
 /// # Errors
 /// As of any call.
 pub fn status(client: &Client, wanted: &[Wanted], progress: &Progress) -> Result<Vec<Machine>> {
-    let look = Look { client, progress, taken: BTreeSet::new(), discs: false };
+    let look = Look { client, progress, taken: BTreeSet::new() };
     let mut all = Vec::new();
-    for (id, node) in look.ours()? {
-        let Some(vm) = look.vm(id, &node)? else { continue };
-        let mut machine = of(client, &vm);
+    for listed in look.ours()? {
+        let Some(vm) = look.vm(listed.id, &listed.node)? else { continue };
+        let mut machine = of(client, &vm, listed.ha);
         if let Some(wanted) = wanted.iter().find(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
             machine.drift = drift(wanted, &vm);
             if let Some(rules) = &wanted.firewall {
@@ -88,7 +90,7 @@ pub fn status(client: &Client, wanted: &[Wanted], progress: &Progress) -> Result
     Ok(all)
 }
 
-fn of(client: &Client, vm: &Vm) -> Machine {
+fn of(client: &Client, vm: &Vm, ha: Option<String>) -> Machine {
     let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "ping"]);
     let ping = || client.call(Method::Post, &path, &Parameters::none()).is_ok();
     let runs = |serial: &str| vm.running && vm.now.get(SYSTEM).is_some_and(|d| crate::seen::has_serial(d, serial));
@@ -100,6 +102,7 @@ fn of(client: &Client, vm: &Vm) -> Machine {
         running: vm.running,
         agent: (vm.running && vm.has_agent()).then(ping),
         waits: vm.config != vm.now,
+        ha,
         image: vm.machine().map(|m| m.image.clone()),
         disks: generations.iter().map(|g| Disk { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
         drift: Vec::new(),

@@ -4,7 +4,7 @@ use crate::Target;
 use crate::firewall;
 use crate::properties::Properties;
 use crate::record::{Generation, Proven};
-use diorite_model::machine::Machine as Hardware;
+use diorite_model::machine::{Cluster, Machine as Hardware};
 use diorite_model::recipe::StateDisk;
 use diorite_model::report::{UnverifiedImage, VerifiedImage};
 use diorite_model::{Digest, Error, Recipe, Result};
@@ -120,6 +120,10 @@ pub struct Wanted {
     pub disc: Option<Disc>,
     /// UUID of a machine that is to be made; none: the hypervisor makes one up.
     pub uuid: Option<String>,
+    /// The node that a machine is to be made on; none: the one with the most memory left.
+    pub node: Option<String>,
+    /// What its cluster does for it; none: as it is.
+    pub cluster: Option<Cluster>,
     /// What this very run has found out about the image on this machine.
     pub verdict: Option<Proven>,
 }
@@ -158,6 +162,8 @@ impl Wanted {
             keep: Some(machine.keep),
             disc: None,
             uuid: None,
+            node: None,
+            cluster: Some(machine.cluster.clone()),
             verdict: None,
         })
     }
@@ -178,6 +184,8 @@ impl Wanted {
             keep: None,
             disc: None,
             uuid: None,
+            node: None,
+            cluster: None,
             verdict: None,
         }
     }

@@ -13,7 +13,7 @@ fn checked(more: &str, change: impl FnOnce(&mut World)) -> Result<Report> {
     let mut world = World::new();
     change(&mut world);
     let double = Double::http(world);
-    let report = check(&client_with(&double.url(), more, &environment, limits()));
+    let report = check(&client_with(&double.url(), more, &environment, limits()), &Default::default());
     assert!(double.asked().iter().all(|asked| asked.method == "GET"), "a check changes nothing: {:?}", double.asked());
     report
 }
@@ -120,10 +120,10 @@ fn without_a_pool() {
         diorite_proxmox::Client::new(target, credential, &environment, limits()).expect("a client")
     };
     let missing = |report: &Report| report.problems().filter(|p| p.what.contains("at /vms is missing")).count();
-    assert_eq!(missing(&check(&client).expect("a report")), 11);
+    assert_eq!(missing(&check(&client, &Default::default()).expect("a report")), 11);
     let names: Vec<_> = NEEDED.iter().filter(|n| n.at == Where::Machines).map(|n| n.name).collect();
     double.world().grant("/vms", &names.join(" "));
-    let report = check(&client).expect("a report");
+    let report = check(&client, &Default::default()).expect("a report");
     assert_eq!(missing(&report), 0);
     assert!(report.findings.iter().any(|f| f.level == Level::Note && f.what.contains("names no pool")));
 }
@@ -183,7 +183,7 @@ fn a_node_that_does_not_answer_is_one_finding() {
     use diorite_proxmox_double::Fault;
     let double = double();
     double.fail("GET", "/nodes/{node}/network", Fault::Status(596), usize::MAX);
-    let report = check(&client(&double)).expect("a report all the same");
+    let report = check(&client(&double), &Default::default()).expect("a report all the same");
     insta::assert_snapshot!(problems(&report));
 }
 

@@ -3,6 +3,7 @@
 mod common;
 
 use common::deploying::{Case, UUID, describe};
+use diorite_model::machine::Cluster;
 use diorite_model::{Digest, Exit};
 use diorite_proxmox::record::Proven;
 use std::cell::RefCell;
@@ -227,10 +228,12 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
     let story: &[(&str, &[u32], u32)] =
         &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
     let own = |version: &u32| Some(format!("address {version}"));
-    let stories = story.iter().flat_map(|story| [(story, false), (story, true)]);
-    for ((name, before, version), values) in stories {
+    // Alone; with values of its own; in a cluster that does all that it can for it.
+    let kinds = [(false, false), (true, false), (false, true)];
+    let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
+    for ((name, before, version), (values, cluster)) in stories {
         let with = |version: &u32| {
-            let mut case = Case::new();
+            let mut case = if cluster { clustered() } else { Case::new() };
             case.values = own(version).filter(|_| values);
             case
         };
@@ -250,6 +253,13 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
             assert_eq!(case.picture(), wanted, "{name}, killed after call {k} of {calls}");
             assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{name}, {k}");
         }
-        println!("{name}: {calls} calls");
+        println!("{name}, {values}, {cluster}: {calls} calls");
     }
+}
+
+/// Three nodes, and a machine that is watched and copied.
+fn clustered() -> Case {
+    let mut case = Case::of(common::deploying::three_nodes(), "");
+    case.hardware.cluster = Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) };
+    case
 }

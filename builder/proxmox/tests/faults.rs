@@ -9,8 +9,8 @@ use diorite_proxmox::client::{Failure, Kind, Method, Parameters, Path};
 use diorite_proxmox::task;
 use diorite_proxmox::upload::{Content, Upload};
 use diorite_proxmox::{Client, Limits};
-use diorite_proxmox_double::table::{CALLS, Call, Returns, Type};
-use diorite_proxmox_double::{Double, Fault, Machine};
+use diorite_proxmox_double::table::{CALLS, Call, Returns, Type, UNRECORDED};
+use diorite_proxmox_double::{Double, Fault, Machine, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -37,9 +37,36 @@ fn furnished(call: &Call) -> (Double, String) {
     };
     world.machines.insert(102, Machine { config: Default::default(), ..machine.clone() });
     world.machines.insert(100, machine);
+    clustered(&mut world, call);
     let task = world.task("pve1", "imgcopy", "", "deploy@pve!ci");
     drop(world);
     (double, task)
+}
+
+/// What the calls about the cluster need besides.
+fn clustered(world: &mut World, call: &Call) {
+    if !call.path.starts_with("/cluster/ha") && !call.path.starts_with(UNRECORDED) {
+        return;
+    }
+    world.grant("/", "Sys.Console");
+    world.grant("/pool/school", "VM.Replicate");
+    if call.path.contains("groups") {
+        world.version = "8.4.1".into();
+    }
+    world.nodes.insert("pve2".into(), world.nodes["pve1"].clone());
+    let there = || BTreeMap::from([("1".to_owned(), BTreeMap::from([("resources".into(), "vm:100".into())]))]);
+    if call.path.contains("{rule}") {
+        world.cluster.rules = there();
+    }
+    if call.path.contains("{group}") {
+        world.cluster.groups = there();
+    }
+    if call.path.contains("{id}") {
+        world.cluster.jobs.insert("100-0".into(), BTreeMap::new());
+    }
+    if call.path.contains("{sid}") || call.path.contains("rules") {
+        world.cluster.resources.insert(100, BTreeMap::new());
+    }
 }
 
 /// Asks this call as it should be asked.
@@ -65,6 +92,12 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
         "volume" => "local:import/y.qcow2",
         "username" => diorite_proxmox_double::USER.0,
         "password" => diorite_proxmox_double::USER.1,
+        "sid" | "resources" => "vm:100",
+        "id" => "100-0",
+        "target" => "pve2",
+        "nodes" => "pve1",
+        "type" if call.path.contains("rules") && call.path.starts_with("/cluster") => "node-affinity",
+        "type" if call.path == "/cluster/replication" => "local",
         "type" => "in",
         "action" => "ACCEPT",
         _ => "1",
@@ -78,6 +111,9 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
             assert_ne!(*kind, Type::Boolean);
             parameters = parameters.text(*name, value(name));
         }
+    }
+    if call.path.starts_with("/cluster/ha/rules") && matches!(call.method, "POST" | "PUT") {
+        parameters = parameters.text("nodes", "pve1");
     }
     if call.path == "/nodes/{node}/qemu" {
         parameters = parameters.text("pool", "school");

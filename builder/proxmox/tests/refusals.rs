@@ -27,7 +27,7 @@ fn each_privilege_that_is_missing_is_named_before_anything_changes() {
             let mut world = full.clone();
             world.revoke(place, name);
             let case = Case::of(world, "");
-            let error = ready(&case.client).expect_err(name);
+            let error = ready(&case.client, &Default::default()).expect_err(name);
             let text = refused(&case, error, 0);
             assert!(text.contains(&format!("privilege {name} at {place} is missing")), "{name}: {text}");
             seen += 1;
@@ -41,7 +41,7 @@ fn each_privilege_that_is_missing_is_named_before_anything_changes() {
     let mut world = full;
     world.grants.remove("/");
     let case = Case::of(world, "");
-    ready(&case.client).unwrap_or_else(|e| panic!("{e}"));
+    ready(&case.client, &Default::default()).unwrap_or_else(|e| panic!("{e}"));
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
 }
 
@@ -109,7 +109,7 @@ fn a_target_that_cannot_is_told_what_it_lacks() {
         let mut world = World::new();
         change(&mut world);
         let case = Case::of(world, "");
-        insta::assert_snapshot!(name, refused(&case, ready(&case.client).expect_err(name), 0));
+        insta::assert_snapshot!(name, refused(&case, ready(&case.client, &Default::default()).expect_err(name), 0));
     };
     lacks("no_import", |w| w.storages.get_mut("local").expect("a storage").content = "iso".into());
     lacks("full", |w| w.storages.get_mut("local-zfs").expect("a storage").free = 1 << 20);

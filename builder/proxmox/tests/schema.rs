@@ -4,7 +4,7 @@
 mod common;
 
 use common::harness::{Outcome, ignored, run};
-use diorite_proxmox_double::table::{CALLS, Call, Returns, Type, Who};
+use diorite_proxmox_double::table::{CALLS, Call, Returns, Type, UNRECORDED, Who};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -85,9 +85,10 @@ fn differences(call: &Call, schema: &Value) -> Vec<String> {
 
 fn every_call_is_as_the_schema_has_it() -> Outcome {
     let schema = schema()?;
-    let wrong: Vec<_> = CALLS.iter().flat_map(|call| differences(call, &schema)).collect();
+    let recorded = || CALLS.iter().filter(|call| !call.path.starts_with(UNRECORDED));
+    let wrong: Vec<_> = recorded().flat_map(|call| differences(call, &schema)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
-    println!("{} calls of {}", CALLS.len(), schema["versions"]["pve-manager"]);
+    println!("{} calls of {}", recorded().count(), schema["versions"]["pve-manager"]);
     Ok(())
 }
 

@@ -10,6 +10,7 @@ use diorite_model::report::{Report, UnverifiedImage};
 use diorite_model::{Digest, Error, Exit, Hasher, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
+use diorite_proxmox::fleet;
 use diorite_proxmox::health::{self, Question};
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::record::{Generation, Proven};
@@ -25,44 +26,56 @@ use std::time::Duration;
 /// Credentials by name.
 type Credentials = BTreeMap<String, Vec<u8>>;
 
-/// Makes the machines what their profile says, with the image that was built: one after the other, until one does not show
-/// that it works.
+/// Makes the machines what their profile says, with the image that was built: so many at a time as may be away, until one
+/// does not show that it works.
 pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let project = Project::load(&args.target)?;
     let image = image(&project, args.unverified)?;
     let named = machines(&project, args.machine.as_deref())?;
     let client = target::client(&args.to)?;
     let values = values(&project, &named, &client)?;
-    ready(&client)?;
+    ready(&client, &project.settings.machine.cluster)?;
     let (file, form) = qcow2(&project, &image, context)?;
     let (questions, others) = health::questions(&project.settings.checks);
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
     let deployer = deployer(&client, Some(&file), &questions, args.patience.patience, context);
-    let mut taken = BTreeSet::new();
-    for (number, name) in named.iter().enumerate() {
+    let (mut all, mut placed) = (Vec::new(), Vec::new());
+    for name in &named {
         let mut wanted = wanted(&project, name, &image, form.clone(), &client)?;
+        let there = deployer.place(&mut wanted, &mut placed)?;
         if let Some((signer, credentials)) = values.get(name) {
-            let there = deployer.uuid(&wanted)?;
             let uuid = there.clone().unwrap_or_else(|| uuid(client.target(), name));
             wanted.disc = Some(Disc::new(name, disc::disc(&uuid, credentials, signer)?, client.target()));
             wanted.uuid = there.is_none().then_some(uuid);
         }
-        if args.plan {
-            let plan = deployer.plan(&wanted, &taken)?;
-            taken.extend(plan.iter().filter_map(|(step, _)| step.makes()));
-            if named.len() > 1 && !context.json {
-                println!("{name}");
-            }
-            print!("{}", print::plan(&plan, context.json));
-            continue;
-        }
-        let done = deployer.deploy(&wanted).map_err(|e| left_alone(e, &named[number + 1..]))?;
-        let text = print::deployment(&wanted, &done, client.target());
-        let record = if project.settings.instances.is_empty() { String::new() } else { format!("-{name}") };
+        all.push(wanted);
+    }
+    if args.plan {
+        return plan(&deployer, &all, context);
+    }
+    let (one, json) = (project.settings.instances.is_empty(), context.json);
+    fleet::roll(&deployer, &all, args.max_unavailable.into(), &|wanted, done| {
+        let text = print::deployment(wanted, &done, client.target());
+        let record = if one { String::new() } else { format!("-{}", wanted.name) };
         pipeline::write(&project.out.join(format!("deployment{record}.json")), text.as_bytes())?;
-        print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
+        print!("{}", print::done(wanted, &done, &client.target().name, json));
+        Ok(())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Every call that would be made, machine by machine.
+fn plan(deployer: &Deployer, all: &[Wanted], context: &Context) -> Result<Exit> {
+    let mut taken = BTreeSet::new();
+    for wanted in all {
+        let plan = deployer.plan(wanted, &taken)?;
+        taken.extend(plan.steps.iter().filter_map(|(step, _)| step.makes()));
+        if all.len() > 1 && !context.json {
+            println!("{}", wanted.name);
+        }
+        print!("{}", print::plan(&plan, context.json));
     }
     Ok(Exit::Done)
 }
@@ -105,14 +118,6 @@ fn wanted(project: &Project, name: &str, image: &Image, file: ImageFile, client:
     let mac = instance.and_then(|i| i.mac.clone()).or_else(|| project.settings.machine.mac.clone());
     let machine = diorite_model::machine::Machine { mac, ..project.settings.machine.clone() };
     Wanted::new(name, &project.recipe, &machine, image, file, client.target())
-}
-
-/// What a failure leaves undone.
-fn left_alone(error: Error, rest: &[String]) -> Error {
-    match rest {
-        [] => error,
-        rest => error.detail(format!("not touched: {}", rest.join(", "))),
-    }
 }
 
 /// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there

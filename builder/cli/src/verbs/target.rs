@@ -13,7 +13,7 @@ pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
         TargetVerb::Check { name } => {
             let client = client(name)?;
             let stage = context.progress.stage(format!("ask {}", client.target().authority()));
-            let report = check(&client)?;
+            let report = check(&client, &Default::default())?;
             stage.done(format!("Proxmox VE {}", report.version));
             print!("{}", print::checked(&report, context.json));
             Ok(if report.problems().next().is_none() { Exit::Done } else { Exit::Remote })

@@ -13,6 +13,7 @@ mod state;
 mod verify;
 
 use super::*;
+use crate::machine::Cluster;
 
 /// Profiles of the repository, as they are.
 fn shipped(name: &str) -> Result<Loaded> {
@@ -107,6 +108,7 @@ fn a_full_profile_is_meant_as_written() {
         tpm: true,
         start_at_boot: false,
         keep: 3,
+        cluster: Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) },
     };
     assert_eq!(settings.machine, machine);
 }
@@ -124,6 +126,9 @@ fn a_machine_follows_from_its_state_and_is_checked_against_it() {
         "[state]\ndisk = \"own\"\nminimum = \"9G\"\n[machine]\nstate = \"8G\"",
         "[machine]\nmemory = \"128M\"",
         "[machine]\nvlan = 4095",
+        "[machine]\nanti_affinity = true",
+        "[machine]\nreplication = \"*/0\"",
+        "[machine]\nreplication = \"24:00\"",
     ];
     let refused: Vec<_> = refused.iter().map(|text| machine(text).unwrap_err().to_string()).collect();
     insta::assert_snapshot!("machine", refused.join("\n\n"));

@@ -1,5 +1,6 @@
 //! What each call answers from the world, and does to it.
 
+use crate::cluster;
 use crate::http::{Answer, ok, parameters, refuse};
 use crate::machines;
 use crate::multipart::Parts;
@@ -85,7 +86,8 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             let one = |(id, m): (&u64, &crate::Machine)| {
                 let of = |key: &str| m.config.get(key).cloned().unwrap_or_default();
                 json!({ "id": format!("qemu/{id}"), "vmid": id, "type": "qemu", "node": m.node, "name": of("name"),
-                        "tags": of("tags"), "status": if m.running { "running" } else { "stopped" }, "template": 0 })
+                        "tags": of("tags"), "status": if m.running { "running" } else { "stopped" }, "template": 0,
+                        "hastate": world.cluster.resources.get(id).and_then(|r| r.get("state")) })
             };
             ok(world.machines.iter().filter(|(id, _)| sees(id)).map(one).collect())
         }
@@ -147,6 +149,7 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             (task.looks, task.exit) = (0, "received interrupt".into());
             ok(Value::Null)
         }
+        (_, path) if path.starts_with("/cluster/") => cluster::answer(call, given, world),
         _ => machines::answer(call, given, who, world),
     }
 }
@@ -158,7 +161,7 @@ fn unknown(storage: &str) -> Answer {
 fn storage(name: &str, s: &Storage) -> Value {
     let flag = |b: bool| if b { 1 } else { 0 };
     json!({ "storage": name, "type": s.kind, "content": s.content, "active": flag(s.active), "enabled": 1,
-            "shared": 0, "total": s.total, "avail": s.free, "used": s.total - s.free })
+            "shared": flag(s.shared), "total": s.total, "avail": s.free, "used": s.total - s.free })
 }
 
 fn ticket(given: &Given, world: &mut World) -> Answer {

@@ -6,6 +6,7 @@
 
 mod answers;
 mod certificate;
+mod cluster;
 mod fault;
 mod hardware;
 mod http;
@@ -15,6 +16,7 @@ pub mod table;
 mod world;
 
 pub use certificate::Certificate;
+pub use cluster::Cluster;
 pub use fault::Fault;
 pub use hardware::Hardware;
 pub use world::{Machine, Node, Storage, TOKEN, Task, USER, World};

@@ -39,6 +39,15 @@ pub(crate) fn answer(call: &Call, given: &[(String, String)], who: &str, world: 
             }
         }
     }
+    if let ("POST", Some((_, word @ ("start" | "stop" | "shutdown")))) =
+        (call.method, call.path.rsplit_once("/status/"))
+        && let Some(resource) = world.managed(id)
+    {
+        // The cluster is asked instead, which does it when it pleases; the task is done when it has been asked.
+        let (kind, state) = if word == "start" { ("hastart", "started") } else { ("hastop", "stopped") };
+        resource.insert("state".into(), state.into());
+        return ok(json!(world.task(&node, kind, &id.to_string(), who)));
+    }
     let machine = world.machines.get_mut(&id).expect("it was looked for");
     let kind = match (call.method, call.path.rsplit('/').next().unwrap_or_default()) {
         ("GET", "config") => {

@@ -94,6 +94,30 @@ const NAME: Parameter = ("name", Text, true);
 const AGENT: Who = Who::Some("/vms/{vmid}", &["VM.GuestAgent.Audit", "VM.GuestAgent.Unrestricted"]);
 const NETWORK: Who = Who::Every("/vms/{vmid}", &["VM.Config.Network"]);
 
+const SEE: Who = Who::Every("/", &["Sys.Audit"]);
+const MANAGE: Who = Who::Every("/", &["Sys.Console"]);
+const RULE: &[Parameter] = &[
+    ("rule", Text, true),
+    ("type", Text, true),
+    ("resources", Text, true),
+    ("affinity", Text, false),
+    ("nodes", Text, false),
+    ("strict", Boolean, false),
+    ("comment", Text, false),
+];
+const CHANGED_RULE: &[Parameter] = &[
+    ("rule", Text, true),
+    ("type", Text, true),
+    ("resources", Text, false),
+    ("affinity", Text, false),
+    ("nodes", Text, false),
+    ("strict", Boolean, false),
+    ("comment", Text, false),
+];
+
+/// Calls that are not in the schema that was written down: pve-manager, PVE/API2/ReplicationConfig.pm.
+pub const UNRECORDED: &str = "/cluster/replication";
+
 /// All of them.
 pub const CALLS: &[Call] = &[
     call("GET", "/version", &[], Object, Who::All),
@@ -379,6 +403,64 @@ pub const CALLS: &[Call] = &[
         Null,
         Who::Every("/vms/{vmid}", &["VM.Config.Network"]),
     ),
+    call("GET", "/cluster/ha/resources", &[("type", Text, false)], List, SEE),
+    call(
+        "POST",
+        "/cluster/ha/resources",
+        &[("sid", Text, true), ("state", Text, false), ("group", Text, false), ("comment", Text, false)],
+        Null,
+        MANAGE,
+    ),
+    call(
+        "PUT",
+        "/cluster/ha/resources/{sid}",
+        &[
+            ("sid", Text, true),
+            ("state", Text, false),
+            ("group", Text, false),
+            ("comment", Text, false),
+            ("delete", Text, false),
+        ],
+        Null,
+        MANAGE,
+    ),
+    call("DELETE", "/cluster/ha/resources/{sid}", &[("sid", Text, true)], Null, MANAGE),
+    call("GET", "/cluster/ha/rules", &[("type", Text, false)], List, SEE),
+    call("POST", "/cluster/ha/rules", RULE, Null, MANAGE),
+    call("PUT", "/cluster/ha/rules/{rule}", CHANGED_RULE, Null, MANAGE),
+    call("DELETE", "/cluster/ha/rules/{rule}", &[("rule", Text, true)], Null, MANAGE),
+    call("GET", "/cluster/ha/groups", &[], List, SEE),
+    call(
+        "POST",
+        "/cluster/ha/groups",
+        &[("group", Text, true), ("nodes", Text, true), ("restricted", Boolean, false), ("comment", Text, false)],
+        Null,
+        MANAGE,
+    ),
+    call(
+        "PUT",
+        "/cluster/ha/groups/{group}",
+        &[("group", Text, true), ("nodes", Text, false), ("restricted", Boolean, false), ("comment", Text, false)],
+        Null,
+        MANAGE,
+    ),
+    call("GET", "/cluster/replication", &[], List, Who::All),
+    call(
+        "POST",
+        "/cluster/replication",
+        &[
+            ("id", Text, true),
+            ("target", Text, true),
+            ("type", Text, true),
+            ("schedule", Text, false),
+            ("comment", Text, false),
+        ],
+        Null,
+        // The call itself looks closer.
+        Who::All,
+    ),
+    call("PUT", "/cluster/replication/{id}", &[("id", Text, true), ("schedule", Text, false)], Null, Who::All),
+    call("DELETE", "/cluster/replication/{id}", &[("id", Text, true)], Null, Who::All),
 ];
 
 /// The call that a path belongs to, with the values of the path's own parameters.

@@ -1,6 +1,6 @@
 //! What a stand-in has: nodes, storages, machines, tasks, and who may do what.
 
-use crate::Hardware;
+use crate::{Cluster, Hardware};
 use diorite_model::Digest;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -33,6 +33,8 @@ pub struct Storage {
     pub free: u64,
     /// Whether it is active.
     pub active: bool,
+    /// Whether every node sees the same, by its own word.
+    pub shared: bool,
     /// Files by the part of their volume's name behind the colon: size and digest. The bytes themselves are not kept.
     pub files: BTreeMap<String, (u64, Digest)>,
 }
@@ -98,6 +100,8 @@ pub struct World {
     pub sick: BTreeSet<Digest>,
     /// The address of every machine's card, by its guest agent's word.
     pub address: String,
+    /// High availability and copies of disks.
+    pub cluster: Cluster,
     /// Whether the datacenter's firewall is on.
     pub firewall: bool,
     /// Whether the user has a second factor.
@@ -126,6 +130,7 @@ impl World {
             total: 100_000_000_000,
             free: 60_000_000_000,
             active: true,
+            shared: false,
             files: BTreeMap::new(),
         };
         let node = Node { online: true, bridges: BTreeMap::from([("vmbr0".into(), true)]) };
@@ -143,6 +148,7 @@ impl World {
             stopping: Vec::new(),
             sick: BTreeSet::new(),
             address: "127.0.0.1".into(),
+            cluster: Cluster::default(),
             firewall: true,
             second_factor: false,
             tickets: BTreeSet::new(),

@@ -4,6 +4,7 @@
 //! between its versions: what is granted is always asked, never assumed.
 
 use crate::Target;
+use diorite_model::machine::Cluster as Wish;
 
 /// The path a privilege is needed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,10 +19,14 @@ pub enum Where {
     Disks,
     /// The bridge.
     Bridge,
+    /// The whole cluster; only where a profile wishes something of it.
+    Cluster,
+    /// All storages; only where one of 8 is to copy disks.
+    Storages,
 }
 
 impl Where {
-    /// All of them.
+    /// Those that every deployment needs.
     pub const ALL: [Where; 5] = [Where::Machines, Where::Import, Where::Discs, Where::Disks, Where::Bridge];
 
     /// Its path.
@@ -32,6 +37,8 @@ impl Where {
             Where::Discs => format!("/storage/{}", target.discs),
             Where::Disks => format!("/storage/{}", target.disks),
             Where::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
+            Where::Cluster => "/".into(),
+            Where::Storages => "/storage".into(),
         }
     }
 }
@@ -60,7 +67,24 @@ const fn needed(name: &'static str, at: Where, to: &'static str) -> Needed {
     Needed { name, before: None, at, to }
 }
 
-/// Every one of them (pve-manager's and qemu-server's own checks of each call).
+/// What a profile wishes of the cluster needs besides. High availability cannot be had with less than these at `/`.
+pub fn more(wish: &Wish, series: (u32, u32)) -> Vec<Needed> {
+    let mut all = Vec::new();
+    if wish.ha {
+        all.push(needed("Sys.Audit", Where::Cluster, "see high availability"));
+        all.push(needed("Sys.Console", Where::Cluster, "put machines under high availability"));
+    }
+    if wish.replication.is_some() {
+        let to = "have disks copied to other nodes";
+        all.push(match series.0 {
+            0..=8 => needed("Datastore.Allocate", Where::Storages, to),
+            _ => needed("VM.Replicate", Where::Machines, to),
+        });
+    }
+    all
+}
+
+/// Those that every deployment needs (pve-manager's and qemu-server's own checks of each call).
 pub const NEEDED: &[Needed] = &[
     needed("VM.Allocate", Where::Machines, "make and remove machines"),
     needed("VM.Audit", Where::Machines, "see machines and their configuration"),

@@ -2,10 +2,11 @@
 //! only what concerns every look ends the check.
 
 use super::findings::{Level, Node, Report, Storage};
-use super::needed::{NEEDED, Where};
+use super::needed::{NEEDED, Needed, Where, more};
 use super::{local, number, truth};
 use crate::client::{Client, Failure, Kind, Parameters, Path};
 use diorite_host::progress::bytes;
+use diorite_model::machine::Cluster as Wish;
 use diorite_model::profile::reader::nearest;
 use serde_json::Value;
 use std::collections::btree_map::Entry;
@@ -46,11 +47,12 @@ impl Look<'_> {
     }
 
     /// Every privilege that is needed, by name and path.
-    pub fn privileges(&mut self) -> Result<(), Failure> {
+    pub fn privileges(&mut self, wish: &Wish) -> Result<(), Failure> {
         let (target, series) = (self.client.target(), self.series);
         let mut granted: BTreeMap<String, BTreeMap<String, bool>> = BTreeMap::new();
-        for place in Where::ALL {
-            let path = place.path(target);
+        let all: Vec<Needed> = NEEDED.iter().copied().chain(more(wish, series)).collect();
+        for needed in &all {
+            let path = needed.at.path(target);
             if let Entry::Vacant(place) = granted.entry(path) {
                 let found = self.client.privileges(place.key())?;
                 place.insert(found);
@@ -58,7 +60,7 @@ impl Look<'_> {
         }
         let mut missing: Vec<String> = Vec::new();
         let mut names = BTreeSet::new();
-        for needed in NEEDED {
+        for needed in &all {
             let (path, name) = (needed.at.path(target), needed.on(series));
             names.insert(name);
             // On /vms a grant counts only if it reaches the machines below.
@@ -71,7 +73,7 @@ impl Look<'_> {
             }
         }
         if missing.is_empty() {
-            let paths: BTreeSet<_> = Where::ALL.iter().map(|w| w.path(target)).collect();
+            let paths: BTreeSet<_> = all.iter().map(|needed| needed.at.path(target)).collect();
             let paths = paths.into_iter().collect::<Vec<_>>().join(", ");
             let what = format!("all {} privileges are granted, at {paths}", names.len());
             self.report.add(Level::Ok, "privilege", what, "");

@@ -2,6 +2,7 @@
 
 use crate::Target;
 use crate::client::{Method, Parameters, Path};
+use crate::cluster;
 use crate::firewall::{self, Change};
 use crate::properties::volume;
 use crate::record::{Machine, Record, Staging};
@@ -94,6 +95,13 @@ pub enum Step {
         /// What changes.
         change: Change,
     },
+    /// What the cluster does for the machine.
+    Cluster {
+        /// The machine.
+        id: u32,
+        /// What changes.
+        change: cluster::Change,
+    },
     /// A disk that was put aside is destroyed.
     Prune {
         /// The machine.
@@ -166,7 +174,12 @@ impl Step {
                     .text("target-disk", slot.clone());
                 call(Method::Post, qemu(*from, &["move_disk"]), parameters)
             }
-            Step::RemoveStaging { id } => call(Method::Delete, qemu(*id, &[]), Parameters::none().flag("purge", true)),
+            Step::RemoveStaging { id } => {
+                // The machine may have been moved to another node meanwhile.
+                let node = seen.staging.as_ref().map_or(node, |staging| &staging.node);
+                let path = Path::new(["nodes", node, "qemu", &id.to_string()]);
+                call(Method::Delete, path, Parameters::none().flag("purge", true))
+            }
             Step::Note { id, record } => {
                 let before = seen.machine.as_ref().and_then(|vm| vm.config.get("description"));
                 let notes = record.notes(before.map_or("", String::as_str));
@@ -185,6 +198,7 @@ impl Step {
             }
             Step::Start { id } => call(Method::Post, qemu(*id, &["status", "start"]), Parameters::none()),
             Step::Prune { id, slot, .. } => configure(*id, guarded().text("delete", slot.clone())),
+            Step::Cluster { id, change } => Some(change.call(*id)),
             Step::Firewall { id, change } => {
                 let at = |last: &[&str]| qemu(*id, &[&["firewall"], last].concat());
                 match change {
@@ -302,6 +316,7 @@ impl Step {
                     change.apply(&mut vm.firewall);
                 }
             }
+            Step::Cluster { change, .. } => change.apply(&mut seen.cluster),
             Step::Prune { slot, .. } => with_both(seen, |keys| drop(keys.remove(slot))),
         }
     }
@@ -409,6 +424,7 @@ impl fmt::Display for Step {
                 Change::RemoveNetwork(name, network) => write!(f, "firewall of machine {id}: {network} out of {name}"),
                 Change::RemoveSet(name) => write!(f, "firewall of machine {id}: remove the set {name}"),
             },
+            Step::Cluster { id, change } => write!(f, "cluster, machine {id}: {change}"),
             Step::Prune { id, slot, volume } => {
                 write!(f, "destroy the old system disk {volume} of machine {id} ({slot}): newer ones are kept")
             }

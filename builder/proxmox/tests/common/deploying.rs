@@ -8,6 +8,7 @@ use diorite_model::{Digest, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::{Deployer, Done};
 use diorite_proxmox::firewall;
+use diorite_proxmox::fleet;
 use diorite_proxmox::health::Question;
 use diorite_proxmox::plan::{Call, Step};
 use diorite_proxmox::record::{Generation, Record};
@@ -61,9 +62,14 @@ impl Case {
     }
 
     pub fn wanted(&self, version: u32) -> Wanted {
+        self.named("web", version)
+    }
+
+    /// The same as a machine of this name.
+    pub fn named(&self, name: &str, version: u32) -> Wanted {
         let target = self.client.target();
         Wanted {
-            name: "web".into(),
+            name: name.into(),
             image: "server".into(),
             version: version.to_string(),
             sha256: self.raw(version),
@@ -73,13 +79,15 @@ impl Case {
                 size: Self::bytes(version).len() as u64,
                 sha256: self.digest(version),
             }),
-            hardware: Some(wanted::hardware("web", &self.hardware, true, target)),
+            hardware: Some(wanted::hardware(name, &self.hardware, true, target)),
             state: self.hardware.state,
             tpm: false,
             firewall: Some(rules(version)),
             keep: Some(self.hardware.keep),
-            disc: self.values.as_ref().map(|text| Disc::new("web", text.clone().into_bytes(), target)),
+            disc: self.values.as_ref().map(|text| Disc::new(name, text.clone().into_bytes(), target)),
             uuid: self.values.as_ref().map(|_| UUID.to_owned()),
+            node: None,
+            cluster: Some(self.hardware.cluster.clone()),
             verdict: None,
         }
     }
@@ -100,8 +108,18 @@ impl Case {
         self.with(version, |d| d.deploy(&self.wanted(version)))
     }
 
+    /// Machines of these names, so many at a time.
+    pub fn roll(&self, names: &[&str], version: u32, at_once: usize) -> Result<()> {
+        self.with(version, |d| {
+            let mut placed = Vec::new();
+            let mut all: Vec<_> = names.iter().map(|name| self.named(name, version)).collect();
+            all.iter_mut().try_for_each(|wanted| d.place(wanted, &mut placed).map(drop))?;
+            fleet::roll(d, &all, at_once, &|_, _| Ok(()))
+        })
+    }
+
     pub fn plan(&self, version: u32) -> Result<Vec<(Step, Option<Call>)>> {
-        self.with(version, |d| d.plan(&self.wanted(version), &Default::default()))
+        self.with(version, |d| d.plan(&self.wanted(version), &Default::default()).map(|plan| plan.steps))
     }
 
     pub fn roll_back(&self, version: u32) -> Result<Done> {
@@ -160,12 +178,24 @@ impl Case {
                 .collect();
             text += &format!("aside {aside:?}\n{:#?}\n{:?}\n{:?}\n", machine.rules, machine.sets, machine.options);
         }
+        text += &format!("{:#?}\n", world.cluster);
         drop(world);
         for g in self.generations() {
             text += &format!("{} {} {:?} {}\n", g.version, g.sha256, g.proven, g.verified);
         }
         text
     }
+}
+
+/// A cluster of three nodes, and a login that may use what it does.
+pub fn three_nodes() -> World {
+    let mut world = World::new();
+    for name in ["pve2", "pve3"] {
+        world.nodes.insert(name.into(), world.nodes["pve1"].clone());
+    }
+    world.grant("/", "Sys.Console");
+    world.grant("/pool/school", "VM.Replicate");
+    world
 }
 
 /// A firewall that differs from version to version.

@@ -2,7 +2,7 @@
 
 use super::image::amount;
 use super::*;
-use crate::machine::Machine;
+use crate::machine::{Cluster, Machine};
 
 pub(super) const MACHINE: &[Field] = &[
     text("memory", &values::SIZE, "its memory").or_text("2G"),
@@ -15,6 +15,9 @@ pub(super) const MACHINE: &[Field] = &[
     boolean("tpm", "a TPM 2.0").or_said("true with `state.encryption = \"tpm2\"`"),
     boolean("start_at_boot", "it starts with its host").or(true),
     integer("keep", 0, 32, "replaced system disks that are kept, for `diorite rollback`").or_number(2),
+    boolean("ha", "when its node fails, the cluster starts it on another one (high availability)").or(false),
+    boolean("anti_affinity", "the machines of this profile are kept on different nodes; needs `ha`").or(false),
+    text("replication", &values::REPLICATION, "when its disks are copied to the other nodes (ZFS)").or_said("never"),
 ];
 
 pub(super) fn machine(top: &Section, state: &State) -> Result<Machine> {
@@ -25,6 +28,11 @@ pub(super) fn machine(top: &Section, state: &State) -> Result<Machine> {
     if encrypted && tpm == Some(false) {
         let error = t.files.error(t.key("tpm").unwrap_or(t.span), "a machine without a TPM would not start");
         return Err(error.because("`state.encryption` is `tpm2`").hint("remove `tpm = false`, or the encryption"));
+    }
+    let (ha, anti_affinity) = (t.flag("ha")?, t.flag("anti_affinity")?);
+    if anti_affinity && !ha {
+        let error = t.files.error(t.key("anti_affinity").unwrap_or(t.span), "nobody keeps these machines apart");
+        return Err(error.because("only machines under high availability are moved, or kept").hint("add `ha = true`"));
     }
     Ok(Machine {
         memory: amount(&t, "memory", 256 << 20)?,
@@ -38,5 +46,6 @@ pub(super) fn machine(top: &Section, state: &State) -> Result<Machine> {
         tpm: tpm.unwrap_or(encrypted),
         start_at_boot: t.flag("start_at_boot")?,
         keep: t.needed_number("keep")?.value,
+        cluster: Cluster { ha, anti_affinity, replication: t.text("replication")?.map(|r| r.value) },
     })
 }

@@ -32,3 +32,17 @@ pub const LOCALE: Form = form("`C.UTF-8` or language and country with `.UTF-8`: 
     }
     Ok(())
 });
+
+/// When a disk is copied: the two forms of Proxmox VE's calendar events (pvesr(1)) that people write.
+pub const REPLICATION: Form = form("`*/15` for every fifteen minutes, `22:30` for once a day", 5, |text| {
+    let number = |text: &str, most: u32| {
+        let fine = !text.is_empty() && text.len() <= 2 && text.chars().all(|c| c.is_ascii_digit());
+        text.parse().ok().filter(|n: &u32| fine && *n <= most).ok_or(format!("`{text}` is not a number up to {most}"))
+    };
+    match (text.strip_prefix("*/"), text.split_once(':')) {
+        (Some(minutes), _) if number(minutes, 59)? == 0 => Err("it would never be done".into()),
+        (Some(_), _) => Ok(()),
+        (None, Some((hour, minute))) => number(hour, 23).and_then(|_| number(minute, 59)).map(drop),
+        (None, None) => Err("it is neither".into()),
+    }
+});

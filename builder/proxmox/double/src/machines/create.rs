@@ -239,6 +239,9 @@ pub(super) fn hand_over(id: u64, given: &Given, who: &str, world: &mut World) ->
         Some(true) => return refuse(500, format!("Target disk key '{slot}' is already in use for '{to}'")),
         Some(false) => {}
     }
+    if world.machines[&to].node != node {
+        return refuse(500, "Both VMs need to be on the same node");
+    }
     let machine = world.machines.get_mut(&id).expect("it was looked for");
     if machine.running {
         return refuse(500, "Cannot move disk of a running VM to another VM");

@@ -1,0 +1,63 @@
+//! Several machines from one image: so many at a time as may be away, until one does not show that it works.
+
+use crate::deploy::{Deployer, Done};
+use crate::wanted::Wanted;
+use diorite_model::{Error, Result};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Makes the machines what is wanted, in their order, at most `at_once` of them at a time. `each` hears of every one that
+/// works. After the first that does not no further one is begun; those that were begun are ended as they must be.
+///
+/// # Errors
+/// That of the first machine in order; the others that failed, and those that were not touched, stand below it.
+pub fn roll(
+    deployer: &Deployer,
+    wanted: &[Wanted],
+    at_once: usize,
+    each: &(dyn Fn(&Wanted, Done) -> Result<()> + Sync),
+) -> Result<()> {
+    if at_once > 1 {
+        // Two must not write the same file of a storage at once: it would be overwritten while it is read.
+        wanted.iter().try_for_each(|wanted| deployer.bring(wanted))?;
+    }
+    let (begun, failed) = (Mutex::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..at_once.min(wanted.len()) {
+            scope.spawn(|| {
+                while let Some(number) = next(&begun, &failed, wanted.len()) {
+                    let machine = &wanted[number];
+                    if let Err(error) = deployer.deploy(machine).and_then(|done| each(machine, done)) {
+                        lock(&failed).push((number, error));
+                    }
+                }
+            });
+        }
+    });
+    let begun = *lock(&begun);
+    let mut failed = failed.into_inner().unwrap_or_else(PoisonError::into_inner);
+    failed.sort_by_key(|(number, _)| *number);
+    let mut failed = failed.into_iter().map(|(_, error)| error);
+    let Some(first) = failed.next() else { return Ok(()) };
+    let mut below: Vec<String> = first.detail.iter().cloned().collect();
+    below.extend(failed.map(|error| error.to_string()));
+    if begun < wanted.len() {
+        let names: Vec<_> = wanted[begun..].iter().map(|wanted| wanted.name.as_str()).collect();
+        below.push(format!("not touched: {}", names.join(", ")));
+    }
+    let detail = Some(below.join("\n")).filter(|text| !text.is_empty());
+    Err(Error { detail, ..first })
+}
+
+/// The number of the next machine to begin with; none when all are begun, or one has failed.
+fn next(begun: &Mutex<usize>, failed: &Mutex<Vec<(usize, Error)>>, all: usize) -> Option<usize> {
+    let mut begun = lock(begun);
+    if *begun == all || !lock(failed).is_empty() {
+        return None;
+    }
+    *begun += 1;
+    Some(*begun - 1)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
