@@ -3,7 +3,6 @@
 mod common;
 
 use common::deploying::{Case, UUID, describe};
-use diorite_model::machine::Cluster;
 use diorite_model::{Digest, Exit};
 use diorite_proxmox::record::Proven;
 use std::cell::RefCell;
@@ -233,7 +232,7 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
     let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
     for ((name, before, version), (values, cluster)) in stories {
         let with = |version: &u32| {
-            let mut case = if cluster { clustered() } else { Case::new() };
+            let mut case = if cluster { Case::clustered() } else { Case::new() };
             case.values = own(version).filter(|_| values);
             case
         };
@@ -255,11 +254,4 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
         }
         println!("{name}, {values}, {cluster}: {calls} calls");
     }
-}
-
-/// Three nodes, and a machine that is watched and copied.
-fn clustered() -> Case {
-    let mut case = Case::of(common::deploying::three_nodes(), "");
-    case.hardware.cluster = Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) };
-    case
 }

@@ -146,7 +146,13 @@ fn a_machine_that_is_being_made_is_waited_for() {
 /// a clear error, and the next one arrives where a calm one does.
 #[test]
 fn whatever_fails_the_next_run_arrives() {
-    let calm = Case::new();
+    // With values of its own, in a cluster.
+    let fresh = || {
+        let mut case = Case::clustered();
+        case.values = Some("address 1".into());
+        case
+    };
+    let calm = fresh();
     for version in [1, 2] {
         calm.deploy(version).unwrap_or_else(|e| panic!("{e}"));
     }
@@ -163,7 +169,10 @@ fn whatever_fails_the_next_run_arrives() {
         ("DELETE", "/nodes/{node}/qemu/{vmid}/firewall/rules/{pos}"),
         ("PUT", "/nodes/{node}/qemu/{vmid}/firewall/options"),
         ("POST", "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}"),
+        ("PUT", "/cluster/ha/resources/{sid}"),
     ];
+    // Those of the first image alone.
+    let first = [("POST", "/cluster/ha/resources"), ("POST", "/cluster/replication")];
     let faults = [
         Fault::Status(403),
         Fault::Status(500),
@@ -175,16 +184,16 @@ fn whatever_fails_the_next_run_arrives() {
         Fault::Task("out of space".into()),
     ];
     let (mut well, mut told) = (0, 0);
-    for (method, path) in calls {
+    for (version, (method, path)) in calls.map(|call| (2, call)).into_iter().chain(first.map(|call| (1, call))) {
         for fault in &faults {
             let task = CALLS.iter().any(|c| (c.method, c.path, c.returns) == (method, path, Returns::Task));
             if matches!(fault, Fault::Task(_)) && !task {
                 continue;
             }
-            let case = Case::new();
-            case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+            let case = fresh();
+            (1..version).for_each(|before| drop(case.deploy(before).unwrap_or_else(|e| panic!("{e}"))));
             case.double.fail(method, path, fault.clone(), 1);
-            match case.deploy(2) {
+            match case.deploy(version) {
                 Ok(_) => well += 1,
                 Err(error) => {
                     assert_eq!(error.exit, Exit::Remote, "{method} {path} {fault:?}: {error}");
@@ -192,7 +201,9 @@ fn whatever_fails_the_next_run_arrives() {
                 }
             }
             case.double.mend();
-            case.deploy(2).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
+            for version in version..=2 {
+                case.deploy(version).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
+            }
             assert_eq!(case.picture(), wanted, "{method} {path} {fault:?}");
             assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{method} {path} {fault:?}");
         }

@@ -2,7 +2,7 @@
 
 use super::{client_with, environment, limits};
 use diorite_host::progress::Progress;
-use diorite_model::machine::Machine as Hardware;
+use diorite_model::machine::{Cluster, Machine as Hardware};
 use diorite_model::recipe::Recipe;
 use diorite_model::{Digest, Result};
 use diorite_proxmox::Client;
@@ -40,6 +40,13 @@ impl Case {
         let client = client_with(&double.url(), more, &environment, limits());
         let folder = tempfile::tempdir().expect("a folder");
         Self { double, client, hardware: Hardware::default(), questions: vec![], values: None, folder }
+    }
+
+    /// On three nodes, watched and copied by the cluster.
+    pub fn clustered() -> Self {
+        let mut case = Self::of(three_nodes(), "");
+        case.hardware.cluster = Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) };
+        case
     }
 
     /// The bytes of a version's file.
