@@ -10,6 +10,7 @@ pub use change::{Change, next};
 
 use diorite_model::Recipe;
 use diorite_model::recipe::{Peer, Policy, Protocol};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What our rules' comments begin with.
@@ -19,7 +20,7 @@ pub const MARK: &str = "diorite";
 pub type Rule = BTreeMap<String, String>;
 
 /// The firewall of one machine, as it must be or as it is.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
     /// Options by name.
     pub options: BTreeMap<String, String>,
@@ -28,6 +29,7 @@ pub struct Rules {
     /// The first that fits a packet decides.
     pub rules: Vec<Rule>,
     /// In words, what the guest's filter does and this one cannot.
+    #[serde(skip)]
     pub unsaid: Vec<String>,
 }
 

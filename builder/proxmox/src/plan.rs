@@ -228,12 +228,15 @@ impl Course<'_> {
             let mut its = place.map_or_else(|| wanted.generation(), |place| generations.remove(place));
             its.volume = vm.volume(SYSTEM).map(str::to_owned);
             its.verified |= wanted.verified;
+            let said = |rules: &firewall::Rules| firewall::Rules { unsaid: Vec::new(), ..rules.clone() };
+            its.firewall = wanted.firewall.as_ref().filter(|_| self.target.firewall).map(said);
             // What was good once shows it again after each start.
             let restarts = !vm.running || vm.config.get(SYSTEM) != vm.now.get(SYSTEM);
             its.proven = wanted.verdict.unwrap_or(if restarts { Proven::New } else { its.proven });
             generations.insert(0, its);
         }
-        Ok(Record::Machine(Machine { image: wanted.image.clone(), generations }))
+        let before = vm.config.get("description").map_or("", String::as_str);
+        Ok(Machine { image: wanted.image.clone(), generations }.fitting(before))
     }
 
     fn stranger(&self, why: &str) -> Error {

@@ -1,6 +1,7 @@
 //! What a machine's notes say of its system disks. A volume carries no data about itself, and a disk that was put aside
 //! keeps nothing but its volume's name: which image is on it is written down in the notes of the machine that owns it.
 
+use crate::firewall::Rules;
 use diorite_model::Digest;
 use serde::{Deserialize, Serialize};
 
@@ -8,6 +9,8 @@ use serde::{Deserialize, Serialize};
 const SENTENCE: &str = "Made by Diorite: ";
 /// What the line that programs read begins with.
 const MARK: &str = "diorite: ";
+/// Most characters of a machine's notes (qm.conf(5), description).
+const NOTES: usize = 8192;
 /// Bytes of a disk's serial number (qemu: 20 in SCSI's page 0x80 as udev shows it).
 const SERIAL: usize = 20;
 
@@ -36,6 +39,9 @@ pub struct Generation {
     pub proven: Proven,
     /// Whether these bytes had been booted and checked before they came here.
     pub verified: bool,
+    /// The hypervisor's firewall that it came with, for the way back; none where it is not looked at, or did not fit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firewall: Option<Rules>,
 }
 
 impl Generation {
@@ -117,6 +123,15 @@ impl Record {
 }
 
 impl Machine {
+    /// With as many firewalls as fit into the notes, the latest first. `before`: what stands there.
+    pub fn fitting(mut self, before: &str) -> Record {
+        while Record::Machine(self.clone()).notes(before).chars().count() > NOTES {
+            let Some(last) = self.generations.iter_mut().rfind(|g| g.firewall.is_some()) else { break };
+            last.firewall = None;
+        }
+        Record::Machine(self)
+    }
+
     /// The generation of this image.
     pub fn of(&self, sha256: Digest) -> Option<&Generation> {
         self.generations.iter().find(|g| g.sha256 == sha256)
@@ -135,9 +150,10 @@ mod tests {
             volume: Some("local-zfs:vm-100-disk-0".into()),
             proven: Proven::Good,
             verified: true,
+            firewall: None,
         };
         let machine = Record::Machine(Machine { image: "server".into(), generations: vec![generation.clone()] });
-        let staging = Record::Staging(Staging { machine: 100, slot: "unused3".into(), generation });
+        let staging = Record::Staging(Staging { machine: 100, slot: "unused3".into(), generation: generation.clone() });
         for record in [machine, staging] {
             assert_eq!(Record::of_notes(&record.notes("")), Some(record.clone()));
             // A person may write around it; the interface ends every line differently.
@@ -148,6 +164,21 @@ mod tests {
             assert_eq!((again.matches(MARK).count(), again.matches(SENTENCE).count()), (1, 1));
             assert_eq!(record.notes(&again), again, "it rests");
         }
+        // What does not fit is left out, the oldest first; what somebody wrote stays.
+        let wide = |version: &str| Generation {
+            version: version.into(),
+            firewall: Some(Rules {
+                rules: vec![[("comment".to_owned(), "x".repeat(3000))].into()],
+                ..Rules::default()
+            }),
+            ..generation.clone()
+        };
+        let machine = Machine { image: "server".into(), generations: ["3", "2", "1"].map(wide).into() };
+        let record = machine.fitting("Call Anna first.");
+        let Record::Machine(fitted) = &record else { panic!("{record:?}") };
+        let kept: Vec<_> = fitted.generations.iter().map(|g| g.firewall.is_some()).collect();
+        assert_eq!(kept, [true, true, false]);
+        assert_eq!(Record::of_notes(&record.notes("Call Anna first.")), Some(record.clone()));
         for foreign in ["", "diorite: {}", "diorite: nonsense", "a machine made by diorite"] {
             assert_eq!(Record::of_notes(foreign), None, "{foreign}");
         }

@@ -168,7 +168,7 @@ impl Wanted {
         })
     }
 
-    /// A machine with an image that it has had; everything else as it is.
+    /// A machine with an image that it has had, and with the firewall that it came with; everything else as it is.
     pub fn back(name: &str, image: &str, generation: &Generation) -> Self {
         Self {
             name: name.to_owned(),
@@ -180,7 +180,7 @@ impl Wanted {
             hardware: None,
             state: 0,
             tpm: false,
-            firewall: None,
+            firewall: generation.firewall.clone(),
             keep: None,
             disc: None,
             uuid: None,
@@ -198,6 +198,7 @@ impl Wanted {
             volume: None,
             proven: Proven::New,
             verified: self.verified,
+            firewall: None,
         }
     }
 

@@ -6,6 +6,7 @@ use common::deploying::{Case, UUID, describe};
 use diorite_model::{Digest, Exit};
 use diorite_proxmox::record::Proven;
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 #[test]
 fn a_machine_is_made_and_a_second_run_does_nothing() {
@@ -84,6 +85,18 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
     // Forward again, to a disk that is still there.
     case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!((case.runs(), uploads()), (2, before));
+    // What the guest admits is what the hypervisor admits, in either direction.
+    let admitted = |case: &Case| {
+        let world = case.double.world();
+        let ports = world.machines[&9000].rules.iter().filter_map(|rule| rule.get("dport").cloned());
+        (ports.collect::<BTreeSet<_>>(), world.machines[&9000].sets["set-admins"].clone())
+    };
+    let second = admitted(&case);
+    case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
+    let first = admitted(&case);
+    assert!(first.0.contains("1001") && !first.0.contains("1002") && first.1.contains("10.1.0.0/16"), "{first:?}");
+    case.roll_back(2).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(admitted(&case), second);
     assert!(case.generations().iter().all(|g| g.proven == Proven::Good && g.volume.is_some()));
     assert_eq!(case.double.world().orphans(), Vec::<String>::new());
 }

@@ -130,7 +130,9 @@ impl Case {
     }
 
     pub fn roll_back(&self, version: u32) -> Result<Done> {
-        let back = Wanted::back("web", "server", &self.wanted(version).generation());
+        let generations = self.generations();
+        let known = generations.into_iter().find(|g| g.sha256 == self.raw(version));
+        let back = Wanted::back("web", "server", &known.unwrap_or_else(|| self.wanted(version).generation()));
         self.with(version, |d| d.roll_back(&back))
     }
 
