@@ -133,6 +133,18 @@ pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bo
             let digest = generation.sha256.short(12);
             text += &format!("  {now}{image} {:<8} {digest}  {volume}  {proven}{verified}\n", generation.version);
         }
+        if let Some(why) = &machine.unheard {
+            text += &format!("  its metrics are not heard from here: {why}\n");
+        }
+        if let Some(said) = &machine.says {
+            let blessed = if said.blessed == Some(false) { ", its boot is not known to be good yet" } else { "" };
+            text +=
+                &format!("  it says   {} {}, root hash {:.12}{blessed}\n", said.image, said.version, said.root_hash);
+            for (name, active) in &said.containers {
+                let state = if *active { "active" } else { "NOT ACTIVE" };
+                text += &format!("            container {name}: {state}\n");
+            }
+        }
         let declared = wanted.iter().any(|w| w.name.eq_ignore_ascii_case(&machine.name));
         if declared && !machine.differs() {
             text += "  as its profile declares\n";

@@ -184,7 +184,7 @@ fn not_yet(failure: Failure, why: &str) -> Result<Result<Evidence, String>, Fail
 }
 
 /// The addresses of the machine's own card that others can reach it by.
-fn addresses(answer: &Value, vm: &Vm) -> Vec<IpAddr> {
+pub(crate) fn addresses(answer: &Value, vm: &Vm) -> Vec<IpAddr> {
     let card = vm.now.get("net0").map(|card| Properties::of(card)).unwrap_or_default();
     let mac = card.get("virtio").unwrap_or_default().to_ascii_lowercase();
     let interfaces = answer.get("result").and_then(Value::as_array).into_iter().flatten();
@@ -208,27 +208,32 @@ fn asked(address: IpAddr, ask: &Asked) -> Result<(), String> {
             Err(_) => Ok(()),
         },
         Asked::Http { port, path, status, contains, lacks } => {
-            let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
-            let agent: ureq::Agent = ureq::Agent::config_builder()
-                .http_status_as_error(false)
-                .max_redirects(0)
-                .max_redirects_will_error(false)
-                .proxy(None)
-                .timeout_global(Some(CONNECT * 2))
-                .build()
-                .into();
-            let mut response = agent.get(format!("http://{host}:{port}{path}")).call().map_err(|e| e.to_string())?;
-            let got = response.status().as_u16();
+            let (got, page) = page(address, *port, path)?;
             if got != *status {
                 return Err(format!("status {got}, not {status}"));
             }
-            let page = response.body_mut().read_to_string().map_err(|e| e.to_string())?;
             if let Some(missing) = contains.iter().find(|t| !page.contains(t.as_str())) {
                 return Err(format!("the page lacks `{missing}`"));
             }
             lacks.iter().find(|t| page.contains(t.as_str())).map_or(Ok(()), |t| Err(format!("the page holds `{t}`")))
         }
     }
+}
+
+/// Status and text of a page.
+pub(crate) fn page(address: IpAddr, port: u16, path: &str) -> Result<(u16, String), String> {
+    let host = if address.is_ipv6() { format!("[{address}]") } else { address.to_string() };
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .max_redirects_will_error(false)
+        .proxy(None)
+        .timeout_global(Some(CONNECT * 2))
+        .build()
+        .into();
+    let mut response = agent.get(format!("http://{host}:{port}{path}")).call().map_err(|e| e.to_string())?;
+    let text = response.body_mut().read_to_string().map_err(|e| e.to_string())?;
+    Ok((response.status().as_u16(), text))
 }
 
 fn words(error: &io::Error) -> &'static str {

@@ -11,6 +11,7 @@ pub mod deploy;
 pub mod firewall;
 pub mod fleet;
 pub mod health;
+pub mod metrics;
 pub mod plan;
 mod properties;
 pub mod ready;

@@ -2,11 +2,13 @@
 
 use crate::client::{Client, Method, Parameters, Path};
 use crate::firewall::{self, comparable};
+use crate::health;
+use crate::metrics::{self, Said};
 use crate::record::Generation;
 use crate::seen::{Look, Vm};
 use crate::wanted::{self, SYSTEM, Wanted};
 use diorite_host::progress::Progress;
-use diorite_model::Result;
+use diorite_model::{Digest, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -31,6 +33,10 @@ pub struct Machine {
     pub image: Option<String>,
     /// Its system disks, the latest first.
     pub disks: Vec<Disk>,
+    /// What it says of itself.
+    pub says: Option<Said>,
+    /// In words, why that cannot be heard. Neither where nobody asked.
+    pub unheard: Option<String>,
     /// In words, what is not as its profile declares. Empty when no profile was asked for.
     pub drift: Vec<String>,
     /// The firewall, side by side. Empty when no profile was asked for.
@@ -67,11 +73,25 @@ pub struct Line {
     pub hypervisor: bool,
 }
 
+/// How machines can be asked what they run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Port of their node-exporter.
+    pub port: u16,
+    /// Root hash of the image as it was built.
+    pub root_hash: Digest,
+}
+
 /// Every machine of ours at a target; with `wanted` also where those differ from what they must be.
 ///
 /// # Errors
 /// As of any call.
-pub fn status(client: &Client, wanted: &[Wanted], progress: &Progress) -> Result<Vec<Machine>> {
+pub fn status(
+    client: &Client,
+    wanted: &[Wanted],
+    metrics: Option<Metrics>,
+    progress: &Progress,
+) -> Result<Vec<Machine>> {
     let look = Look { client, progress, taken: BTreeSet::new() };
     let mut all = Vec::new();
     for listed in look.ours()? {
@@ -79,6 +99,15 @@ pub fn status(client: &Client, wanted: &[Wanted], progress: &Progress) -> Result
         let mut machine = of(client, &vm, listed.ha);
         if let Some(wanted) = wanted.iter().find(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
             machine.drift = drift(wanted, &vm);
+            if let Some(metrics) = metrics.filter(|_| machine.agent == Some(true)) {
+                match heard(client, &vm, metrics) {
+                    Ok(said) => {
+                        machine.drift.extend(other(&said, &machine, wanted, metrics));
+                        machine.says = Some(said);
+                    }
+                    Err(why) => machine.unheard = Some(why),
+                }
+            }
             if let Some(rules) = &wanted.firewall {
                 machine.firewall = side_by_side(rules, &vm.firewall);
                 machine.unsaid.clone_from(&rules.unsaid);
@@ -105,10 +134,27 @@ fn of(client: &Client, vm: &Vm, ha: Option<String>) -> Machine {
         ha,
         image: vm.machine().map(|m| m.image.clone()),
         disks: generations.iter().map(|g| Disk { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
+        says: None,
+        unheard: None,
         drift: Vec::new(),
         firewall: Vec::new(),
         unsaid: Vec::new(),
     }
+}
+
+/// What a machine says of itself.
+fn heard(client: &Client, vm: &Vm, metrics: Metrics) -> Result<Said, String> {
+    let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "network-get-interfaces"]);
+    let answer = client.get(&path, &Parameters::none()).map_err(|failure| failure.why)?;
+    metrics::ask(&health::addresses(&answer, vm), metrics.port)
+}
+
+/// The notes and the machine itself disagree about what it runs.
+fn other(said: &Said, machine: &Machine, wanted: &Wanted, metrics: Metrics) -> Option<String> {
+    let runs = machine.disks.iter().any(|disk| disk.runs && disk.generation.sha256 == wanted.sha256);
+    let built = metrics.root_hash.to_string();
+    (runs && said.root_hash != built)
+        .then(|| format!("root hash: it says {}; that of the disk that its notes name is {built}", said.root_hash))
 }
 
 /// What is not as it must be.

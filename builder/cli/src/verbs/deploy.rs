@@ -6,6 +6,7 @@ use crate::disc::{self, Signer};
 use crate::project::Project;
 use crate::{pipeline, print_deploy as print};
 use diorite_model::plan::Build;
+use diorite_model::recipe::NodeExporter;
 use diorite_model::report::{Report, UnverifiedImage};
 use diorite_model::{Digest, Error, Exit, Hasher, Result};
 use diorite_proxmox::Client;
@@ -14,7 +15,7 @@ use diorite_proxmox::fleet;
 use diorite_proxmox::health::{self, Question};
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::record::{Generation, Proven};
-use diorite_proxmox::status::{self, Machine};
+use diorite_proxmox::status::{self, Machine, Metrics};
 use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -133,7 +134,7 @@ fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
 /// Goes back to an image that a machine had before.
 pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
-    let machine = the_machine(status::status(&client, &[], &context.progress)?, args, &client)?;
+    let machine = the_machine(status::status(&client, &[], None, &context.progress)?, args, &client)?;
     let generation = generation(&machine, args.to.as_deref(), &client)?;
     let wanted = Wanted::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
     let deployer = deployer(&client, None, &[], args.patience.patience, context);
@@ -149,11 +150,14 @@ pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
 /// Shows what runs, and where it differs from a profile.
 pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
+    let mut metrics = None;
     let wanted = match &args.profile {
         None => Vec::new(),
         Some(profile) => {
             let project = Project::load(&Target { name: profile.clone(), lock: None, out: None })?;
             let build = built(&project)?;
+            let exporter = project.recipe.monitoring.node_exporter.as_ref();
+            metrics = exporter.map(|_| Metrics { port: NodeExporter::PORT, root_hash: build.root_hash });
             let image = Image::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
             let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
             let named = machines(&project, args.name.as_deref())?;
@@ -163,7 +167,7 @@ pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
                 .collect::<Result<Vec<_>>>()?
         }
     };
-    let machines = status::status(&client, &wanted, &context.progress)?;
+    let machines = status::status(&client, &wanted, metrics, &context.progress)?;
     print!("{}", print::status(&machines, &wanted, &client.target().name, context.json));
     let differs = machines.iter().any(Machine::differs);
     let missing = wanted.iter().any(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
