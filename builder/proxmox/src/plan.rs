@@ -153,6 +153,9 @@ impl Course<'_> {
         if let Some(step) = self.cluster() {
             return Some(step);
         }
+        if let Some(volume) = self.old_disc() {
+            return Some(Step::RemoveDisc { volume });
+        }
         self.superfluous().map(|(slot, volume)| Step::Prune { id: vm.id, slot, volume })
     }
 
@@ -210,7 +213,7 @@ impl Course<'_> {
             let disks = [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten().map(|disk| volume(disk));
             disks.chain(vm.aside().map(|(_, v)| v)).any(|v| v == wanted)
         };
-        let mut generations = machine.generations;
+        let mut generations = machine.generations.clone();
         // The one it starts from learns its volume from the machine itself.
         for generation in &mut generations {
             let attached = vm.config.get(SYSTEM).filter(|disk| has_serial(disk, &generation.serial()));
@@ -236,7 +239,14 @@ impl Course<'_> {
             generations.insert(0, its);
         }
         let before = vm.config.get("description").map_or("", String::as_str);
-        Ok(Machine { image: wanted.image.clone(), generations }.fitting(before))
+        let mut discs = machine.discs;
+        if wanted.disc.is_some() {
+            discs.extend(
+                [&vm.config, &vm.now].into_iter().filter_map(|keys| keys.get(DISC)).map(|d| volume(d).to_owned()),
+            );
+            discs.retain(|disc| self.seen.discs.contains(disc));
+        }
+        Ok(Machine { image: wanted.image.clone(), generations, discs }.fitting(before))
     }
 
     fn stranger(&self, why: &str) -> Error {
@@ -324,6 +334,12 @@ impl Course<'_> {
     fn other_disc(&self) -> Option<&Disc> {
         let disc = self.wanted.disc.as_ref()?;
         (self.vm.volume(DISC) != Some(&disc.volume)).then_some(disc)
+    }
+
+    /// A disc that the machine had before, with values that are nobody's any more.
+    fn old_disc(&self) -> Option<String> {
+        let (now, discs) = (&self.wanted.disc.as_ref()?.volume, &self.vm.machine()?.discs);
+        discs.iter().find(|disc| *disc != now).filter(|_| self.seen.may_remove).cloned()
     }
 
     /// The oldest disk beyond those that are kept.

@@ -4,6 +4,7 @@
 use crate::firewall::Rules;
 use diorite_model::Digest;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// What the line that people read begins with.
 const SENTENCE: &str = "Made by Diorite: ";
@@ -73,6 +74,9 @@ pub struct Machine {
     pub image: String,
     /// The system disk that it has, and those that it had, the latest first.
     pub generations: Vec<Generation>,
+    /// Discs with its own values that it has or had, as long as they are on their storage.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub discs: BTreeSet<String>,
 }
 
 /// The notes of a machine that only takes an image in.
@@ -152,7 +156,11 @@ mod tests {
             verified: true,
             firewall: None,
         };
-        let machine = Record::Machine(Machine { image: "server".into(), generations: vec![generation.clone()] });
+        let machine = Record::Machine(Machine {
+            image: "server".into(),
+            generations: vec![generation.clone()],
+            discs: BTreeSet::new(),
+        });
         let staging = Record::Staging(Staging { machine: 100, slot: "unused3".into(), generation: generation.clone() });
         for record in [machine, staging] {
             assert_eq!(Record::of_notes(&record.notes("")), Some(record.clone()));
@@ -173,7 +181,8 @@ mod tests {
             }),
             ..generation.clone()
         };
-        let machine = Machine { image: "server".into(), generations: ["3", "2", "1"].map(wide).into() };
+        let machine =
+            Machine { image: "server".into(), generations: ["3", "2", "1"].map(wide).into(), discs: BTreeSet::new() };
         let record = machine.fitting("Call Anna first.");
         let Record::Machine(fitted) = &record else { panic!("{record:?}") };
         let kept: Vec<_> = fitted.generations.iter().map(|g| g.firewall.is_some()).collect();

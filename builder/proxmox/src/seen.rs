@@ -47,6 +47,8 @@ pub struct Seen {
     pub images: BTreeMap<String, u64>,
     /// Discs with machines' own values; empty when nobody asked for them.
     pub discs: BTreeSet<String>,
+    /// Whether this login may remove them.
+    pub may_remove: bool,
     /// The machine.
     pub machine: Option<Vm>,
     /// The machine that takes its next image in.
@@ -248,8 +250,12 @@ impl Look<'_> {
             true => self.files(&node, &self.client.target().discs, "iso")?.into_keys().collect(),
             false => BTreeSet::new(),
         };
+        let may_remove = wanted.disc.is_some() && {
+            let granted = self.client.privileges(&format!("/storage/{}", self.client.target().discs))?;
+            granted.contains_key("Datastore.Allocate")
+        };
         let free = if machine.is_none() || stage.is_none() { self.free()? } else { Vec::new() };
-        Ok(Seen { node, images, discs, machine, staging: stage, free, cluster, kin })
+        Ok(Seen { node, images, discs, may_remove, machine, staging: stage, free, cluster, kin })
     }
 
     fn no_staging(&self, vm: &Vm, name: &str) -> Error {

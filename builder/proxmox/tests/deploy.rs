@@ -206,8 +206,40 @@ fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
 }
 
 #[test]
+fn discs_with_former_values_go_where_the_login_may_remove_them() {
+    let discs = |case: &Case| {
+        let world = case.double.world();
+        world.storages["local"].files.keys().filter(|name| name.starts_with("iso/")).cloned().collect::<Vec<_>>()
+    };
+    for (mut case, left) in [(Case::new().may_remove(), 1), (Case::new(), 2)] {
+        let theirs = (1, Digest::of(b"theirs"));
+        case.double
+            .world()
+            .storages
+            .get_mut("local")
+            .expect("a storage")
+            .files
+            .insert("iso/diorite-web-x.iso".into(), theirs);
+        for version in [1, 2] {
+            case.values = Some(format!("address {version}"));
+            case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+        }
+        let ours: Vec<_> = discs(&case).into_iter().filter(|name| name != "iso/diorite-web-x.iso").collect();
+        assert_eq!((ours.len(), discs(&case).len()), (left, left + 1), "{ours:?}");
+        let now = case.wanted(2).disc.expect("a disc").volume;
+        assert!(ours.iter().any(|name| now.ends_with(name)), "{ours:?}");
+        // Values that the machine does not work with go as well, and not those that it goes back to.
+        case.values = Some("address 3".into());
+        case.double.world().sick.insert(Digest::of(b"address 3"));
+        case.deploy(2).expect_err("it cannot be reached");
+        assert!(discs(&case).iter().any(|name| now.ends_with(name)), "{:?}", discs(&case));
+        assert_eq!(discs(&case).len(), if left == 1 { 2 } else { 4 }, "{:?}", discs(&case));
+    }
+}
+
+#[test]
 fn what_a_plan_says_is_what_is_done() {
-    let case = RefCell::new(Case::new());
+    let case = RefCell::new(Case::new().may_remove());
     let agree = |version: u32| {
         // A machine with values of its own, which are others with each version but the fourth.
         let mut case = case.borrow_mut();
@@ -245,7 +277,7 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
     let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
     for ((name, before, version), (values, cluster)) in stories {
         let with = |version: &u32| {
-            let mut case = if cluster { Case::clustered() } else { Case::new() };
+            let mut case = if cluster { Case::clustered() } else { Case::new().may_remove() };
             case.values = own(version).filter(|_| values);
             case
         };

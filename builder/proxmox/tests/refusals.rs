@@ -147,14 +147,14 @@ fn a_machine_that_is_being_made_is_waited_for() {
 #[test]
 fn whatever_fails_the_next_run_arrives() {
     // With values of its own, in a cluster.
-    let fresh = || {
-        let mut case = Case::clustered();
-        case.values = Some("address 1".into());
-        case
+    let fresh = || Case::clustered().may_remove();
+    let deploy = |case: &mut Case, version: u32| {
+        case.values = Some(format!("address {version}"));
+        case.deploy(version)
     };
-    let calm = fresh();
+    let mut calm = fresh();
     for version in [1, 2] {
-        calm.deploy(version).unwrap_or_else(|e| panic!("{e}"));
+        deploy(&mut calm, version).unwrap_or_else(|e| panic!("{e}"));
     }
     let wanted = calm.picture();
     let calls = [
@@ -170,6 +170,7 @@ fn whatever_fails_the_next_run_arrives() {
         ("PUT", "/nodes/{node}/qemu/{vmid}/firewall/options"),
         ("POST", "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}"),
         ("PUT", "/cluster/ha/resources/{sid}"),
+        ("DELETE", "/nodes/{node}/storage/{storage}/content/{volume}"),
     ];
     // Those of the first image alone.
     let first = [("POST", "/cluster/ha/resources"), ("POST", "/cluster/replication")];
@@ -190,10 +191,10 @@ fn whatever_fails_the_next_run_arrives() {
             if matches!(fault, Fault::Task(_)) && !task {
                 continue;
             }
-            let case = fresh();
-            (1..version).for_each(|before| drop(case.deploy(before).unwrap_or_else(|e| panic!("{e}"))));
+            let mut case = fresh();
+            (1..version).for_each(|before| drop(deploy(&mut case, before).unwrap_or_else(|e| panic!("{e}"))));
             case.double.fail(method, path, fault.clone(), 1);
-            match case.deploy(version) {
+            match deploy(&mut case, version) {
                 Ok(_) => well += 1,
                 Err(error) => {
                     assert_eq!(error.exit, Exit::Remote, "{method} {path} {fault:?}: {error}");
@@ -202,7 +203,7 @@ fn whatever_fails_the_next_run_arrives() {
             }
             case.double.mend();
             for version in version..=2 {
-                case.deploy(version).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
+                deploy(&mut case, version).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
             }
             assert_eq!(case.picture(), wanted, "{method} {path} {fault:?}");
             assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{method} {path} {fault:?}");

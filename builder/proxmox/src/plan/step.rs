@@ -8,6 +8,7 @@ use crate::properties::volume;
 use crate::record::{Machine, Record, Staging};
 use crate::seen::{Seen, Vm};
 use crate::wanted::{self, DISC, Keys, SYSTEM, Wanted};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// One step. Each but [`Prove`](Step::Prove) is one call.
@@ -17,6 +18,11 @@ pub enum Step {
     Upload,
     /// The disc with the machine's own values goes to its storage.
     Disc,
+    /// A disc that the machine had before goes.
+    RemoveDisc {
+        /// `local:iso/NAME.iso`.
+        volume: String,
+    },
     /// The machine is made, with its disks.
     Create {
         /// Its number.
@@ -147,8 +153,7 @@ impl Step {
             Step::Upload | Step::Disc | Step::Prove => None,
             Step::Create { id } => {
                 let (hardware, file) = (wanted.hardware.as_ref()?, wanted.file.as_ref()?);
-                let record =
-                    Record::Machine(Machine { image: wanted.image.clone(), generations: vec![wanted.generation()] });
+                let record = Record::Machine(first(wanted));
                 let keys = wanted::new(wanted, hardware, target, file);
                 let parameters = with(made(*id, target), &keys)
                     .text("tags", wanted.tags(target))
@@ -198,6 +203,10 @@ impl Step {
             }
             Step::Start { id } => call(Method::Post, qemu(*id, &["status", "start"]), Parameters::none()),
             Step::Prune { id, slot, .. } => configure(*id, guarded().text("delete", slot.clone())),
+            Step::RemoveDisc { volume } => {
+                let path = Path::new(["nodes", node, "storage", &target.discs, "content", volume]);
+                call(Method::Delete, path, Parameters::none())
+            }
             Step::Cluster { id, change } => Some(change.call(*id)),
             Step::Firewall { id, change } => {
                 let at = |last: &[&str]| qemu(*id, &[&["firewall"], last].concat());
@@ -240,8 +249,7 @@ impl Step {
                 config.insert("boot".into(), format!("order={SYSTEM}"));
                 config.insert("tags".into(), wanted.tags(target));
                 config.extend(wanted.disc.as_ref().map(|d| (DISC.to_owned(), wanted::disc(&d.volume))));
-                let generation = wanted.generation();
-                let record = Record::Machine(Machine { image: wanted.image.clone(), generations: vec![generation] });
+                let record = Record::Machine(first(wanted));
                 seen.machine = Some(made_vm(*id, &seen.node, config, record));
                 seen.free.retain(|free| free != id);
             }
@@ -316,6 +324,7 @@ impl Step {
                     change.apply(&mut vm.firewall);
                 }
             }
+            Step::RemoveDisc { volume } => drop(seen.discs.remove(volume)),
             Step::Cluster { change, .. } => change.apply(&mut seen.cluster),
             Step::Prune { slot, .. } => with_both(seen, |keys| drop(keys.remove(slot))),
         }
@@ -333,6 +342,11 @@ impl Step {
     pub fn interrupts(&self) -> bool {
         matches!(self, Step::Shutdown { .. })
     }
+}
+
+/// The notes of a machine that is made.
+fn first(wanted: &Wanted) -> Machine {
+    Machine { image: wanted.image.clone(), generations: vec![wanted.generation()], discs: BTreeSet::new() }
 }
 
 /// What every new machine of ours is given.
@@ -393,6 +407,7 @@ impl fmt::Display for Step {
         match self {
             Step::Upload => write!(f, "upload the image"),
             Step::Disc => write!(f, "upload the disc with the machine's own values"),
+            Step::RemoveDisc { volume } => write!(f, "remove {volume}, the disc with its former values"),
             Step::Create { id } => write!(f, "make machine {id}"),
             Step::Stage { id, staging } => {
                 write!(f, "take the image in, by machine {id}, for machine {}", staging.machine)

@@ -49,6 +49,12 @@ impl Case {
         case
     }
 
+    /// The login may remove files.
+    pub fn may_remove(self) -> Self {
+        self.double.world().grant("/storage/local", "Datastore.Allocate");
+        self
+    }
+
     /// The bytes of a version's file.
     fn bytes(version: u32) -> Vec<u8> {
         format!("image {version}").into_bytes()
@@ -187,7 +193,8 @@ impl Case {
                 .collect();
             text += &format!("aside {aside:?}\n{:#?}\n{:?}\n{:?}\n", machine.rules, machine.sets, machine.options);
         }
-        text += &format!("{:#?}\n", world.cluster);
+        let discs = world.storages["local"].files.keys().filter(|name| name.starts_with("iso/"));
+        text += &format!("{:?}\n{:#?}\n", discs.collect::<Vec<_>>(), world.cluster);
         drop(world);
         for g in self.generations() {
             text += &format!("{} {} {:?} {}\n", g.version, g.sha256, g.proven, g.verified);
