@@ -127,8 +127,9 @@ impl Tool {
 }
 
 /// What brings the tools, and what they need without depending on it: firmware for QEMU, and `env` of the Essential
-/// coreutils, by which scripts find their interpreter. And uidmap, which is never run from here (it must be set-user-ID):
-/// tests put it where a user without privileges finds it.
+/// coreutils, by which scripts find their interpreter. Two are for tests alone: uidmap, which is never run from here (it
+/// must be set-user-ID), and which tests put where a user without privileges finds it; and proxmoxer with what it asks by,
+/// another's client of Proxmox VE, which judges the stand-in.
 pub fn packages() -> &'static [&'static str] {
     &[
         "apt",
@@ -145,6 +146,9 @@ pub fn packages() -> &'static [&'static str] {
         "ovmf",
         "python3-jsonschema",
         "python3-minimal",
+        "python3-proxmoxer",
+        "python3-requests",
+        "python3-requests-toolbelt",
         "qemu-system-x86",
         "qemu-utils",
         "sudo",
