@@ -34,11 +34,15 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
         }
         ("POST", "/access/ticket") => ticket(given, world),
         ("GET", "/access/permissions") => {
-            let path = of("path").unwrap_or("/");
-            let granted: serde_json::Map<_, _> =
-                world.privileges(path).into_iter().map(|name| (name, json!(1))).collect();
+            // Without a path: every one at which something is granted.
+            let paths = of("path").map_or(world.grants.keys().map(String::as_str).collect(), |path| vec![path]);
+            let granted = |path: &str| -> serde_json::Map<_, _> {
+                world.privileges(path).into_iter().map(|name| (name, json!(1))).collect()
+            };
+            let all = paths.into_iter().map(|path| (path.to_owned(), granted(path)));
             // Where nothing is granted the path itself is left out.
-            ok(if granted.is_empty() { json!({}) } else { json!({ path: granted }) })
+            let all = all.filter(|(_, names)| !names.is_empty()).map(|(path, names)| (path, json!(names)));
+            ok(Value::Object(all.collect()))
         }
         ("GET", "/nodes") => {
             let one = |(name, node): (&String, &crate::Node)| {
@@ -169,7 +173,9 @@ fn ticket(given: &Given, world: &mut World) -> Answer {
     // A ticket is as good as the password, while it is valid.
     let known = password == crate::USER.1 || world.tickets.contains(password);
     if user != Some(crate::USER.0) || !known {
-        return refuse(401, "authentication failure");
+        // Unlike a request that is not logged in, a login that fails is answered by the call itself: with a body.
+        let message = "authentication failure";
+        return Some((401, message.into(), json!({ "data": null, "message": format!("{message}\n") })));
     }
     world.ticket += 1;
     if world.second_factor {

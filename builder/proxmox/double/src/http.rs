@@ -177,9 +177,15 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Arc<Shared>
         }
         _ => {}
     }
-    let Some(who) = authenticate(head, call, &lock(&shared.world)) else {
-        thread::sleep(lock(&shared.world).delay);
-        return refuse(401, words(401));
+    // The guard is let go before anybody waits.
+    let believed = authenticate(head, call, &lock(&shared.world));
+    let who = match believed {
+        Ok(who) => who,
+        Err(why) => {
+            let delay = lock(&shared.world).delay;
+            thread::sleep(delay);
+            return refuse(401, why);
+        }
     };
     let mut sent = None;
     if upload {
@@ -260,19 +266,21 @@ fn fault(call: &Call, shared: &Shared) -> Option<Fault> {
     Some(found.fault.clone())
 }
 
-/// Who asks, when he is believed.
-fn authenticate(head: &Head, call: &Call, world: &World) -> Option<String> {
+/// Who asks, when he is believed; else why not.
+fn authenticate(head: &Head, call: &Call, world: &World) -> Result<String, &'static str> {
     if call.who == Who::World {
-        return Some(String::new());
+        return Ok(String::new());
     }
     if let Some(token) = head.header("authorization").and_then(|h| h.strip_prefix("PVEAPIToken=")) {
-        return (token == crate::TOKEN).then(|| token.split('=').next().unwrap_or_default().to_owned());
+        let who = token.split('=').next().unwrap_or_default().to_owned();
+        return if token == crate::TOKEN { Ok(who) } else { Err(words(401)) };
     }
-    let ticket = head.header("cookie")?.strip_prefix("PVEAuthCookie=")?;
+    let ticket = head.header("cookie").and_then(|cookie| cookie.strip_prefix("PVEAuthCookie="));
+    let ticket = ticket.filter(|ticket| world.tickets.contains(*ticket)).ok_or(words(401))?;
     // Uploads need no token against forgery.
     let guarded = call.method != "GET" && !call.path.ends_with("/upload");
     let csrf = head.header("CSRFPreventionToken") == Some(&format!("csrf-{ticket}"));
-    (world.tickets.contains(ticket) && (csrf || !guarded)).then(|| crate::USER.0.to_owned())
+    if guarded && !csrf { Err("Permission denied - invalid csrf token") } else { Ok(crate::USER.0.to_owned()) }
 }
 
 /// Strict: what is not declared is refused, what must be there is missed.
