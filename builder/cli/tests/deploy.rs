@@ -320,6 +320,32 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     assert_ne!(world.content(&system), world.content(aside));
 }
 
+#[test]
+fn a_node_fetches_the_image_or_why_not_is_said() {
+    let case = Case::new();
+    let targets = case.project.path("profiles/targets.toml");
+    let target = fs::read_to_string(&targets).expect("the target");
+    fs::write(&targets, target + "serve = \"auto\"\n").expect("the target");
+    let deployed = || {
+        let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let ends = |end: &str| case.double.asked().iter().filter(|asked| asked.path.ends_with(end)).count();
+        (text(&output.stderr), ends("/download-url"), ends("/upload"))
+    };
+    let (said, fetched, uploaded) = deployed();
+    let why = "node pve1 cannot fetch the image from this host, so it is uploaded: \
+               deploy@pve!ci has no Sys.AccessNetwork at /nodes/pve1";
+    assert!(said.contains(why), "{said}");
+    assert_eq!((fetched, uploaded), (0, 1));
+
+    case.double.world().grant("/nodes/pve1", "Sys.AccessNetwork");
+    case.build("2");
+    let (said, fetched, uploaded) = deployed();
+    assert!(said.contains("node pve1 fetches diorite-web-2-") && !said.contains("so it is uploaded"), "{said}");
+    assert_eq!((fetched, uploaded), (1, 1));
+    assert!(case.run(&["status", "school"]).contains("  now web 2"));
+}
+
 /// 200 MB that nothing can make smaller: the file's size must not show in the program's memory.
 #[test]
 #[expect(clippy::zombie_processes, reason = "wait4 waits for it, and says what it took")]

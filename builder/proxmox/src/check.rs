@@ -72,6 +72,19 @@ fn number(value: Option<&Value>) -> Option<u64> {
     value.and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()))
 }
 
+/// Whether this login may have a node fetch files from elsewhere (`download-url`).
+///
+/// # Errors
+/// As of any question.
+pub(crate) fn may_fetch(client: &Client, node: &str) -> Result<bool, Failure> {
+    let on_node = client.privileges(&format!("/nodes/{node}"))?;
+    if on_node.contains_key("Sys.AccessNetwork") {
+        return Ok(true);
+    }
+    let top = client.privileges("/")?;
+    Ok(["Sys.Audit", "Sys.Modify"].iter().all(|name| top.contains_key(*name)))
+}
+
 /// A failure that is a finding: the thing itself was refused, while others may still answer.
 fn local(failure: &Failure) -> bool {
     use Kind::*;

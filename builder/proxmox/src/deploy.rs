@@ -4,6 +4,7 @@
 
 use crate::client::{Client, Failure, Kind, Method, Path};
 use crate::cluster::Of;
+use crate::download::Fetched;
 use crate::health::{self, Question};
 use crate::plan::{self, Call, Step};
 use crate::record::{Generation, Proven, serial};
@@ -231,7 +232,7 @@ impl Deployer<'_> {
         }
         let upid = match step.call(wanted, seen, self.client.target()) {
             None if *step == Step::Disc => Some(self.upload_disc(wanted, seen)?),
-            None => Some(self.upload(wanted, seen)?),
+            None => self.upload(wanted, seen)?,
             Some(call) => {
                 let answer = self.client.call(call.method, &call.path, &call.parameters)?;
                 // Nothing: it was done at once.
@@ -244,7 +245,8 @@ impl Deployer<'_> {
         Ok(Outcome::Done)
     }
 
-    fn upload(&self, wanted: &Wanted, seen: &Seen) -> Result<task::Upid, Failure> {
+    /// The image's file comes to the storage: fetched from here where the target says so and can, else uploaded.
+    fn upload(&self, wanted: &Wanted, seen: &Seen) -> Result<Option<task::Upid>, Failure> {
         let storage = &self.client.target().import;
         let path = Path::new(["nodes", &seen.node, "storage", storage, "upload"]);
         let local = |why: String| self.client.failure(Kind::Local, Method::Post, &path, why);
@@ -260,7 +262,15 @@ impl Deployer<'_> {
             size: image.size,
             digest: image.sha256,
         };
-        self.client.upload(&upload, &mut from, self.progress)
+        if let Some(serve) = &self.client.target().serve {
+            match self.client.fetched(&upload, file, serve, self.progress)? {
+                Fetched::There => return Ok(None),
+                Fetched::Not(why) => self
+                    .progress
+                    .say(format!("node {} cannot fetch the image from this host, so it is uploaded: {why}", seen.node)),
+            }
+        }
+        self.client.upload(&upload, &mut from, self.progress).map(Some)
     }
 
     fn upload_disc(&self, wanted: &Wanted, seen: &Seen) -> Result<task::Upid, Failure> {

@@ -47,6 +47,8 @@ pub struct Target {
     pub trust: Trust,
     /// How to log in.
     pub login: Login,
+    /// Where nodes may fetch images from this program; none: images are uploaded.
+    pub serve: Option<Serve>,
     /// Where the private key is that signs machines' own values.
     pub signing_key: Option<Source>,
     /// What to do first when it cannot be reached.
@@ -64,6 +66,15 @@ pub enum Trust {
     Fingerprint([u8; 32]),
     /// The certificate authorities in this file (PEM).
     Authority(PathBuf),
+}
+
+/// Where this program can be reached by nodes that fetch an image from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Serve {
+    /// As nodes know it, an IPv6 address in brackets; none: the address that this host has on its way to the target.
+    pub host: Option<String>,
+    /// 0: any that is free.
+    pub port: u16,
 }
 
 /// How to log in.

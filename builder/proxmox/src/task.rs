@@ -139,6 +139,19 @@ impl Client {
         }
     }
 
+    /// Whether a task has ended, well or not.
+    ///
+    /// # Errors
+    /// As of any question.
+    pub fn ended(&self, task: &Upid) -> Result<bool, Failure> {
+        let status = Path::new(["nodes", task.node(), "tasks", &task.to_string(), "status"]);
+        match self.get(&status, &Parameters::none()) {
+            // Nobody knows it yet.
+            Err(failure) if failure.kind == Kind::Parameters => Ok(false),
+            answer => Ok(answer?.get("status").and_then(Value::as_str) == Some("stopped")),
+        }
+    }
+
     /// Ends a task: `TERM`, and `KILL` five seconds later.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ pub enum Content {
 }
 
 impl Content {
-    fn word(self) -> &'static str {
+    pub(crate) fn word(self) -> &'static str {
         match self {
             Content::Import => "import",
             Content::Iso => "iso",

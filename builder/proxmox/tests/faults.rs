@@ -22,6 +22,7 @@ fn furnished(call: &Call) -> (Double, String) {
     let double = double();
     let mut world = double.world();
     world.grant("/storage/local", "Datastore.Allocate");
+    world.grant("/nodes/pve1", "Sys.AccessNetwork");
     let image = (0, Digest::of(BYTES));
     world.storages.get_mut("local-zfs").expect("a storage").files.insert("vm-100-disk-0".into(), image);
     let keys = [("scsi0", "local-zfs:vm-100-disk-0"), ("agent", "enabled=1"), ("net0", "virtio=BC:24:11:00:00:64")];
@@ -98,6 +99,9 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
         "nodes" => "pve1",
         "type" if call.path.contains("rules") && call.path.starts_with("/cluster") => "node-affinity",
         "type" if call.path == "/cluster/replication" => "local",
+        "url" => "http://127.0.0.1:1/x.qcow2",
+        "content" => "import",
+        "filename" => "x.qcow2",
         "type" => "in",
         "action" => "ACCEPT",
         _ => "1",

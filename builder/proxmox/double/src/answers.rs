@@ -1,6 +1,7 @@
 //! What each call answers from the world, and does to it.
 
 use crate::cluster;
+use crate::download;
 use crate::http::{Answer, ok, parameters, refuse};
 use crate::machines;
 use crate::multipart::Parts;
@@ -100,6 +101,7 @@ pub(crate) fn answer(call: &Call, given: &Given, sent: Option<Parts>, who: &str,
             ok(world.pools.iter().filter(sees).map(|pool| json!({ "poolid": pool })).collect())
         }
         ("POST", "/nodes/{node}/storage/{storage}/upload") => upload(given, sent, who, world),
+        ("POST", "/nodes/{node}/storage/{storage}/download-url") => download::begin(given, who, world),
         ("GET", "/nodes/{node}/storage/{storage}/content") => {
             let name = of("storage").unwrap_or_default();
             let Some(storage) = world.storages.get(name) else { return unknown(name) };

@@ -3,7 +3,7 @@
 use crate::fault::{Fault, LOCK, words};
 use crate::table::{self, Call, Returns, Type, Who};
 use crate::world::World;
-use crate::{Asked, Shared, answers, lock, multipart};
+use crate::{Asked, Shared, answers, download, lock, multipart};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::sync::Arc;
@@ -222,6 +222,12 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Arc<Shared>
         let shared = shared.clone();
         thread::spawn(move || stop(&shared, id, orderly, &upid));
     }
+    let downloads = std::mem::take(&mut world.downloads);
+    // What its task has taken back is not fetched.
+    for download in downloads.into_iter().filter(|_| saved.is_none()) {
+        let shared = shared.clone();
+        thread::spawn(move || download::carry_out(&shared, &download));
+    }
     if call.method != "GET" && shared.last_change() {
         return None;
     }
@@ -233,7 +239,7 @@ fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Arc<Shared>
             *world = saved.expect("it was kept");
             for (_, task) in tasks.iter_mut().filter(|(upid, _)| !before.contains(upid)) {
                 task.log.push(format!("TASK ERROR: {words}"));
-                task.exit = words.clone();
+                (task.looks, task.exit) = (task.looks.min(1), words.clone());
             }
             world.tasks = tasks;
             answer
@@ -309,12 +315,21 @@ fn verify(call: &Call, given: &[(String, String)]) -> Option<Vec<(String, String
 
 /// The words of a refusal, when a privilege is missing.
 fn forbidden(call: &Call, values: &[(String, String)], world: &World) -> Option<String> {
-    let (path, names, any) = match call.who {
+    lacking(&call.who, values, world)
+}
+
+fn lacking(who: &Who, values: &[(String, String)], world: &World) -> Option<String> {
+    let (path, names, any) = match who {
         Who::World | Who::All => return None,
         Who::Every(path, names) => (path, names, false),
         Who::Some(path, names) => (path, names, true),
+        Who::And(all) => return all.iter().find_map(|who| lacking(who, values, world)),
+        // The last of them is what one is told of.
+        Who::Or(some) => {
+            return some.iter().map(|who| lacking(who, values, world)).reduce(|one, other| one.and(other)).flatten();
+        }
     };
-    let mut at = path.to_owned();
+    let mut at = (*path).to_owned();
     for (name, value) in values {
         at = at.replace(&format!("{{{name}}}"), value);
     }

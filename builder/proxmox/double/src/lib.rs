@@ -7,6 +7,7 @@
 mod answers;
 mod certificate;
 mod cluster;
+mod download;
 mod fault;
 mod hardware;
 mod http;

@@ -38,6 +38,10 @@ pub enum Who {
     Every(&'static str, &'static [&'static str]),
     /// With one of these.
     Some(&'static str, &'static [&'static str]),
+    /// Whoever all of these admit.
+    And(&'static [Who]),
+    /// Whoever one of these admits.
+    Or(&'static [Who]),
 }
 
 /// A parameter: name, type, whether it must be there.
@@ -162,6 +166,28 @@ pub const CALLS: &[Call] = &[
         ],
         Task,
         Who::Every("/storage/{storage}", &["Datastore.AllocateTemplate"]),
+    ),
+    call(
+        "POST",
+        "/nodes/{node}/storage/{storage}/download-url",
+        &[
+            NODE,
+            STORAGE,
+            ("url", Text, true),
+            ("content", Text, true),
+            ("filename", Text, true),
+            ("checksum-algorithm", Text, false),
+            ("checksum", Text, false),
+            ("verify-certificates", Boolean, false),
+        ],
+        Task,
+        Who::And(&[
+            Who::Every("/storage/{storage}", &["Datastore.AllocateTemplate"]),
+            Who::Or(&[
+                Who::Every("/", &["Sys.Audit", "Sys.Modify"]),
+                Who::Every("/nodes/{node}", &["Sys.AccessNetwork"]),
+            ]),
+        ]),
     ),
     call(
         "GET",

@@ -1,5 +1,6 @@
 //! What a stand-in has: nodes, storages, machines, tasks, and who may do what.
 
+use crate::download::Download;
 use crate::{Cluster, Hardware};
 use diorite_model::Digest;
 use std::collections::{BTreeMap, BTreeSet};
@@ -96,6 +97,10 @@ pub struct World {
     pub hardware: Option<Arc<dyn Hardware>>,
     /// Machines that are being stopped: orderly or not, and the task that says so.
     pub(crate) stopping: Vec<(u64, bool, String)>,
+    /// Files that nodes are to fetch.
+    pub(crate) downloads: Vec<Download>,
+    /// Nodes reach nobody: what they fetch never comes.
+    pub cut_off: bool,
     /// Images whose machines start, and whose guest agent never answers.
     pub sick: BTreeSet<Digest>,
     /// The address of every machine's card, by its guest agent's word.
@@ -146,6 +151,8 @@ impl World {
             grants: BTreeMap::new(),
             hardware: None,
             stopping: Vec::new(),
+            downloads: Vec::new(),
+            cut_off: false,
             sick: BTreeSet::new(),
             address: "127.0.0.1".into(),
             cluster: Cluster::default(),

@@ -3,7 +3,7 @@
 
 use super::findings::{Level, Node, Report, Storage};
 use super::needed::{NEEDED, Needed, Where, more};
-use super::{local, number, truth};
+use super::{local, may_fetch, number, truth};
 use crate::client::{Client, Failure, Kind, Parameters, Path};
 use diorite_host::progress::bytes;
 use diorite_model::machine::Cluster as Wish;
@@ -237,6 +237,26 @@ impl Look<'_> {
             }
         }
         node.bridges = names.into_iter().collect();
+        self.fetching(&node.name)
+    }
+
+    /// Whether the node may fetch images from here, where that is wished for. It is uploaded to otherwise.
+    fn fetching(&mut self, node: &str) -> Result<(), Failure> {
+        if self.client.target().serve.is_none() {
+            return Ok(());
+        }
+        let who = self.client.who();
+        if may_fetch(self.client, node)? {
+            self.report.add(Level::Ok, "privilege", format!("node `{node}` may fetch images from this host"), "");
+        } else {
+            let path = format!("/nodes/{node}");
+            let name = "Sys.AccessNetwork";
+            let what = format!(
+                "privilege {name} at {path} is missing: {who} cannot have that node fetch images from this host \
+                 (`serve`), so they are uploaded"
+            );
+            self.report.add(Level::Note, "privilege", what, grant(who, &path, name));
+        }
         Ok(())
     }
 

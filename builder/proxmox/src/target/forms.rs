@@ -1,7 +1,8 @@
 //! The forms of what stands in `targets.toml`: allow-lists. Control characters are refused before any of these is asked.
 
+use super::Serve;
 use diorite_model::profile::Form;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
@@ -72,6 +73,13 @@ pub(super) const FILE: Form = form("a file's path, `~/` being the home folder", 
     only(text, |c| letter_digit(c) || "/~._".contains(c), |c| letter_digit(c) || "/~._-+@ ".contains(c))
 });
 
+/// Where nodes fetch images from.
+pub(super) const SERVE: Form = form(
+    "`auto`, or this host as the nodes know it, each perhaps with a port: `auto`, `auto:8099`, `192.0.2.7:8099`",
+    300,
+    |text| served(text).map(drop),
+);
+
 /// Name of an environment variable.
 pub(super) const VARIABLE: Form = form("the name of an environment variable: `PVE_TOKEN`", 100, |text| {
     only(text, |c| c.is_ascii_uppercase() || c == '_', |c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
@@ -140,6 +148,24 @@ pub(super) fn address(text: &str) -> Result<String, String> {
         _ => return Err(format!("`{scheme}:` is not a way to ask Proxmox VE")),
     }
     Ok(format!("{scheme}://{host}:{port}"))
+}
+
+/// `auto`, `HOST`, either with a port.
+pub(super) fn served(text: &str) -> Result<Serve, String> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = match port.map(str::parse::<u16>) {
+        None => 0,
+        Some(Ok(port)) if port > 0 => port,
+        Some(_) => return Err(format!("`{}` is no port", port.unwrap_or_default())),
+    };
+    match host.strip_prefix('[').and_then(|inner| inner.strip_suffix(']')) {
+        Some(inner) => drop(inner.parse::<Ipv6Addr>().map_err(|_| "what stands in `[]` is no IPv6 address")?),
+        None => only(host, letter_digit, |c| letter_digit(c) || ".-".contains(c))?,
+    }
+    Ok(Serve { host: (host != "auto").then(|| host.to_owned()), port })
 }
 
 /// `9000-9099`; the least and greatest number of a machine are Proxmox VE's own.

@@ -47,6 +47,7 @@ const TARGET: &[Field] = &[
         &forms::WORD,
         "where the key is that signs machines' own values: a program that prints it",
     ),
+    text("serve", &forms::SERVE, "where nodes fetch images from this program; they are uploaded when nothing is said"),
     text("vpn", &forms::SENTENCE, "what to do first when the target cannot be reached"),
 ];
 
@@ -116,6 +117,7 @@ fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) ->
         tag: section.needed("tag")?.value,
         vmids: forms::range(&section.needed("vmids")?.value).expect("the form was asked"),
         firewall: section.flag("firewall")?,
+        serve: plain(section.text("serve")?).map(|text| forms::served(&text).expect("the form was asked")),
         vpn: plain(section.text("vpn")?),
         place: section.files.place(section.span),
         name,
