@@ -346,6 +346,26 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     assert!(case.run(&["status", "school"]).contains("  now web 2"));
 }
 
+#[test]
+fn too_little_room_is_said_before_anything_changes() {
+    let case = Case::new();
+    let free = |storage: &str, free: u64| case.double.world().storages.get_mut(storage).expect("a storage").free = free;
+    free("local", 1000);
+    let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
+    let said = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("storage `local` on node `pve1` has 1.0 kB left, and "), "{said}");
+    assert!(case.double.asked().iter().all(|asked| asked.method == "GET"), "nothing was changed");
+
+    // Enough for what the image holds, not for its disks when they are full.
+    free("local", 1 << 30);
+    free("local-zfs", 1 << 30);
+    let plan = ["deploy", "web", "--to", "school", "--plan"];
+    let output = case.diorite().args(plan).output().expect("the program starts");
+    let said = text(&output.stderr);
+    assert!(output.status.success() && said.contains("has 1.07 GB left: enough for now, and less than"), "{said}");
+}
+
 /// 200 MB that nothing can make smaller: the file's size must not show in the program's memory.
 #[test]
 #[expect(clippy::zombie_processes, reason = "wait4 waits for it, and says what it took")]

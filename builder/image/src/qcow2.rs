@@ -28,6 +28,13 @@ pub struct Qcow2 {
     pub data_clusters: u64,
 }
 
+impl Qcow2 {
+    /// Bytes of the disk that are written where it is taken in: what is all zero is not.
+    pub fn used(&self) -> u64 {
+        self.data_clusters * CLUSTER
+    }
+}
+
 /// Where everything stands, in clusters.
 struct Layout {
     size: u64,

@@ -68,7 +68,7 @@ pub(crate) fn truth(value: &Value) -> bool {
 }
 
 /// Numbers come as such, or as strings.
-fn number(value: Option<&Value>) -> Option<u64> {
+pub(crate) fn number(value: Option<&Value>) -> Option<u64> {
     value.and_then(|v| v.as_u64().or_else(|| v.as_str()?.parse().ok()))
 }
 

@@ -17,6 +17,7 @@ pub mod plan;
 mod properties;
 pub mod ready;
 pub mod record;
+mod room;
 pub mod seen;
 mod serve;
 pub mod status;

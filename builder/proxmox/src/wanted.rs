@@ -33,13 +33,18 @@ pub struct ImageFile {
     pub size: u64,
     /// SHA-256 of the file.
     pub sha256: Digest,
+    /// Bytes of the disk that it becomes.
+    pub disk: u64,
+    /// Of them, bytes that are written: what is all zero is not.
+    pub used: u64,
 }
 
 impl ImageFile {
-    /// The file of an image in qcow2.
+    /// The file of an image in qcow2; of the disk nothing is said.
     pub fn new(recipe: &Recipe, disk_sha256: Digest, size: u64, sha256: Digest) -> Self {
         let (image, digest) = (&recipe.image, disk_sha256.short(12));
-        Self { name: format!("diorite-{}-{}-{digest}.qcow2", image.name, image.version), size, sha256 }
+        let name = format!("diorite-{}-{}-{digest}.qcow2", image.name, image.version);
+        Self { name, size, sha256, disk: 0, used: 0 }
     }
 }
 
@@ -253,13 +258,18 @@ pub fn hardware(name: &str, hardware: &Hardware, agent: bool, target: &Target) -
     keys.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
+/// GiB of a new machine's disk for /var.
+pub fn state(wanted: &Wanted) -> u64 {
+    wanted.state.div_ceil(1 << 30).max(1)
+}
+
 /// The keys of a new machine: the hardware and its disks.
 pub fn new(wanted: &Wanted, hardware: &Keys, target: &Target, file: &ImageFile) -> Keys {
     let disks = &target.disks;
     let mut keys = hardware.clone();
     let image = format!("{disks}:0,import-from={}:import/{}", target.import, file.name);
     keys.insert(SYSTEM.into(), system(&image, wanted.sha256));
-    let size = wanted.state.div_ceil(1 << 30).max(1);
+    let size = state(wanted);
     keys.insert(STATE.into(), format!("{disks}:{size},discard=on,iothread=1,serial=state"));
     // Ours are enrolled by the image itself, where it brings any.
     keys.insert("efidisk0".into(), format!("{disks}:0,efitype=4m,pre-enrolled-keys=0"));

@@ -112,7 +112,6 @@ fn a_target_that_cannot_is_told_what_it_lacks() {
         insta::assert_snapshot!(name, refused(&case, ready(&case.client, &Default::default()).expect_err(name), 0));
     };
     lacks("no_import", |w| w.storages.get_mut("local").expect("a storage").content = "iso".into());
-    lacks("full", |w| w.storages.get_mut("local-zfs").expect("a storage").free = 1 << 20);
     lacks("offline", |w| w.nodes.get_mut("pve1").expect("a node").online = false);
     lacks("firewall_off", |w| w.firewall = false);
     lacks("too_old", |w| w.version = "8.3.2".into());

@@ -53,6 +53,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
         }
         all.push(wanted);
     }
+    deployer.room(&all)?;
     if args.plan {
         return plan(&deployer, &all, context);
     }
@@ -236,11 +237,13 @@ fn image(project: &Project, unverified: bool) -> Result<Image> {
 fn qcow2(project: &Project, image: &Image, context: &Context) -> Result<(PathBuf, ImageFile)> {
     let stage = context.progress.stage("qcow2 of the disk");
     let file = project.out.join("disk.qcow2");
-    diorite_image::qcow2::write(&project.out.join("disk.raw"), &file)?;
+    let raw = project.out.join("disk.raw");
+    let used = diorite_image::qcow2::write(&raw, &file)?.used();
+    let disk = std::fs::metadata(&raw).map_err(|e| Error::io("the disk cannot be read", &raw, e))?.len();
     let (size, sha256) = digest(&file)?;
     stage.done(diorite_host::progress::bytes(size));
     let form = ImageFile::new(&project.recipe, image.sha256(), size, sha256);
-    Ok((file, form))
+    Ok((file, ImageFile { disk, used, ..form }))
 }
 
 fn digest(file: &Path) -> Result<(u64, Digest)> {

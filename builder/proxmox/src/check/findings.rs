@@ -22,7 +22,7 @@ pub enum Level {
 pub struct Finding {
     /// How much it matters.
     pub level: Level,
-    /// What it is about: `privilege`, `node`, `storage`, `bridge`, `pool`, `firewall`, `version`.
+    /// What it is about: `privilege`, `node`, `storage`, `space`, `bridge`, `pool`, `firewall`, `version`.
     pub about: &'static str,
     /// In words, naming the thing.
     pub what: String,

@@ -315,7 +315,7 @@ impl Look<'_> {
             self.report.add(Level::Problem, "storage", what, hint);
         } else if let Some(free) = number(entry.get("avail")).filter(|free| *free < LITTLE) {
             let what = format!("storage `{name}` on node `{node}` has only {} left", bytes(free));
-            self.report.add(Level::Problem, "storage", what, "remove old images or disks, or name another storage");
+            self.report.add(Level::Problem, "space", what, "remove old images or disks, or name another storage");
         } else {
             let free = number(entry.get("avail")).map(|free| format!(", {} free", bytes(free))).unwrap_or_default();
             let what = format!("storage `{name}` on node `{node}` takes `{wanted}` content{free}");

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// The machine's, where it has values of its own.
 pub const UUID: &str = "6f9619ff-8b86-8d11-b42d-00c04fc964ff";
 
+/// Bytes of every image's disk, and of them those that are not zero.
+pub const DISK: u64 = 3 << 30;
+pub const USED: u64 = 1 << 30;
+
 pub struct Case {
     pub double: Double,
     pub client: Client,
@@ -91,6 +95,8 @@ impl Case {
                 name: format!("diorite-server-{version}-{}.qcow2", self.raw(version).short(12)),
                 size: Self::bytes(version).len() as u64,
                 sha256: self.digest(version),
+                disk: DISK,
+                used: USED,
             }),
             hardware: Some(wanted::hardware(name, &self.hardware, true, target)),
             state: self.hardware.state,
