@@ -27,6 +27,7 @@ use diorite_model::report::Verdict;
 use diorite_model::{Digest, LockedPackage, Recipe};
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -111,7 +112,14 @@ fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'stat
     let up = machine.wait_shell(&mut watch);
     up.unwrap_or_else(|e| panic!("the machine does not come up: {e}\n{}", machine.console.tail(60)));
     let mut run = |command: &str| machine.run(command, &mut watch).unwrap_or_else(|e| panic!("{command}: {e}")).text;
-    let said = IDENTITY.iter().chain(more).map(|(name, command)| (*name, run(command))).collect();
+    let mut said: BTreeMap<_, _> = IDENTITY.iter().chain(more).map(|(name, command)| (*name, run(command))).collect();
+    // Whose card answers for the address that it says it has.
+    let address = said.get("addresses").and_then(|all| all.split('/').next()?.parse().ok());
+    if let Some(address) = address {
+        let (own, patience) = (lab.config().ipv4.into(), Duration::from_secs(60));
+        let answer = lab.knock(lab.config().vlan, own, address, patience).expect("the lab");
+        said.insert("on the wire", answer.map_or("nobody".into(), |answer| answer.mac.to_string()));
+    }
     run("echo kept >/var/lib/marker; systemctl poweroff --no-block");
     let end = Instant::now() + Duration::from_secs(180);
     while machine.ended().is_none() {

@@ -37,7 +37,8 @@ pub struct Rules {
 pub fn of(recipe: &Recipe) -> Rules {
     let firewall = &recipe.firewall;
     let mut all = Rules::default();
-    let dhcp = recipe.network.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
+    // A cloud-init drive may ask for it.
+    let dhcp = recipe.nocloud() || recipe.network.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
     let out = match firewall.egress.policy {
         Policy::Accept => "ACCEPT",
         Policy::Drop => "DROP",

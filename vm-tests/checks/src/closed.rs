@@ -5,7 +5,7 @@ use crate::judge::Judged;
 use diorite_machine::Output;
 use diorite_model::Recipe;
 use diorite_model::hardening::EXPOSURE;
-use diorite_model::recipe::{Access, RootLogin, SecondFactor};
+use diorite_model::recipe::{Access, GIVEN_KEYS, RootLogin, SecondFactor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked.
@@ -17,8 +17,8 @@ pub enum Closed {
     SecureShell(Vec<String>),
     /// This person logs in with a key made for the test, and in no other way.
     Login(String),
-    /// No file gives a key to an account but to these people's, each in their own.
-    Keys(BTreeSet<String>),
+    /// No file gives a key to an account but to these people's, each in their own; sshd looks for them in these files.
+    Keys(BTreeSet<String>, String),
     /// Values by name, sysctl(8).
     Sysctl(BTreeMap<String, String>),
     /// Words of /proc/cmdline.
@@ -48,7 +48,8 @@ pub fn plan(recipe: &Recipe) -> Vec<(String, String, Closed)> {
             Closed::SecureShell(effective(access)),
         ),
     ];
-    let people = Closed::Keys(access.people().map(|(name, _)| name.clone()).collect());
+    let people = access.people().map(|(name, _)| name.clone()).collect();
+    let people = Closed::Keys(people, recipe.keys_files());
     all.push(("strangers-keys".into(), "nobody's key opens an account but those of the people named".into(), people));
     // A token cannot be touched here.
     let somebody = access.people().next().filter(|_| access.second_factor == SecondFactor::None);
@@ -113,9 +114,10 @@ impl Closed {
         match self {
             Self::NoPassword => "getent shadow".into(),
             Self::SecureShell(_) => "/usr/sbin/sshd -T -C user=root,host=lab,addr=10.77.0.1".into(),
-            Self::Keys(_) => "for f in /root/.ssh/authorized_keys* /etc/ssh/authorized_keys.d/*; do \
-                test -s \"$f\" && echo \"$f\"; done; sshd=$(/usr/sbin/sshd -T); echo \"$sshd\" | grep ^authorizedkeys"
-                .into(),
+            Self::Keys(..) => format!(
+                "for f in /root/.ssh/authorized_keys* /etc/ssh/authorized_keys.d/* {GIVEN_KEYS}/*; do \
+                 test -s \"$f\" && echo \"$f\"; done; sshd=$(/usr/sbin/sshd -T); echo \"$sshd\" | grep ^authorizedkeys"
+            ),
             Self::Login(name) => {
                 let ssh = "ssh -n -o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR";
                 let (at, file) =
@@ -157,7 +159,7 @@ impl Closed {
         match self {
             Self::NoPassword => no_password(&output.text),
             Self::SecureShell(wanted) => secure_shell(&output.text, wanted),
-            Self::Keys(people) => keys(&output.text, people),
+            Self::Keys(people, files) => keys(&output.text, people, files),
             Self::Login(name) => login(&output.text, name),
             Self::Sysctl(values) => sysctl(&output.text, values),
             Self::CommandLine(words) => command_line(&output.text, words),
@@ -199,11 +201,11 @@ fn secure_shell(text: &str, wanted: &[String]) -> Judged {
 }
 
 /// Files with keys, then lines of `sshd -T`: where it looks for them.
-fn keys(text: &str, people: &BTreeSet<String>) -> Judged {
+fn keys(text: &str, people: &BTreeSet<String>, looks: &str) -> Judged {
     let theirs = |path: &str| path.strip_prefix("/etc/ssh/authorized_keys.d/").is_some_and(|n| people.contains(n));
     let files: Vec<&str> = text.lines().filter(|l| l.starts_with('/')).collect();
     let mut wrong: Vec<String> = files.iter().filter(|f| !theirs(f)).map(|f| format!("keys in {f}")).collect();
-    for line in ["authorizedkeysfile /etc/ssh/authorized_keys.d/%u", "authorizedkeyscommand none"] {
+    for line in [format!("authorizedkeysfile {looks}"), "authorizedkeyscommand none".into()] {
         if !text.lines().any(|l| l == line) {
             wrong.push(format!("sshd does not say `{line}`"));
         }
@@ -333,6 +335,7 @@ mod tests {
         assert!(secure_shell("permitrootlogin no\nallowusers anna\nallowusers ben", &wanted).is_err(), "one too many");
         let looks = "authorizedkeysfile /etc/ssh/authorized_keys.d/%u\nauthorizedkeyscommand none";
         let people = BTreeSet::from(["anna".to_owned()]);
+        let keys = |text: &str, people| keys(text, people, "/etc/ssh/authorized_keys.d/%u");
         assert!(keys(looks, &people).is_ok());
         assert!(keys(&format!("/etc/ssh/authorized_keys.d/anna\n{looks}"), &people).is_ok());
         for more in ["/root/.ssh/authorized_keys", "/etc/ssh/authorized_keys.d/root", "/etc/ssh/authorized_keys.d/ann"]
@@ -341,6 +344,7 @@ mod tests {
         }
         assert!(keys(&looks.replace("none", "/usr/bin/keys"), &people).is_err(), "a program gives keys");
         assert!(keys("", &people).is_err(), "an empty answer proves nothing");
+        assert!(super::keys(looks, &people, "/etc/ssh/authorized_keys.d/%u /run/diorite-keys/%u").is_err());
         let refused = "out:anna@127.0.0.1: Permission denied (publickey).";
         assert!(login(&format!("in:anna\n{refused}"), "anna").is_ok());
         assert!(login(&format!("in:Authorised use only.\nanna\n{refused}"), "anna").is_ok(), "a banner before it");

@@ -201,7 +201,7 @@ pub fn administrator(output: &Output, person: &Person) -> Judged {
     }
     let sshd = said("sshd:");
     for wanted in [
-        "authorizedkeysfile /etc/ssh/authorized_keys.d/%u",
+        format!("authorizedkeysfile {}", person.keys_files).as_str(),
         "authenticationmethods publickey",
         "pubkeyauthentication yes",
         "passwordauthentication no",
@@ -395,6 +395,7 @@ mod tests {
             name: "anna".into(),
             uid: 2000,
             keys: vec!["ssh-ed25519 AAAA anna".into()],
+            keys_files: "/etc/ssh/authorized_keys.d/%u".into(),
             principals: vec![],
             sudo: Some(sudo),
         };

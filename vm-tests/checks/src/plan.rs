@@ -165,6 +165,8 @@ pub struct Person {
     pub uid: u32,
     /// Public keys, one line each.
     pub keys: Vec<String>,
+    /// Where sshd looks for keys.
+    pub keys_files: String,
     /// Names in a certificate that make it theirs, one per line.
     pub principals: Vec<String>,
     /// What sudo(8) allows; nothing is said of members of groups with rules.
@@ -314,6 +316,7 @@ fn inside_last(recipe: &Recipe, add: Add<'_>) {
             name: name.clone(),
             uid: declared.uid,
             keys: declared.ssh_keys.clone(),
+            keys_files: recipe.keys_files(),
             principals: declared.principals.clone(),
             sudo: (!by_group).then(|| declared.sudo.clone()),
         };

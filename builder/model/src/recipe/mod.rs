@@ -76,10 +76,24 @@ pub struct Recipe {
     pub overlays: Vec<String>,
 }
 
+/// Folder of the keys that people have from a cloud-init drive: in memory, so that they last as long as the drive says.
+pub const GIVEN_KEYS: &str = "/run/diorite-keys";
+
 impl Recipe {
     /// The digest that the lock carries.
     pub fn digest(&self) -> Digest {
         Digest::of_json(self)
+    }
+
+    /// Whether an unsigned cloud-init drive may say what the machine is called, which addresses it has and who may log in.
+    pub fn nocloud(&self) -> bool {
+        self.config_drive.as_ref().is_some_and(|drive| drive.nocloud)
+    }
+
+    /// Where sshd looks for the keys of people, sshd_config(5) `AuthorizedKeysFile`.
+    pub fn keys_files(&self) -> String {
+        let given = if self.nocloud() { format!(" {GIVEN_KEYS}/%u") } else { String::new() };
+        format!("/etc/ssh/authorized_keys.d/%u{given}")
     }
 }
 

@@ -1,10 +1,11 @@
 //! The config drive: values that a machine has of its own (its name, its addresses, its secrets) on a disc that somebody
-//! has signed whose key the image knows. The initrd leaves them where PID 1 takes credentials from after it has gone over
+//! has signed whose key the image knows, or on one that nobody has signed where the image takes that. The initrd leaves them where PID 1 takes credentials from after it has gone over
 //! to the real root (systemd.system-credentials(7)), so that everything which reads credentials reads these too.
 
 use super::Guest;
 use super::ini::Ini;
 use super::initrd::ROOT;
+use super::nocloud;
 use diorite_model::instance::NAMESPACE;
 use diorite_model::{Recipe, Result};
 
@@ -21,11 +22,20 @@ const SIGNERS: &str = "usr/lib/diorite/config-drive-signers";
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let Some(config_drive) = &recipe.config_drive else { return Ok(()) };
-    // ssh-keygen(1), "ALLOWED SIGNERS".
-    let signer = |key: &String| format!("diorite namespaces=\"{NAMESPACE}\" {key}\n");
-    guest.file(SIGNERS, 0o644, config_drive.signers.iter().map(signer).collect::<String>())?;
-    guest.file(PROGRAM, 0o755, include_bytes!("config-drive.sh").to_vec())?;
-    for (name, service) in [(SERVICE, service()), (HANDS_OVER, hands_over())] {
+    let mut programs = Vec::new();
+    if !config_drive.signers.is_empty() {
+        // ssh-keygen(1), "ALLOWED SIGNERS".
+        let signer = |key: &String| format!("diorite namespaces=\"{NAMESPACE}\" {key}\n");
+        guest.file(SIGNERS, 0o644, config_drive.signers.iter().map(signer).collect::<String>())?;
+        guest.file(PROGRAM, 0o755, include_bytes!("config-drive.sh").to_vec())?;
+        programs.push(PROGRAM);
+    }
+    // Last: what is signed is worth more.
+    if config_drive.nocloud {
+        nocloud::generate(guest, recipe)?;
+        programs.push(nocloud::PROGRAM);
+    }
+    for (name, service) in [(SERVICE, service(&programs)), (HANDS_OVER, hands_over())] {
         guest.file(&format!("{ROOT}/{SYSTEM}/{name}"), 0o644, service.finish()?)?;
         guest.link(&format!("{ROOT}/{SYSTEM}/initrd.target.wants/{name}"), &format!("../{name}"))?;
     }
@@ -35,7 +45,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(&format!("{ROOT}/usr/lib/modules-load.d/diorite-config-drive.conf"), 0o644, "isofs\n")
 }
 
-fn service() -> Ini {
+fn service(programs: &[&str]) -> Ini {
     unit("Take this machine's own values from its config drive")
         .set("Requires", "sysroot.mount")
         .set("After", "sysroot.mount systemd-modules-load.service systemd-udev-trigger.service initrd-root-fs.target")
@@ -48,7 +58,7 @@ fn service() -> Ini {
         .set("RootDirectory", "/sysroot")
         .set("MountAPIVFS", "yes")
         .set("BindPaths", "/run")
-        .set("ExecStart", format!("/{PROGRAM}"))
+        .each("ExecStart", programs.iter().map(|program| format!("/{program}")))
 }
 
 fn hands_over() -> Ini {

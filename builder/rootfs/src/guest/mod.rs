@@ -14,6 +14,7 @@ mod locale;
 mod monitoring;
 pub mod network;
 pub mod nft;
+mod nocloud;
 pub mod sandbox;
 mod services;
 mod ssh;

@@ -187,6 +187,11 @@ fn routes(mut ini: Ini, link: &Link) -> Ini {
             ini = ini.section("Route").set("Gateway", gateway.clone()).set("Metric", metric.to_string());
         }
     }
+    further_routes(ini, link)
+}
+
+/// Routes beside the default ones.
+pub(super) fn further_routes(mut ini: Ini, link: &Link) -> Ini {
     for route in &link.routes {
         ini = ini.section("Route").set("Destination", route.to.clone()).each("Gateway", route.via.iter().cloned());
         ini = ini.each("Metric", route.metric.map(|m| m.to_string()));

@@ -16,6 +16,9 @@ const PRINCIPALS: &str = "etc/ssh/principals.d";
 const AUTHORITIES: &str = "etc/ssh/user_ca.pub";
 const BANNER: &str = "etc/ssh/banner";
 
+/// Its value is [`Recipe::keys_files`].
+const KEYS_FILES: &str = "AuthorizedKeysFile";
+
 /// sshd_config(5). The first value of a keyword wins, and this file is read before Debian's.
 const SETTINGS: [(&str, &str); 22] = [
     ("HostKey", HOST_KEY),
@@ -27,8 +30,8 @@ const SETTINGS: [(&str, &str); 22] = [
     ("GSSAPIAuthentication", "no"),
     ("PermitEmptyPasswords", "no"),
     ("PermitUserEnvironment", "no"),
-    // Keys are part of the image: nobody adds one to a running machine.
-    ("AuthorizedKeysFile", "/etc/ssh/authorized_keys.d/%u"),
+    // Keys are part of the image, or a cloud-init drive's: nobody adds one to a running machine.
+    (KEYS_FILES, ""),
     ("AuthorizedKeysCommand", "none"),
     ("X11Forwarding", "no"),
     ("AllowAgentForwarding", "no"),
@@ -97,8 +100,9 @@ fn algorithms(recipe: &Recipe) -> String {
 fn config(recipe: &Recipe) -> Result<String> {
     let access = &recipe.access;
     let mut config = Config::default();
+    let files = recipe.keys_files();
     for (key, value) in SETTINGS {
-        config.set(key, value)?;
+        config.set(key, if key == KEYS_FILES { &files } else { value })?;
     }
     config.set("PubkeyAcceptedAlgorithms", &algorithms(recipe))?;
     if access.second_factor == SecondFactor::U2f {

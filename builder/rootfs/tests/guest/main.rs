@@ -5,6 +5,7 @@
 
 mod access;
 mod network;
+mod nocloud;
 
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_model::hardening::{EXPOSURE, SETUID_AT_MOST};

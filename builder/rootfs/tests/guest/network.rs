@@ -4,7 +4,7 @@ use super::*;
 
 /// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key
 /// it does not know and every value it does not understand, and then goes on.
-fn networkd(root: &Path) -> Vec<String> {
+pub fn networkd(root: &Path) -> Vec<String> {
     // What PID 1 makes; networkd makes its own folder in it, and no other's.
     let run = root.join("run/systemd");
     if run.exists() {

@@ -10,7 +10,8 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     for (kind, people) in [("administrators", &access.administrators), ("users", &access.users)] {
         for (name, person) in people {
             let path = format!("access.{kind}.{name}");
-            if person.ssh_keys.is_empty() && access.user_ca.is_empty() {
+            // A cloud-init drive may have one.
+            if person.ssh_keys.is_empty() && access.user_ca.is_empty() && !recipe.nocloud() {
                 let error = places.finding(&path, format!("nothing lets `{name}` in"));
                 let error = error.because("there is no key of theirs, and no authority that could certify one");
                 return Err(error.hint("write `ssh_keys = [\"ssh-ed25519 AAAA… name\"]`, or `user_ca` in [access]"));

@@ -101,7 +101,8 @@ fn family(recipe: &Recipe, rule: &Rule, peers: &str, places: &Places) -> Result<
     let lives = |n: &Network| {
         recipe.network.values().any(|link| has(link, n.is_ipv4())) || (!n.is_ipv4() && neighbours.covers(n))
     };
-    if networks.is_empty() || networks.iter().any(lives) {
+    // What a cloud-init drive gives the links is not known here.
+    if recipe.nocloud() || networks.is_empty() || networks.iter().any(lives) {
         return Ok(());
     }
     let words = if networks[0].is_ipv4() { "IPv4" } else { "IPv6" };

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     let links = &recipe.network;
+    if recipe.nocloud() {
+        links.iter().try_for_each(|(name, link)| nocloud(name, link, places))?;
+    }
     let mut owner: BTreeMap<&str, (&str, String)> = BTreeMap::new();
     for (name, link) in links {
         for (at, below) in parts(name, link) {
@@ -63,6 +66,20 @@ fn parts<'a>(name: &str, link: &'a Link) -> Vec<(String, &'a str)> {
         LinkKind::Bond(bond) => list("bond", &bond.members),
         LinkKind::Bridge(bridge) => list("bridge", &bridge.members),
     }
+}
+
+/// A cloud-init drive names cards by their hardware address, and knows of no others: which link one belongs to must be
+/// plain from that alone, or a card would leave its bond, or get the settings of another link.
+fn nocloud(name: &str, link: &Link, places: &Places) -> Result<()> {
+    let what = match &link.kind {
+        LinkKind::Card(m) if m.name.is_none() && m.driver.is_none() && m.order.is_none() => return Ok(()),
+        LinkKind::Card(_) => "is found by something else than its hardware address",
+        _ => "is no card",
+    };
+    let path = format!("network.{name}");
+    let what = format!("`nocloud` and link `{name}`, which {what}, do not go together");
+    let error = places.between(&path, what, "config_drive.nocloud", "a cloud-init drive says what the cards are");
+    Err(error.hint("match cards by `mac`, or let one link take them all; signed drives go with every kind of link"))
 }
 
 fn exists(links: &BTreeMap<String, Link>, name: &str, at: &str, places: &Places) -> Result<()> {

@@ -7,8 +7,17 @@ use crate::profile::source::{Kind, Table, join};
 use std::collections::BTreeMap;
 
 pub(super) const CONFIG_DRIVE: &[Field] =
-    &[texts("signers", &values::SSH_KEY, "public keys (`ssh-ed25519`) of those whose config drives are taken")
-        .needed()];
+    &[
+        texts("signers", &values::SSH_KEY, "public keys (`ssh-ed25519`) of those whose config drives are taken")
+            .or_said("no signed drive is taken; then `nocloud` must be true"),
+        boolean(
+            "nocloud",
+            "take name, addresses and SSH keys from a cloud-init drive of Proxmox VE where no signed drive is; nobody has \
+             signed it: whoever can attach a drive to the machine decides what it is called, which addresses it has and who \
+             may log in",
+        )
+        .or(false),
+    ];
 
 pub(super) const INSTANCE: &[Field] = &[
     named("network", &values::NAME, LINK, "what is different on its links, by their names in `[network]`"),
@@ -40,11 +49,14 @@ pub(super) fn config_drive(top: &Section) -> Result<Option<ConfigDrive>> {
             return Err(t.files.error(signer.span, what).hint("make one: ssh-keygen -t ed25519 -f config-drive-key"));
         }
     }
-    if signers.is_empty() {
+    let nocloud = t.flag("nocloud")?;
+    if signers.is_empty() && !nocloud {
         let span = t.key("signers").unwrap_or(t.span);
-        return Err(t.files.error(span, "nobody may sign a config drive").hint("name a public key in `signers`"));
+        return Err(t.files.error(span, "nobody may sign a config drive").hint(
+            "name a public key in `signers`; or write `nocloud = true`, and whoever can attach a drive decides for the machine",
+        ));
     }
-    Ok(Some(ConfigDrive { signers: signers.into_iter().map(|s| s.value).collect() }))
+    Ok(Some(ConfigDrive { signers: signers.into_iter().map(|s| s.value).collect(), nocloud }))
 }
 
 /// Every instance. `network_of` reads a whole profile and checks it against itself: the links of each instance are read as
@@ -58,11 +70,11 @@ pub(super) fn instances(
     let mut all = BTreeMap::new();
     let sections = top.named("instances")?;
     let Some((first, section)) = sections.first() else { return Ok(all) };
-    if top.key("config_drive").is_none() {
+    if config_drive(top)?.is_none_or(|drive| drive.signers.is_empty()) {
         return Err(section
             .files
             .error(section.span, format!("instance `{first}` would not be taken for what it is"))
-            .because("the image takes nobody's word: `[config_drive]` names no key")
+            .because("the image takes nobody's word for it: `[config_drive]` names no key")
             .hint("write `[config_drive]` with `signers = [\"ssh-ed25519 …\"]`, the public key that signs"));
     }
     let links = network_of(whole)?;

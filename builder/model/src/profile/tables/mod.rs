@@ -49,7 +49,7 @@ pub(super) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::MONITORING, "who is watching"),
     table("services", services::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::STATE, "the writable partition"),
-    table("config_drive", instances::CONFIG_DRIVE, "values of its own that a machine may be given on a disc"),
+    table("config_drive", instances::CONFIG_DRIVE, "values of its own that a machine may be given on a drive"),
     named(
         "instances",
         &values::HOST_NAME,

@@ -31,6 +31,27 @@ fn an_instance_changes_its_own_links_and_no_byte_of_the_image() {
     assert!(none.get("config_drive").is_none());
 }
 
+/// An unsigned drive may bring what the profile does not say: keys, and addresses of either family.
+#[test]
+fn a_cloud_init_drive_is_taken_where_the_profile_says_so() {
+    let signed = both(&format!("{START}{DRIVE}")).0;
+    assert!(!signed.nocloud() && signed.keys_files() == "/etc/ssh/authorized_keys.d/%u");
+    let drive = serde_json::to_value(&signed).expect("JSON")["config_drive"].clone();
+    assert!(drive.get("nocloud").is_none(), "an image that takes none has the digest that it always had");
+    let fixed = START.replace("dns", "addresses = [\"192.0.2.1/24\"]\nrouter_advertisements = false\ndns");
+    let (anna, rule) = ("[access.users.anna]\n", "[firewall]\nallow = [{ port = 22, from = [\"2001:db8::/32\"] }]\n");
+    let recipe = both(&format!("{fixed}[config_drive]\nnocloud = true\n{anna}{rule}")).0;
+    let drive = recipe.config_drive.as_ref().expect("it is said");
+    assert!(drive.nocloud && drive.signers.is_empty() && recipe.nocloud());
+    assert_eq!(recipe.keys_files(), "/etc/ssh/authorized_keys.d/%u /run/diorite-keys/%u");
+    assert!(recipe.packages.include.contains(&"openssh-client".to_owned()), "it looks at the keys");
+    // Without it both are refused.
+    for (part, why) in [(anna, "nothing lets `anna` in"), (rule, "this rule can never match")] {
+        assert!(error(&format!("{fixed}{DRIVE}{part}")).contains(why), "{part}");
+    }
+    assert!(both(&format!("{START}{DRIVE}nocloud = true\n[instances.a]\n")).0.nocloud(), "both ways go together");
+}
+
 #[test]
 fn what_cannot_be_meant_shows_its_lines() {
     let wrong = |more: &str| error(&format!("{START}{more}"));
@@ -48,6 +69,11 @@ fn what_cannot_be_meant_shows_its_lines() {
         with("[instances.a.credentials]\nkey = { env = \"A\", file = \"b\" }\n"),
         with("[instances.a.credentials]\n\"system.hostname\" = { env = \"A\" }\n"),
         with("[instances.a.credentials]\nkey = \"plain text\"\n"),
+        wrong("[config_drive]\nnocloud = false\n"),
+        wrong("[config_drive]\nnocloud = \"yes\"\n"),
+        wrong("[config_drive]\nnocloud = true\n[instances.a]\n"),
+        wrong("[config_drive]\nnocloud = true\n[network.guests]\nvlan = { id = 10, parent = \"lan\" }\n"),
+        wrong("[config_drive]\nnocloud = true\n[network.first]\nmatch = { order = 1 }\n"),
         with("[machine]\nmac = \"52:54:00:00:00:01\"\n[instances.a]\n"),
     ];
     insta::assert_snapshot!("instances", all.join("\n\n"));

@@ -189,9 +189,9 @@ pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
     Ok(Ruleset { input, forward, output })
 }
 
-/// May answers of DHCPv4 and DHCPv6 servers be expected?
+/// May answers of DHCPv4 and DHCPv6 servers be expected? A cloud-init drive may want either.
 fn dhcp(recipe: &Recipe) -> (bool, bool) {
-    let any = |asks: fn(&Link) -> bool| recipe.network.values().any(asks);
+    let any = |asks: fn(&Link) -> bool| recipe.nocloud() || recipe.network.values().any(asks);
     (any(|l| l.dhcp_ipv4), any(|l| l.dhcp_ipv6))
 }
 
@@ -268,10 +268,11 @@ fn counter_out(allow: &AllowOut) -> String {
 }
 
 /// Where questions for names may go, those over TLS if asked for, by family; `None` when that is learned from the network
-/// and can be anywhere.
+/// or a cloud-init drive and can be anywhere.
 fn name_servers(recipe: &Recipe, tls: bool) -> Vec<Option<Addresses>> {
     let links = || recipe.network.values().filter(|l| !tls || l.dns_over_tls != DnsOverTls::No);
-    if links().any(|l| l.learn_dns && (l.dhcp_ipv4 || l.dhcp_ipv6 || l.router_advertisements)) {
+    let learns = |l: &Link| l.learn_dns && (l.dhcp_ipv4 || l.dhcp_ipv6 || l.router_advertisements);
+    if links().any(|l| recipe.nocloud() || learns(l)) {
         return vec![None];
     }
     let one = |ip: IpAddr| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }).parse().ok();

@@ -358,6 +358,35 @@ fn a_machine_with_fixed_addresses_expects_no_dhcp_and_asks_its_own_servers() {
     assert_eq!(judge(&learned, &packet("output", "192.0.2.10", "tcp", 443)), (false, "output_dropped".into()));
 }
 
+/// Rules speak of networks and never of cards, so that a card has the same rules whatever a cloud-init drive makes of it;
+/// and the drive may say DHCP and other name servers where the profile says neither.
+#[test]
+fn a_cloud_init_drive_changes_no_cards_rules() {
+    let fixed = "[network.lan]\nmatch = { mac = \"52:54:00:00:00:01\" }\naddresses = [\"192.0.2.10/24\"]\n\
+                 router_advertisements = false\ndns = [\"192.0.2.53\"]\n[network.rest]\naddresses = [\"198.51.100.10/24\"]\nrouter_advertisements = false\n\
+                 [firewall]\nallow = [{ port = 22, from = [\"192.0.2.0/24\"] }]\n[firewall.egress]\npolicy = \"drop\"\n";
+    let without = text(&recipe(fixed));
+    let with = text(&recipe(&format!("{fixed}[config_drive]\nnocloud = true\n")));
+    let ask = |rules: &str, to: &str, port| {
+        let destination = to.parse().unwrap();
+        judge(rules, &Packet { destination, ..packet("output", "192.0.2.10", "udp", port) }).0
+    };
+    assert_eq!((ask(&without, "203.0.113.53", 53), ask(&with, "203.0.113.53", 53)), (false, true));
+    assert_eq!((ask(&without, "255.255.255.255", 67), ask(&with, "255.255.255.255", 67)), (false, true));
+    assert!(!ask(&with, "203.0.113.53", 123 + 1), "nothing else becomes possible");
+    for rules in [&without, &with] {
+        for card in ["eth0", "eth1"] {
+            let from = |source, port| judge(rules, &Packet { from: card, ..packet("input", source, "tcp", port) }).0;
+            assert_eq!((from("192.0.2.7", 22), from("198.51.100.7", 22), from("192.0.2.7", 23)), (true, false, false));
+        }
+    }
+    let cards = |rules: &str| {
+        rules.lines().filter(|l| l.contains("iif") || l.contains("oif")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(cards(&without), cards(&with));
+    assert!(cards(&with).iter().all(|l| l.contains("if \"lo\"")), "{:?}", cards(&with));
+}
+
 #[test]
 fn closed_means_closed() {
     let rules = render(&closed()).unwrap();
