@@ -271,29 +271,31 @@ fn a_plan_changes_nothing_and_shows_every_call() {
 fn killed_after_any_call_the_next_run_ends_the_same() {
     let story: &[(&str, &[u32], u32)] =
         &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
-    let own = |version: &u32| Some(format!("address {version}"));
     // Alone; with values of its own; in a cluster that does all that it can for it.
     let kinds = [(false, false), (true, false), (false, true)];
     let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
     for ((name, before, version), (values, cluster)) in stories {
-        let with = |version: &u32| {
-            let mut case = if cluster { Case::clustered() } else { Case::new().may_remove() };
-            case.values = own(version).filter(|_| values);
+        let fresh = || if cluster { Case::clustered() } else { Case::new().may_remove() };
+        let deploy = |case: &mut Case, version: u32| {
+            case.values = values.then(|| format!("address {version}"));
+            case.deploy(version)
+        };
+        let told = || {
+            let mut case = fresh();
+            before.iter().for_each(|v| drop(deploy(&mut case, *v).unwrap_or_else(|e| panic!("{e}"))));
             case
         };
-        let calm = with(version);
-        before.iter().for_each(|v| drop(calm.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
+        let mut calm = told();
         let start = calm.changes();
-        calm.deploy(*version).unwrap_or_else(|e| panic!("{e}"));
+        deploy(&mut calm, *version).unwrap_or_else(|e| panic!("{e}"));
         let (calls, wanted) = (calm.changes() - start, calm.picture());
         assert!(calls > 4, "{name}: {calls}");
         for k in 1..=calls {
-            let case = with(version);
-            before.iter().for_each(|v| drop(case.deploy(*v).unwrap_or_else(|e| panic!("{e}"))));
+            let mut case = told();
             case.double.vanish_after(k);
-            case.deploy(*version).expect_err("nobody answers");
+            deploy(&mut case, *version).expect_err("nobody answers");
             case.double.mend();
-            case.deploy(*version).unwrap_or_else(|e| panic!("{name}, killed after call {k} of {calls}: {e}"));
+            deploy(&mut case, *version).unwrap_or_else(|e| panic!("{name}, killed after call {k} of {calls}: {e}"));
             assert_eq!(case.picture(), wanted, "{name}, killed after call {k} of {calls}");
             assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{name}, {k}");
         }
