@@ -9,10 +9,12 @@ mod change;
 pub use change::{Change, next};
 
 use diorite_model::Recipe;
-use diorite_model::recipe::{Peer, Policy, Protocol};
+use diorite_model::recipe::{Link, LinkKind, Peer, Policy, Protocol};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The set of the addresses that the card may send from; that it is there switches the filter on (pve-firewall(8)).
+pub const SOURCES: &str = "ipfilter-net0";
 /// What our rules' comments begin with.
 pub const MARK: &str = "diorite";
 
@@ -33,12 +35,18 @@ pub struct Rules {
     pub unsaid: Vec<String>,
 }
 
-/// The recipe's firewall in the hypervisor's words.
-pub fn of(recipe: &Recipe) -> Rules {
+/// The recipe's firewall in the hypervisor's words, for a machine with these links.
+pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> Rules {
     let firewall = &recipe.firewall;
     let mut all = Rules::default();
     // A cloud-init drive may ask for it.
-    let dhcp = recipe.nocloud() || recipe.network.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
+    let dhcp = recipe.nocloud() || links.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
+    match sources(recipe, links) {
+        Some(addresses) => drop(all.sets.insert(SOURCES.into(), addresses)),
+        None => all.unsaid.push(
+            "it may send from any address: the hypervisor can know them where all of one card are declared".into(),
+        ),
+    }
     let out = match firewall.egress.policy {
         Policy::Accept => "ACCEPT",
         Policy::Drop => "DROP",
@@ -86,6 +94,17 @@ pub fn of(recipe: &Recipe) -> Rules {
         }
     }
     all
+}
+
+/// The addresses of the machine's one card; none when it may have others than those that are declared. Its link-local
+/// address by IPv6 is the hypervisor's own matter.
+fn sources(recipe: &Recipe, links: &BTreeMap<String, Link>) -> Option<BTreeSet<String>> {
+    let mut all = links.values();
+    let (Some(link), None) = (all.next(), all.next()) else { return None };
+    let learns = recipe.nocloud() || link.dhcp_ipv4 || link.dhcp_ipv6 || link.router_advertisements;
+    let known = matches!(link.kind, LinkKind::Card(_)) && !learns && !link.addresses.is_empty();
+    let bare = |address: &String| address.split('/').next().unwrap_or_default().to_owned();
+    known.then(|| link.addresses.iter().map(bare).collect())
 }
 
 fn ports(first: u16, last: u16) -> String {
@@ -150,4 +169,37 @@ pub fn words(rule: &Rule) -> String {
         text += " (switched off)";
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_card_may_send_from_and_ask_for_follows_from_the_machines_own_links() {
+        let recipe = |network: &str| {
+            let text = format!("[image]\nname = \"web\"\nversion = \"1\"\n{network}");
+            let mut none = |name: &str| Err(diorite_model::Error::input(name.to_owned()));
+            diorite_model::profile::parse(&text, "web.toml", &mut none).unwrap_or_else(|e| panic!("{e}")).0
+        };
+        let fixed =
+            "[network.ethernet]\nrouter_advertisements = false\naddresses = [\"192.0.2.5/24\", \"2001:db8::5/64\"]\n";
+        let (fixed, learns) = (recipe(fixed), recipe(""));
+        let of = |recipe: &Recipe, links: &Recipe| {
+            let rules = of(recipe, &links.network);
+            (rules.options["dhcp"].clone(), rules.sets.get(SOURCES).cloned())
+        };
+        let own = BTreeSet::from(["192.0.2.5".to_owned(), "2001:db8::5".to_owned()]);
+        assert_eq!(of(&fixed, &fixed), ("0".into(), Some(own.clone())));
+        assert_eq!(of(&learns, &learns), ("1".into(), None));
+        // One of several machines whose links are not the image's.
+        assert_eq!(of(&learns, &fixed), ("0".into(), Some(own)));
+        assert_eq!(of(&fixed, &learns), ("1".into(), None));
+        let two = recipe(
+            "[network.a]\nrouter_advertisements = false\naddresses = [\"192.0.2.5/24\"]\nmatch = { order = 1 }\n[network.b]\nmatch = { order = 2 }\n",
+        );
+        assert_eq!(of(&two, &two).1, None, "whose addresses are whose?");
+        let announced = recipe("[network.ethernet]\naddresses = [\"192.0.2.5/24\"]\n");
+        assert_eq!(of(&announced, &announced).1, None, "a router may give it more");
+    }
 }

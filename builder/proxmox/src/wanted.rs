@@ -5,7 +5,7 @@ use crate::firewall;
 use crate::properties::Properties;
 use crate::record::{Generation, Proven};
 use diorite_model::machine::{Cluster, Machine as Hardware};
-use diorite_model::recipe::StateDisk;
+use diorite_model::recipe::{Link, StateDisk};
 use diorite_model::report::{UnverifiedImage, VerifiedImage};
 use diorite_model::{Digest, Error, Recipe, Result};
 use std::collections::BTreeMap;
@@ -134,13 +134,14 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// The machine of this name that a recipe and its image make at a target.
+    /// The machine of this name, with these links, that a recipe and its image make at a target.
     ///
     /// # Errors
     /// The recipe keeps /var on the image's own disk, which the next image would take away.
     pub fn new(
         name: &str,
         recipe: &Recipe,
+        links: &BTreeMap<String, Link>,
         machine: &Hardware,
         image: &Image,
         file: ImageFile,
@@ -163,7 +164,7 @@ impl Wanted {
             hardware: Some(hardware(name, machine, recipe.packages.include.iter().any(agent), target)),
             state: machine.state,
             tpm: machine.tpm,
-            firewall: Some(firewall::of(recipe)),
+            firewall: Some(firewall::of(recipe, links)),
             keep: Some(machine.keep),
             disc: None,
             uuid: None,

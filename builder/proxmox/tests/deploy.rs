@@ -92,8 +92,11 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
         (ports.collect::<BTreeSet<_>>(), world.machines[&9000].sets["set-admins"].clone())
     };
     let second = admitted(&case);
+    let sources = |case: &Case| case.double.world().machines[&9000].sets.get("ipfilter-net0").cloned();
+    assert_eq!(sources(&case), Some(BTreeSet::from(["10.0.0.2".to_owned()])));
     case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
     let first = admitted(&case);
+    assert_eq!(sources(&case), None, "it learns its addresses");
     assert!(first.0.contains("1001") && !first.0.contains("1002") && first.1.contains("10.1.0.0/16"), "{first:?}");
     case.roll_back(2).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(admitted(&case), second);

@@ -119,7 +119,8 @@ fn wanted(project: &Project, name: &str, image: &Image, file: ImageFile, client:
     let instance = project.settings.instances.get(name);
     let mac = instance.and_then(|i| i.mac.clone()).or_else(|| project.settings.machine.mac.clone());
     let machine = diorite_model::machine::Machine { mac, ..project.settings.machine.clone() };
-    Wanted::new(name, &project.recipe, &machine, image, file, client.target())
+    let links = instance.and_then(|i| i.network.as_ref()).unwrap_or(&project.recipe.network);
+    Wanted::new(name, &project.recipe, links, &machine, image, file, client.target())
 }
 
 /// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there

@@ -387,7 +387,13 @@ pub const CALLS: &[Call] = &[
         Null,
         NETWORK,
     ),
-    call("DELETE", "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}", &[NODE, VMID, NAME], Null, NETWORK),
+    call(
+        "DELETE",
+        "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}",
+        &[NODE, VMID, NAME, ("force", Boolean, false)],
+        Null,
+        NETWORK,
+    ),
     call(
         "DELETE",
         "/nodes/{node}/qemu/{vmid}/firewall/ipset/{name}/{cidr}",

@@ -1,7 +1,7 @@
 //! From what is there to what must be, one call at a time. Each call is right by itself: a run that ends anywhere between
 //! two is taken up where it was left.
 
-use super::{Rule, Rules, comparable};
+use super::{Rule, Rules, SOURCES, comparable};
 use std::collections::BTreeMap;
 
 /// One call.
@@ -24,7 +24,8 @@ pub enum Change {
 }
 
 /// The next call, if one is needed. With `exact` nothing stays that is not wanted; without it nothing goes, and the
-/// policies are the wider ones of both.
+/// policies are the wider ones of both; the set of addresses that the card may send from is the other way round, as it
+/// admits nothing and only keeps back.
 pub fn next(wanted: &Rules, there: &Rules, exact: bool) -> Option<Change> {
     let wider = |name: &str| !exact && there.options.get(name).is_some_and(|v| v == "ACCEPT") && is_on(there);
     let options: BTreeMap<_, _> = wanted
@@ -34,7 +35,11 @@ pub fn next(wanted: &Rules, there: &Rules, exact: bool) -> Option<Change> {
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     // What is admitted first, so that a machine that runs loses nothing when its firewall is switched on.
-    additions(wanted, there)
+    let filtered = there.sets.contains_key(SOURCES);
+    if filtered && !wanted.sets.contains_key(SOURCES) {
+        return Some(Change::RemoveSet(SOURCES.into()));
+    }
+    additions(wanted, there, exact || filtered)
         .or_else(|| (!options.is_empty()).then_some(Change::Options(options)))
         .or_else(|| exact.then(|| removals(wanted, there)).flatten())
 }
@@ -43,8 +48,8 @@ fn is_on(there: &Rules) -> bool {
     there.options.get("enable").is_some_and(|v| v == "1")
 }
 
-fn additions(wanted: &Rules, there: &Rules) -> Option<Change> {
-    for (name, networks) in &wanted.sets {
+fn additions(wanted: &Rules, there: &Rules, sources: bool) -> Option<Change> {
+    for (name, networks) in wanted.sets.iter().filter(|(name, _)| sources || *name != SOURCES) {
         let Some(has) = there.sets.get(name) else { return Some(Change::Set(name.clone())) };
         if let Some(network) = networks.difference(has).next() {
             return Some(Change::Network(name.clone(), network.clone()));
@@ -164,6 +169,29 @@ mod tests {
         there.rules[0].insert("enable".into(), "1".into());
         there.rules[0].insert("pos".into(), "0".into());
         assert_eq!(next(&wanted, &there, true), None);
+    }
+
+    #[test]
+    fn what_the_card_may_send_from_narrows_at_the_end_and_widens_at_once() {
+        let from = |addresses: &[&str]| {
+            let set: std::collections::BTreeSet<_> = addresses.iter().map(|a| (*a).to_owned()).collect();
+            let sets = if set.is_empty() { BTreeMap::new() } else { BTreeMap::from([(SOURCES.to_owned(), set)]) };
+            Rules { sets, ..Rules::default() }
+        };
+        for (old, new, trial) in [
+            // Not kept back while it is on trial.
+            (&[][..], &["10.0.0.1"][..], &[][..]),
+            // Both the old and the new one.
+            (&["10.0.0.1"], &["10.0.0.2"], &["10.0.0.1", "10.0.0.2"]),
+            // Whatever address it will get.
+            (&["10.0.0.1", "10.0.0.2"], &[], &[]),
+        ] {
+            let (wanted, mut there) = (from(new), from(old));
+            run(&wanted, &mut there, false);
+            assert_eq!(there, from(trial), "{old:?} {new:?}");
+            run(&wanted, &mut there, true);
+            assert_eq!(there, wanted, "{old:?} {new:?}");
+        }
     }
 
     #[test]

@@ -226,7 +226,10 @@ impl Step {
                         let network = network.trim_start_matches('!');
                         call(Method::Delete, at(&["ipset", name, network]), Parameters::none())
                     }
-                    Change::RemoveSet(name) => call(Method::Delete, at(&["ipset", name]), Parameters::none()),
+                    // With what is in it, all at once.
+                    Change::RemoveSet(name) => {
+                        call(Method::Delete, at(&["ipset", name]), Parameters::none().flag("force", true))
+                    }
                 }
             }
         }

@@ -1,4 +1,5 @@
-//! A machine's firewall: rules are inserted at the top and switched off, and a set that is not empty stays.
+//! A machine's firewall: rules are inserted at the top and switched off, and a set that is not empty stays unless
+//! it is forced.
 
 use crate::answers::value;
 use crate::http::{Answer, ok, refuse};
@@ -49,6 +50,7 @@ pub(super) fn answer(call: &Call, id: u64, given: &[(String, String)], world: &m
             let Some(set) = machine.sets.get_mut(&of("name")) else {
                 return refuse(500, format!("no such IPSet '{}'", of("name")));
             };
+            let force = value(given, "force").is_some_and(|f| f == "1");
             // One address loses its length.
             let network = of("cidr").trim_end_matches("/32").to_owned();
             match (method, path) {
@@ -60,7 +62,7 @@ pub(super) fn answer(call: &Call, id: u64, given: &[(String, String)], world: &m
                 }
                 ("POST", _) => {}
                 ("DELETE", "ipset/{name}/{cidr}") => drop(set.remove(&network)),
-                _ if !set.is_empty() => return refuse(500, format!("IPSet '{}' is not empty", of("name"))),
+                _ if !set.is_empty() && !force => return refuse(500, format!("IPSet '{}' is not empty", of("name"))),
                 _ => drop(machine.sets.remove(&of("name"))),
             }
         }
