@@ -294,6 +294,9 @@ pub struct StatusArgs {
     /// The machine's name [default: the profile's host name].
     #[arg(long, value_name = "NAME", requires = "profile")]
     pub name: Option<String>,
+    /// Compare the machines' own values too: fetches their secrets, and the key that signs.
+    #[arg(long, requires = "profile")]
+    pub values: bool,
 }
 
 fn forward(text: &str) -> Result<Forward, String> {

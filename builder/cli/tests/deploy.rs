@@ -227,6 +227,15 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     assert!(text(&run(&deploy, "one").stdout).matches("nothing was to do").count() == 2, "it rests");
     assert!(case.run(&["status", "school", "web"]).matches("as its profile declares").count() == 2);
 
+    // Where the secrets are at hand, they are compared too.
+    let compare = |token: &str| run(&["status", "school", "web", "--values"], token);
+    assert!(text(&compare("one").stdout).matches("as its profile declares").count() == 2);
+    let other = compare("two");
+    assert_eq!(
+        (other.status.code(), text(&other.stdout).matches("DIFFERS its own values: local:iso/").count()),
+        (Some(4), 1)
+    );
+
     // Another secret is another disc of that machine alone.
     let page = text(&run(&deploy, "two").stdout);
     assert!(page.contains("upload the disc") && page.contains("nothing was to do"), "{page}");
@@ -238,7 +247,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let starts = |id: u64| case.double.world().machines[&id].starts;
     let before = starts(9001);
     case.double.world().address = "127.0.0.2".into();
-    let output = run(&[&deploy[..], &["--patience", "1"]].concat(), "two");
+    let output = run(&[&deploy[..], &["--patience", "1", "--max-unavailable", "1"]].concat(), "two");
     assert_eq!(output.status.code(), Some(4), "nobody answers at 127.0.0.2, port {}", listener.port());
     assert!(text(&output.stderr).contains("not touched: b"), "{}", text(&output.stderr));
     assert_eq!(starts(9001), before);

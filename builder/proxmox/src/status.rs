@@ -6,7 +6,7 @@ use crate::health;
 use crate::metrics::{self, Said};
 use crate::record::Generation;
 use crate::seen::{Look, Vm};
-use crate::wanted::{self, SYSTEM, Wanted};
+use crate::wanted::{self, DISC, SYSTEM, Wanted};
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Result};
 use serde::Serialize;
@@ -165,6 +165,13 @@ fn drift(wanted: &Wanted, vm: &Vm) -> Vec<String> {
         let there =
             there.map_or("nothing of ours".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
         all.push(format!("image: {there}; built is {} (disk {})", wanted.version, wanted.sha256.short(12)));
+    }
+    if let Some(disc) = wanted.disc.as_ref().filter(|disc| vm.volume(DISC) != Some(&disc.volume)) {
+        all.push(format!(
+            "its own values: {}; declared are those of {}",
+            vm.volume(DISC).unwrap_or("none"),
+            disc.volume
+        ));
     }
     for (key, value) in wanted.hardware.iter().flatten() {
         let there = vm.config.get(key);

@@ -23,6 +23,22 @@ fn exporter(text: String) -> u16 {
 }
 
 #[test]
+fn values_that_are_not_those_of_the_profile_are_a_finding() {
+    let mut case = Case::new();
+    case.values = Some("address 1".into());
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let ask = |case: &Case| -> Machine {
+        status(&case.client, &[case.wanted(1)], None, &Progress::quiet()).unwrap_or_else(|e| panic!("{e}")).remove(0)
+    };
+    assert!(!ask(&case).differs(), "{:?}", ask(&case).drift);
+    case.values = Some("address 2".into());
+    assert!(ask(&case).drift[0].starts_with("its own values: local:iso/diorite-web-"), "{:?}", ask(&case).drift);
+    // Nobody fetched the secrets: they are not compared.
+    case.values = None;
+    assert!(!ask(&case).differs());
+}
+
+#[test]
 fn a_machine_says_what_it_runs() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));

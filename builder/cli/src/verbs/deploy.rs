@@ -15,6 +15,7 @@ use diorite_proxmox::fleet;
 use diorite_proxmox::health::{self, Question};
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::record::{Generation, Proven};
+use diorite_proxmox::seen::Listed;
 use diorite_proxmox::status::{self, Machine, Metrics};
 use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,8 +25,8 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// Credentials by name.
-type Credentials = BTreeMap<String, Vec<u8>>;
+/// What goes onto machines' discs: who signs, and credentials by name.
+type Values = BTreeMap<String, (Rc<Signer>, BTreeMap<String, Vec<u8>>)>;
 
 /// Makes the machines what their profile says, with the image that was built: so many at a time as may be away, until one
 /// does not show that it works.
@@ -45,12 +46,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let (mut all, mut placed) = (Vec::new(), Vec::new());
     for name in &named {
         let mut wanted = wanted(&project, name, &image, form.clone(), &client)?;
-        let there = deployer.place(&mut wanted, &mut placed)?;
-        if let Some((signer, credentials)) = values.get(name) {
-            let uuid = there.clone().unwrap_or_else(|| uuid(client.target(), name));
-            wanted.disc = Some(Disc::new(name, disc::disc(&uuid, credentials, signer)?, client.target()));
-            wanted.uuid = there.is_none().then_some(uuid);
-        }
+        place(&mut wanted, &deployer, &mut placed, &values)?;
         all.push(wanted);
     }
     deployer.room(&all)?;
@@ -94,7 +90,7 @@ fn machines(project: &Project, name: Option<&str>) -> Result<Vec<String>> {
 }
 
 /// What goes onto the discs of these machines. All of it is fetched before anything is changed.
-fn values(project: &Project, names: &[String], client: &Client) -> Result<BTreeMap<String, (Rc<Signer>, Credentials)>> {
+fn values(project: &Project, names: &[String], client: &Client) -> Result<Values> {
     let mut all = BTreeMap::new();
     let Some(takes) = project.recipe.config_drive.as_ref().filter(|_| !project.settings.instances.is_empty()) else {
         return Ok(all);
@@ -112,6 +108,17 @@ fn values(project: &Project, names: &[String], client: &Client) -> Result<BTreeM
         all.insert(name.clone(), (signer.clone(), credentials));
     }
     Ok(all)
+}
+
+/// The node of a machine that is to be made, and the disc of one that has values of its own.
+fn place(wanted: &mut Wanted, deployer: &Deployer, placed: &mut Vec<Listed>, values: &Values) -> Result<()> {
+    let (there, target) = (deployer.place(wanted, placed)?, deployer.client.target());
+    if let Some((signer, credentials)) = values.get(&wanted.name) {
+        let uuid = there.clone().unwrap_or_else(|| uuid(target, &wanted.name));
+        wanted.disc = Some(Disc::new(&wanted.name, disc::disc(&uuid, credentials, signer)?, target));
+        wanted.uuid = there.is_none().then_some(uuid);
+    }
+    Ok(())
 }
 
 /// A machine as it must be, its own values aside.
@@ -163,10 +170,16 @@ pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
             let image = Image::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
             let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
             let named = machines(&project, args.name.as_deref())?;
-            named
-                .iter()
-                .map(|name| wanted(&project, name, &image, file.clone(), &client))
-                .collect::<Result<Vec<_>>>()?
+            let values = if args.values { values(&project, &named, &client)? } else { Values::new() };
+            let (deployer, mut placed) = (deployer(&client, None, &[], 0, context), Vec::new());
+            let one = |name: &String| {
+                let mut wanted = wanted(&project, name, &image, file.clone(), &client)?;
+                if args.values {
+                    place(&mut wanted, &deployer, &mut placed, &values)?;
+                }
+                Ok(wanted)
+            };
+            named.iter().map(one).collect::<Result<Vec<_>>>()?
         }
     };
     let machines = status::status(&client, &wanted, metrics, &context.progress)?;
