@@ -205,7 +205,7 @@ impl Look<'_> {
     /// Everything that matters for a machine.
     pub fn at(&self, wanted: &Wanted) -> Result<Seen> {
         let (name, staging) = (wanted.name.as_str(), wanted.staging());
-        let (mut machine, mut stage, mut kin) = (None, None, Vec::new());
+        let (mut machine, mut stage, mut managed, mut kin) = (None, None, false, Vec::new());
         for listed in self.ours()? {
             // The list may not know a name yet; the configuration does.
             let Some(config) = self.config(listed.id, &listed.node)? else { continue };
@@ -223,7 +223,7 @@ impl Look<'_> {
                 return Err(self.no_staging(&vm, name));
             }
             let place = if mine { &mut machine } else { &mut stage };
-            if let Some((other, _)) = place.as_ref().map(|(vm, ha): &(Vm, Option<String>)| (vm.id, ha)) {
+            if let Some(other) = place.as_ref().map(|vm: &Vm| vm.id) {
                 let what = format!("machines {other} and {} are both called `{its}`", vm.id);
                 let target = self.client.target();
                 return Err(Error::remote(what)
@@ -231,19 +231,18 @@ impl Look<'_> {
                     .because(format!("both have the tag `{}`", target.tag))
                     .hint("rename one of them, or take the tag away from the one that is not ours"));
             }
-            *place = Some((vm, listed.ha));
+            managed |= mine && listed.ha.is_some();
+            *place = Some(vm);
         }
         if machine.is_none() {
             self.stranger(name)?;
         }
         let node = match (&machine, &wanted.node) {
-            (Some((vm, _)), _) => vm.node.clone(),
+            (Some(vm), _) => vm.node.clone(),
             (None, Some(node)) => node.clone(),
             (None, None) => self.roomiest(&kin)?,
         };
-        let (machine, ha) = machine.map_or((None, None), |(vm, ha)| (Some(vm), ha));
-        let cluster = self.cluster(wanted, machine.as_ref(), ha.is_some(), &node, &kin)?;
-        let stage = stage.map(|(vm, _)| vm);
+        let cluster = self.cluster(wanted, machine.as_ref(), managed, &node, &kin)?;
         let images = self.files(&node, &self.client.target().import, "import")?;
         let images = images.into_iter().map(|(volume, size)| (name_of(&volume), size)).collect();
         let discs = match wanted.disc.is_some() {
