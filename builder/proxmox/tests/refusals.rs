@@ -141,6 +141,25 @@ fn a_machine_that_is_being_made_is_waited_for() {
     assert_eq!(case.runs(), 2);
 }
 
+#[test]
+fn a_node_that_goes_down_while_it_takes_an_image_in() {
+    let case = Case::clustered();
+    case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
+    let node = case.double.world().machines[&9000].node.clone();
+    case.double.world().frail = true;
+    let error = case.deploy(2).expect_err("nobody says how it ended");
+    insta::assert_snapshot!("went_down", common::steady(&error).replace(&node, "NODE"));
+    assert_eq!(case.double.world().machines.len(), 2, "it was taking the image in");
+    // While it is down nothing is done for the machine that is on it.
+    let before = case.changes();
+    let error = case.deploy(2).expect_err("its node is down");
+    assert_eq!(case.changes(), before);
+    insta::assert_snapshot!("is_down", common::steady(&error).replace(&node, "NODE"));
+    case.double.world().nodes.get_mut(&node).expect("a node").online = true;
+    case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!((case.runs(), case.double.world().orphans()), (2, vec![]));
+}
+
 /// Every call that changes something, failing in every way while a machine gets its next image: the run ends well or with
 /// a clear error, and the next one arrives where a calm one does.
 #[test]

@@ -101,6 +101,8 @@ pub struct World {
     pub(crate) downloads: Vec<Download>,
     /// Nodes reach nobody: what they fetch never comes.
     pub cut_off: bool,
+    /// The node goes down as soon as it has begun to make a machine.
+    pub frail: bool,
     /// Images whose machines start, and whose guest agent never answers.
     pub sick: BTreeSet<Digest>,
     /// The address of every machine's card, by its guest agent's word.
@@ -153,6 +155,7 @@ impl World {
             stopping: Vec::new(),
             downloads: Vec::new(),
             cut_off: false,
+            frail: false,
             sick: BTreeSet::new(),
             address: "127.0.0.1".into(),
             cluster: Cluster::default(),

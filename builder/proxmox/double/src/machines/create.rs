@@ -109,6 +109,9 @@ pub(super) fn create(id: u64, given: &Given, who: &str, world: &mut World) -> An
     machine.config.insert("vmgenid".into(), format!("00000000-0000-4000-9000-{id:012}"));
     world.machines.insert(id, machine);
     let upid = world.task(&node, "qmcreate", &id.to_string(), who);
+    if std::mem::take(&mut world.frail) {
+        world.nodes.get_mut(&node).expect("a node").online = false;
+    }
     ok(json!(upid))
 }
 
