@@ -120,7 +120,7 @@ impl Cluster {
         let local = "so no other node can start it there";
         if wish.ha && !self.can() {
             all.push(format!(
-                "high availability: {} nodes; {ENOUGH} are needed to tell a dead node from a cut wire",
+                "high availability: nodes here: {}; {ENOUGH} are needed to tell a dead node from a cut wire",
                 self.nodes.len()
             ));
         }

@@ -180,7 +180,7 @@ fn what_a_cluster_cannot_do_is_said() {
     let mut one = World::new();
     one.grant("/", "Sys.Console");
     let (said, cluster) = unmet(one);
-    let high = "high availability: 1 nodes; 3 are needed to tell a dead node from a cut wire";
+    let high = "high availability: nodes here: 1; 3 are needed to tell a dead node from a cut wire";
     assert_eq!(said, [high, "replication: there is no other node"]);
     assert!(cluster.resources.is_empty() && cluster.jobs.is_empty());
 
