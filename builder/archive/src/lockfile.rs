@@ -97,17 +97,17 @@ fn key(name: &str) -> String {
 
 /// Writes a lock in one step: nobody ever sees half of it.
 pub fn write(lock: &Lock, path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name =
         path.file_name().ok_or_else(|| Error::input("a lock needs a file name").at(path.display().to_string()))?;
-    let temporary = folder.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
+    let temporary = directory.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
     let fail = |e| Error::io("cannot write the lock", path, e);
     let done = (|| {
         let mut file = std::fs::File::create(&temporary)?;
         file.write_all(text(lock).as_bytes())?;
         file.sync_all()?;
         std::fs::rename(&temporary, path)?;
-        std::fs::File::open(folder)?.sync_all()
+        std::fs::File::open(directory)?.sync_all()
     })();
     done.inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);

@@ -39,12 +39,12 @@ pub struct SuiteIndex {
     pub priority: i32,
     /// The texts of its Packages files.
     pub texts: Vec<String>,
-    /// Put before each package's path: empty, or the flat repository's folder.
+    /// Put before each package's path: empty, or the flat repository's directory.
     pub prefix: String,
 }
 
 impl Suite<'_> {
-    fn folder(&self) -> String {
+    fn directory(&self) -> String {
         match self.suite.strip_suffix('/') {
             Some(flat) => {
                 format!("{}/", flat.trim_start_matches("./").trim_end_matches('.')).trim_start_matches('/').to_owned()
@@ -56,16 +56,16 @@ impl Suite<'_> {
     /// Fetches and verifies the release file, then every index of this architecture.
     /// `now` is in seconds since 1970.
     pub fn read(&self, transport: &dyn Transport, architecture: &str, now: u64) -> Result<SuiteIndex> {
-        let folder = self.folder();
-        let place = format!("{folder}InRelease of {}", self.repository);
-        let bytes = transport.get(self.repository, &format!("{folder}InRelease"))?;
+        let directory = self.directory();
+        let place = format!("{directory}InRelease of {}", self.repository);
+        let bytes = transport.get(self.repository, &format!("{directory}InRelease"))?;
         // A flat repository has no suite to ask for; its own word for itself is as good as any.
         let flat = self.suite.ends_with('/');
         let expected =
             Expected { suite: (!flat).then_some(self.suite.as_str()), keyring: self.keyring, now, place: &place };
         let release = Release::verify(&bytes, &expected)?;
         let paths = if flat { vec!["Packages".to_owned()] } else { self.index_paths(&release, architecture, &place)? };
-        let texts = paths.par_iter().map(|path| index(transport, self.repository, &folder, path, &release, &place));
+        let texts = paths.par_iter().map(|path| index(transport, self.repository, &directory, path, &release, &place));
         let texts = texts.collect::<Result<Vec<_>>>()?;
         let priority = self.priority.unwrap_or_else(|| {
             match (release.says_yes("NotAutomatic"), release.says_yes("ButAutomaticUpgrades")) {
@@ -77,7 +77,7 @@ impl Suite<'_> {
         let mut components = self.components.to_vec();
         components.sort();
         components.dedup();
-        let prefix = if flat { folder } else { String::new() };
+        let prefix = if flat { directory } else { String::new() };
         Ok(SuiteIndex {
             name: self.name.clone(),
             suite: self.suite.clone(),
@@ -127,7 +127,7 @@ fn is_vouched(release: &Release, path: &str) -> bool {
 fn index(
     transport: &dyn Transport,
     repository: Repository<'_>,
-    folder: &str,
+    directory: &str,
     path: &str,
     release: &Release,
     place: &str,
@@ -137,8 +137,8 @@ fn index(
         found.ok_or_else(|| Error::remote(format!("the release file vouches for no `{path}`")).at(place))?;
     let plain = release.file(path);
     let address = match (release.says_yes("Acquire-By-Hash"), path.rsplit_once('/')) {
-        (true, Some((parent, _))) => format!("{folder}{parent}/by-hash/SHA256/{}", vouched.sha256),
-        _ => format!("{folder}{path}{form}"),
+        (true, Some((parent, _))) => format!("{directory}{parent}/by-hash/SHA256/{}", vouched.sha256),
+        _ => format!("{directory}{path}{form}"),
     };
     let bytes = transport.get(repository, &address)?;
     check(&bytes, vouched).map_err(|cause| {

@@ -170,7 +170,7 @@ impl Release {
         words.map(|c| c.strip_prefix("updates/").unwrap_or(c)).collect()
     }
 
-    /// What the release vouches for at this path below its own folder; by SHA-256 only, whatever else is listed.
+    /// What the release vouches for at this path below its own directory; by SHA-256 only, whatever else is listed.
     pub fn file(&self, path: &str) -> Option<Vouched> {
         self.field("SHA256")?.lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace();

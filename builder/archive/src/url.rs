@@ -101,8 +101,8 @@ pub fn redirect(from: &str, location: &str) -> Option<String> {
         return Some(format!("{scheme}://{authority}{location}"));
     }
     let path = rest[authority.len()..].split(['?', '#']).next().unwrap_or("");
-    let folder = path.rfind('/').map_or("/", |i| &path[..=i]);
-    Some(format!("{scheme}://{authority}{folder}{location}"))
+    let directory = path.rfind('/').map_or("/", |i| &path[..=i]);
+    Some(format!("{scheme}://{authority}{directory}{location}"))
 }
 
 #[cfg(test)]

@@ -54,17 +54,17 @@ fn tool(program: &str) -> Command {
 
 /// apt-get over lists of ours, with nothing installed.
 struct Apt {
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Apt {
     fn new(suites: &[(SuiteIndex, bool)]) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
-        let root = folder.path();
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let root = directory.path();
         for dir in
             ["lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d", "etc/sources.list.d"]
         {
-            std::fs::create_dir_all(root.join(dir)).expect("a folder for apt");
+            std::fs::create_dir_all(root.join(dir)).expect("a directory for apt");
         }
         let write = |name: &str, text: &str| std::fs::write(root.join(name), text).expect("a file for apt");
         write("status", "");
@@ -82,7 +82,7 @@ impl Apt {
              APT::Architecture \"amd64\"; APT::Architectures {{ \"amd64\"; }}; APT::Sandbox::User \"\";\n"
         );
         write("apt.conf", &config);
-        Self { folder }
+        Self { directory }
     }
 
     fn install(&self, requests: &[&str], recommends: bool) -> Set {
@@ -91,7 +91,7 @@ impl Apt {
             // apt counts itself as essential though its control file does not.
             .args(["install", "?and(?essential, ?not(?exact-name(apt)))"])
             .args(requests)
-            .env("APT_CONFIG", self.folder.path().join("apt.conf"))
+            .env("APT_CONFIG", self.directory.path().join("apt.conf"))
             .output()
             .expect("the tools tree's apt-get runs");
         let text = String::from_utf8_lossy(&output.stdout);

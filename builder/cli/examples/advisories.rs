@@ -58,8 +58,8 @@ fn main() -> ExitCode {
 
 fn read(database: &Path) -> Result<Table, String> {
     let mut advisories = Vec::new();
-    for folder in entries(&database.join("crates"))? {
-        for file in entries(&folder)? {
+    for directory in entries(&database.join("crates"))? {
+        for file in entries(&directory)? {
             let text = fs::read_to_string(&file).map_err(|e| format!("{}: {e}", file.display()))?;
             advisories.extend(advisory(&text).map_err(|e| format!("{}: {e}", file.display()))?);
         }
@@ -69,9 +69,9 @@ fn read(database: &Path) -> Result<Table, String> {
     Ok(Table { commit, date, count: advisories.len(), advisories })
 }
 
-/// What a folder holds, sorted.
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, String> {
-    let read = fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+/// What a directory holds, sorted.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, String> {
+    let read = fs::read_dir(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
     let mut paths: Vec<_> = read.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     Ok(paths)

@@ -18,7 +18,7 @@ pub struct Cli {
     /// Say nothing while working.
     #[arg(long, short, global = true)]
     pub quiet: bool,
-    /// Folder of finished and half-way results [default: $DIORITE_STORE, else the user's cache folder].
+    /// Directory of finished and half-way results [default: $DIORITE_STORE, else the user's cache directory].
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
 }
@@ -31,7 +31,7 @@ pub struct Target {
     /// The lock to use instead of the one beside the profile.
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Folder for results [default: out/NAME].
+    /// Directory for results [default: out/NAME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -99,7 +99,7 @@ pub enum Verb {
 pub struct BuildArgs {
     #[command(flatten)]
     pub target: Target,
-    /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results folder instead of stopping.
+    /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results directory instead of stopping.
     #[arg(long)]
     pub relock: bool,
     /// Do not write disk.qcow2.
@@ -112,7 +112,7 @@ pub struct BuildArgs {
 pub struct PlanArgs {
     #[command(flatten)]
     pub target: Target,
-    /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
+    /// Use the lock that `build --relock` left in the results directory, where there is one for this profile.
     #[arg(long)]
     pub relock: bool,
 }
@@ -126,10 +126,10 @@ pub struct VerifyArgs {
     /// The lock to use instead of the one beside the profile.
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Folder for results [default: out/NAME].
+    /// Directory for results [default: out/NAME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
-    /// Use the lock that `build --relock` left in the results folder, where there is one for this profile.
+    /// Use the lock that `build --relock` left in the results directory, where there is one for this profile.
     #[arg(long)]
     pub relock: bool,
     /// The name is a raw disk; FILE is the profile it was made from, or the recipe.json beside it.
@@ -153,7 +153,7 @@ pub struct VerifyArgs {
     /// Do all of it N times; a check that does not answer the same each time is flaky, and fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
-    /// Go back to the moment at which a check failed, kept in this folder `evidence`, with a shell in the machine. With a
+    /// Go back to the moment at which a check failed, kept in this directory `evidence`, with a shell in the machine. With a
     /// name the tools come from that profile's lock.
     #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "list", "only", "skip", "shard", "boot", "repeat"])]
     pub reopen: Option<PathBuf>,
@@ -178,10 +178,10 @@ pub struct ScenarioArgs {
     /// Do all of it N times; a step that does not answer the same each time is flaky, and fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
-    /// Use the locks that `build --relock` left in the results folders, where there are some.
+    /// Use the locks that `build --relock` left in the results directories, where there are some.
     #[arg(long)]
     pub relock: bool,
-    /// Folder for results; each scenario has one of its name in it.
+    /// Directory for results; each scenario has one of its name in it.
     #[arg(long, value_name = "DIR", default_value = "out/scenarios")]
     pub out: PathBuf,
 }
@@ -191,10 +191,10 @@ pub struct ScenarioArgs {
 pub struct RunArgs {
     #[command(flatten)]
     pub target: Target,
-    /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results folder instead of stopping.
+    /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results directory instead of stopping.
     #[arg(long)]
     pub relock: bool,
-    /// Boot what an earlier build left in the results folder, whatever has changed since.
+    /// Boot what an earlier build left in the results directory, whatever has changed since.
     #[arg(long)]
     pub no_build: bool,
     /// Lead this port of the host, on loopback, to that TCP port of the machine; 0 is any that is free. May be given several times [default: every TCP port that the firewall admits].

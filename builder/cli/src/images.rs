@@ -62,9 +62,9 @@ fn merge(name: &str, key: &Digest, inputs: &Inputs, store: &Store, pool: &Pool, 
     store.put("tree", key, result).map(drop)
 }
 
-/// How the image wants to be started whose tree is in this folder of the store; nothing for a tree of packages.
-pub fn config(folder: &Path) -> Result<Option<Config>> {
-    let file = folder.join(CONFIG);
+/// How the image wants to be started whose tree is in this directory of the store; nothing for a tree of packages.
+pub fn config(directory: &Path) -> Result<Option<Config>> {
+    let file = directory.join(CONFIG);
     let json = match fs::read(&file) {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         read => read.map_err(|e| Error::io("an image's configuration cannot be read", &file, e))?,

@@ -43,10 +43,10 @@ fn stand_in(name: &str, arguments: &[OsString]) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Runs the `configure` programs of overlays; what is left in the work folder has ids that only this child may remove.
+/// Runs the `configure` programs of overlays; what is left in the work directory has ids that only this child may remove.
 fn configure_job(job: ConfigureJob, progress: &Progress) -> Result<()> {
     let made = configure::configured(&job, progress);
-    made.and(fs::remove_dir_all(&job.work).map_err(|e| Error::io("the work folder cannot be removed", &job.work, e)))
+    made.and(fs::remove_dir_all(&job.work).map_err(|e| Error::io("the work directory cannot be removed", &job.work, e)))
 }
 
 /// A build that is about to run: its inputs, keys and the steps that will be hits.
@@ -70,7 +70,7 @@ pub fn plan<'a>(project: &'a Project, inputs: Inputs, store: &'a Store) -> Resul
 
 impl Planned<'_> {
     /// The configured root of the machine in the store; empty when it has been collected since.
-    pub fn tree_folder(&self) -> PathBuf {
+    pub fn tree_directory(&self) -> PathBuf {
         self.store.get("tree", &self.keys.tree).unwrap_or_default()
     }
 }
@@ -95,13 +95,13 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
 
 /// Whether results can be written where they are wanted; leaves nothing, since nothing is made yet.
 fn writable(out: &Path) -> Result<()> {
-    let there = |folder: &&Path| folder.as_os_str().is_empty() || fs::symlink_metadata(folder).is_ok();
+    let there = |directory: &&Path| directory.as_os_str().is_empty() || fs::symlink_metadata(directory).is_ok();
     let nearest = out.ancestors().find(there).unwrap_or(out);
     let probe = nearest.join(format!(".diorite-{}", std::process::id()));
     fs::File::create(&probe).and_then(|_| fs::remove_file(&probe)).map_err(|e| {
-        let error = Error::io("the folder for results cannot be written", nearest, e);
+        let error = Error::io("the directory for results cannot be written", nearest, e);
         Error { exit: Exit::Host, ..error }
-            .hint("make it a folder that this user can write, or name another one with --out")
+            .hint("make it a directory that this user can write, or name another one with --out")
     })
 }
 
@@ -135,16 +135,16 @@ fn sealed(
 
 /// Root file system and hash tree in the store.
 struct Root {
-    folder: PathBuf,
+    directory: PathBuf,
     root_hash: Digest,
 }
 
 impl Root {
     fn image(&self) -> PathBuf {
-        self.folder.join("root.erofs")
+        self.directory.join("root.erofs")
     }
     fn hashes(&self) -> PathBuf {
-        self.folder.join("root.verity")
+        self.directory.join("root.verity")
     }
 }
 
@@ -178,10 +178,10 @@ impl Clock<'_> {
         let mut opened = Vec::new();
         for (step, made) in made.iter().enumerate() {
             let started = Instant::now();
-            opened.push((pack::open(&made.folder)?, images::config(&made.folder)?));
+            opened.push((pack::open(&made.directory)?, images::config(&made.directory)?));
             let step = self.planned.steps[step].clone();
             let seconds = made.seconds + merged.get(&step.key).unwrap_or(&0.0) + started.elapsed().as_secs_f64();
-            self.results.push(StepResult { step, seconds, bytes: size_of(&made.folder) });
+            self.results.push(StepResult { step, seconds, bytes: size_of(&made.directory) });
         }
         let (tree, _) = opened.remove(0);
         Ok((tree, keys.containers.keys().cloned().zip(opened).collect()))
@@ -192,14 +192,14 @@ impl Clock<'_> {
         let started = Instant::now();
         let Planned { store, keys, inputs, .. } = self.planned;
         let Some(key) = &keys.configure else { return Ok(Changes::default()) };
-        let folder = match store.get("configure", key) {
-            Some(folder) => folder,
+        let directory = match store.get("configure", key) {
+            Some(directory) => directory,
             None => {
                 let (work, result) = (store.scratch("work")?, store.scratch("configure")?);
                 let overlays = inputs.recipe.overlays.iter();
                 let job = ConfigureJob {
-                    tree: self.planned.tree_folder(),
-                    overlays: overlays.map(|n| (inputs.folder.join(n), inputs.overlays[n].digest())).collect(),
+                    tree: self.planned.tree_directory(),
+                    overlays: overlays.map(|n| (inputs.directory.join(n), inputs.overlays[n].digest())).collect(),
                     epoch: inputs.recipe.image.epoch,
                     work: work.path().to_owned(),
                     result: result.path().to_owned(),
@@ -208,8 +208,8 @@ impl Clock<'_> {
                 store.put("configure", key, result)?
             }
         };
-        let changes = Changes::open(&folder)?;
-        self.note(self.results.len(), started, size_of(&folder));
+        let changes = Changes::open(&directory)?;
+        self.note(self.results.len(), started, size_of(&directory));
         Ok(changes)
     }
 
@@ -218,8 +218,8 @@ impl Clock<'_> {
         let started = Instant::now();
         let Planned { store, keys, inputs, .. } = self.planned;
         let step = self.results.len();
-        let folder = match store.get("filesystem", &keys.filesystem) {
-            Some(folder) => folder,
+        let directory = match store.get("filesystem", &keys.filesystem) {
+            Some(directory) => directory,
             None => {
                 let stage = progress.stage("root file system");
                 let scratch = store.scratch("filesystem")?;
@@ -247,18 +247,18 @@ impl Clock<'_> {
                     serde_json::to_vec(&RootAbout { root_hash: hashes.root_hash }).expect("a digest serializes");
                 let file = scratch.path().join("root.json");
                 fs::write(&file, about).map_err(|e| Error::io("the root hash cannot be kept", &file, e))?;
-                let folder = store.put("filesystem", &keys.filesystem, scratch)?;
+                let directory = store.put("filesystem", &keys.filesystem, scratch)?;
                 previous.replace(&keys.filesystem)?;
                 stage.done(format!("{} of {} pieces kept", written.reused, written.pieces));
-                folder
+                directory
             }
         };
-        let file = folder.join("root.json");
+        let file = directory.join("root.json");
         let about = fs::read(&file).map_err(|e| Error::io("the root hash cannot be read", &file, e))?;
         let about: RootAbout =
             serde_json::from_slice(&about).map_err(|e| Error::bug("the store's root.json").because(e))?;
-        self.note(step, started, size_of(&folder));
-        Ok(Root { folder, root_hash: about.root_hash })
+        self.note(step, started, size_of(&directory));
+        Ok(Root { directory, root_hash: about.root_hash })
     }
 
     /// Root and sealed tree → UKI, ESP, disk.raw and disk.qcow2 in `out/NAME`.
@@ -340,9 +340,9 @@ impl<'a> Staged<'a> {
     /// Empty, whatever a killed build left.
     fn new(out: &'a Path) -> Result<Self> {
         let staged = Self { out };
-        let folder = staged.path("");
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).map_err(|e| Error::io("the folder for results cannot be made", out, e))?;
+        let directory = staged.path("");
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).map_err(|e| Error::io("the directory for results cannot be made", out, e))?;
         Ok(staged)
     }
 
@@ -483,7 +483,7 @@ pub fn write_as(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
     })
 }
 
-fn size_of(folder: &Path) -> u64 {
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+fn size_of(directory: &Path) -> u64 {
+    let files = fs::read_dir(directory).into_iter().flatten().flatten();
     files.filter_map(|f| f.metadata().ok()).map(|m| m.len()).sum()
 }

@@ -119,7 +119,7 @@ pub fn imported(imported: &Imported, lock: Option<&Path>, as_json: bool) -> Stri
     let lock = match lock {
         Some(file) => format!("lock: {}\n", file.display()),
         None => {
-            format!("its lock `{lock_name}` was not kept: there is no profiles/ here; run in the project's folder\n")
+            format!("its lock `{lock_name}` was not kept: there is no profiles/ here; run in the project's directory\n")
         }
     };
     format!("{packages} packages verified, {new} of them new in the store\n{lock}")

@@ -1,4 +1,4 @@
-//! A profile's name → its recipe, lock, overlays and folders: everything a verb starts from.
+//! A profile's name → its recipe, lock, overlays and directories: everything a verb starts from.
 
 use crate::args::Target;
 use diorite_archive::http::{Archive, Options};
@@ -27,8 +27,8 @@ pub struct Project {
     pub lock_file: PathBuf,
     /// `out/NAME`.
     pub out: PathBuf,
-    /// Folder of the profile: local packages and keyrings are relative to it.
-    pub folder: PathBuf,
+    /// Directory of the profile: local packages and keyrings are relative to it.
+    pub directory: PathBuf,
 }
 
 /// What a build depends on, read and checked.
@@ -41,7 +41,7 @@ pub struct Inputs {
     /// Overlays of the root and of containers, by name.
     pub overlays: BTreeMap<String, Overlay>,
     /// Where they are.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// Digest of this very program: part of every key.
     pub program: Digest,
 }
@@ -54,24 +54,24 @@ impl Project {
         } else {
             Path::new("profiles").join(format!("{}.toml", target.name))
         };
-        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+        let directory = file.parent().map(Path::to_owned).unwrap_or_default();
         let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let text = read_profile(&file)?;
         let mut load = |name: &str| {
-            let file = folder.join(format!("{name}.toml"));
+            let file = directory.join(format!("{name}.toml"));
             Ok(Loaded { text: read_profile(&file)?, file: file.display().to_string() })
         };
         let (recipe, settings) = profile::parse(&text, &file.display().to_string(), &mut load)?;
         let lock_file = target.lock.clone().unwrap_or_else(|| file.with_extension("lock"));
         let out = target.out.clone().unwrap_or_else(|| Path::new("out").join(&name));
-        Ok(Self { name, recipe, settings, lock_file, out, folder })
+        Ok(Self { name, recipe, settings, lock_file, out, directory })
     }
 
-    /// A file named in the profile: relative to its folder, or to this user's home after `~/`.
+    /// A file named in the profile: relative to its directory, or to this user's home after `~/`.
     pub fn beside(&self, file: &Path) -> PathBuf {
         match (file.strip_prefix("~"), std::env::home_dir()) {
             (Ok(rest), Some(home)) => home.join(rest),
-            _ => self.folder.join(file),
+            _ => self.directory.join(file),
         }
     }
 
@@ -82,7 +82,7 @@ impl Project {
             security_mirrors: Vec::new(),
             snapshot: self.settings.snapshot.clone(),
             extra: self.recipe.archive.extra.iter().map(|(name, r)| (name.clone(), r.uri.clone())).collect(),
-            folder: self.folder.clone(),
+            directory: self.directory.clone(),
         };
         Archive::of_machine(&wanted, Options::default())
     }
@@ -91,8 +91,13 @@ impl Project {
     pub fn resolve(&self, previous: Option<&Lock>, progress: &Progress) -> Result<Lock> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
         let archive = self.archive()?;
-        let inputs =
-            resolve::Inputs { tools: ToolsTree::packages(), folder: &self.folder, transport: &archive, now, previous };
+        let inputs = resolve::Inputs {
+            tools: ToolsTree::packages(),
+            directory: &self.directory,
+            transport: &archive,
+            now,
+            previous,
+        };
         resolve::lock(&self.recipe, &inputs, progress)
     }
 
@@ -145,7 +150,7 @@ impl Project {
     /// Reads everything a build depends on.
     pub fn inputs(&self, lock: Lock) -> Result<Inputs> {
         let names = self.recipe.overlays.iter().chain(self.recipe.containers.values().flat_map(|c| &c.overlays));
-        let beside = self.folder.parent().unwrap_or(Path::new("..")).join("overlays");
+        let beside = self.directory.parent().unwrap_or(Path::new("..")).join("overlays");
         let mut overlays = BTreeMap::new();
         for name in names {
             if !overlays.contains_key(name) {
@@ -160,8 +165,8 @@ impl Project {
                     .hint("put the program into an overlay of its own"));
             }
         }
-        let folder = fs::canonicalize(&beside).unwrap_or(beside);
-        Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, folder, program: program_digest()? })
+        let directory = fs::canonicalize(&beside).unwrap_or(beside);
+        Ok(Inputs { recipe: self.recipe.clone(), lock, overlays, directory, program: program_digest()? })
     }
 }
 
@@ -184,8 +189,8 @@ fn read_profile(file: &Path) -> Result<String> {
 }
 
 /// The profiles that are there.
-fn available(folder: &Path) -> String {
-    let mut names: Vec<_> = fs::read_dir(folder)
+fn available(directory: &Path) -> String {
+    let mut names: Vec<_> = fs::read_dir(directory)
         .into_iter()
         .flatten()
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned))
@@ -194,7 +199,10 @@ fn available(folder: &Path) -> String {
         .collect();
     names.sort();
     if names.is_empty() {
-        format!("there is no profile in {}: run in the folder that holds profiles/, or give a path", folder.display())
+        format!(
+            "there is no profile in {}: run in the directory that holds profiles/, or give a path",
+            directory.display()
+        )
     } else {
         format!("there is {}", names.join(", "))
     }

@@ -30,7 +30,7 @@ pub struct Wanted<'a> {
 /// A tree in the store.
 pub struct Made {
     /// Its pack.
-    pub folder: PathBuf,
+    pub directory: PathBuf,
     /// What making it took; 0 for one that was there.
     pub seconds: f64,
 }
@@ -79,10 +79,10 @@ pub fn made(
         }
     }
     let found = |Wanted { key, .. }: &Wanted| {
-        let folder = store.get("tree", key).ok_or_else(|| {
+        let directory = store.get("tree", key).ok_or_else(|| {
             Error::host("a result has gone from the store").at(store.root().display().to_string()).hint("build again")
         })?;
-        Ok(Made { folder, seconds: seconds.remove(key).unwrap_or(0.0) })
+        Ok(Made { directory, seconds: seconds.remove(key).unwrap_or(0.0) })
     };
     wanted.iter().map(found).collect()
 }
@@ -91,7 +91,7 @@ pub fn made(
 #[derive(Serialize, Deserialize)]
 pub struct Inside {
     trees: TreeJob,
-    /// The work folder is in memory.
+    /// The work directory is in memory.
     memory: bool,
 }
 
@@ -113,7 +113,7 @@ fn run(trees: Vec<TreeParts>, epoch: u64, store: &Store, progress: &Progress) ->
     seconds.ok_or_else(|| Error::bug("trees on the disk were to be in memory"))
 }
 
-/// Makes the trees; `None` when there was no room in memory. What is left in the work folder has ids that only this child
+/// Makes the trees; `None` when there was no room in memory. What is left in the work directory has ids that only this child
 /// may remove; what is in memory goes with it.
 pub fn job(Inside { trees, memory }: Inside, progress: &Progress) -> Result<Option<Vec<f64>>> {
     if memory {
@@ -125,6 +125,6 @@ pub fn job(Inside { trees, memory }: Inside, progress: &Progress) -> Result<Opti
     }
     let made = build::configured(&trees, progress);
     let cleaned =
-        fs::remove_dir_all(&trees.work).map_err(|e| Error::io("the work folder cannot be removed", &trees.work, e));
+        fs::remove_dir_all(&trees.work).map_err(|e| Error::io("the work directory cannot be removed", &trees.work, e));
     made.and_then(|seconds| cleaned.map(|()| Some(seconds)))
 }

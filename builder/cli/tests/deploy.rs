@@ -87,7 +87,7 @@ impl Case {
         let recipe: Recipe =
             serde_json::from_value(self.project.json(&["show", "web"])["recipe"].clone()).expect("the recipe");
         let out = self.project.path("out/web");
-        fs::create_dir_all(&out).expect("a folder");
+        fs::create_dir_all(&out).expect("a directory");
         let (mut file, mut hasher) = (fs::File::create(out.join("disk.raw")).expect("a disk"), Hasher::new());
         for piece in disk {
             hasher.update(&piece);

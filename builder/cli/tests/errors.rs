@@ -1,5 +1,5 @@
 //! Bad input: one clear error that names the thing, the place and what to do; the documented exit code; nothing
-//! half-written. Each is a real run of the program. Here what a person writes: arguments, profiles, locks, folders.
+//! half-written. Each is a real run of the program. Here what a person writes: arguments, profiles, locks, directories.
 //! Mirrors are in errors_archive.rs, hosts that lack something in errors_host.rs.
 
 mod common;
@@ -109,9 +109,9 @@ fn damaged_lock() {
 }
 
 #[test]
-fn folder_for_results_that_is_a_file() {
+fn directory_for_results_that_is_a_file() {
     let project = with_one_package(&deb(10), &deb(10));
-    fs::write(project.path("out"), "a file where the folder should be").expect("a file");
+    fs::write(project.path("out"), "a file where the directory should be").expect("a file");
     insta::assert_snapshot!(refuses(&project, &mut mirrored(&project), &["build", "mine"], 5));
 }
 

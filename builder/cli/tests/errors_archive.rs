@@ -26,11 +26,11 @@ fn wrong_signature() {
     let project = Project::new();
     let release = "Origin: Debian\nSuite: unstable\nCodename: sid\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n";
     profile(&project, &format!("{HEAD}[archive]\nsuite = \"sid\"\n"));
-    let folder = project.path("mirror/dists/sid");
-    fs::create_dir_all(&folder).expect("a mirror");
+    let directory = project.path("mirror/dists/sid");
+    fs::create_dir_all(&directory).expect("a mirror");
     let mut said = String::new();
     for bytes in [signed(release, &key()), release.as_bytes().to_vec()] {
-        fs::write(folder.join("InRelease"), bytes).expect("a release file");
+        fs::write(directory.join("InRelease"), bytes).expect("a release file");
         said += &refuses(&project, &mut mirrored(&project), &["lock", "mine"], 6);
     }
     insta::assert_snapshot!(settled(&said));
@@ -84,7 +84,7 @@ fn with_a_repository(include: &str, cert: &Cert, fields: &str) -> Project {
         packages.len()
     );
     let suite = project.path("repository/dists/mine");
-    fs::create_dir_all(suite.join(INDEX).parent().expect("a folder")).expect("a repository");
+    fs::create_dir_all(suite.join(INDEX).parent().expect("a directory")).expect("a repository");
     fs::write(suite.join(INDEX), packages).expect("an index");
     fs::write(suite.join("InRelease"), signed(&release, cert)).expect("a release file");
     trust(&project, cert);

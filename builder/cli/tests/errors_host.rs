@@ -20,15 +20,15 @@ fn main() -> ExitCode {
         no_mirror_named,
         no_space_left,
         no_user_namespaces,
-        folder_for_results_that_is_read_only,
+        directory_for_results_that_is_read_only,
         full_store,
-        full_folder_for_results,
+        full_directory_for_results,
     ])
 }
 
 fn no_mirror_named() -> Outcome {
     let project = Project::new();
-    may_mount(project.folder.path())?;
+    may_mount(project.directory.path())?;
     let mut command = project.diorite();
     command.env_remove("DIORITE_MIRROR").env_remove("DIORITE_SECURITY_MIRROR");
     let apt = Path::new("/etc/apt");
@@ -42,7 +42,7 @@ fn no_mirror_named() -> Outcome {
 fn no_space_left() -> Outcome {
     let good = deb(300_000);
     let project = with_one_package(&good, &good);
-    may_mount(project.folder.path())?;
+    may_mount(project.directory.path())?;
     fs::create_dir_all(project.path("store")).expect("a store");
     let mut command = mirrored(&project);
     with_tmpfs(&mut command, &project.path("store"), "size=128k", 0);
@@ -55,25 +55,25 @@ fn no_user_namespaces() -> Outcome {
     let good = deb(1000);
     let project = with_one_package(&good, &good);
     fs::create_dir_all(project.path("store")).expect("a store");
-    open_to_all(project.folder.path());
-    let folder = project.path("bin");
-    fs::create_dir_all(&folder).expect("a folder");
-    fs::copy(common::DIORITE, folder.join("diorite")).expect("a program that anybody can start");
-    let mut command = Command::new(folder.join("diorite"));
+    open_to_all(project.directory.path());
+    let directory = project.path("bin");
+    fs::create_dir_all(&directory).expect("a directory");
+    fs::copy(common::DIORITE, directory.join("diorite")).expect("a program that anybody can start");
+    let mut command = Command::new(directory.join("diorite"));
     for (name, value) in mirrored(&project).get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
-    command.current_dir(project.folder.path()).env("DIORITE_SIMULATE", "single-uid");
+    command.current_dir(project.directory.path()).env("DIORITE_SIMULATE", "single-uid");
     if common::root() {
         command.uid(65_534).gid(65_534);
     }
     let output = command.args(["--quiet", "build", "mine"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(5), "{}", stderr(&project, &output));
     assert!(!project.path("out").exists(), "nothing half-written");
-    assert_eq!(fs::read_dir(project.path("store/scratch")).expect("the store").count(), 0, "no scratch folder");
+    assert_eq!(fs::read_dir(project.path("store/scratch")).expect("the store").count(), 0, "no scratch directory");
     let said = stderr(&project, &output);
     let name = said.split("gives user `").nth(1).and_then(|rest| rest.split('`').next()).expect("whose ids");
     let said = [("`", "`"), ("`", ":"), (" ", " (")].iter().fold(said.clone(), |said, (before, after)| {
@@ -83,20 +83,20 @@ fn no_user_namespaces() -> Outcome {
     Ok(())
 }
 
-fn open_to_all(folder: &Path) {
+fn open_to_all(directory: &Path) {
     use std::os::unix::fs::PermissionsExt as _;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).expect("permissions");
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).expect("permissions");
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
         if entry.file_type().expect("a type").is_dir() {
             open_to_all(&entry.path());
         }
     }
 }
 
-fn folder_for_results_that_is_read_only() -> Outcome {
+fn directory_for_results_that_is_read_only() -> Outcome {
     let project = with_one_package(&deb(10), &deb(10));
-    may_mount(project.folder.path())?;
-    fs::create_dir_all(project.path("out")).expect("a folder");
+    may_mount(project.directory.path())?;
+    fs::create_dir_all(project.path("out")).expect("a directory");
     let mut command = mirrored(&project);
     with_tmpfs(&mut command, &project.path("out"), "size=64k", libc::MS_RDONLY);
     insta::assert_snapshot!(refuses(&project, &mut command, &["build", "mine"], 5));
@@ -113,7 +113,7 @@ fn out_of_room(project: &Project, output: &Output, place: &str) {
     assert!(line("  at ").trim_start_matches("PROJECT/").starts_with(place), "{said}");
     let why = line("  because ");
     assert!(why.contains("No space left on device") || why.contains("left on its file system"), "{said}");
-    assert!(line("  help: ").starts_with("free some space there, or name another folder"), "{said}");
+    assert!(line("  help: ").starts_with("free some space there, or name another directory"), "{said}");
 }
 
 /// The store's file system fills up at one stage after another of a build; with room, the next build makes the disk.
@@ -137,13 +137,13 @@ fn full_store() -> Outcome {
             host::resize(&store, size);
             out_of_room(&project, &build(simulate), "store");
             let left = fs::read_dir(store.join("scratch")).expect("the store").count();
-            assert_eq!(left, 0, "{size}: no scratch folder");
+            assert_eq!(left, 0, "{size}: no scratch directory");
             assert!(!project.path("out/server/disk.raw").exists(), "{size}: no disk");
         }
         host::resize(&store, "2g");
         fs::create_dir_all(&old).expect("an old result");
         fs::write(old.join("contents"), vec![0; 3 << 20]).expect("its bytes");
-        fs::File::open(&old).and_then(|folder| folder.set_modified(SystemTime::UNIX_EPOCH)).expect("its age");
+        fs::File::open(&old).and_then(|directory| directory.set_modified(SystemTime::UNIX_EPOCH)).expect("its age");
         let output = build("");
         let said = stderr(&project, &output);
         assert!(output.status.success(), "{said}");
@@ -157,10 +157,10 @@ fn full_store() -> Outcome {
 
 /// The file system of the results is full: at the first disk, at its second form, and over an earlier build, which
 /// stays as it was.
-fn full_folder_for_results() -> Outcome {
+fn full_directory_for_results() -> Outcome {
     let project = Project::locked();
     let out = project.path("results");
-    fs::create_dir_all(&out).expect("a folder");
+    fs::create_dir_all(&out).expect("a directory");
     let build = || {
         let mut command = project.diorite();
         command.args(["--quiet", "build", "server", "--out", "results/server"]);

@@ -14,17 +14,17 @@ fn failure() -> Project {
     let project = Project::new();
     profile(&project, HEAD);
     let tools = project.path("tools");
-    fs::create_dir_all(tools.join("usr/share/OVMF")).expect("a folder");
+    fs::create_dir_all(tools.join("usr/share/OVMF")).expect("a directory");
     fs::write(tools.join("usr/share/OVMF/OVMF_CODE_4M.fd"), "firmware").expect("firmware");
     fs::write(tools.join("versions"), "qemu-system-x86 1:10.0.2\n").expect("versions");
-    let (out, folder) = (project.path("out/mine"), project.path("out/mine/evidence"));
-    fs::create_dir_all(&folder).expect("a folder");
+    let (out, directory) = (project.path("out/mine"), project.path("out/mine/evidence"));
+    fs::create_dir_all(&directory).expect("a directory");
     fs::write(out.join("disk.raw"), "disk").expect("a disk");
     for name in ["overlay.qcow2", "variables.qcow2", "qemu.argv"] {
-        fs::write(folder.join(name), name).expect("a file");
+        fs::write(directory.join(name), name).expect("a file");
     }
     let recipe = project.json(&["show", "mine"])["recipe"].to_string();
-    fs::write(folder.join("recipe.json"), recipe).expect("a recipe");
+    fs::write(directory.join("recipe.json"), recipe).expect("a recipe");
     let moment = json!({
         "identity": {
             "format": 1, "qemu": "1:10.0.2", "disk_sha256": Digest::of(b"disk"),
@@ -35,11 +35,11 @@ fn failure() -> Project {
         "disk": out.join("disk.raw"), "disk_stamp": stamp(&out.join("disk.raw")), "tools": tools,
         "known": { "mac": null, "addresses": [], "leases": [], "shell": true },
         "files": {
-            "overlay.qcow2": stamp(&folder.join("overlay.qcow2")),
-            "variables.qcow2": stamp(&folder.join("variables.qcow2")),
+            "overlay.qcow2": stamp(&directory.join("overlay.qcow2")),
+            "variables.qcow2": stamp(&directory.join("variables.qcow2")),
         },
     });
-    fs::write(folder.join("moment.json"), moment.to_string()).expect("a moment");
+    fs::write(directory.join("moment.json"), moment.to_string()).expect("a moment");
     project
 }
 
@@ -61,7 +61,7 @@ fn reopened(project: &Project) -> String {
 }
 
 #[test]
-fn a_folder_that_is_no_failure() {
+fn a_directory_that_is_no_failure() {
     let project = Project::new();
     insta::assert_snapshot!(refused(&project, &["verify", "--reopen", "profiles"], 1));
     assert_eq!(

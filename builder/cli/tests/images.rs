@@ -91,10 +91,10 @@ fn with_an_image() -> Project {
     let project = Project::locked();
     let shared = fs::read_link(project.path("store/pool")).expect("a link to the pool");
     fs::remove_file(project.path("store/pool")).expect("the link goes");
-    for folder in fs::read_dir(&shared).expect("the pool").flatten() {
-        let own = project.path("store/pool").join(folder.file_name());
-        fs::create_dir_all(&own).expect("a folder of the pool");
-        for file in fs::read_dir(folder.path()).expect("packages").flatten() {
+    for directory in fs::read_dir(&shared).expect("the pool").flatten() {
+        let own = project.path("store/pool").join(directory.file_name());
+        fs::create_dir_all(&own).expect("a directory of the pool");
+        for file in fs::read_dir(directory.path()).expect("packages").flatten() {
             symlink(file.path(), own.join(file.file_name())).expect("a link to a package");
         }
     }
@@ -123,7 +123,7 @@ fn with_an_image() -> Project {
 }
 
 fn put(project: &Project, hello: &str) {
-    fs::create_dir_all(project.path("profiles/images")).expect("a folder");
+    fs::create_dir_all(project.path("profiles/images")).expect("a directory");
     fs::write(project.path("profiles/images/app.tar"), image(hello)).expect("an image");
 }
 

@@ -62,7 +62,7 @@ fn a_stopped_build_leaves_nothing_and_the_next_one_continues() {
     assert_eq!(status.code(), Some(130), "{said}");
     assert!(said.contains("error: interrupted"), "{said}");
     assert_eq!(left(), 0, "no process is left");
-    assert_eq!(scratch(&project), [""; 0], "no scratch folder is left");
+    assert_eq!(scratch(&project), [""; 0], "no scratch directory is left");
     assert!(!project.path("out/server").exists(), "no partial result");
 
     // Killed at the same place it can tidy nothing: the kernel ends its children, the next start of any verb sweeps.

@@ -24,10 +24,10 @@ fn generated_pages_are_up_to_date() {
 }
 
 /// Whether Python's jsonschema accepts a profile, and what it says.
-fn valid(tools: &ToolsTree, folder: &Path, profile: &toml::Table) -> Result<(), String> {
-    let instance = folder.join("instance.json");
+fn valid(tools: &ToolsTree, directory: &Path, profile: &toml::Table) -> Result<(), String> {
+    let instance = directory.join("instance.json");
     fs::write(&instance, serde_json::to_vec(profile).expect("JSON")).expect("a file");
-    let schema = folder.join("schema.json");
+    let schema = directory.join("schema.json");
     let command = tools.command(Tool::Jsonschema).arg("--instance").arg(&instance).arg(&schema);
     let output = command.input(&instance).input(&schema).run().expect("the validator starts");
     let said = common::text(&output.stdout) + &common::text(&output.log);
@@ -39,14 +39,14 @@ fn valid(tools: &ToolsTree, folder: &Path, profile: &toml::Table) -> Result<(), 
 fn a_foreign_validator_agrees_with_the_schema() {
     let project = Project::new();
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
-    let folder = tempfile::tempdir().expect("a folder");
-    fs::write(folder.path().join("schema.json"), project.succeed(&["schema"]).stdout).expect("the schema");
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("schema.json"), project.succeed(&["schema"]).stdout).expect("the schema");
     let mut seen = 0;
     for entry in fs::read_dir(project.path("profiles")).expect("profiles").flatten() {
         if entry.path().extension().is_some_and(|e| e == "toml") {
             let text = fs::read_to_string(entry.path()).expect("a profile");
             let profile: toml::Table = text.parse().expect("TOML");
-            valid(&tools, folder.path(), &profile).unwrap_or_else(|said| panic!("{:?}: {said}", entry.path()));
+            valid(&tools, directory.path(), &profile).unwrap_or_else(|said| panic!("{:?}: {said}", entry.path()));
             seen += 1;
         }
     }
@@ -59,7 +59,7 @@ fn a_foreign_validator_agrees_with_the_schema() {
         ("[image]\nname = \"a\\nb\"", "does not match"),
     ];
     for (text, expected) in broken {
-        let said = valid(&tools, folder.path(), &text.parse().expect("TOML")).expect_err(text);
+        let said = valid(&tools, directory.path(), &text.parse().expect("TOML")).expect_err(text);
         assert!(said.contains(expected), "{text}: {said}");
     }
 }

@@ -21,7 +21,7 @@ fn the_tour_works_as_written() {
     let project = Project::locked();
     // What `make image` leaves when it had to lock afresh.
     fs::remove_file(project.path("profiles/server.lock")).expect("no lock");
-    fs::create_dir_all(project.path("out/server")).expect("a folder");
+    fs::create_dir_all(project.path("out/server")).expect("a directory");
     fs::copy(material("DIORITE_TEST_LOCK"), project.path("out/server/scratch.lock")).expect("the lock made in passing");
     std::os::unix::fs::symlink(common::DIORITE, project.path("diorite")).expect("a link");
     project.succeed(&["build", "server", "--relock"]);
@@ -38,7 +38,7 @@ fn the_tour_works_as_written() {
             continue;
         }
         let mut command = Command::new("/bin/sh");
-        command.arg("-c").arg(line).current_dir(project.folder.path());
+        command.arg("-c").arg(line).current_dir(project.directory.path());
         for (name, value) in project.diorite().get_envs() {
             match value {
                 Some(value) => command.env(name, value),

@@ -87,9 +87,9 @@ fn a_user_namespace_gives_the_same_disk() -> Outcome {
     Ok(())
 }
 
-fn give(folder: &Path, uid: u32, gid: u32) {
-    chown(folder, Some(uid), Some(gid)).expect("chown");
-    for entry in fs::read_dir(folder).expect("a folder").flatten() {
+fn give(directory: &Path, uid: u32, gid: u32) {
+    chown(directory, Some(uid), Some(gid)).expect("chown");
+    for entry in fs::read_dir(directory).expect("a directory").flatten() {
         match entry.file_type().expect("a type").is_dir() {
             true => give(&entry.path(), uid, gid),
             false => chown(entry.path(), Some(uid), Some(gid)).expect("chown"),
@@ -126,12 +126,12 @@ fn somebody_without_any_privilege_gets_the_same_disk() -> Outcome {
     let project = Project::empty();
     fs::copy(material("DIORITE_TEST_LOCK"), project.path("profiles/server.lock")).expect("the lock");
     fs::copy(common::DIORITE, project.path("diorite")).expect("the program");
-    fs::set_permissions(project.folder.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
+    fs::set_permissions(project.directory.path(), fs::Permissions::from_mode(0o755)).expect("permissions");
     fs::create_dir_all(project.path("store/pool")).expect("a store");
     let (_, uid, gid) = host::PERSON;
-    give(project.folder.path(), uid, gid);
+    give(project.directory.path(), uid, gid);
     let pool = fs::canonicalize(material("DIORITE_TEST_STORE").join("pool")).expect("the pool");
-    let (machine, tools) = (tempfile::tempdir().expect("a folder"), material("DIORITE_TEST_TOOLS"));
+    let (machine, tools) = (tempfile::tempdir().expect("a directory"), material("DIORITE_TEST_TOOLS"));
     let as_person = |arguments: &[&str]| {
         let mut command = Command::new("/project/diorite");
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir("/project").uid(uid).gid(gid);
@@ -140,7 +140,7 @@ fn somebody_without_any_privilege_gets_the_same_disk() -> Outcome {
     };
     let (doctor, built) = host::apart(|| {
         host::bind(&pool, &project.path("store/pool"));
-        host::machine_with_uidmap(machine.path(), &tools, project.folder.path());
+        host::machine_with_uidmap(machine.path(), &tools, project.directory.path());
         (as_person(&["doctor", "--json"]), as_person(&["build", "server", "--no-qcow2"]))
     })?;
     let report: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");

@@ -72,9 +72,9 @@ p.Parse(open(sys.argv[1],'rb').read(),True)
 json.dump({'elements':seen,'text':''.join(text)},sys.stdout)
 ";
 
-fn parsed(folder: &Path, name: &str, content: &str) -> Value {
+fn parsed(directory: &Path, name: &str, content: &str) -> Value {
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
-    let file = folder.join(name);
+    let file = directory.join(name);
     fs::write(&file, content).expect("a file");
     let output = tools.command(Tool::Python).args(["-I", "-c", SCRIPT]).arg(&file).input(&file).run().expect("python3");
     assert!(output.status.success(), "{name}: {}\n{content}", text(&output.log));
@@ -88,8 +88,8 @@ fn elements<'a>(parsed: &'a Value, name: &str) -> Vec<&'a Value> {
 
 #[test]
 fn a_foreign_parser_reads_junit() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let seen = parsed(folder.path(), "junit.xml", &junit(&report()));
+    let directory = tempfile::tempdir().expect("a directory");
+    let seen = parsed(directory.path(), "junit.xml", &junit(&report()));
     let suite = elements(&seen, "testsuite")[0];
     let of = |key: &str| suite[key].as_str().expect("an attribute").to_owned();
     assert_eq!([of("tests"), of("failures"), of("errors"), of("skipped")], ["4", "1", "1", "1"]);
@@ -105,8 +105,8 @@ fn a_foreign_parser_reads_junit() {
 
 #[test]
 fn a_foreign_parser_reads_the_page() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let seen = parsed(folder.path(), "report.html", &html(&report(), folder.path()));
+    let directory = tempfile::tempdir().expect("a directory");
+    let seen = parsed(directory.path(), "report.html", &html(&report(), directory.path()));
     let names: BTreeSet<&str> =
         seen["elements"].as_array().expect("elements").iter().filter_map(|e| e[0].as_str()).collect();
     for name in ["script", "b", "img", "link", "iframe", "object", "form"] {

@@ -29,7 +29,7 @@ fn a_target_that_is_ready() {
     let certificate = Certificate::new();
     let double = Double::https(World::new(), &certificate);
     let project = project(&double.url(), &format!("fingerprint = \"{}\"", certificate.fingerprint()));
-    let before = files(project.folder.path());
+    let before = files(project.directory.path());
     let output = diorite(&project).args(["target", "check", "school"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let page = text(&output.stdout);
@@ -40,7 +40,7 @@ fn a_target_that_is_ready() {
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
     assert_eq!((&report["schema"], &report["version"]), (&1.into(), &"9.1.7".into()));
     assert_eq!(report["storages"].as_array().map(Vec::len), Some(2));
-    assert_eq!(files(project.folder.path()), before);
+    assert_eq!(files(project.directory.path()), before);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::path::Path;
 
 /// The packages in the store.
 fn held(project: &Project) -> usize {
-    let folders = fs::read_dir(project.path("store/pool")).into_iter().flatten().flatten();
-    folders.flat_map(|folder| fs::read_dir(folder.path()).into_iter().flatten()).count()
+    let directories = fs::read_dir(project.path("store/pool")).into_iter().flatten().flatten();
+    directories.flat_map(|directory| fs::read_dir(directory.path()).into_iter().flatten()).count()
 }
 
 /// Where the first package's bytes begin: blocks of ustar are 512 bytes, sizes stand in octal at 124.

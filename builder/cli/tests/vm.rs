@@ -174,7 +174,7 @@ fn an_interrupted_verification_leaves_nothing() {
     let project = vm::prepared("server");
     let out = project.path("out/server");
     let temporary = project.path("tmp");
-    fs::create_dir(&temporary).expect("a folder");
+    fs::create_dir(&temporary).expect("a directory");
     let mut command = vm::verify(&project, "server");
     command.env("TMPDIR", &temporary).stdout(Stdio::piped()).stderr(Stdio::piped());
     let child = command.spawn().expect("the program starts");

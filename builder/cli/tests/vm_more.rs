@@ -80,8 +80,8 @@ const IDENTITY: [(&str, &str); 7] = [
 ];
 
 /// A machine that boots this disk, without a network, second disk or TPM.
-fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: PathBuf) -> MachineSpec {
-    fs::create_dir_all(&folder).expect("a folder");
+fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, directory: PathBuf) -> MachineSpec {
+    fs::create_dir_all(&directory).expect("a directory");
     MachineSpec {
         tools: tools.clone(),
         accelerator: accelerator.clone(),
@@ -96,14 +96,14 @@ fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, folder: Pa
         credentials: credentials::shell(),
         network: vec![],
         macs: vec![],
-        folder,
+        directory,
     }
 }
 
 /// Boots a machine, lets it say who it is and `more`, leaves a marker, powers it off as an operator would, and keeps what
 /// it wrote.
 fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'static str, String> {
-    let (has_second, folder) = (spec.second.is_some(), spec.folder.clone());
+    let (has_second, directory) = (spec.second.is_some(), spec.directory.clone());
     let (near, far) = UnixStream::pair().expect("a cable");
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
     spec.network = vec![far.into()];
@@ -126,9 +126,10 @@ fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'stat
         assert!(Instant::now() < end, "the machine does not power off");
         std::thread::sleep(Duration::from_millis(100));
     }
-    fs::rename(folder.join("overlay.qcow2"), folder.join("written.qcow2")).expect("what the machine wrote");
+    fs::rename(directory.join("overlay.qcow2"), directory.join("written.qcow2")).expect("what the machine wrote");
     if has_second {
-        fs::rename(folder.join("second.qcow2"), folder.join("second-written.qcow2")).expect("what the machine wrote");
+        fs::rename(directory.join("second.qcow2"), directory.join("second-written.qcow2"))
+            .expect("what the machine wrote");
     }
     said
 }
@@ -160,14 +161,14 @@ fn the_same_disk_boots_again_with_its_state_even_when_enlarged() {
 /// A qcow2 image as a raw one, `more` bytes longer.
 fn raw(tools: &ToolsTree, written: &Path, backing: &Path, to: &Path, more: u64) {
     let convert = tools.command(Tool::QemuImg).args(["convert", "-O", "raw"]).arg(written).arg(to);
-    convert.input(backing).output(to.parent().expect("a folder")).run_ok().expect("the disk as it was written");
+    convert.input(backing).output(to.parent().expect("a directory")).run_ok().expect("the disk as it was written");
     let file = fs::File::options().write(true).open(to).expect("the disk");
     file.set_len(file.metadata().expect("its length").len() + more).expect("a larger disk");
 }
 
 /// Boots a machine that must not come up. Returns what the console said; the disks stay as they were written.
 fn refusal(spec: MachineSpec) -> String {
-    let folder = spec.folder.clone();
+    let directory = spec.directory.clone();
     let machine = Machine::start(spec).expect("the machine starts");
     let end = Instant::now() + Duration::from_secs(400);
     while machine.ended().is_none() {
@@ -176,10 +177,10 @@ fn refusal(spec: MachineSpec) -> String {
     }
     for (from, to) in [("overlay.qcow2", "written.qcow2"), ("second.qcow2", "second-written.qcow2")] {
         // Not every machine has a second one.
-        let _ = fs::rename(folder.join(from), folder.join(to));
+        let _ = fs::rename(directory.join(from), directory.join(to));
     }
     machine.end();
-    String::from_utf8_lossy(&fs::read(folder.join("console.log")).expect("the console")).into_owned()
+    String::from_utf8_lossy(&fs::read(directory.join("console.log")).expect("the console")).into_owned()
 }
 
 /// State on a disk of its own: made on an empty one, kept when the image's disk is swapped, grown with its own disk. A
@@ -208,18 +209,18 @@ fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
     ] {
         let second = project.path(format!("{name}.raw"));
         fs::write(&second, &bytes).expect("a disk");
-        let folder = project.path(name);
-        let spec = machine(&tools, &accelerator, &disk, folder.clone());
+        let directory = project.path(name);
+        let spec = machine(&tools, &accelerator, &disk, directory.clone());
         let said = refusal(MachineSpec { second: Some(Second::Holding(second.clone())), ..spec });
-        raw(&tools, &folder.join("second-written.qcow2"), &second, &folder.join("after.raw"), 0);
-        let after = fs::read(folder.join("after.raw")).expect("the disk");
+        raw(&tools, &directory.join("second-written.qcow2"), &second, &directory.join("after.raw"), 0);
+        let after = fs::read(directory.join("after.raw")).expect("the disk");
         assert!(said.contains(expected), "{name}: {said}");
         assert!(after == bytes, "{name}: the disk was written");
     }
 
-    let of = |folder: &str, second| MachineSpec {
+    let of = |directory: &str, second| MachineSpec {
         second: Some(second),
-        ..machine(&tools, &accelerator, &disk, project.path(folder))
+        ..machine(&tools, &accelerator, &disk, project.path(directory))
     };
     let first = life(of("first", Second::Blank(size as u64)), &[]);
     let kept = project.path("kept.raw");
@@ -243,7 +244,7 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
     let _alone = vm::alone();
     let project = vm::prepared("server");
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
-    let folder = project.path("closed");
+    let directory = project.path("closed");
     let (near, far) = UnixStream::pair().expect("a cable");
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
     let mut credentials = credentials::shell();
@@ -254,7 +255,7 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
         credentials.push(Credential::new(format!("systemd.unit-dropin.{unit}.service~broken"), text));
     }
     let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");
-    let spec = machine(&tools, &accel::probe().expect("an accelerator"), &disk, folder);
+    let spec = machine(&tools, &accel::probe().expect("an accelerator"), &disk, directory);
     let machine = Machine::start(MachineSpec { credentials, network: vec![far.into()], ..spec });
     let machine = machine.expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());
@@ -393,8 +394,8 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
     let declared = report.checks.iter().find(|c| c.id == "container-app-as-declared").expect("the check");
     assert!(declared.seen.ends_with("0 capabilities, 1 volumes, 1 secrets"), "{}", declared.seen);
 
-    let folder = project.path("ill");
-    fs::create_dir_all(&folder).expect("a folder");
+    let directory = project.path("ill");
+    fs::create_dir_all(&directory).expect("a directory");
     let (near, far) = UnixStream::pair().expect("a cable");
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
     let secrets = containers::credentials(&recipe);
@@ -412,7 +413,7 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
         credentials: [credentials::shell(), secrets.clone()].concat(),
         network: vec![far.into()],
         macs: vec![],
-        folder,
+        directory,
     })
     .expect("the machine starts");
     let mut watch = machine.watch(|| lab.frames());

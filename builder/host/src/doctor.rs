@@ -97,7 +97,7 @@ impl fmt::Display for DoctorReport {
         writeln!(f, "memory: {} available", crate::progress::bytes(self.memory))?;
         match self.free {
             Some(free) => write!(f, "store: {} free", crate::progress::bytes(free)),
-            None => write!(f, "store: cannot be used; name a folder with DIORITE_STORE"),
+            None => write!(f, "store: cannot be used; name a directory with DIORITE_STORE"),
         }
     }
 }
@@ -128,10 +128,8 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("sandbox userns: works, will be used\n  weaker: something\n"), "{text}");
-        assert!(
-            text.ends_with(
-                "cores: 2\nmemory: 1.02 GB available\nstore: cannot be used; name a folder with DIORITE_STORE"
-            )
-        );
+        assert!(text.ends_with(
+            "cores: 2\nmemory: 1.02 GB available\nstore: cannot be used; name a directory with DIORITE_STORE"
+        ));
     }
 }

@@ -1,13 +1,13 @@
-//! The store: results of steps by the digest of their inputs, verified .debs, scratch folders; one file system.
+//! The store: results of steps by the digest of their inputs, verified .debs, scratch directories; one file system.
 //!
 //! ```text
 //! STORE/lock                     shared by every user, exclusive for the garbage collection
 //!       pool/ab/abcdef….deb      verified files, by their SHA-256
-//!       steps/STEP/KEY/…         a result: a folder
+//!       steps/STEP/KEY/…         a result: a directory
 //!       scratch/NAME-PID-N/…     being made; NAME-PID-N.lock is held while its maker lives
 //! ```
-//! A result appears by one rename(2) of a folder whose files have reached the disk, so what is there is whole. A
-//! build killed at any moment leaves a scratch folder whose lock nobody holds; the next [`Store::open`] removes it.
+//! A result appears by one rename(2) of a directory whose files have reached the disk, so what is there is whole. A
+//! build killed at any moment leaves a scratch directory whose lock nobody holds; the next [`Store::open`] removes it.
 //! Results can be made again, so those that nobody used for longest go when there are too many ([`Store::shrink`]).
 //! The pool stays: a mirror may no longer have what is in it.
 
@@ -44,7 +44,7 @@ impl Store {
     /// `$DIORITE_STORE`, else `$XDG_CACHE_HOME/diorite`, else `~/.cache/diorite`.
     ///
     /// # Errors
-    /// [`Exit::Host`] when no folder can be named or it cannot be written.
+    /// [`Exit::Host`] when no directory can be named or it cannot be written.
     pub fn open(path: Option<&Path>) -> Result<Self> {
         let root = match path {
             Some(path) => path.to_owned(),
@@ -53,10 +53,10 @@ impl Store {
         let fail = |e: io::Error| {
             let error = Error::io("the store cannot be used", &root, e);
             Error { exit: Exit::Host, ..error }
-                .hint("make the folder writable for this user, or name another one with DIORITE_STORE")
+                .hint("make the directory writable for this user, or name another one with DIORITE_STORE")
         };
-        for folder in ["pool", "steps", "scratch"] {
-            fs::create_dir_all(root.join(folder)).map_err(fail)?;
+        for directory in ["pool", "steps", "scratch"] {
+            fs::create_dir_all(root.join(directory)).map_err(fail)?;
         }
         let root = fs::canonicalize(&root).map_err(fail)?;
         let lock = File::options().create(true).append(true).open(root.join("lock")).map_err(fail)?;
@@ -68,7 +68,7 @@ impl Store {
         Ok(store)
     }
 
-    /// The store's folder, absolute.
+    /// The store's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -79,20 +79,20 @@ impl Store {
         self.root.join("pool").join(&name[..2]).join(format!("{name}.deb"))
     }
 
-    /// Moves a verified file (it must lie in the store, for instance in a scratch folder) to [`Store::blob`]:
-    /// fsync, rename, fsync of the folder. The caller has computed the digest while writing.
+    /// Moves a verified file (it must lie in the store, for instance in a scratch directory) to [`Store::blob`]:
+    /// fsync, rename, fsync of the directory. The caller has computed the digest while writing.
     pub fn put_blob(&self, digest: &Digest, file: &Path) -> Result<PathBuf> {
         let to = self.blob(digest);
-        let folder = to.parent().expect("a blob lies in a folder");
+        let directory = to.parent().expect("a blob lies in a directory");
         let fail = |e| Error::io("a verified file cannot be kept", &to, e);
-        fs::create_dir_all(folder).map_err(fail)?;
+        fs::create_dir_all(directory).map_err(fail)?;
         File::open(file).and_then(|f| f.sync_all()).map_err(fail)?;
         fs::rename(file, &to).map_err(fail)?;
-        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        File::open(directory).and_then(|f| f.sync_all()).map_err(fail)?;
         Ok(to)
     }
 
-    /// A new empty folder on the store's file system, removed on drop.
+    /// A new empty directory on the store's file system, removed on drop.
     pub fn scratch(&self, name: &str) -> Result<Scratch> {
         Scratch::new(&self.root.join("scratch"), name)
     }
@@ -108,15 +108,15 @@ impl Store {
         there.then_some(path)
     }
 
-    /// Makes a scratch folder the result of a step. Its files reach the disk first; then one rename.
+    /// Makes a scratch directory the result of a step. Its files reach the disk first; then one rename.
     ///
     /// # Errors
     /// [`Exit::NotReproducible`], naming the first file that differs, when the store holds another result for the key.
     pub fn put(&self, step: &str, key: &Digest, scratch: Scratch) -> Result<PathBuf> {
         let to = self.result(step, key);
-        let folder = to.parent().expect("a result lies in a folder");
+        let directory = to.parent().expect("a result lies in a directory");
         let fail = |e| Error::io(format!("the result of step `{step}` cannot be kept"), &to, e);
-        fs::create_dir_all(folder).map_err(fail)?;
+        fs::create_dir_all(directory).map_err(fail)?;
         scratch::sync(scratch.path()).map_err(fail)?;
         match rename_new(scratch.path(), &to) {
             Ok(()) => {}
@@ -134,7 +134,7 @@ impl Store {
             }
             Err(e) => return Err(fail(e)),
         }
-        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        File::open(directory).and_then(|f| f.sync_all()).map_err(fail)?;
         scratch.forget();
         self.grew.store(true, Ordering::Relaxed);
         Ok(to)
@@ -142,13 +142,13 @@ impl Store {
 
     fn result(&self, step: &str, key: &Digest) -> PathBuf {
         let safe = |c: char| c.is_ascii_alphanumeric() || " ._-".contains(c);
-        debug_assert!(step.chars().all(safe) && !step.starts_with('.'), "`{step}` names a folder");
+        debug_assert!(step.chars().all(safe) && !step.starts_with('.'), "`{step}` names a directory");
         let step: String = step.chars().map(|c| if safe(c) { c } else { '-' }).collect();
         self.root.join("steps").join(step).join(key.to_string())
     }
 }
 
-/// rename(2) that never replaces, also where the file system does not know RENAME_NOREPLACE (then a folder that is
+/// rename(2) that never replaces, also where the file system does not know RENAME_NOREPLACE (then a directory that is
 /// not empty stops it, and results never are).
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE) {
@@ -168,8 +168,8 @@ fn location(var: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf>
     match var("HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
         Some(home) => Ok(home.join(".cache/diorite")),
         None => Err(Error::host("no place for the store is known")
-            .because("neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a folder")
-            .hint("set DIORITE_STORE to a folder with some gigabytes of free space")),
+            .because("neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a directory")
+            .hint("set DIORITE_STORE to a directory with some gigabytes of free space")),
     }
 }
 

@@ -47,7 +47,7 @@ impl ToolsTree {
         Ok(Self { root: Arc::new(root), versions: Arc::new(versions) })
     }
 
-    /// The tree's folder, absolute.
+    /// The tree's directory, absolute.
     pub fn root(&self) -> &Path {
         &self.root
     }
@@ -110,8 +110,8 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_without_usr_is_no_tree() {
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(ToolsTree::open(folder.path()).unwrap_err().cause.unwrap(), "it has no /usr");
+    fn a_directory_without_usr_is_no_tree() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(ToolsTree::open(directory.path()).unwrap_err().cause.unwrap(), "it has no /usr");
     }
 }

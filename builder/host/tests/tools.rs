@@ -57,8 +57,8 @@ fn versions(tools: &ToolsTree) {
 }
 
 fn files(tools: &ToolsTree) {
-    let folder = tempfile::tempdir().unwrap();
-    let (raw, qcow) = (folder.path().join("disk.raw"), folder.path().join("disk.qcow2"));
+    let directory = tempfile::tempdir().unwrap();
+    let (raw, qcow) = (directory.path().join("disk.raw"), directory.path().join("disk.qcow2"));
     fs::write(&raw, vec![7u8; 1 << 20]).unwrap();
     let command = tools.command(Tool::QemuImg).args(["convert", "-O", "qcow2"]).arg(&raw).arg(&qcow);
     let command = command.input(&raw).output(&qcow);

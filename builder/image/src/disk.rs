@@ -241,8 +241,9 @@ mod tests {
         recipe::Disk { esp: 64 * MIB, root: 8 * MIB, verity: MIB }
     }
 
-    fn build(folder: &Path, root: &[u8]) -> Result<(DiskImage, Vec<u8>)> {
-        let (root_path, verity_path, out) = (folder.join("root"), folder.join("verity"), folder.join("disk.raw"));
+    fn build(directory: &Path, root: &[u8]) -> Result<(DiskImage, Vec<u8>)> {
+        let (root_path, verity_path, out) =
+            (directory.join("root"), directory.join("verity"), directory.join("disk.raw"));
         std::fs::write(&root_path, root).unwrap();
         std::fs::write(&verity_path, [9; 8192]).unwrap();
         let esp = crate::esp::write(&[("EFI/x".into(), b"y"[..].into())], 64 * MIB, 1, "ESP", 1_760_000_000).unwrap();
@@ -265,9 +266,9 @@ mod tests {
 
     #[test]
     fn parts_stand_where_the_table_says() {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let root = [&[1u8; 5000][..], &[0; 200_000], &[2; 4808]].concat();
-        let (image, bytes) = build(folder.path(), &root).unwrap();
+        let (image, bytes) = build(directory.path(), &root).unwrap();
         assert_eq!(bytes.len() as u64, image.bytes);
         assert_eq!(Digest::of(&bytes), image.sha256);
         let disk = gpt::GptConfig::new().only_valid_headers(true);
@@ -288,26 +289,26 @@ mod tests {
 
     #[test]
     fn the_same_twice_and_nothing_left_behind() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = build(folder.path(), &[1; 4096]).unwrap().0;
-        assert_eq!(build(folder.path(), &[1; 4096]).unwrap().0, first);
-        assert_ne!(build(folder.path(), &[3; 4096]).unwrap().0.sha256, first.sha256);
-        let names: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        let directory = tempfile::tempdir().unwrap();
+        let first = build(directory.path(), &[1; 4096]).unwrap().0;
+        assert_eq!(build(directory.path(), &[1; 4096]).unwrap().0, first);
+        assert_ne!(build(directory.path(), &[3; 4096]).unwrap().0.sha256, first.sha256);
+        let names: Vec<_> = std::fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names.len(), 3, "{names:?}");
     }
 
     #[test]
     fn a_root_too_large_names_the_setting_and_leaves_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let error = build(folder.path(), &vec![1; 9 << 20]).unwrap_err().to_string();
+        let directory = tempfile::tempdir().unwrap();
+        let error = build(directory.path(), &vec![1; 9 << 20]).unwrap_err().to_string();
         assert!(error.contains("disk.root") && error.contains("9 MiB") && error.contains("8 MiB"), "{error}");
-        assert!(!folder.path().join("disk.raw").exists());
+        assert!(!directory.path().join("disk.raw").exists());
     }
 
     #[test]
     fn holes_count_as_zeros() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("f");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f");
         let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
         file.set_len(3_000_001).unwrap();
         file.write_all_at(b"middle", 1_500_000).unwrap();

@@ -28,7 +28,7 @@ pub struct Needs {
     pub interpreter: Option<String>,
     /// Names of DT_NEEDED, in order.
     pub libraries: Vec<String>,
-    /// Folders of DT_RUNPATH (or DT_RPATH), `$ORIGIN` not expanded.
+    /// Directories of DT_RUNPATH (or DT_RPATH), `$ORIGIN` not expanded.
     pub run_path: Vec<String>,
     /// Libraries opened on demand.
     pub dlopen: Vec<Dlopen>,

@@ -27,7 +27,7 @@ pub fn files<'a>(loader: &'a [u8], uki: &'a [u8], name: &str, version: &str) -> 
         ("EFI/BOOT/BOOTX64.EFI".into(), Cow::Borrowed(loader)),
         (format!("EFI/Linux/{name}_{version}+{TRIES}.efi"), Cow::Borrowed(uki)),
         ("EFI/systemd/systemd-bootx64.efi".into(), Cow::Borrowed(loader)),
-        // Which kind of entries the folder loader/entries may hold; bootctl(1) writes it too.
+        // Which kind of entries the directory loader/entries may hold; bootctl(1) writes it too.
         ("loader/entries.srel".into(), text("type1\n")),
         ("loader/loader.conf".into(), text("timeout 0\neditor no\nauto-firmware no\n")),
     ]
@@ -79,13 +79,13 @@ fn fill(disk: &mut Sparse, files: &[File], cluster: u32, volume_id: u32, label: 
     {
         let root = system.root_dir();
         for (path, bytes) in files {
-            let mut folder: Dir<_> = root.clone();
+            let mut directory: Dir<_> = root.clone();
             let mut parts: Vec<&str> = path.split('/').collect();
             let name = parts.pop().unwrap_or_default();
             for part in parts {
-                folder = folder.create_dir(part)?;
+                directory = directory.create_dir(part)?;
             }
-            let mut file = folder.create_file(name)?;
+            let mut file = directory.create_file(name)?;
             file.write_all(bytes)?;
             file.flush()?;
         }

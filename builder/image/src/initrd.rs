@@ -18,12 +18,12 @@ use diorite_rootfs::secrets::{self, Public};
 use diorite_rootfs::tree::{Kind, Node, Tree, TreePath};
 use std::collections::BTreeSet;
 
-/// Files below this folder of a tree belong to the initrd's root.
+/// Files below this directory of a tree belong to the initrd's root.
 pub const OVERLAY: &str = "usr/lib/diorite/initrd";
 const UNITS: &str = "usr/lib/systemd/system";
 /// Higher levels gain a tenth of the size for many times the processor time.
 const LEVEL: i32 = 3;
-/// Links, folders and libraries that may lead to one another; real trees stay below twenty.
+/// Links, directories and libraries that may lead to one another; real trees stay below twenty.
 const DEPTH: usize = 200;
 
 /// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
@@ -64,29 +64,29 @@ pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
 struct Gathering<'a> {
     from: &'a Tree,
     into: Tree,
-    /// Folders the loader searches, in order.
-    library_folders: Vec<TreePath>,
-    /// How many copies lead to one another right now: links, folders, libraries of libraries.
+    /// Directories the loader searches, in order.
+    library_directories: Vec<TreePath>,
+    /// How many copies lead to one another right now: links, directories, libraries of libraries.
     depth: usize,
 }
 
 impl<'a> Gathering<'a> {
     fn new(from: &'a Tree) -> Self {
         let mut into = Tree::new();
-        for folder in
+        for directory in
             ["proc", "sys", "dev", "run", "tmp", "sysroot", "etc", "var", "root", "usr/bin", "usr/sbin", "usr/lib64"]
         {
-            into.insert(folder, Node::directory(if folder == "root" { 0o700 } else { 0o755 }));
+            into.insert(directory, Node::directory(if directory == "root" { 0o700 } else { 0o755 }));
         }
         for name in ["bin", "sbin", "lib", "lib64"] {
             into.insert(name, Node::symlink(format!("usr/{name}")));
         }
         into.insert("init", Node::symlink("usr/lib/systemd/systemd"));
-        // ld.so(8): the multiarch folder, then the system's.
+        // ld.so(8): the multiarch directory, then the system's.
         let multiarch = from.children(b"usr/lib").map(|(path, _)| path).filter(|path| path.ends_with(b"-linux-gnu"));
         let fixed = [b"usr/lib64".to_vec(), b"usr/lib".to_vec()];
-        let library_folders = multiarch.map(<[u8]>::to_vec).chain(fixed).collect();
-        Self { from, into, library_folders, depth: 0 }
+        let library_directories = multiarch.map(<[u8]>::to_vec).chain(fixed).collect();
+        Self { from, into, library_directories, depth: 0 }
     }
 
     fn require(&mut self, wanted: &Wanted) -> Result<()> {
@@ -97,7 +97,7 @@ impl<'a> Gathering<'a> {
         self.copy(wanted.path.as_bytes())
     }
 
-    /// Copies a file with everything it needs, a folder with everything in it, a link with its target; links on the
+    /// Copies a file with everything it needs, a directory with everything in it, a link with its target; links on the
     /// way to it as well, so that the path works here as it did there.
     fn copy(&mut self, path: &[u8]) -> Result<()> {
         self.depth += 1;
@@ -196,12 +196,12 @@ impl<'a> Gathering<'a> {
 
     fn library(&self, name: &str, run_path: &[String]) -> Option<TreePath> {
         let own = run_path.iter().map(|p| p.trim_matches('/').as_bytes());
-        own.chain(self.library_folders.iter().map(Vec::as_slice))
-            .map(|folder| [folder, b"/", name.as_bytes()].concat())
+        own.chain(self.library_directories.iter().map(Vec::as_slice))
+            .map(|directory| [directory, b"/", name.as_bytes()].concat())
             .find(|path| self.from.get(path).is_some())
     }
 
-    /// Units, and those links in `.wants` and `.requires` folders whose both ends are here.
+    /// Units, and those links in `.wants` and `.requires` directories whose both ends are here.
     fn units(&mut self, tpm: bool) -> Result<()> {
         let names: BTreeSet<&str> =
             contents::UNITS.iter().chain(if tpm { contents::TPM_UNITS } else { &[] }).copied().collect();
@@ -211,16 +211,16 @@ impl<'a> Gathering<'a> {
                 self.copy(path.as_bytes())?;
             }
         }
-        let folders: Vec<&[u8]> = self.from.children(UNITS.as_bytes()).map(|c| c.0).collect();
-        for folder in folders {
-            let Ok(folder_name) = std::str::from_utf8(&folder[UNITS.len() + 1..]) else { continue };
-            let unit = folder_name.strip_suffix(".wants").or_else(|| folder_name.strip_suffix(".requires"));
+        let directories: Vec<&[u8]> = self.from.children(UNITS.as_bytes()).map(|c| c.0).collect();
+        for directory in directories {
+            let Ok(directory_name) = std::str::from_utf8(&directory[UNITS.len() + 1..]) else { continue };
+            let unit = directory_name.strip_suffix(".wants").or_else(|| directory_name.strip_suffix(".requires"));
             if !unit.is_some_and(|u| names.contains(u)) {
                 continue;
             }
-            for (link, _) in self.from.children(folder) {
-                let name = std::str::from_utf8(&link[folder.len() + 1..]).unwrap_or_default();
-                if names.contains(name) && (folder_name, name) != contents::LEFT_OUT {
+            for (link, _) in self.from.children(directory) {
+                let name = std::str::from_utf8(&link[directory.len() + 1..]).unwrap_or_default();
+                if names.contains(name) && (directory_name, name) != contents::LEFT_OUT {
                     self.copy(link)?;
                 }
             }
@@ -253,8 +253,8 @@ impl<'a> Gathering<'a> {
                 .hint("take one of Debian's own kernels, such as `linux-image-cloud-amd64`"));
         }
         // Our own modules-load.d(5).
-        let folder = format!("{OVERLAY}/usr/lib/modules-load.d");
-        let lists = self.from.children(folder.as_bytes()).filter_map(|(path, _)| self.from.read(path));
+        let directory = format!("{OVERLAY}/usr/lib/modules-load.d");
+        let lists = self.from.children(directory.as_bytes()).filter_map(|(path, _)| self.from.read(path));
         let lists: Vec<_> = lists.map(String::from_utf8_lossy).collect();
         let named: Vec<&str> = lists.iter().flat_map(|text| text.lines()).collect();
         if let Some(missing) = named.iter().find(|m| !modules.knows(m)) {
@@ -318,10 +318,10 @@ impl<'a> Gathering<'a> {
     }
 }
 
-/// The path a link's target means: relative to the folder the link is in, or to the root; `.` and `..` taken out.
+/// The path a link's target means: relative to the directory the link is in, or to the root; `.` and `..` taken out.
 fn beside(link: &[u8], target: &[u8]) -> TreePath {
-    let folder = link.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default();
-    let whole = if target.starts_with(b"/") { target.to_vec() } else { [folder, b"/", target].concat() };
+    let directory = link.rsplitn(2, |&b| b == b'/').nth(1).unwrap_or_default();
+    let whole = if target.starts_with(b"/") { target.to_vec() } else { [directory, b"/", target].concat() };
     let mut parts: Vec<&[u8]> = Vec::new();
     for part in whole.split(|&b| b == b'/') {
         match part {
@@ -424,15 +424,15 @@ mod tests {
         tree.insert(format!("{OVERLAY}/etc/x.conf"), Node::file(0o644, "ExecStart=/usr/bin/none\n"));
         let list = format!("{OVERLAY}/usr/lib/modules-load.d/x.conf");
         tree.insert(list.as_str(), Node::file(0o644, "xfs\n"));
-        let folder = "usr/lib/modules/6.1";
+        let directory = "usr/lib/modules/6.1";
         let builtin: String = contents::MODULES.iter().map(|m| format!("kernel/{m}.ko\n")).collect();
         tree.insert(
-            format!("{folder}/modules.dep"),
+            format!("{directory}/modules.dep"),
             Node::file(0o644, "kernel/xfs.ko: kernel/crc.ko\nkernel/crc.ko:\n"),
         );
-        tree.insert(format!("{folder}/modules.builtin"), Node::file(0o644, builtin));
+        tree.insert(format!("{directory}/modules.builtin"), Node::file(0o644, builtin));
         for module in ["xfs", "crc"] {
-            tree.insert(format!("{folder}/kernel/{module}.ko"), Node::file(0o644, module));
+            tree.insert(format!("{directory}/kernel/{module}.ko"), Node::file(0o644, module));
         }
         let mut gathering = Gathering::new(&tree);
         gathering.overlay().unwrap();
@@ -444,7 +444,7 @@ mod tests {
         without.remove(&list);
         let mut gathering = Gathering::new(&without);
         gathering.modules("6.1").unwrap();
-        assert!(gathering.into.get(format!("{folder}/kernel/xfs.ko")).is_none(), "nobody asks for it");
+        assert!(gathering.into.get(format!("{directory}/kernel/xfs.ko")).is_none(), "nobody asks for it");
         tree.insert(list, Node::file(0o644, "zfs\n"));
         let error = Gathering::new(&tree).modules("6.1").unwrap_err().to_string();
         assert!(error.contains("`zfs`") && error.contains("6.1"), "{error}");

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! sector  0..16  free     16 primary volume descriptor    17 end of descriptors
-//!         18 path table, little endian    19 path table, big endian    20 the root folder    21.. files
+//!         18 path table, little endian    19 path table, big endian    20 the root directory    21.. files
 //! ```
 
 use diorite_model::{Error, Result};
@@ -14,7 +14,7 @@ const ROOT: u32 = 20;
 const FIRST_FILE: u32 = 21;
 /// Bytes of the path table: one entry, the root.
 const PATHS: u32 = 10;
-/// 1980-01-01 00:00:00 UTC in a folder's seven bytes (9.1.5): the same files are the same bytes.
+/// 1980-01-01 00:00:00 UTC in a directory's seven bytes (9.1.5): the same files are the same bytes.
 const TIME: [u8; 7] = [80, 1, 1, 0, 0, 0, 0];
 
 /// A disc of this label (letters A to Z, digits, `_`; 32 at most) with these files in its root: names of up to eight such
@@ -27,9 +27,9 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     if !d(label, 32) {
         return Err(Error::bug(format!("a disc cannot be called `{label}`")));
     }
-    let (mut at, mut folder, mut contents) = (FIRST_FILE, Vec::new(), Vec::new());
+    let (mut at, mut directory, mut contents) = (FIRST_FILE, Vec::new(), Vec::new());
     for own in [0_u8, 1] {
-        folder.extend(entry(&[own], ROOT, SECTOR, true));
+        directory.extend(entry(&[own], ROOT, SECTOR, true));
     }
     let mut sorted: Vec<(String, &[u8])> = Vec::new();
     for (name, bytes) in files {
@@ -42,12 +42,12 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     }
     sorted.sort();
     for (name, bytes) in sorted {
-        folder.extend(entry(name.as_bytes(), at, bytes.len(), false));
+        directory.extend(entry(name.as_bytes(), at, bytes.len(), false));
         contents.extend_from_slice(bytes);
         contents.resize(contents.len().next_multiple_of(SECTOR), 0);
         at = FIRST_FILE + sectors(contents.len());
     }
-    if folder.len() > SECTOR {
+    if directory.len() > SECTOR {
         return Err(Error::bug("a disc has room for a few files only"));
     }
     let mut disc = vec![0; FIRST_FILE as usize * SECTOR];
@@ -61,7 +61,7 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
     let path = |place: [u8; 4], parent: [u8; 2]| [&[1, 0][..], &place, &parent, &[0, 0]].concat();
     put(PATHS_LITTLE, &path(ROOT.to_le_bytes(), 1_u16.to_le_bytes()));
     put(PATHS_BIG, &path(ROOT.to_be_bytes(), 1_u16.to_be_bytes()));
-    put(ROOT, &folder);
+    put(ROOT, &directory);
     disc.extend(contents);
     Ok(disc)
 }
@@ -84,13 +84,13 @@ fn both16(n: u16) -> [u8; 4] {
     [l[0], l[1], b[0], b[1]]
 }
 
-/// A folder's entry (9.1).
-fn entry(name: &[u8], at: u32, length: usize, folder: bool) -> Vec<u8> {
+/// A directory's entry (9.1).
+fn entry(name: &[u8], at: u32, length: usize, directory: bool) -> Vec<u8> {
     let mut entry = vec![0, 0];
     entry.extend(both(at));
     entry.extend(both(u32::try_from(length).expect("a small file")));
     entry.extend(TIME);
-    entry.extend([if folder { 2 } else { 0 }, 0, 0]);
+    entry.extend([if directory { 2 } else { 0 }, 0, 0]);
     entry.extend(both16(1));
     entry.push(u8::try_from(name.len()).expect("a short name"));
     entry.extend(name);

@@ -5,7 +5,7 @@ use diorite_rootfs::tree::Tree;
 
 /// A kernel in a tree.
 pub struct Kernel<'a> {
-    /// `uname -r`, the name of its folder below usr/lib/modules.
+    /// `uname -r`, the name of its directory below usr/lib/modules.
     pub release: String,
     /// The program, an EFI executable.
     pub image: &'a [u8],

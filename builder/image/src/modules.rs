@@ -15,7 +15,7 @@ use std::io::Read;
 pub struct Modules<'a> {
     tree: &'a Tree,
     /// `usr/lib/modules/RELEASE`.
-    folder: String,
+    directory: String,
     /// By normalized name (`dm_mod`).
     by_name: BTreeMap<String, Module<'a>>,
     /// Exact alias → module names, patterns too but never matched as such here.
@@ -25,7 +25,7 @@ pub struct Modules<'a> {
 }
 
 struct Module<'a> {
-    /// Below the folder, as written: `kernel/fs/erofs/erofs.ko.xz`.
+    /// Below the directory, as written: `kernel/fs/erofs/erofs.ko.xz`.
     path: &'a str,
     /// Normalized names of what must be there first, in the order of modules.dep.
     needs: Vec<String>,
@@ -42,9 +42,9 @@ fn name_of(path: &str) -> String {
 impl<'a> Modules<'a> {
     /// Reads the lists depmod(8) left in the tree. An error names the file that is missing or not text.
     pub fn read(tree: &'a Tree, release: &str) -> Result<Self> {
-        let folder = format!("usr/lib/modules/{release}");
+        let directory = format!("usr/lib/modules/{release}");
         let text = |file: &str| -> Result<&'a str> {
-            let path = format!("{folder}/{file}");
+            let path = format!("{directory}/{file}");
             let bytes = tree.read(&path).ok_or_else(|| {
                 Error::input(format!("the kernel's module list `{file}` is missing"))
                     .at(format!("/{path}"))
@@ -74,7 +74,7 @@ impl<'a> Modules<'a> {
             }
         }
         let builtin = text("modules.builtin")?.lines().map(name_of).collect();
-        Ok(Self { tree, folder, by_name, aliases, soft, builtin })
+        Ok(Self { tree, directory, by_name, aliases, soft, builtin })
     }
 
     /// Whether the kernel has it, as a module or built in.
@@ -102,7 +102,7 @@ impl<'a> Modules<'a> {
         found
     }
 
-    /// Puts these modules, uncompressed, and their index files into a tree at the same folder.
+    /// Puts these modules, uncompressed, and their index files into a tree at the same directory.
     pub fn place(&self, names: &BTreeSet<String>, into: &mut Tree) -> Result<()> {
         for name in names {
             let Some(module) = self.by_name.get(name) else { continue };
@@ -161,12 +161,12 @@ impl<'a> Modules<'a> {
     }
 
     fn path(&self, below: &str) -> TreePath {
-        format!("{}/{below}", self.folder).into_bytes()
+        format!("{}/{below}", self.directory).into_bytes()
     }
 
     fn decompressed(&self, path: &str) -> Result<Vec<u8>> {
         let full = self.path(path);
-        let place = || format!("/{}/{path}", self.folder);
+        let place = || format!("/{}/{path}", self.directory);
         let bytes = self.tree.read(&full).ok_or_else(|| {
             Error::input("a kernel module that modules.dep names is missing")
                 .at(place())
@@ -207,11 +207,11 @@ fn normalized(alias: &str) -> String {
 mod tests {
     use super::*;
 
-    const FOLDER: &str = "usr/lib/modules/6.1";
+    const DIRECTORY: &str = "usr/lib/modules/6.1";
 
     fn tree() -> Tree {
         let mut tree = Tree::new();
-        let mut put = |file: &str, text: &[u8]| tree.insert(format!("{FOLDER}/{file}"), Node::file(0o644, text));
+        let mut put = |file: &str, text: &[u8]| tree.insert(format!("{DIRECTORY}/{file}"), Node::file(0o644, text));
         put("modules.dep", b"kernel/a-fs.ko: kernel/lib.ko\nkernel/lib.ko:\nkernel/crc.ko:\nkernel/other.ko:\n");
         put("modules.alias", b"alias fs-a a_fs\nalias crypto-crc crc\nalias pci:v[0-9]-* other\n");
         put("modules.softdep", b"# words\nsoftdep lib pre: crypto-crc\n");
@@ -237,12 +237,12 @@ mod tests {
         let modules = Modules::read(&tree, "6.1").unwrap();
         let mut into = Tree::new();
         modules.place(&modules.closure(&["a_fs"]), &mut into).unwrap();
-        let read = |file: &str| into.read(format!("{FOLDER}/{file}")).unwrap();
+        let read = |file: &str| into.read(format!("{DIRECTORY}/{file}")).unwrap();
         assert_eq!(index::find(read("modules.dep.bin"), b"a_fs").unwrap(), b"kernel/a-fs.ko: kernel/lib.ko");
         assert_eq!(index::find(read("modules.alias.bin"), b"fs_a").unwrap(), b"a_fs");
         assert_eq!(index::find(read("modules.alias.bin"), b"pci:v[0-9]_*"), None);
         assert_eq!(read("kernel/a-fs.ko"), b"a-fs");
-        assert!(into.get(format!("{FOLDER}/kernel/other.ko")).is_none());
+        assert!(into.get(format!("{DIRECTORY}/kernel/other.ko")).is_none());
         assert_eq!(normalized("a-b[0-9]c-d"), "a_b[0-9]c_d");
     }
 

@@ -213,8 +213,8 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        let folder = tempfile::tempdir().unwrap();
-        let (raw, out) = (folder.path().join("raw"), folder.path().join("out.qcow2"));
+        let directory = tempfile::tempdir().unwrap();
+        let (raw, out) = (directory.path().join("raw"), directory.path().join("out.qcow2"));
         // More than one region of a second-level table (512 MiB each), an end inside a cluster.
         let size = (530 << 20) + 512 * 77;
         let file = File::options().read(true).write(true).create_new(true).open(&raw).unwrap();
@@ -247,9 +247,9 @@ mod tests {
 
     #[test]
     fn half_a_sector_is_refused() {
-        let folder = tempfile::tempdir().unwrap();
-        let raw = folder.path().join("raw");
+        let directory = tempfile::tempdir().unwrap();
+        let raw = directory.path().join("raw");
         std::fs::write(&raw, [1; 700]).unwrap();
-        assert!(write(&raw, &folder.path().join("out")).unwrap_err().to_string().contains("700 bytes"));
+        assert!(write(&raw, &directory.path().join("out")).unwrap_err().to_string().contains("700 bytes"));
     }
 }

@@ -1,6 +1,6 @@
 //! Foreign tools judge every artefact made from a real tree, and the same judge refuses a damaged one.
 //!
-//! DIORITE_TEST_TREE: a configured tree (pack or folder). DIORITE_TEST_TOOLS: a tools tree.
+//! DIORITE_TEST_TREE: a configured tree (pack or directory). DIORITE_TEST_TOOLS: a tools tree.
 
 mod support;
 
@@ -15,29 +15,29 @@ use support::Made;
 
 struct Bench {
     tools: ToolsTree,
-    folder: PathBuf,
+    directory: PathBuf,
     made: Made,
 }
 
-/// Made once for all tests. Nothing that is made once is ever dropped, so that its folder is a known one, which the next
-/// run takes over: gigabytes in a temporary folder would stay there.
+/// Made once for all tests. Nothing that is made once is ever dropped, so that its directory is a known one, which the next
+/// run takes over: gigabytes in a temporary directory would stay there.
 static BENCH: LazyLock<Bench> = LazyLock::new(|| {
-    let tools = ToolsTree::open(&support::folder("DIORITE_TEST_TOOLS")).unwrap_or_else(|e| panic!("{e}"));
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("artefacts");
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir_all(&folder).unwrap();
-    let made = support::make(&support::tree(), &folder).unwrap_or_else(|e| panic!("{e}"));
-    Bench { tools, folder, made }
+    let tools = ToolsTree::open(&support::directory("DIORITE_TEST_TOOLS")).unwrap_or_else(|e| panic!("{e}"));
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("artefacts");
+    let _ = std::fs::remove_dir_all(&directory);
+    std::fs::create_dir_all(&directory).unwrap();
+    let made = support::make(&support::tree(), &directory).unwrap_or_else(|e| panic!("{e}"));
+    Bench { tools, directory, made }
 });
 
 impl Bench {
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.directory.join(name)
     }
 
-    /// Runs a tool that may see our folder; true when it ends well and says `good` (anything, if empty).
+    /// Runs a tool that may see our directory; true when it ends well and says `good` (anything, if empty).
     fn accepts(&self, tool: Tool, args: &[&str], good: &str) -> bool {
-        let command = self.tools.command(tool).args(args).output(&self.folder);
+        let command = self.tools.command(tool).args(args).output(&self.directory);
         let output = command.run().unwrap_or_else(|e| panic!("{e}"));
         let words = String::from_utf8_lossy(&[output.stdout, output.log].concat()).into_owned();
         println!("{} {}: {}\n{words}", tool.name(), args.join(" "), output.status);

@@ -1,6 +1,6 @@
 //! EROFS images and hash trees, judged by erofs-utils and cryptsetup from the tools tree, on a whole configured tree
 //! and on one made of edges. `DIORITE_TEST_TOOLS` names the tools tree, `DIORITE_TEST_TREE` a configured tree (a pack
-//! or a folder).
+//! or a directory).
 //!
 //! Devices, owners and some attributes cannot be extracted inside the sandbox, or not without root. For these there is
 //! the reader that the unit tests use; the test prints how many it is about.
@@ -35,7 +35,7 @@ const AS_THEY_ARE: scan::Times = scan::Times { epoch: i64::MAX, started: i64::MA
 fn configured() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
     TREE.get_or_init(|| {
-        let path = variable("DIORITE_TEST_TREE", "a configured tree, as a pack or a folder");
+        let path = variable("DIORITE_TEST_TREE", "a configured tree, as a pack or a directory");
         let is_pack = path.join("index").is_file() && path.join("contents").is_file();
         let mut tree = if is_pack { pack::open(&path) } else { scan::scan(&path, AS_THEY_ARE) }.unwrap();
         // What no image holds, and would only cost time here.
@@ -55,7 +55,7 @@ fn options() -> Options {
     Options::new(1_700_000_000, UUID)
 }
 
-/// What must be equal of one file, in words; contents by digest. A scan gives folders no times of their own.
+/// What must be equal of one file, in words; contents by digest. A scan gives directories no times of their own.
 fn describe(path: &[u8], node: &Node, owners: bool) -> String {
     let kind = match &node.kind {
         Kind::Directory => "directory".to_owned(),
@@ -87,7 +87,7 @@ fn same(expected: &Tree, found: &Tree, owners: bool) {
 }
 
 /// `fsck.erofs` decodes every file of the image; and from an image of all it may extract, extracts the same tree.
-fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, folder: &Path) {
+fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, directory: &Path) {
     let fsck = |image: &Path| tools().command(Tool::FsckErofs).input(image);
     fsck(image).arg("--extract").arg(image.as_os_str()).run_ok().unwrap();
 
@@ -100,7 +100,7 @@ fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, folder: &Path) {
         left_out += before - node.xattrs.len();
     }
     println!("{left_out} devices and attributes are not extracted: the sandbox may not make them");
-    let (image, target) = (folder.join("extractable.erofs"), folder.join("extracted"));
+    let (image, target) = (directory.join("extractable.erofs"), directory.join("extracted"));
     write(&extractable, options, &image, None).unwrap();
     let _ = fs::remove_dir_all(&target);
     fs::create_dir(&target).unwrap();
@@ -144,12 +144,12 @@ fn read_back_is(tree: &Tree, image: &[u8]) {
 
 #[test]
 fn the_configured_tree_comes_back() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("root.erofs");
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("root.erofs");
     let written = write(configured(), &options(), &image, None).unwrap();
     println!("{written:?}");
     read_back_is(configured(), &fs::read(&image).unwrap());
-    fsck_agrees(configured(), &image, &options(), folder.path());
+    fsck_agrees(configured(), &image, &options(), directory.path());
 
     let dump = tools().command(Tool::DumpErofs).input(&image).arg("-s").arg(image.as_os_str()).run_ok().unwrap();
     let dump = String::from_utf8(dump.stdout).unwrap();
@@ -164,7 +164,7 @@ fn the_configured_tree_comes_back() {
     // One overlay file more: the rest is taken from the image before, and the bytes are those of a fresh one.
     let mut changed = configured().clone();
     changed.insert(*b"etc/motd", Node::file(0o644, *b"hello"));
-    let (again, fresh) = (folder.path().join("again"), folder.path().join("fresh"));
+    let (again, fresh) = (directory.path().join("again"), directory.path().join("fresh"));
     let reused = write(&changed, &options(), &again, Some(&image)).unwrap();
     write(&changed, &options(), &fresh, None).unwrap();
     assert!(fs::read(&again).unwrap() == fs::read(&fresh).unwrap(), "the image differs from a fresh one");
@@ -218,8 +218,8 @@ fn edges() -> Tree {
 
 #[test]
 fn edges_come_back_with_every_option() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("root.erofs");
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("root.erofs");
     let tree = edges();
     for options in [
         options(),
@@ -230,14 +230,14 @@ fn edges_come_back_with_every_option() {
     ] {
         write(&tree, &options, &image, None).unwrap();
         read_back_is(&tree, &fs::read(&image).unwrap());
-        fsck_agrees(&tree, &image, &options, folder.path());
+        fsck_agrees(&tree, &image, &options, directory.path());
     }
 }
 
 #[test]
 fn veritysetup_makes_and_accepts_the_same_tree() {
-    let folder = tempfile::tempdir().unwrap();
-    let [image, ours, theirs] = ["image", "ours", "theirs"].map(|name| folder.path().join(name));
+    let directory = tempfile::tempdir().unwrap();
+    let [image, ours, theirs] = ["image", "ours", "theirs"].map(|name| directory.path().join(name));
     // Sizes around the borders of levels: 128 digests to a block.
     for (blocks, salt) in [(1, 32), (2, 0), (127, 1), (128, 32), (129, 64), (16_384, 256), (16_385, 32)] {
         let bytes: Vec<u8> = (0..blocks * 4096usize).map(|i| (i / 4096 * 7 + i % 253) as u8).collect();

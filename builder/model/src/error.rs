@@ -19,7 +19,7 @@ pub enum Exit {
     LockOutdated = 3,
     /// Verification failed.
     VerificationFailed = 4,
-    /// The host lacks something: namespaces, space, a writable folder, a mirror's name.
+    /// The host lacks something: namespaces, space, a writable directory, a mirror's name.
     Host = 5,
     /// A remote refused or could not be reached.
     Remote = 6,
@@ -76,17 +76,19 @@ impl Error {
     pub fn bug(what: impl Into<String>) -> Self {
         Self::new(Exit::Bug, what)
     }
-    /// A failed system call on a path. Full disk, read-only folder and missing file get the hint that helps.
+    /// A failed system call on a path. Full disk, read-only directory and missing file get the hint that helps.
     pub fn io(doing: impl Into<String>, path: impl AsRef<std::path::Path>, error: std::io::Error) -> Self {
         use std::io::ErrorKind::*;
         let path = path.as_ref().display().to_string();
         let (exit, hint) = match error.kind() {
             StorageFull | QuotaExceeded => (
                 Exit::Host,
-                Some("free some space there, or name another folder (DIORITE_STORE for the store, --out for results)"),
+                Some(
+                    "free some space there, or name another directory (DIORITE_STORE for the store, --out for results)",
+                ),
             ),
             ReadOnlyFilesystem | PermissionDenied => {
-                (Exit::Host, Some("make the folder writable for this user, or name another one"))
+                (Exit::Host, Some("make the directory writable for this user, or name another one"))
             }
             NotFound => (Exit::Input, None),
             _ => (Exit::Host, None),

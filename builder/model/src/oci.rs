@@ -101,7 +101,7 @@ pub struct Config {
     /// The command, or what follows the entrypoint.
     #[serde(deserialize_with = "or_nothing")]
     pub cmd: Vec<String>,
-    /// The folder it begins in.
+    /// The directory it begins in.
     #[serde(deserialize_with = "or_nothing")]
     pub working_dir: String,
 }

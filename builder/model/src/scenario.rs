@@ -375,7 +375,7 @@ pub enum Act {
     Fill {
         /// Where.
         machine: usize,
-        /// A folder on it.
+        /// A directory on it.
         path: String,
         /// What filled it is taken away again.
         free: bool,

@@ -41,7 +41,7 @@ pub enum Ask {
     Dns(Dns),
     /// A unit of systemd.
     Unit(Unit),
-    /// A file or folder.
+    /// A file or directory.
     File(File),
     /// A command.
     Command(Command),
@@ -139,7 +139,7 @@ pub struct Unit {
     pub enabled: Option<bool>,
 }
 
-/// A file or folder.
+/// A file or directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct File {
@@ -171,7 +171,7 @@ pub struct File {
 pub enum FileKind {
     /// A regular file.
     File,
-    /// A folder.
+    /// A directory.
     Directory,
     /// A symbolic link.
     Symlink,

@@ -92,10 +92,10 @@ const LARGEST: u64 = diorite_model::profile::LARGEST as u64;
 /// Where targets are described, nearest first: the project's `profiles/targets.toml`, then the user's own
 /// `diorite/targets.toml` in `$XDG_CONFIG_HOME` or `~/.config`.
 pub fn files(environment: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
-    let own = environment("XDG_CONFIG_HOME").filter(|folder| folder.starts_with('/')).map(PathBuf::from);
+    let own = environment("XDG_CONFIG_HOME").filter(|directory| directory.starts_with('/')).map(PathBuf::from);
     let own = own.or_else(|| environment("HOME").map(|home| Path::new(&home).join(".config")));
     let mut files = vec![PathBuf::from("profiles/targets.toml")];
-    files.extend(own.map(|folder| folder.join("diorite/targets.toml")));
+    files.extend(own.map(|directory| directory.join("diorite/targets.toml")));
     files
 }
 
@@ -108,8 +108,8 @@ pub fn find(name: &str, files: &[PathBuf], environment: &dyn Fn(&str) -> Option<
     let mut read = Vec::new();
     for file in files {
         let Some(text) = text(file)? else { continue };
-        let folder = file.parent().unwrap_or(Path::new("."));
-        all.extend(parse(&text, &file.display().to_string(), folder, environment("HOME").as_deref())?);
+        let directory = file.parent().unwrap_or(Path::new("."));
+        all.extend(parse(&text, &file.display().to_string(), directory, environment("HOME").as_deref())?);
         read.push(file.display().to_string());
     }
     if let Some(found) = all.iter().find(|target| target.name == name) {

@@ -166,14 +166,14 @@ fn a_pinned_certificate() {
 fn an_authority_in_a_file() {
     let (ours, another) = (Certificate::new(), Certificate::new());
     let double = Double::https(World::new(), &ours);
-    let folder = tempfile::tempdir().expect("a folder");
+    let directory = tempfile::tempdir().expect("a directory");
     let by = |c: &Certificate| {
-        let file = folder.path().join("ca.pem");
+        let file = directory.path().join("ca.pem");
         std::fs::write(&file, c.authority()).expect("a file");
         client_with(&double.url(), &format!("ca = \"{}\"", file.display()), &environment, limits())
     };
     version(&by(&ours)).expect("the authority vouches for it");
-    let text = refused(&by(&another)).replace(&folder.path().display().to_string(), "FOLDER");
+    let text = refused(&by(&another)).replace(&directory.path().display().to_string(), "DIRECTORY");
     insta::assert_snapshot!(masked(&text));
 }
 
@@ -182,8 +182,8 @@ fn an_authority_in_a_file() {
 fn the_hosts_own_authorities() {
     let (ours, another) = (Certificate::new(), Certificate::new());
     let double = Double::https(World::new(), &ours);
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("bundle.pem");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("bundle.pem");
     std::fs::write(&file, another.authority()).expect("a file");
     let bundle = file.display().to_string();
     let environment = move |name: &str| if name == "SSL_CERT_FILE" { Some(bundle.clone()) } else { environment(name) };

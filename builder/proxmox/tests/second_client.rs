@@ -29,11 +29,17 @@ fn python() -> Command {
 }
 
 /// The story, told by proxmoxer, which believes this authority.
-fn told(double: &Double, authority: &Certificate, folder: &Path) -> Output {
-    let file = folder.join("authority.pem");
+fn told(double: &Double, authority: &Certificate, directory: &Path) -> Output {
+    let file = directory.join("authority.pem");
     std::fs::write(&file, authority.authority()).expect("a file");
     let port = double.url().rsplit(':').next().map(str::to_owned).expect("a port");
-    python().args([STORY, &port]).arg(file).args([TOKEN, USER.0, USER.1]).arg(folder).output().expect("python3 starts")
+    python()
+        .args([STORY, &port])
+        .arg(file)
+        .args([TOKEN, USER.0, USER.1])
+        .arg(directory)
+        .output()
+        .expect("python3 starts")
 }
 
 /// What `World::new` has. The login may look at machines outside its pool too: of one that is not there it is told that
@@ -51,16 +57,16 @@ fn said(output: &Output) -> (Vec<String>, String) {
 
 #[test]
 fn proxmoxer_tells_a_whole_story() {
-    let (certificate, folder) = (Certificate::new(), tempfile::tempdir().expect("a folder"));
+    let (certificate, directory) = (Certificate::new(), tempfile::tempdir().expect("a directory"));
     let double = Double::https(world(), &certificate);
-    let output = told(&double, &certificate, folder.path());
+    let output = told(&double, &certificate, directory.path());
     let (chapters, errors) = said(&output);
     assert!(output.status.success(), "after {chapters:?}: {errors}");
     assert_eq!(chapters, CHAPTERS, "{errors}");
 
     // And it was this stand-in that it happened to.
     let world = double.world();
-    let digest = |name: &str| Digest::of(&std::fs::read(folder.path().join(name)).expect("the file it made"));
+    let digest = |name: &str| Digest::of(&std::fs::read(directory.path().join(name)).expect("the file it made"));
     let files = &world.storages["local"].files;
     assert_eq!(
         files.keys().collect::<Vec<_>>(),
@@ -81,10 +87,10 @@ fn proxmoxer_tells_a_whole_story() {
 fn proxmoxer_notices_what_is_wrong() {
     let certificate = Certificate::new();
     let ends = |prepare: &dyn Fn(&mut Double), believed: &Certificate, chapters: &[&str], words: &str| {
-        let folder = tempfile::tempdir().expect("a folder");
+        let directory = tempfile::tempdir().expect("a directory");
         let mut double = Double::https(world(), &certificate);
         prepare(&mut double);
-        let output = told(&double, believed, folder.path());
+        let output = told(&double, believed, directory.path());
         let (told, errors) = said(&output);
         assert!(!output.status.success() && told == chapters && errors.contains(words), "{told:?}: {errors}");
     };

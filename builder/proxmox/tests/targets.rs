@@ -97,10 +97,10 @@ fn the_example_is_one() {
 
 #[test]
 fn the_nearer_file_goes_first() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (near, far) = (folder.path().join("near.toml"), folder.path().join("far.toml"));
+    let directory = tempfile::tempdir().expect("a directory");
+    let (near, far) = (directory.path().join("near.toml"), directory.path().join("far.toml"));
     let all = [near.clone(), far.clone()];
-    let place = |e: Error| e.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+    let place = |e: Error| e.to_string().replace(&directory.path().display().to_string(), "DIRECTORY");
     let none = |_: &str| None;
     let mut texts = vec![place(find("school", &all, &none).expect_err("there is no file"))];
     fs::write(
@@ -120,8 +120,8 @@ fn the_nearer_file_goes_first() {
 
 #[test]
 fn where_the_secret_is() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("token");
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("token");
     let of_file = common::target(URL, "").clone();
     let mut of_file = of_file;
     of_file.login = Login::Token(Source::File(file.clone()));
@@ -130,7 +130,7 @@ fn where_the_secret_is() {
     let none = |_: &str| None;
     let place = |e: Error| {
         assert_eq!(e.exit, Exit::Input);
-        let text = e.to_string().replace(&folder.path().display().to_string(), "FOLDER");
+        let text = e.to_string().replace(&directory.path().display().to_string(), "DIRECTORY");
         assert!(!text.contains("s3cret"), "{text}");
         text
     };

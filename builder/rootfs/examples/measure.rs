@@ -1,4 +1,4 @@
-//! Where the seconds of the room are: `measure tools|configured POOL OUT` on a folder of .debs.
+//! Where the seconds of the room are: `measure tools|configured POOL OUT` on a directory of .debs.
 
 use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, typed};

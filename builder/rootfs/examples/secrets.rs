@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 fn main() {
-    for folder in std::env::args().skip(1) {
-        let tree = pack::open(folder.as_ref()).unwrap_or_else(|e| panic!("{e}"));
+    for directory in std::env::args().skip(1) {
+        let tree = pack::open(directory.as_ref()).unwrap_or_else(|e| panic!("{e}"));
         let (mut seen, mut bytes, started) = (BTreeSet::new(), 0, Instant::now());
         for (path, node) in &tree.nodes {
             let Kind::File(content) = &node.kind else { continue };
@@ -21,6 +21,6 @@ fn main() {
                 println!("{digest} {} at {} of /{}", found.what, found.at.start, String::from_utf8_lossy(path));
             }
         }
-        eprintln!("{folder}: {} files, {bytes} bytes, {:.3} s", seen.len(), started.elapsed().as_secs_f64());
+        eprintln!("{directory}: {} files, {bytes} bytes, {:.3} s", seen.len(), started.elapsed().as_secs_f64());
     }
 }

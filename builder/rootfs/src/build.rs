@@ -29,7 +29,7 @@ pub struct TreeJob {
     pub trees: Vec<TreeParts>,
     /// No file is younger than this, in seconds since 1970.
     pub epoch: u64,
-    /// An empty folder to work in, on a file system with extended attributes. What is left in it is of no use.
+    /// An empty directory to work in, on a file system with extended attributes. What is left in it is of no use.
     pub work: PathBuf,
 }
 
@@ -41,7 +41,7 @@ pub struct TreeParts {
     pub packages: Vec<(LockedPackage, PathBuf)>,
     /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
     pub locales: Vec<String>,
-    /// Folder of the pack.
+    /// Directory of the pack.
     pub result: PathBuf,
 }
 
@@ -75,7 +75,7 @@ fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progr
     let place = work.join("root");
     fs::create_dir_all(&place)
         .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
-        .map_err(|e| Error::io("cannot make the tree's folder", &place, e))?;
+        .map_err(|e| Error::io("cannot make the tree's directory", &place, e))?;
     let initrd = database::needs_initrd(staged);
 
     let stage = progress.stage("preinst scripts");
@@ -124,7 +124,7 @@ fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
     let error = Error::host("the packages' scripts had no room to write")
         .at(work.display().to_string())
         .because(format!("{} MB are left on its file system", left / 1_000_000))
-        .hint("free some space there, or name another folder with DIORITE_STORE");
+        .hint("free some space there, or name another directory with DIORITE_STORE");
     Err(match words {
         Some(words) => error.detail(words),
         None => error,

@@ -31,13 +31,13 @@ const PROGRAM: &str = "/run/configure";
 pub struct ConfigureJob {
     /// Pack of the configured tree.
     pub tree: PathBuf,
-    /// Folders of the overlays in their order, and what they are known by.
+    /// Directories of the overlays in their order, and what they are known by.
     pub overlays: Vec<(PathBuf, Digest)>,
     /// The time of everything that is written, in seconds since 1970, and the programs' SOURCE_DATE_EPOCH.
     pub epoch: u64,
-    /// An empty folder to work in, on a file system with extended attributes.
+    /// An empty directory to work in, on a file system with extended attributes.
     pub work: PathBuf,
-    /// Folder of the result.
+    /// Directory of the result.
     pub result: PathBuf,
 }
 
@@ -50,11 +50,11 @@ pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
     let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let mut overlays = Vec::new();
-    for (folder, digest) in &job.overlays {
-        let overlay = overlay::load(folder)?;
+    for (directory, digest) in &job.overlays {
+        let overlay = overlay::load(directory)?;
         if overlay.digest() != *digest {
             return Err(Error::input(format!("overlay `{}` has changed while it was used", overlay.name))
-                .at(folder.display().to_string())
+                .at(directory.display().to_string())
                 .hint("build again"));
         }
         overlays.push(overlay);

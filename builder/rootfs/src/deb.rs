@@ -22,7 +22,7 @@ pub struct Deb {
     pub path: PathBuf,
     /// The control paragraph.
     pub control: Paragraph,
-    /// All control members but not their folder, by name.
+    /// All control members but not their directory, by name.
     pub members: BTreeMap<String, ControlMember>,
     data: ArMember,
 }

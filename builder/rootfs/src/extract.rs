@@ -1,9 +1,9 @@
-//! Writes below a folder and nowhere else, whatever an archive says.
+//! Writes below a directory and nowhere else, whatever an archive says.
 //!
 //! Every operation happens in a directory that was opened from the root's descriptor with `openat2` and
 //! `RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS` (openat2(2)), or component by component with `O_NOFOLLOW` where a container's
 //! filter refuses that call; the last component is never followed. Symbolic links in the way are resolved by us, inside
-//! the root, absolute ones too, as they would be by a process whose root this folder is (path_resolution(7)).
+//! the root, absolute ones too, as they would be by a process whose root this directory is (path_resolution(7)).
 
 use diorite_model::{Error, Result};
 use rustix::fs::{self as rfs, AtFlags, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Stat, Uid};
@@ -12,13 +12,13 @@ use std::collections::HashMap;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// An opened root folder.
+/// An opened root directory.
 pub struct Root {
     fd: OwnedFd,
     path: PathBuf,
     /// Directories already resolved: name as written → real path.
     resolved: HashMap<Vec<u8>, Vec<u8>>,
-    /// The directory opened last; members come folder by folder.
+    /// The directory opened last; members come directory by directory.
     last: Option<(Vec<u8>, OwnedFd)>,
 }
 
@@ -34,14 +34,14 @@ pub struct Access {
 }
 
 impl Root {
-    /// Opens an existing folder.
+    /// Opens an existing directory.
     pub fn open(path: &Path) -> Result<Self> {
         let fd = rfs::open(path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
             .map_err(|e| Error::io("cannot open the root of a tree", path, e.into()))?;
         Ok(Self { fd, path: path.to_owned(), resolved: HashMap::new(), last: None })
     }
 
-    /// Forgets what was learnt about links and folders; to be called after anybody else wrote here.
+    /// Forgets what was learnt about links and directories; to be called after anybody else wrote here.
     pub fn forget(&mut self) {
         self.resolved.clear();
         self.last = None;
@@ -52,7 +52,7 @@ impl Root {
         Error::io(doing, self.path.join(lossy(path)), e.into())
     }
 
-    /// The path with links in its parent folders resolved inside the root. Parents must exist, the last component
+    /// The path with links in its parent directories resolved inside the root. Parents must exist, the last component
     /// need not and is not followed. Empty for the root itself.
     pub fn real(&mut self, path: &[u8]) -> Result<Vec<u8>> {
         let Some(slash) = path.iter().rposition(|&b| b == b'/') else { return Ok(path.to_vec()) };
@@ -333,7 +333,7 @@ pub(crate) fn times(mtime: i64) -> rfs::Timestamps {
 
 /// Permission bits of what is not a link: fchmodat follows links, so it is asked for first by O_NOFOLLOW.
 fn chmod(at: BorrowedFd, name: &[u8], mode: u32) -> Result<(), Errno> {
-    // The name was made or checked by us a moment ago in a folder that nobody else writes to.
+    // The name was made or checked by us a moment ago in a directory that nobody else writes to.
     rfs::chmodat(at, name, Mode::from_raw_mode(mode as RawMode), AtFlags::empty())
 }
 
@@ -400,7 +400,7 @@ mod tests {
         assert_eq!(root.real(b"bin/sh").unwrap(), b"usr/bin/sh");
         assert_eq!(root.real(b"abs/bin/sh").unwrap(), b"usr/bin/sh");
         assert!(root.real(b"loop/x").is_err());
-        assert!(root.real(b"out/x").is_err(), "the host's folder does not exist inside the root");
+        assert!(root.real(b"out/x").is_err(), "the host's directory does not exist inside the root");
         assert!(root.real(b"missing/x").is_err());
     }
 

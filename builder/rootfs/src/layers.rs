@@ -1,7 +1,7 @@
 //! Layers of an image → one tree. OCI image specification 1.1, layer.md: tar archives, each laid over those below it,
 //! with whiteouts for what is gone.
 //!
-//! Everything happens in a [`Tree`] in memory, never in a folder: whatever a path in a layer says, there is nothing
+//! Everything happens in a [`Tree`] in memory, never in a directory: whatever a path in a layer says, there is nothing
 //! outside that it could reach. Links in the way are followed inside the tree, as by a process whose root it is.
 //! Contents stay in the (mapped) files of the layers.
 
@@ -145,21 +145,21 @@ impl Merge {
             let written = entry.path_bytes().into_owned();
             let path = plain(&written)?;
             let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
-            let folder = &path[..path.len() - name.len()];
-            let folder = folder.strip_suffix(b"/").unwrap_or(folder);
+            let directory = &path[..path.len() - name.len()];
+            let directory = directory.strip_suffix(b"/").unwrap_or(directory);
             if let Some(gone) = name.strip_prefix(b".wh.") {
                 if matches!(gone, b"" | b"." | b"..") {
                     return Err(outside(&written));
                 }
-                let Some(folder) = self.tree.resolve(folder) else { continue };
+                let Some(directory) = self.tree.resolve(directory) else { continue };
                 match gone {
-                    b".wh..opq" => self.whiten(&folder, &own, false),
+                    b".wh..opq" => self.whiten(&directory, &own, false),
                     _ if gone.starts_with(b".wh.") => {}
-                    _ => self.whiten(&join(&folder, gone), &own, true),
+                    _ => self.whiten(&join(&directory, gone), &own, true),
                 }
                 continue;
             }
-            let path = if path.is_empty() { path } else { join(&self.folder(folder)?, name) };
+            let path = if path.is_empty() { path } else { join(&self.directory(directory)?, name) };
             let header = entry.header();
             let number = |n: std::io::Result<u64>| n.ok().and_then(|n| u32::try_from(n).ok());
             let (Some(uid), Some(gid)) = (number(header.uid()), number(header.gid())) else {
@@ -202,8 +202,8 @@ impl Merge {
         Ok(())
     }
 
-    /// The real path of a folder that something is put into; made where it is missing.
-    fn folder(&mut self, path: &[u8]) -> Result<TreePath> {
+    /// The real path of a directory that something is put into; made where it is missing.
+    fn directory(&mut self, path: &[u8]) -> Result<TreePath> {
         if let Some(real) = self.tree.resolve(path) {
             return match self.tree.get(&real).map(|n| &n.kind) {
                 Some(Kind::Directory) => Ok(real),
@@ -211,7 +211,7 @@ impl Merge {
             };
         }
         let cut = path.iter().rposition(|&b| b == b'/');
-        let parent = self.folder(&path[..cut.unwrap_or(0)])?;
+        let parent = self.directory(&path[..cut.unwrap_or(0)])?;
         let real = join(&parent, &path[cut.map_or(0, |c| c + 1)..]);
         // There is something, and it leads nowhere: a link to what is not there, or in a circle.
         if self.tree.get(&real).is_some() {
@@ -222,8 +222,8 @@ impl Merge {
     }
 
     fn put(&mut self, path: TreePath, node: Node) {
-        let folder = matches!(node.kind, Kind::Directory);
-        let kept = folder && matches!(self.tree.get(&path).map(|n| &n.kind), Some(Kind::Directory));
+        let directory = matches!(node.kind, Kind::Directory);
+        let kept = directory && matches!(self.tree.get(&path).map(|n| &n.kind), Some(Kind::Directory));
         if !kept && !path.is_empty() {
             self.tree.remove(&path);
         }
@@ -237,8 +237,8 @@ impl Merge {
     /// One more name of a file that is there.
     fn link(&mut self, path: &[u8], target: &[u8]) -> Result<()> {
         let name = target.rsplit(|&b| b == b'/').next().unwrap_or_default();
-        let folder = target[..target.len() - name.len()].strip_suffix(b"/").unwrap_or_default();
-        let real = self.tree.resolve(folder).map(|folder| join(&folder, name));
+        let directory = target[..target.len() - name.len()].strip_suffix(b"/").unwrap_or_default();
+        let real = self.tree.resolve(directory).map(|directory| join(&directory, name));
         let node = real.as_ref().and_then(|real| self.tree.get(real)).cloned();
         let (Some(real), Some(node)) = (real, node) else {
             return Err(wrong(format!("`{}` is a hard link to `{}`, which is not there", shown(path), shown(target))));
@@ -312,8 +312,8 @@ fn outside(written: &[u8]) -> Error {
     wrong(format!("`{}` is no path inside an image", shown(written)))
 }
 
-fn join(folder: &[u8], name: &[u8]) -> TreePath {
-    if folder.is_empty() { name.to_vec() } else { [folder, b"/", name].concat() }
+fn join(directory: &[u8], name: &[u8]) -> TreePath {
+    if directory.is_empty() { name.to_vec() } else { [directory, b"/", name].concat() }
 }
 
 fn shown(path: &[u8]) -> String {

@@ -4,7 +4,7 @@
 
 use crate::deb::{Member, MemberKind};
 use crate::extract::{Access, Root};
-use crate::unpack::{Staged, StagedFile, open_folder};
+use crate::unpack::{Staged, StagedFile, open_directory};
 use diorite_model::{Error, Result};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -42,7 +42,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Starts in an existing folder.
+    /// Starts in an existing directory.
     pub fn new(root: &Path, rules: Rules) -> Result<Self> {
         Ok(Self {
             root: Root::open(root)?,
@@ -68,10 +68,10 @@ impl Layout {
     pub fn lay_down(&mut self, package: usize, all: &[Staged]) -> Result<()> {
         let mut list = Vec::with_capacity(all[package].files.len());
         let mut placed: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
-        let folder = open_folder(&all[package].folder)?;
+        let directory = open_directory(&all[package].directory)?;
         for at in 0..all[package].files.len() {
             let kept = self
-                .one(package, all, at, folder.as_fd(), &mut placed)
+                .one(package, all, at, directory.as_fd(), &mut placed)
                 .map_err(|e| e.detail(format!("while unpacking package `{}`", all[package].deb.name())))?;
             if kept {
                 list.push(all[package].files[at].member.path.clone());
@@ -95,7 +95,7 @@ impl Layout {
         package: usize,
         all: &[Staged],
         at: usize,
-        folder: BorrowedFd<'_>,
+        directory: BorrowedFd<'_>,
         placed: &mut HashMap<Vec<u8>, Vec<u8>>,
     ) -> Result<bool> {
         let StagedFile { member, name: staged, .. } = &all[package].files[at];
@@ -130,7 +130,7 @@ impl Layout {
             MemberKind::File(_) => {
                 let root_owned = Access { uid: 0, gid: 0, mode: member.mode };
                 let access = access.filter(|a| *a != root_owned);
-                self.root.place(folder, staged, &real, access)?;
+                self.root.place(directory, staged, &real, access)?;
             }
             MemberKind::Symlink(to) => self.root.symlink(&real, to, member.mtime, access)?,
             MemberKind::HardLink(first) => {

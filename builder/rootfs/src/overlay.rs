@@ -1,7 +1,7 @@
-//! `overlays/PURPOSE/` → [`Overlay`]: a folder of files laid over a tree.
+//! `overlays/PURPOSE/` → [`Overlay`]: a directory of files laid over a tree.
 //!
 //! `tree/` holds the files; `overlay.toml` says why they exist and gives owners and modes where the rule does not fit.
-//! The rule: everything is root's; a file is 0755 when its owner may execute it on disk, else 0644; a folder is 0755.
+//! The rule: everything is root's; a file is 0755 when its owner may execute it on disk, else 0644; a directory is 0755.
 //! `configure`, a program, may stand beside them: it runs inside the tree when the overlays are laid.
 //! So neither the umask of a checkout nor the user who made it can reach the image.
 
@@ -18,7 +18,7 @@ use std::path::Path;
 /// Files of one purpose. Owners are names until the tree that knows their numbers is there.
 #[derive(Debug, Clone)]
 pub struct Overlay {
-    /// Name of its folder.
+    /// Name of its directory.
     pub name: String,
     /// Why it exists, one line.
     pub why: String,
@@ -64,7 +64,7 @@ struct Special {
     public: Option<String>,
 }
 
-/// Reads the folder of an overlay.
+/// Reads the directory of an overlay.
 ///
 /// # Errors
 /// A missing or wrong `overlay.toml`, a path in it that is not in `tree/`, a file of a kind that cannot be laid over
@@ -74,7 +74,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
     let file = dir.join("overlay.toml");
     let text = std::fs::read_to_string(&file).map_err(|e| {
         Error::io(format!("overlay `{name}` cannot be read"), &file, e)
-            .hint("an overlay is a folder overlays/NAME with `overlay.toml` (why = \"…\") and `tree/`")
+            .hint("an overlay is a directory overlays/NAME with `overlay.toml` (why = \"…\") and `tree/`")
     })?;
     secrets::in_overlay(&file.display().to_string(), text.as_bytes())?;
     let described: Described = toml::from_str(&text).map_err(|e| wrong(&file, &e.to_string()))?;
@@ -176,7 +176,7 @@ impl Overlay {
     }
 }
 
-/// Two overlays that touch one path are an error unless the later one declares `override = true`. Folders are shared.
+/// Two overlays that touch one path are an error unless the later one declares `override = true`. Directories are shared.
 ///
 /// # Errors
 /// Names both overlays and the path.
@@ -211,9 +211,9 @@ fn wrong(file: &Path, what: &str) -> Error {
 }
 
 fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, Entry>) -> Result<()> {
-    let list = std::fs::read_dir(dir).map_err(|e| Error::io("an overlay's folder cannot be read", dir, e))?;
+    let list = std::fs::read_dir(dir).map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
     for item in list {
-        let item = item.map_err(|e| Error::io("an overlay's folder cannot be read", dir, e))?;
+        let item = item.map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
         let (file, mut below) = (item.path(), path.to_vec());
         if !below.is_empty() {
             below.push(b'/');
@@ -229,7 +229,7 @@ fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, Entry>) -> Res
             let mode = if meta.mode() & 0o100 != 0 { 0o755 } else { 0o644 };
             Node::file(mode, std::fs::read(&file).map_err(failed)?)
         } else {
-            return Err(wrong(&file, "only files, folders and symbolic links can be laid over a tree"));
+            return Err(wrong(&file, "only files, directories and symbolic links can be laid over a tree"));
         };
         let deeper = matches!(node.kind, Kind::Directory);
         entries.insert(below.clone(), Entry { node, owner: None, configured: false });

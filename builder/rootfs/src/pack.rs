@@ -1,4 +1,4 @@
-//! Tree ⇄ pack: a folder of two files that holds a whole tree, whatever the host's ids and file systems can express.
+//! Tree ⇄ pack: a directory of two files that holds a whole tree, whatever the host's ids and file systems can express.
 //!
 //! `index` is one line with the SHA-256 of what follows, then JSON: version, length of the contents, one row per node in
 //! bytewise order of the paths. `contents` is every distinct file content once, uncompressed, in the order of first use.
@@ -68,7 +68,7 @@ enum RowKind {
 
 /// Writes a tree as a pack into `dir`, which must exist or be creatable. Nothing is synced: the store does that.
 pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
-    fs::create_dir_all(dir).map_err(|e| Error::io("cannot create the folder of a pack", dir, e))?;
+    fs::create_dir_all(dir).map_err(|e| Error::io("cannot create the directory of a pack", dir, e))?;
     let contents = dir.join(CONTENTS);
     let failed = |e| Error::io("cannot write a pack's contents", &contents, e);
     let mut out = BufWriter::with_capacity(1 << 20, File::create(&contents).map_err(failed)?);
@@ -191,7 +191,7 @@ fn damaged(dir: &Path, why: String) -> Error {
     Error::host("a stored tree is damaged")
         .at(dir.display().to_string())
         .because(why)
-        .hint("remove that folder; the next build makes it again")
+        .hint("remove that directory; the next build makes it again")
 }
 
 /// Rows come sorted, each below a directory that came before.
@@ -245,7 +245,7 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
 }
 
 /// A file mapped read-only and private for as long as this lives (mmap(2)). The file must not be truncated meanwhile;
-/// files in the store and in our own work folders never are.
+/// files in the store and in our own work directories never are.
 pub(crate) struct Mapped {
     start: *mut std::ffi::c_void,
     len: usize,

@@ -1,4 +1,4 @@
-//! A folder on disk → Tree, with ids as this process sees them. Everything is read once.
+//! A directory on disk → Tree, with ids as this process sees them. Everything is read once.
 
 use crate::pack::Mapped;
 use crate::tree::{Content, Kind, Node, Tree};
@@ -35,11 +35,11 @@ pub fn scan(root: &Path, times: Times) -> Result<Tree> {
     let mut tree = Tree { nodes: BTreeMap::new() };
     let mut files: Vec<(Vec<u8>, u64)> = Vec::new();
     let mut links: HashMap<(u64, u64), Vec<Vec<u8>>> = HashMap::new();
-    let mut folders = vec![(Vec::new(), root.to_owned())];
+    let mut directories = vec![(Vec::new(), root.to_owned())];
     let stat = rfs::lstat(root).map_err(|e| Error::io("cannot look at the tree", root, e.into()))?;
     tree.nodes.insert(Vec::new(), node(&stat, Kind::Directory, root, times)?);
-    while let Some((path, place)) = folders.pop() {
-        let failed = |e: rustix::io::Errno| Error::io("cannot read a folder of the tree", &place, e.into());
+    while let Some((path, place)) = directories.pop() {
+        let failed = |e: rustix::io::Errno| Error::io("cannot read a directory of the tree", &place, e.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = rfs::open(&place, flags, Mode::empty()).map_err(failed)?;
         for entry in rfs::Dir::read_from(&fd).map_err(failed)? {
@@ -58,7 +58,7 @@ pub fn scan(root: &Path, times: Times) -> Result<Tree> {
             let device = || (rfs::major(stat.st_rdev), rfs::minor(stat.st_rdev));
             let kind = match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => {
-                    folders.push((below.clone(), inside.clone()));
+                    directories.push((below.clone(), inside.clone()));
                     Kind::Directory
                 }
                 FileType::RegularFile => {
@@ -95,7 +95,7 @@ pub fn scan(root: &Path, times: Times) -> Result<Tree> {
 }
 
 fn node(stat: &rfs::Stat, kind: Kind, place: &Path, times: Times) -> Result<Node> {
-    // A folder's time is that of the last file made in it, so the build's own.
+    // A directory's time is that of the last file made in it, so the build's own.
     let mtime = if matches!(kind, Kind::Directory) { times.epoch } else { times.clamp(stat.st_mtime) };
     let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { stat.st_mode & 0o7777 };
     let xattrs = xattrs(place).map_err(|e| Error::io("cannot read extended attributes", place, e.into()))?;

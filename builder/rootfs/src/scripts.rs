@@ -36,11 +36,11 @@ impl Environment<'_> {
         if !staged.deb.members.contains_key("preinst") {
             return Ok(());
         }
-        let folder = format!("{ADMIN}/tmp.ci");
-        root.directories(folder.as_bytes())?;
-        root.write(format!("{folder}/control").as_bytes(), staged.deb.control.text.as_bytes(), 0o644)?;
+        let directory = format!("{ADMIN}/tmp.ci");
+        root.directories(directory.as_bytes())?;
+        root.write(format!("{directory}/control").as_bytes(), staged.deb.control.text.as_bytes(), 0o644)?;
         for (name, member) in &staged.deb.members {
-            root.write(format!("{folder}/{name}").as_bytes(), &member.bytes, member.mode)?;
+            root.write(format!("{directory}/{name}").as_bytes(), &member.bytes, member.mode)?;
         }
         let name = staged.deb.name();
         let output = self
@@ -54,9 +54,9 @@ impl Environment<'_> {
             .env("DPKG_ROOT", "")
             .env("DPKG_FORCE", "security-mac,downgrade")
             .env("DPKG_RUNNING_VERSION", self.dpkg)
-            .run(&[format!("/{folder}/preinst").as_str(), "install"], "/")?;
+            .run(&[format!("/{directory}/preinst").as_str(), "install"], "/")?;
         root.forget();
-        root.remove_flat(folder.as_bytes())?;
+        root.remove_flat(directory.as_bytes())?;
         if !output.status.success() {
             return Err(Error::input(format!("the preinst script of package `{name}` failed"))
                 .detail(tail(&output.text(), 20))

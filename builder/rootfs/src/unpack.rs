@@ -1,4 +1,4 @@
-//! Packages → files: decompressed in parallel into staging folders, then laid down in one canonical order.
+//! Packages → files: decompressed in parallel into staging directories, then laid down in one canonical order.
 //!
 //! Decompression is nearly all of the work and has no order; conflicts, diversions and directory metadata have one.
 //! So every package is first written to numbered files of its own, in parallel, and a rename puts each in its place.
@@ -22,7 +22,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How files are written to the staging folders.
+/// How files are written to the staging directories.
 #[derive(Debug, Clone, Copy)]
 pub struct Staging {
     /// Times later than this are set to it, never earlier ones: byte code of Python and the like holds the times of its
@@ -32,21 +32,21 @@ pub struct Staging {
     pub privileged: bool,
 }
 
-/// A package whose files are written to a staging folder. Trees that share a package share what is known about it.
+/// A package whose files are written to a staging directory. Trees that share a package share what is known about it.
 pub struct Staged {
     /// Control data.
     pub deb: Arc<Deb>,
     /// Entries of data.tar in their order.
     pub files: Arc<Vec<StagedFile>>,
-    /// Folder of the contents.
-    pub folder: PathBuf,
+    /// Directory of the contents.
+    pub directory: PathBuf,
 }
 
 /// One entry of data.tar and where its content is.
 pub struct StagedFile {
     /// The entry.
     pub member: Member,
-    /// Name of the content in the staging folder; empty if it has none.
+    /// Name of the content in the staging directory; empty if it has none.
     pub name: String,
     /// MD5 in hexadecimal, where dpkg's database wants it.
     pub md5: Option<String>,
@@ -105,7 +105,7 @@ pub fn stage(
     how: Staging,
     progress: &Progress,
 ) -> Result<Vec<Vec<Staged>>> {
-    fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging folder", staging, e))?;
+    fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging directory", staging, e))?;
     let mut known = HashMap::new();
     let mut packages: Vec<(&LockedPackage, &Path, Vec<Place>)> = Vec::new();
     for (set, members) in sets.iter().enumerate() {
@@ -122,14 +122,14 @@ pub fn stage(
     let bar = stage.bar(packages.iter().map(|(p, ..)| p.size).sum(), Unit::Bytes);
     // The largest first, so that no thread is left alone with a kernel at the end.
     packages.sort_by_key(|(p, _, places)| (std::cmp::Reverse(p.size), places[0]));
-    let folder = |(set, at): &Place| staging.join(format!("{set}-{at}"));
+    let directory = |(set, at): &Place| staging.join(format!("{set}-{at}"));
     let done: Vec<Result<Vec<_>>> = packages
         .iter()
         .par_bridge()
         .map(|(locked, path, places)| {
             bar.set_message(&locked.name);
-            let folders: Vec<PathBuf> = places.iter().map(folder).collect();
-            let staged = interrupt::check().and_then(|()| stage_one(locked, path, folders, how));
+            let directories: Vec<PathBuf> = places.iter().map(directory).collect();
+            let staged = interrupt::check().and_then(|()| stage_one(locked, path, directories, how));
             bar.inc(locked.size);
             staged.map(|staged| places.iter().copied().zip(staged).collect())
         })
@@ -150,8 +150,8 @@ pub(crate) fn order_of(staged: &[Staged]) -> order::Order {
     order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
 }
 
-/// One package into a folder for each set that has it.
-fn stage_one(locked: &LockedPackage, path: &Path, folders: Vec<PathBuf>, how: Staging) -> Result<Vec<Staged>> {
+/// One package into a directory for each set that has it.
+fn stage_one(locked: &LockedPackage, path: &Path, directories: Vec<PathBuf>, how: Staging) -> Result<Vec<Staged>> {
     let deb = Deb::open(path)?;
     let found = (deb.name(), deb.version(), deb.architecture());
     if found != (locked.name.as_str(), locked.version.as_str(), locked.architecture.as_str()) {
@@ -160,11 +160,11 @@ fn stage_one(locked: &LockedPackage, path: &Path, folders: Vec<PathBuf>, how: St
             .because(format!("inside it says {} {} {}", found.0, found.1, found.2))
             .hint("remove it from the pool and lock again"));
     }
-    let open = |folder: &PathBuf| {
-        fs::create_dir_all(folder).map_err(|e| Error::io("cannot write an unpacked file", folder, e))?;
-        open_folder(folder)
+    let open = |directory: &PathBuf| {
+        fs::create_dir_all(directory).map_err(|e| Error::io("cannot write an unpacked file", directory, e))?;
+        open_directory(directory)
     };
-    let fds = folders.iter().map(open).collect::<Result<Vec<_>>>()?;
+    let fds = directories.iter().map(open).collect::<Result<Vec<_>>>()?;
     let conffiles = conffiles(&deb);
     let all_sums = !deb.members.contains_key("md5sums");
     let mut files = Vec::new();
@@ -188,23 +188,24 @@ fn stage_one(locked: &LockedPackage, path: &Path, folders: Vec<PathBuf>, how: St
     .map_err(|mut e| {
         // A system call failed while writing, not the package.
         if e.place.is_none() {
-            e.place = Some(folders[0].display().to_string());
+            e.place = Some(directories[0].display().to_string());
         }
         e
     })?;
     let (deb, files) = (Arc::new(deb), Arc::new(files));
-    Ok(folders.into_iter().map(|folder| Staged { deb: deb.clone(), files: files.clone(), folder }).collect())
+    Ok(directories.into_iter().map(|directory| Staged { deb: deb.clone(), files: files.clone(), directory }).collect())
 }
 
-/// Opens a staging folder.
-pub(crate) fn open_folder(folder: &Path) -> Result<OwnedFd> {
+/// Opens a staging directory.
+pub(crate) fn open_directory(directory: &Path) -> Result<OwnedFd> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    rfs::open(folder, flags, Mode::empty()).map_err(|e| Error::io("cannot open a staging folder", folder, e.into()))
+    rfs::open(directory, flags, Mode::empty())
+        .map_err(|e| Error::io("cannot open a staging directory", directory, e.into()))
 }
 
-/// Writes one file into all folders; its MD5 if `sum` is there.
+/// Writes one file into all directories; its MD5 if `sum` is there.
 fn write_one(
-    folders: &[OwnedFd],
+    directories: &[OwnedFd],
     file: &StagedFile,
     size: u64,
     content: &mut dyn Read,
@@ -212,12 +213,12 @@ fn write_one(
     buffer: &mut [u8],
     how: Staging,
 ) -> io::Result<Option<String>> {
-    // Where: whoever called knows the folder.
+    // Where: whoever called knows the directory.
     let failed =
         |e: Errno| deb::carry(Error { place: None, ..Error::io("cannot write an unpacked file", "", e.into()) });
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let create = |folder| rfs::openat(folder, file.name.as_str(), flags, Mode::from_raw_mode(0o600));
-    let outs = folders.iter().map(create).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    let create = |directory| rfs::openat(directory, file.name.as_str(), flags, Mode::from_raw_mode(0o600));
+    let outs = directories.iter().map(create).collect::<Result<Vec<_>, _>>().map_err(failed)?;
     let mut left = size;
     while left > 0 {
         let mut filled = 0;

@@ -1,7 +1,7 @@
 //! Our configured tree against one that dpkg itself made of the same packages: file list, kinds, modes, owners,
 //! contents, links, attributes. What may differ is listed here, with the reason, and nothing else may.
 //!
-//! Needs `DIORITE_TEST_POOL` (a folder of .debs with the Essential set) and `DIORITE_TEST_TOOLS` (an unpacked tools tree
+//! Needs `DIORITE_TEST_POOL` (a directory of .debs with the Essential set) and `DIORITE_TEST_TOOLS` (an unpacked tools tree
 //! with dpkg, tar and apt). A program of its own, because both trees are made in a child that owns all ids, and because
 //! our stand-ins for helpers are this program under other names.
 
@@ -95,7 +95,8 @@ fn variable(name: &str) -> PathBuf {
 fn test() -> Result<()> {
     let (pool, tools) = (variable("DIORITE_TEST_POOL"), variable("DIORITE_TEST_TOOLS"));
     let packages = packages(&pool)?;
-    let dir = tempfile::Builder::new().prefix("against-dpkg").tempdir_in(pool_neighbour()).expect("a scratch folder");
+    let dir =
+        tempfile::Builder::new().prefix("against-dpkg").tempdir_in(pool_neighbour()).expect("a scratch directory");
     let quiet = Progress::quiet();
     let job = |name: &str| TreeJob {
         trees: vec![TreeParts {
@@ -120,7 +121,7 @@ fn test() -> Result<()> {
         let same = fs::read(one.trees[0].result.join(file)).ok() == fs::read(two.trees[0].result.join(file)).ok();
         assert!(same, "two builds differ in the pack's {file}");
     }
-    println!("test two_builds_in_different_folders_give_the_same_bytes ... ok");
+    println!("test two_builds_in_different_directories_give_the_same_bytes ... ok");
 
     let asked: Vec<String> = sandbox::run_inside("ask", &Ask { root: one.work.join("0/root"), tools }, &quiet)?;
     assert!(asked.is_empty(), "dpkg or apt finds something wrong:\n{}", asked.join("\n"));
@@ -132,7 +133,7 @@ fn test() -> Result<()> {
     Ok(())
 }
 
-/// Scratch folders where there is room for three trees: the target folder's file system, else the system's own.
+/// Scratch directories where there is room for three trees: the target directory's file system, else the system's own.
 fn pool_neighbour() -> PathBuf {
     std::env::var_os("CARGO_TARGET_TMPDIR").map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from)
 }

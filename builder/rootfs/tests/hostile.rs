@@ -1,4 +1,4 @@
-//! Archives that were made to do harm. Each test has a folder `outside` beside the tree and looks at it afterwards.
+//! Archives that were made to do harm. Each test has a directory `outside` beside the tree and looks at it afterwards.
 
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, LockedPackage, Result};
@@ -158,7 +158,7 @@ fn writing_through_a_symbolic_link_stays_inside() {
         let deeper: &[Entry] = &[(b"x", SYM, &target, b""), (b"x/new/", DIR, b"", b""), (b"x/new/f", FILE, b"", b"")];
         assert!(World::new().unpack(&[deeper]).is_err());
     }
-    // A link to a folder inside is followed inside, an absolute one too.
+    // A link to a directory inside is followed inside, an absolute one too.
     let world = World::new();
     world.unpack(&[&[(b"y", DIR, b"", b""), (b"x", SYM, b"/y", b""), (b"x/f", FILE, b"", b"good")]]).unwrap();
     assert_eq!(fs::read(world.tree().join("y/f")).unwrap(), b"good");
@@ -278,7 +278,7 @@ fn one_path_of_two_packages_needs_a_reason() {
         world.run(&[world.package("a", first, &data), world.package("b", second, &other)]).unwrap();
         assert_eq!(fs::read_to_string(world.tree().join("f")).unwrap(), wins);
     }
-    // A version that the relation does not admit; and the same path through an alias of the folder.
+    // A version that the relation does not admit; and the same path through an alias of the directory.
     let world = World::new();
     assert!(world.run(&[world.package("a", "", &data), world.package("b", "Replaces: a (<< 1)\n", &other)]).is_err());
     let (one, two) = (tarball(&[(b"./bin/f", FILE, b"", b"1")]), tarball(&[(b"./usr/bin/f", FILE, b"", b"2")]));

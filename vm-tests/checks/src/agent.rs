@@ -33,8 +33,8 @@ pub(crate) struct Asked {
 /// Plugs the port in, the question in it.
 pub(crate) fn ask(machine: &Machine) -> Result<Asked> {
     let disks = machine.written();
-    let folder = disks.first().and_then(|d| d.parent()).ok_or_else(|| Error::bug("the machine has no folder"))?;
-    let (question, answer) = (folder.join("agent-asked"), folder.join("agent-said"));
+    let directory = disks.first().and_then(|d| d.parent()).ok_or_else(|| Error::bug("the machine has no directory"))?;
+    let (question, answer) = (directory.join("agent-asked"), directory.join("agent-said"));
     let fail = |path: &Path, e: io::Error| Error::io("the agent's port cannot be made", path, e);
     mknodat(CWD, &question, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).map_err(|e| fail(&question, e.into()))?;
     let both = File::options().read(true).write(true).open(&question);

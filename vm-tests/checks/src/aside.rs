@@ -55,11 +55,11 @@ impl<'a> Aside<'a> {
     /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone, and what its
     /// host key is where that is wanted.
     fn untouched(&self, host_key: &mut Option<Judged>, tell: Option<Sender<Swept>>) -> Result<Judged> {
-        let folder = self.workplace.path("untouched");
+        let directory = self.workplace.path("untouched");
         let capture = self.input.out.join("untouched-wire.pcapng");
-        let session = self.session(self.input.disk, &folder, Some(&capture), Vec::new())?;
+        let session = self.session(self.input.disk, &directory, Some(&capture), Vec::new())?;
         let asked = classes::blamed(self.asked_on_the_wire(&session, host_key, tell), &session.machine, &[]);
-        self.end(session, &folder, "untouched-console.log")?;
+        self.end(session, &directory, "untouched-console.log")?;
         asked
     }
 
@@ -117,37 +117,37 @@ impl<'a> Aside<'a> {
 
     /// Boots a copy with one flipped byte.
     fn tampered(&self) -> Result<Judged> {
-        let (disk, folder) = (self.workplace.path("tampered.raw"), self.workplace.path("tampered"));
+        let (disk, directory) = (self.workplace.path("tampered.raw"), self.workplace.path("tampered"));
         match tamper::copy(self.input.disk, &disk) {
             // No root partition to tamper with is a verdict on the image.
             Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
             other => other?,
         }
-        let session = self.session(&disk, &folder, None, credentials::shell())?;
+        let session = self.session(&disk, &directory, None, credentials::shell())?;
         let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
         let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
-        self.end(session, &folder, "tampered-console.log")?;
+        self.end(session, &directory, "tampered-console.log")?;
         judged
     }
 
     fn session(
         &self,
         disk: &Path,
-        folder: &Path,
+        directory: &Path,
         capture: Option<&Path>,
         credentials: Vec<credentials::Credential>,
     ) -> Result<Session> {
         let Self { input, accelerator, around, .. } = *self;
-        Session::start(Setup { tools: input.tools, accelerator, around, disk, folder }, capture, credentials)
+        Session::start(Setup { tools: input.tools, accelerator, around, disk, directory }, capture, credentials)
     }
 
     /// Ends the machine and keeps what its console said.
-    fn end(&self, session: Session, folder: &Path, name: &str) -> Result<()> {
+    fn end(&self, session: Session, directory: &Path, name: &str) -> Result<()> {
         let Session { machine, lab, .. } = session;
         machine.end();
         drop(lab);
-        keep(&folder.join("console.log"), &self.input.out.join(name))
+        keep(&directory.join("console.log"), &self.input.out.join(name))
     }
 }
 

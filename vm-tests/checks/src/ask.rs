@@ -260,8 +260,8 @@ impl<'a> Asker<'a> {
                 let uuid = "echo \"dm:$(cat /sys/dev/block/$(mountpoint -d /)/dm/uuid)\"";
                 judge::root(&self.run(&format!("cat /proc/mounts; {uuid}"))?)
             }
-            Question::WriteRefused(folder) => {
-                judge::refused(&self.run(&format!("touch {}/diorite-verify", folder.trim_end_matches('/')))?)
+            Question::WriteRefused(directory) => {
+                judge::refused(&self.run(&format!("touch {}/diorite-verify", directory.trim_end_matches('/')))?)
             }
             // The remount may be answered with success and change nothing: only writing shows.
             Question::RemountRefused => judge::refused(&self.run("mount -o remount,rw /; touch /diorite-verify")?),
@@ -276,8 +276,8 @@ impl<'a> Asker<'a> {
                 state::unreadable(&written, &found)
             }
             Question::Module(name) => {
-                let folder = name.replace('-', "_");
-                judge::module(&self.run(&format!("ls -d /sys/module/{folder}"))?)
+                let directory = name.replace('-', "_");
+                judge::module(&self.run(&format!("ls -d /sys/module/{directory}"))?)
             }
             Question::Service(name, timer) => {
                 let of = |kind| format!("systemctl show -p ActiveState,Result,ExecMainStatus {name}.{kind}");

@@ -44,14 +44,14 @@ pub struct VerifyInput<'a> {
     pub runs: u32,
     /// QEMU and firmware.
     pub tools: &'a ToolsTree,
-    /// Where the report, wire.pcapng and console.log go; an `evidence` folder on failure; a folder for each of several
+    /// Where the report, wire.pcapng and console.log go; an `evidence` directory on failure; a directory for each of several
     /// runs.
     pub out: &'a Path,
     /// Who is told how it goes.
     pub progress: &'a Progress,
 }
 
-/// What an earlier verification may have left in the folder for results. None of it is about this one.
+/// What an earlier verification may have left in the directory for results. None of it is about this one.
 const OLD: [&str; 8] = [
     "report.json",
     "report.html",
@@ -87,15 +87,16 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
     let mut runs = Vec::new();
     let mut over = None;
     for n in 1..=input.runs {
-        let folder = if input.runs > 1 { input.out.join(format!("run-{n}")) } else { input.out.to_owned() };
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("the result's folder cannot be made", &folder, e))?;
+        let directory = if input.runs > 1 { input.out.join(format!("run-{n}")) } else { input.out.to_owned() };
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| Error::io("the result's directory cannot be made", &directory, e))?;
         if input.runs > 1 {
             input.progress.say(format!("run {n} of {}", input.runs));
         }
-        let one = VerifyInput { out: &folder, runs: 1, ..*input };
+        let one = VerifyInput { out: &directory, runs: 1, ..*input };
         let (report, error) = attempt(&one, &common)?;
         if input.runs > 1 {
-            results::write(&report, &folder)?;
+            results::write(&report, &directory)?;
         }
         runs.push(report);
         if error.is_some() {
@@ -116,9 +117,9 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
 
 /// Takes away what an earlier verification left.
 fn prepare(input: &VerifyInput<'_>) -> Result<()> {
-    std::fs::create_dir_all(input.out).map_err(|e| Error::io("the result's folder cannot be made", input.out, e))?;
+    std::fs::create_dir_all(input.out).map_err(|e| Error::io("the result's directory cannot be made", input.out, e))?;
     let entries =
-        std::fs::read_dir(input.out).map_err(|e| Error::io("the result's folder cannot be read", input.out, e))?;
+        std::fs::read_dir(input.out).map_err(|e| Error::io("the result's directory cannot be read", input.out, e))?;
     for entry in entries.flatten() {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
         let number = name.strip_prefix("run-").is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()));

@@ -1,5 +1,5 @@
 //! Containers in a booted machine: what is asked of each, and what the answer must be. Everything is seen from the
-//! machine's side, through the process's own /proc folder, so that no container needs a program for it.
+//! machine's side, through the process's own /proc directory, so that no container needs a program for it.
 
 use crate::{judge::Judged, surroundings::Surroundings};
 use diorite_machine::{Output, credentials::Credential};
@@ -72,11 +72,11 @@ pub fn script(declared: &Declared) -> String {
         }
     }
     for (volume, about) in &container.volumes {
-        let folder = format!("/var/lib/diorite/containers/{name}/{volume}");
+        let directory = format!("/var/lib/diorite/containers/{name}/{volume}");
         text += &format!(
-            "echo volume-{volume}:$(stat -c '%u %g 0%a' {folder}) $(mountpoint -d /var) \
+            "echo volume-{volume}:$(stat -c '%u %g 0%a' {directory}) $(mountpoint -d /var) \
              $(awk '$5 == \"{0}\" {{print $3}}' /proc/$p/mountinfo) \
-             $(touch /proc/$p/root{0}/.diorite-verify 2>&1; ls {folder}/.diorite-verify 2>&1); ",
+             $(touch /proc/$p/root{0}/.diorite-verify 2>&1; ls {directory}/.diorite-verify 2>&1); ",
             about.path
         );
     }
@@ -157,7 +157,7 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
         must(state == inside, "a volume is not on state", format!("{volume} {inside}, /var is {state}"))?;
         let refused = written.contains("Read-only file system");
         must(refused == about.read_only, "a volume can be written, or cannot", format!("{volume} {written}"))?;
-        must(refused || !written.contains("No such file"), "a volume shows another folder", volume.clone())?;
+        must(refused || !written.contains("No such file"), "a volume shows another directory", volume.clone())?;
     }
     let users = container.ids.map_or("the machine's users".to_owned(), |first| format!("users from {first}"));
     let secrets = match container.secrets.len() {

@@ -1,5 +1,5 @@
 //! Moments: a machine with its memory, its disks and its firmware's variables, as it was when it ran well or when a check
-//! failed. The first is kept between runs below the folder for results, so that a single check needs no boot; the second
+//! failed. The first is kept between runs below the directory for results, so that a single check needs no boot; the second
 //! lies with the evidence. Only a moment whose every circumstance is the same again is restored: the bytes of the disk,
 //! QEMU, each argument of the machine, the firmware, what is around it.
 
@@ -51,7 +51,7 @@ impl Identity {
         disk_sha256: Digest,
     ) -> Result<Self> {
         let none = Path::new("/");
-        let setup = Setup { tools, accelerator, around, disk: none, folder: none };
+        let setup = Setup { tools, accelerator, around, disk: none, directory: none };
         Ok(Self {
             format: FORMAT,
             qemu: tools.version(Tool::QemuSystem).to_owned(),

@@ -87,7 +87,7 @@ pub enum Question {
     NoFailedUnit,
     /// The root is read-only, EROFS, and on dm-verity.
     Root,
-    /// A file cannot be made in this folder.
+    /// A file cannot be made in this directory.
     WriteRefused(&'static str),
     /// The root cannot be made writable.
     RemountRefused,
@@ -117,7 +117,7 @@ pub enum Question {
     Unreadable,
     /// /var and the root share no disk.
     StateDisk,
-    /// This folder is memory.
+    /// This directory is memory.
     Volatile(String),
     /// This kernel module is loaded.
     Module(String),

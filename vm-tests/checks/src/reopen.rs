@@ -24,20 +24,20 @@ pub struct Reopened {
 /// What to go back with.
 #[derive(Debug)]
 pub struct Failure {
-    folder: PathBuf,
+    directory: PathBuf,
     moment: Moment,
     recipe: Recipe,
 }
 
 impl Failure {
-    /// Reads what `diorite verify` has left in a folder `evidence`.
+    /// Reads what `diorite verify` has left in a directory `evidence`.
     ///
     /// # Errors
-    /// A folder that is none, a machine of which no moment could be kept, files that are damaged.
-    pub fn read(folder: &Path) -> Result<Self> {
-        let at = folder.display().to_string();
-        let Some(moment) = moment::read(folder)? else {
-            let there = folder.join("qemu.argv").exists();
+    /// A directory that is none, a machine of which no moment could be kept, files that are damaged.
+    pub fn read(directory: &Path) -> Result<Self> {
+        let at = directory.display().to_string();
+        let Some(moment) = moment::read(directory)? else {
+            let there = directory.join("qemu.argv").exists();
             return Err(match there {
                 true => Error::input("this failure has no moment to go back to")
                     .because("the machine had ended before one could be kept")
@@ -51,19 +51,19 @@ impl Failure {
             let error = Error::input("this is the moment of a machine that ran well, not of a failure");
             return Err(error.at(at).hint("a failure is in out/NAME/evidence"));
         }
-        if let Some(name) = moment::sound(&moment, folder) {
+        if let Some(name) = moment::sound(&moment, directory) {
             let error =
                 Error::input("the moment of failure is damaged").because(format!("{name} is not as it was left"));
             return Err(error.at(at).hint("`diorite verify NAME` makes a new one, if it fails again"));
         }
-        let file = folder.join("recipe.json");
+        let file = directory.join("recipe.json");
         let text =
             std::fs::read(&file).map_err(|e| Error::io("the recipe beside the failure cannot be read", &file, e))?;
         let recipe = serde_json::from_slice(&text).map_err(|e| {
             let error = Error::input("this is no recipe of this version").at(file.display().to_string()).because(e);
             error.hint("another version of this program has left it; go back with that one")
         })?;
-        Ok(Self { folder: folder.to_owned(), moment, recipe })
+        Ok(Self { directory: directory.to_owned(), moment, recipe })
     }
 
     /// Where the tools were that ran the machine.
@@ -81,19 +81,20 @@ impl Failure {
     /// # Errors
     /// Another QEMU, another disk, another version of this program; a moment that QEMU does not take.
     pub fn reopen(self, tools: &ToolsTree) -> Result<Reopened> {
-        let Self { folder, moment, recipe } = self;
-        let disk = disk(&folder, &moment)?;
+        let Self { directory, moment, recipe } = self;
+        let disk = disk(&directory, &moment)?;
         let around = Surroundings::of(&recipe);
         let own = Identity::of(tools, &moment.accelerator, &around, moment.identity.disk_sha256)?;
         if let Some(why) = own.differs(&moment.identity) {
-            let error = Error::input("the moment of failure cannot be reopened here").at(folder.display().to_string());
+            let error =
+                Error::input("the moment of failure cannot be reopened here").at(directory.display().to_string());
             let hint = "the tools must be those it was kept with: name a profile whose lock has them, or verify again";
             return Err(error.because(why).hint(hint));
         }
-        let workplace = Workplace::new(&folder)?;
-        let (kept, folder) = (Kept { moment, folder }, workplace.path("boot"));
+        let workplace = Workplace::new(&directory)?;
+        let (kept, directory) = (Kept { moment, directory }, workplace.path("boot"));
         let accelerator = &kept.moment.accelerator;
-        let setup = Setup { tools, accelerator, around: &around, disk: &disk, folder: &folder };
+        let setup = Setup { tools, accelerator, around: &around, disk: &disk, directory: &directory };
         let session = Session::resume(setup, &kept, None)?;
         let shell = kept.moment.known.shell;
         Ok(Reopened { session, _workplace: workplace, moment: kept.moment, shell })
@@ -101,12 +102,12 @@ impl Failure {
 }
 
 /// The disk that the machine had, by its bytes.
-fn disk(folder: &Path, moment: &Moment) -> Result<PathBuf> {
-    let beside = folder.join("../disk.raw");
+fn disk(directory: &Path, moment: &Moment) -> Result<PathBuf> {
+    let beside = directory.join("../disk.raw");
     let Some(disk) = [&moment.disk, &beside].into_iter().find(|path| path.exists()) else {
         let error = Error::input("the disk of this failure is not there").at(moment.disk.display().to_string());
         return Err(error.hint(format!(
-            "a disk with sha256 {} may lie beside the folder, as disk.raw",
+            "a disk with sha256 {} may lie beside the directory, as disk.raw",
             moment.identity.disk_sha256
         )));
     };
@@ -139,7 +140,7 @@ impl Reopened {
         self.moment.known.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
     }
 
-    /// Runs one line in the machine's shell. Each is a shell of its own: a folder or a variable is forgotten by the next.
+    /// Runs one line in the machine's shell. Each is a shell of its own: a directory or a variable is forgotten by the next.
     pub fn run(&mut self, line: &str) -> Result<Output> {
         let session = &self.session;
         let mut watch = session.machine.watch(|| session.lab.frames()).expecting(&ANYTHING);

@@ -1,4 +1,4 @@
-//! One boot: a machine and the network around it, in a folder of their own. Or one that goes on from a kept moment.
+//! One boot: a machine and the network around it, in a directory of their own. Or one that goes on from a kept moment.
 
 use crate::{
     moment::{Kept, Known, Moment},
@@ -35,7 +35,7 @@ pub struct Setup<'a> {
     pub around: &'a Surroundings,
     pub disk: &'a Path,
     /// Of its own; made when it is not there.
-    pub folder: &'a Path,
+    pub directory: &'a Path,
 }
 
 /// A running machine in its lab.
@@ -69,7 +69,7 @@ impl Session {
         let age = i64::try_from(kept.moment.age()).unwrap_or(i64::MAX);
         let (lab, far) = setup.plugged(capture, age)?;
         known.tell(&lab)?;
-        let machine = Machine::resume(setup.asked(far), &kept.folder, name)?;
+        let machine = Machine::resume(setup.asked(far), &kept.directory, name)?;
         let session = Self { machine, lab, quiet: setup.around.quiet.clone(), watch: Cell::new(None) };
         session.answers(known)?;
         Ok(session)
@@ -96,7 +96,8 @@ impl Setup<'_> {
     /// Its network, `age` seconds ago, and the far ends of its cables.
     fn plugged(&self, capture: Option<&Path>, age: i64) -> Result<(Lab, Vec<OwnedFd>)> {
         let config = &self.around.config;
-        std::fs::create_dir_all(self.folder).map_err(|e| Error::io("a folder cannot be made", self.folder, e))?;
+        std::fs::create_dir_all(self.directory)
+            .map_err(|e| Error::io("a directory cannot be made", self.directory, e))?;
         let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
         for _ in &self.around.macs {
             let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
@@ -119,14 +120,14 @@ impl Setup<'_> {
     }
 
     fn spec(&self, credentials: Vec<Credential>, network: Vec<OwnedFd>) -> MachineSpec {
-        let Self { tools, accelerator, around, disk, folder } = *self;
+        let Self { tools, accelerator, around, disk, directory } = *self;
         MachineSpec {
             tools: tools.clone(),
             accelerator: accelerator.clone(),
             disk: disk.to_owned(),
             second: around.second.map(Second::Blank),
             disc: None,
-            tpm: around.tpm.then(|| folder.join("tpm")),
+            tpm: around.tpm.then(|| directory.join("tpm")),
             boot: Boot::Firmware,
             memory: MEMORY,
             cpus: cpus(),
@@ -135,12 +136,12 @@ impl Setup<'_> {
             credentials: [credentials, around.credentials.clone()].concat(),
             network,
             macs: around.macs.clone(),
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
         }
     }
 }
 
-/// A folder for what only the run needs; gone with its content when the run is over. What a killed run left is swept
+/// A directory for what only the run needs; gone with its content when the run is over. What a killed run left is swept
 /// by the next one.
 pub struct Workplace(PathBuf);
 
@@ -154,7 +155,7 @@ impl Workplace {
             }
             _ => {}
         }
-        std::fs::create_dir_all(&path).map_err(|e| Error::io("a folder cannot be made", &path, e))?;
+        std::fs::create_dir_all(&path).map_err(|e| Error::io("a directory cannot be made", &path, e))?;
         Ok(Self(path))
     }
     /// A path in it.

@@ -74,9 +74,9 @@ mod tests {
 
     #[test]
     fn the_copy_differs_in_one_byte() {
-        let folder = std::env::temp_dir().join(format!("diorite-tamper-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("folder");
-        let (disk, bad) = (folder.join("disk"), folder.join("bad"));
+        let directory = std::env::temp_dir().join(format!("diorite-tamper-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("directory");
+        let (disk, bad) = (directory.join("disk"), directory.join("bad"));
         let mut bytes = vec![0; 1 << 20];
         bytes[512..520].copy_from_slice(b"EFI PART");
         bytes[512 + 72] = 2;
@@ -92,6 +92,6 @@ mod tests {
         let copied = std::fs::read(&bad).expect("read");
         let different: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != copied[*at]).collect();
         assert_eq!((different, copied.len()), (vec![1024 * 512], bytes.len()));
-        std::fs::remove_dir_all(folder).expect("remove");
+        std::fs::remove_dir_all(directory).expect("remove");
     }
 }

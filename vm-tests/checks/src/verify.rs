@@ -149,8 +149,8 @@ impl Run<'_> {
     /// Boots the disk itself, or puts it back to its moment, and asks everything that it can be asked; `swept` tells what
     /// sweeps of another machine from the same disk have seen.
     fn good_machine(&mut self, workplace: &Workplace, swept: Option<Receiver<Swept>>) -> Result<()> {
-        let (out, folder) = (self.input.out, workplace.path("boot"));
-        let Some(session) = self.session(&folder, &out.join("wire.pcapng"))? else { return Ok(()) };
+        let (out, directory) = (self.input.out, workplace.path("boot"));
+        let Some(session) = self.session(&directory, &out.join("wire.pcapng"))? else { return Ok(()) };
         self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
         let asked = classes::blamed(self.ask_all(&session, swept), &session.machine, &self.results);
         // Whoever interrupts does not ask why.
@@ -171,21 +171,22 @@ impl Run<'_> {
         let console = match whole && wanted {
             true => {
                 let (console, left) = machine.leave();
-                left.and_then(|()| self.leave_moments(&folder, &names)).unwrap_or_else(|error| self.not_kept(&error));
+                left.and_then(|()| self.leave_moments(&directory, &names))
+                    .unwrap_or_else(|error| self.not_kept(&error));
                 console
             }
             false => machine.end(),
         };
         facts::console(&mut self.boot, &console);
         drop(lab);
-        keep(&folder.join("console.log"), &out.join("console.log"))?;
+        keep(&directory.join("console.log"), &out.join("console.log"))?;
         asked
     }
 
     /// The machine in its lab. `None`: it could not be put back.
-    fn session(&mut self, folder: &Path, capture: &Path) -> Result<Option<Session>> {
+    fn session(&mut self, directory: &Path, capture: &Path) -> Result<Option<Session>> {
         let Pass { accelerator, around, .. } = *self.pass;
-        let setup = Setup { tools: self.input.tools, accelerator, around, disk: self.input.disk, folder };
+        let setup = Setup { tools: self.input.tools, accelerator, around, disk: self.input.disk, directory };
         self.power_on = Instant::now();
         let Some(kept) = self.pass.from else {
             return Session::start(setup, Some(capture), credentials::shell()).map(Some);
@@ -277,14 +278,14 @@ impl Run<'_> {
 
     /// What the machine itself wrote about the failure.
     fn journal(&self, asker: &mut Asker<'_>) -> Result<()> {
-        let folder = self.input.out.join("evidence");
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("the evidence cannot be written", &folder, e))?;
+        let directory = self.input.out.join("evidence");
+        std::fs::create_dir_all(&directory).map_err(|e| Error::io("the evidence cannot be written", &directory, e))?;
         for (name, command) in [
             ("journal.txt", "journalctl -b -o short-monotonic --no-pager | tail -n 4000"),
             ("units.txt", "systemctl status --failed --no-pager -l; systemctl list-jobs --no-pager"),
             ("network.txt", "ip address; ip route; ss -tulpn; nft list ruleset"),
         ] {
-            let path = folder.join(name);
+            let path = directory.join(name);
             let text = asker.run(command)?.text + "\n";
             std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
         }

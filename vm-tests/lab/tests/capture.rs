@@ -99,8 +99,8 @@ fn read(bytes: &[u8]) -> Vec<Block> {
 
 #[test]
 fn a_capture_names_its_cables_and_phases() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let path = folder.path().join("wire.pcapng");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("wire.pcapng");
     let ((mut client, one), (_other, two)) = (Client::new(), Client::new());
     let quiet = Config { advertise_every: Duration::from_secs(3600), ..Config::default() };
     let network = Topology::routed([quiet]).cable("web", Attachment::Access(0)).cable("db", Attachment::Access(0));

@@ -38,12 +38,12 @@ fn a_site_answers_well_slowly_brokenly_and_no_more() {
     let (web, site) = (SocketAddr::new(host, 80), Site::default());
     assert_eq!(get(&mut client, web, "/"), "", "nobody listens yet");
     lab.serve_http(80, &site).expect("serve");
-    let folder = tempfile::tempdir().expect("temporary folder");
+    let directory = tempfile::tempdir().expect("temporary directory");
     // More than every buffer on the way holds.
     let big: Vec<u8> = (0..1_500_000u32).map(|n| (n % 251) as u8).collect();
-    std::fs::create_dir(folder.path().join("v2")).expect("folder");
-    std::fs::write(folder.path().join("v2/disk.raw"), &big).expect("write");
-    site.folder(folder.path(), "/updates/").expect("a folder");
+    std::fs::create_dir(directory.path().join("v2")).expect("directory");
+    std::fs::write(directory.path().join("v2/disk.raw"), &big).expect("write");
+    site.directory(directory.path(), "/updates/").expect("a directory");
     let request = b"GET /updates/v2/disk.raw HTTP/1.1\r\nConnection: close\r\n\r\n";
     let got = client.talk(web, request, |_| false);
     assert!(got.ends_with(&big) && got.len() < big.len() + 300, "{} bytes", got.len());

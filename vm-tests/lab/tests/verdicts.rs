@@ -121,8 +121,8 @@ fn a_guest_without_dhcp_gets_no_lease_and_one_that_is_gone_is_noticed() {
 
 #[test]
 fn what_the_guest_says_unasked_is_recorded_and_captured() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let path = folder.path().join("wire.pcapng");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let path = directory.path().join("wire.pcapng");
     let (_guest, fd) = Guest::start(BEHAVIOUR);
     let lab = lab(fd);
     lab.capture(&path).expect("capture");

@@ -52,7 +52,7 @@ pub struct MachineSpec {
     pub second: Option<Second>,
     /// A disc in a drive on virtio-scsi: this file.
     pub disc: Option<PathBuf>,
-    /// A TPM 2.0 whose state is in this folder, which is made when it is not there: the same folder is the same TPM.
+    /// A TPM 2.0 whose state is in this directory, which is made when it is not there: the same directory is the same TPM.
     pub tpm: Option<PathBuf>,
     /// How to start.
     pub boot: Boot,
@@ -68,8 +68,8 @@ pub struct MachineSpec {
     pub network: Vec<OwnedFd>,
     /// Hardware addresses of the cards; those that have none here count from 52:54:00:12:34:56.
     pub macs: Vec<String>,
-    /// A folder of this machine's own: overlay, firmware variables, console.log. Must exist.
-    pub folder: PathBuf,
+    /// A directory of this machine's own: overlay, firmware variables, console.log. Must exist.
+    pub directory: PathBuf,
 }
 
 /// System UUID: some value that is the same in every run, so that the machine's identity is.
@@ -113,7 +113,7 @@ impl Boot {
 }
 
 impl MachineSpec {
-    /// Names of the files in its folder that hold what the guest has written, and the moments that were kept.
+    /// Names of the files in its directory that hold what the guest has written, and the moments that were kept.
     pub fn files(&self) -> Vec<&'static str> {
         let mut all = vec![OVERLAY];
         all.extend(self.second.as_ref().map(|_| SECOND));
@@ -127,7 +127,7 @@ impl MachineSpec {
     pub fn kind(&self) -> Result<Vec<String>> {
         let network = vec![0; self.network.len().max(self.macs.len())];
         let tpm = self.tpm.as_ref().map(|_| 0);
-        let mut moved = Self { folder: "/".into(), disk: "/disk".into(), ..self.likeness() };
+        let mut moved = Self { directory: "/".into(), disk: "/disk".into(), ..self.likeness() };
         if let Some(Second::Holding(disk)) = &mut moved.second {
             *disk = "/second".into();
         }
@@ -165,7 +165,7 @@ impl MachineSpec {
             credentials: self.credentials.clone(),
             network: Vec::new(),
             macs: self.macs.clone(),
-            folder: self.folder.clone(),
+            directory: self.directory.clone(),
             uuid: self.uuid.clone(),
             ..*self
         }
@@ -173,15 +173,15 @@ impl MachineSpec {
 
     /// The overlay that takes what the guest writes.
     pub(crate) fn overlay(&self) -> PathBuf {
-        self.folder.join(OVERLAY)
+        self.directory.join(OVERLAY)
     }
     /// The same for the second disk.
     pub(crate) fn second_overlay(&self) -> PathBuf {
-        self.folder.join(SECOND)
+        self.directory.join(SECOND)
     }
     /// The machine's own copy of the firmware's variables; qcow2, so that snapshots include it.
     pub(crate) fn variables(&self) -> PathBuf {
-        self.folder.join(VARIABLES)
+        self.directory.join(VARIABLES)
     }
 
     /// Everything after the program's name.

@@ -119,11 +119,11 @@ fn group(read: &dyn Fn(&Path) -> Option<String>) -> Option<u64> {
         };
         // In a container the path may be one of the host's: then the root of the mount is the group itself.
         let own = Path::new(path.trim_start_matches('/'));
-        for folder in own.ancestors().map(|part| PathBuf::from(root).join(part)) {
-            let number = |name: &str| read(&folder.join(name))?.trim().parse::<u64>().ok();
+        for directory in own.ancestors().map(|part| PathBuf::from(root).join(part)) {
+            let number = |name: &str| read(&directory.join(name))?.trim().parse::<u64>().ok();
             // `max` is no number, and what is larger than any memory is no limit.
             let (Some(limit), Some(usage)) = (number(limit).filter(|l| *l < 1 << 50), number(usage)) else { continue };
-            let stat = read(&folder.join("memory.stat")).unwrap_or_default();
+            let stat = read(&directory.join("memory.stat")).unwrap_or_default();
             let of = |key: &str| stat.lines().find_map(|l| l.strip_prefix(key)?.trim().parse::<u64>().ok());
             let idle = of("total_inactive_file ").or_else(|| of("inactive_file ")).unwrap_or(0);
             let left = limit.saturating_sub(usage.saturating_sub(idle)) >> 20;

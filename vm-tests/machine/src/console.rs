@@ -234,10 +234,10 @@ mod tests {
     use super::*;
 
     fn listen(parts: &[&str]) -> (Vec<AlarmKind>, String, Vec<u8>) {
-        let folder = std::env::temp_dir().join(format!("diorite-console-{}-{}", std::process::id(), parts.len()));
-        std::fs::create_dir_all(&folder).expect("folder");
+        let directory = std::env::temp_dir().join(format!("diorite-console-{}-{}", std::process::id(), parts.len()));
+        std::fs::create_dir_all(&directory).expect("directory");
         let (near, mut far) = UnixStream::pair().expect("socket pair");
-        let log = folder.join("console.log");
+        let log = directory.join("console.log");
         let mut console = Console::listen(near, &log, Instant::now()).expect("console");
         for part in parts {
             far.write_all(part.as_bytes()).expect("write");
@@ -245,7 +245,7 @@ mod tests {
         drop(far);
         console.finish();
         let kept = std::fs::read(log).expect("log");
-        std::fs::remove_dir_all(folder).expect("remove");
+        std::fs::remove_dir_all(directory).expect("remove");
         (console.alarms().iter().map(|a| a.kind).collect(), console.tail(2), kept)
     }
 
@@ -263,9 +263,9 @@ mod tests {
 
     #[test]
     fn whoever_follows_hears_all_of_it_and_is_heard() {
-        let folder = tempfile::tempdir().expect("temporary folder");
+        let directory = tempfile::tempdir().expect("temporary directory");
         let (near, mut far) = UnixStream::pair().expect("socket pair");
-        let mut console = Console::listen(near, &folder.path().join("log"), Instant::now()).expect("console");
+        let mut console = Console::listen(near, &directory.path().join("log"), Instant::now()).expect("console");
         far.write_all(b"Job a runs (1s)\r\r\n\x1bM\r\x1b[K[ \x1b[0m***] Job a runs (2s)\r\r\n\x1bM\rbefore\n")
             .expect("write");
         while console.news() < 2 {

@@ -9,11 +9,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Makes every place of the machine absolute: QEMU has another working folder.
+/// Makes every place of the machine absolute: QEMU has another working directory.
 pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {
     let place = |path: &Path| path.canonicalize().map_err(|e| Error::io("the disk cannot be opened", path, e));
     spec.disk = place(&spec.disk)?;
-    spec.folder = place(&spec.folder)?;
+    spec.directory = place(&spec.directory)?;
     if let Some(Second::Holding(disk)) = &mut spec.second {
         *disk = place(disk)?;
     }
@@ -23,13 +23,13 @@ pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {
     Ok(())
 }
 
-/// Makes them as for a machine that was never switched on; those that one has left in the folder are gone on with.
+/// Makes them as for a machine that was never switched on; those that one has left in the directory are gone on with.
 pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
     if !spec.overlay().exists() {
         let overlay = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2", "-F", "raw", "-b"]);
-        overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.folder).run_ok()?;
+        overlay.arg(&spec.disk).arg(spec.overlay()).input(&spec.disk).output(&spec.directory).run_ok()?;
     }
-    let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.folder);
+    let second = spec.tools.command(Tool::QemuImg).args(["create", "-q", "-f", "qcow2"]).output(&spec.directory);
     match &spec.second {
         None => {}
         Some(_) if spec.second_overlay().exists() => {}
@@ -41,15 +41,15 @@ pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
     if let Some([_, variables]) = spec.boot.firmware().filter(|_| !spec.variables().exists()) {
         let template = spec.tools.file(variables)?;
         let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
-        copy.arg(template).arg(spec.variables()).output(&spec.folder).run_ok()?;
+        copy.arg(template).arg(spec.variables()).output(&spec.directory).run_ok()?;
     }
     Ok(())
 }
 
-/// Copies them from a folder where a machine has left them.
+/// Copies them from a directory where a machine has left them.
 pub(crate) fn copied(spec: &MachineSpec, from: &Path) -> Result<()> {
     for name in spec.files() {
-        let (from, to): (PathBuf, PathBuf) = (from.join(name), spec.folder.join(name));
+        let (from, to): (PathBuf, PathBuf) = (from.join(name), spec.directory.join(name));
         copy(&from, &to).map_err(|e| Error::io("a kept moment cannot be copied", &from, e))?;
     }
     Ok(())

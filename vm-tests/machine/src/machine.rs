@@ -57,7 +57,7 @@ fn named(name: &str) -> Result<()> {
 }
 
 impl Machine {
-    /// Prepares overlay and firmware variables and powers the machine on; what is in its folder from an earlier life
+    /// Prepares overlay and firmware variables and powers the machine on; what is in its directory from an earlier life
     /// ([`Machine::leave`]) is gone on with. QEMU ends with the thread that called this.
     pub fn start(mut spec: MachineSpec) -> Result<Self> {
         disks::absolute(&mut spec)?;
@@ -66,7 +66,7 @@ impl Machine {
     }
 
     /// Puts a machine back to a moment called `name` that one of the same kind has kept ([`Machine::snapshot`]) and left
-    /// in the folder `from` ([`Machine::leave`]). The files there are copied, not changed. It runs on from that moment;
+    /// in the directory `from` ([`Machine::leave`]). The files there are copied, not changed. It runs on from that moment;
     /// the shell, if it had one, is still there and says no first word again.
     ///
     /// # Errors
@@ -81,7 +81,7 @@ impl Machine {
     fn launch(mut spec: MachineSpec, moment: Option<&str>) -> Result<Self> {
         let pair = || UnixStream::pair().map_err(|e| Error::host("no socket pair for the machine").because(e));
         let ((console, far_console), (qmp, far_qmp), (shell, far_shell)) = (pair()?, pair()?, pair()?);
-        let tpm = spec.tpm.as_ref().map(|folder| crate::tpm::start(&spec.tools, folder)).transpose()?;
+        let tpm = spec.tpm.as_ref().map(|directory| crate::tpm::start(&spec.tools, directory)).transpose()?;
         let (tpm, tpm_control) = tpm.unzip();
         let network = std::mem::take(&mut spec.network);
         let cables: Vec<RawFd> = network.iter().map(AsRawFd::as_raw_fd).collect();
@@ -94,7 +94,8 @@ impl Machine {
             network: &cables,
         })?;
         arguments.extend(moment.iter().flat_map(|name| ["-loadvm".to_owned(), (*name).to_owned()]));
-        let mut command = spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.folder);
+        let mut command =
+            spec.tools.command(Tool::QemuSystem).args(&arguments).input(&spec.disk).output(&spec.directory);
         if let Some(Second::Holding(disk)) = &spec.second {
             command = command.input(disk);
         }
@@ -119,7 +120,7 @@ impl Machine {
         let child = command.spawn()?;
         // QEMU alone holds the far ends now: their end is its end.
         drop::<([UnixStream; 3], _, Vec<OwnedFd>)>(([far_console, far_qmp, far_shell], tpm_control, network));
-        let console = Console::listen(console, &spec.folder.join("console.log"), power_on)?;
+        let console = Console::listen(console, &spec.directory.join("console.log"), power_on)?;
         let qmp = Qmp::connect(qmp, pace.unit * 30).map_err(|mut e| {
             let said = child.log();
             let said = said + &tpm.as_ref().map(Child::log).unwrap_or_default();
@@ -218,7 +219,7 @@ impl Machine {
         self.monitor("delvm", name)
     }
 
-    /// Names of the files in its folder that it writes: see [`MachineSpec::files`].
+    /// Names of the files in its directory that it writes: see [`MachineSpec::files`].
     pub fn files(&self) -> Vec<&'static str> {
         self.spec.files()
     }
@@ -250,8 +251,8 @@ impl Machine {
 
     /// A picture of the screen, PNG.
     pub fn screenshot(&self, to: &Path) -> Result<()> {
-        // QEMU sees no other folder.
-        let here = self.spec.folder.join("screenshot.png");
+        // QEMU sees no other directory.
+        let here = self.spec.directory.join("screenshot.png");
         self.qmp("screendump", json!({ "filename": here, "format": "png" }))?;
         let moved = std::fs::copy(&here, to).and_then(|_| std::fs::remove_file(&here));
         moved.map_err(|e| Error::io("the screenshot cannot be written", to, e))
@@ -270,14 +271,14 @@ impl Machine {
         Some(disks.iter().flat_map(|d| fields.iter().filter_map(|f| d["stats"][f].as_u64())).sum())
     }
 
-    /// Leaves what helps to understand a failure in `folder`: console and QEMU's own log, its command line, its state.
-    pub fn evidence(&self, folder: &Path) -> Result<()> {
+    /// Leaves what helps to understand a failure in `directory`: console and QEMU's own log, its command line, its state.
+    pub fn evidence(&self, directory: &Path) -> Result<()> {
         let write = |name: &str, text: String| {
-            let path = folder.join(name);
+            let path = directory.join(name);
             std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))
         };
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("the evidence cannot be written", folder, e))?;
-        let (from, to) = (self.spec.folder.join("console.log"), folder.join("console.log"));
+        std::fs::create_dir_all(directory).map_err(|e| Error::io("the evidence cannot be written", directory, e))?;
+        let (from, to) = (self.spec.directory.join("console.log"), directory.join("console.log"));
         if from != to {
             std::fs::copy(&from, &to).map_err(|e| Error::io("the evidence cannot be written", &to, e))?;
         }
@@ -299,7 +300,7 @@ impl Machine {
     }
 
     /// Ends the machine in QEMU's own order and leaves what it has written, with every moment that was kept, in its
-    /// folder: the files of [`MachineSpec::files`].
+    /// directory: the files of [`MachineSpec::files`].
     ///
     /// # Errors
     /// Beside the console, when QEMU did not end by itself, or ended badly: its files cannot be trusted then, and are gone.
@@ -337,7 +338,7 @@ impl Machine {
         }
         for name in self.spec.files() {
             // It may never have been made.
-            let _ = std::fs::remove_file(self.spec.folder.join(name));
+            let _ = std::fs::remove_file(self.spec.directory.join(name));
         }
     }
 }

@@ -7,15 +7,16 @@ use std::{
     path::Path,
 };
 
-/// Starts one whose state is in `folder`. Returns it, and the end of its control channel that is QEMU's; over it QEMU
+/// Starts one whose state is in `directory`. Returns it, and the end of its control channel that is QEMU's; over it QEMU
 /// gives swtpm a socket for commands (docs/specs/tpm.rst of QEMU).
-pub(crate) fn start(tools: &ToolsTree, folder: &Path) -> Result<(Child, UnixStream)> {
-    std::fs::create_dir_all(folder).map_err(|e| Error::io("the TPM's folder cannot be made", folder, e))?;
+pub(crate) fn start(tools: &ToolsTree, directory: &Path) -> Result<(Child, UnixStream)> {
+    std::fs::create_dir_all(directory).map_err(|e| Error::io("the TPM's directory cannot be made", directory, e))?;
     let (near, far) = UnixStream::pair().map_err(|e| Error::host("no socket pair for the TPM").because(e))?;
-    let folder = folder.canonicalize().map_err(|e| Error::io("the TPM's folder cannot be opened", folder, e))?;
+    let directory =
+        directory.canonicalize().map_err(|e| Error::io("the TPM's directory cannot be opened", directory, e))?;
     let control = format!("type=unixio,clientfd={}", far.as_raw_fd());
     let command = tools.command(Tool::Swtpm).args(["socket", "--tpm2", "--terminate", "--tpmstate", "dir=."]);
-    // A comma in the folder's name would end the option.
-    let child = command.args(["--ctrl", &control]).output(&folder).cwd(&folder).fd(&far).spawn()?;
+    // A comma in the directory's name would end the option.
+    let child = command.args(["--ctrl", &control]).output(&directory).cwd(&directory).fd(&far).spawn()?;
     Ok((child, near))
 }

@@ -16,7 +16,7 @@ fn tools() -> ToolsTree {
     ToolsTree::open(Path::new(&tree)).unwrap_or_else(|e| panic!("{e}"))
 }
 
-fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
+fn spec(directory: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
     let (near, far) = UnixStream::pair().expect("socket pair");
     let spec = MachineSpec {
         tools: tools(),
@@ -32,17 +32,17 @@ fn spec(folder: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         credentials: credentials::shell(),
         network: vec![far.into()],
         macs: vec![],
-        folder: folder.to_owned(),
+        directory: directory.to_owned(),
     };
     (spec, near)
 }
 
 #[test]
 fn a_disk_with_nothing_on_it_is_noticed_at_once_and_nothing_is_left() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let disk = folder.path().join("empty,disk.raw");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let disk = directory.path().join("empty,disk.raw");
     std::fs::write(&disk, vec![0; 8 << 20]).expect("disk");
-    let (spec, _cable) = spec(folder.path(), disk.clone());
+    let (spec, _cable) = spec(directory.path(), disk.clone());
     let machine = Machine::start(spec).unwrap_or_else(|e| panic!("{e}"));
     let mut watch = machine.watch(|| 0);
     let end = Instant::now() + Duration::from_secs(240);
@@ -60,32 +60,32 @@ fn a_disk_with_nothing_on_it_is_noticed_at_once_and_nothing_is_left() {
     machine.snapshot("here").unwrap_or_else(|e| panic!("{e}"));
     machine.restore("here").unwrap_or_else(|e| panic!("{e}"));
     assert!(machine.restore("nowhere").is_err() && machine.snapshot("a b").is_err());
-    let picture = folder.path().join("picture.png");
+    let picture = directory.path().join("picture.png");
     machine.screenshot(&picture).unwrap_or_else(|e| panic!("{e}"));
     assert!(std::fs::read(&picture).expect("a picture").starts_with(b"\x89PNG\r\n\x1a\n"));
-    let evidence = folder.path().join("evidence");
+    let evidence = directory.path().join("evidence");
     machine.evidence(&evidence).unwrap_or_else(|e| panic!("{e}"));
     for name in ["console.log", "qemu.log", "qemu.argv", "qemu.json"] {
         assert!(evidence.join(name).exists(), "{name}");
     }
     drop(machine);
     let mut left: Vec<_> =
-        std::fs::read_dir(folder.path()).expect("folder").map(|e| e.expect("entry").file_name()).collect();
+        std::fs::read_dir(directory.path()).expect("directory").map(|e| e.expect("entry").file_name()).collect();
     left.sort();
     assert_eq!(left, ["console.log", "empty,disk.raw", "evidence", "picture.png"]);
     assert!(std::fs::read(&disk).expect("disk").iter().all(|b| *b == 0), "the disk is never written");
 }
 
-/// A machine with a TPM and a second disk is left at a moment and resumed from it, in another folder, as often as one likes;
+/// A machine with a TPM and a second disk is left at a moment and resumed from it, in another directory, as often as one likes;
 /// another kind of machine does not take it, and neither is a damaged one taken.
 #[test]
 fn a_machine_goes_on_from_where_another_was_left() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let disk = folder.path().join("empty.raw");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let disk = directory.path().join("empty.raw");
     std::fs::write(&disk, vec![0; 8 << 20]).expect("disk");
     let made = |name: &str| {
-        let own = folder.path().join(name);
-        std::fs::create_dir(&own).expect("a folder");
+        let own = directory.path().join(name);
+        std::fs::create_dir(&own).expect("a directory");
         let (mut spec, cable) = spec(&own, disk.clone());
         (spec.second, spec.tpm) = (Some(Second::Blank(8 << 20)), Some(own.join("tpm")));
         (spec, cable)
@@ -103,7 +103,7 @@ fn a_machine_goes_on_from_where_another_was_left() {
     let (console, left) = machine.leave();
     left.unwrap_or_else(|e| panic!("{e}"));
     assert!(!console.alarms().is_empty(), "what it had said is known");
-    let kept = folder.path().join("first");
+    let kept = directory.path().join("first");
     let content = || names.iter().map(|n| std::fs::read(kept.join(n)).expect("a file")).collect::<Vec<_>>();
     let before = content();
     for name in ["second", "third"] {
@@ -128,10 +128,10 @@ fn a_machine_goes_on_from_where_another_was_left() {
 /// starts nothing; without, it starts the same disk.
 #[test]
 fn secure_boot_refuses_what_nobody_has_signed() {
-    let out = std::env::var_os("DIORITE_TEST_OUT").expect("DIORITE_TEST_OUT must name a folder with a built disk");
+    let out = std::env::var_os("DIORITE_TEST_OUT").expect("DIORITE_TEST_OUT must name a directory with a built disk");
     let said = |boot: Boot, enough: &dyn Fn(&Machine) -> bool| {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let (mut spec, _cable) = spec(folder.path(), Path::new(&out).join("disk.raw"));
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let (mut spec, _cable) = spec(directory.path(), Path::new(&out).join("disk.raw"));
         (spec.boot, spec.memory) = (boot, 1024);
         let machine = Machine::start(spec).unwrap_or_else(|e| panic!("{e}"));
         let end = Instant::now() + Duration::from_secs(240);
@@ -150,8 +150,8 @@ fn secure_boot_refuses_what_nobody_has_signed() {
 
 #[test]
 fn a_disk_that_is_not_there_is_named() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let (spec, _cable) = spec(folder.path(), folder.path().join("none.raw"));
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let (spec, _cable) = spec(directory.path(), directory.path().join("none.raw"));
     let error = Machine::start(spec).expect_err("no disk");
     assert_eq!((error.exit, error.what.as_str()), (Exit::Input, "the disk cannot be opened"));
     assert!(error.place.expect("a place").ends_with("none.raw"));
@@ -160,11 +160,11 @@ fn a_disk_that_is_not_there_is_named() {
 /// swtpm keeps the TPM's state locked as long as it runs.
 #[test]
 fn a_tpm_is_there_and_ends_with_the_machine() {
-    let folder = tempfile::tempdir().expect("temporary folder");
-    let disk = folder.path().join("empty.raw");
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let disk = directory.path().join("empty.raw");
     std::fs::write(&disk, vec![0; 8 << 20]).expect("disk");
-    let (mut spec, _cable) = spec(folder.path(), disk);
-    let state = folder.path().join("a,tpm");
+    let (mut spec, _cable) = spec(directory.path(), disk);
+    let state = directory.path().join("a,tpm");
     spec.tpm = Some(state.clone());
     let machine = Machine::start(spec).expect("the machine starts");
     let known = machine.qmp("query-tpm", json!({})).expect("an answer");

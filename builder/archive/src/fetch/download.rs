@@ -61,7 +61,7 @@ impl Run<'_> {
     fn registry<'p>(&'p self, package: &'p LockedPackage) -> Result<(Registry<'p>, Kept)> {
         let mut parts = package.path.rsplitn(3, '/').skip(1);
         let (kind, repository) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let kind = [Kept::Manifest, Kept::Blob].into_iter().find(|k| k.folder() == kind);
+        let kind = [Kept::Manifest, Kept::Blob].into_iter().find(|k| k.directory() == kind);
         let fine = Reference::parse(&format!("{repository}@sha256:{}", package.sha256)).is_ok();
         match kind.filter(|_| fine) {
             Some(kind) => Ok((Registry::new(&self.archive.http, &self.tokens, repository)?, kind)),
@@ -135,7 +135,7 @@ impl Run<'_> {
                     http.pause(idle.saturating_sub(1), &failure, &|| self.check())?;
                 }
                 Err(Trouble::Failed(failure)) if failure.kind == Kind::Gone && !there(&place.root) => {
-                    let cause = "the mirror's folder is not there (a disk that is not mounted?)";
+                    let cause = "the mirror's directory is not there (a disk that is not mounted?)";
                     return Err(Failure::new(Kind::Refused, &place.root, cause).into());
                 }
                 Err(trouble) => return Err(trouble),
@@ -244,7 +244,7 @@ pub fn same_package(package: &LockedPackage, file: &Path, from: &str) -> Result<
 
 /// Is the mirror itself there? Only known of those on this machine.
 fn there(root: &str) -> bool {
-    url::file_path(root).is_none_or(|folder| folder.is_dir())
+    url::file_path(root).is_none_or(|directory| directory.is_dir())
 }
 
 /// What all these failures together mean for the package.

@@ -105,7 +105,7 @@ fn fits(root: &std::path::Path, needed: u64, free: u64) -> Result<()> {
     Err(Error::host(format!("the store has no room for {} of packages", bytes(needed)))
         .at(root.display().to_string())
         .because(format!("{} are free on its file system", bytes(free)))
-        .hint("free some space there, or name another folder with DIORITE_STORE"))
+        .hint("free some space there, or name another directory with DIORITE_STORE"))
 }
 
 /// Why a package did not arrive.

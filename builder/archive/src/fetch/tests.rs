@@ -11,7 +11,7 @@ use std::path::Path;
 pub(crate) struct World {
     pub server: Server,
     pub lock: Lock,
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
     pub store: Store,
     pub wanted: Wanted,
 }
@@ -39,7 +39,7 @@ pub(crate) fn locked(name: &str, release: &str, bytes: &[u8]) -> LockedPackage {
 impl World {
     pub fn new() -> Self {
         let server = Server::start();
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let release = Release {
             suite: "trixie".into(),
             date: "2026-11-14T09:00:00Z".into(),
@@ -57,11 +57,11 @@ impl World {
         };
         let wanted = Wanted {
             mirrors: vec![format!("{}/debian", server.root)],
-            folder: folder.path().join("profiles"),
+            directory: directory.path().join("profiles"),
             ..Wanted::default()
         };
-        let store = Store::open(Some(&folder.path().join("store"))).unwrap();
-        Self { server, lock, folder, store, wanted }
+        let store = Store::open(Some(&directory.path().join("store"))).unwrap();
+        Self { server, lock, directory, store, wanted }
     }
 
     /// A package of 200 kB on the server, in the lock.
@@ -104,8 +104,8 @@ impl World {
     /// Names of unfinished files.
     fn parts(&self) -> Vec<String> {
         let mut names = Vec::new();
-        for folder in std::fs::read_dir(self.store.root().join("pool")).unwrap() {
-            for file in std::fs::read_dir(folder.unwrap().path()).unwrap() {
+        for directory in std::fs::read_dir(self.store.root().join("pool")).unwrap() {
+            for file in std::fs::read_dir(directory.unwrap().path()).unwrap() {
                 let name = file.unwrap().file_name().into_string().unwrap();
                 names.extend(Some(name).filter(|n| n.ends_with(".part")));
             }
@@ -260,7 +260,7 @@ fn what_has_gone_comes_from_the_snapshot_archive() {
 fn local_packages_are_copied() {
     let mut world = World::new();
     let bytes = deb("own", "1.0+b1", 5_000);
-    let path = world.wanted.folder.join("debs/own.deb");
+    let path = world.wanted.directory.join("debs/own.deb");
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(&path, &bytes).unwrap();
     world.lock.image.push(LockedPackage { path: "debs/own.deb".into(), ..locked("own", "local", &bytes) });
@@ -270,13 +270,13 @@ fn local_packages_are_copied() {
 }
 
 #[test]
-fn a_mirror_may_be_a_folder() {
+fn a_mirror_may_be_a_directory() {
     let mut world = World::new();
     let bytes = world.package("hello", &[Act::Status(404)]);
-    let mirror = world.folder.path().join("mirror/pool/main");
+    let mirror = world.directory.path().join("mirror/pool/main");
     std::fs::create_dir_all(&mirror).unwrap();
     std::fs::write(mirror.join("hello_1.0+b1_amd64.deb"), &bytes).unwrap();
-    world.wanted.mirrors = vec![format!("file://{}/mirror", world.folder.path().display())];
+    world.wanted.mirrors = vec![format!("file://{}/mirror", world.directory.path().display())];
     world.expect(&[&bytes]);
 }
 
@@ -321,7 +321,7 @@ fn said(world: &World, exit: Exit) -> String {
 
 fn hide(world: &World, error: &Error) -> String {
     let text = error.to_string().replace(&world.server.root, "http://SERVER");
-    text.replace(&world.folder.path().display().to_string(), "FOLDER")
+    text.replace(&world.directory.path().display().to_string(), "DIRECTORY")
 }
 
 #[test]
@@ -383,8 +383,8 @@ fn what_is_wrong_is_said() {
     let bytes = deb("own", "1.0+b1", 5_000);
     world.lock.image.push(LockedPackage { path: "own.deb".into(), ..locked("own", "local", &bytes) });
     texts.push(said(&world, Exit::Input));
-    std::fs::create_dir_all(&world.wanted.folder).unwrap();
-    std::fs::write(world.wanted.folder.join("own.deb"), "other").unwrap();
+    std::fs::create_dir_all(&world.wanted.directory).unwrap();
+    std::fs::write(world.wanted.directory.join("own.deb"), "other").unwrap();
     texts.push(said(&world, Exit::LockOutdated));
 
     insta::assert_snapshot!(texts.join("\n\n"));

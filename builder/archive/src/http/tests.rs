@@ -109,14 +109,14 @@ fn ranges() {
 
 #[test]
 fn files_are_read_in_place() {
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("a b"), "hello").unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("a b"), "hello").unwrap();
     let http = client(Options { offline: true, ..impatient() });
-    let url = url::join(&format!("file://{}", folder.path().display()), "a b");
+    let url = url::join(&format!("file://{}", directory.path().display()), "a b");
     assert_eq!(http.get(&url, 100).unwrap(), b"hello");
     assert_eq!(http.open(&url, 3).unwrap().from, 3);
-    assert_eq!(http.get(&format!("file://{}/none", folder.path().display()), 9).unwrap_err().kind, Kind::Gone);
-    assert_eq!(http.get(&format!("file://{}", folder.path().display()), 9).unwrap_err().kind, Kind::Gone);
+    assert_eq!(http.get(&format!("file://{}/none", directory.path().display()), 9).unwrap_err().kind, Kind::Gone);
+    assert_eq!(http.get(&format!("file://{}", directory.path().display()), 9).unwrap_err().kind, Kind::Gone);
     assert_eq!(http.get("http://127.0.0.1:1/x", 9).unwrap_err().kind, Kind::Offline);
 }
 
@@ -154,10 +154,10 @@ fn what_is_wrong_is_said() {
     let unknown = Failure::request("http://m:s@example.invalid/x", &ureq::Error::HostNotFound);
     say(unknown.into_error("`x` cannot be read"), Exit::Remote, &closed);
 
-    let folder = tempfile::tempdir().unwrap();
-    let empty = folder.path().join("ca.pem");
+    let directory = tempfile::tempdir().unwrap();
+    let empty = directory.path().join("ca.pem");
     std::fs::write(&empty, "no certificate").unwrap();
-    let none = folder.path().join("none.pem");
+    let none = directory.path().join("none.pem");
     for (name, value) in [
         ("http_proxy", "gopher://me:secret@example.invalid"),
         ("https_proxy", "socks5://example.invalid:1080"),
@@ -166,7 +166,7 @@ fn what_is_wrong_is_said() {
     ] {
         let environment = |asked: &str| (asked == name).then(|| value.to_owned());
         let error = Http::with_environment(impatient(), &environment).err().unwrap();
-        say(error, Exit::Host, folder.path().to_str().unwrap());
+        say(error, Exit::Host, directory.path().to_str().unwrap());
     }
     insta::assert_snapshot!(texts.join("\n\n"));
 }

@@ -161,9 +161,9 @@ mod tests {
     /// The order of containers-auth.json(5), and what is read of each kind of file.
     #[test]
     fn files_are_asked_in_order() {
-        let folder = tempfile::tempdir().unwrap();
-        let at = |name: &str| folder.path().join(name);
-        let root = folder.path().to_owned();
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let root = directory.path().to_owned();
         let logins = Logins::with(move |name| match name {
             "XDG_RUNTIME_DIR" => Some(root.join("run").into()),
             "HOME" => Some(root.clone().into()),
@@ -199,8 +199,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_used_is_said_without_its_secret() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("auth.json");
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("auth.json");
         let named = file.clone();
         let logins = Logins::with(move |name| (name == "REGISTRY_AUTH_FILE").then(|| named.clone().into()));
         let mut said = Vec::new();
@@ -213,7 +213,7 @@ mod tests {
             std::fs::write(&file, text).unwrap();
             let words = logins.find("r.example", "app").unwrap_err();
             assert!(!words.contains("c2VjcmV0"), "{words}");
-            said.push(words.replace(&folder.path().display().to_string(), "FOLDER"));
+            said.push(words.replace(&directory.path().display().to_string(), "DIRECTORY"));
         }
         insta::assert_snapshot!(said.join("\n"));
         std::fs::write(&file, r#"{"credHelpers": {"r.example": "pass"}}"#).unwrap();

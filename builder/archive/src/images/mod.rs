@@ -52,17 +52,17 @@ pub struct Layer {
     pub diff_id: Digest,
 }
 
-/// What the lock says of an image: every file it is made of. `folder` is the profile's. Progress says what it is.
+/// What the lock says of an image: every file it is made of. `directory` is the profile's. Progress says what it is.
 ///
 /// Errors: `Input` for a file that is no image, or none for this architecture; `Remote` for a registry that does not give
 /// what is asked for.
-pub fn lock(name: &str, recipe: &Recipe, folder: &Path, progress: &Progress) -> Result<Vec<LockedPackage>> {
+pub fn lock(name: &str, recipe: &Recipe, directory: &Path, progress: &Progress) -> Result<Vec<LockedPackage>> {
     let architecture = &recipe.archive.architecture;
     let stage = progress.stage(format!("reading the image of container {name}"));
     let (files, about) = match &recipe.containers[name].source {
         ContainerSource::Packages(_) => return Err(Error::bug(format!("container `{name}` has no image"))),
         ContainerSource::Archive(path) => {
-            let file = folder.join(path);
+            let file = directory.join(path);
             let (sha256, size) = digest(&file).map_err(|e| {
                 let missing = e.kind() == std::io::ErrorKind::NotFound;
                 let error = Error::io(format!("the image of container `{name}` cannot be read"), &file, e);
@@ -126,7 +126,7 @@ fn pulled(
         version: sha256.short(12),
         architecture: architecture.to_owned(),
         release: PULLED.into(),
-        path: format!("{repository}/{}/sha256:{sha256}", kind.folder()),
+        path: format!("{repository}/{}/sha256:{sha256}", kind.directory()),
         size,
         sha256,
     };

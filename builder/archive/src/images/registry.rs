@@ -53,7 +53,7 @@ pub enum Kept {
 
 impl Kept {
     /// As it stands in URLs and in the paths of the lock.
-    pub fn folder(self) -> &'static str {
+    pub fn directory(self) -> &'static str {
         match self {
             Self::Manifest => "manifests",
             Self::Blob => "blobs",
@@ -85,7 +85,7 @@ impl<'a> Registry<'a> {
 
     /// Where a file is.
     pub fn url(&self, kind: Kept, digest: &Digest) -> String {
-        format!("{}/v2/{}/{}/sha256:{digest}", self.root(), self.name, kind.folder())
+        format!("{}/v2/{}/{}/sha256:{digest}", self.root(), self.name, kind.directory())
     }
 
     /// Opens a URL of this repository at an offset, with a token if one is wanted.

@@ -68,7 +68,7 @@ impl Archive {
                 links.push((name, target.unwrap_or_default(), kind.is_hard_link()));
             }
         }
-        // `docker save` of old wrote one layer once, and links to it from other folders: `../ID/layer.tar`.
+        // `docker save` of old wrote one layer once, and links to it from other directories: `../ID/layer.tar`.
         for (name, target, hard) in links {
             let target = if hard { target } else { target.trim_start_matches("../").to_owned() };
             if let Some(&there) = members.get(&target) {

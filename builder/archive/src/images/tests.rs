@@ -69,11 +69,11 @@ fn layout(index: &[u8], blobs: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn opened(bytes: &[u8]) -> Result<Vec<Vec<u8>>, String> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("app.tar");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("app.tar");
     fs::write(&path, bytes).unwrap();
     let (layers, about) = tarball::open("app", &path, "amd64")
-        .map_err(|e| e.to_string().replace(&folder.path().display().to_string(), "FOLDER"))?;
+        .map_err(|e| e.to_string().replace(&directory.path().display().to_string(), "DIRECTORY"))?;
     assert_eq!((about.config.user.as_str(), about.config.cmd.as_slice()), ("7:8", &["x".to_owned()][..]));
     let layers = layers.iter().map(|l| {
         assert_eq!(l.file, path);
@@ -142,21 +142,21 @@ fn what_is_wrong_is_said() {
 
 #[test]
 fn the_lock_names_the_file() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let text = "[image]\nname = \"a\"\nversion = \"1\"\n[containers.app]\narchive = \"app.tar\"\n";
     let mut none = |_: &str| -> Result<diorite_model::profile::Loaded> { panic!("nothing is extended") };
     let recipe: Recipe = diorite_model::profile::parse(text, "a.toml", &mut none).unwrap().0;
-    let said = lock("app", &recipe, folder.path(), &Progress::quiet()).unwrap_err().to_string();
-    insta::assert_snapshot!(said.replace(&folder.path().display().to_string(), "FOLDER"));
+    let said = lock("app", &recipe, directory.path(), &Progress::quiet()).unwrap_err().to_string();
+    insta::assert_snapshot!(said.replace(&directory.path().display().to_string(), "DIRECTORY"));
     let one = tar(&[("a", b"1")]);
     let (blobs, manifest) = image("amd64", &[&one]);
     let bytes = layout(&index(&[(&manifest, None)]), &blobs);
-    fs::write(folder.path().join("app.tar"), &bytes).unwrap();
-    let files = lock("app", &recipe, folder.path(), &Progress::quiet()).unwrap();
+    fs::write(directory.path().join("app.tar"), &bytes).unwrap();
+    let files = lock("app", &recipe, directory.path(), &Progress::quiet()).unwrap();
     let [file] = &files[..] else { panic!("{files:?}") };
     assert_eq!((file.path.as_str(), file.size, file.sha256), ("app.tar", bytes.len() as u64, Digest::of(&bytes)));
     let source = &recipe.containers["app"].source;
-    let image = open("app", source, &files, &|p| folder.path().join(&p.path), "amd64").unwrap();
+    let image = open("app", source, &files, &|p| directory.path().join(&p.path), "amd64").unwrap();
     assert_eq!(image.layers.len(), 1);
     assert!(open("app", source, &[], &|_| unreachable!(), "amd64").is_err());
     assert_eq!(words(&files).unwrap(), format!("the image in app.tar, 7.7 kB, sha256 {}", files[0].sha256));

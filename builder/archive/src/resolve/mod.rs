@@ -34,8 +34,8 @@ pub const PROVIDED: [&str; 1] = ["linux-initramfs-tool"];
 pub struct Inputs<'a> {
     /// Packages of the tools tree.
     pub tools: &'a [&'a str],
-    /// The profile's folder: local packages and keyrings are named relative to it.
-    pub folder: &'a Path,
+    /// The profile's directory: local packages and keyrings are named relative to it.
+    pub directory: &'a Path,
     /// Reads the repositories.
     pub transport: &'a dyn Transport,
     /// Seconds since 1970: release files are judged by it.
@@ -49,7 +49,7 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     let archive = &recipe.archive;
     let suites = read_suites(archive, inputs, progress)?;
     not_older(&suites, inputs.previous)?;
-    let local = Local::read(&archive.debs, inputs.folder)?;
+    let local = Local::read(&archive.debs, inputs.directory)?;
 
     let stage = progress.stage("choosing packages");
     let stanzas = Stanzas::read(&suites, &local.controls, &archive.architecture);
@@ -84,7 +84,7 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     stage.done(format!("{} packages, {} MB", packages.len(), packages.iter().map(|p| p.size).sum::<u64>() / 1_000_000));
     // Last: a registry may count how often it is asked.
     for name in images {
-        lock.container.insert(name.clone(), crate::images::lock(name, recipe, inputs.folder, progress)?);
+        lock.container.insert(name.clone(), crate::images::lock(name, recipe, inputs.directory, progress)?);
     }
     Ok(lock)
 }
@@ -97,7 +97,7 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
     let debian = Keyring::debian();
     let mut keyrings = BTreeMap::new();
     for (name, extra) in &archive.extra {
-        let path = inputs.folder.join(&extra.keyring);
+        let path = inputs.directory.join(&extra.keyring);
         let bytes =
             std::fs::read(&path).map_err(|e| Error::io(format!("cannot read the keyring of `{name}`"), &path, e))?;
         keyrings.insert(name, Keyring::parse(&bytes, &path.display().to_string())?);
@@ -182,10 +182,10 @@ struct Local {
 }
 
 impl Local {
-    fn read(debs: &[String], folder: &Path) -> Result<Self> {
+    fn read(debs: &[String], directory: &Path) -> Result<Self> {
         let (mut controls, mut files) = (Vec::new(), Vec::new());
         for name in debs {
-            let path = folder.join(name);
+            let path = directory.join(name);
             let bytes = std::fs::read(&path).map_err(|e| Error::io("cannot read the local package", &path, e))?;
             let control = deb::read_control(&bytes[..]).map_err(|cause| {
                 Error::input("this is no Debian package").at(path.display().to_string()).because(cause)

@@ -283,12 +283,12 @@ fn a_lock_file_and_back() {
     let lock = lock("2026-01-01T00:00:00Z", vec![package("zz", "1", 5), package("aa", "2~rc1+x", 5)], &["web"]);
     let text = crate::lockfile::text(&lock);
     insta::assert_snapshot!(text);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("server.lock");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("server.lock");
     crate::lockfile::write(&lock, &path).unwrap();
     let read = crate::lockfile::read(&path).unwrap();
     assert_eq!(crate::lockfile::text(&read), text);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing temporary is left");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1, "nothing temporary is left");
     let broken = [text.replace("schema = 1", "schema = 9"), text.replace("size = 5", "size = five"), String::new()];
     let errors: Vec<_> =
         broken.iter().map(|t| crate::lockfile::parse(t, "server.lock".as_ref()).unwrap_err().to_string()).collect();

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Debian mirrors found on the host, in apt's order, each once.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Found {
-    /// Roots of the main archive (the folder with `dists` and `pool`).
+    /// Roots of the main archive (the directory with `dists` and `pool`).
     pub main: Vec<String>,
     /// Roots of the security archive.
     pub security: Vec<String>,

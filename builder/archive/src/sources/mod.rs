@@ -28,19 +28,19 @@ pub struct Wanted {
     pub snapshot: Option<String>,
     /// Further repositories: name in the lock's release table → root.
     pub extra: BTreeMap<String, String>,
-    /// The profile's folder, below which local .debs lie.
-    pub folder: PathBuf,
+    /// The profile's directory, below which local .debs lie.
+    pub directory: PathBuf,
 }
 
 impl Wanted {
-    /// What a profile in this folder says.
-    pub fn of(settings: &Settings, recipe: &Recipe, folder: &Path) -> Self {
+    /// What a profile in this directory says.
+    pub fn of(settings: &Settings, recipe: &Recipe, directory: &Path) -> Self {
         Self {
             mirrors: settings.mirrors.clone(),
             security_mirrors: Vec::new(),
             snapshot: settings.snapshot.clone(),
             extra: recipe.archive.extra.iter().map(|(name, extra)| (name.clone(), extra.uri.clone())).collect(),
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
         }
     }
 }
@@ -68,7 +68,7 @@ pub struct Sources {
     /// Who named the mirrors.
     pub origin: Origin,
     extra: BTreeMap<String, String>,
-    folder: PathBuf,
+    directory: PathBuf,
 }
 
 /// One place to try for one package.
@@ -133,12 +133,12 @@ impl Sources {
             let root = checked(std::slice::from_ref(root), &format!("[archive.extra.{name}] in the profile"))?;
             extra.extend(root.into_iter().map(|root| (name.clone(), root)));
         }
-        Ok(Self { main, security, snapshot, origin, extra, folder: wanted.folder.clone() })
+        Ok(Self { main, security, snapshot, origin, extra, directory: wanted.directory.clone() })
     }
 
     /// The file of what lies beside the profile, or nothing for a package of a repository.
     pub fn local(&self, package: &LockedPackage) -> Result<Option<PathBuf>> {
-        Ok((package.release == LOCAL || package.release == ARCHIVED).then(|| self.folder.join(&package.path)))
+        Ok((package.release == LOCAL || package.release == ARCHIVED).then(|| self.directory.join(&package.path)))
     }
 
     /// The mirrors of a package, best first. Errors: a path that leaves the mirror, a release the profile does not know.
@@ -212,7 +212,7 @@ fn checked(roots: &[String], place: &str) -> Result<Vec<String>> {
         };
         if !good {
             return Err(Error::input(format!("`{}` is not a mirror's URL", url::shown(root))).at(place).hint(
-                "http://HOST/debian, https://HOST/debian or file:///FOLDER: the folder that holds `dists` and `pool`",
+                "http://HOST/debian, https://HOST/debian or file:///DIRECTORY: the directory that holds `dists` and `pool`",
             ));
         }
         let root = root.trim_end_matches('/').to_owned();
@@ -228,7 +228,7 @@ fn nobody_names_a_mirror(found: &apt::Found) -> Error {
     let error = Error::host("no Debian mirror is known")
         .because("neither the profile nor DIORITE_MIRROR names one, and this host's apt sources list no Debian archive")
         .hint(
-            "set DIORITE_MIRROR=http://HOST/debian (the folder that holds `dists` and `pool`), or write \
+            "set DIORITE_MIRROR=http://HOST/debian (the directory that holds `dists` and `pool`), or write \
              `mirrors = [\"http://HOST/debian\"]` under [archive] in the profile",
         );
     if read.is_empty() { error } else { error.detail(read) }

@@ -187,7 +187,7 @@ fn each_release_has_its_own_places() {
         mirrors: vec!["http://a.example.invalid/debian".into(), "http://b.example.invalid/debian".into()],
         snapshot: Some("http://s.example.invalid/{archive}/{timestamp}".into()),
         extra: [("tools".to_owned(), "https://e.example.invalid/apt/".to_owned())].into(),
-        folder: "/profiles".into(),
+        directory: "/profiles".into(),
         ..Wanted::default()
     };
     let sources = Sources::discover(&wanted, NOTHING, Path::new("/nonexistent")).unwrap();

@@ -73,9 +73,9 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
     let bar = stage.bar(total, Unit::Bytes);
 
     let fail = |e| Error::io("the vault cannot be written", out, e);
-    let folder = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directory = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let file_name = out.file_name().ok_or_else(|| fail(std::io::ErrorKind::IsADirectory.into()))?;
-    let temporary = folder.join(format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id()));
+    let temporary = directory.join(format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id()));
     let write = || -> Result<Digest> {
         let file = File::create(&temporary).map_err(fail)?;
         let mut tar = tar::Builder::new(Hashed { file, hasher: Hasher::new() });
@@ -92,7 +92,7 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
         let hashed = tar.into_inner().map_err(fail)?;
         hashed.file.sync_all().map_err(fail)?;
         std::fs::rename(&temporary, out).map_err(fail)?;
-        File::open(folder).and_then(|f| f.sync_all()).map_err(fail)?;
+        File::open(directory).and_then(|f| f.sync_all()).map_err(fail)?;
         Ok(hashed.hasher.finish())
     };
     let digest = write().inspect_err(|_| {

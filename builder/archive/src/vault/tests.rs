@@ -13,7 +13,7 @@ fn full() -> (World, std::path::PathBuf, Pool) {
         world.package(name, &[Act::Serve]);
     }
     world.lock.tools.push(world.lock.image[1].clone());
-    let path = world.folder.path().join("server.lock");
+    let path = world.directory.path().join("server.lock");
     std::fs::write(&path, toml::to_string(&world.lock).unwrap()).unwrap();
     let pool = world.fetch().unwrap();
     (world, path, pool)
@@ -26,15 +26,15 @@ fn quiet() -> Progress {
 #[test]
 fn out_and_in_again_without_a_network() {
     let (world, lock_path, pool) = full();
-    let vault = world.folder.path().join("server.vault");
+    let vault = world.directory.path().join("server.vault");
     let digest = export(&lock_path, &world.lock, &pool, &vault, &quiet()).unwrap();
     let bytes = std::fs::read(&vault).unwrap();
     assert_eq!(digest, Digest::of(&bytes));
     // The same lock gives the same bytes, wherever it lies and whenever.
-    let again = world.folder.path().join("again.tar");
+    let again = world.directory.path().join("again.tar");
     assert_eq!(export(&lock_path, &world.lock, &pool, &again, &quiet()).unwrap(), digest);
 
-    let store = Store::open(Some(&world.folder.path().join("empty"))).unwrap();
+    let store = Store::open(Some(&world.directory.path().join("empty"))).unwrap();
     let imported = import(&vault, &store, &quiet()).unwrap();
     assert_eq!((imported.packages, imported.new), (3, 3));
     assert_eq!((imported.lock_name.as_str(), &imported.lock), ("server.lock", &world.lock));
@@ -47,7 +47,7 @@ fn out_and_in_again_without_a_network() {
     }
     assert_eq!(import(&vault, &store, &quiet()).unwrap().new, 0);
     assert!(
-        std::fs::read_dir(world.folder.path()).unwrap().all(|f| !f
+        std::fs::read_dir(world.directory.path()).unwrap().all(|f| !f
             .unwrap()
             .file_name()
             .to_str()
@@ -59,11 +59,11 @@ fn out_and_in_again_without_a_network() {
 #[test]
 fn every_flipped_byte_is_noticed() {
     let (world, lock_path, pool) = full();
-    let vault = world.folder.path().join("server.vault");
+    let vault = world.directory.path().join("server.vault");
     export(&lock_path, &world.lock, &pool, &vault, &quiet()).unwrap();
     let good = std::fs::read(&vault).unwrap();
-    let damaged = world.folder.path().join("damaged.vault");
-    let store = Store::open(Some(&world.folder.path().join("empty"))).unwrap();
+    let damaged = world.directory.path().join("damaged.vault");
+    let store = Store::open(Some(&world.directory.path().join("empty"))).unwrap();
     let full_store = &world.store;
     let mut unnoticed = Vec::new();
     // The last two records are the end mark of tar, which nothing depends on.
@@ -93,10 +93,10 @@ fn every_flipped_byte_is_noticed() {
 #[test]
 fn every_cut_is_noticed() {
     let (world, lock_path, pool) = full();
-    let vault = world.folder.path().join("server.vault");
+    let vault = world.directory.path().join("server.vault");
     export(&lock_path, &world.lock, &pool, &vault, &quiet()).unwrap();
     let good = std::fs::read(&vault).unwrap();
-    let store = Store::open(Some(&world.folder.path().join("empty"))).unwrap();
+    let store = Store::open(Some(&world.directory.path().join("empty"))).unwrap();
     let last = good.len() - 1024 - 600;
     for len in (0..last).step_by(20_011).chain([last]) {
         std::fs::write(&vault, &good[..len]).unwrap();
@@ -117,8 +117,8 @@ fn made(path: &Path, members: &[(&str, &[u8])]) {
 #[test]
 fn what_is_wrong_is_said() {
     let (world, lock_path, pool) = full();
-    let vault = world.folder.path().join("x.vault");
-    let store = Store::open(Some(&world.folder.path().join("empty"))).unwrap();
+    let vault = world.directory.path().join("x.vault");
+    let store = Store::open(Some(&world.directory.path().join("empty"))).unwrap();
     let text = std::fs::read(&lock_path).unwrap();
     let mut packages: Vec<_> = world.lock.packages().into_iter().cloned().collect();
     packages.sort();
@@ -150,7 +150,7 @@ fn what_is_wrong_is_said() {
     let mut texts = Vec::new();
     let mut say = |error: Error, exit: Exit| {
         assert_eq!(error.exit, exit, "{error}");
-        texts.push(error.to_string().replace(&world.folder.path().display().to_string(), "FOLDER"));
+        texts.push(error.to_string().replace(&world.directory.path().display().to_string(), "DIRECTORY"));
     };
     for members in &cases {
         made(&vault, members);
@@ -158,7 +158,7 @@ fn what_is_wrong_is_said() {
     }
     std::fs::write(&vault, "this is no archive").unwrap();
     say(import(&vault, &store, &quiet()).unwrap_err(), Exit::Input);
-    say(import(&world.folder.path().join("none"), &store, &quiet()).unwrap_err(), Exit::Input);
+    say(import(&world.directory.path().join("none"), &store, &quiet()).unwrap_err(), Exit::Input);
 
     // A lock that gives a package another version than it has.
     let mut lied = world.lock.clone();
@@ -167,7 +167,7 @@ fn what_is_wrong_is_said() {
     lied.image[0].version = "9".into();
     let text = toml::to_string(&lied).unwrap();
     let deb = std::fs::read(pool.path(&lied.image[0])).unwrap();
-    let fresh = Store::open(Some(&world.folder.path().join("fresh"))).unwrap();
+    let fresh = Store::open(Some(&world.directory.path().join("fresh"))).unwrap();
     made(
         &vault,
         &[
@@ -179,10 +179,10 @@ fn what_is_wrong_is_said() {
     say(import(&vault, &fresh, &quiet()).unwrap_err(), Exit::LockOutdated);
     assert_eq!(missing(&lied.packages(), &fresh).len(), 1);
 
-    // Export from a pool that was damaged, into a folder that is none.
+    // Export from a pool that was damaged, into a directory that is none.
     say(export(&lock_path, &world.lock, &pool, &lock_path.join("out"), &quiet()).unwrap_err(), Exit::Host);
     std::fs::write(pool.path(&world.lock.image[0]), vec![0; world.lock.image[0].size as usize]).unwrap();
-    let out = world.folder.path().join("out.vault");
+    let out = world.directory.path().join("out.vault");
     say(export(&lock_path, &world.lock, &pool, &out, &quiet()).unwrap_err(), Exit::Host);
     assert!(!out.exists());
     insta::assert_snapshot!(texts.join("\n\n"));

@@ -154,11 +154,11 @@ fn alone(
     tools: &ToolsTree,
     accelerator: &Accelerator,
     disk: &Path,
-    folder: &Path,
+    directory: &Path,
     scans: usize,
 ) -> Result<(f64, Vec<Scanned>)> {
-    let _ = fs::remove_dir_all(folder);
-    fs::create_dir_all(folder).map_err(|e| Error::io("a folder cannot be made", folder, e))?;
+    let _ = fs::remove_dir_all(directory);
+    fs::create_dir_all(directory).map_err(|e| Error::io("a directory cannot be made", directory, e))?;
     let (near, far) = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
     let lab = Lab::start_with(Config::default(), vec![near.into()])?;
     let guest = Guest::start(MachineSpec {
@@ -175,7 +175,7 @@ fn alone(
         credentials: credentials::shell(),
         network: vec![far.into()],
         macs: vec![],
-        folder: folder.to_owned(),
+        directory: directory.to_owned(),
     })?;
     let mut watch = guest.watch(|| lab.frames());
     let address = lab.wait_for_lease(&mut || watch.check())?.ipv4.into();

@@ -112,11 +112,11 @@ fn bench() -> Result<Data> {
     let progress = Progress::new();
     let store = Store::open(None)?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
-    let folder = target.join("bench-work");
-    fs::create_dir_all(&folder).map_err(|e| Error::io("cannot be made", &folder, e))?;
-    let folder = fs::canonicalize(&folder).map_err(|e| Error::io("cannot be found", &folder, e))?;
+    let directory = target.join("bench-work");
+    fs::create_dir_all(&directory).map_err(|e| Error::io("cannot be made", &directory, e))?;
+    let directory = fs::canonicalize(&directory).map_err(|e| Error::io("cannot be found", &directory, e))?;
 
-    let ours = ours::Ours::new(&folder, &store)?;
+    let ours = ours::Ours::new(&directory, &store)?;
     let mut runs = vec![];
     for _ in 0..rounds {
         runs.push(said(ours.lock()?));
@@ -126,7 +126,7 @@ fn bench() -> Result<Data> {
     // SAFETY: geteuid takes nothing and cannot fail.
     let root = unsafe { libc::geteuid() } == 0;
     let peers = if root {
-        Some(peers::prepare(&store, &folder, &lock, &recipe, &progress)?)
+        Some(peers::prepare(&store, &directory, &lock, &recipe, &progress)?)
     } else {
         skipped.push("mmdebstrap and mkosi: they need root".to_owned());
         None
@@ -234,9 +234,9 @@ fn write(data: &Data) -> Result<()> {
 }
 
 fn put(data: &Data, ending: &str, text: String) -> Result<()> {
-    let folder = Path::new("docs/measurements");
-    let file = folder.join(format!("{}-build.{ending}", data.date));
-    fs::create_dir_all(folder)
+    let directory = Path::new("docs/measurements");
+    let file = directory.join(format!("{}-build.{ending}", data.date));
+    fs::create_dir_all(directory)
         .and_then(|()| fs::write(&file, text))
         .map_err(|e| Error::io("the measurement cannot be written", &file, e))
 }

@@ -38,16 +38,16 @@ pub struct Boot {
 }
 
 impl Ours {
-    /// Copies profiles and overlays into a fresh folder.
-    pub fn new(folder: &Path, store: &Store) -> Result<Self> {
+    /// Copies profiles and overlays into a fresh directory.
+    pub fn new(directory: &Path, store: &Store) -> Result<Self> {
         let program = fs::canonicalize("diorite")
             .map_err(|e| Error::io("our program is not built", "diorite", e).hint("run `make bench`"))?;
-        let project = folder.join("project");
+        let project = directory.join("project");
         let _ = fs::remove_dir_all(&project);
         for name in ["profiles", "overlays"] {
             copy(Path::new(name), &project.join(name)).map_err(|e| Error::io("cannot be copied", name, e))?;
         }
-        Ok(Self { program, store: folder.join("store"), pool: store.root().to_owned(), project })
+        Ok(Self { program, store: directory.join("store"), pool: store.root().to_owned(), project })
     }
 
     fn command(&self, arguments: &[&str], store: &Path) -> Command {

@@ -72,7 +72,7 @@ const BESIDES: &[&str] = &[
     "util-linux",
 ];
 
-/// The job that builds the tree, run in a child that owns every id; what it leaves in its work folder is the tree.
+/// The job that builds the tree, run in a child that owns every id; what it leaves in its work directory is the tree.
 pub fn tree(job: TreeJob, progress: &Progress) -> Result<()> {
     build::configured(&job, progress).map(drop)
 }
@@ -89,20 +89,21 @@ pub struct Peers {
 }
 
 /// Locks, fetches and configures the peers' tree, and writes the repository. `image` is our own lock.
-pub fn prepare(store: &Store, folder: &Path, image: &Lock, recipe: &Recipe, progress: &Progress) -> Result<Peers> {
+pub fn prepare(store: &Store, directory: &Path, image: &Lock, recipe: &Recipe, progress: &Progress) -> Result<Peers> {
     let mut wanted =
         profile::parse(&base()?, "profiles/base.toml", &mut |_| Err(Error::bug("base extends nothing")))?.0;
     wanted.packages.include = HOST.iter().map(|&n| n.to_owned()).collect();
     let mirrors = || Archive::of_machine(&Wanted::default(), Options::default());
     let transport = mirrors()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
-    let inputs = resolve::Inputs { tools: BESIDES, folder: Path::new("."), transport: &transport, now, previous: None };
+    let inputs =
+        resolve::Inputs { tools: BESIDES, directory: Path::new("."), transport: &transport, now, previous: None };
     let lock = resolve::lock(&wanted, &inputs, progress)?;
     let pool = fetch::fetch(&lock.packages(), &lock, mirrors, store, progress)?;
-    lockfile::write(&lock, &folder.join("peers.lock"))?;
+    lockfile::write(&lock, &directory.join("peers.lock"))?;
 
     let key = Digest::of_json(&lock.image.iter().map(|p| p.sha256).collect::<Vec<_>>()).short(16);
-    let work = folder.join(format!("peers-tree-{key}"));
+    let work = directory.join(format!("peers-tree-{key}"));
     if !work.join("ready").exists() {
         let _ = fs::remove_dir_all(&work);
         let packages = lock.image.iter().map(|p| (p.clone(), pool.path(p))).collect();
@@ -113,11 +114,11 @@ pub fn prepare(store: &Store, folder: &Path, image: &Lock, recipe: &Recipe, prog
         sandbox::run_inside::<()>("peers", &job, progress)?;
         fs::write(work.join("ready"), "").map_err(|e| Error::io("cannot be written", &work, e))?;
     }
-    let archive = folder.join("repository");
-    let results = folder.join("results");
+    let archive = directory.join("repository");
+    let results = directory.join("results");
     fs::create_dir_all(&results).map_err(|e| Error::io("cannot be made", &results, e))?;
     let roomy = available() > 8 << 30;
-    let place = (!roomy).then(|| folder.join("work"));
+    let place = (!roomy).then(|| directory.join("work"));
     if let Some(place) = &place {
         fs::create_dir_all(place).map_err(|e| Error::io("cannot be made", place, e))?;
     }
@@ -169,13 +170,13 @@ impl Peers {
 
     /// A disk with ESP, UKI, EROFS root and its hash tree, of the same packages.
     pub fn mkosi(&self, lock: &Lock) -> Result<Run> {
-        let folder = self.room.results.join("mkosi");
-        let failed = |e| Error::io("mkosi's configuration cannot be written", &folder, e);
-        fs::create_dir_all(folder.join("mkosi.repart")).map_err(failed)?;
+        let directory = self.room.results.join("mkosi");
+        let failed = |e| Error::io("mkosi's configuration cannot be written", &directory, e);
+        fs::create_dir_all(directory.join("mkosi.repart")).map_err(failed)?;
         let packages: Vec<String> = lock.image.iter().map(|p| format!("        {}\n", p.name)).collect();
-        fs::write(folder.join("mkosi.conf"), format!("{MKOSI_CONF}{}", packages.concat())).map_err(failed)?;
+        fs::write(directory.join("mkosi.conf"), format!("{MKOSI_CONF}{}", packages.concat())).map_err(failed)?;
         for (name, text) in REPART {
-            fs::write(folder.join("mkosi.repart").join(name), text).map_err(failed)?;
+            fs::write(directory.join("mkosi.repart").join(name), text).map_err(failed)?;
         }
         self.run(
             MKOSI,

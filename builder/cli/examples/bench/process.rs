@@ -124,7 +124,7 @@ fn wait(pid: u32) -> io::Result<(i32, libc::rusage)> {
 
 /// A control group of one run: version 2, or cpuacct of version 1.
 struct Group {
-    folder: PathBuf,
+    directory: PathBuf,
     procs: PathBuf,
 }
 
@@ -132,24 +132,24 @@ impl Group {
     fn new() -> Option<Self> {
         let base = ["/sys/fs/cgroup/cpuacct", "/sys/fs/cgroup"];
         let base = base.iter().map(Path::new).find(|b| b.join("cgroup.procs").exists())?;
-        let folder = base.join(format!("diorite-bench-{}", std::process::id()));
-        fs::create_dir(&folder).ok()?;
-        Some(Self { procs: folder.join("cgroup.procs"), folder })
+        let directory = base.join(format!("diorite-bench-{}", std::process::id()));
+        fs::create_dir(&directory).ok()?;
+        Some(Self { procs: directory.join("cgroup.procs"), directory })
     }
     /// Seconds used so far.
     fn cpu(&self) -> f64 {
         let number = |text: &str| text.trim().parse::<f64>().unwrap_or(0.0);
-        if let Ok(nanoseconds) = fs::read_to_string(self.folder.join("cpuacct.usage")) {
+        if let Ok(nanoseconds) = fs::read_to_string(self.directory.join("cpuacct.usage")) {
             return number(&nanoseconds) / 1e9;
         }
-        let stat = fs::read_to_string(self.folder.join("cpu.stat")).unwrap_or_default();
+        let stat = fs::read_to_string(self.directory.join("cpu.stat")).unwrap_or_default();
         stat.lines().find_map(|l| l.strip_prefix("usage_usec ")).map_or(0.0, |n| number(n) / 1e6)
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        let _ = fs::remove_dir(&self.folder);
+        let _ = fs::remove_dir(&self.directory);
     }
 }
 

@@ -9,15 +9,15 @@ use std::path::{Path, PathBuf};
 
 /// A trusted repository of one suite: links to the .debs, Packages from their control paragraphs, an unsigned Release.
 pub fn write(
-    folder: &Path,
+    directory: &Path,
     packages: &[&LockedPackage],
     pool: &dyn Fn(&LockedPackage) -> PathBuf,
     room: &Room,
 ) -> Result<()> {
-    let _ = fs::remove_dir_all(folder);
-    let index = folder.join("dists/trixie/main/binary-amd64");
-    let debs = folder.join("pool");
-    let failed = |e| Error::io("the repository for the peers cannot be written", folder, e);
+    let _ = fs::remove_dir_all(directory);
+    let index = directory.join("dists/trixie/main/binary-amd64");
+    let debs = directory.join("pool");
+    let failed = |e| Error::io("the repository for the peers cannot be written", directory, e);
     fs::create_dir_all(&index).and_then(|()| fs::create_dir_all(&debs)).map_err(failed)?;
     let mut text = String::new();
     for package in packages {
@@ -28,7 +28,7 @@ pub fn write(
         fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(|_| ())).map_err(failed)?;
         stanza(&mut text, &to, &name, &package.sha256, package.size)?;
     }
-    let stub = stub(room, folder)?;
+    let stub = stub(room, directory)?;
     let bytes = fs::read(&stub).map_err(failed)?;
     stanza(&mut text, &stub, "no-initramfs_1_all.deb", &Digest::of(&bytes), bytes.len() as u64)?;
     fs::write(index.join("Packages"), &text).map_err(failed)?;
@@ -38,7 +38,7 @@ pub fn write(
         Digest::of(text.as_bytes()),
         text.len()
     );
-    fs::write(folder.join("dists/trixie/Release"), release).map_err(failed)
+    fs::write(directory.join("dists/trixie/Release"), release).map_err(failed)
 }
 
 fn stanza(text: &mut String, file: &Path, name: &str, digest: &Digest, size: u64) -> Result<()> {

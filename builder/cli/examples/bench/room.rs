@@ -42,7 +42,7 @@ impl Room {
             mount_at(&self.results, inside("results"), libc::MS_BIND),
         ];
         match &self.work {
-            Some(folder) => mounts.push(mount_at(folder, inside("work"), libc::MS_BIND)),
+            Some(directory) => mounts.push(mount_at(directory, inside("work"), libc::MS_BIND)),
             // systemd-repart puts its file systems into /var/tmp whatever TMPDIR says.
             None => mounts.extend(["work", "var/tmp"].map(|n| mount(Some("tmpfs"), inside(n), Some("tmpfs"), 0))),
         }

@@ -29,7 +29,7 @@ fn pool(project: &Project, lock: &Lock, packages: &[&LockedPackage], store: &Sto
 }
 
 /// The lock to build from with `--relock`: the one an earlier `--relock` made, else the profile's own, else, when that
-/// is missing or has outlived its mirrors, a fresh one in the results folder.
+/// is missing or has outlived its mirrors, a fresh one in the results directory.
 fn usable_lock(project: &Project, store: &Store, context: &Context) -> Result<(Lock, PathBuf)> {
     if let Some((lock, file)) = project.scratch_lock()
         && pool(project, &lock, &lock.packages(), store, context).is_ok()
@@ -49,7 +49,7 @@ fn usable_lock(project: &Project, store: &Store, context: &Context) -> Result<(L
             let why = e.cause.as_deref().unwrap_or(&e.what).to_owned();
             context.progress.say(format!("locking afresh into {}: {why}", scratch.display()));
             std::fs::create_dir_all(&project.out)
-                .map_err(|e| Error::io("the folder for results cannot be made", &project.out, e))?;
+                .map_err(|e| Error::io("the directory for results cannot be made", &project.out, e))?;
             let lock = project.resolve(None, &context.progress)?;
             pool(project, &lock, &lock.packages(), store, context)?;
             lockfile::write(&lock, &scratch)?;
@@ -97,7 +97,7 @@ pub fn build_silently(args: &BuildArgs, context: &Context) -> Result<Built> {
         let needed: Vec<&LockedPackage> = lock.image.iter().chain(lock.container.values().flatten()).collect();
         let pool = || pool(&project, &lock, &needed, &store, context);
         let build = pipeline::run(&planned, &pool, !args.no_qcow2, &context.progress)?;
-        (build, planned.tree_folder())
+        (build, planned.tree_directory())
     };
     Ok(Built { project, store, lock, lock_file, tree, build })
 }
@@ -112,8 +112,8 @@ pub fn image(args: &BuildArgs, context: &Context) -> Result<Exit> {
 /// The tools tree of a lock: unpacked once, kept in the store.
 pub fn tools(project: &Project, lock: &Lock, store: &Store, context: &Context) -> Result<ToolsTree> {
     let key = Digest::of_json(&lock.tools.iter().map(|p| p.sha256).collect::<Vec<_>>());
-    let folder = match store.get("tools", &key) {
-        Some(folder) => folder,
+    let directory = match store.get("tools", &key) {
+        Some(directory) => directory,
         None => {
             let packages: Vec<_> = lock.tools.iter().collect();
             let pool = pool(project, lock, &packages, store, context)?;
@@ -123,5 +123,5 @@ pub fn tools(project: &Project, lock: &Lock, store: &Store, context: &Context) -
             store.put("tools", &key, scratch)?
         }
     };
-    ToolsTree::open(&folder)
+    ToolsTree::open(&directory)
 }

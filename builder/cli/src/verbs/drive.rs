@@ -18,8 +18,9 @@ pub fn drive(args: &DriveArgs, context: &Context) -> Result<Exit> {
     let credentials = disc::credentials(&project, &args.instance, instance)?;
     let bytes = disc::disc(&args.machine, &credentials, &signer)?;
     let file = args.disc.clone().unwrap_or_else(|| project.out.join(format!("{}.iso", args.instance)));
-    if let Some(folder) = file.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io("the folder of the disc cannot be made", folder, e))?;
+    if let Some(directory) = file.parent() {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| Error::io("the directory of the disc cannot be made", directory, e))?;
     }
     pipeline::write_as(&file, &bytes, 0o600)?;
     let names: Vec<_> = credentials.keys().collect();

@@ -30,19 +30,19 @@ pub fn prepare(args: &BuildArgs, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A folder of the packages under the names they have in the archive.
+/// A directory of the packages under the names they have in the archive.
 fn links<'a>(
-    folder: &Path,
+    directory: &Path,
     packages: impl Iterator<Item = (&'a diorite_model::LockedPackage, std::path::PathBuf)>,
 ) -> Result<()> {
-    let fail = |e| Error::io("the folder of packages cannot be made", folder, e);
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(fail)?;
+    let fail = |e| Error::io("the directory of packages cannot be made", directory, e);
+    if directory.exists() {
+        fs::remove_dir_all(directory).map_err(fail)?;
     }
-    fs::create_dir_all(folder).map_err(fail)?;
+    fs::create_dir_all(directory).map_err(fail)?;
     for (package, file) in packages {
         let name = Path::new(&package.path).file_name().unwrap_or_default();
-        std::os::unix::fs::symlink(file, folder.join(name)).map_err(fail)?;
+        std::os::unix::fs::symlink(file, directory.join(name)).map_err(fail)?;
     }
     Ok(())
 }

@@ -24,7 +24,7 @@ pub struct Context {
     pub json: bool,
     /// Where stages and bars are shown.
     pub progress: Progress,
-    /// Folder of the store, if one was named.
+    /// Directory of the store, if one was named.
     pub store: Option<std::path::PathBuf>,
     /// The store, once it is open.
     opened: OnceCell<Store>,

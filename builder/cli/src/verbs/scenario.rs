@@ -15,7 +15,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Where scenarios are.
-const FOLDER: &str = "vm-tests/scenarios";
+const DIRECTORY: &str = "vm-tests/scenarios";
 
 /// Reads every file, then runs one after the other. All are read before the first machine boots.
 pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
@@ -28,7 +28,7 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
     if let Some(twin) = scenarios.iter().enumerate().find_map(|(n, s)| scenarios[..n].iter().find(|o| o.name == s.name))
     {
         let error = Error::input(format!("two scenarios are called `{}`", twin.name));
-        return Err(error.because("their results would be in one folder").hint("run them one after the other"));
+        return Err(error.because("their results would be in one directory").hint("run them one after the other"));
     }
     let mut known = BTreeMap::new();
     let disks = scenarios.iter().map(|s| disks(s, args, &mut known)).collect::<Result<Vec<_>>>()?;
@@ -115,18 +115,18 @@ fn found(source: &Source, args: &ScenarioArgs) -> Result<(Disk, (Project, Lock))
     Ok((Disk { disk, sha256, recipe }, (project, lock)))
 }
 
-/// A name is a file of the folder without its ending.
+/// A name is a file of the directory without its ending.
 fn file(name: &str) -> PathBuf {
     match name.contains('/') || name.ends_with(".toml") {
         true => PathBuf::from(name),
-        false => Path::new(FOLDER).join(format!("{name}.toml")),
+        false => Path::new(DIRECTORY).join(format!("{name}.toml")),
     }
 }
 
-/// Every scenario of the folder, sorted.
+/// Every scenario of the directory, sorted.
 fn all() -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(FOLDER).map_err(|e| {
-        Error::io("there are no scenarios", FOLDER, e).hint("run in the project's folder, or name files")
+    let entries = fs::read_dir(DIRECTORY).map_err(|e| {
+        Error::io("there are no scenarios", DIRECTORY, e).hint("run in the project's directory, or name files")
     })?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "toml"));

@@ -32,11 +32,11 @@ pub fn run(verb: &Vault, context: &Context) -> Result<Exit> {
 
 /// Puts the lock where `build` looks for it, and says where that is. Outside a project there is no such place.
 fn keep_lock(imported: &Imported) -> Result<Option<PathBuf>> {
-    let folder = Path::new("profiles");
-    if !folder.is_dir() {
+    let directory = Path::new("profiles");
+    if !directory.is_dir() {
         return Ok(None);
     }
-    let file = folder.join(&imported.lock_name);
+    let file = directory.join(&imported.lock_name);
     if !file.exists() {
         lockfile::write(&imported.lock, &file)?;
     } else if lockfile::read(&file).ok().as_ref() != Some(&imported.lock) {

@@ -17,8 +17,8 @@ use std::path::{Path, PathBuf};
 
 /// Boots what `build` left in `out/NAME`, or a disk from somewhere else; or shows what it would be asked.
 pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
-    if let Some(folder) = &args.reopen {
-        return reopen::reopen(folder, args, context);
+    if let Some(directory) = &args.reopen {
+        return reopen::reopen(directory, args, context);
     }
     let target = args.target();
     let choice = Choice { only: args.only.clone(), skip: args.skip.clone(), shard: args.shard };
@@ -77,7 +77,7 @@ pub fn foreign(target: &Target, file: &Path) -> Result<Project> {
     if file.extension().is_none_or(|e| e != "json") {
         let target = Target { name: file.display().to_string(), lock: target.lock.clone(), out: None };
         let project = Project::load(&target)?;
-        // Its own folder of results may hold a lock; the results of this go elsewhere.
+        // Its own directory of results may hold a lock; the results of this go elsewhere.
         let scratch = project.scratch_file();
         let lock_file = if project.lock_file.exists() { project.lock_file.clone() } else { scratch };
         return Ok(Project { out, lock_file, ..project });
@@ -87,12 +87,12 @@ pub fn foreign(target: &Target, file: &Path) -> Result<Project> {
         let error = Error::input("this is no recipe of this version").at(file.display().to_string()).because(e);
         error.hint("give the profile the disk was made from, or the recipe.json of a build by this program")
     })?;
-    let folder = file.parent().map(Path::to_owned).unwrap_or_default();
+    let directory = file.parent().map(Path::to_owned).unwrap_or_default();
     let own = Path::new("profiles").join(format!("{}.lock", recipe.image.name));
-    let near = folder.join("scratch.lock");
+    let near = directory.join("scratch.lock");
     let lock_file = target.lock.clone().unwrap_or(if near.exists() { near } else { own });
     let settings = Settings::default();
-    Ok(Project { name: recipe.image.name.clone(), recipe, settings, lock_file, out, folder })
+    Ok(Project { name: recipe.image.name.clone(), recipe, settings, lock_file, out, directory })
 }
 
 /// A lock to take the tools from; which disk it belongs to is no matter.

@@ -10,24 +10,24 @@ use std::process::{Command, Output};
 
 /// stderr with what differs from run to run taken out.
 pub fn stderr(project: &Project, output: &Output) -> String {
-    let folder = project.folder.path();
-    let real = fs::canonicalize(folder).expect("the project is there");
+    let directory = project.directory.path();
+    let real = fs::canonicalize(directory).expect("the project is there");
     text(&output.stderr)
         .replace(&real.display().to_string(), "PROJECT")
-        .replace(&folder.display().to_string(), "PROJECT")
+        .replace(&directory.display().to_string(), "PROJECT")
 }
 
-/// Every path of the project but the store's own folders, which any run makes.
-pub fn files(folder: &Path) -> BTreeSet<String> {
+/// Every path of the project but the store's own directories, which any run makes.
+pub fn files(directory: &Path) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(next) = folders.pop() {
+    let mut directories = vec![directory.to_owned()];
+    while let Some(next) = directories.pop() {
         for entry in fs::read_dir(&next).into_iter().flatten().flatten() {
             let path = entry.path();
             if entry.file_type().is_ok_and(|t| t.is_dir()) {
-                folders.push(path);
+                directories.push(path);
             } else {
-                found.insert(path.strip_prefix(folder).expect("below").display().to_string());
+                found.insert(path.strip_prefix(directory).expect("below").display().to_string());
             }
         }
     }
@@ -37,12 +37,12 @@ pub fn files(folder: &Path) -> BTreeSet<String> {
 
 /// Runs it, expects this exit code and nothing on stdout, and that no file came or went. Returns stderr.
 pub fn refuses(project: &Project, command: &mut Command, arguments: &[&str], code: i32) -> String {
-    let before = files(project.folder.path());
+    let before = files(project.directory.path());
     let output = command.arg("--quiet").args(arguments).output().expect("the program starts");
     let said = stderr(project, &output);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}\n{said}");
     assert_eq!(text(&output.stdout), "", "an error prints nothing on stdout");
-    assert_eq!(files(project.folder.path()), before, "an error leaves nothing half-written\n{said}");
+    assert_eq!(files(project.directory.path()), before, "an error leaves nothing half-written\n{said}");
     said
 }
 
@@ -91,7 +91,7 @@ pub fn deb(size: usize) -> Vec<u8> {
         .concat()
 }
 
-/// A profile `mine` with a lock that names one package, and a mirror (a folder) that has these bytes for it.
+/// A profile `mine` with a lock that names one package, and a mirror (a directory) that has these bytes for it.
 pub fn with_one_package(locked: &[u8], on_the_mirror: &[u8]) -> Project {
     let project = Project::new();
     profile(&project, HEAD);

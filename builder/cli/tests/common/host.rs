@@ -86,7 +86,7 @@ pub fn apart<T: Send>(job: impl FnOnce() -> T + Send) -> Result<T, Ignored> {
     thread.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
-/// A tmpfs of this size (`64k`, `20m`) at a folder, for use within [`apart`].
+/// A tmpfs of this size (`64k`, `20m`) at a directory, for use within [`apart`].
 pub fn small(place: &Path, size: &str) {
     let options = CString::new(format!("size={size},mode=0755")).expect("options");
     mount("tmpfs", place, "tmpfs", MountFlags::empty(), options.as_c_str()).expect("a tmpfs");
@@ -97,7 +97,7 @@ pub fn resize(place: &Path, size: &str) {
     mount_remount(place, MountFlags::empty(), format!("size={size}").as_str()).expect("another size");
 }
 
-/// Shows one folder at another place as well.
+/// Shows one directory at another place as well.
 pub fn bind(from: &Path, to: &Path) {
     mount_bind(from, to).expect("a bind mount");
 }
@@ -107,11 +107,11 @@ pub const PERSON: (&str, u32, u32) = ("builder", 1000, 1000);
 
 /// Makes this thread's root (within [`apart`]) that of a machine where Debian's package `uidmap` is installed: /usr is
 /// the tools tree's, newuidmap and newgidmap are set-user-ID root as that package has them, /etc knows [`PERSON`] with
-/// 65536 ids besides, `project` is at /project. /proc, /dev and /sys stay the host's. `root` is an empty folder.
+/// 65536 ids besides, `project` is at /project. /proc, /dev and /sys stay the host's. `root` is an empty directory.
 pub fn machine_with_uidmap(root: &Path, tools: &Path, project: &Path) {
     small(root, "16m");
     for name in ["usr", "etc", "proc", "dev", "sys", "tmp", "project", "helpers", "old"] {
-        fs::create_dir(root.join(name)).expect("a folder");
+        fs::create_dir(root.join(name)).expect("a directory");
     }
     fs::set_permissions(root.join("tmp"), Permissions::from_mode(0o1777)).expect("permissions");
     for name in ["bin", "sbin", "lib", "lib64"] {

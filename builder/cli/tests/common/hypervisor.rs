@@ -20,10 +20,10 @@ use std::time::{Duration, Instant};
 /// What is done with the machines: by one thread, because QEMU ends with the thread that has started it.
 type Work = Box<dyn FnOnce(&mut BTreeMap<u64, Running>) + Send>;
 
-/// Disks below a folder, and machines.
+/// Disks below a directory, and machines.
 #[derive(Debug)]
 pub struct Qemu {
-    folder: PathBuf,
+    directory: PathBuf,
     tools: ToolsTree,
     accelerator: Accelerator,
     work: Mutex<Sender<Work>>,
@@ -46,7 +46,7 @@ static ASKED: AtomicU64 = AtomicU64::new(1);
 const AGENT: Duration = Duration::from_secs(3);
 
 impl Qemu {
-    pub fn new(folder: &Path) -> Self {
+    pub fn new(directory: &Path) -> Self {
         let (sender, jobs) = channel::<Work>();
         std::thread::spawn(move || {
             let mut running = BTreeMap::new();
@@ -55,7 +55,7 @@ impl Qemu {
             }
         });
         Self {
-            folder: folder.to_owned(),
+            directory: directory.to_owned(),
             tools: ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree"),
             accelerator: accel::probe().expect("an accelerator"),
             work: Mutex::new(sender),
@@ -91,14 +91,14 @@ fn volume(config: &BTreeMap<String, String>, slot: &str) -> Option<(String, Stri
 
 impl Hardware for Qemu {
     fn place(&self, storage: &str, name: &str) -> PathBuf {
-        let place = self.folder.join("storage").join(storage).join(name);
-        fs::create_dir_all(place.parent().expect("a folder")).expect("a folder");
+        let place = self.directory.join("storage").join(storage).join(name);
+        fs::create_dir_all(place.parent().expect("a directory")).expect("a directory");
         place
     }
 
     fn import(&self, from: &Path, to: &Path) -> Result<(), String> {
         let convert = self.tools.command(Tool::QemuImg).args(["convert", "-f", "qcow2", "-O", "raw"]).arg(from).arg(to);
-        convert.input(from).output(to.parent().expect("a folder")).run_ok().map(drop).map_err(|e| e.to_string())
+        convert.input(from).output(to.parent().expect("a directory")).run_ok().map(drop).map_err(|e| e.to_string())
     }
 
     fn start(&self, id: u64, config: &BTreeMap<String, String>) -> Result<(), String> {
@@ -109,12 +109,12 @@ impl Hardware for Qemu {
         let of = |key: &str, name: &str| {
             config.get(key).and_then(|v| v.split(',').find_map(|p| p.strip_prefix(name))).unwrap_or_default().to_owned()
         };
-        let folder = self.folder.join(format!("machine-{id}"));
+        let directory = self.directory.join(format!("machine-{id}"));
         // What the last one wrote is in the disks.
-        let _ = fs::remove_dir_all(&folder);
-        fs::create_dir_all(&folder).map_err(|e| e.to_string())?;
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).map_err(|e| e.to_string())?;
         let (near, far) = UnixStream::pair().map_err(|e| e.to_string())?;
-        let agent = folder.join("agent");
+        let agent = directory.join("agent");
         let spec = MachineSpec {
             tools: self.tools.clone(),
             accelerator: self.accelerator.clone(),
@@ -129,7 +129,7 @@ impl Hardware for Qemu {
             credentials: credentials::shell(),
             network: vec![far.into()],
             macs: vec![of("net0", "virtio=").to_ascii_lowercase()],
-            folder,
+            directory,
         };
         self.with(move |running| {
             let lab = Lab::start_with(Config::default(), vec![near.into()]).map_err(|e| e.to_string())?;
@@ -160,9 +160,13 @@ impl Hardware for Qemu {
             left.expect("what the machine wrote stays");
             drop(lab);
             for (overlay, disk) in written.iter().zip(&disks) {
-                let folder = |path: &Path| path.parent().expect("a folder").to_owned();
+                let directory = |path: &Path| path.parent().expect("a directory").to_owned();
                 let commit = tools.command(Tool::QemuImg).args(["commit", "-q"]).arg(overlay);
-                commit.output(folder(overlay)).output(folder(disk)).run_ok().expect("the disk takes what was written");
+                commit
+                    .output(directory(overlay))
+                    .output(directory(disk))
+                    .run_ok()
+                    .expect("the disk takes what was written");
             }
         });
     }

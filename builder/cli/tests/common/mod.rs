@@ -1,4 +1,4 @@
-//! A project of its own for each test: profiles and overlays copied, results and store in a temporary folder.
+//! A project of its own for each test: profiles and overlays copied, results and store in a temporary directory.
 #![allow(dead_code)]
 
 pub mod errors;
@@ -21,9 +21,9 @@ pub fn material(name: &str) -> PathBuf {
     }
 }
 
-/// A folder with profiles/ and overlays/, and an empty store that already holds the packages.
+/// A directory with profiles/ and overlays/, and an empty store that already holds the packages.
 pub struct Project {
-    pub folder: tempfile::TempDir,
+    pub directory: tempfile::TempDir,
 }
 
 impl Project {
@@ -33,12 +33,13 @@ impl Project {
     }
 
     fn below(place: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("diorite-test-").tempdir_in(place).expect("a temporary folder");
+        let directory =
+            tempfile::Builder::new().prefix("diorite-test-").tempdir_in(place).expect("a temporary directory");
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for name in ["profiles", "overlays"] {
-            copy(&repository.join(name), &folder.path().join(name));
+            copy(&repository.join(name), &directory.path().join(name));
         }
-        Self { folder }
+        Self { directory }
     }
 
     /// With the lock the material was built from, and its packages (links into the prepared pool).
@@ -57,14 +58,14 @@ impl Project {
     }
 
     pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
-        self.folder.path().join(inside)
+        self.directory.path().join(inside)
     }
 
     /// The program, run in this project. It can reach no network: the only mirror is a closed port.
     pub fn diorite(&self) -> Command {
         let mut command = Command::new(DIORITE);
         command
-            .current_dir(self.folder.path())
+            .current_dir(self.directory.path())
             .env("DIORITE_STORE", self.path("store"))
             .env("DIORITE_MIRROR", "http://127.0.0.1:9/debian")
             .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security");
@@ -94,7 +95,7 @@ impl Project {
         self.disk_in("out/server")
     }
 
-    /// The same of another folder for results.
+    /// The same of another directory for results.
     pub fn disk_in(&self, out: &str) -> String {
         disk_of(&self.path(out))
     }
@@ -121,7 +122,7 @@ pub fn root() -> bool {
 fn scratch() -> PathBuf {
     let store = std::env::var_os("DIORITE_TEST_STORE").map(PathBuf::from);
     match store.and_then(|s| s.parent().map(Path::to_owned)) {
-        Some(folder) => folder,
+        Some(directory) => directory,
         None => std::env::temp_dir(),
     }
 }
@@ -131,8 +132,8 @@ pub fn text(bytes: &[u8]) -> String {
 }
 
 pub fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a folder");
-    for entry in fs::read_dir(from).expect("a folder to copy").flatten() {
+    fs::create_dir_all(to).expect("a directory");
+    for entry in fs::read_dir(from).expect("a directory to copy").flatten() {
         let target = to.join(entry.file_name());
         if entry.file_type().expect("a type").is_dir() {
             copy(&entry.path(), &target);

@@ -23,7 +23,7 @@ pub fn alone() -> MutexGuard<'static, ()> {
 pub fn prepared(name: &str) -> Project {
     let project = Project::locked();
     let out = project.path(format!("out/{name}"));
-    fs::create_dir_all(&out).expect("a folder for results");
+    fs::create_dir_all(&out).expect("a directory for results");
     for file in ["build.json", "disk.raw"] {
         let from = material("DIORITE_TEST_OUT").join(file);
         // The same bytes, not a copy: verification never writes them.
@@ -75,27 +75,29 @@ pub fn expect(output: &Output, code: i32, out: &Path) {
     );
 }
 
-/// Processes whose command line speaks of this folder.
-pub fn processes(folder: &Path) -> Vec<String> {
-    let folder = folder.display().to_string();
+/// Processes whose command line speaks of this directory.
+pub fn processes(directory: &Path) -> Vec<String> {
+    let directory = directory.display().to_string();
     let all = fs::read_dir("/proc").expect("/proc").flatten();
     let lines = all.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
-    lines.map(|line| text(&line).replace('\0', " ")).filter(|line| line.contains(&folder)).collect()
+    lines.map(|line| text(&line).replace('\0', " ")).filter(|line| line.contains(&directory)).collect()
 }
 
-/// Numbers of processes whose command line speaks of this folder and begins with this program.
-pub fn ids(folder: &Path, program: &str) -> Vec<i32> {
-    let folder = folder.display().to_string();
+/// Numbers of processes whose command line speaks of this directory and begins with this program.
+pub fn ids(directory: &Path, program: &str) -> Vec<i32> {
+    let directory = directory.display().to_string();
     let all = fs::read_dir("/proc").expect("/proc").flatten();
     let ours = |entry: fs::DirEntry| {
         let line = text(&fs::read(entry.path().join("cmdline")).ok()?);
         let first = line.split('\0').next().unwrap_or_default();
-        (first.contains(program) && line.contains(&folder)).then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+        (first.contains(program) && line.contains(&directory))
+            .then(|| entry.file_name().to_str()?.parse().ok())
+            .flatten()
     };
     all.filter_map(ours).collect()
 }
 
-/// Runs a command and kills every QEMU of the folder as soon as the console of this machine speaks, until it ends: with
+/// Runs a command and kills every QEMU of the directory as soon as the console of this machine speaks, until it ends: with
 /// status 5, and nothing left running.
 pub fn killed_under(command: &mut Command, out: &Path, machine: &str) {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
@@ -118,10 +120,10 @@ pub fn killed_under(command: &mut Command, out: &Path, machine: &str) {
     assert_eq!(processes(out), Vec::<String>::new());
 }
 
-/// Every path below a folder, sorted.
-pub fn paths(folder: &Path) -> Vec<PathBuf> {
+/// Every path below a directory, sorted.
+pub fn paths(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() && !path.is_symlink() {
             all.extend(paths(&path));
@@ -134,9 +136,9 @@ pub fn paths(folder: &Path) -> Vec<PathBuf> {
 
 /// Names of the profiles, sorted, but for the one that the whole suite hangs on.
 pub fn profiles() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles");
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../profiles");
     let name = |entry: fs::DirEntry| entry.file_name().to_str()?.strip_suffix(".toml").map(str::to_owned);
-    let mut names: Vec<_> = fs::read_dir(folder).expect("profiles").flatten().filter_map(name).collect();
+    let mut names: Vec<_> = fs::read_dir(directory).expect("profiles").flatten().filter_map(name).collect();
     names.retain(|name| name != "server");
     names.sort();
     assert!(!names.is_empty(), "there are no profiles");

@@ -10,16 +10,16 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-/// The folder of the one moment of an image.
+/// The directory of the one moment of an image.
 fn moment(out: &Path) -> PathBuf {
     let all: Vec<_> = fs::read_dir(out.join(".moments")).expect("moments").flatten().map(|e| e.path()).collect();
     assert_eq!(all.len(), 1, "at most one: {all:?}");
     all[0].clone()
 }
 
-/// Every byte of a folder's files that a restored machine might have written.
-fn bytes(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
-    vm::paths(folder).into_iter().map(|path| (path.clone(), fs::read(path).expect("a file"))).collect()
+/// Every byte of a directory's files that a restored machine might have written.
+fn bytes(directory: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    vm::paths(directory).into_iter().map(|path| (path.clone(), fs::read(path).expect("a file"))).collect()
 }
 
 /// Checks from the wire and from inside, each run from the same state, in a small part of the time of a boot.

@@ -127,22 +127,22 @@ fn a_machine_takes_its_own_signed_values_and_no_others() {
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
     let accelerator = accel::probe().expect("an accelerator");
     let disk = out.join("disk.raw").canonicalize().expect("the disk");
-    let of = |folder: &str, disc: Option<&Path>| MachineSpec {
+    let of = |directory: &str, disc: Option<&Path>| MachineSpec {
         disc: disc.map(Path::to_owned),
         uuid: Some(MACHINE.into()),
-        ..machine(&tools, &accelerator, &disk, project.path(folder))
+        ..machine(&tools, &accelerator, &disk, project.path(directory))
     };
 
     let cloud = cloud_drive(&project, "cloud.iso", CLOUD_KEY, &ours);
     let broken = cloud_drive(&project, "broken.iso", "address: '10.77.0.81'", "address: '10.77.0.8\n'");
-    for (folder, disc, why) in [
+    for (directory, disc, why) in [
         ("broken", &broken, ": network-config, line 8: this is no IPv4 address of a card: '10.77.0.8"),
         ("stranger", &stranger, "is not signed by anybody whose word this image takes: "),
         ("changed", &changed, "is not signed by anybody whose word this image takes: "),
         ("other", &other, "is for another machine, 00000000-8b86-4d11-b42d-00c04fc964ff"),
     ] {
-        let said = refusal(of(folder, Some(disc)));
-        assert!(said.contains("config drive: /dev/sr0") && said.contains(why), "{folder}: {said}");
+        let said = refusal(of(directory, Some(disc)));
+        assert!(said.contains("config drive: /dev/sr0") && said.contains(why), "{directory}: {said}");
     }
 
     let without = life(of("without", None), &WHO);

@@ -32,12 +32,12 @@ fn state_encrypted_to_a_tpm_opens_by_that_tpm_or_a_recovery_key() {
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");
     let accelerator = accel::probe().expect("an accelerator");
     let disk = out.join("disk.raw").canonicalize().expect("the disk");
-    let of = |folder: &str, disk: &Path, tpm: Option<&str>| MachineSpec {
+    let of = |directory: &str, disk: &Path, tpm: Option<&str>| MachineSpec {
         tpm: tpm.map(|name| project.path(name)),
-        ..machine(&tools, &accelerator, disk, project.path(folder))
+        ..machine(&tools, &accelerator, disk, project.path(directory))
     };
-    let written = |folder: &str, backing: &Path, more| {
-        let (from, to) = (project.path(folder).join("written.qcow2"), project.path(format!("{folder}.raw")));
+    let written = |directory: &str, backing: &Path, more| {
+        let (from, to) = (project.path(directory).join("written.qcow2"), project.path(format!("{directory}.raw")));
         raw(&tools, &from, backing, &to, more);
         to
     };

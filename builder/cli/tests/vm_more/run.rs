@@ -71,7 +71,7 @@ fn get(address: SocketAddr, path: &str) -> Vec<u8> {
 }
 
 /// Five megabytes in place of the web server's own page, from memory: the container's root is read-only. The server
-/// stands in its folder already, so the file is covered and not the folder.
+/// stands in its directory already, so the file is covered and not the directory.
 const FILL: &str = "
 systemctl is-system-running --wait
 pid=$(podman inspect -f '{{.State.Pid}}' web)
@@ -125,7 +125,7 @@ fn a_machine_for_a_person_forwards_its_ports_and_keeps_what_it_is_told_to() {
     let (_, code) = third.finish();
     assert_eq!(code, Some(130));
     assert_eq!(vm::processes(&out), Vec::<String>::new());
-    let left: Vec<_> = fs::read_dir(&out).expect("a folder").flatten().map(|e| e.file_name()).collect();
+    let left: Vec<_> = fs::read_dir(&out).expect("a directory").flatten().map(|e| e.file_name()).collect();
     assert!(!left.iter().any(|name| name == ".run"), "{left:?}");
     // What was kept is a disk that a tool we did not write finds whole.
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");

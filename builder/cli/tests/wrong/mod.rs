@@ -68,7 +68,7 @@ fn lay(overlay: &Path, wrongs: &[Wrong]) {
     let mut about = String::from("why = \"to be caught\"\noverride = true\n");
     let put = |path: &str, text: &str| {
         let path = overlay.join("tree").join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+        fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         match text.strip_prefix("-> ") {
             Some(target) => symlink(target, path).expect("a link"),
             None => fs::write(path, text).expect("a file"),
@@ -93,7 +93,7 @@ fn lay(overlay: &Path, wrongs: &[Wrong]) {
             put(&format!("etc/systemd/system/{target}.wants/{unit}"), &format!("-> /{path}"));
         }
     }
-    fs::create_dir_all(overlay).expect("a folder");
+    fs::create_dir_all(overlay).expect("a directory");
     fs::write(overlay.join("overlay.toml"), about).expect("overlay.toml");
 }
 

@@ -98,7 +98,7 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
-            what: "a volatile folder that stays on disk",
+            what: "a volatile directory that stays on disk",
             edits: &[("volatile = [\"/var/cache\"]", "volatile = []")],
             caught: &[("volatile-var-cache", "not mounted")],
             ..NONE
@@ -132,7 +132,7 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
-            what: "a container that shows another folder",
+            what: "a container that shows another directory",
             edits: &[("\"/srv/www\"]", "\"/\"]")],
             caught: &[("http-8080", "status 404")],
             ..NONE

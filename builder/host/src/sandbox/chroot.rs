@@ -24,7 +24,7 @@ pub(super) struct Place {
     /// (where it is now, where it belongs)
     moved: Vec<(PathBuf, PathBuf)>,
     ours: Vec<PathBuf>,
-    /// Restores the times of the folders touched, and removes folders that were missing. Dropped last.
+    /// Restores the times of the directories touched, and removes directories that were missing. Dropped last.
     made: Made,
 }
 
@@ -34,7 +34,7 @@ impl Place {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let parent = root.parent().ok_or_else(|| Error::bug("the root of the host is no tree"))?;
         let aside = parent.join(format!(".aside-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&aside).map_err(|e| Error::io("a folder beside the tree cannot be made", &aside, e))?;
+        fs::create_dir(&aside).map_err(|e| Error::io("a directory beside the tree cannot be made", &aside, e))?;
         let mut place = Self { aside, moved: Vec::new(), ours: Vec::new(), made: Made::default() };
         let fail = |path: &Path| {
             let path = path.to_owned();
@@ -46,7 +46,7 @@ impl Place {
             fs::create_dir(&path).and_then(|()| chmod(&path, mode)).map_err(fail(&path))?;
             match name {
                 "dev" => devices(&path).map_err(fail(&path))?,
-                "run" => folder(&path.join("lock"), 0o1777).map_err(fail(&path))?,
+                "run" => directory(&path.join("lock"), 0o1777).map_err(fail(&path))?,
                 _ => {}
             }
         }
@@ -75,12 +75,12 @@ impl Place {
     fn make_room(&mut self, root: &Path, path: &Path) -> Result<()> {
         let parent = path.parent().filter(|p| p.starts_with(root));
         if self.ours.iter().any(|ours| path.starts_with(ours)) {
-            // In a folder of ours, which goes as a whole.
+            // In a directory of ours, which goes as a whole.
             parent.map_or(Ok(()), fs::create_dir_all).map_err(|e| Error::io("the tree cannot be prepared", path, e))?;
             return Ok(());
         }
         if let Some(parent) = parent {
-            self.made.folder(root, parent)?;
+            self.made.directory(root, parent)?;
             self.made.note(parent)?;
         }
         if fs::symlink_metadata(path).is_ok() {
@@ -112,7 +112,7 @@ fn chmod(path: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 
-fn folder(path: &Path, mode: u32) -> io::Result<()> {
+fn directory(path: &Path, mode: u32) -> io::Result<()> {
     fs::create_dir(path).and_then(|()| chmod(path, mode))
 }
 
@@ -126,11 +126,11 @@ pub(super) fn devices(dev: &Path) -> io::Result<()> {
     for (name, target) in DEVICE_LINKS {
         symlink(target, dev.join(name))?;
     }
-    folder(&dev.join("pts"), 0o755)?;
-    folder(&dev.join("shm"), 0o1777)
+    directory(&dev.join("pts"), 0o755)?;
+    directory(&dev.join("shm"), 0o1777)
 }
 
-/// A copy with modes: a file, or a folder with what is in it.
+/// A copy with modes: a file, or a directory with what is in it.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let m = fs::symlink_metadata(from)?;
     if m.is_symlink() {

@@ -52,7 +52,7 @@ impl Fence {
         Self { root: root.to_owned(), binds: Vec::new(), env, stdin: Vec::new() }
     }
 
-    /// Shows a host file or folder at a path of the tree, read-only. A target that is missing exists only meanwhile.
+    /// Shows a host file or directory at a path of the tree, read-only. A target that is missing exists only meanwhile.
     pub fn bind(mut self, host: impl Into<PathBuf>, inside: impl Into<PathBuf>) -> Self {
         self.binds.push((host.into(), inside.into()));
         self
@@ -72,7 +72,7 @@ impl Fence {
         self
     }
 
-    /// Runs a program in folder `cwd` of the tree and waits for its end. A program that fails is no error here:
+    /// Runs a program in directory `cwd` of the tree and waits for its end. A program that fails is no error here:
     /// see [`Output::status`].
     ///
     /// # Errors
@@ -169,7 +169,7 @@ impl Inside {
         let mut place = |name: &str| -> Result<PathBuf> {
             let path =
                 resolve(root, Path::new(name), true).map_err(|e| Error::io("the tree cannot be entered", root, e))?;
-            made.folder(root, &path)?;
+            made.directory(root, &path)?;
             Ok(path)
         };
         let [proc, dev, run, tmp] = [place("proc")?, place("dev")?, place("run")?, place("tmp")?];
@@ -215,11 +215,11 @@ impl Inside {
             let host =
                 fs::canonicalize(host).map_err(|e| Error::io("a file to show in the tree is missing", host, e))?;
             let target = resolve(root, inside, true).map_err(|e| Error::io("the tree cannot be entered", inside, e))?;
-            let folder = host.is_dir();
+            let directory = host.is_dir();
             match [&proc, &dev, &run, &tmp].into_iter().any(|fresh| target.starts_with(fresh)) {
-                true if folder => list.mkdir(&target, 0o755),
+                true if directory => list.mkdir(&target, 0o755),
                 true => list.touch(&target),
-                false if folder => made.folder(root, &target)?,
+                false if directory => made.directory(root, &target)?,
                 false => made.file(root, &target)?,
             }
             list.bind(&host, &target, libc::MS_REC);

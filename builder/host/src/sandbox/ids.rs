@@ -196,7 +196,7 @@ fn user_name(uid: u32) -> String {
 fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let usual = ["/usr/bin", "/bin", "/usr/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|folder| folder.join(program)).find(|p| p.is_file())
+    std::env::split_paths(&path).chain(usual).map(|directory| directory.join(program)).find(|p| p.is_file())
 }
 
 #[cfg(test)]

@@ -70,7 +70,7 @@ pub fn run_inside<R: DeserializeOwned>(job: &str, input: &impl Serialize, progre
     run_inside_with(None, job, input, progress)
 }
 
-/// As [`run_inside`], with a folder that the child sees in memory.
+/// As [`run_inside`], with a directory that the child sees in memory.
 pub fn run_inside_with<R: DeserializeOwned>(
     memory: Option<&Memory>,
     job: &str,
@@ -209,5 +209,5 @@ pub fn typed<I: DeserializeOwned, O: Serialize>(
 const OWN: &[(&str, Job)] =
     &[(REMOVE, |json| typed(json, |path: std::path::PathBuf, _| Ok(std::fs::remove_dir_all(path).is_ok())))];
 
-/// Removes a folder whose files belong to ids that only the sandbox owns.
+/// Removes a directory whose files belong to ids that only the sandbox owns.
 pub(crate) const REMOVE: &str = "remove";

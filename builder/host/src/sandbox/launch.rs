@@ -29,7 +29,7 @@ pub(crate) enum Op {
         flags: libc::c_ulong,
         data: CString,
     },
-    /// A folder, unless it is there.
+    /// A directory, unless it is there.
     Mkdir(CString, libc::mode_t),
     /// An empty file, unless it is there.
     Touch(CString),
@@ -570,7 +570,7 @@ unsafe fn end_children() {
     }
 }
 
-/// Where the program may lie: as named, or in the folders of `PATH`.
+/// Where the program may lie: as named, or in the directories of `PATH`.
 fn candidates(launch: &Launch) -> Vec<CString> {
     let Some(program) = launch.argv.first() else { return Vec::new() };
     if program.as_bytes().contains(&b'/') {
@@ -578,7 +578,7 @@ fn candidates(launch: &Launch) -> Vec<CString> {
     }
     let path = launch.env.iter().find(|(k, _)| k.as_bytes() == b"PATH").map_or(&b"/usr/bin"[..], |(_, v)| v.as_bytes());
     path.split(|b| *b == b':')
-        .map(|folder| c(OsStr::from_bytes(&[folder, b"/", program.as_bytes()].concat())))
+        .map(|directory| c(OsStr::from_bytes(&[directory, b"/", program.as_bytes()].concat())))
         .collect()
 }
 

@@ -1,4 +1,4 @@
-//! Room in memory for what a job writes and nobody keeps: a tmpfs at a folder that only the job's process and its
+//! Room in memory for what a job writes and nobody keeps: a tmpfs at a directory that only the job's process and its
 //! children see. It is gone with the last of them, so nothing needs removing.
 //!
 //! A Debian tree is tens of thousands of small files that live for seconds. On a disk's file system each of them costs
@@ -11,26 +11,26 @@ use rustix::fs::XattrFlags;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Room in memory at a folder.
+/// Room in memory at a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    folder: PathBuf,
+    directory: PathBuf,
     /// At most this many bytes.
     limit: u64,
 }
 
 impl Memory {
-    /// Room at an existing folder for about `need` bytes; none where that would be more than half of the memory that is
+    /// Room at an existing directory for about `need` bytes; none where that would be more than half of the memory that is
     /// free for us, or where we may not mount. What is written may grow to that half.
-    pub fn at(folder: &Path, need: u64) -> Option<Self> {
+    pub fn at(directory: &Path, need: u64) -> Option<Self> {
         if mode().ok()? == Mode::Chroot {
             return None;
         }
         if simulate::little_memory() {
-            return Some(Self { folder: folder.to_owned(), limit: 64 << 20 });
+            return Some(Self { directory: directory.to_owned(), limit: 64 << 20 });
         }
         let limit = available()? / 2;
-        (need <= limit).then(|| Self { folder: folder.to_owned(), limit })
+        (need <= limit).then(|| Self { directory: directory.to_owned(), limit })
     }
 
     /// What the child does first, in a mount namespace of its own.
@@ -38,13 +38,13 @@ impl Memory {
         let mut list = super::List(Vec::new());
         list.mount("", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "");
         // Neither nodev nor nosuid: as it would be on the disk. What runs in it runs in the fence.
-        list.mount("tmpfs", &self.folder, "tmpfs", 0, &format!("mode=700,size={}", self.limit));
+        list.mount("tmpfs", &self.directory, "tmpfs", 0, &format!("mode=700,size={}", self.limit));
         list.0
     }
 
-    /// Whether a folder of this kind keeps all that packages and their scripts give to files, access lists included:
+    /// Whether a directory of this kind keeps all that packages and their scripts give to files, access lists included:
     /// kernels may be built without. Asked by the job, inside.
-    pub fn suits(folder: &Path) -> bool {
+    pub fn suits(directory: &Path) -> bool {
         // Version 2; owner rwx, group 4 r-x, owning group r-x, mask r-x, others none (linux/posix_acl_xattr.h).
         let entry =
             |tag: u16, perm: u16, id: u32| [&tag.to_le_bytes()[..], &perm.to_le_bytes(), &id.to_le_bytes()].concat();
@@ -55,7 +55,7 @@ impl Memory {
         });
         // cap_net_raw=ep, version 2 (linux/capability.h).
         let capability = [0x0200_0001u32, 1 << 13, 0, 0, 0].map(u32::to_le_bytes).concat();
-        let probe = folder.join(".probe");
+        let probe = directory.join(".probe");
         let keeps = |name: &str, value: &[u8]| rustix::fs::setxattr(&probe, name, value, XattrFlags::empty()).is_ok();
         let suits = fs::write(&probe, "").is_ok()
             && keeps("system.posix_acl_access", &list)
@@ -64,9 +64,9 @@ impl Memory {
         suits
     }
 
-    /// Whether the file system of a folder has next to no room left, so that what failed in it may succeed elsewhere.
-    pub fn full(folder: &Path) -> bool {
-        rustix::fs::statvfs(folder).is_ok_and(|s| s.f_bavail * s.f_frsize < 32 << 20 || s.f_favail < 1024)
+    /// Whether the file system of a directory has next to no room left, so that what failed in it may succeed elsewhere.
+    pub fn full(directory: &Path) -> bool {
+        rustix::fs::statvfs(directory).is_ok_and(|s| s.f_bavail * s.f_frsize < 32 << 20 || s.f_favail < 1024)
     }
 }
 

@@ -63,7 +63,7 @@ pub(crate) fn ask(program: &str, arguments: &[OsString]) -> ExitCode {
 /// Serves requests while `work` runs.
 pub(super) fn serving<T>(root: &Path, place: &Place, work: impl FnOnce() -> T) -> Result<T> {
     let fail = |e: std::io::Error| Error::io("the way out of the tree cannot be opened", root.join(SOCKET), e);
-    // A socket's address has at most 107 bytes (unix(7)), a tree's path may have more: by way of its folder.
+    // A socket's address has at most 107 bytes (unix(7)), a tree's path may have more: by way of its directory.
     let run = File::open(root.join("run")).map_err(fail)?;
     let name = SOCKET.rsplit('/').next().expect("a name");
     let address = format!("/proc/self/fd/{}/{name}", run.as_raw_fd());

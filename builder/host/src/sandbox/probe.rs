@@ -99,10 +99,10 @@ fn chroot() -> Result<(), Why> {
 
 /// Makes the nodes of a /dev and writes to its null.
 fn device_nodes() -> std::io::Result<()> {
-    let folder = std::env::temp_dir().join(format!("diorite-probe-{}", std::process::id()));
-    fs::create_dir(&folder)?;
-    let result = super::chroot::devices(&folder).and_then(|()| fs::write(folder.join("null"), "probe"));
-    let _ = fs::remove_dir_all(&folder);
+    let directory = std::env::temp_dir().join(format!("diorite-probe-{}", std::process::id()));
+    fs::create_dir(&directory)?;
+    let result = super::chroot::devices(&directory).and_then(|()| fs::write(directory.join("null"), "probe"));
+    let _ = fs::remove_dir_all(&directory);
     result
 }
 

@@ -1,4 +1,4 @@
-//! Mount points made for a while: they go again, and the folders they lay in keep their times.
+//! Mount points made for a while: they go again, and the directories they lay in keep their times.
 
 use diorite_model::{Error, Result};
 use std::fs::{self, File, FileTimes};
@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Made {
     /// In the order of making.
     paths: Vec<PathBuf>,
-    /// Folders that were there before, with their times.
+    /// Directories that were there before, with their times.
     times: Vec<(PathBuf, FileTimes)>,
 }
 
 impl Made {
-    /// Makes a folder and those above it, below `root`, unless it is there.
-    pub fn folder(&mut self, root: &Path, path: &Path) -> Result<()> {
+    /// Makes a directory and those above it, below `root`, unless it is there.
+    pub fn directory(&mut self, root: &Path, path: &Path) -> Result<()> {
         if path.is_dir() {
             return Ok(());
         }
@@ -36,34 +36,34 @@ impl Made {
         Ok(())
     }
 
-    /// The folder above: made if missing, its times noted if not.
+    /// The directory above: made if missing, its times noted if not.
     fn parent(&mut self, root: &Path, path: &Path) -> Result<()> {
         match path.parent() {
             Some(parent) if parent.starts_with(root) => {
-                self.folder(root, parent)?;
+                self.directory(root, parent)?;
                 self.note(parent)
             }
             _ => Ok(()),
         }
     }
 
-    /// Notes the times of a folder in which something is about to be made, renamed or removed.
-    pub fn note(&mut self, folder: &Path) -> Result<()> {
-        if self.times.iter().any(|(p, _)| p == folder) || self.paths.iter().any(|p| p == folder) {
+    /// Notes the times of a directory in which something is about to be made, renamed or removed.
+    pub fn note(&mut self, directory: &Path) -> Result<()> {
+        if self.times.iter().any(|(p, _)| p == directory) || self.paths.iter().any(|p| p == directory) {
             return Ok(());
         }
-        let fail = |e| Error::io("a folder of the tree cannot be read", folder, e);
-        let m = fs::symlink_metadata(folder).map_err(fail)?;
+        let fail = |e| Error::io("a directory of the tree cannot be read", directory, e);
+        let m = fs::symlink_metadata(directory).map_err(fail)?;
         let times =
             FileTimes::new().set_accessed(m.accessed().map_err(fail)?).set_modified(m.modified().map_err(fail)?);
-        self.times.push((folder.to_owned(), times));
+        self.times.push((directory.to_owned(), times));
         Ok(())
     }
 }
 
 impl Drop for Made {
     fn drop(&mut self) {
-        // What a program put there meanwhile stays, and then so does the folder: it belongs to the tree now.
+        // What a program put there meanwhile stays, and then so does the directory: it belongs to the tree now.
         for path in self.paths.drain(..).rev() {
             let _ = if path.is_dir() { fs::remove_dir(&path) } else { fs::remove_file(&path) };
         }
@@ -88,9 +88,9 @@ mod tests {
             File::open(root.join(path)).unwrap().set_modified(old).unwrap();
         }
         let mut made = Made::default();
-        made.folder(root, &root.join("dev")).unwrap();
+        made.directory(root, &root.join("dev")).unwrap();
         made.file(root, &root.join("usr/sbin/policy-rc.d")).unwrap();
-        made.folder(root, &root.join("usr")).unwrap();
+        made.directory(root, &root.join("usr")).unwrap();
         assert!(root.join("usr/sbin/policy-rc.d").is_file());
         drop(made);
         assert_eq!(fs::read_dir(root).unwrap().count(), 1);

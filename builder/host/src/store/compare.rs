@@ -1,4 +1,4 @@
-//! The first difference between two folders: what "not reproducible" points at.
+//! The first difference between two directories: what "not reproducible" points at.
 
 use diorite_model::{Error, Result};
 use std::fs::{self, File};
@@ -6,10 +6,10 @@ use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Where two folders differ, and how.
+/// Where two directories differ, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Relative to the folders.
+    /// Relative to the directories.
     pub path: PathBuf,
     /// In words.
     pub how: String,
@@ -17,10 +17,10 @@ pub struct Difference {
 
 /// Compares names, kinds, modes and contents, in the order of the names. Times and owners do not count.
 pub fn first_difference(kept: &Path, new: &Path) -> Result<Option<Difference>> {
-    folder(kept, new, Path::new(""))
+    directory(kept, new, Path::new(""))
 }
 
-fn folder(kept: &Path, new: &Path, inside: &Path) -> Result<Option<Difference>> {
+fn directory(kept: &Path, new: &Path, inside: &Path) -> Result<Option<Difference>> {
     let (a, b) = (names(&kept.join(inside))?, names(&new.join(inside))?);
     let mut all: Vec<_> = a.iter().chain(&b).collect();
     all.sort();
@@ -33,7 +33,7 @@ fn folder(kept: &Path, new: &Path, inside: &Path) -> Result<Option<Difference>> 
             _ => match entry(kept, new, &path)? {
                 Entry::Same => None,
                 Entry::Differs(how) => Some(how),
-                Entry::Folder => match folder(kept, new, &path)? {
+                Entry::Directory => match directory(kept, new, &path)? {
                     None => None,
                     found => return Ok(found),
                 },
@@ -49,7 +49,7 @@ fn folder(kept: &Path, new: &Path, inside: &Path) -> Result<Option<Difference>> 
 enum Entry {
     Same,
     Differs(String),
-    Folder,
+    Directory,
 }
 
 fn entry(kept: &Path, new: &Path, path: &Path) -> Result<Entry> {
@@ -64,7 +64,7 @@ fn entry(kept: &Path, new: &Path, path: &Path) -> Result<Entry> {
         return Ok(Entry::Differs(format!("its mode was {mode_a:04o} and is now {mode_b:04o}")));
     }
     if x.is_dir() {
-        return Ok(Entry::Folder);
+        return Ok(Entry::Directory);
     }
     if x.is_symlink() {
         let link = |p: &Path| fs::read_link(p).map_err(|e| Error::io("a result cannot be read", p, e));

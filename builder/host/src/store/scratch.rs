@@ -1,6 +1,6 @@
-//! Scratch folders: made under a lock, removed on drop, swept when their maker died.
+//! Scratch directories: made under a lock, removed on drop, swept when their maker died.
 //!
-//! Order is everything: the lock file is made and locked before the folder and removed after it. So a folder
+//! Order is everything: the lock file is made and locked before the directory and removed after it. So a directory
 //! without a lock file, or with one that nobody holds, belongs to a dead process.
 
 use diorite_model::{Error, Result};
@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A folder of our own on the store's file system. Dropping it removes it.
+/// A directory of our own on the store's file system. Dropping it removes it.
 #[derive(Debug)]
 pub struct Scratch {
     path: PathBuf,
@@ -29,7 +29,7 @@ impl Scratch {
         loop {
             let unique = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let (path, lock_path) = (parent.join(&unique), parent.join(format!("{unique}.lock")));
-            let fail = |e| Error::io("a scratch folder cannot be made", &path, e);
+            let fail = |e| Error::io("a scratch directory cannot be made", &path, e);
             let lock = match File::options().create_new(true).write(true).open(&lock_path) {
                 Ok(file) => file,
                 // Left by a dead process with our number; the next number is free.
@@ -49,12 +49,12 @@ impl Scratch {
         }
     }
 
-    /// The folder, absolute.
+    /// The directory, absolute.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The folder has been renamed away; only the lock goes.
+    /// The directory has been renamed away; only the lock goes.
     pub(super) fn forget(mut self) {
         self.keep = true;
     }
@@ -69,7 +69,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Removes the scratch folders of dead processes. Never fails: what cannot be removed stays for another time.
+/// Removes the scratch directories of dead processes. Never fails: what cannot be removed stays for another time.
 pub(super) fn sweep(parent: &Path) {
     let Ok(entries) = fs::read_dir(parent) else { return };
     let mut names: Vec<PathBuf> = entries.flatten().map(|e| e.path()).collect();
@@ -87,10 +87,10 @@ pub(super) fn sweep(parent: &Path) {
     }
 }
 
-/// Removes a folder, also when its files belong to other ids of our user namespace or its folders are not writable.
+/// Removes a directory, also when its files belong to other ids of our user namespace or its directories are not writable.
 fn remove(path: &Path) {
     if fs::symlink_metadata(path).is_ok() && fs::remove_dir_all(path).is_err() {
-        let _ = unlock_folders(path);
+        let _ = unlock_directories(path);
         if fs::remove_dir_all(path).is_err() && !rustix::process::geteuid().is_root() {
             // A tree built in a user namespace: only there its files are ours. Never mind if that fails too.
             let _ =
@@ -99,36 +99,36 @@ fn remove(path: &Path) {
     }
 }
 
-/// Gives folders of our own the modes that let us remove what is in them.
-fn unlock_folders(path: &Path) -> io::Result<()> {
+/// Gives directories of our own the modes that let us remove what is in them.
+fn unlock_directories(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     let _ = fs::set_permissions(path, fs::Permissions::from_mode(0o700));
     for entry in fs::read_dir(path)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            let _ = unlock_folders(&entry.path());
+            let _ = unlock_directories(&entry.path());
         }
     }
     Ok(())
 }
 
-/// Brings everything under a folder to the disk. A few files: fsync(2) each, after all writes have been started
+/// Brings everything under a directory to the disk. A few files: fsync(2) each, after all writes have been started
 /// together; many files (an unpacked tree): one syncfs(2), because a journal commit for each would take minutes.
 pub(super) fn sync(path: &Path) -> io::Result<()> {
     const MANY: usize = 64;
-    let (mut files, mut folders) = (Vec::new(), vec![path.to_owned()]);
+    let (mut files, mut directories) = (Vec::new(), vec![path.to_owned()]);
     let mut next = 0;
-    while next < folders.len() {
-        for entry in fs::read_dir(&folders[next])? {
+    while next < directories.len() {
+        for entry in fs::read_dir(&directories[next])? {
             let entry = entry?;
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                folders.push(entry.path());
+                directories.push(entry.path());
             } else if kind.is_file() {
                 files.push(entry.path());
             }
         }
-        if files.len() + folders.len() > MANY {
+        if files.len() + directories.len() > MANY {
             return Ok(rustix::fs::syncfs(File::open(path)?)?);
         }
         next += 1;
@@ -141,8 +141,8 @@ pub(super) fn sync(path: &Path) -> io::Result<()> {
     for file in &files {
         file.sync_all()?;
     }
-    for folder in folders.iter().rev() {
-        File::open(folder)?.sync_all()?;
+    for directory in directories.iter().rev() {
+        File::open(directory)?.sync_all()?;
     }
     Ok(())
 }

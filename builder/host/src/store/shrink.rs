@@ -56,8 +56,8 @@ impl Store {
 
     fn remove_oldest(&self, limit: u64) -> Result<Shrunk> {
         let mut results = Vec::new();
-        for step in folders(&self.root.join("steps"))? {
-            for path in folders(&step)? {
+        for step in directories(&self.root.join("steps"))? {
+            for path in directories(&step)? {
                 let used = fs::metadata(&path).and_then(|m| m.modified());
                 let used = used.map_err(|e| Error::io("a result cannot be read", &path, e))?;
                 results.push((used, bytes(&path)?, path));
@@ -81,11 +81,11 @@ impl Store {
     }
 }
 
-/// Bytes of the regular files below a folder.
-fn bytes(folder: &Path) -> Result<u64> {
-    let fail = |e| Error::io("a result cannot be read", folder, e);
+/// Bytes of the regular files below a directory.
+fn bytes(directory: &Path) -> Result<u64> {
+    let fail = |e| Error::io("a result cannot be read", directory, e);
     let mut sum = 0;
-    for entry in fs::read_dir(folder).map_err(fail)? {
+    for entry in fs::read_dir(directory).map_err(fail)? {
         let entry = entry.map_err(fail)?;
         let meta = entry.metadata().map_err(fail)?;
         if meta.is_dir() {
@@ -97,7 +97,7 @@ fn bytes(folder: &Path) -> Result<u64> {
     Ok(sum)
 }
 
-fn folders(path: &Path) -> Result<Vec<PathBuf>> {
+fn directories(path: &Path) -> Result<Vec<PathBuf>> {
     let fail = |e| Error::io("the store cannot be read", path, e);
     let mut found = Vec::new();
     for entry in fs::read_dir(path).map_err(fail)? {

@@ -4,9 +4,9 @@ use super::*;
 use std::os::unix::fs::PermissionsExt as _;
 
 fn store() -> (tempfile::TempDir, Store) {
-    let folder = tempfile::tempdir().unwrap();
-    let store = Store::open(Some(folder.path())).unwrap();
-    (folder, store)
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(directory.path())).unwrap();
+    (directory, store)
 }
 
 fn result(store: &Store, text: &str) -> Scratch {
@@ -19,7 +19,7 @@ fn result(store: &Store, text: &str) -> Scratch {
 
 #[test]
 fn a_result_is_kept_and_found_again() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let key = Digest::of(b"inputs");
     assert_eq!(store.get("tree", &key), None);
     let path = store.put("tree", &key, result(&store, "one")).unwrap();
@@ -31,7 +31,7 @@ fn a_result_is_kept_and_found_again() {
 
 #[test]
 fn the_same_bytes_again_are_no_error_and_others_are() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let key = Digest::of(b"inputs");
     store.put("tree", &key, result(&store, "one")).unwrap();
     store.put("tree", &key, result(&store, "one")).unwrap();
@@ -44,7 +44,7 @@ fn the_same_bytes_again_are_no_error_and_others_are() {
 
 #[test]
 fn every_kind_of_difference_has_its_words() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let key = Digest::of(b"inputs");
     store.put("tree", &key, result(&store, "one")).unwrap();
     let change = |change: &dyn Fn(&Path)| {
@@ -70,19 +70,19 @@ fn every_kind_of_difference_has_its_words() {
 }
 
 #[test]
-fn a_scratch_folder_goes_when_dropped_and_when_its_maker_died() {
-    let (folder, store) = store();
+fn a_scratch_directory_goes_when_dropped_and_when_its_maker_died() {
+    let (directory, store) = store();
     let scratch = store.scratch("alive").unwrap();
     let path = scratch.path().to_owned();
-    // As a killed process leaves it: a folder and a lock that nobody holds, and one folder without a lock.
+    // As a killed process leaves it: a directory and a lock that nobody holds, and one directory without a lock.
     let parent = store.root().join("scratch");
     fs::create_dir_all(parent.join("dead-1-1/locked")).unwrap();
     fs::write(parent.join("dead-1-1/locked/file"), "").unwrap();
     fs::set_permissions(parent.join("dead-1-1/locked"), fs::Permissions::from_mode(0o500)).unwrap();
     fs::write(parent.join("dead-1-1.lock"), "").unwrap();
     fs::create_dir_all(parent.join("dead-1-2")).unwrap();
-    let _second = Store::open(Some(folder.path())).unwrap();
-    assert!(path.is_dir(), "a living scratch folder must survive another process's sweep");
+    let _second = Store::open(Some(directory.path())).unwrap();
+    assert!(path.is_dir(), "a living scratch directory must survive another process's sweep");
     assert!(!parent.join("dead-1-1").exists() && !parent.join("dead-1-1.lock").exists());
     assert!(!parent.join("dead-1-2").exists());
     drop(scratch);
@@ -91,34 +91,34 @@ fn a_scratch_folder_goes_when_dropped_and_when_its_maker_died() {
 
 /// A store with four results of 3 bytes, the first used in the year 1970, and so on.
 fn old_results() -> (tempfile::TempDir, Vec<Digest>) {
-    let (folder, store) = store();
+    let (directory, store) = store();
     let keys: Vec<Digest> = (0..4u8).map(|i| Digest::of(&[i])).collect();
     for (i, key) in keys.iter().enumerate() {
         let path = store.put(["tree", "tools"][i % 2], key, result(&store, "abc")).unwrap();
         let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(i as u64);
         File::open(path).unwrap().set_modified(time).unwrap();
     }
-    (folder, keys)
+    (directory, keys)
 }
 
 #[test]
 fn what_was_not_used_for_longest_goes_first() {
-    let (folder, keys) = old_results();
-    let store = Store::open(Some(folder.path())).unwrap();
+    let (directory, keys) = old_results();
+    let store = Store::open(Some(directory.path())).unwrap();
     assert!(store.get("tree", &keys[0]).is_some(), "use makes it young");
     assert_eq!(store.shrink(12).unwrap(), Some(Shrunk::default()), "there is room for all");
     assert_eq!(store.shrink(6).unwrap(), Some(Shrunk { results: 2, bytes: 6 }));
     let left: Vec<bool> = (0..4).map(|i| store.get(["tree", "tools"][i % 2], &keys[i]).is_some()).collect();
     assert_eq!(left, [true, false, false, true]);
     assert_eq!(store.shrink(0).unwrap(), Some(Shrunk::default()), "what this run has used stays");
-    assert_eq!(fs::read_dir(folder.path().join("scratch")).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0);
 }
 
 #[test]
 fn a_store_that_others_use_is_left_alone() {
-    let (folder, _) = old_results();
-    let store = Store::open(Some(folder.path())).unwrap();
-    let other = Store::open(Some(folder.path())).unwrap();
+    let (directory, _) = old_results();
+    let store = Store::open(Some(directory.path())).unwrap();
+    let other = Store::open(Some(directory.path())).unwrap();
     assert_eq!(store.shrink(0).unwrap(), None);
     drop(other);
     assert_eq!(store.shrink(0).unwrap().unwrap().results, 4);
@@ -126,7 +126,7 @@ fn a_store_that_others_use_is_left_alone() {
 
 #[test]
 fn blobs_lie_by_their_digest() {
-    let (_folder, store) = store();
+    let (_directory, store) = store();
     let digest = Digest::of(b"package");
     let scratch = store.scratch("fetch").unwrap();
     fs::write(scratch.path().join("part"), "package").unwrap();
@@ -148,16 +148,16 @@ fn the_place_comes_from_the_environment() {
     assert_eq!(place(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]).unwrap(), "/h/.cache/diorite");
     insta::assert_snapshot!(place(&[]).unwrap_err(), @r"
     error: no place for the store is known
-      because neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a folder
-      help: set DIORITE_STORE to a folder with some gigabytes of free space
+      because neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a directory
+      help: set DIORITE_STORE to a directory with some gigabytes of free space
     ");
 }
 
 #[test]
 fn a_store_that_cannot_be_made_is_a_host_error_with_a_hint() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("file"), "").unwrap();
-    let error = Store::open(Some(&folder.path().join("file/store"))).unwrap_err();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("file"), "").unwrap();
+    let error = Store::open(Some(&directory.path().join("file/store"))).unwrap_err();
     assert_eq!(error.exit, Exit::Host);
     assert!(error.hint.unwrap().contains("DIORITE_STORE"));
 }

@@ -52,18 +52,18 @@ impl ToolCommand {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
-    /// Shows a file or folder, read-only, at its own absolute path. It is no argument by itself.
+    /// Shows a file or directory, read-only, at its own absolute path. It is no argument by itself.
     pub fn input(mut self, path: impl AsRef<Path>) -> Self {
         self.shown.push(Shown { path: absolute(path.as_ref()), writable: false });
         self
     }
-    /// Shows a file or folder for writing, at its own absolute path; for a file that is not there yet, its folder.
+    /// Shows a file or directory for writing, at its own absolute path; for a file that is not there yet, its directory.
     pub fn output(mut self, path: impl AsRef<Path>) -> Self {
         let mut path = absolute(path.as_ref());
         if !path.exists()
-            && let Some(folder) = path.parent()
+            && let Some(directory) = path.parent()
         {
-            path = folder.to_owned();
+            path = directory.to_owned();
         }
         self.shown.push(Shown { path, writable: true });
         self
@@ -85,7 +85,7 @@ impl ToolCommand {
         self.keep.push(fd.as_raw_fd());
         self
     }
-    /// Its working folder, which must be shown; otherwise `/`.
+    /// Its working directory, which must be shown; otherwise `/`.
     pub fn cwd(mut self, path: impl AsRef<Path>) -> Self {
         self.cwd = Some(absolute(path.as_ref()));
         self

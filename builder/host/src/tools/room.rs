@@ -80,8 +80,9 @@ pub(super) fn operations(tools: &ToolsTree, shown: &[Shown], cwd: &Path) -> Resu
     for Shown { path, writable } in shown {
         let source = fs::canonicalize(&path).map_err(|e| Error::io("a file given to a tool is missing", &path, e))?;
         let target = inside(&path);
-        for folder in target.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev().filter(|f| f.starts_with(NEW)) {
-            list.mkdir(folder, 0o755);
+        for directory in target.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev().filter(|f| f.starts_with(NEW))
+        {
+            list.mkdir(directory, 0o755);
         }
         match source.is_dir() {
             true => list.mkdir(&target, 0o755),
@@ -156,7 +157,7 @@ fn devices(list: &mut List, new: &Path) {
 /// Program and arguments, and additions to the environment.
 type ByLoader = (Vec<CString>, Vec<(&'static str, PathBuf)>);
 
-/// Where tools have their libraries. A DT_RUNPATH (ld.so(8)) is an absolute path, which means the host's folder here.
+/// Where tools have their libraries. A DT_RUNPATH (ld.so(8)) is an absolute path, which means the host's directory here.
 const LIBRARIES: [&str; 5] = [
     "usr/lib/x86_64-linux-gnu",
     "usr/lib/x86_64-linux-gnu/swtpm",
@@ -185,8 +186,8 @@ pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader
         }
     }
     if tool == super::Tool::QemuSystem {
-        for folder in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
-            argv.extend([c("-L"), c(root.join(folder))]);
+        for directory in ["usr/share/qemu", "usr/share/seabios", "usr/lib/ipxe/qemu"] {
+            argv.extend([c("-L"), c(root.join(directory))]);
         }
         env.push(("QEMU_MODULE_DIR", root.join("usr/lib/x86_64-linux-gnu/qemu")));
     }

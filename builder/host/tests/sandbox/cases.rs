@@ -18,7 +18,7 @@ pub const ALL: &[(&str, fn())] = &[
     ("a shown file is there only meanwhile", binds),
     ("an end is told as it was", ends),
     ("what a program leaves running dies", leftovers),
-    ("a folder in memory is seen by the job alone", memory),
+    ("a directory in memory is seen by the job alone", memory),
 ];
 
 /// What a job does in a tree.
@@ -73,26 +73,26 @@ pub fn own(path: PathBuf, _: &Progress) -> Result<(u32, u32)> {
     Ok((m.uid(), m.gid()))
 }
 
-/// Writes a file; whether the folder was empty, keeps everything and has room.
-pub fn write(folder: PathBuf, _: &Progress) -> Result<[bool; 3]> {
-    let empty = fs::read_dir(&folder).unwrap().next().is_none();
-    fs::write(folder.join("inside"), "x").unwrap();
-    Ok([empty, Memory::suits(&folder), !Memory::full(&folder)])
+/// Writes a file; whether the directory was empty, keeps everything and has room.
+pub fn write(directory: PathBuf, _: &Progress) -> Result<[bool; 3]> {
+    let empty = fs::read_dir(&directory).unwrap().next().is_none();
+    fs::write(directory.join("inside"), "x").unwrap();
+    Ok([empty, Memory::suits(&directory), !Memory::full(&directory)])
 }
 
 fn memory() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("outside"), "").unwrap();
-    let names = || fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("outside"), "").unwrap();
+    let names = || fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
     let quiet = Progress::quiet();
-    let Some(memory) = Memory::at(folder.path(), 1) else {
+    let Some(memory) = Memory::at(directory.path(), 1) else {
         return assert_eq!(mode().unwrap(), Mode::Chroot, "only there nothing can be mounted");
     };
-    let told: [bool; 3] = run_inside_with(Some(&memory), "write", &folder.path(), &quiet).unwrap();
+    let told: [bool; 3] = run_inside_with(Some(&memory), "write", &directory.path(), &quiet).unwrap();
     assert_eq!(told, [true; 3]);
     assert_eq!(names(), ["outside"]);
     // Positive control: without it, the same job sees and leaves files on the disk.
-    let told: [bool; 3] = run_inside("write", &folder.path(), &quiet).unwrap();
+    let told: [bool; 3] = run_inside("write", &directory.path(), &quiet).unwrap();
     assert!(!told[0]);
     assert_eq!(names().len(), 2);
 }
@@ -106,12 +106,12 @@ fn run_with(root: &Path, argv: &[&str], binds: Vec<(PathBuf, PathBuf)>, stdin: &
     run_inside("fence", &Run { root: root.to_owned(), argv, binds, stdin: stdin.into() }, &Progress::quiet())
 }
 
-/// A tree with ourselves as its only program, in a folder that only its owner may enter.
+/// A tree with ourselves as its only program, in a directory that only its owner may enter.
 fn tree() -> tempfile::TempDir {
     let tree = tempfile::tempdir().unwrap();
     let root = tree.path();
-    for folder in ["usr/bin", "etc", "proc", "dev", "run", "tmp"] {
-        fs::create_dir_all(root.join(folder)).unwrap();
+    for directory in ["usr/bin", "etc", "proc", "dev", "run", "tmp"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
     }
     fs::set_permissions(root.join("tmp"), fs::Permissions::from_mode(0o1777)).unwrap();
     std::os::unix::fs::symlink("usr/bin", root.join("bin")).unwrap();
@@ -165,13 +165,13 @@ fn jobs() {
 }
 
 fn ids() {
-    let folder = tempfile::tempdir().unwrap();
-    let store = diorite_host::store::Store::open(Some(folder.path())).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = diorite_host::store::Store::open(Some(directory.path())).unwrap();
     let scratch = store.scratch("ids").unwrap();
     let path = scratch.path().join("owned");
     assert_eq!(run_inside::<(u32, u32)>("own", &path, &Progress::quiet()).unwrap(), (101, 65534));
     drop(scratch);
-    assert!(!path.exists(), "a scratch folder goes whoever owns what is in it");
+    assert!(!path.exists(), "a scratch directory goes whoever owns what is in it");
 }
 
 fn view() {

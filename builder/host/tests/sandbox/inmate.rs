@@ -41,9 +41,9 @@ pub fn main() -> ExitCode {
             eprintln!("to stderr");
         }
         "litter" => {
-            for folder in ["/run", "/tmp", "/dev"] {
-                fs::create_dir(Path::new(folder).join("folder")).unwrap();
-                fs::write(Path::new(folder).join("folder/file"), "litter").unwrap();
+            for directory in ["/run", "/tmp", "/dev"] {
+                fs::create_dir(Path::new(directory).join("directory")).unwrap();
+                fs::write(Path::new(directory).join("directory/file"), "litter").unwrap();
             }
             fs::write("/dev/null", "gone").unwrap();
             fs::write("/etc/made", "stays").unwrap();

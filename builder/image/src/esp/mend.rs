@@ -1,4 +1,4 @@
-//! Mends a FAT32 file system that `fatfs` 0.3.6 wrote: the `.` and `..` entries of every folder stand where they must,
+//! Mends a FAT32 file system that `fatfs` 0.3.6 wrote: the `.` and `..` entries of every directory stand where they must,
 //! and every entry has one given time.
 //!
 //! `fatfs` puts long-name entries before `.` and `..`; the Microsoft FAT specification wants the two short ones in the
@@ -9,10 +9,10 @@ use crate::sparse::Sparse;
 use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 
-/// Bytes of one folder entry.
+/// Bytes of one directory entry.
 const ENTRY: usize = 32;
-/// Attribute bits: a folder; all four bits of a long-name entry.
-const FOLDER: u8 = 0x10;
+/// Attribute bits: a directory; all four bits of a long-name entry.
+const DIRECTORY: u8 = 0x10;
 const LONG_NAME: u8 = 0x0f;
 /// First byte of an entry that is deleted, and of the one behind the last.
 const DELETED: u8 = 0xe5;
@@ -26,7 +26,7 @@ struct Geometry {
     data: u64,
 }
 
-/// Mends every folder, starting at the root. Errors when the file system cannot be followed.
+/// Mends every directory, starting at the root. Errors when the file system cannot be followed.
 pub(super) fn mend(disk: &mut Sparse, epoch: u64) -> Result<()> {
     let mut boot = [0u8; 512];
     disk.read_at(0, &mut boot);
@@ -45,7 +45,7 @@ pub(super) fn mend(disk: &mut Sparse, epoch: u64) -> Result<()> {
     let mut seen = BTreeSet::new();
     while let Some((cluster, parent_is_root)) = todo.pop() {
         if !seen.insert(cluster) {
-            return Err(Error::bug("two folders share a cluster"));
+            return Err(Error::bug("two directories share a cluster"));
         }
         let chain = chain(disk, &geometry, cluster)?;
         let mut entries = vec![0u8; chain.len() * geometry.cluster_bytes as usize];
@@ -64,7 +64,7 @@ pub(super) fn mend(disk: &mut Sparse, epoch: u64) -> Result<()> {
                 continue;
             }
             set_time(entry, stamp);
-            if entry[11] & FOLDER != 0 && entry[0] != b'.' {
+            if entry[11] & DIRECTORY != 0 && entry[0] != b'.' {
                 let (high, low) =
                     (u16::from_le_bytes([entry[20], entry[21]]), u16::from_le_bytes([entry[26], entry[27]]));
                 todo.push((u32::from(high) << 16 | u32::from(low), cluster == root));
@@ -99,7 +99,7 @@ fn chain(disk: &Sparse, geometry: &Geometry, first: u32) -> Result<Vec<u32>> {
     let mut cluster = first;
     while cluster < END_OF_CHAIN {
         if cluster < 2 || chain.len() > 1 << 16 {
-            return Err(Error::bug("a folder's cluster chain is damaged"));
+            return Err(Error::bug("a directory's cluster chain is damaged"));
         }
         chain.push(cluster);
         let mut next = [0u8; 4];
@@ -113,7 +113,7 @@ fn chain(disk: &Sparse, geometry: &Geometry, first: u32) -> Result<Vec<u32>> {
 fn place_dots(entries: &mut [u8]) -> Result<()> {
     for (place, name) in [b".          ", b"..         "].into_iter().enumerate() {
         let found = entries.chunks(ENTRY).take(4).position(|e| &e[..11] == name);
-        let found = found.ok_or_else(|| Error::bug("a folder has no `.` or `..`"))?;
+        let found = found.ok_or_else(|| Error::bug("a directory has no `.` or `..`"))?;
         if found != place {
             entries.copy_within(found * ENTRY..(found + 1) * ENTRY, place * ENTRY);
             entries[found * ENTRY] = DELETED;
@@ -199,14 +199,14 @@ mod tests {
             e
         };
         let (dot, dots, file) =
-            (short(b".          ", FOLDER), short(b"..         ", FOLDER), short(b"A       TXT", 0x20));
+            (short(b".          ", DIRECTORY), short(b"..         ", DIRECTORY), short(b"A       TXT", 0x20));
         let mut entries = [long(b".\0\0\0"), dot, long(b".\0.\0"), dots, file, [0; ENTRY]].concat();
         place_dots(&mut entries).unwrap();
         let firsts: Vec<u8> = entries.chunks(ENTRY).map(|e| e[0]).collect();
         assert_eq!(firsts, [b'.', b'.', DELETED, DELETED, b'A', END]);
         assert_eq!(&entries[..12], &dot[..12]);
         assert_eq!(&entries[ENTRY..ENTRY + 12], &dots[..12]);
-        // A folder that is right stays as it is.
+        // A directory that is right stays as it is.
         let mut right = [dot, dots, file, [0; ENTRY]].concat();
         let before = right.clone();
         place_dots(&mut right).unwrap();

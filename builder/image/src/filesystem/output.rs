@@ -18,7 +18,7 @@ pub(super) struct Output {
 }
 
 impl Output {
-    /// Begins a file that will be at `path`, in the same folder under a temporary name.
+    /// Begins a file that will be at `path`, in the same directory under a temporary name.
     pub fn create(path: &Path) -> Result<Self> {
         let mut name = path.file_name().unwrap_or_default().to_os_string();
         name.push(format!(".{}.partial", std::process::id()));

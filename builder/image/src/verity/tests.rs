@@ -5,8 +5,8 @@ use std::fs;
 
 const UUID: [u8; 16] = *b"0123456789abcdef";
 
-fn image(folder: &Path, blocks: usize) -> std::path::PathBuf {
-    let path = folder.join("image");
+fn image(directory: &Path, blocks: usize) -> std::path::PathBuf {
+    let path = directory.join("image");
     let bytes: Vec<u8> = (0..blocks * BLOCK).map(|i| (i / BLOCK * 31 + i % 251) as u8).collect();
     fs::write(&path, bytes).unwrap();
     path
@@ -15,12 +15,12 @@ fn image(folder: &Path, blocks: usize) -> std::path::PathBuf {
 /// Root hashes and digests of whole hash images as veritysetup 2.7.5 makes them.
 #[test]
 fn known_trees() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("hashes");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("hashes");
     let lines: Vec<_> = [1, 2, 128, 129, 16_385]
         .into_iter()
         .map(|blocks| {
-            let verity = format(&image(folder.path(), blocks), &out, b"salt", UUID).unwrap();
+            let verity = format(&image(directory.path(), blocks), &out, b"salt", UUID).unwrap();
             let hashes = fs::read(&out).unwrap();
             assert_eq!(hashes.len() as u64, verity.bytes);
             (blocks, hashes.len() / BLOCK, verity.root_hash.short(12), Digest::of(&hashes).short(12))
@@ -41,8 +41,8 @@ fn known_trees() {
 
 #[test]
 fn damage_is_found_and_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let (image, out) = (image(folder.path(), 300), folder.path().join("hashes"));
+    let directory = tempfile::tempdir().unwrap();
+    let (image, out) = (image(directory.path(), 300), directory.path().join("hashes"));
     let root_hash = format(&image, &out, &[1; 32], UUID).unwrap().root_hash;
     verify(&image, &out, root_hash).unwrap();
     let because = |path: &Path, at: usize| {
@@ -67,9 +67,9 @@ fn damage_is_found_and_named() {
 
 #[test]
 fn what_cannot_be_hashed_is_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("hashes");
-    let image = folder.path().join("image");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("hashes");
+    let image = directory.path().join("image");
     for len in [0, 1, BLOCK - 1, BLOCK + 1] {
         fs::write(&image, vec![0; len]).unwrap();
         let error = format(&image, &out, b"", UUID).unwrap_err();
@@ -83,11 +83,11 @@ fn what_cannot_be_hashed_is_refused() {
 
 #[test]
 fn threads_do_not_matter() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = image(folder.path(), 1000);
+    let directory = tempfile::tempdir().unwrap();
+    let image = image(directory.path(), 1000);
     let roots = [1, 3].map(|threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| format(&image, &folder.path().join("hashes"), b"", UUID).unwrap())
+        pool.install(|| format(&image, &directory.path().join("hashes"), b"", UUID).unwrap())
     });
     assert_eq!(roots[0], roots[1]);
 }

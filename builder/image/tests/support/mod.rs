@@ -11,17 +11,17 @@ use std::path::{Path, PathBuf};
 pub const EPOCH: u64 = 1_760_000_000;
 const MIB: u64 = 1 << 20;
 
-/// The folder an environment variable names; tests cannot run without it.
-pub fn folder(variable: &str) -> PathBuf {
+/// The directory an environment variable names; tests cannot run without it.
+pub fn directory(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set; `make test` sets it"));
     PathBuf::from(value)
 }
 
-/// The tree named by DIORITE_TEST_TREE, a pack or a folder, without the identity that sealing takes out.
+/// The tree named by DIORITE_TEST_TREE, a pack or a directory, without the identity that sealing takes out.
 pub fn tree() -> Tree {
-    let folder = folder("DIORITE_TEST_TREE");
+    let directory = directory("DIORITE_TEST_TREE");
     let times = scan::Times { epoch: EPOCH as i64, started: i64::MAX };
-    let tree = if folder.join("index").is_file() { pack::open(&folder) } else { scan::scan(&folder, times) };
+    let tree = if directory.join("index").is_file() { pack::open(&directory) } else { scan::scan(&directory, times) };
     let mut tree = tree.unwrap_or_else(|e| panic!("{e}"));
     for path in ["etc/machine-id", "var/lib/dbus/machine-id"] {
         tree.nodes.remove(path.as_bytes());
@@ -39,9 +39,9 @@ pub struct Made {
     pub image: disk::DiskImage,
 }
 
-/// Makes a disk from a tree: files `root`, `verity`, `initrd`, `uki.efi`, `esp`, `disk.raw`, `disk.qcow2` in a folder.
-pub fn make(tree: &Tree, folder: &Path) -> Result<Made> {
-    let path = |name: &str| folder.join(name);
+/// Makes a disk from a tree: files `root`, `verity`, `initrd`, `uki.efi`, `esp`, `disk.raw`, `disk.qcow2` in a directory.
+pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
+    let path = |name: &str| directory.join(name);
     let sizes = recipe::Disk { esp: 128 * MIB, root: 512 * MIB, verity: 16 * MIB };
     let id = [7; 16];
     // The published keys that libraries carry to test themselves: a compressor may leave them as they were.

@@ -223,7 +223,7 @@ pub const PROGRAM: Form = form("a program's name or absolute path: `busybox`, `/
     if text.split('/').any(|p| p == "..") { Err("`..` is not allowed in it".into()) } else { Ok(()) }
 });
 
-/// A path relative to the profile, below its folder.
+/// A path relative to the profile, below its directory.
 pub const RELATIVE_PATH: Form = form("a path relative to the profile: letters, digits and `-_.+~/`", 255, |text| {
     starts(text, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
     only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))?;
@@ -269,7 +269,7 @@ pub const BUILT_PROFILE: Form = form("a profile's name, `server`, or its file, `
 });
 
 /// Name of the profile that is extended.
-pub const PROFILE: Form = form("the name of another profile in the same folder: `base`", 64, |text| {
+pub const PROFILE: Form = form("the name of another profile in the same directory: `base`", 64, |text| {
     starts(text, lower_digit, "a lower-case letter or digit")?;
     only(text, |c| lower_digit(c) || matches!(c, '-' | '_'))
 });

@@ -16,7 +16,7 @@ pub struct Container {
     pub command: Vec<String>,
     /// User it runs as, a name or number in its own tree; `None`: the image's own.
     pub user: Option<String>,
-    /// Folder it begins in; `None`: the image's own.
+    /// Directory it begins in; `None`: the image's own.
     pub workdir: Option<String>,
     /// Host name.
     pub hostname: String,
@@ -28,9 +28,9 @@ pub struct Container {
     pub networks: Vec<String>,
     /// Overlays laid over its root, in this order.
     pub overlays: Vec<String>,
-    /// Folders on state, by name.
+    /// Directories on state, by name.
     pub volumes: BTreeMap<String, Volume>,
-    /// Folders in memory that it may write to.
+    /// Directories in memory that it may write to.
     pub writable: Vec<String>,
     /// Secrets from systemd credentials, by name.
     pub secrets: BTreeMap<String, Secret>,
@@ -84,7 +84,7 @@ pub struct Publish {
     pub local: bool,
 }
 
-/// A folder on state: /var/lib/diorite/containers/CONTAINER/VOLUME.
+/// A directory on state: /var/lib/diorite/containers/CONTAINER/VOLUME.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {

@@ -72,11 +72,11 @@ pub struct Recipe {
     /// Values of its own, where a machine may be given any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_drive: Option<ConfigDrive>,
-    /// Overlay folders laid over the tree, in this order.
+    /// Overlay directories laid over the tree, in this order.
     pub overlays: Vec<String>,
 }
 
-/// Folder of the keys that people have from a cloud-init drive: in memory, so that they last as long as the drive says.
+/// Directory of the keys that people have from a cloud-init drive: in memory, so that they last as long as the drive says.
 pub const GIVEN_KEYS: &str = "/run/diorite-keys";
 
 impl Recipe {

@@ -14,7 +14,7 @@ pub struct State {
     pub filesystem: FileSystem,
     /// At least so many bytes; it grows to the end of the disk at first boot.
     pub minimum: u64,
-    /// Folders below /var that are memory: empty at every boot.
+    /// Directories below /var that are memory: empty at every boot.
     pub volatile: Vec<String>,
 }
 

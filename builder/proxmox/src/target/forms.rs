@@ -68,8 +68,8 @@ pub(super) const VMIDS: Form =
 pub(super) const FINGERPRINT: Form =
     form("`sha256:` and 32 bytes in hexadecimal, with or without colons", 110, |text| pinned(text).map(drop));
 
-/// A file; `~/` is the home folder, everything else is relative to the file that names it.
-pub(super) const FILE: Form = form("a file's path, `~/` being the home folder", 400, |text| {
+/// A file; `~/` is the home directory, everything else is relative to the file that names it.
+pub(super) const FILE: Form = form("a file's path, `~/` being the home directory", 400, |text| {
     only(text, |c| letter_digit(c) || "/~._".contains(c), |c| letter_digit(c) || "/~._-+@ ".contains(c))
 });
 

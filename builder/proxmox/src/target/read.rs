@@ -69,11 +69,11 @@ pub fn example() -> &'static str {
      token_env = \"PVE_TOKEN\""
 }
 
-/// Reads the text of a file of targets. `file` is its name for people, `folder` what its paths are relative to.
+/// Reads the text of a file of targets. `file` is its name for people, `directory` what its paths are relative to.
 ///
 /// # Errors
 /// [`Exit::Input`](diorite_model::Exit::Input) with the user's line.
-pub fn parse(text: &str, file: &str, folder: &Path, home: Option<&str>) -> Result<Vec<Target>> {
+pub fn parse(text: &str, file: &str, directory: &Path, home: Option<&str>) -> Result<Vec<Target>> {
     let mut files = Files::called(WORDS);
     // What cannot be read may still hold a secret, and then is not shown.
     let hide = |e: Error| if uuid(text).is_some() { Error { detail: None, ..e.hint(WORDS.instead) } } else { e };
@@ -83,7 +83,7 @@ pub fn parse(text: &str, file: &str, folder: &Path, home: Option<&str>) -> Resul
         return Err(files.secret(span, "this file of targets holds what looks like the secret of an API token"));
     }
     let whole = Section::new(&files, String::new(), &value, FILE)?;
-    let read = |(name, section): (String, Section)| target(name, &section, folder, home);
+    let read = |(name, section): (String, Section)| target(name, &section, directory, home);
     whole.named("targets")?.into_iter().map(read).collect()
 }
 
@@ -98,17 +98,17 @@ fn uuid(text: &str) -> Option<(usize, usize)> {
     text.as_bytes().windows(36).position(shape).map(|at| (at, at + 36))
 }
 
-fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) -> Result<Target> {
+fn target(name: String, section: &Section, directory: &Path, home: Option<&str>) -> Result<Target> {
     let url = section.needed("url")?;
     let storage = section.table("storage")?.ok_or_else(|| section.missing("storage"))?;
     let plain = |at: Option<At<String>>| at.map(|at| at.value);
     let import = storage.needed("import")?.value;
     Ok(Target {
-        trust: trust(section, &url, folder, home)?,
-        login: login(section, folder, home)?,
+        trust: trust(section, &url, directory, home)?,
+        login: login(section, directory, home)?,
         url: forms::address(&url.value).expect("the form was asked"),
         nodes: section.plain("nodes")?,
-        signing_key: signing_key(section, folder, home)?,
+        signing_key: signing_key(section, directory, home)?,
         discs: plain(storage.text("iso")?).unwrap_or_else(|| import.clone()),
         import,
         disks: storage.needed("disks")?.value,
@@ -124,7 +124,7 @@ fn target(name: String, section: &Section, folder: &Path, home: Option<&str>) ->
     })
 }
 
-fn trust(section: &Section, url: &At<String>, folder: &Path, home: Option<&str>) -> Result<Trust> {
+fn trust(section: &Section, url: &At<String>, directory: &Path, home: Option<&str>) -> Result<Trust> {
     let (pin, authority) = (section.text("fingerprint")?, section.text("ca")?);
     if let Some(at) = pin.as_ref().or(authority.as_ref())
         && url.value.starts_with("http:")
@@ -140,7 +140,7 @@ fn trust(section: &Section, url: &At<String>, folder: &Path, home: Option<&str>)
             .error(at.span, format!("`{}` says twice which certificate is believed", section.path))
             .hint("keep `fingerprint`, which is one certificate, or `ca`, which outlives its renewal")),
         (Some(at), None) => Ok(Trust::Fingerprint(forms::pinned(&at.value).expect("the form was asked"))),
-        (None, Some(at)) => Ok(Trust::Authority(path(&at.value, folder, home))),
+        (None, Some(at)) => Ok(Trust::Authority(path(&at.value, directory, home))),
         (None, None) => Ok(Trust::System),
     }
 }
@@ -149,7 +149,7 @@ fn trust(section: &Section, url: &At<String>, folder: &Path, home: Option<&str>)
 fn sources<'n>(
     section: &Section,
     noun: &'n str,
-    folder: &Path,
+    directory: &Path,
     home: Option<&str>,
 ) -> Result<Vec<(&'n str, Span, Source)>> {
     let mut sources = Vec::new();
@@ -158,7 +158,7 @@ fn sources<'n>(
         sources.push((noun, at.span, Source::Environment(at.value)));
     }
     if let Some(at) = section.text(&file)? {
-        sources.push((noun, at.span, Source::File(path(&at.value, folder, home))));
+        sources.push((noun, at.span, Source::File(path(&at.value, directory, home))));
     }
     let words = section.plain(&command)?;
     match section.key(&command) {
@@ -171,8 +171,8 @@ fn sources<'n>(
     Ok(sources)
 }
 
-fn signing_key(section: &Section, folder: &Path, home: Option<&str>) -> Result<Option<Source>> {
-    let mut sources = sources(section, "signing_key", folder, home)?.into_iter();
+fn signing_key(section: &Section, directory: &Path, home: Option<&str>) -> Result<Option<Source>> {
+    let mut sources = sources(section, "signing_key", directory, home)?.into_iter();
     let first = sources.next();
     match (first, sources.next()) {
         (Some((_, span, _)), Some((_, second, _))) => Err(section
@@ -184,8 +184,9 @@ fn signing_key(section: &Section, folder: &Path, home: Option<&str>) -> Result<O
     }
 }
 
-fn login(section: &Section, folder: &Path, home: Option<&str>) -> Result<Login> {
-    let mut sources = [sources(section, "token", folder, home)?, sources(section, "password", folder, home)?].concat();
+fn login(section: &Section, directory: &Path, home: Option<&str>) -> Result<Login> {
+    let mut sources =
+        [sources(section, "token", directory, home)?, sources(section, "password", directory, home)?].concat();
     let user = section.text("user")?;
     let mut sources = sources.drain(..);
     let Some((noun, span, source)) = sources.next() else {
@@ -216,9 +217,9 @@ fn login(section: &Section, folder: &Path, home: Option<&str>) -> Result<Login> 
     }
 }
 
-fn path(text: &str, folder: &Path, home: Option<&str>) -> PathBuf {
+fn path(text: &str, directory: &Path, home: Option<&str>) -> PathBuf {
     match (text.strip_prefix("~/"), home) {
         (Some(rest), Some(home)) => Path::new(home).join(rest),
-        _ => folder.join(text),
+        _ => directory.join(text),
     }
 }

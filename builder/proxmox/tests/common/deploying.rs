@@ -31,7 +31,7 @@ pub struct Case {
     pub questions: Vec<Question>,
     /// What the machine's disc says, where it has one.
     pub values: Option<String>,
-    folder: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Case {
@@ -42,8 +42,8 @@ impl Case {
     pub fn of(world: World, more: &str) -> Self {
         let double = Double::http(world);
         let client = client_with(&double.url(), more, &environment, limits());
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { double, client, hardware: Hardware::default(), questions: vec![], values: None, folder }
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { double, client, hardware: Hardware::default(), questions: vec![], values: None, directory }
     }
 
     /// On three nodes, watched and copied by the cluster.
@@ -73,7 +73,7 @@ impl Case {
     }
 
     fn file(&self, version: u32) -> PathBuf {
-        let file = self.folder.path().join(format!("{version}.qcow2"));
+        let file = self.directory.path().join(format!("{version}.qcow2"));
         std::fs::write(&file, Self::bytes(version)).expect("a file");
         file
     }

@@ -1,6 +1,6 @@
 """What an administrator's own script would ask of a Proxmox VE host, in proxmoxer's words; against the stand-in.
 
-Arguments: the stand-in's port, the file of its certificate authority, API token, user, password, a folder.
+Arguments: the stand-in's port, the file of its certificate authority, API token, user, password, a directory.
 """
 
 import os
@@ -9,7 +9,7 @@ import sys
 from proxmoxer import AuthenticationError, ProxmoxAPI, ResourceException
 from proxmoxer.tools import Tasks
 
-PORT, AUTHORITY, TOKEN, USER, PASSWORD, FOLDER = sys.argv[1:]
+PORT, AUTHORITY, TOKEN, USER, PASSWORD, DIRECTORY = sys.argv[1:]
 HOST = f"127.0.0.1:{PORT}"
 
 
@@ -46,7 +46,7 @@ def done(api, upid, kind):
 
 
 def file(name, size):
-    path = os.path.join(FOLDER, name)
+    path = os.path.join(DIRECTORY, name)
     with open(path, "wb") as out:
         out.write(bytes(range(256)) * (size // 256))
     return open(path, "rb")

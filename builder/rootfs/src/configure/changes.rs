@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::path::Path;
 
-/// Folders whose content is no part of a tree while something runs in it.
+/// Directories whose content is no part of a tree while something runs in it.
 const FRESH: [&str; 5] = ["dev", "proc", "run", "sys", "tmp"];
 /// Files that are made from the profile and from what is in the tree: the changed ones are what they are made from.
 const ACCOUNTS: [&str; 6] = ["etc/passwd", "etc/group", "etc/shadow", "etc/gshadow", "etc/subuid", "etc/subgid"];
@@ -81,7 +81,7 @@ impl Changes {
     }
 
     /// Keeps the list, and the nodes of the last tree that it speaks of. Hard links become files of their own.
-    pub(super) fn write(mut self, after: &Tree, folder: &Path) -> Result<()> {
+    pub(super) fn write(mut self, after: &Tree, directory: &Path) -> Result<()> {
         self.nodes = Tree::new();
         for path in self.list.iter().map(|c| bytes(&c.path)) {
             let Some(mut node) = after.get(&path).cloned() else { continue };
@@ -94,19 +94,19 @@ impl Changes {
                 self.nodes.insert(path, node);
             }
         }
-        pack::write(&self.nodes, folder)?;
-        let file = folder.join(LIST);
+        pack::write(&self.nodes, directory)?;
+        let file = directory.join(LIST);
         let json =
             serde_json::to_vec_pretty(&self.list).map_err(|e| Error::bug("changes do not serialize").because(e))?;
         fs::write(&file, json).map_err(|e| Error::io("a list of changes cannot be kept", &file, e))
     }
 
     /// Reads them from the store.
-    pub fn open(folder: &Path) -> Result<Self> {
-        let file = folder.join(LIST);
+    pub fn open(directory: &Path) -> Result<Self> {
+        let file = directory.join(LIST);
         let json = fs::read(&file).map_err(|e| Error::io("a list of changes cannot be read", &file, e))?;
         let list = serde_json::from_slice(&json).map_err(|e| Error::bug("the store's list of changes").because(e))?;
-        Ok(Self { list, nodes: pack::open(folder)? })
+        Ok(Self { list, nodes: pack::open(directory)? })
     }
 
     /// Puts them into the tree of the packages and into their overlays, so that the rules for what overlays bring hold for

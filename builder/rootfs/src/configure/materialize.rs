@@ -1,4 +1,4 @@
-//! Tree → a folder on disk, with owners, modes, times and attributes.
+//! Tree → a directory on disk, with owners, modes, times and attributes.
 
 use crate::extract::times;
 use crate::tree::{Kind, Node, Tree};

@@ -38,10 +38,10 @@ fn every_change_is_listed_and_comes_back() {
     ];
     assert_eq!(shown, wanted);
 
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let list = changes.list.clone();
-    changes.write(&after, folder.path()).unwrap();
-    let changes = Changes::open(folder.path()).unwrap();
+    changes.write(&after, directory.path()).unwrap();
+    let changes = Changes::open(directory.path()).unwrap();
     assert_eq!(changes.list, list);
     let (mut tree, mut overlays) = (before, vec![overlay("one"), overlay("two")]);
     changes.apply(&mut tree, &mut overlays);
@@ -54,14 +54,14 @@ fn every_change_is_listed_and_comes_back() {
 
 #[test]
 fn a_tree_is_the_same_when_it_was_on_disk() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut one = tree(&[("usr/bin/a", 0o4755, "a"), ("etc/b", 0o640, "b")]);
     one.insert("usr/bin/b", Node::new(0o4755, Kind::HardLink(b"usr/bin/a".to_vec())));
     one.insert("bin", Node::symlink("usr/bin"));
     // Whoever runs the test owns what it writes.
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());
     one.nodes.values_mut().for_each(|n| (n.uid, n.gid) = (uid, gid));
-    let place = folder.path().join("root");
+    let place = directory.path().join("root");
     materialize::write(&one, &place).unwrap();
     let two = scan(&place, Times { epoch: 10, started: i64::MAX }).unwrap();
     let mut changes = Changes::default();

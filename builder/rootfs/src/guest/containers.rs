@@ -9,9 +9,9 @@ use diorite_model::recipe::{Container, SecretTo};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeMap;
 
-/// Where volumes are on state: a folder per container, and in it one per volume.
+/// Where volumes are on state: a directory per container, and in it one per volume.
 pub const VOLUMES: &str = "/var/lib/diorite/containers";
-/// Where secrets are in memory while their container runs, a folder per container.
+/// Where secrets are in memory while their container runs, a directory per container.
 const SECRETS: &str = "diorite-secrets";
 /// User numbers of a container.
 const RANGE: u32 = 65_536;
@@ -21,7 +21,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         return Ok(());
     }
     let mut images = Vec::new();
-    let mut folders = format!("d {VOLUMES} 0711 root root -\n");
+    let mut directories = format!("d {VOLUMES} 0711 root root -\n");
     for (name, container) in &recipe.containers {
         let unit = format!("{name}.service");
         if guest.has(&format!("usr/lib/systemd/system/{unit}")) {
@@ -38,20 +38,22 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
             owner(&tree.tree, who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
         };
         if !container.volumes.is_empty() {
-            folders += &format!("d {VOLUMES}/{name} 0711 root root -\n");
+            directories += &format!("d {VOLUMES}/{name} 0711 root root -\n");
         }
         for (volume, about) in &container.volumes {
             let (uid, gid) = owner(about.owner.as_deref())?;
-            folders += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
+            directories += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
         }
         let file = quadlet(name, &reference, container, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
         images.push(store::Image { reference, tree, container, started, epoch: recipe.image.epoch });
     }
-    if folders.chars().any(|c| c.is_control() && c != '\n') || folders.lines().any(|l| l.split(' ').count() != 6) {
-        return Err(Error::bug(format!("{folders:?} would not stay on its own lines")));
+    if directories.chars().any(|c| c.is_control() && c != '\n')
+        || directories.lines().any(|l| l.split(' ').count() != 6)
+    {
+        return Err(Error::bug(format!("{directories:?} would not stay on its own lines")));
     }
-    guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, folders)?;
+    guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, directories)?;
     for (path, node) in store::write(&images, &recipe.archive.architecture)? {
         guest.nodes.insert([store::ROOT.as_bytes(), b"/", &path].concat(), node);
     }
@@ -133,11 +135,11 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         .each("Volume", volumes)
         .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777")))
         .each("Environment", container.environment.iter().map(|(key, value)| word(&format!("{key}={value}"))));
-    let folder = format!("/run/{SECRETS}/{name}");
+    let directory = format!("/run/{SECRETS}/{name}");
     for (secret, about) in &container.secrets {
         ini = match &about.to {
-            SecretTo::File(path) => ini.set("Volume", format!("{folder}/{secret}:{path}:ro,nosuid,nodev,noexec")),
-            SecretTo::Environment(_) => ini.set("EnvironmentFile", format!("{folder}/{secret}")),
+            SecretTo::File(path) => ini.set("Volume", format!("{directory}/{secret}:{path}:ro,nosuid,nodev,noexec")),
+            SecretTo::Environment(_) => ini.set("EnvironmentFile", format!("{directory}/{secret}")),
         };
     }
     if let Some(health) = &container.health {
@@ -172,7 +174,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         ini = ini.set("RuntimeDirectory", format!("{SECRETS}/{name}")).set("RuntimeDirectoryMode", "0711");
     }
     for (secret, about) in &container.secrets {
-        let file = format!("{folder}/{secret}");
+        let file = format!("{directory}/{secret}");
         let give = match &about.to {
             SecretTo::File(_) => {
                 format!("/usr/bin/install -m 0400 -o {} -g {} %d/{secret} {file}", owner.0, owner.1)

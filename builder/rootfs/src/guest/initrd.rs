@@ -8,7 +8,7 @@ use diorite_model::{
     recipe::{Encryption, FileSystem, StateDisk},
 };
 
-/// Folder in the image whose content is laid over the initrd's root.
+/// Directory in the image whose content is laid over the initrd's root.
 pub const ROOT: &str = "usr/lib/diorite/initrd";
 const SYSTEM: &str = "etc/systemd/system";
 

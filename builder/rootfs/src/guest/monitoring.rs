@@ -14,7 +14,7 @@ const SCRIPT: &str = "usr/lib/diorite/metrics";
 const WRITER: &str = "diorite-metrics.service";
 const TIMER: &str = "diorite-metrics.timer";
 /// Below /run.
-const FOLDER: &str = "diorite-metrics";
+const DIRECTORY: &str = "diorite-metrics";
 
 /// The exporter reads /proc, /sys and the sizes of file systems, and answers on a port; nothing else.
 const EXPORTER: &[(&str, &str)] = &[
@@ -40,7 +40,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     }
     let fenced = sandbox::closed(Ini::new().section("Service"), EXPORTER).set("ExecStart", "").set(
         "ExecStart",
-        format!("/usr/bin/prometheus-node-exporter --collector.textfile.directory=/run/{FOLDER} $ARGS"),
+        format!("/usr/bin/prometheus-node-exporter --collector.textfile.directory=/run/{DIRECTORY} $ARGS"),
     );
     guest.drop_in(UNIT, &fenced)?;
     guest.enable(UNIT)?;
@@ -68,8 +68,8 @@ fn writer(recipe: &Recipe) -> Ini {
         .set("After", format!("{} systemd-bless-boot.service", nft::UNIT))
         .section("Service")
         .set("Type", "oneshot")
-        .set("ExecStart", format!("/{SCRIPT} /run/{FOLDER}{units}"))
-        .set("RuntimeDirectory", FOLDER)
+        .set("ExecStart", format!("/{SCRIPT} /run/{DIRECTORY}{units}"))
+        .set("RuntimeDirectory", DIRECTORY)
         .set("RuntimeDirectoryPreserve", "yes")
         .set("TimeoutStartSec", "120");
     sandbox::closed(unit, WRITER_OPEN)

@@ -6,7 +6,7 @@ use diorite_model::recipe::{DnsOverTls, Link, LinkKind, LinkMatch};
 use diorite_model::{Recipe, Result};
 use std::collections::BTreeMap;
 
-const FOLDER: &str = "etc/systemd/network";
+const DIRECTORY: &str = "etc/systemd/network";
 /// Numbers the cards; sets a property of udev(7) for each.
 const ORDER: &str = "usr/lib/diorite/card-order";
 const PROPERTY: &str = "DIORITE_CARD";
@@ -15,9 +15,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let links = &recipe.network;
     for (name, link) in links {
         if let Some(device) = device(name, link) {
-            guest.file(&format!("{FOLDER}/10-{name}.netdev"), 0o644, device.finish()?)?;
+            guest.file(&format!("{DIRECTORY}/10-{name}.netdev"), 0o644, device.finish()?)?;
         }
-        let file = format!("{FOLDER}/{}-{name}.network", rank(&link.kind));
+        let file = format!("{DIRECTORY}/{}-{name}.network", rank(&link.kind));
         guest.file(&file, 0o644, network(name, link, links).finish()?)?;
     }
     if links.values().any(|l| matches!(&l.kind, LinkKind::Card(LinkMatch { order: Some(_), .. }))) {

@@ -44,7 +44,7 @@ pub fn closed(ini: Ini, open: &[(&str, &str)]) -> Ini {
     open.iter().filter(|(_, value)| !value.is_empty()).fold(ini, |ini, (key, value)| ini.set(key, *value))
 }
 
-/// The secure shell. Sessions inherit what its processes have: nothing here has a mount namespace, a read-only folder
+/// The secure shell. Sessions inherit what its processes have: nothing here has a mount namespace, a read-only directory
 /// or forbids new privileges, or `sudo mount` would be seen by nobody and `sudo` would be nothing.
 pub(super) const SSH: &[(&str, &str)] = &[
     (

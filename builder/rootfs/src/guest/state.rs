@@ -49,7 +49,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let mut fstab = var + "tmpfs /root tmpfs mode=0700,nosuid,nodev,size=16M 0 0\n";
     for path in &recipe.state.volatile {
         if !path.starts_with("/var/") || !path.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_./".contains(&b)) {
-            return Err(Error::bug(format!("{path:?} cannot be a volatile folder")));
+            return Err(Error::bug(format!("{path:?} cannot be a volatile directory")));
         }
         let mode = if path == "/var/tmp" { "1777" } else { "0755" };
         fstab += &format!("tmpfs {path} tmpfs mode={mode},nosuid,nodev,size=25% 0 0\n");
@@ -69,6 +69,6 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         lines += &format!("d /var/home/{name} 0700 {0} {0} -\n", person.uid);
     }
     guest.file("usr/lib/tmpfiles.d/10-diorite.conf", 0o644, lines)?;
-    // /home and /srv are links to state here; Debian's file would ask for folders.
+    // /home and /srv are links to state here; Debian's file would ask for directories.
     guest.link("etc/tmpfiles.d/home.conf", "/dev/null")
 }

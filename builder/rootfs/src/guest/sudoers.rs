@@ -4,7 +4,7 @@ use super::Guest;
 use diorite_model::recipe::{Command, Sudo};
 use diorite_model::{Error, Recipe, Result};
 
-/// The rules, in a folder that Debian's /etc/sudoers includes; no dot in the name, or it would be passed over.
+/// The rules, in a directory that Debian's /etc/sudoers includes; no dot in the name, or it would be passed over.
 const RULES: &str = "etc/sudoers.d/diorite";
 
 /// Whom a rule is for.

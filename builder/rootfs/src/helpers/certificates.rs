@@ -13,7 +13,7 @@ struct Settings {
     certs: String,
     local: String,
     bundle: String,
-    folder: String,
+    directory: String,
     hooks: String,
     verbose: bool,
     fresh: bool,
@@ -34,7 +34,7 @@ pub fn main(args: &[String]) -> i32 {
         certs: "/usr/share/ca-certificates".into(),
         local: "/usr/local/share/ca-certificates".into(),
         bundle: "ca-certificates.crt".into(),
-        folder: "/etc/ssl/certs".into(),
+        directory: "/etc/ssl/certs".into(),
         hooks: "/etc/ca-certificates/update.d".into(),
         verbose: false,
         fresh: false,
@@ -51,11 +51,11 @@ pub fn main(args: &[String]) -> i32 {
             "--certsdir" => s.certs = value(),
             "--localcertsdir" => s.local = value(),
             "--certbundle" => s.bundle = value(),
-            "--etccertsdir" => s.folder = value(),
+            "--etccertsdir" => s.directory = value(),
             "--hooksdir" => s.hooks = value(),
             "--sysroot" => {
                 let root = value();
-                for path in [&mut s.conf, &mut s.certs, &mut s.local, &mut s.folder, &mut s.hooks] {
+                for path in [&mut s.conf, &mut s.certs, &mut s.local, &mut s.directory, &mut s.hooks] {
                     *path = format!("{root}/{path}");
                 }
             }
@@ -77,18 +77,18 @@ pub fn main(args: &[String]) -> i32 {
 
 impl Work {
     fn run(&mut self) -> Outcome<()> {
-        let folder = self.settings.folder.clone();
-        std::env::set_current_dir(&folder).map_err(failed("cannot enter", &folder))?;
+        let directory = self.settings.directory.clone();
+        std::env::set_current_dir(&directory).map_err(failed("cannot enter", &directory))?;
         let conf = fs::read_to_string(&self.settings.conf).unwrap_or_default();
         if self.settings.fresh || conf.is_empty() {
-            println!("Clearing symlinks in {folder}...");
+            println!("Clearing symlinks in {directory}...");
             let ours = |to: &Path| {
                 let to = to.to_string_lossy();
                 to.starts_with(&self.settings.certs) || to.starts_with(&self.settings.local)
             };
             remove_links(Path::new("."), &|link| fs::read_link(link).is_ok_and(|to| ours(&to)) || !link.is_file())?;
         }
-        println!("Updating certificates in {folder}...");
+        println!("Updating certificates in {directory}...");
         if self.settings.default {
             for path in certificates(&self.settings.certs) {
                 self.add(&path)?;
@@ -110,7 +110,7 @@ impl Work {
             self.add(&path)?;
         }
         if !self.added.is_empty() || !self.removed.is_empty() {
-            remove_links(Path::new(&folder), &|link| !link.exists())?;
+            remove_links(Path::new(&directory), &|link| !link.exists())?;
             let mut rehash = Command::new("openssl");
             rehash.arg("rehash");
             match self.settings.verbose {
@@ -123,7 +123,7 @@ impl Work {
         }
         if !self.bundle.is_empty() {
             let bundle = &self.settings.bundle;
-            let new = format!("{folder}/{bundle}.new");
+            let new = format!("{directory}/{bundle}.new");
             fs::write(&new, &self.bundle)
                 .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o644)))
                 .and_then(|()| fs::rename(&new, bundle))
@@ -137,7 +137,7 @@ impl Work {
     /// Links a certificate and appends it to the bundle, with a newline at its end.
     fn add(&mut self, certificate: &str) -> Outcome<()> {
         let name = name(certificate).replace([' ', ','], "_").replace(['(', ')'], "=");
-        let link = format!("{}/{name}.pem", self.settings.folder);
+        let link = format!("{}/{name}.pem", self.settings.directory);
         let there = Path::new(&link).exists() && fs::read_link(&link).is_ok_and(|to| to == Path::new(certificate));
         if !there {
             let _ = fs::remove_file(&link);
@@ -153,7 +153,7 @@ impl Work {
     }
 
     fn remove(&mut self, certificate: &str) {
-        let link = format!("{}/{}.pem", self.settings.folder, name(certificate));
+        let link = format!("{}/{}.pem", self.settings.directory, name(certificate));
         if Path::new(&link).is_symlink() && fs::remove_file(&link).is_ok() {
             self.removed.push_str(&format!("-{link}\n"));
         }
@@ -189,15 +189,15 @@ fn name(certificate: &str) -> &str {
     name.strip_suffix(".crt").filter(|n| !n.is_empty()).unwrap_or(name)
 }
 
-/// All `*.crt` below a folder, links followed, in bytewise order.
-fn certificates(folder: &str) -> Vec<String> {
+/// All `*.crt` below a directory, links followed, in bytewise order.
+fn certificates(directory: &str) -> Vec<String> {
     let mut found = Vec::new();
-    let mut folders = vec![PathBuf::from(folder)];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+    let mut directories = vec![PathBuf::from(directory)];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             let path = entry.path();
-            if path.is_dir() && folders.len() < 10_000 {
-                folders.push(path);
+            if path.is_dir() && directories.len() < 10_000 {
+                directories.push(path);
             } else if path.is_file() && path.as_os_str().as_encoded_bytes().ends_with(b".crt") {
                 found.push(path.to_string_lossy().into_owned());
             }
@@ -207,9 +207,9 @@ fn certificates(folder: &str) -> Vec<String> {
     found
 }
 
-/// Removes the symbolic links below a folder for which `which` says so.
-fn remove_links(folder: &Path, which: &dyn Fn(&Path) -> bool) -> Outcome<()> {
-    let list = fs::read_dir(folder).map_err(failed("cannot list", &folder.display().to_string()))?;
+/// Removes the symbolic links below a directory for which `which` says so.
+fn remove_links(directory: &Path, which: &dyn Fn(&Path) -> bool) -> Outcome<()> {
+    let list = fs::read_dir(directory).map_err(failed("cannot list", &directory.display().to_string()))?;
     let mut entries: Vec<_> = list.flatten().collect();
     entries.sort_by_key(|e| e.file_name());
     for entry in entries {

@@ -91,11 +91,11 @@ impl Helper {
                 }
                 "disable" => {
                     self.remove_links(&path)?;
-                    self.prune(&self.folder("system", "enabled"));
-                    self.prune(&self.folder("user", "enabled"));
+                    self.prune(&self.directory("system", "enabled"));
+                    self.prune(&self.directory("user", "enabled"));
                     for instance in ["system", "user"] {
-                        for folder in self.folders_in(&format!("/etc/systemd/{instance}")) {
-                            self.prune(&folder);
+                        for directory in self.directories_in(&format!("/etc/systemd/{instance}")) {
+                            self.prune(&directory);
                         }
                     }
                 }
@@ -103,8 +103,8 @@ impl Helper {
                 "mask" => self.mask(&path)?,
                 "unmask" => {
                     self.unmask(&path)?;
-                    self.prune(&self.folder("system", "masked"));
-                    self.prune(&self.folder("user", "masked"));
+                    self.prune(&self.directory("system", "masked"));
+                    self.prune(&self.directory("user", "masked"));
                 }
                 _ => {}
             }
@@ -138,21 +138,21 @@ impl Helper {
     fn exists(&self, path: &str) -> bool {
         Path::new(&self.at(path)).exists()
     }
-    /// The folder of state files.
-    fn folder(&self, instance: &str, what: &str) -> String {
+    /// The directory of state files.
+    fn directory(&self, instance: &str, what: &str) -> String {
         let user = if instance == "user" { "user-" } else { "" };
         format!("/var/lib/systemd/deb-systemd-{user}helper-{what}")
     }
     /// Where a link below /etc/systemd has its state file.
     fn mirrored(&self, link: &str, what: &str) -> String {
         match link.strip_prefix(&format!("/etc/systemd/{}/", self.instance)) {
-            Some(rest) => format!("{}/{rest}", self.folder(self.instance, what)),
+            Some(rest) => format!("{}/{rest}", self.directory(self.instance, what)),
             None => link.to_owned(),
         }
     }
     /// The state file of a unit: one line per link it ever had.
     fn state(&self, unit: &str) -> String {
-        format!("{}/{}.dsh-also", self.folder(self.instance, "enabled"), base(unit))
+        format!("{}/{}.dsh-also", self.directory(self.instance, "enabled"), base(unit))
     }
     fn recorded(&self, unit: &str) -> Vec<String> {
         let text = fs::read_to_string(self.at(&self.state(unit))).unwrap_or_default();
@@ -180,7 +180,7 @@ impl Helper {
         let bytes = fs::read(self.at(path)).map_err(failed("unable to read", &self.at(path)))?;
         let text = String::from_utf8_lossy(&bytes);
         let unit = base(path);
-        let (mut links, mut folders, mut wanted) = (Vec::new(), Vec::new(), unit.to_owned());
+        let (mut links, mut directories, mut wanted) = (Vec::new(), Vec::new(), unit.to_owned());
         for line in text.lines() {
             let Some((key, value)) = line.trim_start().split_once('=').filter(|(_, v)| !v.is_empty()) else { continue };
             match key.to_ascii_lowercase().as_str() {
@@ -191,7 +191,7 @@ impl Helper {
                             (true, "RequiredBy") => ".requires",
                             _ => "",
                         };
-                        folders.push(format!("/etc/systemd/{}/{}{suffix}/", self.instance, unquoted(word)));
+                        directories.push(format!("/etc/systemd/{}/{}{suffix}/", self.instance, unquoted(word)));
                     }
                 }
                 "also" => {
@@ -222,7 +222,7 @@ impl Helper {
                 _ => {}
             }
         }
-        links.extend(folders.into_iter().map(|folder| Link { at: folder + &wanted, to: path.to_owned() }));
+        links.extend(directories.into_iter().map(|directory| Link { at: directory + &wanted, to: path.to_owned() }));
         Ok(links)
     }
 
@@ -335,18 +335,18 @@ impl Helper {
         Ok(())
     }
 
-    /// Real folders that a shell's `*` would find.
-    fn folders_in(&self, path: &str) -> Vec<String> {
+    /// Real directories that a shell's `*` would find.
+    fn directories_in(&self, path: &str) -> Vec<String> {
         let Ok(list) = fs::read_dir(self.at(path)) else { return Vec::new() };
         let names = list.flatten().filter(|e| e.file_type().is_ok_and(|t| t.is_dir()));
         let names = names.filter_map(|e| e.file_name().into_string().ok()).filter(|n| !n.starts_with('.'));
         names.map(|name| format!("{path}/{name}")).collect()
     }
 
-    /// Removes empty folders, the innermost first.
+    /// Removes empty directories, the innermost first.
     fn prune(&self, path: &str) {
-        for folder in self.folders_in(path) {
-            self.prune(&folder);
+        for directory in self.directories_in(path) {
+            self.prune(&directory);
         }
         let _ = fs::remove_dir(self.at(path));
     }
@@ -373,7 +373,7 @@ fn unquoted(word: &str) -> &str {
 
 fn make_parents(path: &str) -> Outcome<()> {
     match Path::new(path).parent() {
-        Some(parent) => fs::create_dir_all(parent).map_err(failed("unable to make the folder of", path)),
+        Some(parent) => fs::create_dir_all(parent).map_err(failed("unable to make the directory of", path)),
         None => Ok(()),
     }
 }

@@ -33,12 +33,12 @@ fn tar(members: &[Member]) -> Vec<u8> {
 }
 
 fn laid(layers: &[Vec<u8>]) -> Result<Tree> {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let made: Vec<Layer> = layers
         .iter()
         .enumerate()
         .map(|(i, bytes)| {
-            let file = folder.path().join(i.to_string());
+            let file = directory.path().join(i.to_string());
             std::fs::write(&file, [b"before", &bytes[..], b"after"].concat()).unwrap();
             let plain = match bytes.get(..2) {
                 Some([0x1f, 0x8b]) => {
@@ -52,7 +52,7 @@ fn laid(layers: &[Vec<u8>]) -> Result<Tree> {
             Layer { file, start: 6, size: bytes.len() as u64, diff_id: Digest::of(&plain) }
         })
         .collect();
-    merge(&made, folder.path())
+    merge(&made, directory.path())
 }
 
 fn shown_tree(tree: &Tree) -> String {
@@ -84,7 +84,7 @@ fn layers_lie_over_each_other() {
         ],
         &["usr/", "usr/a = 2", "usr/b = 1"],
     );
-    // A folder over a file, a file over a folder, a folder over a folder.
+    // A directory over a file, a file over a directory, a directory over a directory.
     gives(
         &[&[(FILE, "a", "1"), (FILE, "d/x", "1")], &[(FILE, "a/b", "2"), (FILE, "d", "2")][1..]],
         &["a = 1", "d = 2"],
@@ -102,7 +102,7 @@ fn whiteouts_are_about_layers_below() {
     gives(&[&[(FILE, "d/x", "1"), (FILE, "d/y", "1")], &[(FILE, "d/.wh.x", "")]], &["d/", "d/y = 1"]);
     gives(&[&[(FILE, "d/x/y", "1")], &[(FILE, ".wh.d", "")]], &[]);
     gives(&[&[(FILE, "d/x", "1")], &[(FILE, "d/.wh.none", ""), (FILE, "none/.wh.x", "")]], &["d/", "d/x = 1"]);
-    // An opaque folder hides what was below, before and behind its mark, and nothing of its own layer.
+    // An opaque directory hides what was below, before and behind its mark, and nothing of its own layer.
     let lower: &[Member] = &[(FILE, "d/x", "1"), (FILE, "d/s/t", "1"), (FILE, "e", "1")];
     gives(
         &[lower, &[(FILE, "d/z", "2"), (FILE, "d/.wh..wh..opq", ""), (FILE, "d/s/u", "2")]],
@@ -173,12 +173,12 @@ fn what_means_harm_is_refused() {
     let gzip = gzip.finish().unwrap();
     said.push(laid(&[b"no archive".repeat(100)]).unwrap_err().to_string());
     said.push(laid(&[good[..1000].to_vec()]).unwrap_err().to_string());
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("layer");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("layer");
     for bytes in [&good[..], &gzip, &gzip[..gzip.len() - 20]] {
         std::fs::write(&file, bytes).unwrap();
         let layer = Layer { file: file.clone(), start: 0, size: bytes.len() as u64, diff_id: Digest::of(b"other") };
-        said.push(merge(&[layer], folder.path()).unwrap_err().to_string());
+        said.push(merge(&[layer], directory.path()).unwrap_err().to_string());
     }
     insta::assert_snapshot!(said.join("\n\n"));
 }

@@ -82,7 +82,7 @@ pub(super) fn root(tree: &mut Tree) {
     empty(tree, "tmp", 0o1777);
     tree.insert(*b"etc/machine-id", Node::file(0o444, ""));
     // Mount point of the EFI system partition, systemd-gpt-auto-generator(8): it takes /boot only when that is missing
-    // as a folder of files; both are left empty.
+    // as a directory of files; both are left empty.
     for path in ["efi", "boot"] {
         if tree.get(path).is_none() {
             tree.insert(path.as_bytes().to_vec(), Node::directory(0o755));
@@ -90,7 +90,7 @@ pub(super) fn root(tree: &mut Tree) {
     }
 }
 
-/// Logs lose their content but keep their owners; caches go whole, their folders stay.
+/// Logs lose their content but keep their owners; caches go whole, their directories stay.
 pub(super) fn common(tree: &mut Tree) {
     let mut gone = Vec::new();
     for (path, node) in &mut tree.nodes {
@@ -111,7 +111,7 @@ mod tests {
     use super::matches;
 
     #[test]
-    fn star_stays_in_its_folder() {
+    fn star_stays_in_its_directory() {
         assert!(matches(b"etc/ssh/ssh_host_*", b"etc/ssh/ssh_host_rsa_key.pub"));
         assert!(!matches(b"etc/ssh/ssh_host_*", b"etc/ssh/ssh_host_x/y"));
         assert!(matches(b"var/lib/dpkg/*-old", b"var/lib/dpkg/status-old"));

@@ -18,7 +18,7 @@ pub struct ContainerTree {
     pub config: Config,
 }
 
-/// Folders of which nothing is kept but licences.
+/// Directories of which nothing is kept but licences.
 const DOCUMENTATION: [&[u8]; 6] = [
     b"usr/share/doc/",
     b"usr/share/man/",
@@ -46,10 +46,10 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
         })
         .cloned()
         .collect();
-    // Deepest first, so that folders are empty when it is their turn.
+    // Deepest first, so that directories are empty when it is their turn.
     for path in gone.into_iter().rev() {
-        let folder = tree.get(&path).is_some_and(|n| matches!(n.kind, Kind::Directory));
-        if !folder || tree.children(&path).next().is_none() {
+        let directory = tree.get(&path).is_some_and(|n| matches!(n.kind, Kind::Directory));
+        if !directory || tree.children(&path).next().is_none() {
             tree.nodes.remove(&path);
         }
     }

@@ -27,7 +27,7 @@ pub(super) fn move_database(tree: &mut Tree) {
     tree.insert(BEFORE.as_bytes().to_vec(), Node::symlink(format!("../../{DATABASE}")));
 }
 
-/// Folders that are links in the configured tree (`lib` → `usr/lib`): packages name files through them.
+/// Directories that are links in the configured tree (`lib` → `usr/lib`): packages name files through them.
 pub(super) struct Aliases(BTreeMap<Vec<u8>, TreePath>);
 
 impl Aliases {

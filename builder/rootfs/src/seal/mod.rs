@@ -25,7 +25,7 @@ pub struct SealedTree {
     pub tree: Tree,
     /// The kernel, as in /boot (a PE file, Documentation/admin-guide/efi-stub.rst).
     pub kernel: Vec<u8>,
-    /// Its release: the name of its folder in usr/lib/modules.
+    /// Its release: the name of its directory in usr/lib/modules.
     pub kernel_release: String,
     /// systemd-stub(7), the program a unified kernel image is built on.
     pub stub: Vec<u8>,
@@ -90,7 +90,7 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
     Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public, changes: Vec::new() })
 }
 
-/// Makes hard links that lead into or out of folders that are moved or emptied files of their own.
+/// Makes hard links that lead into or out of directories that are moved or emptied files of their own.
 fn detach(tree: &mut Tree) {
     let moves = |path: &[u8]| [&b"var/"[..], b"boot/", b"etc/", b"home/", b"srv/"].iter().any(|d| path.starts_with(d));
     let links: Vec<(TreePath, TreePath)> = tree
@@ -129,8 +129,8 @@ fn against_generated(generated: &Generated, overlays: &[Overlay]) -> Result<()> 
     Ok(())
 }
 
-/// Lays overlays over a tree, with owners by the tree's own accounts. A folder that is there already keeps its owner
-/// and mode unless the overlay names them; a link to a folder that is there is followed.
+/// Lays overlays over a tree, with owners by the tree's own accounts. A directory that is there already keeps its owner
+/// and mode unless the overlay names them; a link to a directory that is there is followed.
 pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<()> {
     for overlay in overlays {
         for (path, entry) in &overlay.entries {

@@ -91,7 +91,7 @@ fn remember(tree: &mut Tree, paths: &[TreePath], lines: &str) {
     tree.insert(OVERRIDES, node);
 }
 
-/// Nothing may be written by everybody but folders where each one's files are their own.
+/// Nothing may be written by everybody but directories where each one's files are their own.
 fn everybody(tree: &Tree) -> Result<()> {
     let open = tree.nodes.iter().find(|(_, n)| match n.kind {
         Kind::Directory => n.mode & 0o1002 == 0o002,
@@ -104,7 +104,7 @@ fn everybody(tree: &Tree) -> Result<()> {
             let path = String::from_utf8_lossy(path);
             Err(Error::input(format!("everybody may write /{path}"))
                 .because(format!("its mode is {:04o}", node.mode))
-                .hint("give it another mode in an overlay; a folder for everybody has the sticky bit, 1777"))
+                .hint("give it another mode in an overlay; a directory for everybody has the sticky bit, 1777"))
         }
     }
 }

@@ -1,6 +1,6 @@
 //! /var of the tree → instructions for systemd-tmpfiles(8), which makes it anew on state at every boot.
 //!
-//! Folders and links become lines; files are kept below usr/share/factory and copied from there when they are missing,
+//! Directories and links become lines; files are kept below usr/share/factory and copied from there when they are missing,
 //! so what a machine has changed stays. Owners are written as numbers. What the packages' own tmpfiles.d(5) declare is
 //! left to them.
 
@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 
 const LINES: &str = "usr/lib/tmpfiles.d/20-diorite-var.conf";
-/// Folders of the root that belong to state.
+/// Directories of the root that belong to state.
 const STATE: [&str; 3] = ["home", "srv", "opt"];
 
 /// Empties /var, and makes links of /home, /srv and (when no package put anything there) /opt.
@@ -89,7 +89,7 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
     Ok(())
 }
 
-/// Paths strictly below a folder, parents first.
+/// Paths strictly below a directory, parents first.
 fn below(tree: &Tree, dir: &[u8]) -> Vec<TreePath> {
     let start = [dir, b"/"].concat();
     tree.nodes.range(start.clone()..).map(|(p, _)| p).take_while(|p| p.starts_with(&start)).cloned().collect()

@@ -34,8 +34,8 @@ fn access_and_hardening_are_understood_by_their_programs() {
     let text = format!("extends = \"server\"\n[image]\nname = \"server\"\nversion = \"1\"\n{ANNA}{PEOPLE}");
     let (recipe, _) = profile::parse(&text, "people.toml", &mut load).unwrap_or_else(|e| panic!("{e}"));
     let sealed = sealed(&recipe, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
     lay_out(&sealed.tree, root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     for dir in ["run/sshd", "var/lib/ssh"] {

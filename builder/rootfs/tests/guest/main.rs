@@ -1,7 +1,7 @@
 //! The server profile's files, judged by the programs that will read them: a configured tree is sealed, laid out on
 //! disk, and its own nft, sshd, podman generator, systemd and dpkg are asked.
 //!
-//! Needs `DIORITE_TEST_TREE` (a configured tree of the server profile: a folder or a pack) and root for chroot.
+//! Needs `DIORITE_TEST_TREE` (a configured tree of the server profile: a directory or a pack) and root for chroot.
 
 mod access;
 mod network;
@@ -42,7 +42,7 @@ fn recipe(more: &str) -> Recipe {
 
 fn configured() -> Tree {
     let place = std::env::var_os("DIORITE_TEST_TREE").map(PathBuf::from).expect(
-        "DIORITE_TEST_TREE must name a configured tree of the server profile (a folder or a pack); `make test` sets it",
+        "DIORITE_TEST_TREE must name a configured tree of the server profile (a directory or a pack); `make test` sets it",
     );
     if place.join("index").is_file() {
         return pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
@@ -234,8 +234,8 @@ restart = "on-failure"
 fn programs_of_the_tree_accept_what_was_generated() {
     let recipe = recipe(&format!("{ANNA}{APP}{SERVICES}"));
     let sealed = sealed(&recipe, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
     lay_out(&sealed.tree, root);
     std::fs::write(root.join("dev/null"), "").unwrap();
 
@@ -246,7 +246,7 @@ fn programs_of_the_tree_accept_what_was_generated() {
     everything_a_firewall_can_say(root);
     metrics(root);
 
-    // sshd(8) wants a host key and its folder; both are made at boot.
+    // sshd(8) wants a host key and its directory; both are made at boot.
     for dir in ["run/sshd", "var/lib/ssh"] {
         std::fs::create_dir_all(root.join(dir)).unwrap();
     }
@@ -356,11 +356,11 @@ fn quadlet(root: &Path, units: &str) {
     ] {
         assert!(units.contains(word), "the generator's unit has no `{word}`:\n{units}");
     }
-    let folder = root.join("run/quadlet");
-    std::fs::create_dir_all(&folder).unwrap();
+    let directory = root.join("run/quadlet");
+    std::fs::create_dir_all(&directory).unwrap();
     content(root, &["/usr/libexec/podman/quadlet", "/run/quadlet"]);
-    // Beside the units they name, as the generator's folder is at boot.
-    for entry in std::fs::read_dir(&folder).unwrap().flatten().filter(|e| e.path().is_file()) {
+    // Beside the units they name, as the generator's directory is at boot.
+    for entry in std::fs::read_dir(&directory).unwrap().flatten().filter(|e| e.path().is_file()) {
         std::fs::copy(entry.path(), root.join("etc/systemd/system").join(entry.file_name())).unwrap();
     }
     for unit in ["web.service", "app.service"] {
@@ -374,8 +374,8 @@ fn quadlet(root: &Path, units: &str) {
 #[test]
 fn programs_of_the_tree_accept_what_finds_and_opens_state() {
     let sealed = sealed(&recipe("[state]\ndisk = \"own\"\nencryption = \"tpm2\"\n"), &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
     lay_out(&sealed.tree, root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     let initrd = "/usr/lib/diorite/initrd";

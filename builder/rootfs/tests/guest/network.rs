@@ -5,7 +5,7 @@ use super::*;
 /// What networkd says while it reads its files, in a network namespace where nothing can be changed. It tells of every key
 /// it does not know and every value it does not understand, and then goes on.
 pub fn networkd(root: &Path) -> Vec<String> {
-    // What PID 1 makes; networkd makes its own folder in it, and no other's.
+    // What PID 1 makes; networkd makes its own directory in it, and no other's.
     let run = root.join("run/systemd");
     if run.exists() {
         std::fs::remove_dir_all(&run).unwrap();
@@ -42,8 +42,8 @@ pub fn networkd(root: &Path) -> Vec<String> {
 fn networkd_and_udev_understand_every_file() {
     let recipe = recipe(LINKS);
     let sealed = sealed(&recipe, &[]);
-    let folder = tempfile::tempdir().unwrap();
-    let root = folder.path();
+    let directory = tempfile::tempdir().unwrap();
+    let root = directory.path();
     lay_out(&sealed.tree, root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     // Where systemd looks for whether the kernel has IPv6.

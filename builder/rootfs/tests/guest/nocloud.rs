@@ -67,7 +67,7 @@ const PROFILE: &str = "[config_drive]\nnocloud = true\n[access.users.ben]\n[netw
     match = { mac = \"bc:24:11:00:00:81\" }\nmtu = 9000\nmetric = 500\naddresses = [\"192.0.2.10/24\"]\n\
     gateways = [\"192.0.2.1\"]\ndns = [\"192.0.2.53\"]\ndns_over_tls = \"opportunistic\"\n[network.rest]\n";
 
-/// The image's root, with programs that stand in for the machine: a drive is a folder, `/run/drive`.
+/// The image's root, with programs that stand in for the machine: a drive is a directory, `/run/drive`.
 struct Image(tempfile::TempDir);
 
 type Credentials = BTreeMap<String, String>;
@@ -85,7 +85,7 @@ impl Image {
             ("blkid", "[ \"$2\" != LABEL=cidata ] || cat /run/devices"),
             (
                 "mount",
-                "for folder; do :; done; case \"$*\" in *,nosymfollow\\ *) cp /run/drive/* \"$folder\" ;; *) exit 1 ;; esac",
+                "for directory; do :; done; case \"$*\" in *,nosymfollow\\ *) cp /run/drive/* \"$directory\" ;; *) exit 1 ;; esac",
             ),
             ("umount", "exit 0"),
         ] {
@@ -99,8 +99,8 @@ impl Image {
     /// What the reader makes of drives at these devices, all with these files; what it says in any case.
     fn reads(&self, devices: &str, files: &[(&str, &[u8])]) -> (Option<Credentials>, String) {
         let run = self.0.path().join("run");
-        for folder in ["drive", "diorite-config-drive"] {
-            let _ = std::fs::remove_dir_all(run.join(folder));
+        for directory in ["drive", "diorite-config-drive"] {
+            let _ = std::fs::remove_dir_all(run.join(directory));
         }
         std::fs::create_dir(run.join("drive")).unwrap();
         std::fs::write(run.join("devices"), devices).unwrap();
@@ -218,12 +218,12 @@ fn what_proxmox_writes_becomes_credentials() {
 
     // networkd has nothing to say about these files, and takes them before the image's own.
     let root = image.0.path();
-    let folder = root.join("etc/systemd/network");
+    let directory = root.join("etc/systemd/network");
     for (name, text) in made.iter().filter(|(name, _)| name.starts_with("network.")) {
-        std::fs::write(folder.join(name.replace("network.network.", "") + ".network"), text).unwrap();
+        std::fs::write(directory.join(name.replace("network.network.", "") + ".network"), text).unwrap();
     }
     let mut files: Vec<String> =
-        folder.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        directory.read_dir().unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     files.retain(|name| name.ends_with(".network"));
     files.sort();
     assert_eq!(files[4..], ["20-lan.network", "80-rest.network"]);

@@ -1,4 +1,4 @@
-//! Where moments lie: `OUT/.moments/KEY`, one for an image, and `OUT/evidence`. Each folder holds `moment.json` and the
+//! Where moments lie: `OUT/.moments/KEY`, one for an image, and `OUT/evidence`. Each directory holds `moment.json` and the
 //! files of the machine. It appears whole or not at all.
 
 use super::{Identity, Moment, Stamp};
@@ -11,22 +11,22 @@ use std::{
 };
 
 const DESCRIPTION: &str = "moment.json";
-/// Digits of the key that name a folder.
+/// Digits of the key that name a directory.
 const DIGITS: usize = 16;
 
 /// The moments of one image.
 #[derive(Debug)]
 pub(crate) struct Moments(PathBuf);
 
-/// A moment that fits, and the folder it is in.
+/// A moment that fits, and the directory it is in.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
     pub moment: Moment,
-    pub folder: PathBuf,
+    pub directory: PathBuf,
 }
 
 impl Moments {
-    /// Below a folder for results.
+    /// Below a directory for results.
     pub fn below(out: &Path) -> Self {
         Self(out.join(".moments"))
     }
@@ -37,8 +37,8 @@ impl Moments {
 
     /// The moment of these circumstances; else in words why there is none.
     pub fn find(&self, identity: &Identity) -> std::result::Result<Kept, String> {
-        let folder = self.place(identity);
-        if !folder.exists() {
+        let directory = self.place(identity);
+        if !directory.exists() {
             let others = fs::read_dir(&self.0).into_iter().flatten().flatten();
             let mut why = others.filter_map(|e| identity.differs(&read(&e.path()).ok()??.identity));
             return Err(why
@@ -46,7 +46,7 @@ impl Moments {
                 .map_or("no moment is kept yet".into(), |w| format!("the kept moment does not fit: {w}")));
         }
         let damaged = |what: String| format!("the kept moment is damaged: {what}");
-        let moment = match read(&folder) {
+        let moment = match read(&directory) {
             Ok(Some(moment)) => moment,
             Ok(None) => return Err(damaged(format!("it has no {DESCRIPTION}"))),
             Err(error) => return Err(damaged(error.cause.unwrap_or(error.what))),
@@ -54,16 +54,16 @@ impl Moments {
         if let Some(why) = identity.differs(&moment.identity) {
             return Err(format!("the kept moment does not fit: {why}"));
         }
-        match moment.files.iter().find(|(name, stamp)| !Stamp::of(&folder.join(name)).is_ok_and(|s| s.like(stamp))) {
+        match moment.files.iter().find(|(name, stamp)| !Stamp::of(&directory.join(name)).is_ok_and(|s| s.like(stamp))) {
             Some((name, _)) => Err(damaged(format!("{name} is not as it was left"))),
-            None => Ok(Kept { moment, folder }),
+            None => Ok(Kept { moment, directory }),
         }
     }
 
-    /// Moves these files of the folder `from` here, and lets go of every other moment. Returns where they are now, and the
+    /// Moves these files of the directory `from` here, and lets go of every other moment. Returns where they are now, and the
     /// bytes that they take.
     pub fn keep(&self, moment: Moment, from: &Path, names: &[&str]) -> Result<(Kept, u64)> {
-        let (new, folder) = (self.0.join(".new"), self.place(&moment.identity));
+        let (new, directory) = (self.0.join(".new"), self.place(&moment.identity));
         let failed = |e: io::Error| Error::io("the moment cannot be kept", &self.0, e);
         gone(&new).map_err(failed)?;
         fs::create_dir_all(&new).map_err(failed)?;
@@ -75,16 +75,16 @@ impl Moments {
         for entry in fs::read_dir(&self.0).map_err(failed)?.flatten().filter(|e| e.path() != new) {
             gone(&entry.path()).map_err(failed)?;
         }
-        fs::rename(&new, &folder).map_err(failed)?;
-        let about = names.iter().filter_map(|name| fs::metadata(folder.join(name)).ok());
+        fs::rename(&new, &directory).map_err(failed)?;
+        let about = names.iter().filter_map(|name| fs::metadata(directory.join(name)).ok());
         let bytes = about.map(|m| m.blocks() * 512).sum();
-        Ok((Kept { moment, folder }, bytes))
+        Ok((Kept { moment, directory }, bytes))
     }
 
     /// Writes down that the disk's file is another one with the same bytes, which somebody has looked at.
     pub fn same_disk(&self, kept: &Kept, stamp: Stamp) -> Result<()> {
         let moment = Moment { disk_stamp: stamp, ..kept.moment.clone() };
-        write(&moment, &kept.folder)
+        write(&moment, &kept.directory)
     }
 
     /// Lets go of all of them.
@@ -93,28 +93,28 @@ impl Moments {
     }
 }
 
-/// Gives the evidence in `folder` these files of the folder `from`: as links, where there can be some. Nobody writes
+/// Gives the evidence in `directory` these files of the directory `from`: as links, where there can be some. Nobody writes
 /// either afterwards.
-pub(crate) fn evidence(moment: Moment, from: &Path, names: &[&str], folder: &Path) -> Result<()> {
-    let failed = |e: io::Error| Error::io("the moment of failure cannot be kept", folder, e);
-    fs::create_dir_all(folder).map_err(failed)?;
+pub(crate) fn evidence(moment: Moment, from: &Path, names: &[&str], directory: &Path) -> Result<()> {
+    let failed = |e: io::Error| Error::io("the moment of failure cannot be kept", directory, e);
+    fs::create_dir_all(directory).map_err(failed)?;
     for name in names {
-        let (from, to) = (from.join(name), folder.join(name));
+        let (from, to) = (from.join(name), directory.join(name));
         fs::hard_link(&from, &to).or_else(|_| fs::copy(&from, &to).map(drop)).map_err(failed)?;
     }
-    described(moment, folder, names).map(drop)
+    described(moment, directory, names).map(drop)
 }
 
 /// Whether every file of a moment has the size it was left with; the name of one that has not.
-pub(crate) fn sound(moment: &Moment, folder: &Path) -> Option<String> {
+pub(crate) fn sound(moment: &Moment, directory: &Path) -> Option<String> {
     let other =
-        |(name, stamp): &(&String, &Stamp)| !fs::metadata(folder.join(name)).is_ok_and(|m| m.len() == stamp.bytes);
+        |(name, stamp): &(&String, &Stamp)| !fs::metadata(directory.join(name)).is_ok_and(|m| m.len() == stamp.bytes);
     moment.files.iter().find(other).map(|(name, _)| name.clone())
 }
 
-/// The description in a folder; `None` where there is none.
-pub(crate) fn read(folder: &Path) -> Result<Option<Moment>> {
-    let file = folder.join(DESCRIPTION);
+/// The description in a directory; `None` where there is none.
+pub(crate) fn read(directory: &Path) -> Result<Option<Moment>> {
+    let file = directory.join(DESCRIPTION);
     let text = match fs::read(&file) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
         other => other.map_err(|e| Error::io("the moment's description cannot be read", &file, e))?,
@@ -127,21 +127,21 @@ pub(crate) fn read(folder: &Path) -> Result<Option<Moment>> {
 }
 
 /// Writes the description of a moment whose files are in their place.
-fn described(moment: Moment, folder: &Path, names: &[&str]) -> Result<Moment> {
-    let stamps = names.iter().map(|name| Ok(((*name).to_owned(), Stamp::of(&folder.join(name))?)));
+fn described(moment: Moment, directory: &Path, names: &[&str]) -> Result<Moment> {
+    let stamps = names.iter().map(|name| Ok(((*name).to_owned(), Stamp::of(&directory.join(name))?)));
     let moment = Moment { files: stamps.collect::<Result<BTreeMap<_, _>>>()?, ..moment };
-    write(&moment, folder)?;
+    write(&moment, directory)?;
     Ok(moment)
 }
 
-fn write(moment: &Moment, folder: &Path) -> Result<()> {
-    let (file, new) = (folder.join(DESCRIPTION), folder.join("moment.new"));
+fn write(moment: &Moment, directory: &Path) -> Result<()> {
+    let (file, new) = (directory.join(DESCRIPTION), directory.join("moment.new"));
     let text = serde_json::to_string_pretty(moment).map_err(|e| Error::bug("a moment is no JSON").because(e))?;
     let written = fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &file));
     written.map_err(|e| Error::io("the moment's description cannot be written", &file, e))
 }
 
-/// Removes a file, or a folder with all that is in it, if it is there.
+/// Removes a file, or a directory with all that is in it, if it is there.
 fn gone(path: &Path) -> io::Result<()> {
     match fs::symlink_metadata(path) {
         Ok(about) if about.is_dir() => fs::remove_dir_all(path),
@@ -167,7 +167,7 @@ mod tests {
     /// An `out` with a disk, and a machine's files in `run`.
     fn place(name: &str) -> Place {
         let out = std::env::temp_dir().join(format!("diorite-moments-{name}-{}", std::process::id()));
-        fs::create_dir_all(out.join("run")).expect("folder");
+        fs::create_dir_all(out.join("run")).expect("directory");
         fs::write(out.join("disk.raw"), "disk").expect("disk");
         files(&out);
         Place(out)
@@ -188,10 +188,10 @@ mod tests {
         assert_eq!(moments.find(&identity()).expect_err("none"), "no moment is kept yet");
         let made = moment(&place.0.join("disk.raw"));
         let (kept, bytes) = moments.keep(made, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
-        assert!(bytes > 0 && kept.folder.starts_with(place.0.join(".moments")));
+        assert!(bytes > 0 && kept.directory.starts_with(place.0.join(".moments")));
         let found = moments.find(&identity()).expect("it is there");
-        assert_eq!((&found.moment, &found.folder), (&kept.moment, &kept.folder));
-        assert_eq!(fs::read(found.folder.join(NAMES[0])).expect("file"), NAMES[0].as_bytes());
+        assert_eq!((&found.moment, &found.directory), (&kept.moment, &kept.directory));
+        assert_eq!(fs::read(found.directory.join(NAMES[0])).expect("file"), NAMES[0].as_bytes());
         assert!(!place.0.join("run").join(NAMES[0]).exists(), "moved, not copied");
 
         let newer = Identity { qemu: "1:11.0".into(), ..identity() };
@@ -201,7 +201,7 @@ mod tests {
         let other = Moment { identity: newer.clone(), ..kept.moment };
         moments.keep(other, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
         assert!(moments.find(&newer).is_ok() && moments.find(&identity()).is_err());
-        assert_eq!(fs::read_dir(&moments.0).expect("folder").count(), 1, "the older one is gone");
+        assert_eq!(fs::read_dir(&moments.0).expect("directory").count(), 1, "the older one is gone");
         moments.forget().expect("it goes");
         assert!(moments.find(&newer).is_err() && !moments.0.exists());
     }
@@ -215,28 +215,29 @@ mod tests {
             let made = moment(&place.0.join("disk.raw"));
             let (kept, _) = moments.keep(made, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
             moments.find(&identity()).expect("it is good");
-            how(&kept.folder);
+            how(&kept.directory);
             moments.find(&identity()).expect_err("damaged")
         };
-        let written = damage(&|folder| fs::write(folder.join(NAMES[1]), NAMES[1]).expect("write"));
+        let written = damage(&|directory| fs::write(directory.join(NAMES[1]), NAMES[1]).expect("write"));
         assert_eq!(
             written, "the kept moment is damaged: variables.qcow2 is not as it was left",
             "the same bytes, later"
         );
-        assert!(damage(&|folder| fs::remove_file(folder.join(NAMES[0])).expect("remove")).contains(NAMES[0]));
+        assert!(damage(&|directory| fs::remove_file(directory.join(NAMES[0])).expect("remove")).contains(NAMES[0]));
         assert!(
-            damage(&|folder| fs::remove_file(folder.join("moment.json")).expect("remove"))
+            damage(&|directory| fs::remove_file(directory.join("moment.json")).expect("remove"))
                 .ends_with("has no moment.json")
         );
         assert!(
-            damage(&|folder| fs::write(folder.join("moment.json"), "{}").expect("write")).contains("missing field")
+            damage(&|directory| fs::write(directory.join("moment.json"), "{}").expect("write"))
+                .contains("missing field")
         );
         // What was half kept when somebody pulled the plug is in nobody's way.
-        fs::create_dir_all(moments.0.join(".new")).expect("folder");
+        fs::create_dir_all(moments.0.join(".new")).expect("directory");
         fs::write(moments.0.join(".new/overlay.qcow2"), "half").expect("file");
         files(&place.0);
         moments.keep(moment(&place.0.join("disk.raw")), &place.0.join("run"), &NAMES).expect("it is kept");
-        assert_eq!(fs::read_dir(&moments.0).expect("folder").count(), 1);
+        assert_eq!(fs::read_dir(&moments.0).expect("directory").count(), 1);
     }
 
     #[test]
@@ -245,7 +246,7 @@ mod tests {
         let (run, evidence_in) = (place.0.join("run"), place.0.join("evidence"));
         let made = moment(&place.0.join("disk.raw"));
         evidence(made, &run, &NAMES, &evidence_in).unwrap_or_else(|e| panic!("{e}"));
-        let stamp = |folder: &Path| Stamp::of(&folder.join(NAMES[0])).expect("file").inode;
+        let stamp = |directory: &Path| Stamp::of(&directory.join(NAMES[0])).expect("file").inode;
         assert_eq!(stamp(&run), stamp(&evidence_in));
         let there = read(&evidence_in).expect("readable").expect("there");
         assert_eq!(sound(&there, &evidence_in), None);

@@ -162,9 +162,10 @@ mod tests {
     fn what_a_command_says_cannot_speak_for_us() {
         let asked = |words: &[&str]| {
             let words: Vec<String> = words.iter().map(|w| (*w).to_owned()).collect();
-            // The machine's /run; any folder does here.
-            let folder = std::env::temp_dir();
-            run(&shell(COMMAND, &words).replace("/run/diorite-verify", &format!("{}/diorite-verify", folder.display())))
+            // The machine's /run; any directory does here.
+            let directory = std::env::temp_dir();
+            run(&shell(COMMAND, &words)
+                .replace("/run/diorite-verify", &format!("{}/diorite-verify", directory.display())))
         };
         assert_eq!(asked(&["9", "printf", "status:0\nx"]), "out:status:0\nout:x\nstatus:0\n");
         assert_eq!(asked(&["9", "false"]), "status:1\n");
@@ -177,9 +178,9 @@ mod tests {
 
     #[test]
     fn files_are_looked_at() {
-        let folder = std::env::temp_dir().join(format!("diorite-own-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("folder");
-        let (file, link) = (folder.join("a b"), folder.join("link"));
+        let directory = std::env::temp_dir().join(format!("diorite-own-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("directory");
+        let (file, link) = (directory.join("a b"), directory.join("link"));
         std::fs::write(&file, "one\ntwo").expect("file");
         std::os::unix::fs::symlink("a b", &link).expect("link");
         let words = |path: &std::path::Path, kind: &str| {
@@ -190,7 +191,7 @@ mod tests {
         assert!(seen.ends_with("text:one\ntext:two\n"), "{seen}");
         let seen = run(&shell(FILE, &words(&link, "symlink")));
         assert!(seen.starts_with("target:a b\nstat:symbolic link|"), "{seen}");
-        assert_eq!(run(&shell(FILE, &words(&folder.join("none"), ""))), "absent\n");
-        std::fs::remove_dir_all(folder).expect("remove");
+        assert_eq!(run(&shell(FILE, &words(&directory.join("none"), ""))), "absent\n");
+        std::fs::remove_dir_all(directory).expect("remove");
     }
 }

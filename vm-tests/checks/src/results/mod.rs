@@ -11,13 +11,13 @@ pub(crate) use scenario::write as write_scenario;
 use diorite_model::{Error, Result, report::Report};
 use std::path::Path;
 
-/// Writes every form of the report into `folder`, each file whole or not at all.
-pub fn write(report: &Report, folder: &Path) -> Result<()> {
+/// Writes every form of the report into `directory`, each file whole or not at all.
+pub fn write(report: &Report, directory: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(report).map_err(|e| Error::bug("the report is no JSON").because(e))?;
-    replace(&folder.join("report.json"), &(json + "\n"))?;
-    replace(&folder.join("junit.xml"), &junit(report))?;
+    replace(&directory.join("report.json"), &(json + "\n"))?;
+    replace(&directory.join("junit.xml"), &junit(report))?;
     // The page names the others.
-    replace(&folder.join("report.html"), &html(report, folder))
+    replace(&directory.join("report.html"), &html(report, directory))
 }
 
 fn replace(path: &Path, text: &str) -> Result<()> {

@@ -10,11 +10,11 @@ use diorite_model::{
 };
 use std::{fmt::Write as _, path::Path};
 
-/// Writes both forms into `folder`, each file whole or not at all.
-pub fn write(report: &ScenarioReport, folder: &Path) -> Result<()> {
+/// Writes both forms into `directory`, each file whole or not at all.
+pub fn write(report: &ScenarioReport, directory: &Path) -> Result<()> {
     let json = serde_json::to_string_pretty(report).map_err(|e| Error::bug("the report is no JSON").because(e))?;
-    replace(&folder.join("report.json"), &(json + "\n"))?;
-    replace(&folder.join("junit.xml"), &junit(report))
+    replace(&directory.join("report.json"), &(json + "\n"))?;
+    replace(&directory.join("junit.xml"), &junit(report))
 }
 
 fn junit(report: &ScenarioReport) -> String {

@@ -48,7 +48,7 @@ pub struct RunInput<'a> {
     pub disk_sha256: Digest,
     /// What the machine is.
     pub recipe: &'a Recipe,
-    /// The machine's own files, and what is kept of it, are in folders of this one.
+    /// The machine's own files, and what is kept of it, are in directories of this one.
     pub out: &'a Path,
     /// Ports of the host; none: every admitted TCP port of the machine gets one.
     pub forwards: &'a [Forward],
@@ -118,7 +118,7 @@ pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<R
         credentials: [injected, around.credentials.clone()].concat(),
         network: far,
         macs: around.macs.clone(),
-        folder: place.folder().to_owned(),
+        directory: place.directory().to_owned(),
     })?;
     let mut desk = Desk { input, around, lab, machine, listeners, alarms: 0 };
     let end = desk.converse()?;

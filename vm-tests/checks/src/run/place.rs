@@ -1,4 +1,4 @@
-//! Where a run has its files: a folder that is gone with it, and the one that keeps what a machine has written.
+//! Where a run has its files: a directory that is gone with it, and the one that keeps what a machine has written.
 
 use diorite_model::{Digest, Error, Result};
 use rustix::fs::{FlockOperation, flock};
@@ -7,15 +7,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// The folder of a run, for as long as it lasts. What a killed run left is swept by the next one.
+/// The directory of a run, for as long as it lasts. What a killed run left is swept by the next one.
 pub(super) struct Place {
-    folder: PathBuf,
+    directory: PathBuf,
     kept: PathBuf,
     /// Held by the one run there is.
     _lock: File,
 }
 
-/// In the folder that is kept: the digest of the disk that it belongs to.
+/// In the directory that is kept: the digest of the disk that it belongs to.
 const OF: &str = "disk.sha256";
 
 impl Place {
@@ -24,29 +24,29 @@ impl Place {
     /// # Errors
     /// [`diorite_model::Exit::Input`] when the machine runs already.
     pub fn new(out: &Path) -> Result<Self> {
-        let folder = out.join(".run");
-        let failed = |e| Error::io("a folder cannot be made", &folder, e);
-        fs::create_dir_all(&folder).map_err(failed)?;
-        let lock = File::open(&folder).map_err(failed)?;
+        let directory = out.join(".run");
+        let failed = |e| Error::io("a directory cannot be made", &directory, e);
+        fs::create_dir_all(&directory).map_err(failed)?;
+        let lock = File::open(&directory).map_err(failed)?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let error = Error::input("this machine runs already").at(folder.display().to_string());
+            let error = Error::input("this machine runs already").at(directory.display().to_string());
             return Err(error.hint("end it first, or build with another --out"));
         }
-        for entry in fs::read_dir(&folder).map_err(failed)? {
+        for entry in fs::read_dir(&directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let swept = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
             swept.map_err(|e| Error::io("what an earlier run left cannot be removed", &path, e))?;
         }
-        Ok(Self { kept: out.join("run"), folder, _lock: lock })
+        Ok(Self { kept: out.join("run"), directory, _lock: lock })
     }
 
-    /// The machine's own folder.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+    /// The machine's own directory.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
     /// Its TPM's.
     pub fn tpm(&self) -> PathBuf {
-        self.folder.join("tpm")
+        self.directory.join("tpm")
     }
     /// Copies what was kept of a machine with this disk; nothing when nothing was.
     ///
@@ -57,23 +57,23 @@ impl Place {
         let file = self.kept.join(OF);
         match fs::read_to_string(&file) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && !self.kept.exists() => return Ok(()),
-            Err(e) => return Err(Error::io("what was kept cannot be read", &file, e).hint("remove the folder")),
+            Err(e) => return Err(Error::io("what was kept cannot be read", &file, e).hint("remove the directory")),
             Ok(text) if text.trim() == disk.to_string() => {}
             Ok(_) => {
                 let error = Error::input("what was kept belongs to another disk").at(self.kept.display().to_string());
                 let error = error.because("the image has been built anew since");
-                return Err(error.hint("remove the folder, and the machine starts afresh"));
+                return Err(error.hint("remove the directory, and the machine starts afresh"));
             }
         }
-        copy(&self.kept, &self.folder)
+        copy(&self.kept, &self.directory)
     }
 
-    /// Keeps what the machine has left in its folder, in place of what was kept before.
+    /// Keeps what the machine has left in its directory, in place of what was kept before.
     pub fn keep(&self, disk: &Digest) -> Result<()> {
         let failed = |e| Error::io("what the machine wrote cannot be kept", &self.kept, e);
-        let (fresh, before) = (self.folder.join("kept"), self.folder.join("before"));
+        let (fresh, before) = (self.directory.join("kept"), self.directory.join("before"));
         let left: Vec<_> =
-            fs::read_dir(&self.folder).map_err(failed)?.collect::<std::io::Result<_>>().map_err(failed)?;
+            fs::read_dir(&self.directory).map_err(failed)?.collect::<std::io::Result<_>>().map_err(failed)?;
         fs::create_dir(&fresh).map_err(failed)?;
         for entry in left {
             fs::rename(entry.path(), fresh.join(entry.file_name())).map_err(failed)?;
@@ -89,7 +89,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         // The next run tries again.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
@@ -113,13 +113,13 @@ mod tests {
 
     #[test]
     fn what_is_kept_comes_back_for_the_same_disk_alone() {
-        let out = tempfile::tempdir().expect("temporary folder");
+        let out = tempfile::tempdir().expect("temporary directory");
         let (this, other) = (Digest::of(b"this"), Digest::of(b"other"));
         let place = Place::new(out.path()).expect("a place");
         place.take(&this).expect("nothing was kept");
         fs::create_dir(place.tpm()).expect("a TPM");
         fs::write(place.tpm().join("state"), "tpm").expect("its state");
-        fs::write(place.folder().join("overlay.qcow2"), "one").expect("a disk");
+        fs::write(place.directory().join("overlay.qcow2"), "one").expect("a disk");
         place.keep(&this).expect("kept");
         drop(place);
         assert!(!out.path().join(".run").exists(), "nothing is left but what was kept");
@@ -129,9 +129,9 @@ mod tests {
         assert_eq!(refused.what, "what was kept belongs to another disk");
         place.take(&this).expect("kept");
         let read = |path: PathBuf| fs::read_to_string(path).expect("a file");
-        assert_eq!(read(place.folder().join("overlay.qcow2")), "one");
+        assert_eq!(read(place.directory().join("overlay.qcow2")), "one");
         assert_eq!(read(place.tpm().join("state")), "tpm");
-        fs::write(place.folder().join("overlay.qcow2"), "two").expect("a disk");
+        fs::write(place.directory().join("overlay.qcow2"), "two").expect("a disk");
         place.keep(&this).expect("kept");
         drop(place);
         assert_eq!(read(out.path().join("run/overlay.qcow2")), "two");
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn two_at_once_are_refused_and_a_killed_ones_files_swept() {
-        let out = tempfile::tempdir().expect("temporary folder");
+        let out = tempfile::tempdir().expect("temporary directory");
         fs::create_dir_all(out.path().join(".run/tpm")).expect("what a killed run left");
         fs::write(out.path().join(".run/overlay.qcow2"), "old").expect("what a killed run left");
         let place = Place::new(out.path()).expect("a place");
-        assert_eq!(fs::read_dir(place.folder()).expect("a folder").count(), 0);
+        assert_eq!(fs::read_dir(place.directory()).expect("a directory").count(), 0);
         let Err(error) = Place::new(out.path()) else { panic!("it runs already") };
         assert_eq!(error.what, "this machine runs already");
     }

@@ -56,7 +56,7 @@ pub struct ScenarioInput<'a> {
     pub runs: u32,
     /// QEMU and firmware.
     pub tools: &'a ToolsTree,
-    /// Where the report, wire.pcapng and consoles go; an `evidence` folder on failure; a folder for each of several runs.
+    /// Where the report, wire.pcapng and consoles go; an `evidence` directory on failure; a directory for each of several runs.
     pub out: &'a Path,
     /// Who is told how it goes.
     pub progress: &'a Progress,
@@ -80,12 +80,13 @@ pub fn run(input: &ScenarioInput<'_>) -> Result<ScenarioReport> {
     }
     let (mut reports, mut over) = (Vec::new(), None);
     for n in 1..=input.runs {
-        let folder = if input.runs > 1 { input.out.join(format!("run-{n}")) } else { input.out.to_owned() };
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("the result's folder cannot be made", &folder, e))?;
-        let one = ScenarioInput { out: &folder, runs: 1, ..*input };
+        let directory = if input.runs > 1 { input.out.join(format!("run-{n}")) } else { input.out.to_owned() };
+        std::fs::create_dir_all(&directory)
+            .map_err(|e| Error::io("the result's directory cannot be made", &directory, e))?;
+        let one = ScenarioInput { out: &directory, runs: 1, ..*input };
         let (report, error) = attempt(&one, &mut accelerator)?;
         if input.runs > 1 {
-            results::write_scenario(&report, &folder)?;
+            results::write_scenario(&report, &directory)?;
         }
         reports.push(report);
         if error.is_some() {
@@ -106,7 +107,7 @@ pub fn run(input: &ScenarioInput<'_>) -> Result<ScenarioReport> {
 
 /// Takes away what an earlier run left.
 fn prepare(out: &Path) -> Result<()> {
-    let failed = |e| Error::io("the result's folder cannot be made", out, e);
+    let failed = |e| Error::io("the result's directory cannot be made", out, e);
     std::fs::create_dir_all(out).map_err(failed)?;
     for entry in std::fs::read_dir(out).map_err(failed)?.flatten() {
         let (name, path) = (entry.file_name().to_string_lossy().into_owned(), entry.path());

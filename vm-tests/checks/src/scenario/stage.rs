@@ -36,7 +36,7 @@ pub struct Actor<'a> {
     pub cables: Vec<usize>,
     /// The cables' far ends, until it starts.
     far: Vec<OwnedFd>,
-    folder: PathBuf,
+    directory: PathBuf,
     /// It runs, or is switched off and keeps what it holds.
     pub machine: Option<Machine>,
     /// Switched off.
@@ -113,8 +113,9 @@ impl<'a> Stage<'a> {
                     let own = || format!("52:54:00:{:02x}:{:02x}:{:02x}", kind + 1, copy, card + 1);
                     macs.push(named.cloned().unwrap_or_else(own));
                 }
-                let folder = workplace.path(&name);
-                std::fs::create_dir_all(&folder).map_err(|e| Error::io("a folder cannot be made", &folder, e))?;
+                let directory = workplace.path(&name);
+                std::fs::create_dir_all(&directory)
+                    .map_err(|e| Error::io("a directory cannot be made", &directory, e))?;
                 let mut around = around.clone();
                 around.tpm |= machine.tpm;
                 actors.push(Actor {
@@ -127,7 +128,7 @@ impl<'a> Stage<'a> {
                     macs,
                     cables,
                     far,
-                    folder,
+                    directory,
                     machine: None,
                     off: false,
                     shell: false,
@@ -210,7 +211,7 @@ impl<'a> Stage<'a> {
             disk: actor.disk.disk.clone(),
             second: actor.around.second.map(Second::Blank),
             disc: None,
-            tpm: actor.around.tpm.then(|| actor.folder.join("tpm")),
+            tpm: actor.around.tpm.then(|| actor.directory.join("tpm")),
             boot: Boot::Firmware,
             memory: actor.memory,
             cpus: actor.cpus,
@@ -218,7 +219,7 @@ impl<'a> Stage<'a> {
             credentials: [credentials::shell(), actor.around.credentials.clone()].concat(),
             network: std::mem::take(&mut actor.far),
             macs: actor.macs.clone(),
-            folder: actor.folder.clone(),
+            directory: actor.directory.clone(),
         })?;
         (actor.machine, actor.share, actor.started, actor.off) = (Some(machine), Some(share), true, false);
         Ok(())
@@ -230,7 +231,7 @@ impl<'a> Stage<'a> {
         if let Some(machine) = actor.machine.take() {
             machine.end();
             actor.share = None;
-            self.logs.push((actor.name.clone(), actor.folder.join("console.log")));
+            self.logs.push((actor.name.clone(), actor.directory.join("console.log")));
         }
     }
 
@@ -283,12 +284,12 @@ impl<'a> Stage<'a> {
         self.lab.traffic(self.actor(machine).cables[0])
     }
 
-    /// Leaves what helps to understand a failure: of each machine a folder.
-    pub fn evidence(&mut self, folder: &Path) -> Result<()> {
+    /// Leaves what helps to understand a failure: of each machine a directory.
+    pub fn evidence(&mut self, directory: &Path) -> Result<()> {
         for place in 0..self.actors.len() {
             let actor = &self.actors[place];
             let Some(machine) = &actor.machine else { continue };
-            let own = folder.join(&actor.name);
+            let own = directory.join(&actor.name);
             machine.evidence(&own)?;
             if !actor.shell || actor.off || machine.ended().is_some() {
                 continue;

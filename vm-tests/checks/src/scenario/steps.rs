@@ -306,14 +306,14 @@ struct Ports<'a> {
 /// No address of the machine is known.
 const NOT_HEARD: &str = "the machine has not been heard on the wire";
 
-/// `$1`: a folder. Takes all that is free there, and says what a further byte gives.
+/// `$1`: a directory. Takes all that is free there, and says what a further byte gives.
 const FILL: &str = "f=$1/diorite-fill; n=0; s=$(df --output=avail -B1 \"$1\" | tail -n1); \
     while [ \"$s\" -ge 4096 ]; do \
     if fallocate -l \"$s\" \"$f.$n\" 2>/dev/null; then n=$((n+1)); else rm -f \"$f.$n\"; s=$((s/2)); fi; done; \
     e=$(head -c 65536 /dev/zero 2>&1 >\"$f.last\"); echo \"$n files; a further one: $e\"; \
     case $e in *\"No space left\"*) exit 0;; *) exit 1;; esac";
 
-/// `$1`: a folder. Takes away what filled it.
+/// `$1`: a directory. Takes away what filled it.
 const FREE: &str = "rm -f \"$1\"/diorite-fill.*; df --output=avail -B1M \"$1\" | tail -n1 | sed \"s/\\$/ MiB free/\"";
 
 /// What a sweep saw: these ports open, all others silent.
@@ -411,13 +411,13 @@ mod tests {
             let checked = std::process::Command::new("bash").args(["-n", "-c", script]).output().expect("bash");
             assert!(checked.status.success(), "{script}: {}", String::from_utf8_lossy(&checked.stderr));
         }
-        let folder = std::env::temp_dir().join(format!("diorite-free-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).expect("folder");
-        std::fs::write(folder.join("diorite-fill.0"), "x").expect("a file");
-        let command = scripts::shell(FREE, &[folder.display().to_string()]);
+        let directory = std::env::temp_dir().join(format!("diorite-free-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).expect("directory");
+        std::fs::write(directory.join("diorite-fill.0"), "x").expect("a file");
+        let command = scripts::shell(FREE, &[directory.display().to_string()]);
         let said = std::process::Command::new("sh").args(["-c", &command]).output().expect("sh");
         assert!(String::from_utf8_lossy(&said.stdout).ends_with("MiB free\n"), "{said:?}");
-        assert!(!folder.join("diorite-fill.0").exists());
-        std::fs::remove_dir(folder).expect("it is empty");
+        assert!(!directory.join("diorite-fill.0").exists());
+        std::fs::remove_dir(directory).expect("it is empty");
     }
 }

@@ -43,14 +43,14 @@ impl Run<'_> {
 
     /// Keeps the moment at which something has failed, with a picture of the screen.
     pub(super) fn keep_failure(&mut self, session: &Session, known: Known, what: &str) -> Result<()> {
-        let folder = self.input.out.join("evidence");
-        std::fs::create_dir_all(&folder).map_err(|e| Error::io("the evidence cannot be written", &folder, e))?;
+        let directory = self.input.out.join("evidence");
+        std::fs::create_dir_all(&directory).map_err(|e| Error::io("the evidence cannot be written", &directory, e))?;
         // Of a machine that has ended there is nothing to keep but what it has said.
         if session.machine.ended().is_some() {
             return Ok(());
         }
         let machine = &session.machine;
-        let pictured = machine.screenshot(&folder.join("screenshot.png"));
+        let pictured = machine.screenshot(&directory.join("screenshot.png"));
         // A copy of the moment that the machine was put back to is of no more use.
         let room = self.pass.from.map_or(Ok(()), |kept| machine.forget(&kept.moment.name));
         match pictured.and(room).and_then(|()| machine.snapshot(moment::FAILED)) {
@@ -67,8 +67,8 @@ impl Run<'_> {
         self.input.progress.say(format!("the moment is not kept: {}{cause}", error.what));
     }
 
-    /// Brings the machine's files, which it has left in `folder`, to where they are looked for.
-    pub(super) fn leave_moments(&self, folder: &Path, names: &[&str]) -> Result<()> {
+    /// Brings the machine's files, which it has left in `directory`, to where they are looked for.
+    pub(super) fn leave_moments(&self, directory: &Path, names: &[&str]) -> Result<()> {
         let (input, pass) = (self.input, self.pass);
         let identity = match pass.keep {
             Some(identity) => identity.clone(),
@@ -90,15 +90,15 @@ impl Run<'_> {
             let (name, what, known) = (moment::FAILED.to_owned(), what.clone(), known.clone());
             let failed = Moment { name, what, kept: *at, known, ..whole.clone() };
             let evidence = input.out.join("evidence");
-            moment::evidence(failed, folder, names, &evidence)?;
+            moment::evidence(failed, directory, names, &evidence)?;
             let (recipe, file) = (serde_json::to_string(input.recipe), evidence.join("recipe.json"));
             let recipe = recipe.map_err(|e| Error::bug("the recipe is no JSON").because(e))?;
             std::fs::write(&file, recipe).map_err(|e| Error::io("the evidence cannot be written", &file, e))?;
         }
         if let Some(Settled { known, at, took }) = &self.settled {
             let (kept, bytes) =
-                pass.moments.keep(Moment { kept: *at, known: known.clone(), ..whole }, folder, names)?;
-            let (place, size) = (kept.folder.display(), progress::bytes(bytes));
+                pass.moments.keep(Moment { kept: *at, known: known.clone(), ..whole }, directory, names)?;
+            let (place, size) = (kept.directory.display(), progress::bytes(bytes));
             let took = took.as_secs_f64();
             let said =
                 format!("this boot is kept in {place}, {size}, saved in {took:.1} s: `--only CHECK` goes on from it");

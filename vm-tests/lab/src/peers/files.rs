@@ -1,4 +1,4 @@
-//! Sites made of files: a folder, as an update server has it, and an OCI registry (distribution specification 1.1).
+//! Sites made of files: a directory, as an update server has it, and an OCI registry (distribution specification 1.1).
 
 use super::http::{Body, Reply, Site};
 use diorite_model::{Digest, Error, Result};
@@ -24,15 +24,15 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl Site {
-    /// Adds all files below a folder, under this path.
-    pub fn folder(&self, folder: &Path, under: &str) -> Result<()> {
-        let failed = |e| Error::io("a folder to serve cannot be read", folder, e);
-        for entry in std::fs::read_dir(folder).map_err(failed)? {
+    /// Adds all files below a directory, under this path.
+    pub fn directory(&self, directory: &Path, under: &str) -> Result<()> {
+        let failed = |e| Error::io("a directory to serve cannot be read", directory, e);
+        for entry in std::fs::read_dir(directory).map_err(failed)? {
             let entry = entry.map_err(failed)?;
             let path = format!("{}/{}", under.trim_end_matches('/'), entry.file_name().to_string_lossy());
             let kind = entry.file_type().map_err(failed)?;
             if kind.is_dir() {
-                self.folder(&entry.path(), &path)?;
+                self.directory(&entry.path(), &path)?;
             } else if kind.is_file() {
                 self.set(path, Reply::file(entry.path()));
             }

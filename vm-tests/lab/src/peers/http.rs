@@ -426,12 +426,12 @@ mod tests {
 
     #[test]
     fn ranges_and_files() {
-        let folder = tempfile::tempdir().expect("temporary folder");
-        let path = folder.path().join("file");
+        let directory = tempfile::tempdir().expect("temporary directory");
+        let path = directory.path().join("file");
         std::fs::write(&path, "0123456789").expect("write");
         let site = Site::default();
         site.set("/f", Reply::file(&path));
-        site.set("/gone", Reply::file(folder.path().join("gone")));
+        site.set("/gone", Reply::file(directory.path().join("gone")));
         for (range, status, body) in [
             ("", "200", "0123456789"),
             ("Range: bytes=2-5\r\n", "206", "2345"),

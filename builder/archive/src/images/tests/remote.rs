@@ -129,8 +129,8 @@ fn the_users_login_goes_to_the_place_of_tokens_alone() {
     let server = Server::start();
     let (reference, _) = offered(&server);
     server.door(Door::Token(LOGIN));
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("auth.json");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("auth.json");
     let mut said = vec![locked_as(&reference, &file).unwrap_err()];
     for text in [
         format!(r#"{{"auths": {{"{}": {{"auth": "{OTHER}"}}}}}}"#, server.host),
@@ -149,7 +149,7 @@ fn the_users_login_goes_to_the_place_of_tokens_alone() {
     let settled = |e: &Error| {
         assert_eq!(e.exit, Exit::Remote);
         let text = e.to_string().replace(&server.host, "REGISTRY");
-        text.replace(&folder.path().display().to_string(), "FOLDER")
+        text.replace(&directory.path().display().to_string(), "DIRECTORY")
     };
     insta::assert_snapshot!("logins", said.iter().map(settled).collect::<Vec<_>>().join("\n\n"));
 }
@@ -159,8 +159,8 @@ fn a_login_may_be_wanted_without_tokens() {
     let server = Server::start();
     let (reference, _) = offered(&server);
     server.door(Door::Basic(LOGIN));
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("auth.json");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("auth.json");
     assert!(locked_as(&reference, &file).unwrap_err().cause.unwrap().contains("401"));
     fs::write(&file, format!(r#"{{"auths": {{"{}": {{"auth": "{LOGIN}"}}}}}}"#, server.host)).unwrap();
     assert_eq!(locked_as(&reference, &file).unwrap().len(), 5);
@@ -173,8 +173,8 @@ fn a_redirect_takes_no_login_along() {
     let (server, store) = (Server::start(), Server::start());
     let (reference, paths) = offered(&server);
     server.door(Door::Basic(LOGIN));
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("auth.json");
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("auth.json");
     fs::write(&file, format!(r#"{{"auths": {{"{}": {{"auth": "{LOGIN}"}}}}}}"#, server.host)).unwrap();
     let config = server.state.lock().unwrap().files[&paths[2]].clone();
     store.state.lock().unwrap().files.insert("/config?signed=yes".into(), config);

@@ -13,8 +13,8 @@ use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::path::Path;
 
 /// Goes back to a failure and runs what is typed there, until nothing more comes.
-pub fn reopen(folder: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
-    let failure = Failure::read(folder)?;
+pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
+    let failure = Failure::read(directory)?;
     let tools = match args.name {
         Some(_) => {
             let project = Project::load(&args.target())?;
@@ -25,7 +25,7 @@ pub fn reopen(folder: &Path, args: &VerifyArgs, context: &Context) -> Result<Exi
                 Error::host("the tools that ran this machine are not there").at(failure.tools().display().to_string());
             let hint = format!(
                 "name its profile: `diorite verify NAME --reopen {}` takes those of its lock",
-                folder.display()
+                directory.display()
             );
             error.because(e.cause.unwrap_or(e.what)).hint(hint)
         })?,

@@ -161,10 +161,10 @@ fn a_file_of_more_than_four_gibibytes() {
 fn refusal(change: impl FnOnce(&mut Tree)) -> String {
     let mut tree = Tree::new();
     change(&mut tree);
-    let folder = tempfile::tempdir().unwrap();
-    let error = write(&tree, &options(), &folder.path().join("image"), None).unwrap_err();
+    let directory = tempfile::tempdir().unwrap();
+    let error = write(&tree, &options(), &directory.path().join("image"), None).unwrap_err();
     assert_eq!(error.exit, Exit::Input);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing half-written");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0, "nothing half-written");
     format!("{} {}", error.place.unwrap_or_default(), error.cause.unwrap_or_default())
 }
 
@@ -199,8 +199,8 @@ fn what_cannot_be_stored_is_refused_by_name() {
 
 #[test]
 fn impossible_options_are_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("image");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("image");
     let good = options();
     for bad in [
         Options { piece: 0, ..good.clone() },

@@ -31,12 +31,12 @@ fn many_options() -> Vec<Options> {
 
 /// The image of a tree.
 fn image(tree: &Tree, options: &Options) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("root.erofs");
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.erofs");
     let written = write(tree, options, &path, None).unwrap();
     let bytes = std::fs::read(&path).unwrap();
     assert_eq!(written.bytes, bytes.len() as u64);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2, "the image and its sidecar, nothing else");
+    assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2, "the image and its sidecar, nothing else");
     bytes
 }
 

@@ -94,8 +94,8 @@ proptest! {
         let paths: Vec<_> = tree.nodes.keys().cloned().collect();
         tree.nodes.remove(victim.get(&paths));
         tree.nodes.insert(path, Node::file(0o644, *b"x"));
-        let folder = tempfile::tempdir().unwrap();
-        match write(&tree, &options(), &folder.path().join("image"), None) {
+        let directory = tempfile::tempdir().unwrap();
+        match write(&tree, &options(), &directory.path().join("image"), None) {
             Ok(Filesystem { bytes, .. }) => prop_assert!(bytes > 0),
             Err(Error { exit, place, .. }) => prop_assert!(exit == Exit::Input && place.is_some()),
         }

@@ -8,62 +8,62 @@ use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
-fn fresh(folder: &Path, name: &str, tree: &Tree, options: &Options) -> Vec<u8> {
-    write(tree, options, &folder.join(name), None).unwrap();
-    fs::read(folder.join(name)).unwrap()
+fn fresh(directory: &Path, name: &str, tree: &Tree, options: &Options) -> Vec<u8> {
+    write(tree, options, &directory.join(name), None).unwrap();
+    fs::read(directory.join(name)).unwrap()
 }
 
 /// Writes again with `previous` at hand, and compares with a fresh image.
-fn again(folder: &Path, tree: &Tree, options: &Options, previous: &Path) -> Filesystem {
-    let written = write(tree, options, &folder.join("again"), Some(previous)).unwrap();
-    let expected = fresh(folder, "fresh", tree, options);
-    assert!(fs::read(folder.join("again")).unwrap() == expected, "the image differs from a fresh one");
-    let sidecar = |name: &str| fs::read(sidecar_path(&folder.join(name))).unwrap();
+fn again(directory: &Path, tree: &Tree, options: &Options, previous: &Path) -> Filesystem {
+    let written = write(tree, options, &directory.join("again"), Some(previous)).unwrap();
+    let expected = fresh(directory, "fresh", tree, options);
+    assert!(fs::read(directory.join("again")).unwrap() == expected, "the image differs from a fresh one");
+    let sidecar = |name: &str| fs::read(sidecar_path(&directory.join(name))).unwrap();
     assert!(sidecar("again") == sidecar("fresh"), "the sidecar differs from a fresh one");
     written
 }
 
 #[test]
 fn one_changed_file_costs_a_few_pieces() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let mut tree = sample();
     for i in 0..400u64 {
         tree.insert(format!("more/{i}"), Node::file(0o644, bytes(9000, i, true)));
     }
-    fresh(folder.path(), "first", &tree, &options());
-    let same = again(folder.path(), &tree, &options(), &folder.path().join("first"));
+    fresh(directory.path(), "first", &tree, &options());
+    let same = again(directory.path(), &tree, &options(), &directory.path().join("first"));
     assert_eq!(same.reused, same.pieces);
     tree.insert(*b"more/200", Node::file(0o644, b"shorter".to_vec()));
-    let changed = again(folder.path(), &tree, &options(), &folder.path().join("first"));
+    let changed = again(directory.path(), &tree, &options(), &directory.path().join("first"));
     assert!(changed.reused >= changed.pieces - 5, "{changed:?}");
     // Over itself: the previous image is replaced by the new one.
-    let path = folder.path().join("first");
+    let path = directory.path().join("first");
     write(&tree, &options(), &path, Some(&path)).unwrap();
-    assert!(fs::read(&path).unwrap() == fs::read(folder.path().join("again")).unwrap());
+    assert!(fs::read(&path).unwrap() == fs::read(directory.path().join("again")).unwrap());
 }
 
 #[test]
 fn another_rule_is_a_miss() {
-    let folder = tempfile::tempdir().unwrap();
-    fresh(folder.path(), "first", &sample(), &options());
+    let directory = tempfile::tempdir().unwrap();
+    fresh(directory.path(), "first", &sample(), &options());
     let level = Options { level: 4, ..options() };
-    assert_eq!(again(folder.path(), &sample(), &level, &folder.path().join("first")).reused, 0);
+    assert_eq!(again(directory.path(), &sample(), &level, &directory.path().join("first")).reused, 0);
     // What is not in the stored bytes of a piece does not matter.
     let other = Options { epoch: 5, uuid: [9; 16], keep_times: false, ..options() };
-    let written = again(folder.path(), &sample(), &other, &folder.path().join("first"));
+    let written = again(directory.path(), &sample(), &other, &directory.path().join("first"));
     assert_eq!(written.reused, written.pieces);
 }
 
 #[test]
 fn damage_is_a_miss() {
-    let folder = tempfile::tempdir().unwrap();
-    let image = folder.path().join("first");
-    let bytes = fresh(folder.path(), "first", &sample(), &options());
+    let directory = tempfile::tempdir().unwrap();
+    let image = directory.path().join("first");
+    let bytes = fresh(directory.path(), "first", &sample(), &options());
     let sidecar = fs::read(sidecar_path(&image)).unwrap();
     let reused = |image_bytes: &[u8], sidecar_bytes: &[u8]| {
         fs::write(&image, image_bytes).unwrap();
         fs::write(sidecar_path(&image), sidecar_bytes).unwrap();
-        again(folder.path(), &sample(), &options(), &image).reused
+        again(directory.path(), &sample(), &options(), &image).reused
     };
     let all = reused(&bytes, &sidecar);
     assert!(all > 10);
@@ -81,22 +81,22 @@ fn damage_is_a_miss() {
     assert!(reused(&bytes[..bytes.len() / 2], &sidecar) < all, "half an image");
     assert_eq!(reused(&[], &sidecar), 0, "an empty image");
     fs::remove_file(&image).unwrap();
-    assert_eq!(again(folder.path(), &sample(), &options(), &image).reused, 0, "no image");
+    assert_eq!(again(directory.path(), &sample(), &options(), &image).reused, 0, "no image");
 }
 
 #[test]
 fn an_interrupted_write_leaves_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("image");
+    let directory = tempfile::tempdir().unwrap();
+    let out = directory.path().join("image");
     let stop = |_| Err(Error::new(Exit::Interrupted, "interrupted"));
     let error = write_with(&sample(), &options(), &out, None, &stop).unwrap_err();
     assert_eq!(error.exit, Exit::Interrupted);
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
 fn progress_adds_up() {
-    let folder = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().unwrap();
     let seen = std::sync::atomic::AtomicU64::new(0);
     let count = |bytes| {
         seen.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
@@ -105,7 +105,7 @@ fn progress_adds_up() {
     let unpacked = Options { pack_limit: 0, ..options() };
     let mut tree = Tree::new();
     (0..30u64).for_each(|i| tree.insert(format!("{i}"), Node::file(0o644, bytes(2_000_000, i, true))));
-    write_with(&tree, &unpacked, &folder.path().join("image"), None, &count).unwrap();
+    write_with(&tree, &unpacked, &directory.path().join("image"), None, &count).unwrap();
     assert_eq!(seen.into_inner(), 60_000_000);
 }
 
@@ -128,10 +128,10 @@ proptest! {
     /// Generations of random changes: each image is written with the one before at hand.
     #[test]
     fn generations(generations in prop::collection::vec(prop::collection::vec(change(), 1..40), 2..5)) {
-        let folder = tempfile::tempdir().unwrap();
+        let directory = tempfile::tempdir().unwrap();
         let options = Options { piece: 64 << 10, pack_limit: 16 << 10, ..options() };
         let mut tree = Tree::new();
-        let previous = folder.path().join("again");
+        let previous = directory.path().join("again");
         for changes in generations {
             for change in changes {
                 match change {
@@ -143,7 +143,7 @@ proptest! {
                     }
                 }
             }
-            again(folder.path(), &tree, &options, &previous);
+            again(directory.path(), &tree, &options, &previous);
         }
         super::round_trip(&tree, &options);
     }

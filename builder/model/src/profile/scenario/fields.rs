@@ -78,7 +78,7 @@ pub const STEP: &[Field] = &[
     table("http", verify::HTTP, "a page over HTTP"),
     table("dns", verify::DNS, "a name's addresses, as the machine finds them"),
     table("unit", verify::UNIT, "a unit of systemd"),
-    table("file", verify::FILE, "a file or folder"),
+    table("file", verify::FILE, "a file or directory"),
     table("command", verify::COMMAND, "a command; no shell sees its words"),
     table("metric", verify::METRIC, "a sample in Prometheus' text format"),
     table("container", verify::CONTAINER, "a container of the profile"),
@@ -187,7 +187,7 @@ const TIME_SERVER: &[Field] = &[
     boolean("synchronised", "it says that it may be believed").or(true),
 ];
 const FILL: &[Field] = &[
-    text("path", &values::FILE_PATH, "a folder on it").or_text("/var/tmp"),
+    text("path", &values::FILE_PATH, "a directory on it").or_text("/var/tmp"),
     boolean("free", "take away again what filled it").or(false),
 ];
 const FLOOD: &[Field] = &[

@@ -14,7 +14,7 @@ pub(super) const CONTAINER: &[Field] = &[
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
     text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree")
         .or_said("an image's own; with `packages` `65534:65534`, nobody"),
-    text("workdir", &values::CONTAINER_PATH, "the folder it begins in").or_said("an image's own, else `/`"),
+    text("workdir", &values::CONTAINER_PATH, "the directory it begins in").or_said("an image's own, else `/`"),
     text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
     mapping(
         "environment",
@@ -25,9 +25,9 @@ pub(super) const CONTAINER: &[Field] = &[
     tables("publish", PUBLISH, "published ports"),
     texts("networks", &values::NETWORK_NAME, "tables of `container_networks` it is connected to")
         .or_said("podman's own network, with a way out"),
-    texts("overlays", &values::NAME, "folders of `overlays/` laid over its tree, in this order"),
-    named("volumes", &values::NAME, VOLUME, "folders on state by name; they outlive container and image"),
-    texts("writable", &values::CONTAINER_PATH, "folders in memory it may write to; everything else is read-only"),
+    texts("overlays", &values::NAME, "directories of `overlays/` laid over its tree, in this order"),
+    named("volumes", &values::NAME, VOLUME, "directories on state by name; they outlive container and image"),
+    texts("writable", &values::CONTAINER_PATH, "directories in memory it may write to; everything else is read-only"),
     named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
     texts("capabilities", &values::CAPABILITY, "capabilities it keeps"),
     boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")

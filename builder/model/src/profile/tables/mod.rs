@@ -25,8 +25,8 @@ use crate::{Error, Result};
 
 /// The whole profile.
 pub(super) const PROFILE: &[Field] = &[
-    text("extends", &values::PROFILE, "a profile in the same folder that this one is laid on"),
-    texts("overlays", &values::NAME, "folders of `overlays/` laid over the tree, in this order"),
+    text("extends", &values::PROFILE, "a profile in the same directory that this one is laid on"),
+    texts("overlays", &values::NAME, "directories of `overlays/` laid over the tree, in this order"),
     table("image", image::IMAGE, "name and version of the image").needed(),
     table("archive", archive::ARCHIVE, "the Debian archive packages come from"),
     table("packages", archive::PACKAGES, "what is installed besides what the tables need"),

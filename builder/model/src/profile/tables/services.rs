@@ -24,7 +24,7 @@ const OWN: &[Field] = &[
         &values::UNIT_CREDENTIAL,
         "credentials of the machine it may read, in `$CREDENTIALS_DIRECTORY`",
     ),
-    boolean("state", "a folder of its own, /var/lib/NAME, in `$STATE_DIRECTORY`").or(false),
+    boolean("state", "a directory of its own, /var/lib/NAME, in `$STATE_DIRECTORY`").or(false),
     boolean("network", "whether it may use the network").or(false),
 ];
 const RESTART: &[(&str, &str)] = &[("no", "never"), ("on-failure", "when it failed"), ("always", "whenever it ended")];

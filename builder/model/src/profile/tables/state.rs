@@ -9,7 +9,7 @@ pub(super) const STATE: &[Field] = &[
     choice("filesystem", FILESYSTEM, "what /var is made with; fixed when the first boot makes it").or_text("ext4"),
     text("minimum", &values::SIZE, "smallest size of /var; it grows to the end of the disk")
         .or_said("`256M`; `512M` on xfs and btrfs"),
-    texts("volatile", &values::VAR_PATH, "folders below /var that are memory instead, empty at every boot"),
+    texts("volatile", &values::VAR_PATH, "directories below /var that are memory instead, empty at every boot"),
 ];
 const DISK: &[(&str, &str)] = &[
     ("same", "the image's own, behind its partitions"),

@@ -30,7 +30,7 @@ const CHECK: &[Field] = &[
     table("http", HTTP, "a page over HTTP"),
     table("dns", DNS, "a name's addresses: as the machine finds them, or `outside` as its own name server says them"),
     table("unit", UNIT, "a unit of systemd"),
-    table("file", FILE, "a file or folder"),
+    table("file", FILE, "a file or directory"),
     table("command", COMMAND, "a command; no shell sees its words"),
     table("metric", METRIC, "a sample in Prometheus' text format"),
     table("container", CONTAINER, "a container of the profile"),
@@ -87,7 +87,7 @@ pub(in crate::profile) const FILE: &[Field] = &[
     text("target", &values::LINK_TARGET, "where it points, with `kind = \"symlink\"`"),
 ];
 const KINDS: &[(&str, &str)] =
-    &[("file", "a regular file"), ("directory", "a folder"), ("symlink", "a symbolic link"), ("socket", "a socket")];
+    &[("file", "a regular file"), ("directory", "a directory"), ("symlink", "a symbolic link"), ("socket", "a socket")];
 pub(in crate::profile) const COMMAND: &[Field] = &[
     words("exec", &values::ARGUMENT, "the program and its arguments").needed(),
     integer("status", 0, 255, "exit status").or_number(0),

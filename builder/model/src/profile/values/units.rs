@@ -1,4 +1,4 @@
-//! Forms of services, modules and folders of state.
+//! Forms of services, modules and directories of state.
 
 use super::{Form, form, lower, lower_digit, only, starts};
 use crate::recipe::Timer;
@@ -41,8 +41,8 @@ pub const MODULE: Form = form("a kernel module's name: `nf_conntrack`", 64, |tex
     only(text, |c| lower_digit(c) || matches!(c, '-' | '_'))
 });
 
-/// A folder below /var that a machine can do without at its next boot.
-pub const VAR_PATH: Form = form("a folder below /var: `/var/cache`, `/var/tmp`, `/var/lib/thing`", 255, |text| {
+/// A directory below /var that a machine can do without at its next boot.
+pub const VAR_PATH: Form = form("a directory below /var: `/var/cache`, `/var/tmp`, `/var/lib/thing`", 255, |text| {
     const KEPT: [&str; 7] =
         ["/var/lib", "/var/lib/dpkg", "/var/lib/diorite", "/var/lib/ssh", "/var/lib/systemd", "/var/home", "/var/srv"];
     let below = text.strip_prefix("/var/").ok_or("it is not below /var")?;

@@ -24,12 +24,12 @@ impl World {
     /// Everything below etc and var: links with their targets, files with their text.
     fn state(&self) -> Vec<String> {
         let mut found = Vec::new();
-        let mut folders = vec![self.0.path().join("etc"), self.0.path().join("var")];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let mut directories = vec![self.0.path().join("etc"), self.0.path().join("var")];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
                 let name = entry.path().strip_prefix(self.0.path()).unwrap().display().to_string();
                 if entry.file_type().unwrap().is_dir() {
-                    folders.push(entry.path());
+                    directories.push(entry.path());
                 } else if let Ok(to) = fs::read_link(entry.path()) {
                     found.push(format!("{name} -> {}", to.display()));
                 } else {

@@ -15,8 +15,8 @@ use std::path::Path;
 /// Largest screenshot that is put into the page, in bytes.
 const SCREENSHOT: u64 = 8 << 20;
 
-/// The page of a report whose files are in `folder`.
-pub fn html(report: &Report, folder: &Path) -> String {
+/// The page of a report whose files are in `directory`.
+pub fn html(report: &Report, directory: &Path) -> String {
     let mut page = Page::default();
     let (verdict, class) = verdict(report);
     page.raw("<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head><meta charset=\"utf-8\"/>\n")
@@ -42,8 +42,8 @@ pub fn html(report: &Report, folder: &Path) -> String {
     checks(&mut page, report);
     unasked(&mut page, report);
     words(&mut page, report);
-    screenshot(&mut page, folder);
-    files(&mut page, folder);
+    screenshot(&mut page, directory);
+    files(&mut page, directory);
     page.raw("</body></html>\n");
     page.finish()
 }
@@ -212,8 +212,8 @@ fn words(page: &mut Page, report: &Report) {
 }
 
 /// The screen at the moment of a failure, if somebody took a picture of it.
-fn screenshot(page: &mut Page, folder: &Path) {
-    let file = folder.join("evidence/screenshot.png");
+fn screenshot(page: &mut Page, directory: &Path) {
+    let file = directory.join("evidence/screenshot.png");
     let small = std::fs::metadata(&file).is_ok_and(|m| m.len() <= SCREENSHOT);
     let Some(bytes) = small.then(|| std::fs::read(&file).ok()).flatten() else { return };
     // Other bytes under this name are no picture (PNG §5.2).
@@ -224,11 +224,11 @@ fn screenshot(page: &mut Page, folder: &Path) {
     }
 }
 
-fn files(page: &mut Page, folder: &Path) {
+fn files(page: &mut Page, directory: &Path) {
     page.raw("<h2 id=\"files\">Files beside this page</h2>\n");
     let mut all: Vec<(String, u64)> = Vec::new();
     for below in ["", "evidence", "evidence-retried"] {
-        let entries = std::fs::read_dir(folder.join(below)).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(directory.join(below)).into_iter().flatten().flatten();
         for entry in entries {
             let name = entry.file_name().to_string_lossy().into_owned();
             let wanted = !below.is_empty() || KEPT.contains(&name.as_str());
@@ -240,7 +240,7 @@ fn files(page: &mut Page, folder: &Path) {
     }
     // Of several runs each has a page of its own.
     let runs = (1..).map(|n| format!("run-{n}/report.html"));
-    let there = runs.map_while(|path| Some((std::fs::metadata(folder.join(&path)).ok()?.len(), path)));
+    let there = runs.map_while(|path| Some((std::fs::metadata(directory.join(&path)).ok()?.len(), path)));
     all.extend(there.map(|(bytes, path)| (path, bytes)));
     all.sort();
     page.list("<ul>", "</ul>\n", |page| {

@@ -47,15 +47,15 @@ fn nothing_from_outside_is_markup_or_fetched() {
 
 #[test]
 fn a_picture_is_taken_in_and_other_files_are_not() {
-    let folder = std::env::temp_dir().join(format!("diorite-html-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("evidence")).expect("folder");
-    std::fs::write(folder.join("evidence/screenshot.png"), b"\x89PNG\r\n\x1a\nrest").expect("picture");
-    std::fs::write(folder.join("evidence/a \"b\".txt"), "x").expect("file");
-    std::fs::write(folder.join("disk.raw"), "x").expect("file");
-    let text = html(&report(vec![check("a", Verdict::Fail)]), &folder);
+    let directory = std::env::temp_dir().join(format!("diorite-html-{}", std::process::id()));
+    std::fs::create_dir_all(directory.join("evidence")).expect("directory");
+    std::fs::write(directory.join("evidence/screenshot.png"), b"\x89PNG\r\n\x1a\nrest").expect("picture");
+    std::fs::write(directory.join("evidence/a \"b\".txt"), "x").expect("file");
+    std::fs::write(directory.join("disk.raw"), "x").expect("file");
+    let text = html(&report(vec![check("a", Verdict::Fail)]), &directory);
     assert!(text.contains("src=\"data:image/png;base64,iVBORw0KGgpyZXN0\""));
     assert!(text.contains("href=\"evidence/a%20%22b%22.txt\"") && !text.contains("disk.raw"));
-    std::fs::write(folder.join("evidence/screenshot.png"), "<svg onload=1>").expect("no picture");
-    assert!(!html(&report(vec![]), &folder).contains("<img"));
-    std::fs::remove_dir_all(folder).expect("remove");
+    std::fs::write(directory.join("evidence/screenshot.png"), "<svg onload=1>").expect("no picture");
+    assert!(!html(&report(vec![]), &directory).contains("<img"));
+    std::fs::remove_dir_all(directory).expect("remove");
 }
