@@ -3,9 +3,10 @@
 mod common;
 use common::errors::refuses;
 use common::{Project, text};
+use diorite_checks::plan;
 use diorite_model::plan::Build;
 use diorite_model::report::{Boot, CheckResult, Evidence, Report, Selection, Start, Verdict};
-use diorite_model::{Hasher, Recipe};
+use diorite_model::{Digest, Hasher, Recipe, profile};
 use diorite_proxmox_double::{Double, TOKEN, World};
 use std::fs;
 use std::io::Write as _;
@@ -68,6 +69,15 @@ impl Case {
         text(&output.stdout)
     }
 
+    /// What the profile says now: its recipe, and the digest of what `verify` would check.
+    fn recipe_and_plan(&self) -> (Recipe, Digest) {
+        let text = fs::read_to_string(self.project.path("profiles/web.toml")).expect("the profile");
+        let mut none = |name: &str| panic!("the profile extends nothing, least of all {name}");
+        let (recipe, settings) = profile::parse(&text, "web.toml", &mut none).unwrap_or_else(|e| panic!("{e}"));
+        let digest = plan::digest(&plan::of(&recipe, &settings.checks), &settings.checks);
+        (recipe, digest)
+    }
+
     /// What `image` leaves, without the minutes that it takes: a disk, and a report about it in which all is well.
     fn build(&self, version: &str) {
         self.build_with(version, "");
@@ -84,8 +94,7 @@ impl Case {
         let port = self.listener.local_addr().expect("an address").port().to_string();
         let profile = PROFILE.replace("VERSION", version).replace("PORT", &port) + more;
         fs::write(self.project.path("profiles/web.toml"), profile).expect("a profile");
-        let recipe: Recipe =
-            serde_json::from_value(self.project.json(&["show", "web"])["recipe"].clone()).expect("the recipe");
+        let (recipe, plan_digest) = self.recipe_and_plan();
         let out = self.project.path("out/web");
         fs::create_dir_all(&out).expect("a directory");
         let (mut file, mut hasher) = (fs::File::create(out.join("disk.raw")).expect("a disk"), Hasher::new());
@@ -129,7 +138,7 @@ impl Case {
             start: Start::default(),
             begun: 0,
             seconds: 1.0,
-            selection: Selection { of: 1, ..Selection::default() },
+            selection: Selection { of: 1, plan_digest: Some(plan_digest), ..Selection::default() },
             ended: None,
             retried: vec![],
             runs: 1,
@@ -281,7 +290,41 @@ fn only_what_was_verified_is_deployed() {
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
     assert!(said.contains("no report vouches for this disk of `web`") && said.contains("`--unverified`"), "{said}");
 
-    fs::write(&report, kept).expect("it comes back");
+    fs::write(&report, b"{").expect("half a report");
+    let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
+    assert!(said.contains("no report vouches for this disk of `web`") && said.contains("it is damaged"), "{said}");
+
+    // Reports about these very bytes in which everything passed, with other circumstances.
+    let good: serde_json::Value = serde_json::from_slice(&kept).expect("JSON");
+    let with = |change: &dyn Fn(&mut serde_json::Value)| {
+        let mut other = good.clone();
+        change(&mut other);
+        fs::write(&report, other.to_string()).expect("another report");
+        refuses(&case.project, &mut case.diorite(), &deploy, 4)
+    };
+    let other = Digest::of(b"another").to_string();
+    let said = with(&|report| report["recipe_digest"] = other.clone().into());
+    assert!(said.contains("it was made with another recipe"), "{said}");
+    let said = with(&|report| drop(report["selection"].as_object_mut().expect("it").remove("plan_digest")));
+    assert!(
+        said.contains("does not record which checks were planned") && said.contains("diorite verify web"),
+        "{said}"
+    );
+    fs::write(&report, &kept).expect("it comes back");
+    let profile = case.project.path("profiles/web.toml");
+    let before = fs::read_to_string(&profile).expect("the profile");
+    for (old, new) in [
+        ("name = \"page\"", "name = \"another\""),
+        ("name = \"page\"", "name = \"page\"\nretry = \"7s\""),
+        ("[[verify.check]]", "[[verify.check]]\nunit = { name = \"nginx.service\" }\n[[verify.check]]"),
+    ] {
+        fs::write(&profile, before.replacen(old, new, 1)).expect("another check");
+        let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
+        assert!(said.contains("the checks have changed since"), "{new}: {said}");
+    }
+    fs::write(&profile, before).expect("as it was");
+    assert!(case.run(&[&deploy[..], &["--plan"]].concat()).contains("nothing was changed"), "the same report is good");
+
     fs::write(case.project.path("out/web/disk.raw"), "something else").expect("another disk");
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 1);
     assert!(said.contains("the disk is not the one that was built"), "{said}");

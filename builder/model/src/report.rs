@@ -1,9 +1,11 @@
 //! Report: what a verification saw, check by check, and how it ended. Its form is told in docs/reference/report.md.
 
+mod accept;
 mod boot;
 mod scenario;
 mod start;
 
+pub use accept::{Refusal, Subject, UnverifiedImage, VerifiedImage, plan_digest};
 pub use boot::{Boot, Declared, Lane, Moment, Port, Said, Seen};
 pub use scenario::{ScenarioMachine, ScenarioReport};
 pub use start::{Kept, Start, date};
@@ -90,6 +92,9 @@ pub enum Evidence {
 pub struct Selection {
     /// How many checks there are for this image.
     pub of: usize,
+    /// [`plan_digest`] of all of them. Not in reports of older versions, which vouch for nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_digest: Option<Digest>,
     /// Patterns of their names; empty: every one.
     pub only: Vec<String>,
     /// Patterns of those that were left out.
@@ -182,39 +187,11 @@ impl Selection {
     }
 }
 
-/// A disk image whose report about these very bytes has no failure and leaves nothing out. Only [`Report::accept`] makes one.
-#[derive(Debug, Clone)]
-pub struct VerifiedImage {
-    disk_sha256: Digest,
-}
-
-impl VerifiedImage {
-    /// The digest that was verified.
-    pub fn disk_sha256(&self) -> Digest {
-        self.disk_sha256
-    }
-}
-
-/// A disk image that somebody wants to use although nothing vouches for it. The name says so wherever it goes.
-#[derive(Debug, Clone)]
-pub struct UnverifiedImage {
-    /// Its digest.
-    pub disk_sha256: Digest,
-}
-
-impl Report {
-    /// Accepts the image with this digest when this report is about it, everything was asked and everything passed.
-    pub fn accept(&self, disk_sha256: Digest) -> Option<VerifiedImage> {
-        let good = self.schema == Self::SCHEMA && self.passed() && !self.partial();
-        (self.disk_sha256 == disk_sha256 && good).then_some(VerifiedImage { disk_sha256 })
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn report(verdicts: &[Verdict]) -> Report {
+    pub(crate) fn report(verdicts: &[Verdict]) -> Report {
         let check = |verdict: &Verdict| CheckResult {
             id: "a".into(),
             what: "b".into(),
@@ -238,37 +215,17 @@ mod tests {
             start: Start::default(),
             begun: 0,
             seconds: 1.0,
-            selection: Selection { of: verdicts.len(), ..Selection::default() },
+            selection: Selection {
+                of: verdicts.len(),
+                plan_digest: Some(plan_digest(["a"], &[])),
+                ..Selection::default()
+            },
             ended: None,
             retried: vec![],
             runs: 1,
             checks: verdicts.iter().map(check).collect(),
             boot: Boot::default(),
         }
-    }
-
-    #[test]
-    fn only_a_whole_and_good_report_about_these_bytes_is_accepted() {
-        let (disk, good) = (Digest::of(b"disk"), report(&[Verdict::Pass; 2]));
-        assert_eq!(good.accept(disk).map(|v| v.disk_sha256()), Some(disk));
-        assert!(good.accept(Digest::of(b"another")).is_none());
-        for bad in [&[Verdict::Pass, Verdict::Fail][..], &[Verdict::Pass, Verdict::Skip], &[]] {
-            assert!(report(bad).accept(disk).is_none(), "{bad:?}");
-        }
-        let changed = |change: fn(&mut Report)| {
-            let mut report = good.clone();
-            change(&mut report);
-            report
-        };
-        let refused = [
-            changed(|r| r.selection.only.push("port-*".into())),
-            changed(|r| r.selection.shard = Some(Shard { index: 1, count: 1 })),
-            changed(|r| r.selection.of = 3),
-            changed(|r| r.schema = 1),
-            changed(|r| r.ended = Some(Ended { class: Class::Infra, what: "x".into(), cause: None, at: 0.0 })),
-        ];
-        assert!(refused.iter().all(|r| r.accept(disk).is_none()));
-        assert!(refused[0].passed(), "what was wanted passed, and that is not enough");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use diorite_machine::{
 };
 use diorite_model::{
     Digest, Error, Exit, Recipe, Result,
-    report::{self, CheckResult, Class, Ended, Report, Start, Verdict},
+    report::{self, CheckResult, Class, Ended, Report, Selection, Start, Verdict},
     verify::OwnCheck,
 };
 use std::{
@@ -75,15 +75,24 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
     prepare(input)?;
     let around = Surroundings::of(input.recipe);
     let checks = plan::of(input.recipe, input.own);
-    let of = checks.len();
+    let (of, plan_digest) = (checks.len(), plan::digest(&checks, input.own));
     let wanted = input.choice.of(checks.clone())?;
     let learning = with_its_whereabouts(&wanted, checks);
     let identity = Identity::of(input.tools, &accelerator, &around, input.disk_sha256)?;
     let moments = Moments::below(input.out);
     let kept = moments.find(&identity).ok().filter(|_| needs_boot(input, &wanted).is_none());
     let disk = same_disk(input, &moments, kept.as_ref())?;
-    let common =
-        Common { accelerator: &accelerator, around: &around, wanted: &wanted, learning, identity, moments, disk, of };
+    let common = Common {
+        accelerator: &accelerator,
+        around: &around,
+        wanted: &wanted,
+        learning,
+        identity,
+        moments,
+        disk,
+        of,
+        plan_digest,
+    };
     let mut runs = Vec::new();
     let mut over = None;
     for n in 1..=input.runs {
@@ -149,6 +158,8 @@ struct Common<'a> {
     disk: Stamp,
     /// How many checks there are.
     of: usize,
+    /// What all of them are.
+    plan_digest: Digest,
 }
 
 /// The disk must be the one that was built. Its bytes are read, unless a moment was kept of this very file and nobody has
@@ -256,7 +267,7 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
             start,
             begun,
             seconds,
-            selection: input.choice.selection(common.of),
+            selection: Selection { plan_digest: Some(common.plan_digest), ..input.choice.selection(common.of) },
             checks: complete(results, &checks, ended.as_ref()),
             ended,
             retried,

@@ -19,9 +19,9 @@ use crate::{
 };
 use diorite_lab::allow::Allowed;
 use diorite_model::{
-    Recipe,
+    Digest, Recipe,
     recipe::{FileSystem, Link, Rate, Sudo},
-    report::Evidence,
+    report::{Evidence, plan_digest},
     verify::OwnCheck,
 };
 use std::net::IpAddr;
@@ -270,6 +270,11 @@ pub fn plan(recipe: &Recipe, own: &[OwnCheck], sources: [IpAddr; 2]) -> Vec<Chec
 pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     let around = Surroundings::of(recipe);
     plan(recipe, own, [around.config.ipv4.into(), around.config.ipv6.into()])
+}
+
+/// The digest of a whole plan, which its report records.
+pub fn digest(checks: &[Check], own: &[OwnCheck]) -> Digest {
+    plan_digest(checks.iter().map(|check| check.id.as_str()), own)
 }
 
 /// A check as it is added: id, words, evidence, question.

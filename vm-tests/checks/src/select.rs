@@ -29,7 +29,7 @@ pub struct Wanted {
 impl Choice {
     /// How a report tells it.
     pub fn selection(&self, of: usize) -> Selection {
-        Selection { of, only: self.only.clone(), skip: self.skip.clone(), shard: self.shard }
+        Selection { of, plan_digest: None, only: self.only.clone(), skip: self.skip.clone(), shard: self.shard }
     }
 
     /// The checks to ask, in the plan's order.

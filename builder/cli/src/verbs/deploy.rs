@@ -5,9 +5,10 @@ use crate::args::{DeployArgs, RollbackArgs, StatusArgs, Target};
 use crate::disc::{self, Signer};
 use crate::project::Project;
 use crate::{pipeline, print_deploy as print};
+use diorite_checks::plan as checks;
 use diorite_model::plan::Build;
 use diorite_model::recipe::NodeExporter;
-use diorite_model::report::{Report, UnverifiedImage};
+use diorite_model::report::{Report, Subject, UnverifiedImage};
 use diorite_model::{Digest, Error, Exit, Hasher, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
@@ -231,20 +232,21 @@ fn image(project: &Project, unverified: bool) -> Result<Image> {
     if unverified {
         return Ok(Image::Unverified(UnverifiedImage { disk_sha256: found }));
     }
-    let file = project.out.join("report.json");
-    let report = std::fs::read(&file).ok().and_then(|text| serde_json::from_slice::<Report>(&text).ok());
-    report.and_then(|report| report.accept(found)).map(Image::Verified).ok_or_else(|| {
+    let (file, own) = (project.out.join("report.json"), &project.settings.checks);
+    let plan_digest = checks::digest(&checks::of(&project.recipe, own), own);
+    let subject = Subject { disk_sha256: found, recipe_digest: project.recipe.digest(), plan_digest };
+    let refused = |cause: String| {
         Error::new(Exit::VerificationFailed, format!("no report vouches for this disk of `{}`", project.name))
             .at(file.display().to_string())
-            .because(format!(
-                "disk.raw is {}; a whole report about it in which everything passed is needed",
-                found.short(12)
-            ))
+            .because(cause)
             .hint(format!(
                 "run `diorite verify {}`, or say `--unverified`, which the machine's notes then say too",
                 project.name
             ))
-    })
+    };
+    let text = std::fs::read(&file).map_err(|e| refused(format!("it cannot be read: {e}")))?;
+    let report: Report = serde_json::from_slice(&text).map_err(|e| refused(format!("it is damaged: {e}")))?;
+    report.accept(&subject).map(Image::Verified).map_err(|refusal| refused(refusal.to_string()))
 }
 
 /// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
