@@ -3,6 +3,7 @@
 //! The text is parsed to values that know their place ([`source`]), joined with what it extends, and read table by
 //! table against declared fields ([`field`], [`section`]) and forms ([`values`]), and checked against itself ([`check`]). Every error shows the user's own line.
 
+mod admission;
 mod check;
 mod field;
 mod packages;
@@ -13,6 +14,7 @@ mod source;
 mod ssh_key;
 mod tables;
 mod values;
+mod written;
 
 pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};

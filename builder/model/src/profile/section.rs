@@ -353,7 +353,7 @@ fn wrong_kind(files: &Files, path: &str, value: &Value, wanted: &str, form: &str
 }
 
 /// At most sixty characters, none of which can move a cursor.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let clean = |c: char| if c.is_control() || super::source::is_bidi(c) { '\u{fffd}' } else { c };
     let mut short: String = text.chars().take(60).map(clean).collect();
     if text.chars().nth(60).is_some() {

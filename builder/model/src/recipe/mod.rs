@@ -33,9 +33,10 @@ use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What one machine is.
+/// What one machine is. One that is read from a file passes the checks of a profile ([`crate::profile`]); what is derived here
+/// are functions of this name, and the traits call them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Recipe {
     /// Name and version of the image.
     pub image: Image,

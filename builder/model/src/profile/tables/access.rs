@@ -143,3 +143,31 @@ impl Taken {
         Ok(number)
     }
 }
+
+/// The table that says this.
+pub(super) fn written(access: &Access) -> Written {
+    let person = |p: &Person| {
+        Written::default().list("ssh_keys", &p.ssh_keys).list("principals", &p.principals).with("uid", p.uid)
+    };
+    let group = |g: &Group| with_sudo(Written::default().list("members", &g.members).with("gid", g.gid), &g.sudo);
+    Written::default()
+        .with("root_login", word(&access.root_login))
+        .list("user_ca", &access.user_ca)
+        .with("second_factor", word(&access.second_factor))
+        .maybe("idle_minutes", access.idle_minutes.map(u32::from))
+        .with("sessions", u32::from(access.sessions))
+        .list("banner", &access.banner)
+        .named("administrators", &access.administrators, |p| with_sudo(person(p), &p.sudo))
+        .named("users", &access.users, person)
+        .named("groups", &access.groups, group)
+}
+
+fn with_sudo(table: Written, sudo: &Sudo) -> Written {
+    match sudo {
+        Sudo::None => table.with("sudo", "none"),
+        Sudo::All => table.with("sudo", "all"),
+        Sudo::Commands(list) => table
+            .with("sudo", "listed")
+            .tables("commands", list, |c| Written::default().with("run", &*c.run).list("arguments", &c.arguments)),
+    }
+}

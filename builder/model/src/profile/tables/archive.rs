@@ -64,3 +64,25 @@ pub(super) fn packages(top: &Section) -> Result<Packages> {
     let t = top.table_or_empty("packages")?;
     Ok(Packages { include: t.plain("include")?, recommends: t.flag("recommends")? })
 }
+
+/// The tables that say this.
+pub(super) fn written(archive: &Archive) -> Written {
+    let extra = |e: &ExtraRepository| {
+        Written::default()
+            .with("uri", &*e.uri)
+            .with("suite", &*e.suite)
+            .list("components", &e.components)
+            .with("keyring", &*e.keyring)
+            .with("priority", e.priority)
+    };
+    Written::default()
+        .with("suite", &*archive.suite)
+        .list("components", &archive.components)
+        .with("architecture", &*archive.architecture)
+        .named("extra", &archive.extra, extra)
+        .list("debs", &archive.debs)
+}
+
+pub(super) fn packages_written(packages: &Packages) -> Written {
+    Written::default().list("include", &packages.include).with("recommends", packages.recommends)
+}

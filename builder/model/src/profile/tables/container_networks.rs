@@ -16,3 +16,8 @@ pub(super) fn networks(top: &Section) -> Result<BTreeMap<String, ContainerNetwor
     }
     Ok(all)
 }
+
+/// The table that says this.
+pub(super) fn written(network: &ContainerNetwork) -> Written {
+    Written::default().with("internal", network.internal).with("subnet", &*network.subnet)
+}

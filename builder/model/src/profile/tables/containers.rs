@@ -254,3 +254,70 @@ fn limits(t: &Section) -> Result<Limits> {
         pids: t.needed_number("pids")?.value,
     })
 }
+
+/// The table that says this.
+pub(super) fn written(c: &Container) -> Written {
+    let t = match &c.source {
+        ContainerSource::Packages(list) => Written::default().list("packages", list),
+        ContainerSource::Archive(path) => Written::default().with("archive", &**path),
+        ContainerSource::Oci(reference) => Written::default().with("oci", &**reference),
+    };
+    let publish = |p: &Publish| {
+        Written::default()
+            .with("host", u32::from(p.host))
+            .with("container", u32::from(p.container))
+            .with("protocol", p.protocol.name())
+            .with("local", p.local)
+    };
+    let volume = |v: &Volume| {
+        Written::default()
+            .with("path", &*v.path)
+            .maybe("owner", v.owner.as_deref())
+            .with("mode", &*v.mode)
+            .with("read_only", v.read_only)
+    };
+    let secret = |s: &Secret| {
+        let t = Written::default().with("credential", &*s.credential);
+        match &s.to {
+            SecretTo::File(path) => t.with("file", &**path),
+            SecretTo::Environment(variable) => t.with("environment", &**variable),
+        }
+    };
+    t.list("entrypoint", &c.entrypoint)
+        .list("command", &c.command)
+        .maybe("user", c.user.as_deref())
+        .maybe("workdir", c.workdir.as_deref())
+        .with("hostname", &*c.hostname)
+        .named("environment", &c.environment, String::clone)
+        .tables("publish", &c.publish, publish)
+        .list("networks", &c.networks)
+        .list("overlays", &c.overlays)
+        .named("volumes", &c.volumes, volume)
+        .list("writable", &c.writable)
+        .named("secrets", &c.secrets, secret)
+        .list("capabilities", &c.capabilities)
+        .with("user_namespace", c.ids.is_some())
+        .maybe("ids", c.ids)
+        .with("init", c.init)
+        .maybe("health", c.health.as_ref().map(health_written))
+        .with("limits", limits_written(&c.limits))
+        .list("after", &c.after)
+        .list("requires", &c.requires)
+}
+
+fn health_written(health: &Health) -> Written {
+    let span = |seconds: u32| format!("{seconds}s");
+    Written::default()
+        .list("command", &health.command)
+        .with("interval", span(health.interval))
+        .with("timeout", span(health.timeout))
+        .with("retries", health.retries)
+        .with("start_period", span(health.start_period))
+}
+
+fn limits_written(limits: &Limits) -> Written {
+    Written::default()
+        .maybe("memory", limits.memory.map(written::amount))
+        .maybe("cpus", limits.cpus.map(|n| format!("{}.{:03}", n / 1000, n % 1000)))
+        .with("pids", limits.pids)
+}

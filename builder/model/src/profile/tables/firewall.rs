@@ -140,3 +140,41 @@ fn rate(t: &Section) -> Result<Option<Rate>> {
     let (connections, per) = values::rate(&text.value).expect("its form was checked");
     Ok(Some(Rate { connections, per, burst: burst.map_or(BURST, |b| b.value) }))
 }
+
+/// The table that says this.
+pub(super) fn written(firewall: &Firewall) -> Written {
+    let networks = |list: &[Network]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let set =
+        |s: &NetworkSet| Written::default().with("networks", networks(&s.networks)).maybe("why", s.why.as_deref());
+    let allow = |a: &Allow| {
+        Written::default()
+            .maybe("name", a.name.as_deref())
+            .maybe("why", a.why.as_deref())
+            .with("port", u32::from(a.port))
+            .with("last_port", u32::from(a.last_port))
+            .with("protocol", a.protocol.name())
+            .with("from", peers_written(&a.from))
+            .maybe("rate", a.rate.map(|r| format!("{}/{}", r.connections, r.per.name())))
+            .maybe("burst", a.rate.map(|r| r.burst))
+            .maybe("listener", a.listener.as_deref())
+    };
+    let allow_out = |a: &AllowOut| {
+        Written::default()
+            .maybe("name", a.name.as_deref())
+            .maybe("why", a.why.as_deref())
+            .with("port", u32::from(a.port))
+            .with("last_port", u32::from(a.last_port))
+            .with("protocol", a.protocol.name())
+            .with("to", peers_written(&a.to))
+    };
+    let egress = Written::default().with("policy", written::word(&firewall.egress.policy)).tables(
+        "allow",
+        &firewall.egress.allow,
+        allow_out,
+    );
+    Written::default().named("sets", &firewall.sets, set).tables("allow", &firewall.allow, allow).with("egress", egress)
+}
+
+pub(super) fn peers_written(peers: &[Peer]) -> Vec<String> {
+    peers.iter().map(ToString::to_string).collect()
+}

@@ -142,3 +142,20 @@ fn setuid(t: &Section) -> Result<Vec<Setuid>> {
     }
     Ok(all)
 }
+
+/// The table that says this: what differs from the level's own settings.
+pub(super) fn written(hardening: &Hardening) -> Written {
+    let ours = |name: &str, value: &str| table::settings(hardening.level).any(|s| s.name == name && s.value == value);
+    let sysctl: BTreeMap<_, _> = hardening.sysctl.iter().filter(|(n, v)| !ours(n, v)).collect();
+    let sysctl: toml::Table = sysctl.into_iter().map(|(n, v)| (n.clone(), v.clone().into())).collect();
+    let modules: Vec<String> = hardening.blocked_modules.iter().filter(|m| !ours(m, "")).cloned().collect();
+    let exception = |e: &Exception| {
+        Written::default().maybe("unit", e.unit.as_deref()).with("setting", &*e.setting).with("why", &*e.why)
+    };
+    Written::default()
+        .with("level", word(hardening.level))
+        .with("sysctl", sysctl)
+        .list("blocked_modules", &modules)
+        .tables("exceptions", &hardening.exceptions, exception)
+        .tables("setuid", &hardening.setuid, |s| Written::default().with("path", &*s.path).with("why", &*s.why))
+}

@@ -68,3 +68,26 @@ pub(super) fn amount(t: &Section, key: &str, least: u64) -> Result<u64> {
     }
     Ok(bytes)
 }
+
+/// The table that says this.
+pub(super) fn image_written(image: &Image) -> Written {
+    Written::default()
+        .with("name", &*image.name)
+        .with("version", &*image.version)
+        .with("hostname", &*image.hostname)
+        .with("epoch", i64::try_from(image.epoch).unwrap_or(i64::MAX))
+}
+
+pub(super) fn kernel_written(kernel: &Kernel) -> Written {
+    Written::default()
+        .with("flavour", word(&kernel.flavour))
+        .list("command_line", &kernel.command_line)
+        .list("modules", &kernel.modules)
+}
+
+pub(super) fn disk_written(disk: &Disk) -> Written {
+    Written::default()
+        .with("esp", written::amount(disk.esp))
+        .with("root", written::amount(disk.root))
+        .with("verity", written::amount(disk.verity))
+}

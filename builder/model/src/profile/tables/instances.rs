@@ -146,3 +146,8 @@ fn source(t: &Section) -> Result<Source> {
         }
     }
 }
+
+/// The table `[config_drive]` that says this.
+pub(super) fn config_drive_written(drive: &ConfigDrive) -> Written {
+    Written::default().list("signers", &drive.signers).with("nocloud", drive.nocloud)
+}

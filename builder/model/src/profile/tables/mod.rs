@@ -1,4 +1,5 @@
-//! The tables of a profile, each read into its part of the recipe. The fields declared here are the language.
+//! The tables of a profile, each read into its part of the recipe, and written from it. The fields declared here are the
+//! language.
 
 mod access;
 mod archive;
@@ -19,6 +20,7 @@ pub(super) mod verify;
 use super::field::*;
 use super::section::Section;
 use super::source::{Files, Value};
+use super::written::{self, Written, word};
 use super::{Settings, check, packages, values};
 use crate::recipe::*;
 use crate::{Error, Result};
@@ -69,8 +71,33 @@ pub(super) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     Ok((recipe, settings))
 }
 
+/// The profile that says a recipe, every default written out.
+pub(super) fn written(recipe: &Recipe) -> Written {
+    let mut said = recipe.clone();
+    monitoring::unadmit(&mut said);
+    Written::default()
+        .with("image", image::image_written(&said.image))
+        .with("archive", archive::written(&said.archive))
+        .with("packages", archive::packages_written(&said.packages))
+        .with("kernel", image::kernel_written(&said.kernel))
+        .with("disk", image::disk_written(&said.disk))
+        .named("network", &said.network, network::written)
+        .with("time", time::written(&said.time))
+        .with("locale", time::locale_written(&said.locale))
+        .with("firewall", firewall::written(&said.firewall))
+        .with("access", access::written(&said.access))
+        .with("hardening", hardening::written(&said.hardening))
+        .named("containers", &said.containers, containers::written)
+        .named("container_networks", &said.container_networks, container_networks::written)
+        .with("monitoring", monitoring::written(&said.monitoring))
+        .with("services", services::written(&said.services))
+        .with("state", state::written(&said.state))
+        .maybe("config_drive", said.config_drive.as_ref().map(instances::config_drive_written))
+        .list("overlays", &said.overlays)
+}
+
 /// The profile without its instances.
-fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
+pub(super) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let top = Section::new(files, String::new(), value, PROFILE)?;
     let image = image::image(&top)?;
     let (archive, mut settings) = archive::archive(&top)?;

@@ -37,3 +37,18 @@ pub(super) fn admit(recipe: &mut Recipe) {
         ..Allow::port(NodeExporter::PORT, Protocol::Tcp)
     });
 }
+
+/// The table that says this.
+pub(super) fn written(monitoring: &Monitoring) -> Written {
+    let exporter = monitoring.node_exporter.as_ref();
+    let exporter = exporter.map(|e| Written::default().with("from", firewall::peers_written(&e.from)));
+    Written::default().maybe("node_exporter", exporter)
+}
+
+/// Takes the rule of [`admit`] out again.
+pub(super) fn unadmit(recipe: &mut Recipe) {
+    let Some(Allow { name: Some(name), .. }) = recipe.firewall.allow.last() else { return };
+    if name == RULE && recipe.monitoring.node_exporter.is_some() {
+        recipe.firewall.allow.pop();
+    }
+}

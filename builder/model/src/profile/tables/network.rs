@@ -234,3 +234,45 @@ fn link(t: &Section, kind: LinkKind, place: Place) -> Result<Link> {
         required: t.flag("required")?,
     })
 }
+
+/// The table that says this.
+pub(super) fn written(link: &Link) -> Written {
+    let t = Written::default();
+    let t = match &link.kind {
+        LinkKind::Card(m) => t.with(
+            "match",
+            Written::default()
+                .maybe("mac", m.mac.as_deref())
+                .maybe("name", m.name.as_deref())
+                .maybe("driver", m.driver.as_deref())
+                .maybe("order", m.order),
+        ),
+        LinkKind::Vlan(v) => t.with("vlan", Written::default().with("id", u32::from(v.id)).with("parent", &*v.parent)),
+        LinkKind::Bond(b) => t.with(
+            "bond",
+            Written::default()
+                .list("members", &b.members)
+                .with("mode", b.mode.word())
+                .with("interval", b.interval)
+                .list("arp_targets", &b.arp_targets),
+        ),
+        LinkKind::Bridge(b) => t.with("bridge", Written::default().list("members", &b.members).with("stp", b.stp)),
+    };
+    let route =
+        |r: &Route| Written::default().with("to", &*r.to).maybe("via", r.via.as_deref()).maybe("metric", r.metric);
+    t.with("dhcp_ipv4", link.dhcp_ipv4)
+        .with("dhcp_ipv6", link.dhcp_ipv6)
+        .with("router_advertisements", link.router_advertisements)
+        .list("addresses", &link.addresses)
+        .list("gateways", &link.gateways)
+        .tables("routes", &link.routes, route)
+        .maybe("metric", link.metric)
+        .maybe("mtu", link.mtu.map(u32::from))
+        .list("dns", &link.dns)
+        .with("dns_over_tls", link.dns_over_tls.word())
+        .with("learn_dns", link.learn_dns)
+        .list("search", &link.search)
+        .list("route_domains", &link.route_domains)
+        .list("ntp", &link.ntp)
+        .with("required", link.required)
+}

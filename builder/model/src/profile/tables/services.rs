@@ -108,3 +108,26 @@ fn unit(name: &str, u: &Section) -> Result<Unit> {
         network: u.flag("network")?,
     })
 }
+
+/// The table that says this.
+pub(super) fn written(services: &Services) -> Written {
+    let unit = |u: &Unit| {
+        Written::default()
+            .list("exec", &u.exec)
+            .with("description", &*u.description)
+            .with("user", &*u.user)
+            .list("after", &u.after)
+            .list("requires", &u.requires)
+            .maybe("timer", u.timer.as_ref().map(values::timer_text))
+            .with("restart", word(&u.restart))
+            .named("environment", &u.environment, String::clone)
+            .list("credentials", &u.credentials)
+            .with("state", u.state)
+            .with("network", u.network)
+    };
+    Written::default()
+        .list("enable", &services.enable)
+        .list("disable", &services.disable)
+        .list("mask", &services.mask)
+        .named("units", &services.units, unit)
+}

@@ -48,3 +48,13 @@ pub(super) fn state(top: &Section) -> Result<State> {
     };
     Ok(State { disk, encryption, filesystem, minimum, volatile })
 }
+
+/// The table that says this.
+pub(super) fn written(state: &State) -> Written {
+    Written::default()
+        .with("disk", word(&state.disk))
+        .with("encryption", word(&state.encryption))
+        .with("filesystem", state.filesystem.name())
+        .with("minimum", written::amount(state.minimum))
+        .list("volatile", &state.volatile)
+}

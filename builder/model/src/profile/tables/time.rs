@@ -27,3 +27,15 @@ pub(super) fn locale(top: &Section) -> Result<Locale> {
     let t = top.table_or_empty("locale")?;
     Ok(Locale { lang: t.needed("lang")?.value, more: t.plain("more")? })
 }
+
+/// The table that says this.
+pub(super) fn written(time: &Time) -> Written {
+    Written::default()
+        .with("timezone", &*time.timezone)
+        .list("ntp", &time.ntp)
+        .maybe("fallback_ntp", time.fallback_ntp.clone())
+}
+
+pub(super) fn locale_written(locale: &Locale) -> Written {
+    Written::default().with("lang", &*locale.lang).list("more", &locale.more)
+}

@@ -112,6 +112,22 @@ pub fn timer(text: &str) -> Result<Timer, String> {
     calendar(format!("{days}*-*-* {hour:02}:{minute:02}:00"))
 }
 
+/// The [`TIMER`] that has this meaning.
+pub fn timer_text(timer: &Timer) -> String {
+    match timer {
+        Timer::Every(seconds) => match seconds {
+            s if s % 86_400 == 0 => format!("{}d", s / 86_400),
+            s if s % 3600 == 0 => format!("{}h", s / 3600),
+            s => format!("{}min", s / 60),
+        },
+        Timer::Calendar(event) => match event.as_str() {
+            "*-*-* *:00:00" => "hourly".into(),
+            "*-*-01 00:00:00" => "monthly".into(),
+            event => event.replacen("*-*-* ", "", 1).strip_suffix(":00").unwrap_or(event).to_owned(),
+        },
+    }
+}
+
 /// A file that holds a secret.
 pub const SECRET_FILE: Form =
     form("a path, also one that begins with `~/`: letters, digits and `-_.+~/@`", 255, |text| {
@@ -129,12 +145,17 @@ mod tests {
         for (text, meant) in [
             ("15min", Timer::Every(900)),
             ("1d", Timer::Every(86_400)),
+            ("100h", Timer::Every(360_000)),
+            ("hourly", Timer::Calendar("*-*-* *:00:00".into())),
             ("daily", Timer::Calendar("*-*-* 00:00:00".into())),
+            ("weekly", Timer::Calendar("Mon *-*-* 00:00:00".into())),
+            ("monthly", Timer::Calendar("*-*-01 00:00:00".into())),
             ("03:30", Timer::Calendar("*-*-* 03:30:00".into())),
             ("Mon..Fri 03:30", Timer::Calendar("Mon..Fri *-*-* 03:30:00".into())),
             ("Sat,Sun 12:00", Timer::Calendar("Sat,Sun *-*-* 12:00:00".into())),
         ] {
             assert_eq!(timer(text).unwrap(), meant, "{text}");
+            assert_eq!(timer(&timer_text(&meant)).unwrap(), meant, "{text}");
         }
         for text in [
             "0min",
