@@ -4,11 +4,12 @@
 //! order: accounts exist before the first owner is looked up; the Essential closure is laid down before the first script
 //! can run; a package with a preinst is laid down strictly after it; one `dpkg --configure -a` does the rest.
 
+use crate::clock::Start;
 use crate::database::{self, ADMIN};
 use crate::deb::Deb;
 use crate::extract::Root;
 use crate::layout::{Layout, Rules};
-use crate::scan::{Times, scan};
+use crate::scan::scan;
 use crate::scripts::Environment;
 use crate::unpack::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// What `configured` is to do: the trees of one machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,8 +49,8 @@ pub struct TreeParts {
 /// Makes the configured trees of sets of packages, one after the other, and leaves each as a pack. Returns the seconds
 /// that each took; those of unpacking, which is done for all at once, are the first's.
 pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
-    let mut clock = Instant::now();
+    let start = Start::now();
+    let mut step = Instant::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let staging = Staging { latest: epoch, privileged: true };
     let sets: Vec<_> = job.trees.iter().map(|tree| tree.packages.as_slice()).collect();
@@ -60,12 +61,13 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
         let place = configure(tree, &staged, &work, job.epoch, progress)?;
         interrupt::check()?;
         let stage = progress.stage("read the tree");
-        let mut read = scan(&place, Times { epoch, started })?;
-        accounts::stabilize(&mut read)?;
+        let brought = staged.iter().flat_map(|s| s.files.iter().map(|file| file.member.mtime));
+        let mut read = scan(&place, &start.times(epoch, brought))?;
+        accounts::stabilize(&mut read, job.epoch)?;
         pack::write(&read, &tree.result)?;
         stage.done(format!("{} files", read.nodes.len()));
-        seconds.push(clock.elapsed().as_secs_f64());
-        clock = Instant::now();
+        seconds.push(step.elapsed().as_secs_f64());
+        step = Instant::now();
     }
     Ok(seconds)
 }

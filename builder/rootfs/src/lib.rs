@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod build;
+pub mod clock;
 pub mod configure;
 pub mod control;
 pub mod database;

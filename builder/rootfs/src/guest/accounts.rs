@@ -4,11 +4,6 @@ use super::Guest;
 use crate::tree::{Node, Tree};
 use diorite_model::{Error, Recipe, Result};
 
-/// Days since 1970 of an epoch: the last change of a password that does not exist.
-fn days(epoch: u64) -> u64 {
-    epoch / 86_400
-}
-
 /// The number of a user or group by name, or the number itself, from `etc/passwd` or `etc/group`.
 pub fn number(tree: &Tree, file: &str, name: &str) -> Option<u32> {
     if let Ok(number) = name.parse() {
@@ -37,7 +32,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     };
     let (mut passwd, mut shadow) = (read(guest, "etc/passwd")?, read(guest, "etc/shadow")?);
     let (mut group, mut gshadow) = (read(guest, "etc/group")?, read(guest, "etc/gshadow")?);
-    let day = days(recipe.image.epoch);
+    let day = crate::accounts::days(recipe.image.epoch);
     let checked = |name: &str, number: u32, kind: &str, files: &[(&str, &str)]| {
         let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(fine) {

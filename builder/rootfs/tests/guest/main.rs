@@ -12,6 +12,7 @@ use diorite_model::hardening::{EXPOSURE, SETUID_AT_MOST};
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
 use diorite_model::{Error, Recipe};
+use diorite_rootfs::clock::Times;
 use diorite_rootfs::overlay::{self, Overlay};
 use diorite_rootfs::seal::{self, ContainerTree, SealedTree};
 use diorite_rootfs::tree::{Kind, Node, Tree};
@@ -47,8 +48,7 @@ fn configured() -> Tree {
     if place.join("index").is_file() {
         return pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
     }
-    let times = scan::Times { epoch: 1_760_000_000, started: i64::MAX };
-    scan::scan(&place, times).unwrap_or_else(|e| panic!("{e}"))
+    scan::scan(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A container's root with one program in it, taken from the image's own tree.
