@@ -11,7 +11,7 @@ use crate::extract::Root;
 use crate::layout::{Layout, Rules};
 use crate::scan::scan;
 use crate::scripts::Environment;
-use crate::unpack::{self, Staged, Staging};
+use crate::staging::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
@@ -54,7 +54,7 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let staging = Staging { latest: epoch, privileged: true };
     let sets: Vec<_> = job.trees.iter().map(|tree| tree.packages.as_slice()).collect();
-    let staged = unpack::stage(&sets, &job.work.join("staging"), staging, progress)?;
+    let staged = staging::stage(&sets, &job.work.join("staging"), staging, progress)?;
     let mut seconds = Vec::new();
     for (at, (tree, staged)) in job.trees.iter().zip(staged).enumerate() {
         let work = job.work.join(at.to_string());
@@ -135,7 +135,7 @@ fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
 
 /// All packages in the canonical order, preinsts between them.
 fn lay_down(layout: &mut Layout, staged: &[Staged], environment: &Environment, initrd: bool) -> Result<()> {
-    let order = unpack::order_of(staged);
+    let order = staging::order_of(staged);
     let (essential, rest) = order.all.split_at(order.essential);
     first_accounts(layout, staged)?;
     for &i in essential {

@@ -14,7 +14,7 @@ use crate::extract::Root;
 use crate::overlay::{self, Overlay};
 use crate::scan::scan;
 use crate::scripts::{Environment, tail};
-use crate::{accounts, build, pack, seal};
+use crate::{accounts, build, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Error, Result};
@@ -62,7 +62,7 @@ pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
     }
     overlay::conflicts(&overlays)?;
     let mut before = pack::open(&job.tree)?;
-    seal::lay(&mut before, &overlays, epoch)?;
+    overlay::lay(&mut before, &overlays, epoch)?;
     let place = job.work.join("root");
     materialize::write(&before, &place)?;
     let brought: Vec<i64> = before.nodes.values().map(|node| node.mtime).collect();

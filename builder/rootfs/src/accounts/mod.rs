@@ -6,6 +6,7 @@
 //! of well-known accounts, else from a hash of the name. Only two names without an entry in the table whose hashes
 //! collide can move each other.
 
+pub mod lookup;
 mod table;
 
 use crate::database::ADMIN;
