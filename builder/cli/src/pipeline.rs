@@ -17,7 +17,7 @@ use diorite_model::{Digest, Error, Exit, Result};
 use diorite_rootfs::configure::{self, Changes, ConfigureJob};
 use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::Tree;
-use diorite_rootfs::{guest, manifest, pack};
+use diorite_rootfs::{container, guest, manifest, pack, privileges};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -88,9 +88,9 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     let mut clock = Clock { planned, results: Vec::new() };
     let (tree, containers) = clock.trees(pool, progress)?;
     let changes = clock.configure(progress)?;
-    let sealed = sealed(planned, tree, containers, changes, progress)?;
+    let sealed = sealed(planned, tree, containers, &changes, progress)?;
     let root = clock.filesystem(&sealed, progress)?;
-    clock.disk(&sealed, &root, with_qcow2, progress)
+    clock.disk(&sealed, &changes, &root, with_qcow2, progress)
 }
 
 /// Whether results can be written where they are wanted; leaves nothing, since nothing is made yet.
@@ -110,7 +110,7 @@ fn sealed(
     planned: &Planned,
     tree: Tree,
     containers: BTreeMap<String, images::Made>,
-    changes: Changes,
+    changes: &Changes,
     progress: &Progress,
 ) -> Result<SealedTree> {
     let stage = progress.stage("seal");
@@ -120,16 +120,18 @@ fn sealed(
     for (name, (tree, config)) in containers {
         let (laid, epoch) = (overlays(&recipe.containers[&name].overlays), recipe.image.epoch);
         let made = match config {
-            Some(config) => seal::image(tree, config, &laid, epoch).map_err(|e| e.at(format!("containers.{name}"))),
-            None => seal::container(tree, &laid, epoch),
+            Some(config) => {
+                container::of_image(tree, config, &laid, epoch).map_err(|e| e.at(format!("containers.{name}")))
+            }
+            None => container::of_packages(tree, &laid, epoch),
         };
         inside.insert(name, made?);
     }
     let (mut tree, mut laid) = (tree, overlays(&recipe.overlays));
     changes.apply(&mut tree, &mut laid);
     let generated = guest::generate(recipe, &tree, &laid, &inside)?;
-    let sealed = SealedTree { changes: changes.list, ..seal::seal(tree, generated, &laid, recipe)? };
-    stage.done(format!("{} files", sealed.tree.nodes.len()));
+    let sealed = seal::seal(tree, generated, &laid, recipe)?;
+    stage.done(format!("{} files", sealed.tree().nodes.len()));
     Ok(sealed)
 }
 
@@ -224,7 +226,7 @@ impl Clock<'_> {
                 let stage = progress.stage("root file system");
                 let scratch = store.scratch("filesystem")?;
                 // Identity follows from content alone, never from who built it.
-                let identity = Digest::of(manifest::of(&sealed.tree).as_bytes());
+                let identity = Digest::of(sealed.tree().listing().as_bytes());
                 let uuid = uuid_of(&identity, b"root");
                 let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid);
                 let previous = Previous::of(store, &inputs.recipe.image.name);
@@ -235,7 +237,7 @@ impl Clock<'_> {
                     interrupt::check()
                 };
                 let lender = previous.image();
-                let written = filesystem::write_with(&sealed.tree, &options, &image, lender.as_deref(), &moved)?;
+                let written = filesystem::write_with(sealed.tree(), &options, &image, lender.as_deref(), &moved)?;
                 bar.finish();
                 let hashes = verity::format(
                     &image,
@@ -262,27 +264,34 @@ impl Clock<'_> {
     }
 
     /// Root and sealed tree → UKI, ESP, disk.raw and disk.qcow2 in `out/NAME`.
-    fn disk(mut self, sealed: &SealedTree, root: &Root, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+    fn disk(
+        mut self,
+        sealed: &SealedTree,
+        changes: &Changes,
+        root: &Root,
+        with_qcow2: bool,
+        progress: &Progress,
+    ) -> Result<Build> {
         let started = Instant::now();
         let Planned { project, keys, inputs, .. } = self.planned;
         let (recipe, step) = (&inputs.recipe, self.results.len());
         let stage = progress.stage("boot files and disk");
         let out = &project.out;
         let staged = Staged::new(out)?;
-        let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch, &sealed.public)?;
+        let initrd = initrd::assemble(sealed.tree(), sealed.kernel_release(), recipe.image.epoch, sealed.public())?;
         let uki = uki::assemble(&uki::UkiParts {
-            stub: &sealed.stub,
-            kernel: &sealed.kernel,
+            stub: sealed.stub(),
+            kernel: sealed.kernel(),
             initrd: &initrd,
             cmdline: &command_line(
                 &root.root_hash,
                 &[&recipe.hardening.command_line[..], &recipe.kernel.command_line].concat(),
             ),
-            os_release: &sealed.os_release,
-            uname: &sealed.kernel_release,
+            os_release: sealed.os_release(),
+            uname: sealed.kernel_release(),
             splash: None,
         })?;
-        let files = esp::files(&sealed.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+        let files = esp::files(sealed.boot_manager(), &uki, &recipe.image.name, &recipe.image.version);
         let volume = u32::from_le_bytes(root.root_hash.0[..4].try_into().expect("four bytes"));
         let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", recipe.image.epoch)?;
         let parts = disk::DiskParts {
@@ -297,7 +306,7 @@ impl Clock<'_> {
                 StateDisk::Same => recipe.state.minimum,
                 StateDisk::Own => 0,
             },
-            public: &sealed.public,
+            public: sealed.public(),
         };
         let raw = staged.path("disk.raw");
         // The last moment to stop: from here on the results belong together, and all of them are written.
@@ -306,8 +315,8 @@ impl Clock<'_> {
         if with_qcow2 {
             qcow2::write(&raw, &staged.path("disk.qcow2"))?;
         }
-        write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
-        write(&staged.path("privileges.txt"), seal::privileges(&sealed.tree).as_bytes())?;
+        write(&staged.path("tree.manifest"), manifest::write(sealed, &changes.list).as_bytes())?;
+        write(&staged.path("privileges.txt"), privileges::list(sealed.tree()).as_bytes())?;
         write(&staged.path("recipe.json"), &pretty(recipe))?;
         self.note(step, started, image.bytes);
         stage.done(format!("root hash {}", root.root_hash.short(16)));

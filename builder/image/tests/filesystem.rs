@@ -13,7 +13,7 @@ use diorite_image::filesystem::{Options, sidecar_path, write};
 use diorite_image::verity;
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Kind, Node, Tree};
-use diorite_rootfs::{pack, scan};
+use diorite_rootfs::{clock::Times, pack, scan};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -30,14 +30,14 @@ fn tools() -> ToolsTree {
 }
 
 /// Times as they are: nothing is later than this.
-const AS_THEY_ARE: scan::Times = scan::Times { epoch: i64::MAX, started: i64::MAX };
+const AS_THEY_ARE: Times = Times::at_most(i64::MAX);
 
 fn configured() -> &'static Tree {
     static TREE: OnceLock<Tree> = OnceLock::new();
     TREE.get_or_init(|| {
         let path = variable("DIORITE_TEST_TREE", "a configured tree, as a pack or a directory");
         let is_pack = path.join("index").is_file() && path.join("contents").is_file();
-        let mut tree = if is_pack { pack::open(&path) } else { scan::scan(&path, AS_THEY_ARE) }.unwrap();
+        let mut tree = if is_pack { pack::open(&path) } else { scan::scan(&path, &AS_THEY_ARE) }.unwrap();
         // What no image holds, and would only cost time here.
         ["var/cache/apt", "var/lib/apt/lists"].iter().for_each(|path| {
             tree.remove(path);
@@ -110,7 +110,7 @@ fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, directory: &Path) {
     };
     let extract = fsck(&image).output(&target).arg(format!("--extract={}", target.display()));
     extract.args(["--overwrite", "--preserve-perms"]).args(owners).arg(image.as_os_str()).run_ok().unwrap();
-    same(&extractable, &scan::scan(&target, AS_THEY_ARE).unwrap(), is_root());
+    same(&extractable, &scan::scan(&target, &AS_THEY_ARE).unwrap(), is_root());
     fs::remove_dir_all(&target).unwrap();
 }
 

@@ -3,7 +3,7 @@
 use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use diorite_rootfs::{build, deb::Deb, unpack};
+use diorite_rootfs::{build, deb::Deb, tools_tree};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
     }
     let [_, verb, pool, out] = args.as_slice() else { panic!("measure tools|configured POOL OUT") };
     let result = packages(Path::new(pool)).and_then(|packages| match verb.as_str() {
-        "tools" => unpack::tools(&packages, Path::new(out), &Progress::new()),
+        "tools" => tools_tree::unpack(&packages, Path::new(out), &Progress::new()),
         "configured" => {
             let (work, result) = (Path::new(out).join("work"), Path::new(out).join("pack"));
             let job = build::TreeJob {

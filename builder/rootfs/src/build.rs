@@ -4,13 +4,14 @@
 //! order: accounts exist before the first owner is looked up; the Essential closure is laid down before the first script
 //! can run; a package with a preinst is laid down strictly after it; one `dpkg --configure -a` does the rest.
 
+use crate::clock::Start;
 use crate::database::{self, ADMIN};
 use crate::deb::Deb;
 use crate::extract::Root;
 use crate::layout::{Layout, Rules};
-use crate::scan::{Times, scan};
+use crate::scan::scan;
 use crate::scripts::Environment;
-use crate::unpack::{self, Staged, Staging};
+use crate::staging::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
@@ -19,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 /// What `configured` is to do: the trees of one machine.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,24 +49,25 @@ pub struct TreeParts {
 /// Makes the configured trees of sets of packages, one after the other, and leaves each as a pack. Returns the seconds
 /// that each took; those of unpacking, which is done for all at once, are the first's.
 pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
-    let started = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
-    let mut clock = Instant::now();
+    let start = Start::now();
+    let mut step = Instant::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let staging = Staging { latest: epoch, privileged: true };
     let sets: Vec<_> = job.trees.iter().map(|tree| tree.packages.as_slice()).collect();
-    let staged = unpack::stage(&sets, &job.work.join("staging"), staging, progress)?;
+    let staged = staging::stage(&sets, &job.work.join("staging"), staging, progress)?;
     let mut seconds = Vec::new();
     for (at, (tree, staged)) in job.trees.iter().zip(staged).enumerate() {
         let work = job.work.join(at.to_string());
         let place = configure(tree, &staged, &work, job.epoch, progress)?;
         interrupt::check()?;
         let stage = progress.stage("read the tree");
-        let mut read = scan(&place, Times { epoch, started })?;
-        accounts::stabilize(&mut read)?;
+        let brought = staged.iter().flat_map(|s| s.files.iter().map(|file| file.member.mtime));
+        let mut read = scan(&place, &start.times(epoch, brought))?;
+        accounts::stabilize(&mut read, job.epoch)?;
         pack::write(&read, &tree.result)?;
         stage.done(format!("{} files", read.nodes.len()));
-        seconds.push(clock.elapsed().as_secs_f64());
-        clock = Instant::now();
+        seconds.push(step.elapsed().as_secs_f64());
+        step = Instant::now();
     }
     Ok(seconds)
 }
@@ -133,7 +135,7 @@ fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
 
 /// All packages in the canonical order, preinsts between them.
 fn lay_down(layout: &mut Layout, staged: &[Staged], environment: &Environment, initrd: bool) -> Result<()> {
-    let order = unpack::order_of(staged);
+    let order = staging::order_of(staged);
     let (essential, rest) = order.all.split_at(order.essential);
     first_accounts(layout, staged)?;
     for &i in essential {

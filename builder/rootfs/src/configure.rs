@@ -9,11 +9,12 @@ mod materialize;
 
 pub use changes::{Change, Changes, How};
 
+use crate::clock::Start;
 use crate::extract::Root;
 use crate::overlay::{self, Overlay};
-use crate::scan::{Times, scan};
+use crate::scan::scan;
 use crate::scripts::{Environment, tail};
-use crate::{accounts, build, pack, seal};
+use crate::{accounts, build, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Error, Result};
@@ -47,7 +48,7 @@ pub struct ConfigureJob {
 /// A program that ends with another status than 0, with its output; an overlay that is not the one it was planned with.
 pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
     let stage = progress.stage("configure overlays");
-    let started = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |t| t.as_secs() as i64);
+    let start = Start::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let mut overlays = Vec::new();
     for (directory, digest) in &job.overlays {
@@ -61,16 +62,17 @@ pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
     }
     overlay::conflicts(&overlays)?;
     let mut before = pack::open(&job.tree)?;
-    seal::lay(&mut before, &overlays, epoch)?;
+    overlay::lay(&mut before, &overlays, epoch)?;
     let place = job.work.join("root");
     materialize::write(&before, &place)?;
+    let brought: Vec<i64> = before.nodes.values().map(|node| node.mtime).collect();
     let mut changes = Changes::default();
     for overlay in overlays.iter().filter(|o| o.configure.is_some()) {
         interrupt::check()?;
         run(overlay, job, &place)?;
         build::clean(&mut Root::open(&place)?)?;
-        let mut after = scan(&place, Times { epoch, started })?;
-        accounts::stabilize(&mut after)?;
+        let mut after = scan(&place, &start.times(epoch, brought.iter().copied()))?;
+        accounts::stabilize(&mut after, job.epoch)?;
         changes.add(&overlay.name, &before, &after);
         before = after;
     }

@@ -5,7 +5,7 @@
 
 use crate::deb::MemberKind;
 use crate::extract::{Access, Root};
-use crate::unpack::{Staged, conffiles};
+use crate::staging::{Staged, conffiles};
 use diorite_model::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 

@@ -4,7 +4,7 @@
 
 use crate::deb::{Member, MemberKind};
 use crate::extract::{Access, Root};
-use crate::unpack::{Staged, StagedFile, open_directory};
+use crate::staging::{Staged, StagedFile, open_directory};
 use diorite_model::{Error, Result};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, HashMap, HashSet};

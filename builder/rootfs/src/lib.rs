@@ -2,7 +2,9 @@
 
 pub mod accounts;
 pub mod build;
+pub mod clock;
 pub mod configure;
+pub mod container;
 pub mod control;
 pub mod database;
 pub mod deb;
@@ -15,9 +17,12 @@ pub mod manifest;
 pub mod order;
 pub mod overlay;
 pub mod pack;
+pub mod paths;
+pub mod privileges;
 pub mod scan;
 pub mod scripts;
 pub mod seal;
 pub mod secrets;
+pub mod staging;
+pub mod tools_tree;
 pub mod tree;
-pub mod unpack;

@@ -5,6 +5,10 @@
 //! `configure`, a program, may stand beside them: it runs inside the tree when the overlays are laid.
 //! So neither the umask of a checkout nor the user who made it can reach the image.
 
+mod lay;
+
+pub(crate) use lay::lay;
+
 use crate::secrets::{self, Public};
 use crate::tree::{Content, Kind, Node, TreePath};
 use diorite_model::{Digest, Error, Hasher, Result};

@@ -1,5 +1,6 @@
 //! A directory on disk → Tree, with ids as this process sees them. Everything is read once.
 
+use crate::clock::Times;
 use crate::pack::Mapped;
 use crate::tree::{Content, Kind, Node, Tree};
 use diorite_model::{Digest, Error, Result};
@@ -15,23 +16,8 @@ use std::sync::Arc;
 /// Files of at least this many bytes are mapped, smaller ones copied: a mapping costs about as much as reading this.
 const MAPPED: u64 = 64 << 10;
 
-/// How times are made the same in every build.
-#[derive(Debug, Clone, Copy)]
-pub struct Times {
-    /// No time is later than this, in seconds since 1970.
-    pub epoch: i64,
-    /// What was written at or after this moment was written by the build, and gets the epoch.
-    pub started: i64,
-}
-
-impl Times {
-    fn clamp(self, mtime: i64) -> i64 {
-        if mtime >= self.started { self.epoch } else { mtime.min(self.epoch) }
-    }
-}
-
 /// Reads a whole tree. Of hard links the first path in bytewise order is the file, the others refer to it.
-pub fn scan(root: &Path, times: Times) -> Result<Tree> {
+pub fn scan(root: &Path, times: &Times) -> Result<Tree> {
     let mut tree = Tree { nodes: BTreeMap::new() };
     let mut files: Vec<(Vec<u8>, u64)> = Vec::new();
     let mut links: HashMap<(u64, u64), Vec<Vec<u8>>> = HashMap::new();
@@ -94,9 +80,10 @@ pub fn scan(root: &Path, times: Times) -> Result<Tree> {
     Ok(tree)
 }
 
-fn node(stat: &rfs::Stat, kind: Kind, place: &Path, times: Times) -> Result<Node> {
+fn node(stat: &rfs::Stat, kind: Kind, place: &Path, times: &Times) -> Result<Node> {
     // A directory's time is that of the last file made in it, so the build's own.
-    let mtime = if matches!(kind, Kind::Directory) { times.epoch } else { times.clamp(stat.st_mtime) };
+    let mtime =
+        if matches!(kind, Kind::Directory) { times.epoch() } else { times.of(stat.st_mtime, stat.st_mtime_nsec) };
     let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { stat.st_mode & 0o7777 };
     let xattrs = xattrs(place).map_err(|e| Error::io("cannot read extended attributes", place, e.into()))?;
     Ok(Node { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs, kind })

@@ -2,7 +2,7 @@
 
 use crate::database::{self, ADMIN};
 use crate::extract::Root;
-use crate::unpack::Staged;
+use crate::staging::Staged;
 use diorite_host::progress::Bar;
 use diorite_host::sandbox::Fence;
 use diorite_model::{Error, Result};

@@ -1,6 +1,9 @@
 //! Tree: files with their modes, owners, times and contents, held as an index in memory; contents stay where they
 //! are (a pack in the store, or bytes we made). Seal, initrd and the file-system writer work on this type alone.
 
+pub(crate) mod edit;
+pub(crate) mod listing;
+
 use diorite_model::Digest;
 use std::collections::BTreeMap;
 use std::sync::Arc;

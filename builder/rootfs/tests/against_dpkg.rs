@@ -9,8 +9,9 @@ use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, Fence, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob, TreeParts};
+use diorite_rootfs::clock::Times;
 use diorite_rootfs::deb::Deb;
-use diorite_rootfs::scan::{Times, scan};
+use diorite_rootfs::scan::scan;
 use diorite_rootfs::tree::{Kind, Node, Tree};
 use diorite_rootfs::{accounts, helpers, order, pack};
 use serde::{Deserialize, Serialize};
@@ -19,6 +20,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
 const EPOCH: u64 = 1_760_000_000;
+/// An epoch that no clock has reached, the year 2100: to the scripts it is the same as a clock that is behind.
+const NOT_YET: u64 = 4_102_444_800;
 
 /// Packages of the pool that only an initrd made on the machine would need; the builder provides it.
 const NOT_NEEDED: [&str; 7] = [
@@ -98,16 +101,16 @@ fn test() -> Result<()> {
     let dir =
         tempfile::Builder::new().prefix("against-dpkg").tempdir_in(pool_neighbour()).expect("a scratch directory");
     let quiet = Progress::quiet();
-    let job = |name: &str| TreeJob {
+    let job = |name: &str, epoch: u64| TreeJob {
         trees: vec![TreeParts {
             packages: packages.clone(),
             locales: Vec::new(),
             result: dir.path().join(name).join("pack"),
         }],
-        epoch: EPOCH,
+        epoch,
         work: dir.path().join(name).join("work"),
     };
-    let (one, two) = (job("one"), job("a-longer/path/two"));
+    let (one, two, later) = (job("one", EPOCH), job("a-longer/path/two", EPOCH), job("later", NOT_YET));
     sandbox::run_inside::<Vec<f64>>("ours", &one, &quiet)?;
     let work = dir.path().join("reference");
     let place = Reference { packages, tools: tools.clone(), work: work.clone() };
@@ -123,11 +126,15 @@ fn test() -> Result<()> {
     }
     println!("test two_builds_in_different_directories_give_the_same_bytes ... ok");
 
+    sandbox::run_inside::<Vec<f64>>("ours", &later, &quiet)?;
+    before_the_epoch(&ours, &pack::verify(&later.trees[0].result)?);
+    println!("test a_clock_that_stands_before_the_epoch_changes_nothing ... ok");
+
     let asked: Vec<String> = sandbox::run_inside("ask", &Ask { root: one.work.join("0/root"), tools }, &quiet)?;
     assert!(asked.is_empty(), "dpkg or apt finds something wrong:\n{}", asked.join("\n"));
     println!("test dpkg_audit_verify_and_apt_check_find_nothing ... ok");
 
-    for name in [one.work, two.work, work] {
+    for name in [one.work, two.work, later.work, work] {
         let _ = sandbox::run_inside::<bool>("remove", &name, &quiet);
     }
     Ok(())
@@ -289,8 +296,12 @@ fn reference(job: &Reference) -> Result<()> {
     settle("var/lib/dpkg/info/diorite-initrd.md5sums", "", 0o644)?;
     dpkg(&["--force-depends", "--unpack"], &order.all[order.essential..])?;
     dpkg(&["--configure", "-a"], &[])?;
-    let mut tree = scan(&root, Times { epoch: EPOCH as i64, started: EPOCH as i64 })?;
-    accounts::stabilize(&mut tree)?;
+    let mut tree = scan(&root, &Times::at_most(EPOCH as i64))?;
+    // What `stabilize` says of the last change of passwords is what a right clock says.
+    let shadow = String::from_utf8_lossy(tree.read("etc/shadow").unwrap_or_default()).into_owned();
+    let day = (EPOCH / 86_400).to_string();
+    assert!(shadow.lines().all(|l| l.split(':').nth(2) == Some(&day)), "not the day of SOURCE_DATE_EPOCH:\n{shadow}");
+    accounts::stabilize(&mut tree, EPOCH)?;
     pack::write(&tree, &job.work.join("pack"))
 }
 
@@ -319,6 +330,30 @@ fn compare(ours: &Tree, theirs: &Tree) {
     for path in ["var/lib/dpkg/triggers/File", "var/cache/debconf/config.dat", "var/cache/debconf/templates.dat"] {
         assert!(lines(ours, path) == lines(theirs, path), "{path} has other lines");
     }
+}
+
+/// Two trees of the same packages, the second with an epoch that is still to come: nothing differs but the epoch.
+fn before_the_epoch(usual: &Tree, later: &Tree) {
+    let (epoch, not_yet) = (EPOCH as i64, NOT_YET as i64);
+    let mut wrong = Vec::new();
+    assert_eq!(usual.nodes.keys().collect::<Vec<_>>(), later.nodes.keys().collect::<Vec<_>>());
+    for (path, one) in &usual.nodes {
+        let (name, mut two) = (String::from_utf8_lossy(path), later.nodes[path].clone());
+        if name == "etc/shadow" {
+            let text = String::from_utf8_lossy(later.read(path).unwrap_or_default()).into_owned();
+            let text = text.replace(&format!(":{}:", NOT_YET / 86_400), &format!(":{}:", EPOCH / 86_400));
+            two.kind = Node::file(0, text).kind;
+        }
+        if shown(one) != shown(&two) {
+            wrong.push(format!("{name}\n  {}\n  {}", shown(one), shown(&two)));
+        }
+        // A package may be younger than the one epoch and is older than the other; what scripts write is as old as either.
+        let fine = if two.mtime == not_yet { one.mtime == epoch } else { one.mtime == two.mtime.min(epoch) };
+        if !fine {
+            wrong.push(format!("{name}: of {}, not {}", two.mtime, one.mtime));
+        }
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong[..wrong.len().min(60)].join("\n"));
 }
 
 /// Everything but the time: dpkg leaves a directory's at the moment of unpacking, and clamping is ours.

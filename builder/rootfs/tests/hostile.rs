@@ -2,7 +2,7 @@
 
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, LockedPackage, Result};
-use diorite_rootfs::{deb::Deb, unpack};
+use diorite_rootfs::{deb::Deb, tools_tree};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ impl World {
         (package, path)
     }
     fn run(&self, packages: &[(LockedPackage, PathBuf)]) -> Result<()> {
-        let result = unpack::tools(packages, &self.tree(), &Progress::quiet());
+        let result = tools_tree::unpack(packages, &self.tree(), &Progress::quiet());
         self.check();
         result
     }

@@ -119,7 +119,7 @@ pub fn tools(project: &Project, lock: &Lock, store: &Store, context: &Context) -
             let pool = pool(project, lock, &packages, store, context)?;
             let scratch = store.scratch("tools")?;
             let files: Vec<_> = packages.iter().map(|p| ((*p).clone(), pool.path(p))).collect();
-            diorite_rootfs::unpack::tools(&files, scratch.path(), &context.progress)?;
+            diorite_rootfs::tools_tree::unpack(&files, scratch.path(), &context.progress)?;
             store.put("tools", &key, scratch)?
         }
     };

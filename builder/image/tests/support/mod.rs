@@ -2,7 +2,7 @@
 
 use diorite_image::{disk, esp, filesystem, initrd, kernel, qcow2, sparse::Sparse, uki, verity};
 use diorite_model::{Digest, Result, recipe};
-use diorite_rootfs::{pack, scan, secrets, tree::Tree};
+use diorite_rootfs::{clock::Times, pack, scan, secrets, tree::Tree};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ pub fn directory(variable: &str) -> PathBuf {
 /// The tree named by DIORITE_TEST_TREE, a pack or a directory, without the identity that sealing takes out.
 pub fn tree() -> Tree {
     let directory = directory("DIORITE_TEST_TREE");
-    let times = scan::Times { epoch: EPOCH as i64, started: i64::MAX };
-    let tree = if directory.join("index").is_file() { pack::open(&directory) } else { scan::scan(&directory, times) };
+    let times = Times::at_most(EPOCH as i64);
+    let tree = if directory.join("index").is_file() { pack::open(&directory) } else { scan::scan(&directory, &times) };
     let mut tree = tree.unwrap_or_else(|e| panic!("{e}"));
     for path in ["etc/machine-id", "var/lib/dbus/machine-id"] {
         tree.nodes.remove(path.as_bytes());

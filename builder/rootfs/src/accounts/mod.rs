@@ -6,6 +6,7 @@
 //! of well-known accounts, else from a hash of the name. Only two names without an entry in the table whose hashes
 //! collide can move each other.
 
+pub mod lookup;
 mod table;
 
 use crate::database::ADMIN;
@@ -22,8 +23,9 @@ const HASHED: std::ops::RangeInclusive<u32> = 400..=999;
 type Moves = BTreeMap<u32, u32>;
 
 /// Gives every dynamic account its stable number: in owners and groups of all nodes, access control lists, the account
-/// files (whose lines are sorted by number), subordinate ids and dpkg's overrides.
-pub fn stabilize(tree: &mut Tree) -> Result<()> {
+/// files (whose lines are sorted by number), subordinate ids and dpkg's overrides. `epoch` is the image's, in seconds
+/// since 1970.
+pub fn stabilize(tree: &mut Tree, epoch: u64) -> Result<()> {
     let users = numbers(tree, "etc/passwd");
     let groups = numbers(tree, "etc/group");
     let dynamic = |accounts: &[(String, u32)]| -> Vec<(String, u32)> {
@@ -76,6 +78,7 @@ pub fn stabilize(tree: &mut Tree) -> Result<()> {
         sort(tree, accounts, rank);
         sort(tree, secrets, rank);
     }
+    set_last_change(tree, days(epoch));
     for (file, moves) in [("etc/subuid", &uids), ("etc/subgid", &gids)] {
         rewrite(tree, file, |line| {
             let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
@@ -93,6 +96,24 @@ pub fn stabilize(tree: &mut Tree) -> Result<()> {
         words.join(" ")
     });
     Ok(())
+}
+
+/// The day of a time, as shadow(5) counts: days since 1970.
+pub(crate) fn days(seconds: u64) -> u64 {
+    seconds / 86_400
+}
+
+/// shadow(5): the last change of every password is on the image's day. No account has a password, so the day says nothing
+/// but when a script ran: shadow's programs take the clock's where it stands before SOURCE_DATE_EPOCH (lib/gettime.c), and
+/// leave the field empty in 1970. Zero stays: it demands a new password at the next login, and no clock gives it.
+fn set_last_change(tree: &mut Tree, day: u64) {
+    rewrite(tree, "etc/shadow", |line| {
+        let mut fields: Vec<String> = line.split(':').map(str::to_owned).collect();
+        if let Some(field) = fields.get_mut(2).filter(|field| *field != "0") {
+            *field = day.to_string();
+        }
+        fields.join(":")
+    });
 }
 
 /// A number for each name, from the names alone.

@@ -1,6 +1,8 @@
 use super::*;
 use crate::tree::Node;
 
+const EPOCH: u64 = 1_760_000_000;
+
 /// A tree as a set of packages leaves it: accounts (name, uid, gid) and groups, numbered by order of creation.
 fn image(users: &[(&str, u32, u32)], groups: &[(&str, u32)]) -> Tree {
     let mut tree = Tree::new();
@@ -38,8 +40,8 @@ fn another_package_moves_nobody() {
         &[("new", 999, 999), ("messagebus", 992, 992), ("odd", 101, 102), ("prometheus", 100, 101)],
         &[("new", 999), ("messagebus", 992), ("odd", 102), ("prometheus", 101)],
     );
-    stabilize(&mut one).unwrap();
-    stabilize(&mut two).unwrap();
+    stabilize(&mut one, EPOCH).unwrap();
+    stabilize(&mut two, EPOCH).unwrap();
     for path in ["var/messagebus", "var/odd"] {
         assert_eq!(owner(&one, path), owner(&two, path));
     }
@@ -59,11 +61,11 @@ fn another_package_moves_nobody() {
 #[test]
 fn one_name_has_one_number_as_user_and_as_group() {
     let mut tree = image(&[("sshd", 989, 65534), ("prometheus", 100, 102)], &[("_ssh", 101), ("prometheus", 102)]);
-    stabilize(&mut tree).unwrap();
+    stabilize(&mut tree, EPOCH).unwrap();
     assert_eq!(owner(&tree, "var/sshd"), (119, 65534));
     assert_eq!(owner(&tree, "var/prometheus"), (124, 124));
     let again = format!("{:?}", tree.nodes);
-    stabilize(&mut tree).unwrap();
+    stabilize(&mut tree, EPOCH).unwrap();
     assert_eq!(format!("{:?}", tree.nodes), again, "stable numbers are stable");
 }
 
@@ -88,7 +90,7 @@ fn lists_subordinate_ids_and_overrides_follow() {
     tree.insert("var/log/journal", log);
     tree.insert("etc/subuid", Node::file(0o644, "100:100000:65536\nprometheus:200000:65536\n"));
     tree.insert("var/lib/dpkg/statoverride", Node::file(0o644, "#100 #102 2755 /x\nroot _ssh 2755 /y\n"));
-    stabilize(&mut tree).unwrap();
+    stabilize(&mut tree, EPOCH).unwrap();
     let node = tree.get("var/log/journal").unwrap();
     assert_eq!(node.gid, 101);
     let expected = [(1, 7, !0), (4, 5, !0), (8, 4, 101), (8, 5, 124), (0x10, 5, !0), (0x20, 5, !0)];
@@ -97,13 +99,31 @@ fn lists_subordinate_ids_and_overrides_follow() {
     assert_eq!(tree.read("var/lib/dpkg/statoverride").unwrap(), b"#124 #124 2755 /x\nroot _ssh 2755 /y\n");
 }
 
+/// shadow's programs write the clock's day where SOURCE_DATE_EPOCH is not over yet, and nothing in 1970.
+#[test]
+fn every_clock_gives_the_same_day_of_the_last_change() {
+    let shadow = |day: &str| {
+        let mut tree = image(&[("messagebus", 996, 996)], &[("messagebus", 996)]);
+        let demanded = "anna:!*:0:0:99999:7:::\n";
+        let text = format!("root:*:{day}:0:99999:7:::\nmessagebus:!:{day}::::::\n{demanded}odd\n");
+        tree.insert("etc/shadow", Node::file(0o640, text));
+        stabilize(&mut tree, EPOCH).unwrap();
+        String::from_utf8(tree.read("etc/shadow").unwrap().to_vec()).unwrap()
+    };
+    let right = shadow("20370");
+    assert_eq!(right, "root:*:20370:0:99999:7:::\nmessagebus:!:20370::::::\nanna:!*:0:0:99999:7:::\nodd\n");
+    for day in ["", "1", "10957", "20369", "24837"] {
+        assert_eq!(shadow(day), right, "on day {day:?}");
+    }
+}
+
 #[test]
 fn a_number_without_a_name_is_an_error() {
     let mut tree = image(&[], &[]);
     let mut node = Node::file(0o600, "");
     node.uid = 123;
     tree.insert("var/lost", node);
-    let error = stabilize(&mut tree).unwrap_err().to_string();
+    let error = stabilize(&mut tree, EPOCH).unwrap_err().to_string();
     assert!(error.contains("number 123") && error.contains("/var/lost"), "{error}");
 }
 

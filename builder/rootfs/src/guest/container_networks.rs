@@ -1,4 +1,4 @@
-//! Networks between containers, as podman's network back end keeps them: one JSON file each (podman-network(1)).
+//! The table `[container_networks]`: networks between containers, as podman's network back end keeps them: one JSON file each (podman-network(1)).
 //!
 //! They are part of the image, not made at boot: podman would have to write them below /etc.
 

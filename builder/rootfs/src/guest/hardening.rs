@@ -1,4 +1,4 @@
-//! What is closed: sysctl.d(5), modprobe.d(5), the sandboxes of units, and the exceptions a profile makes.
+//! The table `[hardening]`: sysctl.d(5), modprobe.d(5), the sandboxes of units, and the exceptions a profile makes.
 
 use super::Guest;
 use super::ini::Ini;

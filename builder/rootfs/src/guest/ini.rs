@@ -37,6 +37,14 @@ impl Ini {
     pub fn each<T: Into<String>>(self, key: &str, values: impl IntoIterator<Item = T>) -> Self {
         values.into_iter().fold(self, |ini, value| ini.set(key, value))
     }
+    /// A service that runs once, and whose failure ends the boot: the end of `[Unit]` and the beginning of `[Service]`.
+    pub fn once_or_emergency(self) -> Self {
+        self.set("OnFailure", "emergency.target")
+            .set("OnFailureJobMode", "replace-irreversibly")
+            .section("Service")
+            .set("Type", "oneshot")
+            .set("RemainAfterExit", "yes")
+    }
     /// The text.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! Language of programs: locale.conf(5), which PID 1 and, by its old name, pam_env(8) read.
+//! The table `[locale]`: language of programs, locale.conf(5), which PID 1 and, by its old name, pam_env(8) read.
 
 use super::Guest;
 use diorite_model::{Error, Recipe, Result};

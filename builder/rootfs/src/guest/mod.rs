@@ -1,34 +1,30 @@
-//! Recipe + ConfiguredTree → the files that make the tree this machine: network, firewall, shell, containers, state.
+//! Recipe + Tree → the files that make the tree this machine. A table of the profile has a file of its own, named like it.
 //!
-//! Every file goes through a serializer that knows its format; no value is ever pasted into a template.
+//! Every generated file goes through a serializer that knows its format; no value is ever pasted into a template.
 
-pub mod accounts;
+mod access;
 mod config_drive;
 mod container_networks;
 mod containers;
+pub mod firewall;
 mod hardening;
-mod identity;
-pub mod ini;
+mod health;
+mod image;
+mod ini;
 mod initrd;
+mod kernel;
 mod locale;
 mod monitoring;
 pub mod network;
-pub mod nft;
-mod nocloud;
-pub mod sandbox;
+mod sandbox;
 mod services;
-mod ssh;
 mod state;
-mod state_disk;
-mod state_tpm;
-pub mod store;
-mod sudoers;
 mod system;
 mod time;
 mod units;
 
+use crate::container::ContainerTree;
 use crate::overlay::Overlay;
-use crate::seal::ContainerTree;
 use crate::secrets::Public;
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
@@ -65,26 +61,27 @@ pub fn generate(
     containers: &BTreeMap<String, ContainerTree>,
 ) -> Result<Generated> {
     let mut guest = Guest::new(tree, overlays);
-    identity::generate(&mut guest, recipe)?;
-    accounts::generate(&mut guest, recipe)?;
+    image::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;
-    nft::generate(&mut guest, recipe)?;
-    ssh::generate(&mut guest, recipe)?;
-    sudoers::generate(&mut guest, recipe)?;
+    firewall::generate(&mut guest, recipe)?;
+    access::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
+    kernel::generate(&mut guest, recipe)?;
     services::generate(&mut guest, recipe)?;
-    system::generate(&mut guest, recipe)?;
+    system::generate(&mut guest)?;
+    services::switch(&mut guest, recipe)?;
+    health::generate(&mut guest, recipe)?;
     initrd::generate(&mut guest, recipe)?;
     config_drive::generate(&mut guest, recipe)?;
     // Last: it closes and opens what all the others made.
     hardening::generate(&mut guest, recipe)?;
     let mut public = Public::default();
-    containers.values().for_each(|c| public.extend(&c.public));
+    containers.values().for_each(|c| public.extend(c.public()));
     Ok(Generated { nodes: guest.nodes, removed: guest.removed, public })
 }
 

@@ -1,4 +1,4 @@
-//! Monitoring: node-exporter behind a fence of its own, and what the image says of itself: a small script writes it to
+//! The table `[monitoring]`: node-exporter in a sandbox of its own, and what the image says of itself: a small script writes it to
 //! memory every half minute, and node-exporter's textfile collector shows it.
 //!
 //! The script runs in dash with mawk, which every Debian system has, and translates nft's list of counters. node-exporter
@@ -6,7 +6,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::{nft, sandbox};
+use super::{firewall, sandbox};
 use diorite_model::{Recipe, Result};
 
 const UNIT: &str = "prometheus-node-exporter.service";
@@ -65,7 +65,7 @@ fn writer(recipe: &Recipe) -> Ini {
         .section("Unit")
         .set("Description", "What the image says of itself, for node-exporter")
         // Where the boot is still to be blessed, that is waited for: half a minute later it would be said first.
-        .set("After", format!("{} systemd-bless-boot.service", nft::UNIT))
+        .set("After", format!("{} systemd-bless-boot.service", firewall::UNIT))
         .section("Service")
         .set("Type", "oneshot")
         .set("ExecStart", format!("/{SCRIPT} /run/{DIRECTORY}{units}"))

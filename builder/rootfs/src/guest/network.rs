@@ -1,4 +1,4 @@
-//! Network links → systemd.netdev(5) and systemd.network(5) files; the resolver without LLMNR and multicast DNS.
+//! The table `[network]`: links → systemd.netdev(5) and systemd.network(5) files; the resolver without LLMNR and multicast DNS.
 
 use super::Guest;
 use super::ini::Ini;

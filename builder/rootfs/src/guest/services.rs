@@ -1,4 +1,5 @@
-//! Services of the profile's own: one unit each, in a sandbox, and a timer where it has one.
+//! The table `[services]`: units of the profile's own, each in a sandbox and with a timer where it has one; and units
+//! switched on and off.
 
 use super::ini::{Ini, literal, word};
 use super::{Guest, sandbox};
@@ -38,6 +39,20 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
                 guest.enable(&file)?;
             }
         }
+    }
+    Ok(())
+}
+
+/// Switches units as the profile says. After all that enables any: the profile has the last word.
+pub(super) fn switch(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    for unit in &recipe.services.disable {
+        guest.disable(unit);
+    }
+    for unit in &recipe.services.enable {
+        guest.enable(unit)?;
+    }
+    for unit in &recipe.services.mask {
+        guest.mask(unit)?;
     }
     Ok(())
 }

@@ -158,20 +158,7 @@ fn containers(recipe: &Recipe) -> BTreeMap<String, ContainerTree> {
     let mut tree = Tree::new();
     tree.insert("bin/busybox", Node::file(0o755, "program"));
     tree.insert("bin/sh", Node::new(0o755, Kind::HardLink(b"bin/busybox".to_vec())));
-    recipe
-        .containers
-        .keys()
-        .map(|n| {
-            (
-                n.clone(),
-                ContainerTree {
-                    tree: tree.clone(),
-                    public: Public::default(),
-                    config: diorite_model::oci::Config::default(),
-                },
-            )
-        })
-        .collect()
+    recipe.containers.keys().map(|n| (n.clone(), ContainerTree::of(tree.clone()))).collect()
 }
 
 fn generated(recipe: &Recipe) -> Result<Generated> {
@@ -325,9 +312,14 @@ fn two_containers_with_one_root_share_its_layer() {
     };
     recipe.containers.insert("two".into(), second);
     let all = generated(&recipe).unwrap();
-    let layers = all.nodes.keys().filter(|p| p.ends_with(b"/link") && p.starts_with(store::ROOT.as_bytes())).count();
+    let layers = all
+        .nodes
+        .keys()
+        .filter(|p| p.ends_with(b"/link") && p.starts_with(crate::paths::CONTAINER_STORE.as_bytes()))
+        .count();
     assert_eq!(layers, 1);
-    let images = all.nodes[&format!("{}/overlay-images/images.json", store::ROOT).into_bytes()].clone();
+    let images =
+        all.nodes[&format!("{}/overlay-images/images.json", crate::paths::CONTAINER_STORE).into_bytes()].clone();
     let Kind::File(images) = images.kind else { panic!("images.json is a file") };
     let images: serde_json::Value = serde_json::from_slice(images.bytes()).unwrap();
     assert_eq!(images.as_array().unwrap().len(), 3);

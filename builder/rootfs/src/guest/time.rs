@@ -1,4 +1,4 @@
-//! Time zone, as localtime(5), and time servers, timesyncd.conf(5).
+//! The table `[time]`: time zone, as localtime(5), and time servers, timesyncd.conf(5).
 
 use super::Guest;
 use super::ini::Ini;

@@ -1,6 +1,8 @@
 //! Switching units on and off as systemctl(1) enable, disable and mask do: by links below /etc/systemd/system.
 
 use super::Guest;
+use super::ini::Ini;
+use crate::paths::INITRD_OVERLAY;
 use crate::tree::{Kind, Node, TreePath};
 use diorite_model::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,18 +92,38 @@ impl Guest<'_> {
     }
 
     /// A unit of our own.
-    pub fn unit(&mut self, name: &str, ini: &super::ini::Ini) -> Result<()> {
+    pub fn unit(&mut self, name: &str, ini: &Ini) -> Result<()> {
         self.file(&format!("{SYSTEM}/{name}"), 0o644, ini.finish()?)
     }
 
     /// Settings added to a unit.
-    pub fn drop_in(&mut self, unit: &str, ini: &super::ini::Ini) -> Result<()> {
+    pub fn drop_in(&mut self, unit: &str, ini: &Ini) -> Result<()> {
         self.drop_in_named(unit, "10-diorite", ini)
     }
 
     /// Settings added to a unit, in the order of their names.
-    pub fn drop_in_named(&mut self, unit: &str, name: &str, ini: &super::ini::Ini) -> Result<()> {
+    pub fn drop_in_named(&mut self, unit: &str, name: &str, ini: &Ini) -> Result<()> {
         self.file(&format!("{SYSTEM}/{unit}.d/{name}.conf"), 0o644, ini.finish()?)
+    }
+
+    /// A file that only the initrd gets.
+    pub fn initrd_file(&mut self, path: &str, mode: u32, bytes: impl Into<Vec<u8>>) -> Result<()> {
+        self.file(&format!("{INITRD_OVERLAY}/{path}"), mode, bytes)
+    }
+
+    /// A unit of the initrd's.
+    pub fn initrd_unit(&mut self, name: &str, ini: &Ini) -> Result<()> {
+        self.initrd_file(&format!("{SYSTEM}/{name}"), 0o644, ini.finish()?)
+    }
+
+    /// Settings added to a unit of the initrd's, in the order of their names.
+    pub fn initrd_drop_in(&mut self, unit: &str, name: &str, ini: &Ini) -> Result<()> {
+        self.initrd_file(&format!("{SYSTEM}/{unit}.d/{name}.conf"), 0o644, ini.finish()?)
+    }
+
+    /// Has a target of the initrd's start a unit of ours.
+    pub fn initrd_wants(&mut self, target: &str, unit: &str) -> Result<()> {
+        self.link(&format!("{INITRD_OVERLAY}/{SYSTEM}/{target}.wants/{unit}"), &format!("../{unit}"))
     }
 
     /// Is there such a unit, of ours, an overlay's or a package's?

@@ -1,7 +1,7 @@
 //! Takes out what a build leaves behind and no machine may share: identity, keys, logs, caches, backups, locks.
 
-use super::empty;
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::tree::edit::{empty_directory, empty_logs_and_caches};
+use crate::tree::{Node, Tree, TreePath};
 
 /// Paths of which nothing is kept; `*` stands for any bytes of one name.
 const GONE: [&str; 42] = [
@@ -75,11 +75,11 @@ pub(super) fn root(tree: &mut Tree) {
     for path in found {
         tree.remove(&path);
     }
-    common(tree);
+    empty_logs_and_caches(tree);
     for path in ["proc", "sys", "dev", "run"] {
-        empty(tree, path, 0o755);
+        empty_directory(tree, path, 0o755);
     }
-    empty(tree, "tmp", 0o1777);
+    empty_directory(tree, "tmp", 0o1777);
     tree.insert(*b"etc/machine-id", Node::file(0o444, ""));
     // Mount point of the EFI system partition, systemd-gpt-auto-generator(8): it takes /boot only when that is missing
     // as a directory of files; both are left empty.
@@ -87,22 +87,6 @@ pub(super) fn root(tree: &mut Tree) {
         if tree.get(path).is_none() {
             tree.insert(path.as_bytes().to_vec(), Node::directory(0o755));
         }
-    }
-}
-
-/// Logs lose their content but keep their owners; caches go whole, their directories stay.
-pub(super) fn common(tree: &mut Tree) {
-    let mut gone = Vec::new();
-    for (path, node) in &mut tree.nodes {
-        let file = !matches!(node.kind, Kind::Directory | Kind::Symlink(_));
-        if file && path.starts_with(b"var/log/") {
-            node.kind = Node::file(0, "").kind;
-        } else if file && path.starts_with(b"var/cache/") {
-            gone.push(path.clone());
-        }
-    }
-    for path in gone {
-        tree.remove(&path);
     }
 }
 

@@ -1,42 +1,60 @@
-//! ConfiguredTree + generated files + overlays → [`SealedTree`]: owners, modes, times frozen; identity taken out; /boot
+//! Tree + generated files + overlays → [`SealedTree`]: owners, modes, times frozen; identity taken out; /boot
 //! taken apart; /var made into what systemd-tmpfiles rebuilds on state.
 
 mod clean;
-mod container;
 mod dpkg;
-mod privileges;
+mod setuid;
 mod var;
 
-pub use container::{ContainerTree, container, image};
-pub use privileges::list as privileges;
-
-use crate::configure::Change;
-use crate::guest::{Generated, accounts};
+use crate::guest::Generated;
 use crate::overlay::{self, Overlay};
 use crate::secrets::{self, Public};
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::tree::edit::detach_links;
+use crate::tree::{Kind, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeSet;
 
 /// A tree that is ready to become a file system, and the parts of it that go elsewhere.
 #[derive(Debug, Clone)]
 pub struct SealedTree {
+    tree: Tree,
+    kernel: Vec<u8>,
+    kernel_release: String,
+    stub: Vec<u8>,
+    boot_manager: Vec<u8>,
+    os_release: Vec<u8>,
+    public: Public,
+}
+
+impl SealedTree {
     /// The root.
-    pub tree: Tree,
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
     /// The kernel, as in /boot (a PE file, Documentation/admin-guide/efi-stub.rst).
-    pub kernel: Vec<u8>,
+    pub fn kernel(&self) -> &[u8] {
+        &self.kernel
+    }
     /// Its release: the name of its directory in usr/lib/modules.
-    pub kernel_release: String,
+    pub fn kernel_release(&self) -> &str {
+        &self.kernel_release
+    }
     /// systemd-stub(7), the program a unified kernel image is built on.
-    pub stub: Vec<u8>,
+    pub fn stub(&self) -> &[u8] {
+        &self.stub
+    }
     /// systemd-boot(7).
-    pub boot_manager: Vec<u8>,
+    pub fn boot_manager(&self) -> &[u8] {
+        &self.boot_manager
+    }
     /// os-release(5) of the image.
-    pub os_release: Vec<u8>,
+    pub fn os_release(&self) -> &[u8] {
+        &self.os_release
+    }
     /// What looks like a secret in it and is none.
-    pub public: Public,
-    /// What `configure` programs of overlays did.
-    pub changes: Vec<Change>,
+    pub fn public(&self) -> &Public {
+        &self.public
+    }
 }
 
 /// Seals a configured tree.
@@ -51,7 +69,7 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
     let mut tree = configured;
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
     let alias = dpkg::Aliases::of(&tree);
-    detach(&mut tree);
+    detach_links(&mut tree);
     clean::root(&mut tree);
     overlay::conflicts(overlays)?;
     let epoch = i64::try_from(recipe.image.epoch).unwrap_or(i64::MAX);
@@ -63,8 +81,8 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
         node.mtime = epoch;
         tree.insert(path, node);
     }
-    lay(&mut tree, overlays, epoch)?;
-    privileges::strip(&mut tree, overlays, recipe)?;
+    overlay::lay(&mut tree, overlays, epoch)?;
+    setuid::strip(&mut tree, overlays, recipe)?;
     var::to_state(&mut tree)?;
     dpkg::move_database(&mut tree);
     let (kernel, kernel_release) = take_kernel(&mut tree)?;
@@ -87,25 +105,7 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
     let public = secrets::scan(&tree, &public)?;
     let os_release = tree.resolve(b"etc/os-release").and_then(|p| tree.read(&p).map(<[u8]>::to_vec));
     let os_release = os_release.ok_or_else(|| Error::bug("the sealed tree has no /etc/os-release"))?;
-    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public, changes: Vec::new() })
-}
-
-/// Makes hard links that lead into or out of directories that are moved or emptied files of their own.
-fn detach(tree: &mut Tree) {
-    let moves = |path: &[u8]| [&b"var/"[..], b"boot/", b"etc/", b"home/", b"srv/"].iter().any(|d| path.starts_with(d));
-    let links: Vec<(TreePath, TreePath)> = tree
-        .nodes
-        .iter()
-        .filter_map(|(path, node)| match &node.kind {
-            Kind::HardLink(first) if moves(path) || moves(first) => Some((path.clone(), first.clone())),
-            _ => None,
-        })
-        .collect();
-    for (path, first) in links {
-        if let Some(node) = tree.get(&first).cloned() {
-            tree.nodes.insert(path, node);
-        }
-    }
+    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public })
 }
 
 /// An overlay over a generated file is a conflict like any other.
@@ -129,43 +129,7 @@ fn against_generated(generated: &Generated, overlays: &[Overlay]) -> Result<()> 
     Ok(())
 }
 
-/// Lays overlays over a tree, with owners by the tree's own accounts. A directory that is there already keeps its owner
-/// and mode unless the overlay names them; a link to a directory that is there is followed.
-pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<()> {
-    for overlay in overlays {
-        for (path, entry) in &overlay.entries {
-            let mut node = entry.node.clone();
-            node.mtime = epoch;
-            if let Some((user, group)) = &entry.owner {
-                let unknown = |what: &str, name: &str| {
-                    Error::input(format!("{what} `{name}` does not exist in the image"))
-                        .at(format!("overlays/{}/overlay.toml, {}", overlay.name, String::from_utf8_lossy(path)))
-                        .hint("name an account that a package of the profile makes, or a number")
-                };
-                let number = accounts::number;
-                node.uid = number(tree, "etc/passwd", user).ok_or_else(|| unknown("user", user))?;
-                node.gid = number(tree, "etc/group", group).ok_or_else(|| unknown("group", group))?;
-            }
-            let target = place(tree, path);
-            let special = entry.owner.is_some() || entry.node.mode != 0o755;
-            let there = tree.get(&target).is_some_and(|n| matches!(n.kind, Kind::Directory));
-            if matches!(node.kind, Kind::Directory) && there && !special {
-                continue;
-            }
-            tree.insert(target, node);
-        }
-    }
-    Ok(())
-}
-
-/// Where a path leads when links among its parents are followed; a last part that is a link is replaced, not followed.
-fn place(tree: &Tree, path: &[u8]) -> TreePath {
-    let Some(cut) = path.iter().rposition(|&b| b == b'/') else { return path.to_vec() };
-    let parent = tree.resolve(&path[..cut]).unwrap_or_else(|| place(tree, &path[..cut]));
-    if parent.is_empty() { path[cut + 1..].to_vec() } else { [&parent, &path[cut..]].concat() }
-}
-
-/// Takes /boot's content out: the kernel goes into the unified kernel image, the rest is nobody's.
+/// Takes /boot's content out: the kernel goes into the unified kernel image, and nothing reads the rest (configuration, symbols).
 fn take_kernel(tree: &mut Tree) -> Result<(Vec<u8>, String)> {
     let found: Vec<(String, TreePath)> = tree
         .children(b"boot")
@@ -186,12 +150,6 @@ fn take_kernel(tree: &mut Tree) -> Result<(Vec<u8>, String)> {
         tree.remove(&below);
     }
     Ok((kernel, release.clone()))
-}
-
-/// An empty directory in place of whatever was there.
-fn empty(tree: &mut Tree, path: &str, mode: u32) {
-    tree.remove(path.as_bytes());
-    tree.insert(path.as_bytes().to_vec(), Node::directory(mode));
 }
 
 #[cfg(test)]

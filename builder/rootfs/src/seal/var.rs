@@ -78,7 +78,7 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
     let database: Vec<(TreePath, Node)> =
         below(tree, b"var/lib/dpkg").into_iter().map(|p| (p.clone(), tree.nodes[&p].clone())).collect();
     let root = tree.get(b"var/lib/dpkg").cloned();
-    super::empty(tree, "var", 0o755);
+    crate::tree::edit::empty_directory(tree, "var", 0o755);
     if let Some(root) = root {
         tree.insert(*b"var/lib/dpkg", root);
     }

@@ -31,7 +31,7 @@ pub(super) const KNOWN: &[(&str, &str)] = &[
 pub(super) fn is_public(path: &[u8], digest: &Digest) -> bool {
     let hex = digest.to_string();
     // The layer of a container is a tree inside the tree.
-    let layer = path.starts_with(crate::guest::store::ROOT.as_bytes());
+    let layer = path.starts_with(crate::paths::CONTAINER_STORE.as_bytes());
     let inner = path.windows(6).position(|w| layer && w == b"/diff/").map_or(path, |at| &path[at + 6..]);
     KNOWN.iter().any(|(known, place)| *known == hex && inner.starts_with(place.as_bytes()))
 }

@@ -36,7 +36,7 @@ fn access_and_hardening_are_understood_by_their_programs() {
     let sealed = sealed(&recipe, &[]);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    lay_out(&sealed.tree, root);
+    lay_out(sealed.tree(), root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     for dir in ["run/sshd", "var/lib/ssh"] {
         std::fs::create_dir_all(root.join(dir)).unwrap();
@@ -86,14 +86,14 @@ fn access_and_hardening_are_understood_by_their_programs() {
     assert!(!ours.contains("\n# /"), "a file is read after ours:\n{ours}");
     // One without soft dependencies, and one with: for that one `install` alone would not count.
     for module in ["sctp", "ksmbd"] {
-        let blocked = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release, module]);
+        let blocked = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release(), module]);
         assert!(blocked.trim_end().ends_with("install /usr/bin/false"), "{blocked}");
     }
-    let free = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release, "xfs"]);
+    let free = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release(), "xfs"]);
     assert!(free.contains("insmod") && free.contains("xfs.ko"), "positive control: {free}");
 
     // setuid files, and what the package database says of those that are none any more.
-    let list = seal::privileges(&sealed.tree);
+    let list = privileges::list(sealed.tree());
     let setuid: Vec<&str> = list.lines().filter(|l| l.starts_with("setuid ")).collect();
     assert!(setuid.len() <= SETUID_AT_MOST, "{list}");
     assert!(setuid.iter().all(|l| l.ends_with("/usr/bin/sudo")), "{list}");
@@ -103,5 +103,5 @@ fn access_and_hardening_are_understood_by_their_programs() {
     // /var is made at boot.
     let (_, changed) = inside(root, &["dpkg", "--verify"]);
     assert_eq!(changed.lines().find(|l| !l.starts_with("missing     /var")), None, "{changed}");
-    closed(&sealed.tree, root);
+    closed(sealed.tree(), root);
 }

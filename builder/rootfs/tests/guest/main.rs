@@ -12,10 +12,12 @@ use diorite_model::hardening::{EXPOSURE, SETUID_AT_MOST};
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
 use diorite_model::{Error, Recipe};
+use diorite_rootfs::clock::Times;
+use diorite_rootfs::container::{self, ContainerTree};
 use diorite_rootfs::overlay::{self, Overlay};
-use diorite_rootfs::seal::{self, ContainerTree, SealedTree};
+use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::{Kind, Node, Tree};
-use diorite_rootfs::{guest, manifest, pack, scan};
+use diorite_rootfs::{guest, manifest, pack, privileges, scan};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -47,8 +49,7 @@ fn configured() -> Tree {
     if place.join("index").is_file() {
         return pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
     }
-    let times = scan::Times { epoch: 1_760_000_000, started: i64::MAX };
-    scan::scan(&place, times).unwrap_or_else(|e| panic!("{e}"))
+    scan::scan(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// A container's root with one program in it, taken from the image's own tree.
@@ -56,7 +57,7 @@ fn container(overlays: &[Overlay]) -> ContainerTree {
     let mut tree = Tree::new();
     tree.insert(*b"usr/bin/busybox", Node::file(0o755, "not a program"));
     tree.insert(*b"usr/bin/httpd", Node::new(0o755, Kind::HardLink(b"usr/bin/busybox".to_vec())));
-    seal::container(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
+    container::of_packages(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {
@@ -138,7 +139,7 @@ fn everything_a_firewall_can_say(root: &Path) {
         Allow { rate: rate(10_000, Period::Second, 10_000), from: office(), ..Allow::port(53, Protocol::Udp) },
         Allow { rate: rate(1, Period::Day, 10_000), name: Some("rare".into()), ..Allow::port(80, Protocol::Tcp) },
     ];
-    let text = guest::nft::render(&guest::nft::ruleset(&recipe).unwrap()).unwrap();
+    let text = guest::firewall::render(&guest::firewall::ruleset(&recipe)).unwrap();
     std::fs::write(root.join("run/all.nft"), &text).unwrap();
     content(root, &["nft", "-c", "-f", "/run/all.nft"]);
     std::fs::write(root.join("run/all.nft"), text.replacen("burst 5 packets", "burst 5 parcels", 1)).unwrap();
@@ -236,11 +237,11 @@ fn programs_of_the_tree_accept_what_was_generated() {
     let sealed = sealed(&recipe, &[]);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    lay_out(&sealed.tree, root);
+    lay_out(sealed.tree(), root);
     std::fs::write(root.join("dev/null"), "").unwrap();
 
     // nft(8): checked, not loaded.
-    for file in [guest::nft::RULES, guest::nft::CLOSED] {
+    for file in [guest::firewall::RULES, guest::firewall::CLOSED] {
         content(root, &["nft", "-c", "-f", &format!("/{file}")]);
     }
     everything_a_firewall_can_say(root);
@@ -305,7 +306,7 @@ fn programs_of_the_tree_accept_what_was_generated() {
     let security = ["systemd-analyze", "security", "--offline=yes", "--no-pager", "--threshold=30"];
     content(root, &[&security[..], &["one.service", "two.service", "three.service"]].concat());
     content(root, &["systemd-analyze", "calendar", "Mon..Fri *-*-* 03:30:00"]);
-    access::closed(&sealed.tree, root);
+    access::closed(sealed.tree(), root);
 
     // tmpfiles.d(5): /var comes back.
     // It insists on /proc, so it is asked from outside, by the tree's own loader.
@@ -376,7 +377,7 @@ fn programs_of_the_tree_accept_what_finds_and_opens_state() {
     let sealed = sealed(&recipe("[state]\ndisk = \"own\"\nencryption = \"tpm2\"\n"), &[]);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    lay_out(&sealed.tree, root);
+    lay_out(sealed.tree(), root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     let initrd = "/usr/lib/diorite/initrd";
     let rules = format!("{initrd}/etc/udev/rules.d/70-diorite-state.rules");
@@ -408,15 +409,15 @@ fn programs_of_the_tree_accept_what_finds_and_opens_state() {
 fn sealing_twice_gives_the_same_manifest_and_no_leftovers() {
     let recipe = recipe(ANNA);
     let (one, two) = (sealed(&recipe, &[]), sealed(&recipe, &[]));
-    assert_eq!(manifest::write(&one), manifest::write(&two));
-    let tree = &one.tree;
+    assert_eq!(manifest::write(&one, &[]), manifest::write(&two, &[]));
+    let tree = one.tree();
     for gone in ["etc/hostname", "var/log", "initrd.img", "etc/passwd-", "etc/ssh/ssh_host_rsa_key", "root/.ssh"] {
         assert!(tree.get(gone).is_none(), "/{gone} is left");
     }
     assert!(tree.children(b"boot").next().is_none());
-    assert!(one.kernel.starts_with(b"MZ") && one.stub.starts_with(b"MZ") && one.boot_manager.starts_with(b"MZ"));
-    assert!(tree.get(format!("usr/lib/modules/{}", one.kernel_release)).is_some());
-    let os_release = String::from_utf8(one.os_release.clone()).unwrap();
+    assert!(one.kernel().starts_with(b"MZ") && one.stub().starts_with(b"MZ") && one.boot_manager().starts_with(b"MZ"));
+    assert!(tree.get(format!("usr/lib/modules/{}", one.kernel_release())).is_some());
+    let os_release = String::from_utf8(one.os_release().to_vec()).unwrap();
     assert!(os_release.contains("IMAGE_ID=server\nIMAGE_VERSION=1\n"), "{os_release}");
     for (path, node) in &tree.nodes {
         if let Kind::HardLink(first) = &node.kind {

@@ -44,7 +44,7 @@ fn networkd_and_udev_understand_every_file() {
     let sealed = sealed(&recipe, &[]);
     let directory = tempfile::tempdir().unwrap();
     let root = directory.path();
-    lay_out(&sealed.tree, root);
+    lay_out(sealed.tree(), root);
     std::fs::write(root.join("dev/null"), "").unwrap();
     // Where systemd looks for whether the kernel has IPv6.
     std::fs::create_dir_all(root.join("proc/net")).unwrap();

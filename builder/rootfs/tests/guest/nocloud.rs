@@ -77,7 +77,7 @@ impl Image {
         let sealed = sealed(&recipe(&format!("{ANNA}{PROFILE}")), &[]);
         let image = Self(tempfile::tempdir().unwrap());
         let root = image.0.path();
-        lay_out(&sealed.tree, root);
+        lay_out(sealed.tree(), root);
         std::fs::write(root.join("dev/null"), "").unwrap();
         std::fs::create_dir_all(root.join("run/fake")).unwrap();
         for (name, text) in [

@@ -108,7 +108,7 @@ fn files_of_every_kind_of_link() {
 
 #[test]
 fn the_firewall_follows_each_family() {
-    let rules = |text: &str| nft::render(&nft::ruleset(&recipe(text)).unwrap()).unwrap();
+    let rules = |text: &str| firewall::render(&firewall::ruleset(&recipe(text))).unwrap();
     let head = "[image]\nname = \"x\"\nversion = \"1\"\n[network.a]\n";
     let both = rules(head);
     assert!(both.contains("sport 67") && both.contains("sport 547"), "{both}");
@@ -121,7 +121,7 @@ fn the_firewall_follows_each_family() {
 #[test]
 fn name_servers_over_tls_can_be_asked() {
     let text = LINKS.replace("[time]", "[firewall.egress]\npolicy = \"drop\"\n[time]");
-    let rules = nft::render(&nft::ruleset(&recipe(&text)).unwrap()).unwrap();
+    let rules = firewall::render(&firewall::ruleset(&recipe(&text))).unwrap();
     let out = |port: &str| rules.lines().find(|l| l.contains(port) && l.contains("egress_dns")).map(str::trim).unwrap();
     assert!(out("dport 853").contains("192.0.2.53"), "{rules}");
     assert!(!rules.contains("udp dport 853"), "{rules}");

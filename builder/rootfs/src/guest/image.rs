@@ -1,4 +1,4 @@
-//! Which image this is: os-release(5), hosts(5), an empty machine-id(5).
+//! The table `[image]`, which image this is: os-release(5), hosts(5), an empty machine-id(5).
 
 use super::Guest;
 use diorite_model::{Error, Recipe, Result};

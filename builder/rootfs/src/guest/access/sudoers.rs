@@ -1,6 +1,6 @@
 //! Who may do what by sudo(8): rules of the recipe → sudoers(5), through types that cannot hold a line.
 
-use super::Guest;
+use crate::guest::Guest;
 use diorite_model::recipe::{Command, Sudo};
 use diorite_model::{Error, Recipe, Result};
 

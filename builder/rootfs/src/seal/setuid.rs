@@ -5,15 +5,14 @@
 //! mounts but root; host-based login is off, and with it `ssh-keysign`; systemd starts what the message bus asks for,
 //! not `dbus-daemon-launch-helper`.
 
-use crate::guest::accounts;
+use crate::accounts::lookup;
 use crate::overlay::Overlay;
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::privileges::{BITS, privileged, reject_world_writable};
+use crate::tree::{Node, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-/// setuid and setgid, inode(7).
-const BITS: u32 = 0o6000;
 const OVERRIDES: &str = "var/lib/dpkg/statoverride";
 
 /// Programs that keep their bits.
@@ -37,10 +36,6 @@ fn kept(tree: &Tree, recipe: &Recipe) -> Result<BTreeSet<TreePath>> {
     Ok(kept)
 }
 
-fn privileged(node: &Node) -> bool {
-    matches!(node.kind, Kind::File(_)) && node.mode & BITS != 0
-}
-
 /// Takes the bits away, and refuses what an overlay should not have asked for.
 pub(super) fn strip(tree: &mut Tree, overlays: &[Overlay], recipe: &Recipe) -> Result<()> {
     let kept = kept(tree, recipe)?;
@@ -60,23 +55,17 @@ pub(super) fn strip(tree: &mut Tree, overlays: &[Overlay], recipe: &Recipe) -> R
         node.mode &= !BITS;
         let _ = writeln!(lines, "{user} {group} {:o} /{shown}", node.mode);
     }
-    remember(tree, &found, &lines);
-    everybody(tree)
-}
-
-/// In a container nobody becomes somebody else: it runs without new privileges, so the bits do nothing but look bad.
-pub(super) fn strip_container(tree: &mut Tree) -> Result<()> {
-    tree.nodes.values_mut().filter(|n| privileged(n)).for_each(|n| n.mode &= !BITS);
-    everybody(tree)
+    record_statoverrides(tree, &found, &lines);
+    reject_world_writable(tree)
 }
 
 /// The name of a number; `#NUMBER` for one that has none, as dpkg writes it.
 fn name(tree: &Tree, file: &str, number: u32) -> String {
-    accounts::name(tree, file, number).unwrap_or_else(|| format!("#{number}"))
+    lookup::name(tree, file, number).unwrap_or_else(|| format!("#{number}"))
 }
 
 /// Adds to the overrides that packages have made.
-fn remember(tree: &mut Tree, paths: &[TreePath], lines: &str) {
+fn record_statoverrides(tree: &mut Tree, paths: &[TreePath], lines: &str) {
     if lines.is_empty() || tree.get("var/lib/dpkg").is_none() {
         return;
     }
@@ -89,42 +78,4 @@ fn remember(tree: &mut Tree, paths: &[TreePath], lines: &str) {
     text += lines;
     let node = Node::file(0o644, text);
     tree.insert(OVERRIDES, node);
-}
-
-/// Nothing may be written by everybody but directories where each one's files are their own.
-fn everybody(tree: &Tree) -> Result<()> {
-    let open = tree.nodes.iter().find(|(_, n)| match n.kind {
-        Kind::Directory => n.mode & 0o1002 == 0o002,
-        Kind::File(_) => n.mode & 0o002 != 0,
-        _ => false,
-    });
-    match open {
-        None => Ok(()),
-        Some((path, node)) => {
-            let path = String::from_utf8_lossy(path);
-            Err(Error::input(format!("everybody may write /{path}"))
-                .because(format!("its mode is {:04o}", node.mode))
-                .hint("give it another mode in an overlay; a directory for everybody has the sticky bit, 1777"))
-        }
-    }
-}
-
-/// Everything that gives privileges or is open to all, a line each: `setuid MODE /PATH`, `capabilities HEX /PATH`
-/// (capabilities(7), the attribute's value), `world-writable MODE /PATH`.
-pub fn list(tree: &Tree) -> String {
-    let mut text = String::new();
-    for (path, node) in &tree.nodes {
-        let shown = String::from_utf8_lossy(path);
-        if privileged(node) {
-            let _ = writeln!(text, "setuid {:04o} /{shown}", node.mode);
-        }
-        if let Some(value) = node.xattrs.get(&b"security.capability"[..]) {
-            let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
-            let _ = writeln!(text, "capabilities {hex} /{shown}");
-        }
-        if matches!(node.kind, Kind::Directory) && node.mode & 0o002 != 0 {
-            let _ = writeln!(text, "world-writable {:04o} /{shown}", node.mode);
-        }
-    }
-    text
 }

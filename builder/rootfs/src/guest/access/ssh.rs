@@ -1,9 +1,9 @@
 //! The secure shell: keys and certificates only, current algorithms only, for declared people only; host keys made on
 //! state at first boot.
 
-use super::Guest;
-use super::ini::Ini;
-use super::sandbox;
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
+use crate::guest::sandbox;
 use diorite_model::recipe::{RootLogin, SecondFactor};
 use diorite_model::{Error, Recipe, Result};
 

@@ -1,9 +1,12 @@
-//! Containers: one Quadlet unit each, podman-systemd.unit(5), started from a store that is part of the image.
+//! The table `[containers]`: one Quadlet unit each, podman-systemd.unit(5), started from a store that is part of the image.
 
-use super::accounts::number;
-use super::ini::{Ini, literal, unexpanded, word};
-use super::{Guest, nft, store};
-use crate::seal::ContainerTree;
+mod store;
+
+use crate::accounts::lookup::number;
+use crate::container::ContainerTree;
+use crate::guest::ini::{Ini, literal, unexpanded, word};
+use crate::guest::{Guest, firewall};
+use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
 use diorite_model::recipe::{Container, SecretTo};
 use diorite_model::{Error, Recipe, Result};
@@ -32,10 +35,10 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let tree = trees.get(name).ok_or_else(|| Error::bug(format!("container `{name}` has no tree")))?;
         let reference = format!("localhost/{name}:{}", recipe.image.version);
-        let started = store::Started::of(container, &tree.config);
+        let started = store::Process::of(container, tree.config());
         let user = started.user.as_str();
         let owner = |who: Option<&str>| {
-            owner(&tree.tree, who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
+            owner(tree.tree(), who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
         };
         if !container.volumes.is_empty() {
             directories += &format!("d {VOLUMES}/{name} 0711 root root -\n");
@@ -46,7 +49,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let file = quadlet(name, &reference, container, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
-        images.push(store::Image { reference, tree, container, started, epoch: recipe.image.epoch });
+        images.push(store::StoredImage { reference, tree, container, started, epoch: recipe.image.epoch });
     }
     if directories.chars().any(|c| c.is_control() && c != '\n')
         || directories.lines().any(|l| l.split(' ').count() != 6)
@@ -55,14 +58,14 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
     }
     guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, directories)?;
     for (path, node) in store::write(&images, &recipe.archive.architecture)? {
-        guest.nodes.insert([store::ROOT.as_bytes(), b"/", &path].concat(), node);
+        guest.nodes.insert([CONTAINER_STORE.as_bytes(), b"/", &path].concat(), node);
     }
-    guest.put(store::ROOT, crate::tree::Node::directory(0o755))?;
+    guest.put(CONTAINER_STORE, crate::tree::Node::directory(0o755))?;
     // containers-storage.conf(5), TOML.
     let storage = format!(
         "[storage]\ndriver = \"overlay\"\nrunroot = \"/run/containers/storage\"\n\
          graphroot = \"/var/lib/containers/storage\"\n\n[storage.options]\nadditionalimagestores = [\"/{}\"]\n",
-        store::ROOT
+        CONTAINER_STORE
     );
     guest.file("etc/containers/storage.conf", 0o644, storage)
 }
@@ -111,8 +114,8 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
     let mut ini = Ini::new()
         .section("Unit")
         .set("Description", literal(&format!("Container {name}")))
-        .set("Requires", nft::UNIT)
-        .set("After", nft::UNIT)
+        .set("Requires", firewall::UNIT)
+        .set("After", firewall::UNIT)
         .each("Requires", container.requires.iter().map(|o| format!("{o}.service")))
         .each("After", waits)
         .section("Container")

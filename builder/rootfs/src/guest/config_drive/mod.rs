@@ -1,18 +1,19 @@
-//! The config drive: values that a machine has of its own (its name, its addresses, its secrets) on a disc that somebody
-//! has signed whose key the image knows, or on one that nobody has signed where the image takes that. The initrd leaves them where PID 1 takes credentials from after it has gone over
-//! to the real root (systemd.system-credentials(7)), so that everything which reads credentials reads these too.
+//! The table `[config_drive]`: values of a machine's own (its name, its addresses, its secrets) on an ISO image that one
+//! of the image's trusted keys has signed or, where the profile allows it, on an unsigned one.
+//!
+//! The initrd reads them and leaves them where PID 1 takes credentials from after it has gone over to the real root
+//! (systemd.system-credentials(7)), so that everything which reads credentials reads these too.
 
-use super::Guest;
-use super::ini::Ini;
-use super::initrd::ROOT;
-use super::nocloud;
+mod nocloud;
+
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
 use diorite_model::instance::NAMESPACE;
 use diorite_model::{Recipe, Result};
 
-const SYSTEM: &str = "etc/systemd/system";
 const SERVICE: &str = "diorite-config-drive.service";
-/// A service that works in another root has no way to other services' credentials, so that a second one hands them over.
-const HANDS_OVER: &str = "diorite-config-drive-values.service";
+/// A service with a root directory of its own has no way to other services' credentials: this one hands them over.
+const HANDOVER: &str = "diorite-config-drive-values.service";
 const PROGRAM: &str = "usr/lib/diorite/config-drive";
 /// Where [`PROGRAM`] leaves what it has taken.
 const TAKEN: &str = "/run/diorite-config-drive";
@@ -35,25 +36,21 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         nocloud::generate(guest, recipe)?;
         programs.push(nocloud::PROGRAM);
     }
-    for (name, service) in [(SERVICE, service(&programs)), (HANDS_OVER, hands_over())] {
-        guest.file(&format!("{ROOT}/{SYSTEM}/{name}"), 0o644, service.finish()?)?;
-        guest.link(&format!("{ROOT}/{SYSTEM}/initrd.target.wants/{name}"), &format!("../{name}"))?;
+    for (name, service) in [(SERVICE, reader_unit(&programs)), (HANDOVER, handover_unit())] {
+        guest.initrd_unit(name, &service)?;
+        guest.initrd_wants("initrd.target", name)?;
     }
     let copy = format!("C {CREDENTIALS} 0700 root root - {TAKEN}/credentials\n");
-    guest.file(&format!("{ROOT}/usr/lib/diorite/config-drive-keep.conf"), 0o644, copy)?;
-    guest.file(&format!("{ROOT}/usr/lib/diorite/config-drive-forget.conf"), 0o644, format!("R {TAKEN}\n"))?;
-    guest.file(&format!("{ROOT}/usr/lib/modules-load.d/diorite-config-drive.conf"), 0o644, "isofs\n")
+    guest.initrd_file("usr/lib/diorite/config-drive-keep.conf", 0o644, copy)?;
+    guest.initrd_file("usr/lib/diorite/config-drive-forget.conf", 0o644, format!("R {TAKEN}\n"))?;
+    guest.initrd_file("usr/lib/modules-load.d/diorite-config-drive.conf", 0o644, "isofs\n")
 }
 
-fn service(programs: &[&str]) -> Ini {
+fn reader_unit(programs: &[&str]) -> Ini {
     unit("Take this machine's own values from its config drive")
         .set("Requires", "sysroot.mount")
         .set("After", "sysroot.mount systemd-modules-load.service systemd-udev-trigger.service initrd-root-fs.target")
-        .set("OnFailure", "emergency.target")
-        .set("OnFailureJobMode", "replace-irreversibly")
-        .section("Service")
-        .set("Type", "oneshot")
-        .set("RemainAfterExit", "yes")
+        .once_or_emergency()
         .set("StandardOutput", "journal+console")
         .set("RootDirectory", "/sysroot")
         .set("MountAPIVFS", "yes")
@@ -61,7 +58,7 @@ fn service(programs: &[&str]) -> Ini {
         .each("ExecStart", programs.iter().map(|program| format!("/{program}")))
 }
 
-fn hands_over() -> Ini {
+fn handover_unit() -> Ini {
     let tmpfiles = |what: &str, file: &str| {
         format!("/usr/bin/systemd-tmpfiles --{what} /usr/lib/diorite/config-drive-{file}.conf")
     };
@@ -69,11 +66,7 @@ fn hands_over() -> Ini {
         .set("ConditionPathExists", format!("{TAKEN}/credentials"))
         .set("Requires", SERVICE)
         .set("After", SERVICE)
-        .set("OnFailure", "emergency.target")
-        .set("OnFailureJobMode", "replace-irreversibly")
-        .section("Service")
-        .set("Type", "oneshot")
-        .set("RemainAfterExit", "yes")
+        .once_or_emergency()
         .set("ExecStart", tmpfiles("create", "keep"))
         .set("ExecStart", tmpfiles("remove", "forget"))
 }

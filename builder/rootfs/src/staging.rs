@@ -1,12 +1,10 @@
-//! Packages → files: decompressed in parallel into staging directories, then laid down in one canonical order.
+//! Packages → [`Staged`]: their files, decompressed in parallel into staging directories of their own.
 //!
 //! Decompression is nearly all of the work and has no order; conflicts, diversions and directory metadata have one.
 //! So every package is first written to numbered files of its own, in parallel, and a rename puts each in its place.
 
-use crate::control::Paragraph;
 use crate::deb::{self, Deb, Member, MemberKind};
 use crate::extract::times;
-use crate::layout::{Layout, Rules};
 use crate::order;
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
@@ -52,50 +50,8 @@ pub struct StagedFile {
     pub md5: Option<String>,
 }
 
-/// Unpacks a tools tree: files only, owned by whoever runs this, no scripts, no setuid. `into` is created. What is in it
-/// can be asked of `var/lib/dpkg/status` and, shorter, of `versions`: one line `name version architecture sha256` each.
-pub fn tools(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Progress) -> Result<()> {
-    fs::create_dir_all(into.join("usr")).map_err(|e| Error::io("cannot make the tools tree", into, e))?;
-    let staging = into.join(".staging");
-    let how = Staging { latest: i64::MAX, privileged: false };
-    let result = stage(&[packages], &staging, how, progress).and_then(|mut sets| {
-        let staged = sets.remove(0);
-        let mut layout = Layout::new(into, Rules { own_ids: true })?;
-        // Merged /usr before anything else, whether base-files is in the set or not.
-        for name in ["bin", "lib", "lib64", "sbin"] {
-            let to = format!("usr/{name}");
-            fs::create_dir_all(into.join(&to)).map_err(|e| Error::io("cannot make the tools tree", into, e))?;
-            layout.root.symlink(name.as_bytes(), to.as_bytes(), 0, None)?;
-        }
-        let order = order_of(&staged);
-        for &i in &order.all {
-            layout.lay_down(i, &staged)?;
-        }
-        layout.finish()?;
-        let mut status = String::new();
-        let mut by_name: Vec<&Paragraph> = staged.iter().map(|s| &s.deb.control).collect();
-        by_name.sort_by_key(|p| p.get("Package").map(str::to_owned));
-        for control in by_name {
-            let (first, rest) = control.text.split_once('\n').unwrap_or((&control.text, ""));
-            status.push_str(&format!("{first}\nStatus: install ok unpacked\n{rest}\n"));
-        }
-        let database = into.join("var/lib/dpkg");
-        let failed = |e| Error::io("cannot write the tools tree's list of packages", into, e);
-        fs::create_dir_all(&database).map_err(failed)?;
-        fs::write(database.join("status"), status).map_err(failed)?;
-        let mut lines: Vec<String> = packages
-            .iter()
-            .map(|(p, _)| format!("{} {} {} {}\n", p.name, p.version, p.architecture, p.sha256))
-            .collect();
-        lines.sort();
-        fs::write(into.join("versions"), lines.concat()).map_err(failed)
-    });
-    let _ = fs::remove_dir_all(&staging);
-    result
-}
-
-/// Where a package is wanted: the set's number, and its own in the set.
-type Place = (usize, usize);
+/// A package of a set: the set's number, and its own in the set.
+type PackageRef = (usize, usize);
 
 /// Writes the contents of all packages below `staging`, which must be on the file system of the trees, in parallel: for
 /// each set a copy of its own, from one decompression. The result is in the order of the input.
@@ -107,7 +63,7 @@ pub fn stage(
 ) -> Result<Vec<Vec<Staged>>> {
     fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging directory", staging, e))?;
     let mut known = HashMap::new();
-    let mut packages: Vec<(&LockedPackage, &Path, Vec<Place>)> = Vec::new();
+    let mut packages: Vec<(&LockedPackage, &Path, Vec<PackageRef>)> = Vec::new();
     for (set, members) in sets.iter().enumerate() {
         for (at, (locked, path)) in members.iter().enumerate() {
             let what = (&locked.name, &locked.version, &locked.architecture, path);
@@ -122,7 +78,7 @@ pub fn stage(
     let bar = stage.bar(packages.iter().map(|(p, ..)| p.size).sum(), Unit::Bytes);
     // The largest first, so that no thread is left alone with a kernel at the end.
     packages.sort_by_key(|(p, _, places)| (std::cmp::Reverse(p.size), places[0]));
-    let directory = |(set, at): &Place| staging.join(format!("{set}-{at}"));
+    let directory = |(set, at): &PackageRef| staging.join(format!("{set}-{at}"));
     let done: Vec<Result<Vec<_>>> = packages
         .iter()
         .par_bridge()

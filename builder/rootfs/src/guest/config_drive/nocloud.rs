@@ -1,10 +1,10 @@
 //! The unsigned way to a machine's own values: a cloud-init drive (NoCloud) as Proxmox VE makes it. The initrd makes the
-//! same credentials of it as of a signed drive ([`super::config_drive`]); what they may say follows from the image: who
+//! same credentials of it as of a signed drive ([`super`]); what they may say follows from the image: who
 //! may log in, and which settings of its links stay whatever addresses a card gets.
 
-use super::Guest;
-use super::ini::Ini;
-use super::network;
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
+use crate::guest::network;
 use diorite_model::recipe::{DnsOverTls, GIVEN_KEYS, Link, LinkKind, LinkMatch, RootLogin};
 use diorite_model::{Error, Recipe, Result};
 

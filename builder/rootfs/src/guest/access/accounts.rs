@@ -1,30 +1,9 @@
-//! Accounts: names ↔ numbers of a tree, people and groups as locked accounts in passwd(5), shadow(5), group(5), gshadow(5).
+//! People and groups of the profile → locked accounts in passwd(5), shadow(5), group(5), gshadow(5).
 
-use super::Guest;
-use crate::tree::{Node, Tree};
+use crate::accounts::{days, lookup};
+use crate::guest::Guest;
+use crate::tree::Node;
 use diorite_model::{Error, Recipe, Result};
-
-/// Days since 1970 of an epoch: the last change of a password that does not exist.
-fn days(epoch: u64) -> u64 {
-    epoch / 86_400
-}
-
-/// The number of a user or group by name, or the number itself, from `etc/passwd` or `etc/group`.
-pub fn number(tree: &Tree, file: &str, name: &str) -> Option<u32> {
-    if let Ok(number) = name.parse() {
-        return Some(number);
-    }
-    let text = tree.read(file.as_bytes())?;
-    let text = std::str::from_utf8(text).ok()?;
-    text.lines().map(|l| l.split(':').collect::<Vec<_>>()).find(|f| f[0] == name)?.get(2)?.parse().ok()
-}
-
-/// The name of a number, from `etc/passwd` or `etc/group`.
-pub fn name(tree: &Tree, file: &str, number: u32) -> Option<String> {
-    let text = std::str::from_utf8(tree.read(file.as_bytes())?).ok()?;
-    let number = number.to_string();
-    text.lines().find(|l| l.split(':').nth(2) == Some(&number))?.split(':').next().map(str::to_owned)
-}
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let access = &recipe.access;
@@ -74,7 +53,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         group += &format!("{name}:x:{}:{members}\n", g.gid);
         gshadow += &format!("{name}:!*::{members}\n");
     }
-    let shadow_group = number(guest.tree, "etc/group", "shadow").unwrap_or(0);
+    let shadow_group = lookup::number(guest.tree, "etc/group", "shadow").unwrap_or(0);
     for (path, mode, text) in [
         ("etc/passwd", 0o644, passwd),
         ("etc/group", 0o644, group),

@@ -4,8 +4,8 @@
 //! `overlay-layers/layers.json`, `overlay-images/images.json`, `overlay-images/ID/{manifest,=BASE64…}` and two lock
 //! files. Configuration and manifest follow the OCI image specification 1.1. All ids derive from contents.
 
-use crate::manifest;
-use crate::seal::ContainerTree;
+use crate::container::ContainerTree;
+use crate::paths::CONTAINER_STORE;
 use crate::tree::{Kind, Node, TreePath};
 use diorite_model::oci::Config;
 use diorite_model::recipe::{Container, Protocol};
@@ -13,11 +13,8 @@ use diorite_model::{Digest, Error, Result, base64};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the store is in the image.
-pub const ROOT: &str = "usr/lib/containers/storage";
-
 /// One container image to be stored.
-pub(super) struct Image<'a> {
+pub(super) struct StoredImage<'a> {
     /// `localhost/NAME:VERSION`.
     pub reference: String,
     /// Its root.
@@ -25,13 +22,13 @@ pub(super) struct Image<'a> {
     /// What it publishes.
     pub container: &'a Container,
     /// Its command and user.
-    pub started: Started,
+    pub started: Process,
     /// Creation time, seconds since 1970.
     pub epoch: u64,
 }
 
-/// How a container is started: the profile's word, else the image's own.
-pub(super) struct Started {
+/// How a container's process is started: as the profile says, else as its image says.
+pub(super) struct Process {
     /// User, and group behind a colon.
     pub user: String,
     entrypoint: Vec<String>,
@@ -40,7 +37,7 @@ pub(super) struct Started {
     workdir: String,
 }
 
-impl Started {
+impl Process {
     pub(super) fn of(container: &Container, image: &Config) -> Self {
         let or = |said: &[String], own: &[String]| if said.is_empty() { own.to_vec() } else { said.to_vec() };
         // An image's command belongs behind its own entrypoint, and behind no other.
@@ -63,8 +60,8 @@ impl Started {
     }
 }
 
-/// The files of a store by path below [`ROOT`].
-pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<TreePath, Node>> {
+/// The files of a store by path below [`CONTAINER_STORE`].
+pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<BTreeMap<TreePath, Node>> {
     let mut nodes: BTreeMap<TreePath, Node> = BTreeMap::new();
     for dir in ["overlay", "overlay/l", "overlay-images", "overlay-layers"] {
         nodes.insert(dir.into(), Node::directory(0o700));
@@ -72,19 +69,19 @@ pub(super) fn write(images: &[Image], architecture: &str) -> Result<BTreeMap<Tre
     let (mut layer_list, mut image_list, mut layers) = (Vec::new(), Vec::new(), BTreeSet::new());
     for image in images {
         let created = rfc3339(image.epoch);
-        // Digest of the manifest instead of a tar nobody makes: as good a name, and it names the same bytes.
-        let layer = Digest::of(manifest::of(&image.tree.tree).as_bytes());
+        // An id is the digest of a layer's tar, and no tar is made here: the listing names the same bytes.
+        let layer = Digest::of(image.tree.tree().listing().as_bytes());
         let diff_id = format!("sha256:{layer}");
         let size: usize =
-            image.tree.tree.nodes.values().map(|n| if let Kind::File(c) = &n.kind { c.len() } else { 0 }).sum();
+            image.tree.tree().nodes.values().map(|n| if let Kind::File(c) = &n.kind { c.len() } else { 0 }).sum();
         if layers.insert(layer) {
             let below = format!("overlay/{layer}");
             let link = base32(&Digest::of(layer.to_string().as_bytes()).0)[..26].to_owned();
             nodes.insert(below.clone().into(), Node::directory(0o700));
             nodes.insert(format!("{below}/link").into(), Node::file(0o644, link.as_bytes()));
             nodes.insert(format!("overlay/l/{link}").into(), Node::symlink(format!("../{layer}/diff")));
-            lay(&mut nodes, &format!("{ROOT}/{below}/diff"), &format!("{below}/diff"), image.tree);
-            let ids = |of: fn(&Node) -> u32| image.tree.tree.nodes.values().map(of).collect::<BTreeSet<u32>>();
+            lay(&mut nodes, &format!("{CONTAINER_STORE}/{below}/diff"), &format!("{below}/diff"), image.tree);
+            let ids = |of: fn(&Node) -> u32| image.tree.tree().nodes.values().map(of).collect::<BTreeSet<u32>>();
             layer_list.push(json!({
                 "id": layer, "created": created, "diff-digest": diff_id, "diff-size": size,
                 "uidset": ids(|n| n.uid), "gidset": ids(|n| n.gid),
@@ -147,7 +144,7 @@ fn lay(nodes: &mut BTreeMap<TreePath, Node>, whole: &str, local: &str, container
     let join = |prefix: &str, path: &[u8]| {
         if path.is_empty() { prefix.into() } else { [prefix.as_bytes(), b"/", path].concat() }
     };
-    for (path, node) in &container.tree.nodes {
+    for (path, node) in &container.tree().nodes {
         let mut node = node.clone();
         if let Kind::HardLink(first) = &node.kind {
             node.kind = Kind::HardLink(join(whole, first));
@@ -223,8 +220,8 @@ mod tests {
         let started = |more: &str, image: &Config| {
             let mut none = |_: &str| -> Result<diorite_model::profile::Loaded> { panic!("nothing is extended") };
             let recipe = diorite_model::profile::parse(&format!("{text}{more}"), "a.toml", &mut none).unwrap().0;
-            let Started { user, entrypoint, command, environment, workdir } =
-                Started::of(&recipe.containers["app"], image);
+            let Process { user, entrypoint, command, environment, workdir } =
+                Process::of(&recipe.containers["app"], image);
             format!("{user} {} {} {} {workdir}", entrypoint.join("+"), command.join("+"), environment.join("+"))
         };
         assert_eq!(started("", &image), "7:8 /entry x+y A=b+PATH=/opt /srv");

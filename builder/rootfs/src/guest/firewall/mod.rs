@@ -1,4 +1,4 @@
-//! The packet filter: firewall table → nftables rules, nft(8), in a table of our own and nowhere else.
+//! The table `[firewall]` → nftables rules, nft(8), in a table of our own and nowhere else.
 //!
 //! Rules are values of types that cannot hold text ([`rules`]); one module renders them ([`mod@render`]). The file replaces
 //! the table in one transaction, so a reload never leaves a moment without rules, and a file that does not load changes
@@ -11,8 +11,8 @@ mod rules;
 pub use render::render;
 pub use rules::{Addresses, Limit, Match, Rule, Ruleset, Verdict, closed, ruleset};
 
-use super::Guest;
-use super::ini::Ini;
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
 use diorite_model::{Recipe, Result};
 
 /// Where the rules are in the image.
@@ -24,7 +24,7 @@ pub const UNIT: &str = "diorite-firewall.service";
 
 /// The rules, the unit that loads them before there is a network, and the network's dependence on it.
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    guest.file(RULES, 0o644, render(&ruleset(recipe)?)?)?;
+    guest.file(RULES, 0o644, render(&ruleset(recipe))?)?;
     guest.file(CLOSED, 0o644, render(&closed())?)?;
     guest.unit(UNIT, &unit())?;
     guest.enable(UNIT)?;

@@ -4,29 +4,26 @@
 //! both. Then a service looks at the marks once all devices have appeared, and takes a disk only where there is no doubt:
 //! the one that holds this image's state, or else the only empty one. Everything else ends the boot.
 
-use super::Guest;
-use super::ini::Ini;
-use super::initrd::{ROOT, state_maker};
-use super::state;
+use super::partition;
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
 use diorite_model::{Recipe, Result};
 
-const SYSTEM: &str = "etc/systemd/system";
 const SERVICE: &str = "diorite-state-disk.service";
 /// In the initrd. Not below repart.d: systemd-repart.service would look for it on the disk of the image.
 const PROGRAM: &str = "usr/lib/diorite/state-disk";
 const DEFINITIONS: &str = "usr/lib/diorite/state-disk.d";
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    let mut put = |path: &str, mode, bytes: Vec<u8>| guest.file(&format!("{ROOT}/{path}"), mode, bytes);
-    put(&format!("{DEFINITIONS}/50-var.conf"), 0o644, state::repart(recipe).finish()?)?;
-    put("etc/udev/rules.d/70-diorite-state.rules", 0o644, rules(recipe).into_bytes())?;
-    put(PROGRAM, 0o755, include_bytes!("state-disk.sh").to_vec())?;
-    put(&format!("{SYSTEM}/{SERVICE}"), 0o644, service().finish()?)?;
-    let maker = state_maker(recipe);
+    guest.initrd_file(&format!("{DEFINITIONS}/50-var.conf"), 0o644, partition::definition(recipe).finish()?)?;
+    guest.initrd_file("etc/udev/rules.d/70-diorite-state.rules", 0o644, rules(recipe))?;
+    guest.initrd_file(PROGRAM, 0o755, include_bytes!("state-disk.sh").to_vec())?;
+    guest.initrd_unit(SERVICE, &service())?;
+    let maker = partition::maker(recipe);
     if !maker.is_empty() {
-        put(&format!("{SYSTEM}/{SERVICE}.d/20-diorite-state.conf"), 0o644, maker.finish()?)?;
+        guest.initrd_drop_in(SERVICE, "20-diorite-state", &maker)?;
     }
-    guest.link(&format!("{ROOT}/{SYSTEM}/initrd-root-fs.target.wants/{SERVICE}"), &format!("../{SERVICE}"))
+    guest.initrd_wants("initrd-root-fs.target", SERVICE)
 }
 
 /// udev(7), after 60-persistent-storage.rules has asked libblkid. A disk with several signatures is ambivalent and has
@@ -44,7 +41,7 @@ fn rules(recipe: &Recipe) -> String {
          ATTR{{size}}!=\"0\", ATTR{{ro}}==\"0\", ATTR{{removable}}==\"0\", {unknown}, \
          SYMLINK+=\"diorite/blank/%k diorite/candidate\"\n\
          LABEL=\"diorite_state_end\"\n",
-        state::partition(recipe)
+        partition::uuid(recipe)
     )
 }
 
@@ -62,11 +59,7 @@ fn service() -> Ini {
         .set("After", format!("sysroot.mount {candidate} systemd-udevd.service systemd-udev-trigger.service"))
         .set("Before", "initrd-root-fs.target initrd-fs.target")
         .set("Conflicts", "initrd-switch-root.target shutdown.target")
-        .set("OnFailure", "emergency.target")
-        .set("OnFailureJobMode", "replace-irreversibly")
-        .section("Service")
-        .set("Type", "oneshot")
-        .set("RemainAfterExit", "yes")
+        .once_or_emergency()
         .set("StandardOutput", "journal+console")
         // Whether the judge of empty disks is here and works, before it is believed.
         .set("ExecStartPre", "/usr/bin/cmp --silent --bytes=512 /dev/zero /dev/zero")

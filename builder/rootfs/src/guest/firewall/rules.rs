@@ -4,7 +4,6 @@
 //! names, so IPv4 networks alone admit no IPv6; and of ICMPv6 comes in what comes in of ICMP, and besides it what IPv6
 //! cannot live without (RFC 4890 4.4.1), from neighbours only.
 
-use diorite_model::Result;
 use diorite_model::recipe::{
     Allow, AllowOut, DnsOverTls, Firewall, Link, Network, Peer, Policy, Protocol, Rate, Recipe,
 };
@@ -136,10 +135,7 @@ pub fn closed() -> Ruleset {
 }
 
 /// The recipe's rules.
-///
-/// # Errors
-/// None at present; the type leaves room for what cannot be said in rules.
-pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
+pub fn ruleset(recipe: &Recipe) -> Ruleset {
     let firewall = &recipe.firewall;
     let mut input = vec![
         rule([Established], Accept),
@@ -186,7 +182,7 @@ pub fn ruleset(recipe: &Recipe) -> Result<Ruleset> {
     }
     input.push(counted([], Drop, "input_dropped"));
     forward.push(counted([], Drop, "forward_dropped"));
-    Ok(Ruleset { input, forward, output })
+    Ruleset { input, forward, output }
 }
 
 /// May answers of DHCPv4 and DHCPv6 servers be expected? A cloud-init drive may want either.

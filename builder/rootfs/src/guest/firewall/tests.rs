@@ -12,7 +12,7 @@ fn recipe(text: &str) -> Recipe {
 }
 
 fn text(recipe: &Recipe) -> String {
-    render(&ruleset(recipe).unwrap()).unwrap()
+    render(&ruleset(recipe)).unwrap()
 }
 
 /// The first packet of a connection, or a message of ICMP.

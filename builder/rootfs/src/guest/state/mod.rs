@@ -1,47 +1,28 @@
-//! State: the partition for /var, what is mounted at boot, and what /var is made of.
+//! The table `[state]`: the partition for /var, what is mounted at boot, and what /var is made of.
 
-use super::Guest;
-use super::ini::Ini;
-use super::state_tpm;
+mod disk;
+mod partition;
+mod tpm;
+
+use crate::guest::Guest;
+use crate::guest::ini::Ini;
 use diorite_model::recipe::{Encryption, FileSystem, StateDisk};
-use diorite_model::{Digest, Error, Recipe, Result};
+use diorite_model::{Error, Recipe, Result};
 
 /// Where repart.d(5) definitions are, in the image and in the initrd, for a partition on the image's own disk.
-pub const REPART: &str = "usr/lib/repart.d/50-var.conf";
-
-/// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
-/// An RFC 9562 version 8 UUID made from the image's name.
-pub fn partition(recipe: &Recipe) -> String {
-    let mut bytes = Digest::of(format!("diorite state {}", recipe.image.name).as_bytes()).0;
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
-}
-
-/// repart.d(5): made at first boot, grows into the rest of the disk.
-pub fn repart(recipe: &Recipe) -> Ini {
-    let ini = Ini::new()
-        .section("Partition")
-        .set("Type", "var")
-        .set("Label", "var")
-        .set("UUID", partition(recipe))
-        .set("Format", recipe.state.filesystem.name())
-        .set("SizeMinBytes", format!("{}M", recipe.state.minimum >> 20))
-        .set("FactoryReset", "yes");
-    if recipe.state.encryption == Encryption::Tpm2 { ini.set("Encrypt", "tpm2") } else { ini }
-}
+const REPART: &str = "usr/lib/repart.d/50-var.conf";
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    initrd(guest, recipe)?;
     if recipe.state.disk == StateDisk::Same {
-        guest.file(REPART, 0o644, repart(recipe).finish()?)?;
+        guest.file(REPART, 0o644, partition::definition(recipe).finish()?)?;
     }
     // fstab(5). /var is mounted in the initrd, and follows its partition when the disk is made larger later; /root is
     // memory, so that a key given with the machine can be put there.
     let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";
     let device = match recipe.state.encryption {
-        Encryption::None => format!("PARTUUID={}", partition(recipe)),
-        Encryption::Tpm2 => format!("/dev/mapper/{}", state_tpm::NAME),
+        Encryption::None => format!("PARTUUID={}", partition::uuid(recipe)),
+        Encryption::Tpm2 => format!("/dev/mapper/{}", partition::VOLUME),
     };
     // The others need no check before they are mounted: their fsck(8) does nothing.
     let pass = if recipe.state.filesystem == FileSystem::Ext4 { 2 } else { 0 };
@@ -56,7 +37,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     }
     guest.file("etc/fstab", 0o644, fstab)?;
     if recipe.state.encryption == Encryption::Tpm2 {
-        guest.file("etc/crypttab", 0o600, state_tpm::crypttab(recipe))?;
+        guest.file("etc/crypttab", 0o600, partition::crypttab(recipe))?;
     }
     let mut lines = String::from(
         "d /var/home 0755 root root -\n\
@@ -71,4 +52,29 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file("usr/lib/tmpfiles.d/10-diorite.conf", 0o644, lines)?;
     // /home and /srv are links to state here; Debian's file would ask for directories.
     guest.link("etc/tmpfiles.d/home.conf", "/dev/null")
+}
+
+/// What makes, finds and opens the partition, in the initrd.
+fn initrd(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    const MAKER: &str = "systemd-repart.service";
+    // The root is a verity device: which disk to partition is known only once it is mounted.
+    let after_root = Ini::new().section("Unit").set("After", "sysroot.mount").set("Requires", "sysroot.mount");
+    guest.initrd_drop_in(MAKER, "10-diorite", &after_root)?;
+    match recipe.state.disk {
+        StateDisk::Same => {
+            guest.initrd_file(REPART, 0o644, partition::definition(recipe).finish()?)?;
+            let maker = partition::maker(recipe);
+            if !maker.is_empty() {
+                guest.initrd_drop_in(MAKER, "20-diorite-state", &maker)?;
+            }
+        }
+        StateDisk::Own => disk::generate(guest, recipe)?,
+    }
+    if recipe.state.encryption == Encryption::Tpm2 {
+        tpm::generate(guest, recipe)?;
+    }
+    match recipe.state.filesystem {
+        FileSystem::Ext4 => Ok(()),
+        other => guest.initrd_file("usr/lib/modules-load.d/diorite-state.conf", 0o644, format!("{}\n", other.name())),
+    }
 }

@@ -1,8 +1,10 @@
-//! The tree of a container → [`ContainerTree`]: the same packages, with nothing a read-only container has no use for.
+//! Tree of a container (configured packages, or the merged layers of an image) → [`ContainerTree`]: without what a
+//! read-only container has no use for, with its overlays.
 
-use super::{clean, detach, empty, lay, privileges};
 use crate::overlay::{self, Overlay};
+use crate::privileges;
 use crate::secrets::{self, Public};
+use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
 use crate::tree::{Kind, Node, Tree, TreePath};
 use diorite_model::Result;
 use diorite_model::oci::Config;
@@ -10,12 +12,29 @@ use diorite_model::oci::Config;
 /// The root of a container: no kernel, no boot, no database.
 #[derive(Debug, Clone)]
 pub struct ContainerTree {
+    tree: Tree,
+    public: Public,
+    config: Config,
+}
+
+impl ContainerTree {
+    /// A tree as it is, for tests of what comes after.
+    #[cfg(test)]
+    pub(crate) fn of(tree: Tree) -> Self {
+        Self { tree, public: Public::default(), config: Config::default() }
+    }
     /// The root.
-    pub tree: Tree,
+    pub fn tree(&self) -> &Tree {
+        &self.tree
+    }
     /// What looks like a secret in it and is none.
-    pub public: Public,
+    pub fn public(&self) -> &Public {
+        &self.public
+    }
     /// How an image that others made wants to be started.
-    pub config: Config,
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
 }
 
 /// Directories of which nothing is kept but licences.
@@ -32,11 +51,11 @@ const DOCUMENTATION: [&[u8]; 6] = [
 ///
 /// # Errors
 /// Overlays in conflict, an owner the tree does not know, an account without a lock.
-pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
+pub fn of_packages(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
     let mut tree = tree;
     let epoch = i64::try_from(epoch).unwrap_or(i64::MAX);
-    detach(&mut tree);
-    clean::common(&mut tree);
+    detach_links(&mut tree);
+    empty_logs_and_caches(&mut tree);
     let gone: Vec<TreePath> = tree
         .nodes
         .keys()
@@ -62,20 +81,20 @@ pub fn container(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Contain
 /// Makes a container's root of an image that others made: everything in it stays but what belongs to the runtime.
 ///
 /// # Errors
-/// As [`container`].
-pub fn image(tree: Tree, config: Config, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
+/// As [`of_packages`].
+pub fn of_image(tree: Tree, config: Config, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
     let mut tree = tree;
-    detach(&mut tree);
+    detach_links(&mut tree);
     finished(tree, config, overlays, i64::try_from(epoch).unwrap_or(i64::MAX))
 }
 
 /// What the runtime mounts over is there and empty; overlays on top.
 fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) -> Result<ContainerTree> {
     for path in ["proc", "sys", "dev", "run"] {
-        empty(&mut tree, path, 0o755);
+        empty_directory(&mut tree, path, 0o755);
     }
     for path in ["tmp", "var/tmp"] {
-        empty(&mut tree, path, 0o1777);
+        empty_directory(&mut tree, path, 0o1777);
     }
     for name in ["bin", "sbin", "lib", "lib64"] {
         let merged = format!("usr/{name}");
@@ -98,14 +117,46 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
     }
     tree.insert(*b"etc/machine-id", Node::file(0o444, ""));
     overlay::conflicts(overlays)?;
-    lay(&mut tree, overlays, epoch)?;
+    overlay::lay(&mut tree, overlays, epoch)?;
     for node in tree.nodes.values_mut() {
         node.mtime = node.mtime.min(epoch);
     }
-    privileges::strip_container(&mut tree)?;
+    privileges::strip_all(&mut tree)?;
     let mut public = Public::default();
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.
     secrets::identity(&tree)?;
     Ok(ContainerTree { tree, public, config })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay::Entry;
+
+    #[test]
+    fn a_container_needs_no_configured_tree() {
+        let mut tree = Tree::new();
+        tree.insert("usr/bin/app", Node::file(0o644, "app"));
+        tree.insert("usr/share/doc/app/copyright", Node::file(0o644, "licence"));
+        tree.insert("usr/share/doc/app/changelog.gz", Node::file(0o644, "news"));
+        tree.insert("usr/share/man/man1/app.1.gz", Node::file(0o644, "page"));
+        let entry = Entry { node: Node::file(0o644, "overlay"), owner: None, configured: false };
+        let overlay = Overlay {
+            name: "web".into(),
+            why: "a test".into(),
+            overrides: false,
+            entries: [(b"srv/www/index.html".to_vec(), entry)].into(),
+            public: Public::default(),
+            configure: None,
+        };
+        let made = of_packages(tree, &[overlay], 1_760_000_000).unwrap();
+        let tree = made.tree();
+        assert_eq!(tree.resolve(b"bin/app"), Some(b"usr/bin/app".to_vec()));
+        assert!(tree.get("etc/passwd").is_some() && tree.get("srv/www/index.html").is_some());
+        assert!(
+            tree.get("usr/share/doc/app/copyright").is_some() && tree.get("usr/share/doc/app/changelog.gz").is_none()
+        );
+        assert!(tree.get("usr/share/man").is_none());
+    }
 }

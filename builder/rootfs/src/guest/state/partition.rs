@@ -1,0 +1,56 @@
+//! The partition for /var: its identity, how systemd-repart(8) makes it, and what opens it when it is encrypted.
+
+use crate::guest::ini::Ini;
+use diorite_model::recipe::{Encryption, FileSystem};
+use diorite_model::{Digest, Recipe};
+
+/// Name of the opened volume in /dev/mapper.
+pub(super) const VOLUME: &str = "var";
+/// Looks for a TPM before anything is written.
+pub(super) const TPM_SERVICE: &str = "diorite-state-tpm.service";
+
+/// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
+/// An RFC 9562 version 8 UUID made from the image's name.
+pub(in crate::guest) fn uuid(recipe: &Recipe) -> String {
+    let mut bytes = Digest::of(format!("diorite state {}", recipe.image.name).as_bytes()).0;
+    bytes[6] = bytes[6] & 0x0f | 0x80;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+}
+
+/// repart.d(5): made at first boot, grows into the rest of the disk.
+pub(super) fn definition(recipe: &Recipe) -> Ini {
+    let ini = Ini::new()
+        .section("Partition")
+        .set("Type", "var")
+        .set("Label", "var")
+        .set("UUID", uuid(recipe))
+        .set("Format", recipe.state.filesystem.name())
+        .set("SizeMinBytes", format!("{}M", recipe.state.minimum >> 20))
+        .set("FactoryReset", "yes");
+    if recipe.state.encryption == Encryption::Tpm2 { ini.set("Encrypt", "tpm2") } else { ini }
+}
+
+/// What the unit that makes the partition waits for and needs besides, if anything.
+pub(super) fn maker(recipe: &Recipe) -> Ini {
+    let mut ini = Ini::new();
+    if recipe.state.encryption == Encryption::Tpm2 {
+        ini = ini.section("Unit").set("Requires", TPM_SERVICE).set("After", TPM_SERVICE);
+        ini = ini.set("OnFailure", "emergency.target").set("OnFailureJobMode", "replace-irreversibly");
+    }
+    match recipe.state.filesystem {
+        // Always there.
+        FileSystem::Ext4 => ini,
+        // Whether it is here and works; the initrd takes along what its units start.
+        other => ini.section("Service").set("ExecStartPre", format!("/usr/sbin/mkfs.{} -V", other.name())),
+    }
+}
+
+/// crypttab(5), the same in the initrd, which opens the volume, and in the image, which finds it open. `noauto`: it is
+/// opened for the sake of the mount, not waited for before there is a partition. Somebody at the console has five
+/// minutes for a recovery key, if one was enrolled; without one nobody is asked.
+pub(super) fn crypttab(recipe: &Recipe) -> String {
+    let partition = uuid(recipe);
+    format!("{VOLUME} PARTUUID={partition} - tpm2-device=auto,x-initrd.attach,noauto,timeout=5min\n")
+}
