@@ -3,12 +3,13 @@
 
 use crate::{
     ask::{Asker, Swept, Unanswered, is_verdict},
-    attempts::VerifyInput,
     classes,
+    input::VerifyInput,
     judge::Judged,
     plan::Question,
     select::Wanted,
-    session::{MEMORY, Session, Setup, Workplace},
+    session::{Session, Workplace},
+    setup::{MEMORY, Setup},
     surroundings::Surroundings,
     tamper,
 };

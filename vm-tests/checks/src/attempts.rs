@@ -3,53 +3,23 @@
 
 use crate::{
     classes,
+    input::{VerifyInput, digest},
     moment::{Identity, Kept, Moments, Stamp},
     plan::{self, Of},
     results,
-    select::{Choice, Wanted, with_its_whereabouts},
+    select::{Wanted, with_its_whereabouts},
     surroundings::Surroundings,
     verify::{self, Pass, Passed},
 };
-use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_machine::{
     Accelerator,
     accel::{self, Kind},
 };
 use diorite_model::{
-    Digest, Error, Exit, Recipe, Result,
+    Error, Exit, Result,
     report::{self, CheckResult, Class, Ended, Report, Start, Verdict},
-    verify::OwnCheck,
 };
-use std::{
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
-/// What a verification needs.
-#[derive(Debug, Clone, Copy)]
-pub struct VerifyInput<'a> {
-    /// The raw disk. It is never written.
-    pub disk: &'a Path,
-    /// Its SHA-256, as the build said.
-    pub disk_sha256: Digest,
-    /// What it was made from.
-    pub recipe: &'a Recipe,
-    /// What the profile wants asked besides.
-    pub own: &'a [OwnCheck],
-    /// Which checks are asked.
-    pub choice: &'a Choice,
-    /// Switch the machine on even where a kept moment would do, and keep a new one.
-    pub boot: bool,
-    /// How many times all of it is done, 1 at least.
-    pub runs: u32,
-    /// QEMU and firmware.
-    pub tools: &'a ToolsTree,
-    /// Where the report, wire.pcapng and console.log go; an `evidence` directory on failure; a directory for each of several
-    /// runs.
-    pub out: &'a Path,
-    /// Who is told how it goes.
-    pub progress: &'a Progress,
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What an earlier verification may have left in the directory for results. None of it is about this one.
 const OLD: [&str; 8] = [
@@ -158,7 +128,7 @@ fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) ->
     if kept.is_some_and(|k| k.moment.disk_stamp == stamp) {
         return Ok(stamp);
     }
-    let before = verify::digest(input.disk)?;
+    let before = digest(input.disk)?;
     if before != input.disk_sha256 {
         let other = Error::new(Exit::Input, "the disk is not the one that was built");
         return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
@@ -328,6 +298,7 @@ fn merged(runs: Vec<Report>) -> Report {
 mod tests {
     use super::*;
     use crate::results::tests::{check, report};
+    use crate::select::Choice;
 
     #[test]
     fn several_runs_are_one_report() {

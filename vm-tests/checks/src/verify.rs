@@ -6,13 +6,14 @@ mod keep;
 use crate::{
     aside::{self, Aside, keep},
     ask::{Asker, Swept, Unanswered, is_verdict},
-    attempts::VerifyInput,
     classes, facts,
+    input::{VerifyInput, digest},
     judge::{self, Judged},
     moment::{Identity, Kept, Known, Moments, Stamp},
     plan::{Of, Question},
     select::Wanted,
-    session::{Session, Setup, Workplace},
+    session::{Session, Workplace},
+    setup::Setup,
     surroundings::Surroundings,
 };
 use diorite_host::{
@@ -21,13 +22,11 @@ use diorite_host::{
 };
 use diorite_machine::{Accelerator, AlarmKind, credentials};
 use diorite_model::{
-    Digest, Error, Exit, Result,
+    Error, Exit, Result,
     report::{Boot, CheckResult, Class, Ended, Verdict},
 };
 use keep::{Failure, Settled};
 use std::{
-    fs::File,
-    io::Read,
     path::Path,
     sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
@@ -336,19 +335,5 @@ fn verdict(judged: Judged) -> (Verdict, String) {
     match judged {
         Ok(seen) => (Verdict::Pass, seen),
         Err(seen) => (Verdict::Fail, seen),
-    }
-}
-
-/// SHA-256 of a whole file.
-pub fn digest(path: &Path) -> Result<Digest> {
-    let failed = |e| Error::io("the disk cannot be read", path, e);
-    let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
-    let mut hasher = diorite_model::Hasher::new();
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
-        }
     }
 }

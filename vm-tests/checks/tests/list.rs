@@ -22,8 +22,7 @@ fn load(name: &str) -> Result<Loaded> {
 /// What `diorite verify NAME --list` shows.
 fn list(name: &str) -> String {
     let loaded = load(name).unwrap_or_else(|e| panic!("{e}"));
-    let (recipe, settings) =
-        profile::parse(&loaded.text, &loaded.file, &mut load).unwrap_or_else(|e| panic!("{e}"));
+    let (recipe, settings) = profile::parse(&loaded.text, &loaded.file, &mut load).unwrap_or_else(|e| panic!("{e}"));
     let level = |evidence| match evidence {
         Evidence::Outside => "outside",
         Evidence::Inside => "inside",
@@ -36,7 +35,8 @@ fn list(name: &str) -> String {
 #[test]
 fn every_profile_has_the_checks_it_had() {
     let entries = std::fs::read_dir(profiles()).expect("the directory of profiles");
-    let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned));
+    let names =
+        entries.filter_map(|e| e.ok()?.file_name().into_string().ok()?.strip_suffix(".toml").map(str::to_owned));
     let mut names: Vec<String> = names.collect();
     names.sort();
     assert!(names.len() >= 18, "{names:?}");
