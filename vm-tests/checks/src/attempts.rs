@@ -5,9 +5,8 @@ use crate::{
     classes,
     input::{VerifyInput, digest},
     moment::{Identity, Kept, Moments, Stamp},
-    plan::{self, Of},
-    results,
-    select::{Wanted, with_its_whereabouts},
+    plan, results,
+    select::{SelectedCheck, with_its_whereabouts},
     surroundings::Surroundings,
     verify::{self, Pass, Passed},
 };
@@ -109,9 +108,9 @@ fn prepare(input: &VerifyInput<'_>) -> Result<()> {
 struct Common<'a> {
     accelerator: &'a Accelerator,
     around: &'a Surroundings,
-    wanted: &'a [Wanted],
+    wanted: &'a [SelectedCheck],
     /// The same, and what is to be known of a machine whose moment is kept.
-    learning: Vec<Wanted>,
+    learning: Vec<SelectedCheck>,
     /// What a moment must belong to.
     identity: Identity,
     moments: Moments,
@@ -138,14 +137,14 @@ fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) ->
 }
 
 /// Why no moment could answer what is wanted.
-fn needs_boot(input: &VerifyInput<'_>, wanted: &[Wanted]) -> Option<String> {
+fn needs_boot(input: &VerifyInput<'_>, wanted: &[SelectedCheck]) -> Option<String> {
     if input.boot {
         return Some("a boot was asked for".to_owned());
     }
     let chosen = || wanted.iter().filter(|w| !w.needed);
-    let seen = chosen().find(|w| w.check.question.of() == Of::Boot);
+    let seen = chosen().find(|w| w.check.from_power_on);
     // Where every question has boots of its own there is nothing to put back.
-    let own = chosen().all(|w| w.check.question.of() == Of::Itself);
+    let own = chosen().all(|w| w.check.is_apart());
     let seen = seen.map(|w| format!("`{}` is about the boot itself", w.check.id));
     seen.or_else(|| own.then(|| "what was chosen has boots of its own".to_owned()))
 }
@@ -172,9 +171,9 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
         };
         input.progress.say(format!("machine: {start}"));
         let same = accelerator.kind == common.accelerator.kind;
-        let running = common.wanted.iter().any(|w| w.check.question.of() != Of::Itself);
+        let running = common.wanted.iter().any(|w| !w.check.is_apart());
         let keep = (from.is_none() && running && same && (!fits || input.boot)).then_some(&common.identity);
-        let checks: Vec<Wanted> = match (&from, keep) {
+        let checks: Vec<SelectedCheck> = match (&from, keep) {
             // What a check needs first is what the moment is about.
             (Some(_), _) => common.wanted.iter().filter(|w| !w.needed).cloned().collect(),
             (None, Some(_)) => common.learning.clone(),
@@ -239,10 +238,10 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
 }
 
 /// The answers in the order of the questions; those that were not asked any more are skipped with the reason.
-fn complete(results: Vec<CheckResult>, wanted: &[Wanted], ended: Option<&Ended>) -> Vec<CheckResult> {
+fn complete(results: Vec<CheckResult>, wanted: &[SelectedCheck], ended: Option<&Ended>) -> Vec<CheckResult> {
     let at = ended.map_or(0.0, |e| e.at);
     let reason = ended.map_or_else(|| "nobody asked".to_owned(), |e| format!("not asked, because {}", e.what));
-    let missing = |w: &&Wanted| !results.iter().any(|r| r.id == w.check.id);
+    let missing = |w: &&SelectedCheck| !results.iter().any(|r| r.id == w.check.id);
     let skipped: Vec<CheckResult> = wanted
         .iter()
         .filter(missing)
@@ -323,7 +322,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_is_skipped_with_its_reason() {
-        let plan = crate::plan::plan(&crate::plan::tests::recipe(), &[], crate::plan::tests::SOURCES);
+        let plan = plan::of(&crate::scope::tests::server(), &[]);
         let wanted = Choice::default().of(plan).unwrap_or_else(|e| panic!("{e}"));
         let ended = Ended { class: Class::Infra, what: "QEMU has ended".into(), cause: None, at: 7.0 };
         let first = CheckResult { id: wanted[0].check.id.clone(), ..check("x", Verdict::Pass) };

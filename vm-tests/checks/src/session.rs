@@ -37,7 +37,7 @@ impl Session {
     ///
     /// # Errors
     /// When it cannot be put back, or does not answer then: nothing is said about the image.
-    pub fn resume(setup: Setup<'_>, kept: &Kept, capture: Option<&Path>) -> Result<Self> {
+    pub(crate) fn resume(setup: Setup<'_>, kept: &Kept, capture: Option<&Path>) -> Result<Self> {
         let Moment { accelerator, known, name, .. } = &kept.moment;
         let setup = Setup { accelerator, ..setup };
         let age = i64::try_from(kept.moment.age()).unwrap_or(i64::MAX);

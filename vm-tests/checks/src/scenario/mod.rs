@@ -13,7 +13,7 @@ mod power;
 mod stage;
 mod steps;
 
-use crate::{classes, input::digest, judge::Judged, results, session::Workplace};
+use crate::{answer::Judged, classes, input::digest, results, session::Workplace};
 use diorite_host::{
     interrupt,
     progress::{Progress, Unit},

@@ -1,8 +1,10 @@
-//! What a machine may say without being asked, as its recipe declares it: who its name and time servers are, and where
+//! Unsolicited traffic: what a machine may say without being asked, as its recipe declares it: who its name and time servers are, and where
 //! its services and containers may connect to. Anything else on the wire is a machine that phones home.
 
 use crate::{
-    judge::Judged,
+    answer::Judged,
+    check::{Check, Phase},
+    scope::Scope,
     surroundings::{Surroundings, split},
 };
 use diorite_lab::{
@@ -20,8 +22,16 @@ const SLOW_PROTOCOLS: u16 = 0x8809;
 /// A declared range of so many ports is told one by one; a longer one is any port.
 const MOST_PORTS: u16 = 64;
 
+/// The machine has said nothing but this since power-on.
+pub fn check(scope: &Scope<'_>) -> Check {
+    let (what, allowed) =
+        ("the machine has said nothing on the wire but what its recipe declares", allowed(scope.recipe));
+    let check = Check::outside("nothing-unasked", what, move |machine| Ok(judge(&machine.lab().record(), &allowed)));
+    check.phase(Phase::Summary).of_the_boot()
+}
+
 /// The list for this recipe.
-pub fn allowed(recipe: &Recipe) -> Vec<Allowed> {
+fn allowed(recipe: &Recipe) -> Vec<Allowed> {
     let mut all = allow::ordinary(&Surroundings::of(recipe).config);
     let server = |text: &String| text.split(['#', '%']).next().and_then(|a| a.parse::<IpAddr>().ok()).map(To::Address);
     for (name, link) in &recipe.network {
@@ -66,7 +76,7 @@ pub fn allowed(recipe: &Recipe) -> Vec<Allowed> {
 }
 
 /// What was said, held against the list.
-pub fn judge(record: &Record, allowed: &[Allowed]) -> Judged {
+fn judge(record: &Record, allowed: &[Allowed]) -> Judged {
     let wrong: Vec<String> = allow::undeclared(record, allowed).iter().map(ToString::to_string).collect();
     match &wrong[..] {
         [] => Ok(format!("{} kinds of packets, every one declared", record.len())),
@@ -77,7 +87,7 @@ pub fn judge(record: &Record, allowed: &[Allowed]) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::recipe;
+    use crate::scope::tests::server;
     use diorite_lab::{Times, Utterance};
     use diorite_model::recipe::{AllowOut, Peer};
     use std::time::Duration;
@@ -90,7 +100,7 @@ mod tests {
 
     #[test]
     fn what_is_declared_may_be_said_and_nothing_else() {
-        let mut recipe = recipe();
+        let mut recipe = server();
         let list = [
             said("arp", "10.77.0.1", 0),
             said("udp", "255.255.255.255", 67),

@@ -1,15 +1,15 @@
-//! State, /var: where it is, what it is made with, whether it is closed to others. What is asked, and the judges of
-//! the answers.
+//! State, /var: where it is, what it is made with, whether it is closed to others.
 
 use crate::{
-    judge::{Judged, mount, short, verdict},
-    plan::{Add, Question},
+    answer::{Judged, short, verdict},
+    check::Check,
+    output::mount,
+    scope::Scope,
 };
 use diorite_machine::Output;
 use diorite_model::{
-    Error, Recipe, Result,
+    Error, Result,
     recipe::{Encryption, FileSystem, StateDisk},
-    report::Evidence,
 };
 use std::{fs::File, io::Read, path::PathBuf};
 
@@ -20,30 +20,37 @@ const CONTROL: &str = "diorite-verify: this is for everybody to see";
 const FILE: &str = "/var/lib/diorite-verify";
 
 /// What a recipe promises of state.
-pub(crate) fn plan(recipe: &Recipe, add: Add<'_>) {
-    let (inside, state) = (Evidence::Inside, &recipe.state);
-    let what = format!("/var is a writable partition of its own, {}", state.filesystem.name());
-    add("state-partition".into(), what, inside, Question::State(state.filesystem));
+pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
+    let (state, filesystem) = (&scope.recipe.state, scope.recipe.state.filesystem);
+    let what = format!("/var is a writable partition of its own, {}", filesystem.name());
+    let mut all = vec![Check::script("state-partition", what, PARTITION, move |said| partition(said, filesystem))];
     if state.disk == StateDisk::Own {
-        add("state-disk".into(), "/var is on a disk of its own".into(), inside, Question::StateDisk);
+        all.push(Check::script("state-disk", "/var is on a disk of its own", DISKS, disk));
     }
     if state.encryption == Encryption::Tpm2 {
         let what = "/var is in a LUKS2 volume that opens by the TPM alone, bound to PCR 7";
-        add("state-encrypted".into(), what.into(), inside, Question::Encrypted);
+        all.push(Check::script("state-encrypted", what, VOLUME, encrypted));
         let what = "what is written to /var is not to be found on the disks";
-        add("state-unreadable".into(), what.into(), inside, Question::Unreadable);
+        all.push(Check::inside("state-unreadable", what, |machine| {
+            let written = machine.run(&write())?;
+            let found = search(&machine.machine().written())?;
+            machine.run(SWEEP)?;
+            Ok(unreadable(&written, &found))
+        }));
     }
     for path in &state.volatile {
-        let what = format!("{path} is memory");
-        add(format!("volatile{}", path.replace('/', "-")), what, inside, Question::Volatile(path.clone()));
+        let (id, what) = (format!("volatile{}", path.replace('/', "-")), format!("{path} is memory"));
+        let path = path.clone();
+        all.push(Check::script(id, what, "cat /proc/mounts", move |said| volatile(said, &path)));
     }
+    all
 }
 
 /// What [`partition`] reads.
-pub(crate) const PARTITION: &str = "cat /proc/mounts; echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
+const PARTITION: &str = "cat /proc/mounts; echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
 
 /// /proc/mounts, then a line `devices:ROOT VAR` with both device numbers.
-pub(crate) fn partition(output: &Output, filesystem: FileSystem) -> Judged {
+fn partition(output: &Output, filesystem: FileSystem) -> Judged {
     let Some((device, kind, options)) = mount(&output.text, "/var") else {
         return Err("/var is not mounted".to_owned());
     };
@@ -54,12 +61,12 @@ pub(crate) fn partition(output: &Output, filesystem: FileSystem) -> Judged {
 }
 
 /// What [`disk`] reads: the disks below each of the two file systems.
-pub(crate) const DISKS: &str = "for m in / /var; do \
+const DISKS: &str = "for m in / /var; do \
     echo \"$m on:\" $(lsblk --inverse --list --noheadings -o NAME,TYPE \"$(findmnt -no SOURCE $m)\" | sed -n 's/ *disk$//p'); \
     done";
 
 /// `/ on: DISK…` and `/var on: DISK…`, lsblk(8).
-pub(crate) fn disk(output: &Output) -> Judged {
+fn disk(output: &Output) -> Judged {
     let disks = |of: &str| -> Vec<&str> {
         output.text.lines().find_map(|l| l.strip_prefix(of)).unwrap_or_default().split_whitespace().collect()
     };
@@ -69,7 +76,7 @@ pub(crate) fn disk(output: &Output) -> Judged {
 }
 
 /// /proc/mounts.
-pub(crate) fn volatile(output: &Output, path: &str) -> Judged {
+fn volatile(output: &Output, path: &str) -> Judged {
     match mount(&output.text, path) {
         None => Err("not mounted".to_owned()),
         Some((device, kind, options)) => {
@@ -79,14 +86,14 @@ pub(crate) fn volatile(output: &Output, path: &str) -> Judged {
 }
 
 /// What [`encrypted`] reads.
-pub(crate) const VOLUME: &str = "s=$(findmnt -no SOURCE /var); echo \"dm:$(dmsetup info -c --noheadings -o UUID $s)\"; \
+const VOLUME: &str = "s=$(findmnt -no SOURCE /var); echo \"dm:$(dmsetup info -c --noheadings -o UUID $s)\"; \
     echo \"table:$(dmsetup table $s)\"; \
     p=$(lsblk --inverse --list --noheadings -o NAME,TYPE $s | sed -n 's/ *part$//p' | head -n 1); \
     cryptsetup luksDump --dump-json-metadata /dev/$p";
 
 /// `dm:UUID`, which begins with `CRYPT-LUKS2-`; `table:` as of dmsetup(8); the LUKS2 header's JSON (LUKS2 on-disk format
 /// specification §3), in which every key slot must belong to the one token, of systemd's type for a TPM.
-pub(crate) fn encrypted(output: &Output) -> Judged {
+fn encrypted(output: &Output) -> Judged {
     let said = |word: &str| output.text.lines().find_map(|l| l.strip_prefix(word)).unwrap_or_default();
     let (uuid, table) = (said("dm:"), said("table:"));
     let cipher = table.split(" crypt ").nth(1).and_then(|t| t.split(' ').next()).unwrap_or_default();
@@ -107,24 +114,24 @@ pub(crate) fn encrypted(output: &Output) -> Judged {
 }
 
 /// Writes both texts, many times over, and waits until they are on the disks.
-pub(crate) fn write() -> String {
+fn write() -> String {
     format!(
         "d=/efi; test -d /efi/EFI || d=/boot; yes '{SECRET}' 2>/dev/null | head -c 65536 >{FILE} && \
          yes '{CONTROL}' 2>/dev/null | head -c 65536 >$d/verify.txt && sync && echo written"
     )
 }
 /// Takes away what need not stay.
-pub(crate) const SWEEP: &str = "rm -f /efi/verify.txt /boot/verify.txt";
+const SWEEP: &str = "rm -f /efi/verify.txt /boot/verify.txt";
 
 /// How often each text is found.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Found {
+struct Found {
     secret: usize,
     control: usize,
 }
 
 /// Looks for both texts in every byte of these files.
-pub(crate) fn search(files: &[PathBuf]) -> Result<Found> {
+fn search(files: &[PathBuf]) -> Result<Found> {
     let longest = SECRET.len().max(CONTROL.len());
     let mut found = Found::default();
     for path in files {
@@ -153,7 +160,7 @@ pub(crate) fn search(files: &[PathBuf]) -> Result<Found> {
 }
 
 /// What was found after [`write()`].
-pub(crate) fn unreadable(written: &Output, found: &Found) -> Judged {
+fn unreadable(written: &Output, found: &Found) -> Judged {
     if written.text != "written" {
         return Err(format!("nothing could be written: {}", short(&written.text)));
     }

@@ -1,14 +1,72 @@
 //! Containers in a booted machine: what is asked of each, and what the answer must be. Everything is seen from the
 //! machine's side, through the process's own /proc directory, so that no container needs a program for it.
 
-use crate::{judge::Judged, surroundings::Surroundings};
-use diorite_machine::{Output, credentials::Credential};
+use crate::{
+    answer::{Judged, short, verdict},
+    check::Check,
+    placeholders, quote,
+    scope::{self, Scope},
+    surroundings::Surroundings,
+    sweep::Family,
+};
+use diorite_lab::HttpReply;
+use diorite_machine::Output;
 use diorite_model::recipe::{Container, Recipe, SecretTo};
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::net::Ipv4Addr;
+
+/// Each container runs, and is what was declared.
+pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
+    let runs = scope.recipe.containers.keys().map(|name| {
+        let (id, what, name) =
+            (format!("container-{name}-running"), format!("container {name} is running"), name.clone());
+        Check::script(id, what, "podman ps --all --format '{{.Names}} {{.State}}'", move |said| running(said, &name))
+    });
+    let as_declared = declared(scope.recipe).map(|container| {
+        let what = format!("container {} is confined, limited and connected as declared", container.name);
+        let (id, script) = (format!("container-{}-as-declared", container.name), script(&container));
+        Check::script(id, what, script, move |said| judge(said, &container))
+    });
+    runs.chain(as_declared).collect()
+}
+
+/// What containers serve behind their ports. Containers have an IPv4 network; what a published port answers over IPv6 is
+/// not declared.
+pub fn pages(scope: &Scope<'_>, family: Family) -> Vec<Check> {
+    let published = scope::published(scope.recipe);
+    let admitted = scope.admitted(family).into_iter();
+    let fits = |port: &u16| published.contains(port) && scope.admits_conversation(family, *port);
+    let page = |port: u16| {
+        let what = format!("the container behind port {port} answers HTTP");
+        let check = Check::outside(format!("http-{port}"), what, move |machine| {
+            let address = machine.address(family)?;
+            machine.retried(|m| Ok(page(&m.lab().http_get(address, port, "/")?)))
+        });
+        check.over(family)
+    };
+    admitted.filter(|port| family == Family::V4 && fits(port)).map(page).collect()
+}
+
+/// Lines `NAME STATE` of `podman ps --all`, podman-ps(1).
+fn running(output: &Output, name: &str) -> Judged {
+    let state = output.text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    match state {
+        Some("running") => Ok("running".to_owned()),
+        Some(state) => Err(state.to_owned()),
+        None => Err(format!("not there: {}", short(&output.text))),
+    }
+}
+
+/// Any successful page.
+fn page(reply: &Result<HttpReply, String>) -> Judged {
+    match reply {
+        Ok(page) => verdict(page.status == 200, format!("status {}, {} bytes", page.status, page.body.len())),
+        Err(why) => Err(why.clone()),
+    }
+}
 
 /// A container as it was declared.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Declared {
+pub struct DeclaredContainer {
     /// Its name.
     pub name: String,
     /// The image it must run, by the reference it has in the store.
@@ -22,11 +80,11 @@ pub struct Declared {
 }
 
 /// Every container of a recipe.
-pub fn declared(recipe: &Recipe) -> impl Iterator<Item = Declared> + '_ {
+pub fn declared(recipe: &Recipe) -> impl Iterator<Item = DeclaredContainer> + '_ {
     let neighbour = Surroundings::of(recipe).config.ipv4;
     recipe.containers.iter().map(move |(name, container)| {
         let internal = |n: &String| recipe.container_networks.get(n).is_some_and(|n| n.internal);
-        Declared {
+        DeclaredContainer {
             name: name.clone(),
             reference: format!("localhost/{name}:{}", recipe.image.version),
             container: container.clone(),
@@ -36,24 +94,13 @@ pub fn declared(recipe: &Recipe) -> impl Iterator<Item = Declared> + '_ {
     })
 }
 
-/// What stands in for the secrets of the recipe's containers: it serves for nothing else, and can be recognized.
-pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
-    let secrets = recipe.containers.values().flat_map(|c| c.secrets.values());
-    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).collect();
-    names.into_iter().map(|name| Credential::new(name, stand_in(name))).collect()
-}
-
-fn stand_in(credential: &str) -> String {
-    format!("stands in for {credential}: 100% $x")
-}
-
 /// Prints lines `KEY:VALUE` about a container that runs.
-pub fn script(declared: &Declared) -> String {
-    let Declared { name, container, neighbour, .. } = declared;
+pub fn script(declared: &DeclaredContainer) -> String {
+    let DeclaredContainer { name, container, neighbour, .. } = declared;
     let health = if container.health.is_some() { "health:{{.State.Health.Status}}\\n" } else { "" };
     let mut text = format!(
         "podman inspect --format 'image:{{{{.ImageName}}}}\\n{health}pid:{{{{.State.Pid}}}}\\n\
-         {{{{range .Config.Env}}}}env:{{{{.}}}}\\n{{{{end}}}}' {name} >/run/diorite-verify; cat /run/diorite-verify; \
+         {{{{range .Config.Env}}}}env:{{{{.}}}}\\n{{{{end}}}}' -- {name} >/run/diorite-verify; cat /run/diorite-verify; \
          p=$(sed -n 's/^pid://p' /run/diorite-verify); \
          echo write:$(touch /proc/$p/root/diorite-verify 2>&1); \
          echo ids:$(cat /proc/$p/uid_map); \
@@ -62,29 +109,29 @@ pub fn script(declared: &Declared) -> String {
          [ -e $c/pids.max ] || c=$(dirname $c); \
          for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
          echo route:$(nsenter -t $p -n ip -4 route show default); \
-         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); "
+         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
+        name = quote::word(name),
     );
     for (secret, about) in &container.secrets {
         if let SecretTo::File(path) = &about.to {
-            text += &format!(
-                "echo \"secret-{secret}:$(stat -c '%u 0%a' /proc/$p/root{path}) $(cat /proc/$p/root{path})\"; "
-            );
+            let (word, path) = (quote::word(&format!("secret-{secret}:")), quote::word(path));
+            text += &format!("echo {word}\"$(stat -c '%u 0%a' /proc/$p/root{path}) $(cat /proc/$p/root{path})\"; ");
         }
     }
     for (volume, about) in &container.volumes {
-        let directory = format!("/var/lib/diorite/containers/{name}/{volume}");
+        let (word, path) = (quote::word(&format!("volume-{volume}:")), quote::word(&about.path));
+        let directory = quote::word(&format!("/var/lib/diorite/containers/{name}/{volume}"));
         text += &format!(
-            "echo volume-{volume}:$(stat -c '%u %g 0%a' {directory}) $(mountpoint -d /var) \
-             $(awk '$5 == \"{0}\" {{print $3}}' /proc/$p/mountinfo) \
-             $(touch /proc/$p/root{0}/.diorite-verify 2>&1; ls {directory}/.diorite-verify 2>&1); ",
-            about.path
+            "echo {word}$(stat -c '%u %g 0%a' {directory}) $(mountpoint -d /var) \
+             $(path={path} awk '$5 == ENVIRON[\"path\"] {{print $3}}' /proc/$p/mountinfo) \
+             $(touch /proc/$p/root{path}/.diorite-verify 2>&1; ls {directory}/.diorite-verify 2>&1); "
         );
     }
     text
 }
 
 /// The answers of [`script`].
-pub fn judge(output: &Output, declared: &Declared) -> Judged {
+pub fn judge(output: &Output, declared: &DeclaredContainer) -> Judged {
     let container = &declared.container;
     let all =
         |key: &str| output.text.lines().filter_map(|l| l.strip_prefix(key)?.strip_prefix(':')).collect::<Vec<_>>();
@@ -115,7 +162,7 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
         must(env.contains(&format!("{key}={value}").as_str()), "a variable is not as declared", key.clone())?;
     }
     for (secret, about) in &container.secrets {
-        let value = stand_in(&about.credential);
+        let value = placeholders::value(&about.credential);
         match &about.to {
             SecretTo::Environment(variable) => {
                 must(
@@ -170,7 +217,7 @@ pub fn judge(output: &Output, declared: &Declared) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::tests::recipe;
+    use crate::{quote::tests::harmless, scope::tests::server};
     use diorite_model::recipe::{ContainerNetwork, Health, Secret, Volume};
 
     const GOOD: &str = "image:localhost/web:1\nhealth:healthy\npid:77\nenv:PATH=/bin\nenv:A=b c\nenv:TOKEN=stands in for token: 100% $x\n\
@@ -180,8 +227,8 @@ mod tests {
         secret-key:665534 0400 stands in for web.key: 100% $x\n\
         volume-data:665534 665534 0700 254:6 254:6 /var/lib/diorite/containers/web/data/.diorite-verify";
 
-    fn web() -> Declared {
-        let mut recipe = recipe();
+    fn web() -> DeclaredContainer {
+        let mut recipe = server();
         let web = recipe.containers.get_mut("web").unwrap();
         web.ids = Some(600_000);
         web.environment = [("A".to_owned(), "b c".to_owned())].into();
@@ -243,5 +290,23 @@ mod tests {
             assert!(seen(&GOOD.replace(from, to)).is_err(), "{to}");
         }
         assert!(seen("").is_err(), "an empty answer proves nothing");
+    }
+
+    #[test]
+    fn one_that_does_not_run_is_seen() {
+        let ps = Output { status: 0, text: "web running\ndb exited".to_owned() };
+        assert!(running(&ps, "web").is_ok());
+        assert!(running(&ps, "db").is_err() && running(&ps, "we").is_err() && running(&ps, "cache").is_err());
+    }
+
+    #[test]
+    fn names_and_paths_are_words() {
+        harmless(|hostile| {
+            let mut web = web();
+            let (volume, text) = (web.container.volumes["data"].clone(), || hostile.to_owned());
+            web.container.volumes = [(text(), Volume { path: text(), ..volume })].into();
+            web.container.secrets = [(text(), Secret { credential: text(), to: SecretTo::File(text()) })].into();
+            script(&DeclaredContainer { name: text(), ..web })
+        });
     }
 }

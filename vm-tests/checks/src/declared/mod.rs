@@ -5,44 +5,56 @@
 
 mod dns;
 pub mod judge;
+pub mod outside;
 pub mod scripts;
 
-pub use dns::{addresses, query};
-
-use crate::plan::{Add, Family, Question};
+use crate::{
+    check::{Check, Phase},
+    scope::Scope,
+    sweep::Family,
+};
 use diorite_model::{
     Recipe,
     recipe::Protocol,
-    report::Evidence,
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
+use std::time::Duration;
 
-/// A check of the profile's own, in one family where it is asked from outside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Own {
-    /// As it was declared.
-    pub check: OwnCheck,
-    /// The family of the wire.
-    pub family: Option<Family>,
-}
-
-/// Adds the checks of `own` for a machine that has these families.
-pub fn plan(own: &[OwnCheck], recipe: &Recipe, families: &[Family], add: Add<'_>) {
+/// The checks of a profile, for a machine that is asked in this network.
+pub fn checks(own: &[OwnCheck], scope: &Scope<'_>) -> Vec<Check> {
+    let mut all = Vec::new();
     for check in own {
         let (id, what) = (format!("own-{}", check.name), what(&check.ask));
-        let mut one = |id: String, what: String, evidence, family| {
-            add(id, what, evidence, Question::Own(Box::new(Own { check: check.clone(), family })));
-        };
         match check.level {
-            Level::Inside => one(id, what, Evidence::Inside, None),
+            Level::Inside => all.push(inside(id, what, check.clone())),
             Level::Outside => {
-                for family in asked_in(&check.ask, recipe, families) {
+                for family in asked_in(&check.ask, scope.recipe, &scope.families) {
                     let name = family.name();
-                    one(format!("{id}-{name}"), format!("{what} ({name})"), Evidence::Outside, Some(family));
+                    all.push(outside(format!("{id}-{name}"), format!("{what} ({name})"), check.clone(), family));
                 }
             }
         }
     }
+    all
+}
+
+fn inside(id: String, what: String, check: OwnCheck) -> Check {
+    Check::inside(id, what, move |machine| {
+        let script = scripts::command(&check, machine.slowness());
+        machine.retried_for(window(&check, machine.slowness()), |m| Ok(judge::inside(&check.ask, &m.run(&script)?)))
+    })
+}
+
+fn outside(id: String, what: String, check: OwnCheck, family: Family) -> Check {
+    let check = Check::outside(id, what, move |machine| {
+        machine.retried_for(window(&check, machine.slowness()), |m| outside::ask(m, &check.ask, family))
+    });
+    check.phase(Phase::Ports).over(family)
+}
+
+/// How long it is asked again on this host until it is as it must be.
+fn window(check: &OwnCheck, slowness: f64) -> Duration {
+    Duration::from_secs(check.retry.into()).mul_f64(slowness)
 }
 
 /// The families a question is asked in: the one that is said, else those of the machine. A container's port is published
@@ -92,7 +104,7 @@ fn range(least: Option<i64>, most: Option<i64>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{self, tests::recipe};
+    use crate::{plan, scope::tests::server};
     use diorite_model::verify::{Http, Port, PortState, Sysctl};
 
     fn own(name: &str, level: Level, ask: Ask) -> OwnCheck {
@@ -112,7 +124,7 @@ mod tests {
             own("ssh-inside", Level::Inside, Ask::Port(port)),
             own("value", Level::Inside, Ask::Sysctl(value)),
         ];
-        let ids: Vec<String> = plan::of(&recipe(), &list).into_iter().map(|c| c.id).collect();
+        let ids: Vec<String> = plan::of(&server(), &list).into_iter().map(|c| c.id).collect();
         let of: Vec<&str> = ids.iter().map(String::as_str).filter(|i| i.starts_with("own-")).collect();
         let expected = ["own-site-ipv4", "own-ssh-ipv4", "own-ssh-ipv6", "own-six-ipv6", "own-ssh-inside", "own-value"];
         assert_eq!(of, expected, "a container's port is asked over IPv4");

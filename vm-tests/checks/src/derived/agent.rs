@@ -1,9 +1,13 @@
 //! The hypervisor's agent inside: its port is plugged in while the machine runs, as hypervisors do, with a question
 //! waiting on it. QEMU reads the question from a named pipe and writes the answer to a file.
 
-use crate::judge::{Judged, short, verdict};
+use crate::{
+    answer::{Judged, short, verdict},
+    check::Check,
+    scope::Scope,
+};
 use diorite_machine::Machine;
-use diorite_model::{Error, Recipe, Result};
+use diorite_model::{Error, Result};
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use std::{
@@ -18,20 +22,28 @@ const PACKAGE: &str = "qemu-guest-agent";
 const PORT: &str = "org.qemu.guest_agent.0";
 const QUESTION: &str = "{\"execute\":\"guest-ping\"}\n";
 
-/// Whether a machine of this recipe has an agent.
-pub(crate) fn promised(recipe: &Recipe) -> bool {
-    recipe.packages.include.iter().any(|name| name == PACKAGE)
+/// The agent answers, where the recipe has one.
+pub fn check(scope: &Scope<'_>) -> Option<Check> {
+    scope.recipe.packages.include.iter().any(|name| name == PACKAGE).then(|| {
+        let check = Check::outside("guest-agent", "the hypervisor's agent answers", |machine| {
+            let asked = plug(machine.machine())?;
+            let judged = machine.retried(|_| Ok(asked.answer()?))?;
+            unplug(machine.machine());
+            Ok(judged)
+        });
+        check.injected_only()
+    })
 }
 
 /// The port, plugged in.
-pub(crate) struct Asked {
+struct AgentPort {
     answer: PathBuf,
     /// Held open: at its end QEMU would take the port for one that nobody listens on.
     _question: File,
 }
 
 /// Plugs the port in, the question in it.
-pub(crate) fn ask(machine: &Machine) -> Result<Asked> {
+fn plug(machine: &Machine) -> Result<AgentPort> {
     let disks = machine.written();
     let directory = disks.first().and_then(|d| d.parent()).ok_or_else(|| Error::bug("the machine has no directory"))?;
     let (question, answer) = (directory.join("agent-asked"), directory.join("agent-said"));
@@ -45,21 +57,23 @@ pub(crate) fn ask(machine: &Machine) -> Result<Asked> {
     machine.qmp("chardev-add", json!({ "id": "agent", "backend": { "type": "file", "data": files } }))?;
     machine
         .qmp("device_add", json!({ "driver": "virtserialport", "id": "agent", "chardev": "agent", "name": PORT }))?;
-    Ok(Asked { answer, _question: pipe })
+    Ok(AgentPort { answer, _question: pipe })
 }
 
 /// Unplugs the port again: a machine that is kept must not have one more than others.
-pub(crate) fn unplug(machine: &Machine) {
+fn unplug(machine: &Machine) {
     for command in ["device_del", "chardev-remove"] {
         // One that stays plugged in says nothing about the image.
         let _ = machine.qmp(command, json!({ "id": "agent" }));
     }
 }
 
-/// What has been said by now.
-pub(crate) fn judge(asked: &Asked) -> Result<Judged> {
-    let said = std::fs::read_to_string(&asked.answer);
-    Ok(answered(&said.map_err(|e| Error::io("the agent's answer cannot be read", &asked.answer, e))?))
+impl AgentPort {
+    /// What has been said by now.
+    fn answer(&self) -> Result<Judged> {
+        let said = std::fs::read_to_string(&self.answer);
+        Ok(answered(&said.map_err(|e| Error::io("the agent's answer cannot be read", &self.answer, e))?))
+    }
 }
 
 fn answered(said: &str) -> Judged {

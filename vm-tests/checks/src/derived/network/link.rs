@@ -1,119 +1,27 @@
-//! What the recipe says of links, clock and language, asked of a booted machine: from the wire inside virtual networks,
-//! else of networkd itself.
+//! What networkd and the kernel have made of a link, held against what was declared.
 
-use crate::{
-    judge::Judged,
-    plan::{Add, Question},
-    surroundings::{Surroundings, split},
-};
+use crate::{answer::Judged, check::Check, scope::Scope, surroundings::split};
 use diorite_machine::Output;
-use diorite_model::{
-    Recipe,
-    recipe::{DnsOverTls, Link, LinkKind, Vlan},
-    report::Evidence,
-};
+use diorite_model::recipe::{DnsOverTls, Link, LinkKind};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// An address inside a virtual network, and the neighbour that looks for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tagged {
-    /// VLAN identifier.
-    pub id: u16,
-    /// The neighbour's address.
-    pub from: IpAddr,
-    /// The machine's.
-    pub address: IpAddr,
-}
+use std::net::IpAddr;
 
 /// What [`judge`] reads: networkd's own description of every link (networkctl(1)) and the kernel's (ip-link(8)), a line
 /// of JSON each.
-pub const COMMAND: &str = "networkctl --json=short status; echo; ip -j -d link show";
+const COMMAND: &str = "networkctl --json=short status; echo; ip -j -d link show";
 
-/// Adds the checks of links, host name, clock and language.
-pub fn plan(recipe: &Recipe, add: Add<'_>) {
-    for (name, link) in &recipe.network {
-        if let LinkKind::Vlan(vlan) = &link.kind {
-            for tagged in tagged(link, vlan) {
-                let family = if tagged.address.is_ipv4() { "ipv4" } else { "ipv6" };
-                let what = format!("{} answers inside VLAN {}", tagged.address, tagged.id);
-                let id = format!("vlan-{name}-{family}");
-                if recipe.network.values().any(|l| l.members().contains(name)) {
-                    continue;
-                }
-                add(id, what, Evidence::Outside, Question::Tagged(tagged));
-            }
-        }
-    }
-    for (name, link) in &recipe.network {
-        let question = Question::Link(name.clone(), Box::new(link.clone()));
-        add(format!("link-{name}"), format!("link {name} is as declared"), Evidence::Inside, question);
-    }
-    let mut says = |id: &str, what: String, command: &str, expected: &str| {
-        add(id.to_owned(), what, Evidence::Inside, Question::Says(command.to_owned(), expected.to_owned()));
+/// Every link is as declared.
+pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
+    let one = |(name, link): (&String, &Link)| {
+        let (id, what) = (format!("link-{name}"), format!("link {name} is as declared"));
+        let (name, link) = (name.clone(), link.clone());
+        Check::settling_script(id, what, COMMAND, move |said| judge(said, &name, &link))
     };
-    let (host, zone, lang) = (&recipe.image.hostname, &recipe.time.timezone, &recipe.locale.lang);
-    says("hostname", format!("the machine is called {host}"), "uname -n", host);
-    says("timezone", format!("the time zone is {zone}"), "timedatectl show -p Timezone --value", zone);
-    if !recipe.time.ntp.is_empty() {
-        let list = recipe.time.ntp.join(" ");
-        let command = "timedatectl show-timesync -p SystemNTPServers --value";
-        says("time-servers", format!("time comes from {list}"), command, &list);
-    }
-    names(recipe, add);
-    let mut says = |id: &str, what: String, command: &str, expected: &str| {
-        add(id.to_owned(), what, Evidence::Inside, Question::Says(command.to_owned(), expected.to_owned()));
-    };
-    let command =
-        "systemctl show-environment | sed -n s/^LANG=//p; LC_ALL=$(sed s/LANG=// /etc/locale.conf) locale charmap 2>&1";
-    says("language", format!("programs speak {lang}"), command, &format!("{lang}\nUTF-8"));
-}
-
-/// Names and time, where the network's own servers are to be asked: the lab knows a name that nobody else does.
-fn names(recipe: &Recipe, add: Add<'_>) {
-    let around = Surroundings::of(recipe);
-    let Some(front) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return };
-    let mut settles = |id: &str, what: &str, command: String, expected: String| {
-        add(id.to_owned(), what.to_owned(), Evidence::Inside, Question::Settles(command, expected));
-    };
-    let (lab, links) = (around.config.ipv4, || recipe.network.values());
-    if front.dhcp_ipv4 && front.learn_dns && links().all(|l| l.dns.is_empty() && l.dns_over_tls == DnsOverTls::No) {
-        let command = format!("getent ahostsv4 router.{} | sed -n 's/ *STREAM.*//p'", around.config.domain);
-        settles("names", "names are found by the network's name server", command, lab.to_string());
-    }
-    if front.dhcp_ipv4 && recipe.time.ntp.is_empty() && links().all(|l| l.ntp.is_empty()) {
-        let command = "timedatectl show-timesync -p ServerAddress --value; timedatectl show -p NTPSynchronized --value";
-        settles("clock", "the clock is set by the network's time server", command.into(), format!("{lab}\nyes"));
-    }
-}
-
-/// A neighbour for one address of each family.
-fn tagged(link: &Link, vlan: &Vlan) -> Vec<Tagged> {
-    let mut all: Vec<Tagged> = Vec::new();
-    for (address, prefix) in link.addresses.iter().filter_map(|a| split(a)) {
-        if all.iter().any(|t| t.address.is_ipv4() == address.is_ipv4()) {
-            continue;
-        }
-        let from: Option<IpAddr> = match address {
-            IpAddr::V4(v4) if (8..=30).contains(&prefix) => {
-                let mask = u32::MAX << (32 - u32::from(prefix));
-                let hosts = (1..=2).map(|n| Ipv4Addr::from_bits((v4.to_bits() & mask) + n));
-                hosts.into_iter().find(|ip| *ip != v4).map(Into::into)
-            }
-            IpAddr::V6(v6) if (16..=126).contains(&prefix) => {
-                let mask = u128::MAX << (128 - u32::from(prefix));
-                let hosts = (1..=2).map(|n| Ipv6Addr::from_bits((v6.to_bits() & mask) + n));
-                hosts.into_iter().find(|ip| *ip != v6).map(Into::into)
-            }
-            _ => None,
-        };
-        all.extend(from.map(|from| Tagged { id: vlan.id, from, address }));
-    }
-    all
+    scope.recipe.network.iter().map(one).collect()
 }
 
 /// Whether a link is as declared; says the first thing that is not.
-pub fn judge(output: &Output, name: &str, link: &Link) -> Judged {
+fn judge(output: &Output, name: &str, link: &Link) -> Judged {
     let mut lines =
         output.text.lines().filter(|l| !l.is_empty()).map(|l| serde_json::from_str::<Value>(l).unwrap_or_default());
     let (daemon, kernel) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
@@ -238,8 +146,7 @@ fn ip(value: &Value) -> Option<IpAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Check, plan};
-    use diorite_model::profile;
+    use diorite_model::{Recipe, profile};
 
     const PROFILE: &str = "[image]\nname = \"x\"\nversion = \"1\"\n[network.lan]\nmatch = { order = 1 }\n\
         addresses = [\"192.0.2.10/24\", \"2001:db8::10/64\"]\ngateways = [\"192.0.2.1\"]\nmetric = 5\nmtu = 1400\n\
@@ -306,33 +213,5 @@ mod tests {
             assert!(asked(&bad, name).is_err(), "{to}");
         }
         assert!(asked("", "lan").is_err() && asked("{}\n[]", "lan").is_err(), "an empty answer proves nothing");
-    }
-
-    #[test]
-    fn what_is_declared_is_asked() {
-        let sources = ["192.0.2.1".parse().expect("an address"), "2001:db8::1".parse().expect("an address")];
-        let checks: Vec<Check> = plan(&recipe(), &[], sources);
-        let has = |id: &str| checks.iter().any(|c| c.id == id);
-        for id in [
-            "address-ipv4-fixed",
-            "address-ipv6-fixed",
-            "vlan-guests-ipv4",
-            "link-lan",
-            "link-guests",
-            "hostname",
-            "timezone",
-            "language",
-        ] {
-            assert!(has(id), "{id}");
-        }
-        assert!(!has("lease") && !has("vlan-guests-ipv6") && !has("time-servers"));
-        let Some(Question::Tagged(tagged)) = checks.iter().find(|c| c.id == "vlan-guests-ipv4").map(|c| &c.question)
-        else {
-            panic!("it is asked from the wire");
-        };
-        assert_eq!(
-            (tagged.id, tagged.from.to_string(), tagged.address.to_string()),
-            (10, "10.1.0.2".into(), "10.1.0.1".into())
-        );
     }
 }

@@ -1,13 +1,16 @@
 //! Errors in the journal: every one is the image's fault but those that have a reason here. Words of containers are none:
 //! podman marks whatever a program says on its standard error as an error, and httpd's log goes there.
 
-use crate::judge::{Judged, verdict};
+use crate::{
+    answer::{Judged, verdict},
+    check::Check,
+};
 use diorite_machine::Output;
 use serde_json::Value;
 
 /// Messages of this boot of priority `err` and worse, syslog(3), a line of JSON each, journalctl(1). A file that journald is
 /// beginning at that very moment is left out, which it says: then the answer is not whole, and is asked for again.
-pub(crate) const COMMAND: &str = "for turn in 1 2 3 4 5; do \
+const COMMAND: &str = "for turn in 1 2 3 4 5; do \
     said=$(journalctl -b -p err -o json --output-fields=SYSLOG_IDENTIFIER,MESSAGE,CONTAINER_NAME --no-pager 2>&1); \
     status=$?; case $said in *' is truncated, ignoring file.'*) ;; *) break ;; esac; done; \
     printf '%s\\n' \"$said\"; echo status:$status";
@@ -29,8 +32,13 @@ const EXCUSED: [(&str, &str, &str); 2] = [
 /// How many are told.
 const TOLD: usize = 4;
 
+/// The journal of this boot.
+pub fn check() -> Check {
+    Check::script("journal", "the journal has no errors but those that have a reason", COMMAND, judge)
+}
+
 /// Whether nothing is left that nobody excuses.
-pub(crate) fn judge(output: &Output) -> Judged {
+fn judge(output: &Output) -> Judged {
     let (mut wrong, mut excused) = (Vec::new(), 0);
     let mut lines = output.text.lines().filter(|l| !l.is_empty()).peekable();
     while let Some(line) = lines.next() {

@@ -1,16 +1,12 @@
 //! Answers → verdicts for checks of the profile's own; each judge has a test in which it finds the fault it is for.
 
-use crate::judge::{Judged, short};
+use crate::answer::{Judged, short, verdict};
 use diorite_lab::{HttpReply, PortVerdict, Scan, UdpVerdict};
 use diorite_machine::Output;
 use diorite_model::verify::{
     Ask, Command, Container, Dns, File, FileKind, Http, Metric, PortState, Process, Sysctl, Unit, User,
 };
 use std::net::IpAddr;
-
-fn verdict(good: bool, seen: impl Into<String>) -> Judged {
-    if good { Ok(seen.into()) } else { Err(seen.into()) }
-}
 
 /// The value of a line `KEY:VALUE`.
 fn of<'a>(text: &'a str, key: &'a str) -> impl Iterator<Item = &'a str> {
