@@ -2,7 +2,7 @@
 
 use diorite_archive::images;
 use diorite_archive::vault::Imported;
-use diorite_checks::{Forwarded, Wanted};
+use diorite_checks::{Forwarded, SelectedCheck};
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::profile::Settings;
@@ -158,14 +158,14 @@ pub fn checked(report: &check::Report, as_json: bool) -> String {
 }
 
 /// The checks that would be asked: name, where from, and in words.
-pub fn checks(checks: &[Wanted], as_json: bool) -> String {
+pub fn checks(checks: &[SelectedCheck], as_json: bool) -> String {
     if as_json {
-        let one = |w: &Wanted| json!({ "id": w.check.id, "level": w.check.evidence, "what": w.check.what, "needed": w.needed });
+        let one = |w: &SelectedCheck| json!({ "id": w.check.id, "level": w.check.evidence, "what": w.check.what, "needed": w.needed });
         return line(json!({ "schema": 1, "checks": checks.iter().map(one).collect::<Vec<_>>() }));
     }
     let width = checks.iter().map(|w| w.check.id.len()).max().unwrap_or(0);
     let mut text = String::new();
-    for Wanted { check, needed } in checks {
+    for SelectedCheck { check, needed } in checks {
         let why = if *needed { " (another needs it)" } else { "" };
         text += &format!("{:<width$}  {:<7}  {}{why}\n", check.id, level(check.evidence), check.what);
     }

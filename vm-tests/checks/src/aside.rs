@@ -2,19 +2,20 @@
 //! with nothing injected, which must look the same from the wire. They run meanwhile, where there is memory for two.
 
 use crate::{
-    ask::{Asker, Swept, Unanswered, is_verdict},
-    attempts::VerifyInput,
+    answer::{Asked, Judged, Unanswered, is_verdict},
+    asker::{Asker, Swept},
+    check::{Check, OtherBoot, Phase, Run},
     classes,
-    judge::Judged,
-    plan::Question,
-    select::Wanted,
-    session::{MEMORY, Session, Setup, Workplace},
+    input::VerifyInput,
+    select::SelectedCheck,
+    session::{Session, Workplace},
+    setup::{MEMORY, Setup},
     surroundings::Surroundings,
     tamper,
 };
 use diorite_host::interrupt;
 use diorite_machine::{Accelerator, Budget, credentials};
-use diorite_model::{Error, Exit, Result, report::Evidence};
+use diorite_model::{Error, Exit, Result};
 use std::{path::Path, sync::mpsc::Sender};
 
 /// What every one of these boots needs.
@@ -23,15 +24,15 @@ pub(crate) struct Aside<'a> {
     pub input: &'a VerifyInput<'a>,
     pub accelerator: &'a Accelerator,
     pub around: &'a Surroundings,
-    pub checks: &'a [Wanted],
+    pub checks: &'a [SelectedCheck],
     pub workplace: &'a Workplace,
 }
 
 /// An answer, and to which check.
-pub(crate) type Answer<'a> = (&'a Wanted, Judged);
+pub(crate) type Answer<'a> = (&'a SelectedCheck, Judged);
 
-/// Every answer, and what the machine with nothing injected showed as its host key, where that was wanted.
-pub(crate) type Answers<'a> = (Vec<Answer<'a>>, Option<Judged>);
+/// Every answer, and those of the machine with nothing injected to checks that compare it with the first.
+pub(crate) type Answers<'a> = (Vec<Answer<'a>>, Vec<Answer<'a>>);
 
 /// Whether a second machine fits into the memory that is free now.
 pub(crate) fn room() -> bool {
@@ -41,24 +42,23 @@ pub(crate) fn room() -> bool {
 impl<'a> Aside<'a> {
     /// Both boots, as far as they are wanted. `tell` hears what the sweeps of the machine with nothing injected have seen.
     pub(crate) fn boots(&self, mut tell: Option<Sender<Swept>>) -> Result<Answers<'a>> {
-        let (mut answers, mut host_key) = (Vec::new(), None);
+        let (mut answers, mut compared) = (Vec::new(), Vec::new());
         for wanted in self.checks {
-            answers.push(match wanted.check.question {
-                Question::Untouched => (wanted, self.untouched(&mut host_key, tell.take())?),
-                Question::Tamper => (wanted, self.tampered()?),
+            answers.push(match wanted.check.run {
+                Run::OtherBoot(OtherBoot::Uninjected) => (wanted, self.uninjected(&mut compared, tell.take())?),
+                Run::OtherBoot(OtherBoot::Tampered) => (wanted, self.tampered()?),
                 _ => continue,
             });
         }
-        Ok((answers, host_key))
+        Ok((answers, compared))
     }
 
-    /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone, and what its
-    /// host key is where that is wanted.
-    fn untouched(&self, host_key: &mut Option<Judged>, tell: Option<Sender<Swept>>) -> Result<Judged> {
+    /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone.
+    fn uninjected(&self, compared: &mut Vec<Answer<'a>>, tell: Option<Sender<Swept>>) -> Result<Judged> {
         let directory = self.workplace.path("untouched");
         let capture = self.input.out.join("untouched-wire.pcapng");
         let session = self.session(self.input.disk, &directory, Some(&capture), Vec::new())?;
-        let asked = classes::blamed(self.asked_on_the_wire(&session, host_key, tell), &session.machine, &[]);
+        let asked = classes::blamed(self.asked_on_the_wire(&session, compared, tell), &session.machine, &[]);
         self.end(session, &directory, "untouched-console.log")?;
         asked
     }
@@ -66,47 +66,43 @@ impl<'a> Aside<'a> {
     fn asked_on_the_wire(
         &self,
         session: &Session,
-        host_key: &mut Option<Judged>,
+        compared: &mut Vec<Answer<'a>>,
         tell: Option<Sender<Swept>>,
     ) -> Result<Judged> {
         let watch = session.machine.watch(|| session.lab.frames());
-        let mut asker = Asker::new(session, self.input.disk, watch, self.checks);
+        let mut asker = Asker::new(session, self.input.disk, watch);
         // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
         asker.waits_for(session.machine.pace.stall_limit());
-        let mut questions: Vec<&Wanted> = self.checks.iter().filter(on_the_wire).collect();
-        questions.sort_by_key(|w| place(&w.check.question));
+        let mut checks: Vec<&Check> = self.checks.iter().map(|s| &s.check).filter(|c| c.uninjected).collect();
+        // First the addresses, then what must have come up, then every port, and at last what was seen all the time.
+        checks.sort_by_key(|check| check.phase);
         let (mut wrong, mut begun) = (Vec::new(), false);
-        for wanted in &questions {
+        for check in &checks {
             interrupt::check()?;
-            if place(&wanted.check.question) > 1 && !begun {
+            if check.phase >= Phase::Ports && !begun {
                 begun = true;
-                asker.begin(self.checks)?;
+                asker.begin(self.checks.iter().filter_map(|s| s.check.sweep()))?;
             }
-            match asker.ask(&wanted.check.question) {
-                Ok(Ok(_)) => {}
-                Ok(Err(seen)) | Err(Unanswered::Skipped(seen)) => wrong.push(format!("{}: {seen}", wanted.check.id)),
-                Err(Unanswered::Over(error)) if is_verdict(&error) => {
-                    let why = classes::with_last_words(&error.what, &session.machine);
-                    return Ok(Err(format!("{}: {why}", wanted.check.id)));
+            let asked = check.ask(&mut asker);
+            let over = matches!(&asked, Err(Unanswered::Over(_)));
+            match judged(asked)? {
+                Ok(_) => {}
+                Err(seen) if over => {
+                    let why = classes::with_last_words(&seen, &session.machine);
+                    return Ok(Err(format!("{}: {why}", check.id)));
                 }
-                Err(Unanswered::Over(error)) => return Err(error),
+                Err(seen) => wrong.push(format!("{}: {seen}", check.id)),
             }
         }
         if let Some(tell) = tell {
             // Nobody hears it where the other machine has ended early.
             let _ = tell.send(asker.take_swept());
         }
-        let clones = self.checks.iter().map(|w| &w.check.question).find(|q| matches!(q, Question::Clones(_)));
-        if let Some(question) = clones {
-            *host_key = match asker.ask(question) {
-                Ok(judged) => Some(judged),
-                Err(Unanswered::Skipped(seen)) => Some(Err(seen)),
-                Err(Unanswered::Over(error)) if is_verdict(&error) => Some(Err(error.what)),
-                Err(Unanswered::Over(error)) => return Err(error),
-            };
+        for selected in self.checks.iter().filter(|s| matches!(s.check.run, Run::Both(..))) {
+            compared.push((selected, judged(selected.check.ask(&mut asker))?));
         }
         Ok(match &wrong[..] {
-            [] => Ok(format!("{} questions answered as they must be", questions.len())),
+            [] => Ok(format!("{} questions answered as they must be", checks.len())),
             // Each gets its share of what a person reads.
             wrong => {
                 let cut = |text: &String| text.chars().take(1200 / wrong.len()).collect::<String>();
@@ -151,20 +147,13 @@ impl<'a> Aside<'a> {
     }
 }
 
-/// Asked from outside, and with nobody's help inside.
-fn on_the_wire(wanted: &&Wanted) -> bool {
-    let check = &wanted.check;
-    (check.evidence == Evidence::Outside || check.question == Question::Kernel)
-        && !matches!(check.question, Question::Churn(_) | Question::Untouched | Question::Clones(_) | Question::Agent)
-}
-
-/// First the addresses, then what must have come up, then every port, and at last what was seen all the time.
-fn place(question: &Question) -> u8 {
-    match question {
-        Question::Lease | Question::Address6 | Question::Fixed(..) => 0,
-        Question::Ping(_) | Question::Ssh(_) | Question::Http(_) | Question::Metrics => 1,
-        Question::Watched | Question::Unasked(_) | Question::Kernel => 3,
-        _ => 2,
+/// The answer of a machine that can be asked no more counts as one that is not as it must be.
+fn judged(asked: Asked) -> Result<Judged> {
+    match asked {
+        Ok(judged) => Ok(judged),
+        Err(Unanswered::Skipped(seen)) => Ok(Err(seen)),
+        Err(Unanswered::Over(error)) if is_verdict(&error) => Ok(Err(error.what)),
+        Err(Unanswered::Over(error)) => Err(error),
     }
 }
 

@@ -3,53 +3,22 @@
 
 use crate::{
     classes,
+    input::{VerifyInput, digest},
     moment::{Identity, Kept, Moments, Stamp},
-    plan::{self, Of},
-    results,
-    select::{Choice, Wanted, with_its_whereabouts},
+    plan, results,
+    select::{SelectedCheck, with_its_whereabouts},
     surroundings::Surroundings,
     verify::{self, Pass, Passed},
 };
-use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_machine::{
     Accelerator,
     accel::{self, Kind},
 };
 use diorite_model::{
-    Digest, Error, Exit, Recipe, Result,
+    Digest, Error, Exit, Result,
     report::{self, CheckResult, Class, Ended, Report, Selection, Start, Verdict},
-    verify::OwnCheck,
 };
-use std::{
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
-
-/// What a verification needs.
-#[derive(Debug, Clone, Copy)]
-pub struct VerifyInput<'a> {
-    /// The raw disk. It is never written.
-    pub disk: &'a Path,
-    /// Its SHA-256, as the build said.
-    pub disk_sha256: Digest,
-    /// What it was made from.
-    pub recipe: &'a Recipe,
-    /// What the profile wants asked besides.
-    pub own: &'a [OwnCheck],
-    /// Which checks are asked.
-    pub choice: &'a Choice,
-    /// Switch the machine on even where a kept moment would do, and keep a new one.
-    pub boot: bool,
-    /// How many times all of it is done, 1 at least.
-    pub runs: u32,
-    /// QEMU and firmware.
-    pub tools: &'a ToolsTree,
-    /// Where the report, wire.pcapng and console.log go; an `evidence` directory on failure; a directory for each of several
-    /// runs.
-    pub out: &'a Path,
-    /// Who is told how it goes.
-    pub progress: &'a Progress,
-}
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What an earlier verification may have left in the directory for results. None of it is about this one.
 const OLD: [&str; 8] = [
@@ -148,9 +117,9 @@ fn prepare(input: &VerifyInput<'_>) -> Result<()> {
 struct Common<'a> {
     accelerator: &'a Accelerator,
     around: &'a Surroundings,
-    wanted: &'a [Wanted],
+    wanted: &'a [SelectedCheck],
     /// The same, and what is to be known of a machine whose moment is kept.
-    learning: Vec<Wanted>,
+    learning: Vec<SelectedCheck>,
     /// What a moment must belong to.
     identity: Identity,
     moments: Moments,
@@ -169,7 +138,7 @@ fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) ->
     if kept.is_some_and(|k| k.moment.disk_stamp == stamp) {
         return Ok(stamp);
     }
-    let before = verify::digest(input.disk)?;
+    let before = digest(input.disk)?;
     if before != input.disk_sha256 {
         let other = Error::new(Exit::Input, "the disk is not the one that was built");
         return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
@@ -179,14 +148,14 @@ fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) ->
 }
 
 /// Why no moment could answer what is wanted.
-fn needs_boot(input: &VerifyInput<'_>, wanted: &[Wanted]) -> Option<String> {
+fn needs_boot(input: &VerifyInput<'_>, wanted: &[SelectedCheck]) -> Option<String> {
     if input.boot {
         return Some("a boot was asked for".to_owned());
     }
     let chosen = || wanted.iter().filter(|w| !w.needed);
-    let seen = chosen().find(|w| w.check.question.of() == Of::Boot);
+    let seen = chosen().find(|w| w.check.from_power_on);
     // Where every question has boots of its own there is nothing to put back.
-    let own = chosen().all(|w| w.check.question.of() == Of::Itself);
+    let own = chosen().all(|w| w.check.is_apart());
     let seen = seen.map(|w| format!("`{}` is about the boot itself", w.check.id));
     seen.or_else(|| own.then(|| "what was chosen has boots of its own".to_owned()))
 }
@@ -213,9 +182,9 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
         };
         input.progress.say(format!("machine: {start}"));
         let same = accelerator.kind == common.accelerator.kind;
-        let running = common.wanted.iter().any(|w| w.check.question.of() != Of::Itself);
+        let running = common.wanted.iter().any(|w| !w.check.is_apart());
         let keep = (from.is_none() && running && same && (!fits || input.boot)).then_some(&common.identity);
-        let checks: Vec<Wanted> = match (&from, keep) {
+        let checks: Vec<SelectedCheck> = match (&from, keep) {
             // What a check needs first is what the moment is about.
             (Some(_), _) => common.wanted.iter().filter(|w| !w.needed).cloned().collect(),
             (None, Some(_)) => common.learning.clone(),
@@ -280,10 +249,10 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
 }
 
 /// The answers in the order of the questions; those that were not asked any more are skipped with the reason.
-fn complete(results: Vec<CheckResult>, wanted: &[Wanted], ended: Option<&Ended>) -> Vec<CheckResult> {
+fn complete(results: Vec<CheckResult>, wanted: &[SelectedCheck], ended: Option<&Ended>) -> Vec<CheckResult> {
     let at = ended.map_or(0.0, |e| e.at);
     let reason = ended.map_or_else(|| "nobody asked".to_owned(), |e| format!("not asked, because {}", e.what));
-    let missing = |w: &&Wanted| !results.iter().any(|r| r.id == w.check.id);
+    let missing = |w: &&SelectedCheck| !results.iter().any(|r| r.id == w.check.id);
     let skipped: Vec<CheckResult> = wanted
         .iter()
         .filter(missing)
@@ -339,6 +308,7 @@ fn merged(runs: Vec<Report>) -> Report {
 mod tests {
     use super::*;
     use crate::results::tests::{check, report};
+    use crate::select::Choice;
 
     #[test]
     fn several_runs_are_one_report() {
@@ -363,7 +333,7 @@ mod tests {
 
     #[test]
     fn what_was_not_asked_is_skipped_with_its_reason() {
-        let plan = crate::plan::plan(&crate::plan::tests::recipe(), &[], crate::plan::tests::SOURCES);
+        let plan = plan::of(&crate::scope::tests::server(), &[]);
         let wanted = Choice::default().of(plan).unwrap_or_else(|e| panic!("{e}"));
         let ended = Ended { class: Class::Infra, what: "QEMU has ended".into(), cause: None, at: 7.0 };
         let first = CheckResult { id: wanted[0].check.id.clone(), ..check("x", Verdict::Pass) };

@@ -2,10 +2,9 @@
 //! last words of console and journal. Three witnesses, on one clock: the console, systemd inside, the wire.
 
 use crate::{
-    ask::Asker,
-    plan::{Expected, Family, Question, Vantage},
-    select::Wanted,
+    asker::Asker,
     session::Session,
+    sweep::{Family, Vantage},
 };
 use diorite_lab::PortVerdict;
 use diorite_machine::Console;
@@ -179,7 +178,7 @@ fn said_on_console(boot: &mut Boot, lines: &[(Duration, String)]) {
 }
 
 /// What was declared of ports and what was seen of them: every declared one, and every other that was not silent.
-pub(crate) fn ports(boot: &mut Boot, asker: &Asker<'_>, checks: &[Wanted]) {
+pub(crate) fn ports(boot: &mut Boot, asker: &Asker<'_>) {
     let mut rows: BTreeMap<(Family, &str, u16), (Declared, Seen)> = BTreeMap::new();
     for (sweep, scan) in asker.sweeps().iter().filter(|(s, _)| s.vantage == Vantage::Here) {
         let protocol = if sweep.protocol == Protocol::Tcp { "tcp" } else { "udp" };
@@ -190,15 +189,8 @@ pub(crate) fn ports(boot: &mut Boot, asker: &Asker<'_>, checks: &[Wanted]) {
             ((sweep.family, protocol, *port), (declared, seen(*verdict)))
         }));
     }
-    for wanted in checks {
-        let Question::Port(family, port, expected) = wanted.check.question else { continue };
-        let known = rows.get(&(family, "tcp", port)).map(|(_, seen)| *seen);
-        let Some(seen) = known.or(asker.tcp(family, port).map(seen)) else { continue };
-        let declared = match expected {
-            Expected::Open => Declared::Open,
-            Expected::Admitted => Declared::Admitted,
-        };
-        rows.insert((family, "tcp", port), (declared, seen));
+    for (family, port, declared, verdict) in asker.ports().iter().copied() {
+        rows.insert((family, "tcp", port), (declared, seen(verdict)));
     }
     let row = |((family, protocol, port), (declared, seen)): ((Family, &str, u16), _)| Port {
         family: family.name().to_owned(),

@@ -2,47 +2,52 @@
 //! It sees what a user sees: a disk, its digest and a recipe. The disk is never written.
 //!
 //! ```text
-//! Recipe ── plan ── select ──┬─ outside  asked on the wire (lab)
-//!                            ├─ inside   asked in an injected shell (machine), judged by pure functions (judge)
-//!                            └─ console  a copy with one flipped byte must be refused (tamper)
-//! Scenario ── scenario: several machines in one lab, a timeline of steps, the same questions
+//! Recipe ── plan: derived, declared ── Vec<Check> ── select ──┬─ outside  asked on the wire (lab)
+//!                                                             ├─ inside   asked in an injected shell (machine)
+//!                                                             └─ console  a tampered copy must be refused (tamper)
+//! Scenario ── scenario: several machines in one lab, a timeline of steps, the same judges
 //! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
-mod agent;
+mod answer;
 mod aside;
-mod ask;
+mod asker;
 mod attempts;
+mod check;
 mod classes;
-mod closed;
-pub mod containers;
+mod declared;
+mod derived;
 mod facts;
 mod gpt;
-mod journal;
-mod judge;
-mod links;
+mod input;
 mod moment;
-mod own;
+mod output;
+mod placeholders;
 pub mod plan;
+mod quote;
 mod reopen;
 mod results;
 mod run;
 mod scenario;
+mod scope;
 mod select;
 mod session;
-mod state;
+mod setup;
 mod surroundings;
+mod sweep;
 mod tamper;
-mod unasked;
 mod verify;
 
-pub use attempts::{VerifyInput, verify};
-pub use closed::Closed;
-pub use own::Own;
-pub use plan::{Check, Expected, Family, Of, Person, Question};
+/// Containers as they are judged in a booted machine, and what stands in for their secrets.
+pub mod containers {
+    pub use crate::derived::containers::{DeclaredContainer, declared, judge, script};
+    pub use crate::placeholders::credentials;
+}
+
+pub use attempts::verify;
+pub use input::{VerifyInput, digest as disk_digest};
 pub use reopen::{Failure, Reopened};
 pub use results::{html, junit, write};
 pub use run::{Forward, Forwarded, RunEnd, RunInput, run};
 pub use scenario::{Disk, ScenarioInput, run as scenario};
-pub use select::{Choice, Wanted};
-pub use verify::digest as disk_digest;
+pub use select::{Choice, SelectedCheck};

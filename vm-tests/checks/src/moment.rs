@@ -7,7 +7,7 @@ mod store;
 
 pub(crate) use store::{Kept, Moments, evidence, read, sound};
 
-use crate::{session::Setup, surroundings::Surroundings};
+use crate::{setup::Setup, surroundings::Surroundings};
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::EthernetAddress;
 use diorite_machine::Accelerator;
@@ -56,7 +56,7 @@ impl Identity {
             format: FORMAT,
             qemu: tools.version(Tool::QemuSystem).to_owned(),
             disk_sha256,
-            machine: setup.asked(Vec::new()).kind()?,
+            machine: setup.with_shell(Vec::new()).kind()?,
             around: Digest::of(format!("{around:?}").as_bytes()),
         })
     }

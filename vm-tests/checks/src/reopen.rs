@@ -2,10 +2,11 @@
 //! it for a person. The evidence is read, never written.
 
 use crate::{
+    input::digest,
     moment::{self, Identity, Kept, Moment, Stamp},
-    session::{Session, Setup, Workplace},
+    session::{Session, Workplace},
+    setup::Setup,
     surroundings::Surroundings,
-    verify::digest,
 };
 use diorite_host::tools::ToolsTree;
 use diorite_machine::{AlarmKind, Output};

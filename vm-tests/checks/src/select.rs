@@ -1,6 +1,6 @@
 //! Which checks of a plan are asked: all, those of some names, one part of several; and what they need first.
 
-use crate::plan::{Check, Family, Question};
+use crate::check::{Check, Phase};
 use diorite_model::{
     Error, Result,
     report::{Selection, Shard},
@@ -19,7 +19,7 @@ pub struct Choice {
 
 /// A check that is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct SelectedCheck {
     /// The check.
     pub check: Check,
     /// Not chosen itself: one that was needs it.
@@ -36,7 +36,7 @@ impl Choice {
     ///
     /// # Errors
     /// A pattern that no check's name fits, and a part without checks: nobody means to ask nothing.
-    pub fn of(&self, plan: Vec<Check>) -> Result<Vec<Wanted>> {
+    pub fn of(&self, plan: Vec<Check>) -> Result<Vec<SelectedCheck>> {
         if let Some(pattern) = self.only.iter().chain(&self.skip).find(|p| !plan.iter().any(|c| fits(p, &c.id))) {
             let error = Error::input(format!("no check is called `{pattern}`"));
             return Err(error.hint("`diorite verify NAME --list` shows their names; `*` is any text"));
@@ -59,52 +59,22 @@ impl Choice {
                 Error::input(format!("part {index} of {count} has no check")).because(format!("there are {place}"));
             return Err(error.hint("take fewer parts"));
         }
-        let needed =
-            |check: &Check| plan.iter().zip(&chosen).any(|(c, chosen)| *chosen && needs(&c.question, &check.question));
+        let needed = |check: &Check| plan.iter().zip(&chosen).any(|(c, chosen)| *chosen && c.needs(check));
         let roles: Vec<(bool, bool)> =
             plan.iter().zip(&chosen).map(|(check, chosen)| (*chosen, needed(check))).collect();
         let wanted = plan.into_iter().zip(roles).filter(|(_, (chosen, needed))| *chosen || *needed);
-        Ok(wanted.map(|(check, (chosen, _))| Wanted { check, needed: !chosen }).collect())
+        Ok(wanted.map(|(check, (chosen, _))| SelectedCheck { check, needed: !chosen }).collect())
     }
 }
 
 /// The same checks, and those that tell what is to be known when a moment of the running machine is kept: where it is, and
 /// that it has settled.
-pub fn with_its_whereabouts(wanted: &[Wanted], plan: Vec<Check>) -> Vec<Wanted> {
-    let told =
-        |q: &Question| matches!(q, Question::Lease | Question::Address6 | Question::Fixed(..) | Question::Running);
-    let role = |check: Check| match wanted.iter().find(|w| w.check == check) {
+pub fn with_its_whereabouts(selected: &[SelectedCheck], plan: Vec<Check>) -> Vec<SelectedCheck> {
+    let role = |check: Check| match selected.iter().find(|s| s.check == check) {
         Some(own) => Some(own.clone()),
-        None => told(&check.question).then_some(Wanted { check, needed: true }),
+        None => (check.phase <= Phase::Settled).then_some(SelectedCheck { check, needed: true }),
     };
     plan.into_iter().filter_map(role).collect()
-}
-
-/// Whether a question has no sense before the other has been asked: an address is known by then, and the system has
-/// settled. What is needed needs nothing further.
-fn needs(question: &Question, first: &Question) -> bool {
-    use Question::*;
-    let alone = matches!(question, Lease | Address6 | Fixed(..) | Untouched | Tamper | DiskUnchanged);
-    match first {
-        Untouched => matches!(question, Clones(_)),
-        Lease => family(question) == Some(Family::V4),
-        Address6 => family(question) == Some(Family::V6),
-        Fixed(own, _) => family(question) == Some(*own),
-        Running => !alone && !matches!(question, Running),
-        _ => false,
-    }
-}
-
-/// The family a question from outside is asked in.
-fn family(question: &Question) -> Option<Family> {
-    use Question::*;
-    match question {
-        Ping(f) | Ssh(f) | Clones(f) | Port(f, ..) | Limited(f, ..) => Some(*f),
-        Ports(sweep) => Some(sweep.family),
-        Http(_) | Metrics => Some(Family::V4),
-        Own(own) => own.family,
-        _ => None,
-    }
 }
 
 /// Whether a name fits a pattern.
@@ -134,13 +104,10 @@ fn fits(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{
-        plan,
-        tests::{SOURCES, recipe},
-    };
+    use crate::{plan, scope::tests::server};
 
     fn ids(choice: &Choice) -> Vec<(String, bool)> {
-        let wanted = choice.of(plan(&recipe(), &[], SOURCES)).unwrap_or_else(|e| panic!("{e}"));
+        let wanted = choice.of(plan::of(&server(), &[])).unwrap_or_else(|e| panic!("{e}"));
         wanted.into_iter().map(|w| (w.check.id, w.needed)).collect()
     }
 
@@ -173,8 +140,8 @@ mod tests {
         assert_eq!(ids(&only(&["tamper-*"])), of(&[("tamper-refused", false)]));
         assert_eq!(ids(&only(&["lease"])), of(&[("lease", false)]));
         assert_eq!(ids(&only(&["root-verity", "running"])), of(&[("running", false), ("root-verity", false)]));
-        assert_eq!(ids(&Choice::default()).len(), plan(&recipe(), &[], SOURCES).len());
-        let error = only(&["ping-*", "pong-*"]).of(plan(&recipe(), &[], SOURCES)).expect_err("nothing fits");
+        assert_eq!(ids(&Choice::default()).len(), plan::of(&server(), &[]).len());
+        let error = only(&["ping-*", "pong-*"]).of(plan::of(&server(), &[])).expect_err("nothing fits");
         assert_eq!(error.what, "no check is called `pong-*`");
     }
 
@@ -191,14 +158,14 @@ mod tests {
         assert_eq!(lease(&ids(&skip(&["lease"]))), Some(true), "others need the address");
         let both = Choice { only: vec!["lease".into(), "setuid".into()], ..skip(&["lease"]) };
         assert_eq!(lease(&ids(&both)), None, "nobody needs it");
-        let wrong = |choice: Choice| choice.of(plan(&recipe(), &[], SOURCES)).expect_err("wrong").what;
+        let wrong = |choice: Choice| choice.of(plan::of(&server(), &[])).expect_err("wrong").what;
         assert_eq!(wrong(skip(&["pong"])), "no check is called `pong`");
         assert_eq!(wrong(skip(&["*"])), "every check is left out");
     }
 
     #[test]
     fn what_a_moment_must_know_is_asked_too() {
-        let plan = plan(&recipe(), &[], SOURCES);
+        let plan = plan::of(&server(), &[]);
         let wanted = only(&["root-verity"]).of(plan.clone()).unwrap_or_else(|e| panic!("{e}"));
         let more = with_its_whereabouts(&wanted, plan.clone());
         let ids: Vec<(&str, bool)> = more.iter().map(|w| (w.check.id.as_str(), w.needed)).collect();
@@ -209,7 +176,7 @@ mod tests {
 
     #[test]
     fn parts_are_disjoint_and_whole() {
-        let all: Vec<String> = plan(&recipe(), &[], SOURCES).into_iter().map(|c| c.id).collect();
+        let all: Vec<String> = plan::of(&server(), &[]).into_iter().map(|c| c.id).collect();
         for count in [1, 2, 3, 7] {
             let part = |index| ids(&Choice { shard: Some(Shard { index, count }), ..Choice::default() });
             let mut together: Vec<String> =
@@ -221,6 +188,6 @@ mod tests {
             assert_eq!(together, expected, "{count} parts");
         }
         let last = Choice { shard: Some(Shard { index: 3, count: 3 }), ..only(&["ping-*"]) };
-        assert_eq!(last.of(plan(&recipe(), &[], SOURCES)).expect_err("two checks").what, "part 3 of 3 has no check");
+        assert_eq!(last.of(plan::of(&server(), &[])).expect_err("two checks").what, "part 3 of 3 has no check");
     }
 }

@@ -1,7 +1,7 @@
 //! Recipe → the network around the machine: as many cards as it names, with the addresses it names, and a lab that is
 //! its gateway. A machine whose addresses are fixed is proven in its own network, not in one of ours.
 
-use crate::containers;
+use crate::placeholders;
 use diorite_lab::Config;
 use diorite_machine::credentials::Credential;
 use diorite_model::{
@@ -41,7 +41,7 @@ impl Surroundings {
         let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
         let tpm = recipe.state.encryption == Encryption::Tpm2;
         let (macs, front) = (cards(recipe), front(recipe));
-        let credentials = containers::credentials(recipe);
+        let credentials = placeholders::credentials(recipe);
         let declared = |port: &u16| recipe.firewall.allow.iter().any(|a| a.ports().contains(port));
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
         let mut around =

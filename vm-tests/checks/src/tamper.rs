@@ -3,7 +3,11 @@
 //! The byte is the partition's first: dm-verity reads its block as soon as anybody looks at the root, and no file
 //! system does (EROFS begins at byte 1024). So nothing but dm-verity can notice.
 
-use crate::{gpt, judge::Judged, session::Session};
+use crate::{
+    answer::{Judged, is_verdict},
+    gpt,
+    session::Session,
+};
 use diorite_machine::{AlarmKind, Watch};
 use diorite_model::{Error, Result};
 use rustix::fs::{SeekFrom, seek};
@@ -59,7 +63,7 @@ pub fn refused(session: &Session, watch: &mut Watch<'_>) -> Result<Judged> {
         }
         if let Err(error) = watch.check() {
             // The console's last lines may come after QEMU's end.
-            return match (corruption(), crate::ask::is_verdict(&error)) {
+            return match (corruption(), is_verdict(&error)) {
                 (Some(alarm), true) => Ok(Ok(format!("{}, and the machine did not come up", alarm.line))),
                 (None, true) => Ok(Err(format!("no dm-verity corruption on the console: {}", error.what))),
                 (_, false) => Err(error),

@@ -4,15 +4,18 @@
 mod keep;
 
 use crate::{
-    aside::{self, Aside, keep},
-    ask::{Asker, Swept, Unanswered, is_verdict},
-    attempts::VerifyInput,
-    classes, facts,
-    judge::{self, Judged},
+    answer::{Judged, Unanswered, is_verdict},
+    aside::{self, Answer, Aside, keep},
+    asker::{Asker, Swept},
+    check::{Check, OtherBoot, Phase, Run as How},
+    classes,
+    derived::image,
+    facts,
+    input::{VerifyInput, digest},
     moment::{Identity, Kept, Known, Moments, Stamp},
-    plan::{Of, Question},
-    select::Wanted,
-    session::{Session, Setup, Workplace},
+    select::SelectedCheck,
+    session::{Session, Workplace},
+    setup::Setup,
     surroundings::Surroundings,
 };
 use diorite_host::{
@@ -21,13 +24,11 @@ use diorite_host::{
 };
 use diorite_machine::{Accelerator, AlarmKind, credentials};
 use diorite_model::{
-    Digest, Error, Exit, Result,
+    Error, Exit, Result,
     report::{Boot, CheckResult, Class, Ended, Verdict},
 };
 use keep::{Failure, Settled};
 use std::{
-    fs::File,
-    io::Read,
     path::Path,
     sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
@@ -38,7 +39,7 @@ pub(crate) struct Pass<'a> {
     pub accelerator: &'a Accelerator,
     pub around: &'a Surroundings,
     /// Every check that is asked.
-    pub checks: &'a [Wanted],
+    pub checks: &'a [SelectedCheck],
     /// The moment from which the machine goes on; none: it is switched on.
     pub from: Option<&'a Kept>,
     /// The moment to keep when the system has settled.
@@ -64,7 +65,7 @@ pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
         unrestored: None,
         settled: None,
         failure: None,
-        host_key: None,
+        compared: Vec::new(),
     };
     let ended = match run.boots() {
         Ok(()) => None,
@@ -105,25 +106,24 @@ struct Run<'a> {
     settled: Option<Settled>,
     /// The same of the moment of failure.
     failure: Option<Failure>,
-    /// What the first machine showed as its host key.
-    host_key: Option<Judged>,
+    /// What the first machine answered to checks that compare it with another.
+    compared: Vec<Answer<'a>>,
 }
 
-impl Run<'_> {
+impl<'a> Run<'a> {
     fn boots(&mut self) -> Result<()> {
         let workplace = Workplace::new(self.input.out)?;
         let (input, Pass { accelerator, around, checks, .. }) = (self.input, self.pass);
         let aside = Aside { input, accelerator, around, checks, workplace: &workplace };
-        let beside = |c: &&Wanted| matches!(c.check.question, Question::Untouched | Question::Tamper);
-        let (asked, more) =
-            (checks.iter().any(|c| c.check.question.of() != Of::Itself), checks.iter().any(|c| beside(&c)));
-        let untouched = checks.iter().any(|c| c.check.question == Question::Untouched);
-        let (answers, other_key) = if asked && more && aside::room() {
+        let any = |what: &dyn Fn(&Check) -> bool| checks.iter().any(|c| what(&c.check));
+        let (asked, uninjected) = (any(&|c| !c.is_apart()), any(&|c| c.is_boot(OtherBoot::Uninjected)));
+        let more = uninjected || any(&|c| c.is_boot(OtherBoot::Tampered));
+        let (answers, others) = if asked && more && aside::room() {
             std::thread::scope(|scope| {
                 let (tell, told) = mpsc::channel();
                 // QEMU ends with the thread that started it.
                 let other = scope.spawn(move || aside.boots(Some(tell)));
-                let here = self.good_machine(&workplace, untouched.then_some(told));
+                let here = self.good_machine(&workplace, uninjected.then_some(told));
                 let there = other.join().unwrap_or_else(|_| Err(Error::bug("a boot beside has ended in a panic")));
                 here.and(there)
             })?
@@ -139,9 +139,11 @@ impl Run<'_> {
         for (wanted, judged) in answers {
             self.note(wanted, verdict(judged));
         }
-        let clones = checks.iter().find(|c| matches!(c.check.question, Question::Clones(_)));
-        if let (Some(wanted), Some(one), Some(other)) = (clones, self.host_key.take(), other_key) {
-            self.note(wanted, verdict(judge::clones(&one, &other)));
+        for (selected, one) in std::mem::take(&mut self.compared) {
+            let other = others.iter().find(|(check, _)| check.check == selected.check);
+            if let (How::Both(_, compare), Some((_, other))) = (&selected.check.run, other) {
+                self.note(selected, verdict(compare(&one, other)));
+            }
         }
         self.disk_unchanged()
     }
@@ -206,28 +208,28 @@ impl Run<'_> {
         let watch = session.machine.watch(|| session.lab.frames()).expecting(&[AlarmKind::PoweringOff]);
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
         let checks = self.pass.checks;
-        let mut asker = Asker::new(session, self.input.disk, watch, checks);
+        let mut asker = Asker::new(session, self.input.disk, watch);
         let mut over: Option<String> = None;
         // What another machine is swept for is known last.
-        let last = |w: &&Wanted| swept.is_some() && matches!(w.check.question, Question::Ports(_));
-        let order: Vec<&Wanted> = checks.iter().filter(|w| !last(w)).chain(checks.iter().filter(last)).collect();
+        let last = |w: &&SelectedCheck| swept.is_some() && matches!(w.check.run, How::Sweep(_));
+        let order: Vec<&SelectedCheck> = checks.iter().filter(|w| !last(w)).chain(checks.iter().filter(last)).collect();
         swept.into_iter().for_each(|seen| asker.sweeps_elsewhere(seen));
         if let Some(kept) = self.pass.from {
             asker.knows(&kept.moment.known);
-            asker.begin(checks)?;
+            asker.begin(checks.iter().filter_map(|s| s.check.sweep()))?;
         }
         for wanted in order {
             let check = &wanted.check;
-            if check.question.of() == Of::Itself || check.question == Question::PowerOff {
+            if check.is_apart() || matches!(check.run, How::PowerOff) {
                 continue;
             }
             interrupt::check()?;
             let answer = match &over {
                 Some(reason) => (Verdict::Skip, reason.clone()),
-                None => match asker.ask(&check.question) {
+                None => match check.ask(&mut asker) {
                     // The other machine's is not there yet.
-                    Ok(judged) if matches!(check.question, Question::Clones(_)) => {
-                        self.host_key = Some(judged);
+                    Ok(judged) if matches!(check.run, How::Both(..)) => {
+                        self.compared.push((wanted, judged));
                         continue;
                     }
                     Ok(judged) => verdict(judged),
@@ -237,7 +239,7 @@ impl Run<'_> {
                         (Verdict::Fail, classes::with_last_words(&error.what, &session.machine))
                     }
                     Err(Unanswered::Over(error)) => {
-                        facts::ports(&mut self.boot, &asker, checks);
+                        facts::ports(&mut self.boot, &asker);
                         return Err(error);
                     }
                 },
@@ -245,12 +247,12 @@ impl Run<'_> {
             let passed = answer.0 == Verdict::Pass;
             let failed = answer.0 == Verdict::Fail;
             self.note(wanted, answer);
-            if check.question == Question::Running && over.is_none() {
+            if check.phase == Phase::Settled && over.is_none() {
                 facts::times(&mut self.boot, &mut asker, self.power_on)?;
                 if passed {
                     self.keep_settled(session, &asker);
                 }
-                asker.begin(checks)?;
+                asker.begin(checks.iter().filter_map(|s| s.check.sweep()))?;
             }
             if failed && self.failure.is_none() {
                 if over.is_none() {
@@ -259,17 +261,17 @@ impl Run<'_> {
                 self.keep_failure(session, asker.known(), &check.what)?;
             }
         }
-        facts::ports(&mut self.boot, &asker, checks);
+        facts::ports(&mut self.boot, &asker);
         if asker.has_shell() && over.is_none() {
             facts::journal(&mut self.boot, &mut asker)?;
         }
         if asker.has_shell() && over.is_none() && self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             self.journal(&mut asker)?;
         }
-        if let Some(wanted) = checks.iter().find(|c| c.check.question == Question::PowerOff) {
+        if let Some(wanted) = checks.iter().find(|c| matches!(c.check.run, How::PowerOff)) {
             let answer = match over {
                 Some(reason) => (Verdict::Skip, reason),
-                None => verdict(asker.power_off()?),
+                None => verdict(asker.power_off()?.and_then(|(said, took)| image::power_off(&said, took))),
             };
             self.note(wanted, answer);
         }
@@ -293,7 +295,7 @@ impl Run<'_> {
     }
 
     fn disk_unchanged(&mut self) -> Result<()> {
-        let wanted = self.pass.checks.iter().find(|c| c.check.question == Question::DiskUnchanged);
+        let wanted = self.pass.checks.iter().find(|c| matches!(c.check.run, How::DiskUnchanged));
         let Some(wanted) = wanted else { return Ok(()) };
         let after = digest(self.input.disk)?;
         let same = after == self.input.disk_sha256;
@@ -302,7 +304,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn note(&mut self, wanted: &Wanted, (verdict, seen): (Verdict, String)) {
+    fn note(&mut self, wanted: &SelectedCheck, (verdict, seen): (Verdict, String)) {
         let check = &wanted.check;
         if verdict == Verdict::Fail {
             self.input.progress.say(format!("failed: {}: {seen}", check.what));
@@ -336,19 +338,5 @@ fn verdict(judged: Judged) -> (Verdict, String) {
     match judged {
         Ok(seen) => (Verdict::Pass, seen),
         Err(seen) => (Verdict::Fail, seen),
-    }
-}
-
-/// SHA-256 of a whole file.
-pub fn digest(path: &Path) -> Result<Digest> {
-    let failed = |e| Error::io("the disk cannot be read", path, e);
-    let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
-    let mut hasher = diorite_model::Hasher::new();
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
-        }
     }
 }

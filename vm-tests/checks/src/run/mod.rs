@@ -14,14 +14,14 @@ mod terminal;
 
 pub use ports::{Forward, Forwarded};
 
-use crate::{session::MEMORY, surroundings::Surroundings};
+use crate::{setup::Setup, surroundings::Surroundings};
 use diorite_host::{
     interrupt,
     progress::{Progress, Unit},
     tools::ToolsTree,
 };
-use diorite_lab::{Config, Lab};
-use diorite_machine::{AlarmKind, Boot, Machine, MachineSpec, Pace, Second, accel, credentials};
+use diorite_lab::Lab;
+use diorite_machine::{AlarmKind, Machine, accel, credentials};
 use diorite_model::{Digest, Error, Exit, Recipe, Result};
 use feed::Feed;
 use place::Place;
@@ -29,10 +29,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{IsTerminal as _, Read as _, Write as _},
     net::{IpAddr, SocketAddr},
-    os::{
-        fd::{AsFd as _, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::{fd::AsFd as _, unix::net::UnixStream},
     path::Path,
     time::{Duration, Instant},
 };
@@ -95,31 +92,16 @@ pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<R
     tell(&table);
     let accelerator = accel::probe()?;
     input.progress.say(format!("accelerator: {} ({})", accelerator.kind, accelerator.reason));
-    let (mut near, mut far): (Vec<OwnedFd>, Vec<OwnedFd>) = (Vec::new(), Vec::new());
-    for _ in &around.macs {
-        let pair = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
-        near.push(pair.0.into());
-        far.push(pair.1.into());
-    }
-    let quiet = Pace::measure(accelerator.kind).unit * 5;
-    let lab = Lab::start_with(Config { quiet, ..around.config.clone() }, near)?;
+    let setup = Setup {
+        tools: input.tools,
+        accelerator: &accelerator,
+        around: &around,
+        disk: input.disk,
+        directory: place.directory(),
+    };
+    let (lab, cables) = setup.network(None, 0)?;
     let injected = if input.shell { credentials::shell() } else { Vec::new() };
-    let machine = Machine::start(MachineSpec {
-        tools: input.tools.clone(),
-        accelerator,
-        disk: input.disk.to_owned(),
-        second: around.second.map(Second::Blank),
-        disc: None,
-        tpm: around.tpm.then(|| place.tpm()),
-        uuid: None,
-        boot: Boot::Firmware,
-        memory: MEMORY,
-        cpus: 2,
-        credentials: [injected, around.credentials.clone()].concat(),
-        network: far,
-        macs: around.macs.clone(),
-        directory: place.directory().to_owned(),
-    })?;
+    let machine = Machine::start(setup.machine(injected, cables))?;
     let mut desk = Desk { input, around, lab, machine, listeners, alarms: 0 };
     let end = desk.converse()?;
     if input.keep {

@@ -44,10 +44,6 @@ impl Place {
     pub fn directory(&self) -> &Path {
         &self.directory
     }
-    /// Its TPM's.
-    pub fn tpm(&self) -> PathBuf {
-        self.directory.join("tpm")
-    }
     /// Copies what was kept of a machine with this disk; nothing when nothing was.
     ///
     /// # Errors
@@ -117,8 +113,8 @@ mod tests {
         let (this, other) = (Digest::of(b"this"), Digest::of(b"other"));
         let place = Place::new(out.path()).expect("a place");
         place.take(&this).expect("nothing was kept");
-        fs::create_dir(place.tpm()).expect("a TPM");
-        fs::write(place.tpm().join("state"), "tpm").expect("its state");
+        fs::create_dir(place.directory().join("tpm")).expect("a TPM");
+        fs::write(place.directory().join("tpm").join("state"), "tpm").expect("its state");
         fs::write(place.directory().join("overlay.qcow2"), "one").expect("a disk");
         place.keep(&this).expect("kept");
         drop(place);
@@ -130,7 +126,7 @@ mod tests {
         place.take(&this).expect("kept");
         let read = |path: PathBuf| fs::read_to_string(path).expect("a file");
         assert_eq!(read(place.directory().join("overlay.qcow2")), "one");
-        assert_eq!(read(place.tpm().join("state")), "tpm");
+        assert_eq!(read(place.directory().join("tpm").join("state")), "tpm");
         fs::write(place.directory().join("overlay.qcow2"), "two").expect("a disk");
         place.keep(&this).expect("kept");
         drop(place);

@@ -1,7 +1,7 @@
 //! What machines are told apart by, and clones: as many at a time as there is memory for, each one's word kept.
 
 use super::stage::Stage;
-use crate::judge::{Judged, short};
+use crate::answer::{Judged, short};
 use diorite_model::{
     Error, Result,
     scenario::{Trait, Until},

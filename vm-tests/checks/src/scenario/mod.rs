@@ -13,7 +13,7 @@ mod power;
 mod stage;
 mod steps;
 
-use crate::{classes, judge::Judged, results, session::Workplace, verify};
+use crate::{answer::Judged, classes, input::digest, results, session::Workplace};
 use diorite_host::{
     interrupt,
     progress::{Progress, Unit},
@@ -72,7 +72,7 @@ pub fn run(input: &ScenarioInput<'_>) -> Result<ScenarioReport> {
     input.progress.say(format!("{}: {accelerator}", input.scenario.name));
     prepare(input.out)?;
     for (machine, disk) in input.scenario.machines.iter().zip(input.disks) {
-        let before = verify::digest(&disk.disk)?;
+        let before = digest(&disk.disk)?;
         if before != disk.sha256 {
             let other = Error::input(format!("the disk of `{}` is not the one that was built", machine.name));
             return Err(other.at(disk.disk.display().to_string()).because(format!("its SHA-256 is {before}")));

@@ -1,7 +1,7 @@
 //! Servers of the lab that a scenario names, and what they have heard.
 
 use super::stage::Stage;
-use crate::judge::{Judged, short, verdict};
+use crate::answer::{Judged, short, verdict};
 use diorite_lab::{
     Certificate, Lab,
     peers::{

@@ -1,7 +1,7 @@
 //! Machines are switched on, start anew, and are switched off.
 
 use super::stage::{ANEW, Stage};
-use crate::judge::{self, Judged};
+use crate::{answer::Judged, derived::services};
 use diorite_machine::{AlarmKind, Machine, Watch};
 use diorite_model::{
     Result,
@@ -48,7 +48,7 @@ impl Stage<'_> {
         let (machine, mut watch) = self.at_work(place)?;
         machine.wait_shell(&mut watch)?;
         let said = match until {
-            Until::Running => judge::running(&machine.run(RUNNING, &mut watch)?),
+            Until::Running => services::running(&machine.run(RUNNING, &mut watch)?),
             _ => Ok("its shell answers".to_owned()),
         };
         // From now on a restart that nobody asked for is the end of QEMU, and seen.

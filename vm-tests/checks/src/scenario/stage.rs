@@ -1,12 +1,14 @@
 //! The lab of a scenario and the machines in it: cables, hardware addresses, firmware UUIDs, what runs and what is off.
 
 use super::{Disk, ScenarioInput};
-use crate::{session::Workplace, surroundings::Surroundings};
+use crate::{
+    session::Workplace,
+    setup::{self, Setup},
+    surroundings::Surroundings,
+};
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Attachment, Config, EthernetAddress, Lab, Pending, Topology, Traffic, record};
-use diorite_machine::{
-    Accelerator, AlarmKind, Boot, Budget, Machine, MachineSpec, Output, Pace, Second, Share, Watch, credentials,
-};
+use diorite_machine::{Accelerator, AlarmKind, Budget, Machine, MachineSpec, Output, Share, Watch};
 use diorite_model::{
     Digest, Error, Recipe, Result,
     scenario::{Act, Plug, Scenario, Segment},
@@ -15,7 +17,7 @@ use diorite_model::{
 use std::{
     collections::BTreeMap,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    os::{fd::OwnedFd, unix::net::UnixStream},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -79,7 +81,7 @@ impl<'a> Stage<'a> {
     ) -> Result<Self> {
         let scenario = input.scenario;
         enough(scenario, &budget)?;
-        let quiet = Pace::measure(accelerator.kind).unit * 5;
+        let quiet = setup::quiet(accelerator);
         let configs = scenario.segments.iter().enumerate().map(|(n, s)| config(n, s, quiet));
         let mut network = Topology { routed: Vec::new(), seed: scenario.seed, ..Topology::routed(configs) };
         for (n, segment) in scenario.segments.iter().enumerate() {
@@ -98,10 +100,9 @@ impl<'a> Stage<'a> {
                     if machine.count > 1 { format!("{}-{}", machine.name, copy + 1) } else { machine.name.clone() };
                 let (mut far, mut cables, mut macs): (Vec<OwnedFd>, _, _) = (Vec::new(), Vec::new(), Vec::new());
                 for (card, plug) in machine.cards.iter().enumerate() {
-                    let pair = UnixStream::pair();
-                    let pair = pair.map_err(|e| Error::host("no socket pair for the network").because(e))?;
-                    near.push(OwnedFd::from(pair.0));
-                    far.push(pair.1.into());
+                    let (one, other) = setup::cable()?;
+                    near.push(one);
+                    far.push(other);
                     cables.push(network.cables.len());
                     let to = match plug {
                         Plug::Segment(n) => Attachment::Access(*n),
@@ -205,21 +206,19 @@ impl<'a> Stage<'a> {
         let share = self.budget.take(actor.memory).ok_or_else(|| none(&actor.name, actor.memory, &self.budget))?;
         lab.phase(&format!("`{}` is switched on", actor.name))?;
         let identity = Digest::of(format!("{}/{}", scenario.name, actor.name).as_bytes()).to_string();
+        let setup = Setup {
+            tools: self.tools,
+            accelerator: self.accelerator,
+            around: &actor.around,
+            disk: &actor.disk.disk,
+            directory: &actor.directory,
+        };
         let machine = Machine::start(MachineSpec {
-            tools: self.tools.clone(),
-            accelerator: self.accelerator.clone(),
-            disk: actor.disk.disk.clone(),
-            second: actor.around.second.map(Second::Blank),
-            disc: None,
-            tpm: actor.around.tpm.then(|| actor.directory.join("tpm")),
-            boot: Boot::Firmware,
             memory: actor.memory,
             cpus: actor.cpus,
             uuid: Some(uuid(&identity)),
-            credentials: [credentials::shell(), actor.around.credentials.clone()].concat(),
-            network: std::mem::take(&mut actor.far),
             macs: actor.macs.clone(),
-            directory: actor.directory.clone(),
+            ..setup.with_shell(std::mem::take(&mut actor.far))
         })?;
         (actor.machine, actor.share, actor.started, actor.off) = (Some(machine), Some(share), true, false);
         Ok(())

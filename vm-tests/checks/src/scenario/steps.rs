@@ -2,9 +2,10 @@
 
 use super::stage::Stage;
 use crate::{
-    ask::churn,
-    judge::{self, Judged, short, verdict},
-    own::{self, judge as own_judge, scripts},
+    answer::{Judged, short, verdict},
+    declared::{self, judge, outside::EMPTY_QUERY, scripts},
+    derived::{firewall::churn, network::ping},
+    quote,
 };
 use diorite_lab::{Faults, Manner, Name, PortVerdict, Probe, Protocol, Scan, Services, Wave as Flood, Way};
 use diorite_model::{
@@ -21,8 +22,6 @@ use std::{
 
 /// Time between two questions whose answer was not yet as it must be.
 const AGAIN: Duration = Duration::from_millis(500);
-/// A name server's query without a question: who serves names answers it, with an error.
-const UDP: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0";
 
 impl Stage<'_> {
     /// Does a step.
@@ -96,7 +95,7 @@ impl Stage<'_> {
             }
             Act::Fill { machine, path, free } => {
                 let script = if *free { FREE } else { FILL };
-                let said = self.run(*machine, &scripts::shell(script, std::slice::from_ref(path)))?;
+                let said = self.run(*machine, &quote::script(script, std::slice::from_ref(path)))?;
                 Ok(verdict(said.success(), short(&said.text)))
             }
             Act::Flood { machine, segment, wave, port, frames, rate } => {
@@ -173,7 +172,7 @@ impl Stage<'_> {
         let Some(address) = self.reach(machine, segment, family)? else { return Ok(Err(NOT_HEARD.to_owned())) };
         let limit = Duration::from_secs(2).mul_f64(self.slowness());
         let reply = self.lab.at(segment)?.ping(address, limit)?;
-        Ok(match (judge::ping(reply), answered) {
+        Ok(match (ping(reply), answered) {
             (judged, true) => judged,
             (Ok(seen), false) => Err(seen),
             (Err(seen), false) => Ok(seen),
@@ -192,16 +191,16 @@ impl Stage<'_> {
         match from {
             From::Inside => {
                 let check = OwnCheck { name: String::new(), retry: 0, level: Level::Inside, ask: ask.clone() };
-                Ok(own_judge::inside(ask, &self.run(machine, &scripts::command(&check, slow))?))
+                Ok(judge::inside(ask, &self.run(machine, &scripts::command(&check, slow))?))
             }
             From::Machine(other) => {
                 // Where both are plugged in, else where the one that is asked is.
                 let shared = self.shared(machine, other);
                 let Some(address) = self.address(machine, shared, family) else { return Ok(Err(NOT_HEARD.to_owned())) };
                 let Some(command) = scripts::from_machine(ask, address, slow) else {
-                    return Ok(Err(format!("{} is not asked from another machine", own::what(ask))));
+                    return Ok(Err(format!("{} is not asked from another machine", declared::what(ask))));
                 };
-                let judged = own_judge::from_machine(ask, &self.run(other, &command)?);
+                let judged = judge::from_machine(ask, &self.run(other, &command)?);
                 Ok(judged.map(|seen| format!("{address}: {seen}")).map_err(|seen| format!("{address}: {seen}")))
             }
             From::Segment(n) => {
@@ -209,11 +208,11 @@ impl Stage<'_> {
                 let lab = self.lab.at(n)?;
                 Ok(match ask {
                     Ask::Port(p) if p.protocol == Transport::Tcp => {
-                        own_judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state)
+                        judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state)
                     }
-                    Ask::Port(p) => own_judge::udp(&lab.udp_probe(address, p.port, UDP)?, p.state),
-                    Ask::Http(h) => own_judge::http(h, &lab.http_get(address, h.port, &h.path)?),
-                    Ask::Metric(m) => own_judge::metric(m, &lab.http_get(address, m.port, &m.path)?),
+                    Ask::Port(p) => judge::udp(&lab.udp_probe(address, p.port, EMPTY_QUERY)?, p.state),
+                    Ask::Http(h) => judge::http(h, &lab.http_get(address, h.port, &h.path)?),
+                    Ask::Metric(m) => judge::metric(m, &lab.http_get(address, m.port, &m.path)?),
                     other => Err(format!("{} is not asked from outside", other.kind())),
                 })
             }
@@ -414,7 +413,7 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("diorite-free-{}", std::process::id()));
         std::fs::create_dir_all(&directory).expect("directory");
         std::fs::write(directory.join("diorite-fill.0"), "x").expect("a file");
-        let command = scripts::shell(FREE, &[directory.display().to_string()]);
+        let command = quote::script(FREE, &[directory.display().to_string()]);
         let said = std::process::Command::new("sh").args(["-c", &command]).output().expect("sh");
         assert!(String::from_utf8_lossy(&said.stdout).ends_with("MiB free\n"), "{said:?}");
         assert!(!directory.join("diorite-fill.0").exists());

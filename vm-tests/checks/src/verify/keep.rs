@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::{
-    ask::Asker,
+    asker::Asker,
     moment::{self, Identity, Known, Moment},
     session::Session,
 };

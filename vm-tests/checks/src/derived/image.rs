@@ -1,0 +1,55 @@
+//! What every image promises, whatever its profile says of it: its name, its end, and that its bytes are what they were.
+
+use crate::{
+    answer::Judged,
+    check::{Check, OtherBoot, Run},
+    output::says,
+    scope::Scope,
+};
+use diorite_model::report::Evidence;
+use std::time::Duration;
+
+/// Its host name.
+pub fn hostname(scope: &Scope<'_>) -> Check {
+    let host = scope.recipe.image.hostname.clone();
+    Check::script("hostname", format!("the machine is called {host}"), "uname -n", move |said| says(said, &host))
+}
+
+/// What ends the machine or has boots of its own; after everything else.
+pub fn end() -> Vec<Check> {
+    let console = Evidence::Console;
+    let uninjected =
+        "booted once more with nothing injected, the machine answers every question from the wire as it must";
+    let tampered = "one flipped byte in the root partition keeps the machine from starting";
+    vec![
+        Check::new("power-off", "the power button ends the machine in order", console, Run::PowerOff),
+        Check::new("untouched", uninjected, Evidence::Outside, Run::OtherBoot(OtherBoot::Uninjected)).injected_only(),
+        Check::new("tamper-refused", tampered, console, Run::OtherBoot(OtherBoot::Tampered)),
+        Check::new("disk-unchanged", "the disk has the same bytes before and after", console, Run::DiskUnchanged),
+    ]
+}
+
+/// What the console said from the power button to the end.
+pub fn power_off(said: &[String], took: Duration) -> Judged {
+    let seconds = took.as_secs_f64();
+    let wrong = |l: &&String| ["Failed unmounting", "Failed to unmount", "Timed out"].iter().any(|w| l.contains(w));
+    match (said.iter().find(wrong), said.iter().any(|l| l.contains("reboot: Power down"))) {
+        (None, true) => Ok(format!("{seconds:.1} s after the power button")),
+        (Some(line), _) => Err(line.clone()),
+        (None, false) => Err(format!("the machine ended after {seconds:.1} s, and its kernel did not say so")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_that_is_none_is_seen() {
+        let said = |line: &str| [line.to_owned(), "[   90.1] reboot: Power down".to_owned()];
+        let took = Duration::from_secs(5);
+        assert_eq!(power_off(&said("Unmounted var.mount"), took), Ok("5.0 s after the power button".into()));
+        assert!(power_off(&said("[FAILED] Failed unmounting var.mount"), took).is_err());
+        assert!(power_off(&[], took).is_err(), "the plug was pulled");
+    }
+}

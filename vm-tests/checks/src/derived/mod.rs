@@ -1,0 +1,20 @@
+//! Recipe → checks that nobody has to write: one file for what each table of a profile promises, named as in `model` and
+//! `rootfs`. A file holds the promise, the question, the judge of the answer, and tests in which the judge finds its fault.
+
+pub mod access;
+pub mod agent;
+pub mod containers;
+pub mod firewall;
+pub mod hardening;
+pub mod image;
+pub mod journal;
+pub mod kernel;
+pub mod locale;
+pub mod monitoring;
+pub mod network;
+pub mod root;
+pub mod services;
+pub mod ssh;
+pub mod state;
+pub mod time;
+pub mod unsolicited;

@@ -1,0 +1,124 @@
+//! Unsolicited traffic: what a machine may say without being asked, as its recipe declares it: who its name and time servers are, and where
+//! its services and containers may connect to. Anything else on the wire is a machine that phones home.
+
+use crate::{
+    answer::Judged,
+    check::{Check, Phase},
+    scope::Scope,
+    surroundings::{Surroundings, split},
+};
+use diorite_lab::{
+    Record,
+    allow::{self, Allowed, To, What},
+};
+use diorite_model::{
+    Recipe,
+    recipe::{LinkKind, Protocol},
+};
+use std::net::IpAddr;
+
+/// IEEE 802.3ad: bonds find each other by the slow protocols' frames.
+const SLOW_PROTOCOLS: u16 = 0x8809;
+/// A declared range of so many ports is told one by one; a longer one is any port.
+const MOST_PORTS: u16 = 64;
+
+/// The machine has said nothing but this since power-on.
+pub fn check(scope: &Scope<'_>) -> Check {
+    let (what, allowed) =
+        ("the machine has said nothing on the wire but what its recipe declares", allowed(scope.recipe));
+    let check = Check::outside("nothing-unasked", what, move |machine| Ok(judge(&machine.lab().record(), &allowed)));
+    check.phase(Phase::Summary).of_the_boot()
+}
+
+/// The list for this recipe.
+fn allowed(recipe: &Recipe) -> Vec<Allowed> {
+    let mut all = allow::ordinary(&Surroundings::of(recipe).config);
+    let server = |text: &String| text.split(['#', '%']).next().and_then(|a| a.parse::<IpAddr>().ok()).map(To::Address);
+    for (name, link) in &recipe.network {
+        for (address, length) in link.addresses.iter().filter_map(|a| split(a)) {
+            let why = format!("it looks for neighbours on {name}");
+            all.push(Allowed::new(What::Arp, To::Network(address, length), None, &why));
+        }
+        for to in link.dns.iter().filter_map(server) {
+            for (what, port) in [(What::Udp, 53), (What::Tcp, 53), (What::Tcp, 853)] {
+                all.push(Allowed::new(what, to, port, &format!("it asks a name server of {name}")));
+            }
+        }
+        for to in link.ntp.iter().filter_map(server) {
+            all.push(Allowed::new(What::Udp, to, 123, &format!("it asks a time server of {name}")));
+        }
+        if matches!(link.kind, LinkKind::Bond(_)) {
+            let what = What::Ethertype(SLOW_PROTOCOLS);
+            all.push(Allowed::new(what, To::Anywhere, None, &format!("the bond {name} looks for its partner")));
+        }
+    }
+    let fallback = recipe.time.fallback_ntp.iter().flatten();
+    for to in recipe.time.ntp.iter().chain(fallback).filter_map(server) {
+        all.push(Allowed::new(What::Udp, to, 123, "it asks a declared time server"));
+    }
+    for out in &recipe.firewall.egress.allow {
+        let what = if out.protocol == Protocol::Tcp { What::Tcp } else { What::Udp };
+        let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());
+        let networks = recipe.firewall.networks(&out.to);
+        let targets = match out.to[..] {
+            [] => vec![To::Anywhere],
+            _ => networks.iter().map(|n| To::Network(n.address(), n.length())).collect(),
+        };
+        let few = out.last_port - out.port < MOST_PORTS;
+        for to in targets {
+            match few {
+                true => all.extend(out.ports().map(|port| Allowed::new(what, to, port, &why))),
+                false => all.push(Allowed::new(what, to, None, &why)),
+            }
+        }
+    }
+    all
+}
+
+/// What was said, held against the list.
+fn judge(record: &Record, allowed: &[Allowed]) -> Judged {
+    let wrong: Vec<String> = allow::undeclared(record, allowed).iter().map(ToString::to_string).collect();
+    match &wrong[..] {
+        [] => Ok(format!("{} kinds of packets, every one declared", record.len())),
+        wrong => Err(wrong.iter().take(4).cloned().collect::<Vec<_>>().join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::tests::server;
+    use diorite_lab::{Times, Utterance};
+    use diorite_model::recipe::{AllowOut, Peer};
+    use std::time::Duration;
+
+    fn said(kind: &str, to: &str, port: u16) -> (Utterance, Times) {
+        let (guest, kind, to) = ("52:54:00:12:34:56".to_owned(), kind.to_owned(), to.to_owned());
+        let times = Times { count: 1, first: Duration::from_secs(3), last: Duration::from_secs(3) };
+        (Utterance { guest, vlan: None, kind, to, port }, times)
+    }
+
+    #[test]
+    fn what_is_declared_may_be_said_and_nothing_else() {
+        let mut recipe = server();
+        let list = [
+            said("arp", "10.77.0.1", 0),
+            said("udp", "255.255.255.255", 67),
+            said("udp", "10.77.0.1", 123),
+            said("icmp6-143", "ff02::16", 0),
+        ];
+        assert!(judge(&list.into(), &allowed(&recipe)).is_ok());
+        let home = || Record::from([said("tcp-syn", "203.0.113.9", 443)]);
+        let words = judge(&home(), &allowed(&recipe)).expect_err("it phones home");
+        assert!(words.contains("203.0.113.9, TCP port 443"), "{words}");
+        let to = vec![Peer::Network("203.0.113.0/24".parse().unwrap())];
+        let (name, why, protocol) = (None, None, Protocol::Tcp);
+        recipe.firewall.egress.allow = vec![AllowOut { name, why, port: 443, last_port: 443, protocol, to }];
+        assert!(judge(&home(), &allowed(&recipe)).is_ok());
+        assert!(judge(&Record::from([said("tcp-syn", "203.0.113.9", 80)]), &allowed(&recipe)).is_err());
+        let time = || Record::from([said("udp", "192.0.2.123", 123)]);
+        assert!(judge(&time(), &allowed(&recipe)).is_err());
+        recipe.time.ntp = vec!["192.0.2.123".into()];
+        assert!(judge(&time(), &allowed(&recipe)).is_ok());
+    }
+}

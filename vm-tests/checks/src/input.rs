@@ -1,0 +1,46 @@
+//! What a verification is asked for, and the digest by which its disk is known.
+
+use crate::select::Choice;
+use diorite_host::{interrupt, progress::Progress, tools::ToolsTree};
+use diorite_model::{Digest, Error, Recipe, Result, verify::OwnCheck};
+use std::{fs::File, io::Read as _, path::Path};
+
+/// What a verification needs.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyInput<'a> {
+    /// The raw disk. It is never written.
+    pub disk: &'a Path,
+    /// Its SHA-256, as the build said.
+    pub disk_sha256: Digest,
+    /// What it was made from.
+    pub recipe: &'a Recipe,
+    /// What the profile wants asked besides.
+    pub own: &'a [OwnCheck],
+    /// Which checks are asked.
+    pub choice: &'a Choice,
+    /// Switch the machine on even where a kept moment would do, and keep a new one.
+    pub boot: bool,
+    /// How many times all of it is done, 1 at least.
+    pub runs: u32,
+    /// QEMU and firmware.
+    pub tools: &'a ToolsTree,
+    /// Where the report, wire.pcapng and console.log go; an `evidence` directory on failure; a directory for each of several
+    /// runs.
+    pub out: &'a Path,
+    /// Who is told how it goes.
+    pub progress: &'a Progress,
+}
+
+/// SHA-256 of a whole file.
+pub fn digest(path: &Path) -> Result<Digest> {
+    let failed = |e| Error::io("the disk cannot be read", path, e);
+    let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
+    let mut hasher = diorite_model::Hasher::new();
+    loop {
+        interrupt::check()?;
+        match file.read(&mut buffer).map_err(failed)? {
+            0 => return Ok(hasher.finish()),
+            n => hasher.update(&buffer[..n]),
+        }
+    }
+}
