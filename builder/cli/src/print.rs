@@ -150,7 +150,7 @@ pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
 }
 
 /// What a target offers and what stands in the way.
-pub fn checked(report: &check::Report, as_json: bool) -> String {
+pub fn checked(report: &check::TargetReport, as_json: bool) -> String {
     if as_json {
         return line(serde_json::to_value(report).expect("a report is JSON"));
     }

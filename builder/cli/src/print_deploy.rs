@@ -1,18 +1,18 @@
 //! What people and scripts read of deployments on stdout.
 
-use diorite_proxmox::deploy::{Done, Planned};
-use diorite_proxmox::plan::{Call, Step};
-use diorite_proxmox::record::Proven;
-use diorite_proxmox::status::Machine;
+use diorite_proxmox::deploy::{DeployPlan, Deployment};
+use diorite_proxmox::desired::Desired;
+use diorite_proxmox::notes::HealthVerdict;
+use diorite_proxmox::plan::{Call, DeployStep};
+use diorite_proxmox::status::MachineStatus;
 use diorite_proxmox::target::Target;
-use diorite_proxmox::wanted::Wanted;
 use serde_json::{Value, json};
 
 /// Every call that would be made.
-pub fn plan(plan: &Planned, as_json: bool) -> String {
-    let Planned { steps, unmet } = plan;
+pub fn plan(plan: &DeployPlan, as_json: bool) -> String {
+    let DeployPlan { steps, unmet } = plan;
     if as_json {
-        let one = |(step, call): &(Step, Option<Call>)| {
+        let one = |(step, call): &(DeployStep, Option<Call>)| {
             let parameters = |call: &Call| -> serde_json::Map<String, Value> {
                 call.parameters.iter().filter(|(n, _)| *n != "digest").map(|(n, v)| (n.to_owned(), json!(v))).collect()
             };
@@ -51,11 +51,11 @@ fn not_had(unmet: &[String]) -> String {
 }
 
 /// `deployment.json`.
-pub fn deployment(wanted: &Wanted, done: &Done, target: &Target) -> String {
+pub fn deployment(desired: &Desired, done: &Deployment, target: &Target) -> String {
     let value = json!({
         "schema": 1, "target": target.name, "url": target.url, "node": done.node, "machine": done.id,
-        "name": wanted.name, "image": wanted.image, "version": wanted.version, "disk_sha256": wanted.sha256,
-        "verified": wanted.verified, "steps": done.steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "name": desired.name, "image": desired.image, "version": desired.version, "disk_sha256": desired.sha256,
+        "verified": desired.verified, "steps": done.steps.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "seconds": done.seconds, "away_seconds": done.away,
         "addresses": done.evidence.as_ref().map(|e| &e.addresses), "unmet": done.unmet,
     });
@@ -63,20 +63,20 @@ pub fn deployment(wanted: &Wanted, done: &Done, target: &Target) -> String {
 }
 
 /// What was done.
-pub fn done(wanted: &Wanted, done: &Done, target: &str, as_json: bool) -> String {
+pub fn done(desired: &Desired, done: &Deployment, target: &str, as_json: bool) -> String {
     if as_json {
         let steps: Vec<_> = done.steps.iter().map(ToString::to_string).collect();
         return format!(
             "{}\n",
-            json!({ "schema": 1, "machine": done.id, "node": done.node, "version": wanted.version,
-                    "disk_sha256": wanted.sha256, "steps": steps, "seconds": done.seconds, "away_seconds": done.away, "unmet": done.unmet })
+            json!({ "schema": 1, "machine": done.id, "node": done.node, "version": desired.version,
+                    "disk_sha256": desired.sha256, "steps": steps, "seconds": done.seconds, "away_seconds": done.away, "unmet": done.unmet })
         );
     }
     let mut text: String = done.steps.iter().map(|step| format!("done  {step}\n")).collect();
     text += &not_had(&done.unmet);
     text += &format!(
         "{} {} runs on {target} as machine {} (`{}`, node {})",
-        wanted.image, wanted.version, done.id, wanted.name, done.node
+        desired.image, desired.version, done.id, desired.name, done.node
     );
     if done.steps.is_empty() {
         return text + "; nothing was to do\n";
@@ -98,7 +98,7 @@ pub fn done(wanted: &Wanted, done: &Done, target: &str, as_json: bool) -> String
 }
 
 /// The machines of a target.
-pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bool) -> String {
+pub fn status(machines: &[MachineStatus], desired: &[Desired], target: &str, as_json: bool) -> String {
     if as_json {
         return format!("{:#}\n", json!({ "schema": 1, "target": target, "machines": machines }));
     }
@@ -124,9 +124,9 @@ pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bo
         for disk in &machine.disks {
             let (generation, now) = (&disk.generation, if disk.runs { "now " } else { "    " });
             let proven = match generation.proven {
-                Proven::New => "has not shown yet that it works",
-                Proven::Good => "works",
-                Proven::Failed => "did not work",
+                HealthVerdict::New => "has not shown yet that it works",
+                HealthVerdict::Good => "works",
+                HealthVerdict::Failed => "did not work",
             };
             let verified = if generation.verified { "" } else { ", deployed unverified" };
             let volume = generation.volume.as_deref().unwrap_or("?");
@@ -145,7 +145,7 @@ pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bo
                 text += &format!("            container {name}: {state}\n");
             }
         }
-        let declared = wanted.iter().any(|w| w.name.eq_ignore_ascii_case(&machine.name));
+        let declared = desired.iter().any(|w| w.name.eq_ignore_ascii_case(&machine.name));
         if declared && !machine.differs() {
             text += "  as its profile declares\n";
         }
@@ -168,8 +168,8 @@ pub fn status(machines: &[Machine], wanted: &[Wanted], target: &str, as_json: bo
     if machines.is_empty() {
         text += &format!("target `{target}` has no machine of ours\n");
     } else {
-        for wanted in wanted.iter().filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
-            text += &format!("there is no machine `{}`\n", wanted.name);
+        for desired in desired.iter().filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
+            text += &format!("there is no machine `{}`\n", desired.name);
         }
     }
     text

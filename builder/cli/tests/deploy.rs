@@ -1,4 +1,4 @@
-//! `deploy`, `rollback`, `status`: the program against a stand-in for a Proxmox VE host, on loopback.
+//! `deploy`, `rollback`, `status`: the program against a simulator for a Proxmox VE host, on loopback.
 
 mod common;
 use common::errors::refuses;
@@ -7,7 +7,7 @@ use diorite_checks::plan;
 use diorite_model::plan::Build;
 use diorite_model::report::{Boot, CheckResult, Evidence, Report, Selection, Start, Verdict};
 use diorite_model::{Digest, Hasher, Recipe, profile};
-use diorite_proxmox_double::{Double, TOKEN, World};
+use diorite_proxmox_simulator::{Simulator, TOKEN, World};
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
@@ -36,23 +36,23 @@ port = { port = PORT }
 
 /// A machine that answers at a port of loopback, and a project that has been built and verified.
 struct Case {
-    double: Double,
+    simulator: Simulator,
     project: Project,
     listener: std::net::TcpListener,
 }
 
 impl Case {
     fn new() -> Self {
-        let double = Double::http(World::new());
+        let simulator = Simulator::http(World::new());
         let project = Project::new();
         let target = format!(
             "[targets.school]\nurl = \"{}\"\nstorage = {{ import = \"local\", disks = \"local-zfs\" }}\n\
              bridge = \"vmbr0\"\npool = \"school\"\ntoken_env = \"PVE_TOKEN\"\n",
-            double.url()
+            simulator.url()
         );
         fs::write(project.path("profiles/targets.toml"), target).expect("targets");
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let case = Self { double, project, listener };
+        let case = Self { simulator, project, listener };
         case.build("1");
         case
     }
@@ -157,7 +157,7 @@ fn deploy_redeploy_and_back() {
         plan.contains("make machine 9000") && plan.contains("memory=1024") && plan.contains("nothing was changed"),
         "{plan}"
     );
-    assert!(case.double.world().machines.is_empty());
+    assert!(case.simulator.world().machines.is_empty());
 
     let page = case.run(&["deploy", "web", "--to", "school"]);
     assert!(page.contains("web 1 runs on school as machine 9000 (`web`, node pve1)"), "{page}");
@@ -210,7 +210,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let other = other.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
     let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", other), &deploy, 1);
     assert!(said.contains("is not in `config_drive.signers` of the profile"), "{said}");
-    assert!(case.double.asked().is_empty(), "nobody was asked");
+    assert!(case.simulator.asked().is_empty(), "nobody was asked");
 
     let run = |arguments: &[&str], token: &str| {
         let mut command = case.diorite();
@@ -219,7 +219,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     };
     let plan = text(&run(&[&deploy[..], &["--plan"]].concat(), "one").stdout);
     assert!(plan.contains("make machine 9000") && plan.contains("make machine 9001"), "{plan}");
-    assert!(case.double.world().machines.is_empty());
+    assert!(case.simulator.world().machines.is_empty());
     let output = run(&deploy, "one");
     let page = text(&output.stdout);
     assert!(output.status.success(), "{page}{}", text(&output.stderr));
@@ -228,7 +228,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
         assert!(case.project.path(format!("out/web/deployment-{name}.json")).exists());
     }
     let discs = |case: &Case| {
-        let world = case.double.world();
+        let world = case.simulator.world();
         [9000, 9001].map(|id| world.machines[&id].config["scsi2"].clone())
     };
     let before = discs(&case);
@@ -253,9 +253,9 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     // The first that does not work ends it; the others are as they were.
     case.build_with("2", &instances);
     let listener = case.listener.local_addr().expect("an address");
-    let starts = |id: u64| case.double.world().machines[&id].starts;
+    let starts = |id: u64| case.simulator.world().machines[&id].starts;
     let before = starts(9001);
-    case.double.world().address = "127.0.0.2".into();
+    case.simulator.world().address = "127.0.0.2".into();
     let output = run(&[&deploy[..], &["--patience", "1", "--max-unavailable", "1"]].concat(), "two");
     assert_eq!(output.status.code(), Some(4), "nobody answers at 127.0.0.2, port {}", listener.port());
     assert!(text(&output.stderr).contains("not touched: b"), "{}", text(&output.stderr));
@@ -268,7 +268,7 @@ fn a_rule_that_somebody_made_by_hand_is_a_finding() {
     case.run(&["deploy", "web", "--to", "school"]);
     let rule = [("type", "in"), ("action", "ACCEPT"), ("proto", "tcp"), ("dport", "22"), ("enable", "1")];
     let rule = rule.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
-    case.double.world().machines.get_mut(&9000).expect("ours").rules.insert(0, rule);
+    case.simulator.world().machines.get_mut(&9000).expect("ours").rules.insert(0, rule);
     let output = case.diorite().args(["status", "school", "web"]).output().expect("the program starts");
     assert!(
         text(&output.stdout).contains("DIFFERS  -      yes         IN ACCEPT tcp port 22"),
@@ -344,7 +344,7 @@ fn what_cannot_be_deployed_is_said_before_anybody_is_asked() {
     fs::write(&profile, text.replace("8080", "8081")).expect("another");
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 1);
     assert!(said.contains("`web` has changed since it was built"), "{said}");
-    assert!(case.double.asked().is_empty());
+    assert!(case.simulator.asked().is_empty());
 
     let said = refuses(&case.project, &mut case.diorite(), &["rollback", "school"], 1);
     assert!(said.contains("target `school` has no machine") && said.contains("there is none of ours"), "{said}");
@@ -356,7 +356,7 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     case.run(&["deploy", "web", "--to", "school"]);
     case.build("2");
     // Nobody listens any more.
-    let Case { double, project, listener } = case;
+    let Case { simulator, project, listener } = case;
     drop(listener);
     let mut command = project.diorite();
     command.env("PVE_TOKEN", TOKEN).env("HOME", project.path("home")).env_remove("XDG_CONFIG_HOME");
@@ -366,7 +366,7 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     let said = text(&output.stderr);
     assert!(said.contains("check `page` at 127.0.0.1: port") && said.contains("refused"), "{said}");
     assert!(said.contains("went back to web 1"), "{said}");
-    let world = double.world();
+    let world = simulator.world();
     let system = world.machines[&9000].config["scsi0"].split(',').next().expect("a volume").to_owned();
     let aside = &world.machines[&9000].config["unused0"];
     assert_ne!(world.content(&system), world.content(aside));
@@ -381,7 +381,7 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     let deployed = || {
         let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let ends = |end: &str| case.double.asked().iter().filter(|asked| asked.path.ends_with(end)).count();
+        let ends = |end: &str| case.simulator.asked().iter().filter(|asked| asked.path.ends_with(end)).count();
         (text(&output.stderr), ends("/download-url"), ends("/upload"))
     };
     let (said, fetched, uploaded) = deployed();
@@ -390,7 +390,7 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     assert!(said.contains(why), "{said}");
     assert_eq!((fetched, uploaded), (0, 1));
 
-    case.double.world().grant("/nodes/pve1", "Sys.AccessNetwork");
+    case.simulator.world().grant("/nodes/pve1", "Sys.AccessNetwork");
     case.build("2");
     let (said, fetched, uploaded) = deployed();
     assert!(said.contains("node pve1 fetches diorite-web-2-") && !said.contains("so it is uploaded"), "{said}");
@@ -401,13 +401,14 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
 #[test]
 fn too_little_room_is_said_before_anything_changes() {
     let case = Case::new();
-    let free = |storage: &str, free: u64| case.double.world().storages.get_mut(storage).expect("a storage").free = free;
+    let free =
+        |storage: &str, free: u64| case.simulator.world().storages.get_mut(storage).expect("a storage").free = free;
     free("local", 1000);
     let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{said}");
     assert!(said.contains("storage `local` on node `pve1` has 1.0 kB left, and "), "{said}");
-    assert!(case.double.asked().iter().all(|asked| asked.method == "GET"), "nothing was changed");
+    assert!(case.simulator.asked().iter().all(|asked| asked.method == "GET"), "nothing was changed");
 
     // Enough for what the image holds, not for its disks when they are full.
     free("local", 1 << 30);
@@ -445,6 +446,6 @@ fn an_image_goes_up_in_little_memory() {
     assert_eq!((waited.cast_unsigned(), status), (child.id(), 0));
     println!("{mebibytes} MiB at most");
     assert!(mebibytes < 64, "{mebibytes} MiB");
-    let world = case.double.world();
+    let world = case.simulator.world();
     assert!(world.storages["local"].files.values().any(|(size, _)| *size > 200 << 20), "it is there");
 }

@@ -1,4 +1,4 @@
-//! The same story as the stand-in is told, on a real host: `make proxmox-test TARGET=…`. It makes a machine of its own, in the
+//! The same story as the simulator is told, on a real host: `make proxmox-test TARGET=…`. It makes a machine of its own, in the
 //! target's pool, and takes it away again; the two images stay in the import storage, because to remove them is an
 //! administrator's right.
 

@@ -1,9 +1,9 @@
-//! `target check`: the program against a stand-in for a Proxmox VE host, on loopback.
+//! `target check`: the program against a simulator for a Proxmox VE host, on loopback.
 
 mod common;
 use common::errors::{files, refuses, stderr};
 use common::{Project, text};
-use diorite_proxmox_double::{Certificate, Double, TOKEN, World};
+use diorite_proxmox_simulator::{Simulator, TOKEN, TestCertificate, World};
 use std::fs;
 use std::process::Command;
 
@@ -26,15 +26,15 @@ fn diorite(project: &Project) -> Command {
 
 #[test]
 fn a_target_that_is_ready() {
-    let certificate = Certificate::new();
-    let double = Double::https(World::new(), &certificate);
-    let project = project(&double.url(), &format!("fingerprint = \"{}\"", certificate.fingerprint()));
+    let certificate = TestCertificate::new();
+    let simulator = Simulator::https(World::new(), &certificate);
+    let project = project(&simulator.url(), &format!("fingerprint = \"{}\"", certificate.fingerprint()));
     let before = files(project.directory.path());
     let output = diorite(&project).args(["target", "check", "school"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let page = text(&output.stdout);
     assert!(page.contains("all 15 privileges are granted") && page.ends_with("\nready\n"), "{page}");
-    assert!(double.asked().iter().all(|asked| asked.method == "GET"));
+    assert!(simulator.asked().iter().all(|asked| asked.method == "GET"));
 
     let output = diorite(&project).args(["target", "check", "school", "--json"]).output().expect("the program starts");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON value");
@@ -49,8 +49,8 @@ fn what_stands_in_the_way() {
     world.revoke("/pool/school", "VM.Config.Disk");
     world.storages.get_mut("local").expect("local").content = "iso".into();
     world.firewall = false;
-    let double = Double::http(world);
-    let project = project(&double.url(), "");
+    let simulator = Simulator::http(world);
+    let project = project(&simulator.url(), "");
     let output = diorite(&project).args(["target", "check", "school"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
     let page = text(&output.stdout);
@@ -82,8 +82,8 @@ fn no_such_target_and_no_targets() {
 
 #[test]
 fn a_host_that_refuses() {
-    let double = Double::http(World::new());
-    let project = project(&double.url(), "");
+    let simulator = Simulator::http(World::new());
+    let project = project(&simulator.url(), "");
     let output = diorite(&project)
         .env("PVE_TOKEN", "deploy@pve!ci=wrong")
         .args(["--quiet", "target", "check", "school", "--json"])

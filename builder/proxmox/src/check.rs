@@ -1,16 +1,16 @@
 //! What a target offers, and what its login may do: asked before anything is changed, and changing nothing.
 
 mod findings;
-mod needed;
-mod seen;
+mod inspection;
+mod requirements;
 
-pub use findings::{Finding, Level, Report};
-pub use needed::{NEEDED, Needed, Where};
+pub use findings::{Severity, TargetFinding, TargetReport};
+pub use requirements::{REQUIRED, RequiredPrivilege, Scope};
 
-use crate::client::{Client, Failure, Kind, Parameters, Path};
-use diorite_model::machine::Cluster as Wish;
+use crate::client::{CallError, CallErrorKind, Client, Parameters, Path};
+use diorite_model::machine::Cluster as ClusterSpec;
 use diorite_model::{Error, Result};
-use seen::Look;
+use inspection::Inspection;
 use serde_json::Value;
 
 /// The oldest version that takes disk images through its API.
@@ -23,14 +23,14 @@ pub const NEWEST: u32 = 9;
 /// # Errors
 /// [`Exit::Remote`](diorite_model::Exit::Remote) when there is nobody to ask or no login, or the version is too old. What
 /// is wrong with a target that answers is in the report, all of it.
-pub fn check(client: &Client, wish: &Wish) -> Result<Report> {
+pub fn check(client: &Client, spec: &ClusterSpec) -> Result<TargetReport> {
     let answer = client.get(&Path::new(["version"]), &Parameters::none())?;
     let version = answer.get("version").and_then(Value::as_str).unwrap_or_default().to_owned();
     let target = client.target();
     let Some(series) = series(&version) else {
         let path = Path::new(["version"]);
         return Err(client
-            .failure(Kind::Strange, crate::client::Method::Get, &path, "it says no version")
+            .failure(CallErrorKind::Strange, crate::client::Method::Get, &path, "it says no version")
             .into_error());
     };
     if series < OLDEST {
@@ -39,12 +39,17 @@ pub fn check(client: &Client, wish: &Wish) -> Result<Report> {
             .because("disk images can be uploaded and imported since 8.4")
             .hint("upgrade it to 8.4 or 9"));
     }
-    let mut report = Report::new(target, client.who(), &version);
+    let mut report = TargetReport::new(target, client.who(), &version);
     if series.0 > NEWEST {
-        report.add(Level::Note, "version", format!("Proxmox VE {version} is newer than what Diorite was tried on"), "");
+        report.add(
+            Severity::Note,
+            "version",
+            format!("Proxmox VE {version} is newer than what Diorite was tried on"),
+            "",
+        );
     }
-    let mut look = Look { client, series, report };
-    look.privileges(wish)?;
+    let mut look = Inspection { client, series, report };
+    look.privileges(spec)?;
     look.pool()?;
     look.firewall()?;
     look.nodes()?;
@@ -76,7 +81,7 @@ pub(crate) fn number(value: Option<&Value>) -> Option<u64> {
 ///
 /// # Errors
 /// As of any question.
-pub(crate) fn may_fetch(client: &Client, node: &str) -> Result<bool, Failure> {
+pub(crate) fn may_fetch(client: &Client, node: &str) -> Result<bool, CallError> {
     let on_node = client.privileges(&format!("/nodes/{node}"))?;
     if on_node.contains_key("Sys.AccessNetwork") {
         return Ok(true);
@@ -86,8 +91,8 @@ pub(crate) fn may_fetch(client: &Client, node: &str) -> Result<bool, Failure> {
 }
 
 /// A failure that is a finding: the thing itself was refused, while others may still answer.
-fn local(failure: &Failure) -> bool {
-    use Kind::*;
+fn local(failure: &CallError) -> bool {
+    use CallErrorKind::*;
     matches!(failure.kind, Forbidden | Missing | Refused | Unavailable | Locked | Parameters | TimedOut)
 }
 

@@ -2,14 +2,14 @@
 //!
 //! What may be repeated follows from what can have happened. A request that was never sent may be sent again; so may a
 //! GET; so may one that was refused because of a lock, before anything was done. A POST whose answer got lost may have
-//! been carried out: it is not repeated, and the [`Failure`] says so.
+//! been carried out: it is not repeated, and the [`CallError`] says so.
 
-mod failure;
+mod error;
 mod login;
 mod parameters;
 mod transport;
 
-pub use failure::{Failure, Kind};
+pub use error::{CallError, CallErrorKind};
 pub use parameters::{Parameters, Path};
 
 use crate::target::{Credential, Target};
@@ -20,7 +20,7 @@ use serde_json::Value;
 use std::io::Read as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use transport::Seen;
+use transport::PeerCertificate;
 use ureq::http::{Request, Response, header};
 use ureq::{Agent, Body, SendBody};
 
@@ -51,7 +51,7 @@ impl Method {
 
 /// How long to wait, and how often to try.
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub struct ClientLimits {
     /// For a connection, name and TLS included.
     pub connect: Duration,
     /// Without any byte coming or going. The API itself gives up after 30 seconds (596).
@@ -72,7 +72,7 @@ pub struct Limits {
     pub ticket: Duration,
 }
 
-impl Default for Limits {
+impl Default for ClientLimits {
     fn default() -> Self {
         let seconds = Duration::from_secs;
         Self {
@@ -97,16 +97,16 @@ const LARGEST: u64 = 32 << 20;
 pub struct Client {
     target: Arc<Target>,
     session: Session,
-    seen: Seen,
+    peer: PeerCertificate,
     /// Connections are kept for less than the five seconds after which the server drops them.
     reads: Agent,
     /// What changes something never goes over a connection that may just have been closed.
     writes: Agent,
-    limits: Limits,
+    limits: ClientLimits,
 }
 
 /// What came back, before it is judged.
-pub(crate) struct Answer {
+pub(crate) struct RawResponse {
     status: u16,
     reason: String,
     body: Vec<u8>,
@@ -121,9 +121,9 @@ impl Client {
         target: Target,
         credential: Credential,
         environment: &dyn Fn(&str) -> Option<String>,
-        limits: Limits,
+        limits: ClientLimits,
     ) -> Result<Self> {
-        let (tls, seen) = transport::tls(&target, environment)?;
+        let (tls, peer) = transport::tls(&target, environment)?;
         let agent = |idle: usize| {
             let config = Agent::config_builder()
                 .user_agent(concat!("diorite/", env!("CARGO_PKG_VERSION")))
@@ -147,7 +147,7 @@ impl Client {
         Ok(Self {
             target: Arc::new(target),
             session: Session::new(credential, limits.ticket),
-            seen,
+            peer,
             reads: agent(4),
             writes: agent(0),
             limits,
@@ -165,20 +165,20 @@ impl Client {
     }
 
     /// The limits that were given.
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &ClientLimits {
         &self.limits
     }
 
     /// Asks for something; repeated when the answer does not come.
-    pub fn get(&self, path: &Path, parameters: &Parameters) -> Result<Value, Failure> {
+    pub fn get(&self, path: &Path, parameters: &Parameters) -> Result<Value, CallError> {
         self.call(Method::Get, path, parameters)
     }
 
     /// Asks, and returns what stands under `data`.
     ///
     /// # Errors
-    /// A [`Failure`], which says whether the request may have been carried out all the same.
-    pub fn call(&self, method: Method, path: &Path, parameters: &Parameters) -> Result<Value, Failure> {
+    /// A [`CallError`], which says whether the request may have been carried out all the same.
+    pub fn call(&self, method: Method, path: &Path, parameters: &Parameters) -> Result<Value, CallError> {
         let (query, body) = match method {
             Method::Get | Method::Delete => (parameters.encoded(), None),
             Method::Post | Method::Put => (String::new(), Some(parameters.encoded())),
@@ -209,8 +209,8 @@ impl Client {
         &self,
         method: Method,
         path: &Path,
-        mut once: impl FnMut() -> Result<Answer, Failure>,
-    ) -> Result<Value, Failure> {
+        mut once: impl FnMut() -> Result<RawResponse, CallError>,
+    ) -> Result<Value, CallError> {
         let begun = Instant::now();
         let (mut attempt, mut renewed) = (0, false);
         loop {
@@ -220,14 +220,14 @@ impl Client {
                 Err(failure) => failure,
             };
             if interrupt::came() {
-                return Err(Failure { kind: Kind::Interrupted, ..failure });
+                return Err(CallError { kind: CallErrorKind::Interrupted, ..failure });
             }
             match failure.kind {
                 // Refused before anything was done: with a fresh ticket the same request may pass.
-                Kind::Unauthorised if !renewed && self.session.forget() => renewed = true,
-                Kind::Locked if begun.elapsed() < self.limits.lock => self.rest(1),
+                CallErrorKind::Unauthorised if !renewed && self.session.forget() => renewed = true,
+                CallErrorKind::Locked if begun.elapsed() < self.limits.lock => self.rest(1),
                 _ if failure.passing(method) && attempt < self.limits.attempts => self.rest(attempt),
-                _ => return Err(Failure { attempts: attempt, ..failure }),
+                _ => return Err(CallError { attempts: attempt, ..failure }),
             }
         }
     }
@@ -247,35 +247,35 @@ impl Client {
         method: Method,
         path: &Path,
         request: Result<Request<SendBody<'_>>, ureq::http::Error>,
-    ) -> Result<Answer, Failure> {
-        self.seen.clear();
+    ) -> Result<RawResponse, CallError> {
+        self.peer.clear();
         transport::forget_reason();
-        let failed = |e: &ureq::Error| Failure::of_request(self.target.clone(), method, path, e, self.seen.get());
+        let failed = |e: &ureq::Error| CallError::of_request(self.target.clone(), method, path, e, self.peer.get());
         let request = request.map_err(|e| failed(&ureq::Error::Http(e)))?;
         let response: Response<Body> = agent.run(request).map_err(|e| failed(&e))?;
         let status = response.status().as_u16();
         let mut body = Vec::new();
         let mut reader = response.into_body().into_reader().take(LARGEST);
         match reader.read_to_end(&mut body) {
-            Ok(_) => Ok(Answer { status, reason: transport::reason(), body }),
+            Ok(_) => Ok(RawResponse { status, reason: transport::reason(), body }),
             // The status is known, and errors close the connection, not always politely.
-            Err(_) if status >= 400 => Ok(Answer { status, reason: transport::reason(), body: Vec::new() }),
+            Err(_) if status >= 400 => Ok(RawResponse { status, reason: transport::reason(), body: Vec::new() }),
             Err(e) => Err(failed(&ureq::Error::Io(e))),
         }
     }
 
     /// `data` of an answer that is one.
-    pub(crate) fn judge(&self, method: Method, path: &Path, answer: Answer) -> Result<Value, Failure> {
-        let Answer { status, reason, body } = answer;
+    pub(crate) fn judge(&self, method: Method, path: &Path, answer: RawResponse) -> Result<Value, CallError> {
+        let RawResponse { status, reason, body } = answer;
         let mut json: Option<Value> = serde_json::from_slice(&body).ok();
-        let failed = |kind, why: String| Failure::new(self.target.clone(), kind, method, path, Some(status), why);
+        let failed = |kind, why: String| CallError::new(self.target.clone(), kind, method, path, Some(status), why);
         match status {
             200..=299 => match json.as_mut().and_then(Value::as_object_mut).and_then(|o| o.remove("data")) {
                 Some(data) => Ok(data),
-                None => Err(failed(Kind::Strange, "the answer is not one of Proxmox VE's".into())),
+                None => Err(failed(CallErrorKind::Strange, "the answer is not one of Proxmox VE's".into())),
             },
-            300..=399 => Err(failed(Kind::Strange, "the answer leads elsewhere".into())),
-            _ => Err(Failure::of_answer(self.target.clone(), method, path, status, &reason, json.as_ref())),
+            300..=399 => Err(failed(CallErrorKind::Strange, "the answer leads elsewhere".into())),
+            _ => Err(CallError::of_answer(self.target.clone(), method, path, status, &reason, json.as_ref())),
         }
     }
 
@@ -289,12 +289,18 @@ impl Client {
         &self,
         method: Method,
         request: ureq::http::request::Builder,
-    ) -> Result<ureq::http::request::Builder, Failure> {
+    ) -> Result<ureq::http::request::Builder, CallError> {
         self.session.sign(self, method, request)
     }
 
     /// A failure about this target.
-    pub(crate) fn failure(&self, kind: Kind, method: Method, path: &Path, why: impl Into<String>) -> Failure {
-        Failure::new(self.target.clone(), kind, method, path, None, why.into())
+    pub(crate) fn failure(
+        &self,
+        kind: CallErrorKind,
+        method: Method,
+        path: &Path,
+        why: impl Into<String>,
+    ) -> CallError {
+        CallError::new(self.target.clone(), kind, method, path, None, why.into())
     }
 }

@@ -1,4 +1,4 @@
-//! What a cluster does for a machine: starts it elsewhere when its node fails, keeps it apart from its kin, copies its
+//! What a cluster does for a machine: starts it elsewhere when its node fails, keeps it apart from its siblings, copies its
 //! disks to the other nodes (pve-ha-manager's and pve-manager's own checks of each call).
 //!
 //! Nothing of it is home-made: these are the calls that make Proxmox VE do it. Rules are there since 9; 8 has groups, whose
@@ -7,10 +7,10 @@
 
 mod change;
 
-pub use change::{Change, next};
+pub use change::{ClusterChange, next};
 
-use crate::wanted::Keys;
-use diorite_model::machine::Cluster as Wish;
+use crate::desired::Keys;
+use diorite_model::machine::Cluster as ClusterSpec;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What the comments of ours begin with.
@@ -22,7 +22,7 @@ const ENOUGH: usize = 3;
 
 /// A cluster, as far as one machine is concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cluster {
+pub struct ClusterState {
     /// Its nodes, those that are down included; empty when nobody asked.
     pub nodes: BTreeSet<String>,
     /// Nodes that machines may be on.
@@ -32,13 +32,13 @@ pub struct Cluster {
     /// Whether all nodes see the same disks.
     pub shared: bool,
     /// Whether all nodes see the same discs with machines' own values.
-    pub shared_discs: bool,
+    pub shared_config_drives: bool,
     /// It has rules, not groups.
     pub has_rules: bool,
     /// The machine, if it is under high availability.
-    pub resource: Option<Resource>,
+    pub resource: Option<HaResource>,
     /// Other machines of the same image that are.
-    pub kin: BTreeSet<u32>,
+    pub siblings: BTreeSet<u32>,
     /// Rules of ours by name.
     pub rules: BTreeMap<String, Keys>,
     /// Groups of ours by name.
@@ -49,7 +49,7 @@ pub struct Cluster {
 
 /// A machine under high availability.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Resource {
+pub struct HaResource {
     /// `started`; with `ignored` the cluster leaves it alone.
     pub state: String,
     /// Its group, before 9.
@@ -58,7 +58,7 @@ pub struct Resource {
     pub comment: String,
 }
 
-impl Resource {
+impl HaResource {
     /// Whether we told the cluster to leave it alone.
     pub fn is_paused(&self) -> bool {
         self.state == "ignored" && self.comment.starts_with(PAUSED)
@@ -76,7 +76,7 @@ impl Resource {
 
 /// A machine among those of its image: its number, its node, its image.
 #[derive(Debug, Clone, Copy)]
-pub struct Of<'a> {
+pub struct ClusterMember<'a> {
     /// Its number.
     pub id: u32,
     /// The node it is on.
@@ -85,7 +85,7 @@ pub struct Of<'a> {
     pub image: &'a str,
 }
 
-impl Of<'_> {
+impl ClusterMember<'_> {
     /// A name that begins with the image's: letters, digits, `-` and `_` (pve-configid).
     fn named(&self, what: &str) -> String {
         let image: String = self.image.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
@@ -98,7 +98,7 @@ pub fn sid(id: u32) -> String {
     format!("vm:{id}")
 }
 
-impl Cluster {
+impl ClusterState {
     /// Whether the machine can be under high availability here.
     fn can(&self) -> bool {
         self.nodes.len() >= ENOUGH
@@ -110,28 +110,28 @@ impl Cluster {
     }
 
     /// The machines of the image that are under high availability, this one included.
-    fn family(&self, of: Of) -> BTreeSet<u32> {
-        self.kin.iter().copied().chain([of.id]).collect()
+    fn family(&self, of: ClusterMember) -> BTreeSet<u32> {
+        self.siblings.iter().copied().chain([of.id]).collect()
     }
 
     /// What is wished and cannot be had here, in words.
-    pub fn unmet(&self, wish: &Wish, of: Of, has_disc: bool) -> Vec<String> {
+    pub fn unmet(&self, spec: &ClusterSpec, of: ClusterMember, has_config_drive: bool) -> Vec<String> {
         let mut all = Vec::new();
         let local = "so no other node can start it there";
-        if wish.ha && !self.can() {
+        if spec.ha && !self.can() {
             all.push(format!(
                 "high availability: nodes here: {}; {ENOUGH} are needed to tell a dead node from a cut wire",
                 self.nodes.len()
             ));
         }
-        if wish.ha && self.can() && !self.shared && !self.copies(wish) {
+        if spec.ha && self.can() && !self.shared && !self.copies(spec) {
             all.push(format!("high availability: its disks are on a storage that is its node's own, {local}"));
         }
-        if wish.ha && self.can() && has_disc && !self.shared_discs {
+        if spec.ha && self.can() && has_config_drive && !self.shared_config_drives {
             let what = "the disc with its own values is on a storage that is its node's own";
             all.push(format!("high availability: {what}, {local}: name a shared one as `storage.iso`"));
         }
-        if wish.anti_affinity && self.can() {
+        if spec.anti_affinity && self.can() {
             match (self.has_rules, self.family(of).len()) {
                 (false, _) => all.push(
                     "anti-affinity: Proxmox VE 8 knows none; each machine prefers the node that it was made on".into(),
@@ -142,7 +142,7 @@ impl Cluster {
                 (true, _) => {}
             }
         }
-        if let Some(why) = wish.replication.as_ref().and_then(|_| self.no_copies()) {
+        if let Some(why) = spec.replication.as_ref().and_then(|_| self.no_copies()) {
             all.push(format!("replication: {why}"));
         }
         all
@@ -158,7 +158,7 @@ impl Cluster {
         }
     }
 
-    fn copies(&self, wish: &Wish) -> bool {
-        wish.replication.is_some() && self.no_copies().is_none()
+    fn copies(&self, spec: &ClusterSpec) -> bool {
+        spec.replication.is_some() && self.no_copies().is_none()
     }
 }

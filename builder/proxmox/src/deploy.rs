@@ -2,16 +2,17 @@
 //!
 //! A call whose answer got lost is not repeated blindly: the next look shows whether it was carried out.
 
-use crate::client::{Client, Failure, Kind, Method, Path};
-use crate::cluster::Of;
-use crate::download::Fetched;
-use crate::health::{self, Question};
-use crate::plan::{self, Call, Step};
-use crate::record::{Generation, Proven, serial};
-use crate::seen::{Listed, Look, Seen};
+use crate::client::{CallError, CallErrorKind, Client, Method, Path};
+use crate::cluster::ClusterMember;
+use crate::desired::{CONFIG_DRIVE, ConfigDriveIso, Desired};
+use crate::download::DownloadResult;
+use crate::health::{self, HealthProbe};
+use crate::inspector::Inspector;
+use crate::notes::{Generation, HealthVerdict, serial};
+use crate::observed::{MachineRef, Observed};
+use crate::plan::{self, Call, DeployStep};
 use crate::task;
-use crate::upload::{Content, Upload};
-use crate::wanted::{DISC, Disc, Wanted};
+use crate::upload::{Upload, UploadContent};
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Error, Exit, Result};
@@ -30,7 +31,7 @@ pub struct Deployer<'a> {
     /// The image's file on this host, where one may be needed.
     pub file: Option<&'a FilePath>,
     /// What the machine is asked from here once it answers.
-    pub questions: &'a [Question],
+    pub probes: &'a [HealthProbe],
     /// How long it may take until it has shown that it works.
     pub patience: Duration,
     /// Where stages are shown.
@@ -39,15 +40,15 @@ pub struct Deployer<'a> {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Done {
+pub struct Deployment {
     /// The machine's number.
     pub id: u32,
     /// The node it is on.
     pub node: String,
     /// The steps that were taken.
-    pub steps: Vec<Step>,
+    pub steps: Vec<DeployStep>,
     /// What the machine has shown; none when it had shown it before.
-    pub evidence: Option<health::Evidence>,
+    pub evidence: Option<health::HealthEvidence>,
     /// Seconds from the beginning of the shutdown to the machine's answer, when there was one.
     pub away: Option<f64>,
     /// What the profile wishes of the cluster and cannot be had there, in words.
@@ -58,92 +59,83 @@ pub struct Done {
 
 /// What would be done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Planned {
+pub struct DeployPlan {
     /// The steps, each with its call.
-    pub steps: Vec<(Step, Option<Call>)>,
-    /// As in [`Done`].
+    pub steps: Vec<(DeployStep, Option<Call>)>,
+    /// As in [`Deployment`].
     pub unmet: Vec<String>,
 }
 
-/// A machine that has not shown that it works, and what was done about it.
-#[derive(Debug, Clone)]
-pub struct NotProven {
-    /// What was not right.
-    pub why: String,
-    /// What it went back to.
-    pub back: Option<Generation>,
-}
-
 impl Deployer<'_> {
-    fn look(&self) -> Look<'_> {
-        Look { client: self.client, progress: self.progress, taken: BTreeSet::new() }
+    fn look(&self) -> Inspector<'_> {
+        Inspector { client: self.client, progress: self.progress, taken: BTreeSet::new() }
     }
 
     /// The UUID of a machine that is there. One that is not gets its node: `placed` are those that will be there before it.
-    pub fn place(&self, wanted: &mut Wanted, placed: &mut Vec<Listed>) -> Result<Option<String>> {
-        let seen = self.seen(wanted)?;
-        if let Some(vm) = &seen.machine {
+    pub fn choose_node(&self, desired: &mut Desired, placed: &mut Vec<MachineRef>) -> Result<Option<String>> {
+        let observed = self.observed(desired)?;
+        if let Some(vm) = &observed.machine {
             return Ok(vm.uuid().map(str::to_owned));
         }
-        let kin = [&seen.kin[..], placed].concat();
-        let node = self.look().roomiest(&kin)?;
-        placed.push(Listed { id: 0, node: node.clone(), ha: None });
-        wanted.node = Some(node);
+        let siblings = [&observed.siblings[..], placed].concat();
+        let node = self.look().least_loaded(&siblings)?;
+        placed.push(MachineRef { id: 0, node: node.clone(), ha: None });
+        desired.node = Some(node);
         Ok(None)
     }
 
     /// What is there for this machine.
-    pub fn seen(&self, wanted: &Wanted) -> Result<Seen> {
-        self.look().at(wanted)
+    pub fn observed(&self, desired: &Desired) -> Result<Observed> {
+        self.look().at(desired)
     }
 
     /// Brings the image's file to where the machine is, if it will be needed there.
-    pub fn bring(&self, wanted: &Wanted) -> Result<()> {
-        let seen = self.seen(wanted)?;
-        if plan::all(wanted, &seen, self.client.target())?.contains(&Step::Upload) {
-            self.step(&Step::Upload, wanted, &seen)?;
+    pub fn bring(&self, desired: &Desired) -> Result<()> {
+        let observed = self.observed(desired)?;
+        if plan::all(desired, &observed, self.client.target())?.contains(&DeployStep::Upload) {
+            self.step(&DeployStep::Upload, desired, &observed)?;
         }
         Ok(())
     }
 
     /// The steps that would be taken, each with its call; nothing is changed. `taken`: numbers that other machines would
     /// have got before.
-    pub fn plan(&self, wanted: &Wanted, taken: &BTreeSet<u32>) -> Result<Planned> {
+    pub fn plan(&self, desired: &Desired, taken: &BTreeSet<u32>) -> Result<DeployPlan> {
         let target = self.client.target();
-        let mut seen = Look { taken: taken.clone(), ..self.look() }.at(wanted)?;
-        let (steps, unmet) = (plan::all(wanted, &seen, target)?, unmet(wanted, &seen));
-        let with_call = |step: Step| {
-            let call = step.call(wanted, &seen, target);
-            step.after(wanted, target, &mut seen);
+        let mut observed = Inspector { taken: taken.clone(), ..self.look() }.at(desired)?;
+        let (steps, unmet) = (plan::all(desired, &observed, target)?, unmet(desired, &observed));
+        let with_call = |step: DeployStep| {
+            let call = step.call(desired, &observed, target);
+            step.after(desired, target, &mut observed);
             (step, call)
         };
-        Ok(Planned { steps: steps.into_iter().map(with_call).collect(), unmet })
+        Ok(DeployPlan { steps: steps.into_iter().map(with_call).collect(), unmet })
     }
 
-    /// Makes the machine what is wanted. When the image does not show that it works, the machine goes back to the one it
+    /// Makes the machine what is desired. When the image does not show that it works, the machine goes back to the one it
     /// had, and the error says so.
     ///
     /// # Errors
     /// [`Exit::VerificationFailed`] when it did not show that it works; whatever a call can fail with.
-    pub fn deploy(&self, wanted: &Wanted) -> Result<Done> {
-        let before = self.seen(wanted)?;
-        let (done, verdict) = self.converge(wanted)?;
+    pub fn deploy(&self, desired: &Desired) -> Result<Deployment> {
+        let before = self.observed(desired)?;
+        let (done, verdict) = self.converge(desired)?;
         let Some(why) = verdict else { return Ok(done) };
-        let what = format!("{} {} did not show on machine {} that it works", wanted.image, wanted.version, done.id);
+        let what = format!("{} {} did not show on machine {} that it works", desired.image, desired.version, done.id);
         let error = Error::new(Exit::VerificationFailed, what).at(self.client.target().url.clone()).because(why);
-        let values = same_image_other_values(wanted, &before);
-        let Some(back) = values.map_or_else(|| self.worked(wanted), |same| Ok(Some(same)))? else {
+        let values = same_image_other_values(desired, &before);
+        let Some(back) = values.map_or_else(|| self.worked(desired), |same| Ok(Some(same)))? else {
             return Err(
                 error.hint("the machine is left as it is: look at its console; nothing was there before to go back to")
             );
         };
-        self.progress.say(format!("going back to {} {}", wanted.image, back.version));
-        let (_, verdict) = self.converge(&as_before(wanted, &back, &before))?;
+        self.progress.say(format!("going back to {} {}", desired.image, back.version));
+        let (_, verdict) = self.converge(&as_before(desired, &back, &before))?;
         Err(match verdict {
-            None => error.hint(format!("the machine went back to {} {}, which works", wanted.image, back.version)),
+            None => error.hint(format!("the machine went back to {} {}, which works", desired.image, back.version)),
             Some(why) => error.hint(format!(
                 "the machine went back to {} {}, which does not show that it works either: {why}",
-                wanted.image, back.version
+                desired.image, back.version
             )),
         })
     }
@@ -152,41 +144,41 @@ impl Deployer<'_> {
     ///
     /// # Errors
     /// As [`deploy`](Self::deploy); the machine stays with the image that was asked for.
-    pub fn roll_back(&self, wanted: &Wanted) -> Result<Done> {
-        let (done, verdict) = self.converge(wanted)?;
+    pub fn roll_back(&self, desired: &Desired) -> Result<Deployment> {
+        let (done, verdict) = self.converge(desired)?;
         match verdict {
             None => Ok(done),
             Some(why) => {
                 let what =
-                    format!("{} {} did not show on machine {} that it works", wanted.image, wanted.version, done.id);
+                    format!("{} {} did not show on machine {} that it works", desired.image, desired.version, done.id);
                 Err(Error::new(Exit::VerificationFailed, what).at(self.client.target().url.clone()).because(why))
             }
         }
     }
 
     /// The image that the machine had before and that worked.
-    fn worked(&self, wanted: &Wanted) -> Result<Option<Generation>> {
-        let seen = self.seen(wanted)?;
-        let machine = seen.machine.as_ref().and_then(|vm| vm.machine());
+    fn worked(&self, desired: &Desired) -> Result<Option<Generation>> {
+        let observed = self.observed(desired)?;
+        let machine = observed.machine.as_ref().and_then(|vm| vm.machine());
         let earlier = machine.iter().flat_map(|m| &m.generations);
-        Ok(earlier.filter(|g| g.sha256 != wanted.sha256).find(|g| g.proven == Proven::Good).cloned())
+        Ok(earlier.filter(|g| g.sha256 != desired.sha256).find(|g| g.proven == HealthVerdict::Good).cloned())
     }
 
     /// Takes steps until none is left. The words say why the machine has not shown that it works.
-    fn converge(&self, wanted: &Wanted) -> Result<(Done, Option<String>)> {
+    fn converge(&self, desired: &Desired) -> Result<(Deployment, Option<String>)> {
         let (target, begun) = (self.client.target(), Instant::now());
-        let mut wanted = wanted.clone();
-        let (mut steps, mut verdict, mut evidence): (Vec<Step>, _, _) = (Vec::new(), None, None);
+        let mut desired = desired.clone();
+        let (mut steps, mut verdict, mut evidence): (Vec<DeployStep>, _, _) = (Vec::new(), None, None);
         let (mut look, mut tries) = (self.look(), 0);
         let (mut down, mut away) = (None, None);
         loop {
             interrupt::check()?;
-            let seen = look.at(&wanted)?;
-            let Some(step) = plan::next(&wanted, &seen, target)? else {
-                let unmet = unmet(&wanted, &seen);
-                let vm = seen.machine.ok_or_else(|| Error::bug("a plan ends without a machine"))?;
+            let observed = look.at(&desired)?;
+            let Some(step) = plan::next(&desired, &observed, target)? else {
+                let unmet = unmet(&desired, &observed);
+                let vm = observed.machine.ok_or_else(|| Error::bug("a plan ends without a machine"))?;
                 let seconds = begun.elapsed().as_secs_f64();
-                return Ok((Done { id: vm.id, node: vm.node, steps, evidence, away, unmet, seconds }, verdict));
+                return Ok((Deployment { id: vm.id, node: vm.node, steps, evidence, away, unmet, seconds }, verdict));
             };
             tries = if steps.last() == Some(&step) { tries + 1 } else { 0 };
             if tries >= TRIES {
@@ -199,19 +191,19 @@ impl Deployer<'_> {
             if step.interrupts() {
                 down = Some(Instant::now());
             }
-            match self.step(&step, &wanted, &seen) {
-                Ok(Outcome::Done) => {}
-                Ok(Outcome::Shown(seen)) => {
+            match self.step(&step, &desired, &observed) {
+                Ok(StepOutcome::Done) => {}
+                Ok(StepOutcome::Healthy(found)) => {
                     away = down.map(|down| down.elapsed().as_secs_f64());
-                    wanted.verdict = Some(Proven::Good);
-                    evidence = Some(seen);
+                    desired.verdict = Some(HealthVerdict::Good);
+                    evidence = Some(found);
                 }
-                Ok(Outcome::NotShown(why)) => {
-                    wanted.verdict = Some(Proven::Failed);
+                Ok(StepOutcome::Unhealthy(why)) => {
+                    desired.verdict = Some(HealthVerdict::Failed);
                     verdict = Some(why);
                 }
                 Err(failure) if taken(&failure, &step) => {
-                    look.taken.extend(seen.free.first());
+                    look.taken.extend(observed.free.first());
                 }
                 // Carried out or not: the next look tells.
                 Err(failure) if again(&failure) && tries + 1 < TRIES => self.client.rest(1),
@@ -221,18 +213,18 @@ impl Deployer<'_> {
         }
     }
 
-    fn step(&self, step: &Step, wanted: &Wanted, seen: &Seen) -> Result<Outcome, Failure> {
-        if *step == Step::Prove {
-            let Some(vm) = &seen.machine else { return Ok(Outcome::Done) };
-            let patient = health::Patience { client: self.client, agent: vm.has_agent(), patience: self.patience };
-            return Ok(match patient.ask(vm, self.questions, self.progress)? {
-                Ok(evidence) => Outcome::Shown(evidence),
-                Err(why) => Outcome::NotShown(why),
+    fn step(&self, step: &DeployStep, desired: &Desired, observed: &Observed) -> Result<StepOutcome, CallError> {
+        if *step == DeployStep::HealthCheck {
+            let Some(vm) = &observed.machine else { return Ok(StepOutcome::Done) };
+            let patient = health::HealthCheck { client: self.client, agent: vm.has_agent(), patience: self.patience };
+            return Ok(match patient.ask(vm, self.probes, self.progress)? {
+                Ok(evidence) => StepOutcome::Healthy(evidence),
+                Err(why) => StepOutcome::Unhealthy(why),
             });
         }
-        let upid = match step.call(wanted, seen, self.client.target()) {
-            None if *step == Step::Disc => Some(self.upload_disc(wanted, seen)?),
-            None => self.upload(wanted, seen)?,
+        let upid = match step.call(desired, observed, self.client.target()) {
+            None if *step == DeployStep::UploadConfigDrive => Some(self.upload_config_drive(desired, observed)?),
+            None => self.upload(desired, observed)?,
             Some(call) => {
                 let answer = self.client.call(call.method, &call.path, &call.parameters)?;
                 // Nothing: it was done at once.
@@ -242,47 +234,49 @@ impl Deployer<'_> {
         if let Some(upid) = upid {
             self.client.wait(&upid, &step.to_string(), self.progress)?;
         }
-        Ok(Outcome::Done)
+        Ok(StepOutcome::Done)
     }
 
     /// The image's file comes to the storage: fetched from here where the target says so and can, else uploaded.
-    fn upload(&self, wanted: &Wanted, seen: &Seen) -> Result<Option<task::Upid>, Failure> {
-        let storage = &self.client.target().import;
-        let path = Path::new(["nodes", &seen.node, "storage", storage, "upload"]);
-        let local = |why: String| self.client.failure(Kind::Local, Method::Post, &path, why);
-        let (Some(image), Some(file)) = (&wanted.file, self.file) else {
+    fn upload(&self, desired: &Desired, observed: &Observed) -> Result<Option<task::Upid>, CallError> {
+        let storage = &self.client.target().import_storage;
+        let path = Path::new(["nodes", &observed.node, "storage", storage, "upload"]);
+        let local = |why: String| self.client.failure(CallErrorKind::Local, Method::Post, &path, why);
+        let (Some(image), Some(file)) = (&desired.file, self.file) else {
             return Err(local("there is no file of the image".into()));
         };
         let mut from = File::open(file).map_err(|e| local(format!("{}: {e}", file.display())))?;
         let upload = Upload {
-            node: &seen.node,
+            node: &observed.node,
             storage,
-            content: Content::Import,
+            content: UploadContent::Import,
             name: &image.name,
             size: image.size,
             digest: image.sha256,
         };
         if let Some(serve) = &self.client.target().serve {
-            match self.client.fetched(&upload, file, serve, self.progress)? {
-                Fetched::There => return Ok(None),
-                Fetched::Not(why) => self
-                    .progress
-                    .say(format!("node {} cannot fetch the image from this host, so it is uploaded: {why}", seen.node)),
+            match self.client.download(&upload, file, serve, self.progress)? {
+                DownloadResult::Present => return Ok(None),
+                DownloadResult::Unavailable(why) => self.progress.say(format!(
+                    "node {} cannot fetch the image from this host, so it is uploaded: {why}",
+                    observed.node
+                )),
             }
         }
         self.client.upload(&upload, &mut from, self.progress).map(Some)
     }
 
-    fn upload_disc(&self, wanted: &Wanted, seen: &Seen) -> Result<task::Upid, Failure> {
-        let storage = &self.client.target().discs;
-        let path = Path::new(["nodes", &seen.node, "storage", storage, "upload"]);
-        let Some((disc, bytes)) = wanted.disc.as_ref().and_then(|disc| Some((disc, disc.bytes.as_ref()?))) else {
-            return Err(self.client.failure(Kind::Local, Method::Post, &path, "there is no disc to upload"));
+    fn upload_config_drive(&self, desired: &Desired, observed: &Observed) -> Result<task::Upid, CallError> {
+        let storage = &self.client.target().iso_storage;
+        let path = Path::new(["nodes", &observed.node, "storage", storage, "upload"]);
+        let Some((disc, bytes)) = desired.config_drive.as_ref().and_then(|disc| Some((disc, disc.bytes.as_ref()?)))
+        else {
+            return Err(self.client.failure(CallErrorKind::Local, Method::Post, &path, "there is no disc to upload"));
         };
         let upload = Upload {
-            node: &seen.node,
+            node: &observed.node,
             storage,
-            content: Content::Iso,
+            content: UploadContent::Iso,
             name: disc.file(),
             size: bytes.len() as u64,
             digest: Digest::of(bytes),
@@ -291,44 +285,55 @@ impl Deployer<'_> {
     }
 }
 
-enum Outcome {
+enum StepOutcome {
+    /// The call was carried out.
     Done,
-    Shown(health::Evidence),
-    NotShown(String),
+    /// The machine is healthy.
+    Healthy(health::HealthEvidence),
+    /// It is not, and why.
+    Unhealthy(String),
 }
 
 /// What the profile wishes of the cluster and cannot be had there.
-fn unmet(wanted: &Wanted, seen: &Seen) -> Vec<String> {
-    let of = Of { id: seen.machine.as_ref().map_or(0, |vm| vm.id), node: &seen.node, image: &wanted.image };
-    wanted.cluster.as_ref().map_or(Vec::new(), |wish| seen.cluster.unmet(wish, of, wanted.disc.is_some()))
+fn unmet(desired: &Desired, observed: &Observed) -> Vec<String> {
+    let of = ClusterMember {
+        id: observed.machine.as_ref().map_or(0, |vm| vm.id),
+        node: &observed.node,
+        image: &desired.image,
+    };
+    desired.cluster.as_ref().map_or(Vec::new(), |spec| observed.cluster.unmet(spec, of, desired.config_drive.is_some()))
 }
 
 /// Somebody was faster with a number.
-fn taken(failure: &Failure, step: &Step) -> bool {
-    matches!(step, Step::Create { .. } | Step::Stage { .. }) && failure.why.contains("already exists")
+fn taken(failure: &CallError, step: &DeployStep) -> bool {
+    matches!(step, DeployStep::Create { .. } | DeployStep::ImportStaging { .. })
+        && failure.why.contains("already exists")
 }
 
 /// Failures after which the next look decides: what was asked may have been carried out, or somebody else was faster.
-fn again(failure: &Failure) -> bool {
+fn again(failure: &CallError) -> bool {
     let raced = failure.why.contains("checksum mismatch") || failure.why.contains("detected modified configuration");
-    raced || (failure.unclear && matches!(failure.kind, Kind::Cut | Kind::TimedOut | Kind::Unavailable))
+    raced
+        || (failure.unclear
+            && matches!(failure.kind, CallErrorKind::Cut | CallErrorKind::TimedOut | CallErrorKind::Unavailable))
 }
 
 /// The image that the machine has already and works with, when only its values were new.
-fn same_image_other_values(wanted: &Wanted, before: &Seen) -> Option<Generation> {
-    let (vm, disc) = (before.machine.as_ref()?, wanted.disc.as_ref()?);
-    let same = vm.starts_from(&serial(wanted.sha256)) && vm.volume(DISC).is_some_and(|volume| volume != disc.volume);
-    let generation = vm.machine()?.of(wanted.sha256)?;
-    (same && generation.proven == Proven::Good).then(|| generation.clone())
+fn same_image_other_values(desired: &Desired, before: &Observed) -> Option<Generation> {
+    let (vm, disc) = (before.machine.as_ref()?, desired.config_drive.as_ref()?);
+    let same =
+        vm.boots_from(&serial(desired.sha256)) && vm.volume(CONFIG_DRIVE).is_some_and(|volume| volume != disc.volume);
+    let generation = vm.machine()?.of(desired.sha256)?;
+    (same && generation.proven == HealthVerdict::Good).then(|| generation.clone())
 }
 
-/// The same with everything else as it was when it was seen.
-fn as_before(wanted: &Wanted, generation: &Generation, before: &Seen) -> Wanted {
-    let back = Wanted::back(&wanted.name, &wanted.image, generation);
+/// The same with everything else as it was when it was observed.
+fn as_before(desired: &Desired, generation: &Generation, before: &Observed) -> Desired {
+    let back = Desired::back(&desired.name, &desired.image, generation);
     let Some(vm) = &before.machine else { return back };
     let was = |(key, _): (&String, &String)| Some((key.clone(), vm.config.get(key)?.clone()));
-    let hardware = wanted.hardware.as_ref().map(|keys| keys.iter().filter_map(was).collect());
-    let disc = wanted.disc.as_ref().and_then(|_| vm.volume(DISC));
-    let disc = disc.map(|volume| Disc { volume: volume.to_owned(), bytes: None });
-    Wanted { hardware, disc, firewall: wanted.firewall.as_ref().map(|_| vm.firewall.clone()), ..back }
+    let hardware = desired.hardware.as_ref().map(|keys| keys.iter().filter_map(was).collect());
+    let attached = desired.config_drive.as_ref().and_then(|_| vm.volume(CONFIG_DRIVE));
+    let config_drive = attached.map(|volume| ConfigDriveIso { volume: volume.to_owned(), bytes: None });
+    Desired { hardware, config_drive, firewall: desired.firewall.as_ref().map(|_| vm.firewall.clone()), ..back }
 }

@@ -4,8 +4,8 @@
 //! Whether a node can reach this host shows when it comes. When it does not, the image is uploaded, and why is said.
 
 use crate::check::may_fetch;
-use crate::client::{Client, Failure, Kind, Method, Parameters, Path};
-use crate::serve::Served;
+use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
+use crate::file_server::FileServer;
 use crate::target::Serve;
 use crate::task;
 use crate::upload::Upload;
@@ -14,34 +14,34 @@ use diorite_host::progress::{Progress, Unit};
 use std::path::Path as FilePath;
 use std::time::Instant;
 
-/// What came of it.
+/// What requested of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fetched {
+pub enum DownloadResult {
     /// The file is there, and has the digest that was said.
-    There,
+    Present,
     /// The node cannot; the storage is as it was.
-    Not(String),
+    Unavailable(String),
 }
 
 impl Client {
     /// Has a node fetch a file that is served from here meanwhile.
     ///
     /// # Errors
-    /// [`Kind::Task`] when other bytes arrived than were sent; whatever a call can fail with.
-    pub fn fetched(
+    /// [`CallErrorKind::Task`] when other bytes arrived than were sent; whatever a call can fail with.
+    pub fn download(
         &self,
         upload: &Upload,
         from: &FilePath,
         serve: &Serve,
         progress: &Progress,
-    ) -> Result<Fetched, Failure> {
-        let not = |why: String| Ok(Fetched::Not(why));
+    ) -> Result<DownloadResult, CallError> {
+        let not = |why: String| Ok(DownloadResult::Unavailable(why));
         if !may_fetch(self, upload.node)? {
             return not(format!("{} has no Sys.AccessNetwork at /nodes/{}", self.who(), upload.node));
         }
         let stage = progress.stage(format!("serve {}", upload.name));
         let bar = stage.bar(upload.size, Unit::Bytes);
-        let served = match Served::start(from, upload.size, serve, self.target().authority(), bar) {
+        let served = match FileServer::start(from, upload.size, serve, self.target().authority(), bar) {
             Ok(served) => served,
             Err(e) => return not(format!("it cannot be served from here: {e}")),
         };
@@ -55,16 +55,16 @@ impl Client {
         let answer = self.call(Method::Post, &path, &parameters)?;
         let task = task::of_answer(self, Method::Post, &path, &answer)?;
         let begun = Instant::now();
-        while !served.came() && !self.ended(&task)? {
+        while !served.requested() && !self.ended(&task)? {
             if interrupt::came() {
                 let _ = self.stop(&task);
-                return Err(self.failure(Kind::Interrupted, Method::Post, &path, "interrupted"));
+                return Err(self.failure(CallErrorKind::Interrupted, Method::Post, &path, "interrupted"));
             }
             if begun.elapsed() > self.limits().connect {
                 // It would go on trying for many minutes. That it may have ended meanwhile does no harm.
                 let _ = self.stop(&task);
                 return not(format!(
-                    "nobody came to {} within {} seconds; is there a firewall or address translation in between?",
+                    "nobody requested to {} within {} seconds; is there a firewall or address translation in between?",
                     served.host(),
                     self.limits().connect.as_secs()
                 ));
@@ -74,11 +74,11 @@ impl Client {
         match self.wait(&task, &format!("node {} fetches {}", upload.node, upload.name), progress) {
             Ok(_) => {
                 stage.done("");
-                Ok(Fetched::There)
+                Ok(DownloadResult::Present)
             }
             // These bytes were sent from here, and others have arrived.
-            Err(failure) if served.came() && failure.why.contains("checksum mismatch") => Err(failure),
-            Err(failure) if failure.kind == Kind::Task => not(failure.why),
+            Err(failure) if served.requested() && failure.why.contains("checksum mismatch") => Err(failure),
+            Err(failure) if failure.kind == CallErrorKind::Task => not(failure.why),
             Err(failure) => {
                 // Nobody serves it any more.
                 let _ = self.stop(&task);

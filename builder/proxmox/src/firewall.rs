@@ -6,7 +6,7 @@
 
 mod change;
 
-pub use change::{Change, next};
+pub use change::{FirewallChange, next};
 
 use diorite_model::Recipe;
 use diorite_model::recipe::{Link, LinkKind, Peer, Policy, Protocol};
@@ -19,26 +19,26 @@ pub const SOURCES: &str = "ipfilter-net0";
 pub const MARK: &str = "diorite";
 
 /// One rule: its fields by the API's names. Those that are at their defaults are left out.
-pub type Rule = BTreeMap<String, String>;
+pub type FirewallRule = BTreeMap<String, String>;
 
 /// The firewall of one machine, as it must be or as it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rules {
+pub struct FirewallRules {
     /// Options by name.
     pub options: BTreeMap<String, String>,
     /// Networks by the name of their set.
     pub sets: BTreeMap<String, BTreeSet<String>>,
     /// The first that fits a packet decides.
-    pub rules: Vec<Rule>,
+    pub rules: Vec<FirewallRule>,
     /// In words, what the guest's filter does and this one cannot.
     #[serde(skip)]
     pub unsaid: Vec<String>,
 }
 
 /// The recipe's firewall in the hypervisor's words, for a machine with these links.
-pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> Rules {
+pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> FirewallRules {
     let firewall = &recipe.firewall;
-    let mut all = Rules::default();
+    let mut all = FirewallRules::default();
     // A cloud-init drive may ask for it.
     let dhcp = recipe.nocloud() || links.values().any(|l| l.dhcp_ipv4 || l.dhcp_ipv6);
     match sources(recipe, links) {
@@ -112,7 +112,7 @@ fn ports(first: u16, last: u16) -> String {
     if first == last { first.to_string() } else { format!("{first}:{last}") }
 }
 
-impl Rules {
+impl FirewallRules {
     fn add(&mut self, direction: &str, protocol: &str, fields: &[(&str, String)], id: &str) {
         let comment = format!("{MARK}: {id}");
         let own = [
@@ -147,7 +147,7 @@ pub fn plain(network: &str) -> String {
 }
 
 /// A rule as it is compared: without its place, and without what only the hypervisor says.
-pub fn comparable(rule: &Rule) -> Rule {
+pub fn comparable(rule: &FirewallRule) -> FirewallRule {
     let said = ["pos", "digest", "ipversion"];
     let usual = |name: &str, value: &str| matches!((name, value), ("log", "nolog"));
     let kept = rule.iter().filter(|(name, value)| !said.contains(&name.as_str()) && !usual(name, value));
@@ -155,7 +155,7 @@ pub fn comparable(rule: &Rule) -> Rule {
 }
 
 /// A rule in words.
-pub fn words(rule: &Rule) -> String {
+pub fn words(rule: &FirewallRule) -> String {
     let of = |name: &str| rule.get(name).map(String::as_str);
     let mut text = format!("{} {}", of("type").unwrap_or("?").to_uppercase(), of("action").unwrap_or("?"));
     for (name, before) in

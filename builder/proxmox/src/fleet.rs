@@ -1,31 +1,31 @@
 //! Several machines from one image: so many at a time as may be away, until one does not show that it works.
 
-use crate::deploy::{Deployer, Done};
-use crate::wanted::Wanted;
+use crate::deploy::{Deployer, Deployment};
+use crate::desired::Desired;
 use diorite_model::{Error, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Makes the machines what is wanted, in their order, at most `at_once` of them at a time. `each` hears of every one that
+/// Makes the machines what is desired, in their order, at most `at_once` of them at a time. `each` hears of every one that
 /// works. After the first that does not no further one is begun; those that were begun are ended as they must be.
 ///
 /// # Errors
 /// That of the first machine in order; the others that failed, and those that were not touched, stand below it.
 pub fn roll(
     deployer: &Deployer,
-    wanted: &[Wanted],
+    desired: &[Desired],
     at_once: usize,
-    each: &(dyn Fn(&Wanted, Done) -> Result<()> + Sync),
+    each: &(dyn Fn(&Desired, Deployment) -> Result<()> + Sync),
 ) -> Result<()> {
     if at_once > 1 {
         // Two must not write the same file of a storage at once: it would be overwritten while it is read.
-        wanted.iter().try_for_each(|wanted| deployer.bring(wanted))?;
+        desired.iter().try_for_each(|desired| deployer.bring(desired))?;
     }
     let (begun, failed) = (Mutex::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        for _ in 0..at_once.min(wanted.len()) {
+        for _ in 0..at_once.min(desired.len()) {
             scope.spawn(|| {
-                while let Some(number) = next(&begun, &failed, wanted.len()) {
-                    let machine = &wanted[number];
+                while let Some(number) = next(&begun, &failed, desired.len()) {
+                    let machine = &desired[number];
                     if let Err(error) = deployer.deploy(machine).and_then(|done| each(machine, done)) {
                         lock(&failed).push((number, error));
                     }
@@ -40,8 +40,8 @@ pub fn roll(
     let Some(first) = failed.next() else { return Ok(()) };
     let mut below: Vec<String> = first.detail.iter().cloned().collect();
     below.extend(failed.map(|error| error.to_string()));
-    if begun < wanted.len() {
-        let names: Vec<_> = wanted[begun..].iter().map(|wanted| wanted.name.as_str()).collect();
+    if begun < desired.len() {
+        let names: Vec<_> = desired[begun..].iter().map(|desired| desired.name.as_str()).collect();
         below.push(format!("not touched: {}", names.join(", ")));
     }
     let detail = Some(below.join("\n")).filter(|text| !text.is_empty());

@@ -1,8 +1,8 @@
 //! Whether a machine works: asked of its guest agent by the hypervisor, and from here by what its profile declares.
 
-use crate::client::{Client, Failure, Kind, Method, Parameters, Path};
+use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
+use crate::observed::Vm;
 use crate::properties::Properties;
-use crate::seen::Vm;
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
 use diorite_model::recipe::Protocol;
@@ -14,16 +14,16 @@ use std::time::{Duration, Instant};
 
 /// A question that can be asked from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct HealthProbe {
     /// Name of the check in the profile.
     pub name: String,
     /// What is asked.
-    pub ask: Asked,
+    pub ask: ProbeKind,
 }
 
 /// What can be asked from here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum ProbeKind {
     /// Whether a TCP port answers.
     Port {
         /// Its number.
@@ -48,7 +48,7 @@ pub enum Asked {
 
 /// What a machine has shown.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub struct HealthEvidence {
     /// Its guest agent answers.
     pub agent: bool,
     /// Addresses of its card, by its agent's word.
@@ -57,15 +57,15 @@ pub struct Evidence {
     pub asked: Vec<String>,
 }
 
-/// The questions among a profile's own checks that can be asked from here, and the names of the others.
-pub fn questions(checks: &[OwnCheck]) -> (Vec<Question>, Vec<String>) {
+/// The probes among a profile's own checks that can be asked from here, and the names of the others.
+pub fn probes(checks: &[OwnCheck]) -> (Vec<HealthProbe>, Vec<String>) {
     let (mut mine, mut others) = (Vec::new(), Vec::new());
     for check in checks {
         let ask = match &check.ask {
             Ask::Port(p) if p.protocol == Protocol::Tcp => {
-                Some(Asked::Port { port: p.port, open: p.state == PortState::Open })
+                Some(ProbeKind::Port { port: p.port, open: p.state == PortState::Open })
             }
-            Ask::Http(h) => Some(Asked::Http {
+            Ask::Http(h) => Some(ProbeKind::Http {
                 port: h.port,
                 path: h.path.clone(),
                 status: h.status,
@@ -75,7 +75,7 @@ pub fn questions(checks: &[OwnCheck]) -> (Vec<Question>, Vec<String>) {
             _ => None,
         };
         match ask.filter(|_| check.level == Level::Outside) {
-            Some(ask) => mine.push(Question { name: check.name.clone(), ask }),
+            Some(ask) => mine.push(HealthProbe { name: check.name.clone(), ask }),
             None => others.push(check.name.clone()),
         }
     }
@@ -84,7 +84,7 @@ pub fn questions(checks: &[OwnCheck]) -> (Vec<Question>, Vec<String>) {
 
 /// How to ask, and for how long.
 #[derive(Debug, Clone, Copy)]
-pub struct Patience<'a> {
+pub struct HealthCheck<'a> {
     /// Whom to ask.
     pub client: &'a Client,
     /// Whether it has a guest agent.
@@ -96,7 +96,7 @@ pub struct Patience<'a> {
 /// One connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
-impl Patience<'_> {
+impl HealthCheck<'_> {
     /// Asks until everything is as it must be, or the time is over. The words say what was not.
     ///
     /// # Errors
@@ -104,16 +104,16 @@ impl Patience<'_> {
     pub fn ask(
         &self,
         vm: &Vm,
-        questions: &[Question],
+        probes: &[HealthProbe],
         progress: &Progress,
-    ) -> Result<Result<Evidence, String>, Failure> {
+    ) -> Result<Result<HealthEvidence, String>, CallError> {
         let stage = progress.stage(format!("wait for machine {}", vm.id));
         let end = Instant::now() + self.patience;
         loop {
-            let answer = self.once(vm, questions)?;
+            let answer = self.once(vm, probes)?;
             match answer {
                 Ok(evidence) => {
-                    stage.done(format!("{} questions answered", evidence.asked.len() + usize::from(evidence.agent)));
+                    stage.done(format!("{} probes answered", evidence.asked.len() + usize::from(evidence.agent)));
                     return Ok(Ok(evidence));
                 }
                 Err(why) if Instant::now() >= end => {
@@ -121,7 +121,7 @@ impl Patience<'_> {
                 }
                 Err(_) if interrupt::came() => {
                     return Err(self.client.failure(
-                        Kind::Interrupted,
+                        CallErrorKind::Interrupted,
                         Method::Get,
                         &self.path(vm, &[]),
                         "interrupted",
@@ -137,12 +137,12 @@ impl Patience<'_> {
         Path::new([&["nodes", &vm.node, "qemu", &id][..], last].concat())
     }
 
-    fn once(&self, vm: &Vm, questions: &[Question]) -> Result<Result<Evidence, String>, Failure> {
+    fn once(&self, vm: &Vm, probes: &[HealthProbe]) -> Result<Result<HealthEvidence, String>, CallError> {
         let status = self.client.get(&self.path(vm, &["status", "current"]), &Parameters::none())?;
         if status.get("status").and_then(Value::as_str) != Some("running") {
             return Ok(Err("it does not run".into()));
         }
-        let mut evidence = Evidence::default();
+        let mut evidence = HealthEvidence::default();
         if self.agent {
             if let Err(failure) =
                 self.client.call(Method::Post, &self.path(vm, &["agent", "ping"]), &Parameters::none())
@@ -159,7 +159,7 @@ impl Patience<'_> {
                 return Ok(Err("its network card has no address".into()));
             }
         }
-        for question in questions {
+        for question in probes {
             for address in &evidence.addresses {
                 if let Err(why) = asked(*address, &question.ask) {
                     return Ok(Err(format!("check `{}` at {address}: {why}", question.name)));
@@ -174,9 +174,9 @@ impl Patience<'_> {
 }
 
 /// What the hypervisor says of an agent that is not there yet is an error like any other.
-fn not_yet(failure: Failure, why: &str) -> Result<Result<Evidence, String>, Failure> {
+fn not_yet(failure: CallError, why: &str) -> Result<Result<HealthEvidence, String>, CallError> {
     match failure.kind {
-        Kind::Refused | Kind::Unavailable | Kind::TimedOut | Kind::Locked => {
+        CallErrorKind::Refused | CallErrorKind::Unavailable | CallErrorKind::TimedOut | CallErrorKind::Locked => {
             Ok(Err(format!("{why} ({})", failure.why)))
         }
         _ => Err(failure),
@@ -199,15 +199,15 @@ pub(crate) fn addresses(answer: &Value, vm: &Vm) -> Vec<IpAddr> {
     all.filter_map(|a| text(a, "ip-address").parse().ok()).filter(far).collect()
 }
 
-fn asked(address: IpAddr, ask: &Asked) -> Result<(), String> {
+fn asked(address: IpAddr, ask: &ProbeKind) -> Result<(), String> {
     match ask {
-        Asked::Port { port, open } => match TcpStream::connect_timeout(&SocketAddr::new(address, *port), CONNECT) {
+        ProbeKind::Port { port, open } => match TcpStream::connect_timeout(&SocketAddr::new(address, *port), CONNECT) {
             Ok(_) if *open => Ok(()),
             Ok(_) => Err(format!("port {port} is open")),
             Err(e) if *open => Err(format!("port {port}: {}", words(&e))),
             Err(_) => Ok(()),
         },
-        Asked::Http { port, path, status, contains, lacks } => {
+        ProbeKind::Http { port, path, status, contains, lacks } => {
             let (got, page) = page(address, *port, path)?;
             if got != *status {
                 return Err(format!("status {got}, not {status}"));

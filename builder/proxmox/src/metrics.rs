@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 /// What it says.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Said {
+pub struct ImageMetrics {
     /// IMAGE_ID.
     pub image: String,
     /// IMAGE_VERSION.
@@ -25,7 +25,7 @@ pub struct Said {
 ///
 /// # Errors
 /// In words: why none of them does.
-pub fn ask(addresses: &[IpAddr], port: u16) -> Result<Said, String> {
+pub fn ask(addresses: &[IpAddr], port: u16) -> Result<ImageMetrics, String> {
     let mut why = "its network card has no address".to_owned();
     for address in addresses {
         match page(*address, port, "/metrics") {
@@ -37,14 +37,14 @@ pub fn ask(addresses: &[IpAddr], port: u16) -> Result<Said, String> {
     Err(why)
 }
 
-fn of(text: &str) -> Option<Said> {
-    let mut said = Said::default();
+fn of(text: &str) -> Option<ImageMetrics> {
+    let mut said = ImageMetrics::default();
     for line in text.lines() {
         let Some((series, value)) = line.rsplit_once(' ') else { continue };
         let (name, labels) = series.split_once('{').unwrap_or((series, ""));
-        let label = |wanted: &str| {
+        let label = |desired: &str| {
             let all = labels.trim_end_matches('}').split(',').filter_map(|label| label.split_once('='));
-            let found = all.into_iter().find(|(name, _)| *name == wanted);
+            let found = all.into_iter().find(|(name, _)| *name == desired);
             found.map(|(_, value)| value.trim_matches('"').to_owned()).unwrap_or_default()
         };
         let yes = value == "1";

@@ -1,20 +1,23 @@
-//! What is there → the next step towards what is wanted; none when everything is as it must be. Pure.
+//! What is there → the next step towards what is desired; none when everything is as it must be. Pure.
 //!
 //! A run of steps that is broken off anywhere is taken up by asking again. That is why each decision looks at what is
-//! there and at nothing else, and why a step says what is there afterwards ([`Step::after`]): a plan is the steps that
+//! there and at nothing else, and why a step says what is there afterwards ([`DeployStep::after`]): a plan is the steps that
 //! follow from each other's results, and carrying it out is the same with real ones.
 
+mod call;
+mod predict;
 mod step;
 
-pub use step::{Call, Step};
+pub use call::Call;
+pub use step::DeployStep;
 
 use crate::Target;
-use crate::cluster::{self, Of};
+use crate::cluster::{self, ClusterMember};
+use crate::desired::{self, CONFIG_DRIVE, ConfigDriveIso, Desired, Keys, SYSTEM};
 use crate::firewall;
+use crate::notes::{self, Generation, HealthVerdict, MachineNotes, Notes, serial};
+use crate::observed::{Observed, Vm, has_serial, split_tags};
 use crate::properties::volume;
-use crate::record::{self, Generation, Machine, Proven, Record, serial};
-use crate::seen::{Seen, Vm, has_serial, split_tags};
-use crate::wanted::{self, DISC, Disc, Keys, SYSTEM, Wanted};
 use diorite_model::{Error, Result};
 
 /// Steps of the longest plan that is believed.
@@ -24,21 +27,21 @@ const LONGEST: usize = 500;
 ///
 /// # Errors
 /// What is there is not ours to change; [`Exit::Remote`](diorite_model::Exit::Remote) with what to do.
-pub fn next(wanted: &Wanted, seen: &Seen, target: &Target) -> Result<Option<Step>> {
-    match &seen.machine {
-        None => create(wanted, seen).map(Some),
-        Some(vm) => Course { wanted, seen, vm, target }.next(),
+pub fn next(desired: &Desired, observed: &Observed, target: &Target) -> Result<Option<DeployStep>> {
+    match &observed.machine {
+        None => create(desired, observed).map(Some),
+        Some(vm) => Reconciler { desired, observed, vm, target }.next(),
     }
 }
 
 /// All steps, as far as they can be foreseen: that an image shows that it works is taken for granted.
-pub fn all(wanted: &Wanted, seen: &Seen, target: &Target) -> Result<Vec<Step>> {
-    let (mut wanted, mut seen, mut steps) = (wanted.clone(), seen.clone(), Vec::new());
-    while let Some(step) = next(&wanted, &seen, target)? {
-        if step == Step::Prove {
-            wanted.verdict = Some(Proven::Good);
+pub fn all(desired: &Desired, observed: &Observed, target: &Target) -> Result<Vec<DeployStep>> {
+    let (mut desired, mut observed, mut steps) = (desired.clone(), observed.clone(), Vec::new());
+    while let Some(step) = next(&desired, &observed, target)? {
+        if step == DeployStep::HealthCheck {
+            desired.verdict = Some(HealthVerdict::Good);
         } else {
-            step.after(&wanted, target, &mut seen);
+            step.after(&desired, target, &mut observed);
         }
         steps.push(step);
         if steps.len() > LONGEST {
@@ -48,115 +51,115 @@ pub fn all(wanted: &Wanted, seen: &Seen, target: &Target) -> Result<Vec<Step>> {
     Ok(steps)
 }
 
-fn create(wanted: &Wanted, seen: &Seen) -> Result<Step> {
-    let (Some(file), Some(_)) = (&wanted.file, &wanted.hardware) else {
-        return Err(Error::remote(format!("there is no machine `{}`", wanted.name)).hint("deploy it first"));
+fn create(desired: &Desired, observed: &Observed) -> Result<DeployStep> {
+    let (Some(file), Some(_)) = (&desired.file, &desired.hardware) else {
+        return Err(Error::remote(format!("there is no machine `{}`", desired.name)).hint("deploy it first"));
     };
-    if seen.images.get(&file.name) != Some(&file.size) {
-        return Ok(Step::Upload);
+    if observed.images.get(&file.name) != Some(&file.size) {
+        return Ok(DeployStep::Upload);
     }
-    if wanted.disc.as_ref().is_some_and(|disc| !seen.discs.contains(&disc.volume)) {
-        return Ok(Step::Disc);
+    if desired.config_drive.as_ref().is_some_and(|disc| !observed.config_drives.contains(&disc.volume)) {
+        return Ok(DeployStep::UploadConfigDrive);
     }
-    let id = *seen.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
-    Ok(Step::Create { id })
+    let id = *observed.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
+    Ok(DeployStep::Create { id })
 }
 
 /// The way of one machine from what it is to what it must be.
-struct Course<'a> {
-    wanted: &'a Wanted,
-    seen: &'a Seen,
+struct Reconciler<'a> {
+    desired: &'a Desired,
+    observed: &'a Observed,
     vm: &'a Vm,
     target: &'a Target,
 }
 
-impl Course<'_> {
-    fn next(&self) -> Result<Option<Step>> {
-        let (vm, wanted) = (self.vm, self.wanted);
+impl Reconciler<'_> {
+    fn next(&self) -> Result<Option<DeployStep>> {
+        let (vm, desired) = (self.vm, self.desired);
         let notes = self.notes()?;
-        let serial = serial(wanted.sha256);
-        let attached = vm.starts_from(&serial);
+        let serial = serial(desired.sha256);
+        let attached = vm.boots_from(&serial);
         self.known(&serial)?;
-        if vm.record.as_ref() != Some(&notes) {
-            return Ok(Some(Step::Note { id: vm.id, record: notes }));
+        if vm.notes.as_ref() != Some(&notes) {
+            return Ok(Some(DeployStep::WriteNotes { id: vm.id, notes }));
         }
         if let Some(step) = self.finished_staging(attached) {
             return Ok(Some(step));
         }
         if let Some(change) = self.firewall(false) {
-            return Ok(Some(Step::Firewall { id: vm.id, change }));
+            return Ok(Some(DeployStep::Firewall { id: vm.id, change }));
         }
         if let Some(keys) = self.drift() {
-            return Ok(Some(Step::Set { id: vm.id, keys }));
+            return Ok(Some(DeployStep::SetConfig { id: vm.id, keys }));
         }
         if !attached {
             return self.attach().map(Some);
         }
-        let disc = self.other_disc();
+        let disc = self.other_config_drive();
         if let Some(disc) = disc
             && disc.bytes.is_some()
-            && !self.seen.discs.contains(&disc.volume)
+            && !self.observed.config_drives.contains(&disc.volume)
         {
-            return Ok(Some(Step::Disc));
+            return Ok(Some(DeployStep::UploadConfigDrive));
         }
-        if vm.running && (disc.is_some() || vm.waits(self.managed())) {
-            return Ok(Some(self.paused().unwrap_or(Step::Shutdown { id: vm.id })));
+        if vm.running && (disc.is_some() || vm.has_pending(self.managed())) {
+            return Ok(Some(self.paused().unwrap_or(DeployStep::Shutdown { id: vm.id })));
         }
         if let Some(disc) = disc {
-            let keys = Keys::from([(DISC.to_owned(), wanted::disc(&disc.volume))]);
-            return Ok(Some(Step::Set { id: vm.id, keys }));
+            let keys = Keys::from([(CONFIG_DRIVE.to_owned(), desired::config_drive(&disc.volume))]);
+            return Ok(Some(DeployStep::SetConfig { id: vm.id, keys }));
         }
         if !vm.running {
-            return Ok(Some(self.paused().unwrap_or(Step::Start { id: vm.id })));
+            return Ok(Some(self.paused().unwrap_or(DeployStep::Start { id: vm.id })));
         }
         Ok(self.afterwards())
     }
 
     /// A machine that the cluster sees to is only asked for when the cluster has been told to leave it alone.
-    fn paused(&self) -> Option<Step> {
-        let resource = self.seen.cluster.resource.as_ref().filter(|resource| resource.state != "ignored")?;
-        Some(Step::Cluster { id: self.vm.id, change: cluster::Change::Pause(resource.clone()) })
+    fn paused(&self) -> Option<DeployStep> {
+        let resource = self.observed.cluster.resource.as_ref().filter(|resource| resource.state != "ignored")?;
+        Some(DeployStep::Cluster { id: self.vm.id, change: cluster::ClusterChange::Pause(resource.clone()) })
     }
 
     /// What the cluster does for the machine.
-    fn cluster(&self) -> Option<Step> {
-        let (vm, cluster) = (self.vm, &self.seen.cluster);
-        let of = Of { id: vm.id, node: &vm.node, image: &self.wanted.image };
-        let change = match &self.wanted.cluster {
-            Some(wish) => cluster::next(wish, cluster, of)?,
-            None => cluster.resource.as_ref().filter(|r| r.is_paused()).cloned().map(cluster::Change::Resume)?,
+    fn cluster(&self) -> Option<DeployStep> {
+        let (vm, cluster) = (self.vm, &self.observed.cluster);
+        let of = ClusterMember { id: vm.id, node: &vm.node, image: &self.desired.image };
+        let change = match &self.desired.cluster {
+            Some(spec) => cluster::next(spec, cluster, of)?,
+            None => cluster.resource.as_ref().filter(|r| r.is_paused()).cloned().map(cluster::ClusterChange::Resume)?,
         };
-        Some(Step::Cluster { id: vm.id, change })
+        Some(DeployStep::Cluster { id: vm.id, change })
     }
 
     /// The keys whose changes are worth a restart.
     fn managed(&self) -> impl Iterator<Item = &str> {
-        let hardware = self.wanted.hardware.iter().flat_map(|keys| keys.keys().map(String::as_str));
+        let hardware = self.desired.hardware.iter().flat_map(|keys| keys.keys().map(String::as_str));
         [SYSTEM, "boot"].into_iter().chain(hardware)
     }
 
     /// When the machine runs from its image.
-    fn afterwards(&self) -> Option<Step> {
-        let (vm, wanted) = (self.vm, self.wanted);
-        let proven = vm.machine().and_then(|m| m.of(wanted.sha256)).map(|g| g.proven);
-        if proven != Some(Proven::Good) {
+    fn afterwards(&self) -> Option<DeployStep> {
+        let (vm, desired) = (self.vm, self.desired);
+        let proven = vm.machine().and_then(|m| m.of(desired.sha256)).map(|g| g.proven);
+        if proven != Some(HealthVerdict::Good) {
             // A verdict is written down before anything else, above: here it has not been reached.
-            return wanted.verdict.is_none().then_some(Step::Prove);
+            return desired.verdict.is_none().then_some(DeployStep::HealthCheck);
         }
-        let tags = wanted.tags(self.target);
+        let tags = desired.tags(self.target);
         if !split_tags(&tags).is_subset(&self.vm.tags()) {
-            return Some(Step::Tag { id: vm.id, tags: self.retagged(&tags) });
+            return Some(DeployStep::SetTags { id: vm.id, tags: self.retagged(&tags) });
         }
         if let Some(change) = self.firewall(true) {
-            return Some(Step::Firewall { id: vm.id, change });
+            return Some(DeployStep::Firewall { id: vm.id, change });
         }
         if let Some(step) = self.cluster() {
             return Some(step);
         }
-        if let Some(volume) = self.old_disc() {
-            return Some(Step::RemoveDisc { volume });
+        if let Some(volume) = self.old_config_drive() {
+            return Some(DeployStep::RemoveConfigDrive { volume });
         }
-        self.superfluous().map(|(slot, volume)| Step::Prune { id: vm.id, slot, volume })
+        self.superfluous().map(|(slot, volume)| DeployStep::DeleteDisk { id: vm.id, slot, volume })
     }
 
     /// Somebody's own tags stay; ours of other images go.
@@ -179,7 +182,7 @@ impl Course<'_> {
             if !ours {
                 let what = format!(
                     "the system disk of machine {} (`{}`) was not deployed by Diorite",
-                    vm.id, self.wanted.name
+                    vm.id, self.desired.name
                 );
                 return Err(Error::remote(what)
                     .at(self.target.url.clone())
@@ -193,25 +196,25 @@ impl Course<'_> {
     }
 
     /// The notes as they must be: every disk that there is, the one that the machine starts from first.
-    fn notes(&self) -> Result<Record> {
-        let (vm, wanted) = (self.vm, self.wanted);
-        let machine = match &vm.record {
-            Some(Record::Machine(machine)) if machine.image == wanted.image => machine.clone(),
-            Some(Record::Machine(machine)) => {
-                let what = format!("machine {} (`{}`) has the image `{}`", vm.id, wanted.name, machine.image);
+    fn notes(&self) -> Result<Notes> {
+        let (vm, desired) = (self.vm, self.desired);
+        let machine = match &vm.notes {
+            Some(Notes::Machine(machine)) if machine.image == desired.image => machine.clone(),
+            Some(Notes::Machine(machine)) => {
+                let what = format!("machine {} (`{}`) has the image `{}`", vm.id, desired.name, machine.image);
                 return Err(Error::remote(what)
                     .at(self.target.url.clone())
-                    .because(format!("`{}` would take its place, and its /var", wanted.image))
+                    .because(format!("`{}` would take its place, and its /var", desired.image))
                     .hint("give the new machine another name: `--name`"));
             }
-            Some(Record::Staging(_)) => {
+            Some(Notes::Staging(_)) => {
                 return Err(self.stranger("its notes are those of a machine that takes an image in"));
             }
             None => return Err(self.stranger("its notes do not have the line that Diorite writes")),
         };
-        let there = |wanted: &str| {
+        let there = |desired: &str| {
             let disks = [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten().map(|disk| volume(disk));
-            disks.chain(vm.aside().map(|(_, v)| v)).any(|v| v == wanted)
+            disks.chain(vm.unused_disks().map(|(_, v)| v)).any(|v| v == desired)
         };
         let mut generations = machine.generations.clone();
         // The one it starts from learns its volume from the machine itself.
@@ -226,32 +229,36 @@ impl Course<'_> {
             generations.retain(|g| g.sha256 != arrived.sha256);
             generations.insert(1.min(generations.len()), arrived);
         }
-        if vm.starts_from(&serial(wanted.sha256)) {
-            let place = generations.iter().position(|g| g.sha256 == wanted.sha256);
-            let mut its = place.map_or_else(|| wanted.generation(), |place| generations.remove(place));
+        if vm.boots_from(&serial(desired.sha256)) {
+            let place = generations.iter().position(|g| g.sha256 == desired.sha256);
+            let mut its = place.map_or_else(|| desired.generation(), |place| generations.remove(place));
             its.volume = vm.volume(SYSTEM).map(str::to_owned);
-            its.verified |= wanted.verified;
-            let said = |rules: &firewall::Rules| firewall::Rules { unsaid: Vec::new(), ..rules.clone() };
-            its.firewall = wanted.firewall.as_ref().filter(|_| self.target.firewall).map(said);
+            its.verified |= desired.verified;
+            let said =
+                |rules: &firewall::FirewallRules| firewall::FirewallRules { unsaid: Vec::new(), ..rules.clone() };
+            its.firewall = desired.firewall.as_ref().filter(|_| self.target.firewall).map(said);
             // What was good once shows it again after each start.
             let restarts = !vm.running || vm.config.get(SYSTEM) != vm.now.get(SYSTEM);
-            its.proven = wanted.verdict.unwrap_or(if restarts { Proven::New } else { its.proven });
+            its.proven = desired.verdict.unwrap_or(if restarts { HealthVerdict::New } else { its.proven });
             generations.insert(0, its);
         }
         let before = vm.config.get("description").map_or("", String::as_str);
-        let mut discs = machine.discs;
-        if wanted.disc.is_some() {
-            discs.extend(
-                [&vm.config, &vm.now].into_iter().filter_map(|keys| keys.get(DISC)).map(|d| volume(d).to_owned()),
+        let mut config_drives = machine.config_drives;
+        if desired.config_drive.is_some() {
+            config_drives.extend(
+                [&vm.config, &vm.now]
+                    .into_iter()
+                    .filter_map(|keys| keys.get(CONFIG_DRIVE))
+                    .map(|d| volume(d).to_owned()),
             );
-            discs.retain(|disc| self.seen.discs.contains(disc));
+            config_drives.retain(|disc| self.observed.config_drives.contains(disc));
         }
-        Ok(Machine { image: wanted.image.clone(), generations, discs }.fitting(before))
+        Ok(MachineNotes { image: desired.image.clone(), generations, config_drives }.fitting(before))
     }
 
     fn stranger(&self, why: &str) -> Error {
         let vm = self.vm;
-        Error::remote(format!("machine {} (`{}`) has our tag, but not our notes", vm.id, self.wanted.name))
+        Error::remote(format!("machine {} (`{}`) has our tag, but not our notes", vm.id, self.desired.name))
             .at(self.target.url.clone())
             .because(why)
             .hint(format!("put its notes back, or take the tag `{}` away if it is not ours", self.target.tag))
@@ -259,7 +266,7 @@ impl Course<'_> {
 
     /// An image that the other machine has handed over, and that nobody has written down yet.
     fn arrived(&self) -> Option<Generation> {
-        let staging = self.seen.staging.as_ref()?;
+        let staging = self.observed.staging.as_ref()?;
         let note = staging.staging().filter(|note| note.machine == self.vm.id && staging.volume(SYSTEM).is_none())?;
         let volume = self.vm.volume(&note.slot)?;
         let known = self.vm.machine()?.generations.iter().any(|g| g.volume.as_deref() == Some(volume));
@@ -267,85 +274,86 @@ impl Course<'_> {
     }
 
     /// The machine that takes images in goes when it has handed its disk over, or when nobody wants what it has.
-    fn finished_staging(&self, attached: bool) -> Option<Step> {
-        let staging = self.seen.staging.as_ref()?;
+    fn finished_staging(&self, attached: bool) -> Option<DeployStep> {
+        let staging = self.observed.staging.as_ref()?;
         let useful = !attached
             && self.kept().is_none()
             && staging.volume(SYSTEM).is_some()
             && staging.node == self.vm.node
             && staging.staging().is_some_and(|note| {
                 note.machine == self.vm.id
-                    && note.generation.sha256 == self.wanted.sha256
+                    && note.generation.sha256 == self.desired.sha256
                     && !self.vm.config.contains_key(&note.slot)
             });
-        (!useful).then_some(Step::RemoveStaging { id: staging.id })
+        (!useful).then_some(DeployStep::RemoveStaging { id: staging.id })
     }
 
-    /// The disk of the wanted image, where it was put aside.
+    /// The disk of the desired image, where it was put aside.
     fn kept(&self) -> Option<&str> {
-        let volume = self.vm.machine()?.of(self.wanted.sha256)?.volume.as_deref()?;
-        self.vm.aside().find(|(_, v)| *v == volume).map(|(_, v)| v)
+        let volume = self.vm.machine()?.of(self.desired.sha256)?.volume.as_deref()?;
+        self.vm.unused_disks().find(|(_, v)| *v == volume).map(|(_, v)| v)
     }
 
-    fn attach(&self) -> Result<Step> {
-        let (vm, wanted) = (self.vm, self.wanted);
+    fn attach(&self) -> Result<DeployStep> {
+        let (vm, desired) = (self.vm, self.desired);
         if vm.config.get(SYSTEM) != vm.now.get(SYSTEM) {
             // Another exchange waits: it must not be mistaken for this one.
-            return Ok(Step::Revert { id: vm.id });
+            return Ok(DeployStep::Revert { id: vm.id });
         }
         if let Some(volume) = self.kept() {
-            return Ok(Step::Swap { id: vm.id, volume: volume.to_owned() });
+            return Ok(DeployStep::SwapDisk { id: vm.id, volume: volume.to_owned() });
         }
-        let Some(file) = &wanted.file else {
+        let Some(file) = &desired.file else {
             return Err(Error::remote(format!(
                 "machine {} does not have {} {} any more",
-                vm.id, wanted.image, wanted.version
+                vm.id, desired.image, desired.version
             ))
             .at(self.target.url.clone())
             .hint("deploy that version again"));
         };
-        if let Some(staging) = &self.seen.staging {
+        if let Some(staging) = &self.observed.staging {
             let slot = staging.staging().map(|note| note.slot.clone()).unwrap_or_default();
-            return Ok(Step::Hand { from: staging.id, to: vm.id, slot });
+            return Ok(DeployStep::MoveDisk { from: staging.id, to: vm.id, slot });
         }
-        if self.seen.images.get(&file.name) != Some(&file.size) {
-            return Ok(Step::Upload);
+        if self.observed.images.get(&file.name) != Some(&file.size) {
+            return Ok(DeployStep::Upload);
         }
-        let id = *self.seen.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
-        let staging = record::Staging { machine: vm.id, slot: vm.free_slot(), generation: wanted.generation() };
-        Ok(Step::Stage { id, staging })
+        let id = *self.observed.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
+        let staging =
+            notes::StagingNotes { machine: vm.id, slot: vm.free_unused_slot(), generation: desired.generation() };
+        Ok(DeployStep::ImportStaging { id, staging })
     }
 
-    fn firewall(&self, exact: bool) -> Option<firewall::Change> {
-        let wanted = self.wanted.firewall.as_ref().filter(|_| self.target.firewall)?;
-        firewall::next(wanted, &self.vm.firewall, exact)
+    fn firewall(&self, exact: bool) -> Option<firewall::FirewallChange> {
+        let desired = self.desired.firewall.as_ref().filter(|_| self.target.firewall)?;
+        firewall::next(desired, &self.vm.firewall, exact)
     }
 
     /// Keys that are not as they must be.
     fn drift(&self) -> Option<Keys> {
-        let keys = self.wanted.hardware.as_ref()?;
-        let wrong = keys.iter().filter(|(key, value)| wanted::differs(key, self.vm.config.get(*key), value));
+        let keys = self.desired.hardware.as_ref()?;
+        let wrong = keys.iter().filter(|(key, value)| desired::differs(key, self.vm.config.get(*key), value));
         let all: Keys =
-            wrong.map(|(key, value)| (key.clone(), wanted::corrected(key, self.vm.config.get(key), value))).collect();
+            wrong.map(|(key, value)| (key.clone(), desired::corrected(key, self.vm.config.get(key), value))).collect();
         (!all.is_empty()).then_some(all)
     }
 
     /// The disc with its own values, where it has another one, or none.
-    fn other_disc(&self) -> Option<&Disc> {
-        let disc = self.wanted.disc.as_ref()?;
-        (self.vm.volume(DISC) != Some(&disc.volume)).then_some(disc)
+    fn other_config_drive(&self) -> Option<&ConfigDriveIso> {
+        let disc = self.desired.config_drive.as_ref()?;
+        (self.vm.volume(CONFIG_DRIVE) != Some(&disc.volume)).then_some(disc)
     }
 
     /// A disc that the machine had before, with values that are nobody's any more.
-    fn old_disc(&self) -> Option<String> {
-        let (now, discs) = (&self.wanted.disc.as_ref()?.volume, &self.vm.machine()?.discs);
-        discs.iter().find(|disc| *disc != now).filter(|_| self.seen.may_remove).cloned()
+    fn old_config_drive(&self) -> Option<String> {
+        let (now, discs) = (&self.desired.config_drive.as_ref()?.volume, &self.vm.machine()?.config_drives);
+        discs.iter().find(|disc| *disc != now).filter(|_| self.observed.may_remove).cloned()
     }
 
     /// The oldest disk beyond those that are kept.
     fn superfluous(&self) -> Option<(String, String)> {
-        let keep = usize::try_from(self.wanted.keep?).unwrap_or(usize::MAX);
-        let aside: Vec<_> = self.vm.aside().collect();
+        let keep = usize::try_from(self.desired.keep?).unwrap_or(usize::MAX);
+        let aside: Vec<_> = self.vm.unused_disks().collect();
         let slot = |g: &Generation| {
             let volume = g.volume.as_deref()?;
             aside.iter().find(|(_, v)| *v == volume).map(|(slot, v)| ((*slot).to_owned(), (*v).to_owned()))

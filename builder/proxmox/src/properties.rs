@@ -24,12 +24,12 @@ impl Properties {
         all
     }
 
-    /// Whether everything that `wanted` says is here as well; what only the hypervisor says (sizes, addresses) may be too.
-    pub fn hold(&self, wanted: &Properties) -> bool {
-        let first = wanted.first.is_none() || wanted.first == self.first;
+    /// Whether everything that `desired` says is here as well; what only the hypervisor says (sizes, addresses) may be too.
+    pub fn hold(&self, desired: &Properties) -> bool {
+        let first = desired.first.is_none() || desired.first == self.first;
         // An empty value stands for what the hypervisor chooses.
         first
-            && wanted.named.iter().all(|(name, value)| match self.named.get(name) {
+            && desired.named.iter().all(|(name, value)| match self.named.get(name) {
                 Some(found) => value.is_empty() || found.eq_ignore_ascii_case(value),
                 None => false,
             })

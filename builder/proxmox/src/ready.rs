@@ -2,15 +2,15 @@
 
 use crate::check;
 use crate::client::Client;
-use diorite_model::machine::Cluster as Wish;
+use diorite_model::machine::Cluster as ClusterSpec;
 use diorite_model::{Error, Result};
 
 /// Looks at the target, and refuses with all that stands in the way.
 ///
 /// # Errors
 /// [`Exit::Remote`](diorite_model::Exit::Remote), naming each privilege, storage, bridge, pool or node.
-pub fn ready(client: &Client, wish: &Wish) -> Result<check::Report> {
-    let report = check::check(client, wish)?;
+pub fn ready(client: &Client, spec: &ClusterSpec) -> Result<check::TargetReport> {
+    let report = check::check(client, spec)?;
     // How much room is needed is known by the very image (`Deployer::room`).
     let problems: Vec<_> = report.problems().filter(|problem| problem.about != "space").collect();
     if problems.is_empty() {

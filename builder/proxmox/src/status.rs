@@ -1,12 +1,13 @@
 //! What runs at a target: the machines, their images, and where they differ from what a profile declares.
 
 use crate::client::{Client, Method, Parameters, Path};
+use crate::desired::{self, CONFIG_DRIVE, Desired, SYSTEM};
 use crate::firewall::{self, comparable};
 use crate::health;
-use crate::metrics::{self, Said};
-use crate::record::Generation;
-use crate::seen::{Look, Vm};
-use crate::wanted::{self, DISC, SYSTEM, Wanted};
+use crate::inspector::Inspector;
+use crate::metrics::{self, ImageMetrics};
+use crate::notes::Generation;
+use crate::observed::Vm;
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Result};
 use serde::Serialize;
@@ -14,7 +15,7 @@ use std::collections::BTreeSet;
 
 /// A machine of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Machine {
+pub struct MachineStatus {
     /// Its name.
     pub name: String,
     /// Its number.
@@ -32,20 +33,20 @@ pub struct Machine {
     /// IMAGE_ID; none when its notes are not ours.
     pub image: Option<String>,
     /// Its system disks, the latest first.
-    pub disks: Vec<Disk>,
+    pub disks: Vec<DiskStatus>,
     /// What it says of itself.
-    pub says: Option<Said>,
+    pub says: Option<ImageMetrics>,
     /// In words, why that cannot be heard. Neither where nobody asked.
     pub unheard: Option<String>,
     /// In words, what is not as its profile declares. Empty when no profile was asked for.
     pub drift: Vec<String>,
     /// The firewall, side by side. Empty when no profile was asked for.
-    pub firewall: Vec<Line>,
+    pub firewall: Vec<FirewallLine>,
     /// In words, what the guest's own filter does and the hypervisor's cannot.
     pub unsaid: Vec<String>,
 }
 
-impl Machine {
+impl MachineStatus {
     /// Whether anything is not as its profile declares.
     pub fn differs(&self) -> bool {
         !self.drift.is_empty() || self.firewall.iter().any(|line| line.guest != line.hypervisor)
@@ -54,7 +55,7 @@ impl Machine {
 
 /// A system disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Disk {
+pub struct DiskStatus {
     /// What the notes say of it.
     #[serde(flatten)]
     pub generation: Generation,
@@ -64,7 +65,7 @@ pub struct Disk {
 
 /// A line of the firewall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Line {
+pub struct FirewallLine {
     /// In words.
     pub what: String,
     /// The profile declares it, so that the guest's own filter has it.
@@ -75,40 +76,40 @@ pub struct Line {
 
 /// How machines can be asked what they run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Metrics {
+pub struct MetricsSource {
     /// Port of their node-exporter.
     pub port: u16,
     /// Root hash of the image as it was built.
     pub root_hash: Digest,
 }
 
-/// Every machine of ours at a target; with `wanted` also where those differ from what they must be.
+/// Every machine of ours at a target; with `desired` also where those differ from what they must be.
 ///
 /// # Errors
 /// As of any call.
 pub fn status(
     client: &Client,
-    wanted: &[Wanted],
-    metrics: Option<Metrics>,
+    desired: &[Desired],
+    metrics: Option<MetricsSource>,
     progress: &Progress,
-) -> Result<Vec<Machine>> {
-    let look = Look { client, progress, taken: BTreeSet::new() };
+) -> Result<Vec<MachineStatus>> {
+    let look = Inspector { client, progress, taken: BTreeSet::new() };
     let mut all = Vec::new();
     for listed in look.ours()? {
         let Some(vm) = look.vm(listed.id, &listed.node)? else { continue };
         let mut machine = of(client, &vm, listed.ha);
-        if let Some(wanted) = wanted.iter().find(|wanted| wanted.name.eq_ignore_ascii_case(&machine.name)) {
-            machine.drift = drift(wanted, &vm);
+        if let Some(desired) = desired.iter().find(|desired| desired.name.eq_ignore_ascii_case(&machine.name)) {
+            machine.drift = drift(desired, &vm);
             if let Some(metrics) = metrics.filter(|_| machine.agent == Some(true)) {
                 match heard(client, &vm, metrics) {
                     Ok(said) => {
-                        machine.drift.extend(other(&said, &machine, wanted, metrics));
+                        machine.drift.extend(other(&said, &machine, desired, metrics));
                         machine.says = Some(said);
                     }
                     Err(why) => machine.unheard = Some(why),
                 }
             }
-            if let Some(rules) = &wanted.firewall {
+            if let Some(rules) = &desired.firewall {
                 machine.firewall = side_by_side(rules, &vm.firewall);
                 machine.unsaid.clone_from(&rules.unsaid);
             }
@@ -119,12 +120,12 @@ pub fn status(
     Ok(all)
 }
 
-fn of(client: &Client, vm: &Vm, ha: Option<String>) -> Machine {
+fn of(client: &Client, vm: &Vm, ha: Option<String>) -> MachineStatus {
     let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "ping"]);
     let ping = || client.call(Method::Post, &path, &Parameters::none()).is_ok();
-    let runs = |serial: &str| vm.running && vm.now.get(SYSTEM).is_some_and(|d| crate::seen::has_serial(d, serial));
+    let runs = |serial: &str| vm.running && vm.now.get(SYSTEM).is_some_and(|d| crate::observed::has_serial(d, serial));
     let generations = vm.machine().map(|m| m.generations.as_slice()).unwrap_or_default();
-    Machine {
+    MachineStatus {
         name: vm.config.get("name").cloned().unwrap_or_default(),
         id: vm.id,
         node: vm.node.clone(),
@@ -133,7 +134,7 @@ fn of(client: &Client, vm: &Vm, ha: Option<String>) -> Machine {
         waits: vm.config != vm.now,
         ha,
         image: vm.machine().map(|m| m.image.clone()),
-        disks: generations.iter().map(|g| Disk { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
+        disks: generations.iter().map(|g| DiskStatus { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
         says: None,
         unheard: None,
         drift: Vec::new(),
@@ -143,39 +144,39 @@ fn of(client: &Client, vm: &Vm, ha: Option<String>) -> Machine {
 }
 
 /// What a machine says of itself.
-fn heard(client: &Client, vm: &Vm, metrics: Metrics) -> Result<Said, String> {
+fn heard(client: &Client, vm: &Vm, metrics: MetricsSource) -> Result<ImageMetrics, String> {
     let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "network-get-interfaces"]);
     let answer = client.get(&path, &Parameters::none()).map_err(|failure| failure.why)?;
     metrics::ask(&health::addresses(&answer, vm), metrics.port)
 }
 
 /// The notes and the machine itself disagree about what it runs.
-fn other(said: &Said, machine: &Machine, wanted: &Wanted, metrics: Metrics) -> Option<String> {
-    let runs = machine.disks.iter().any(|disk| disk.runs && disk.generation.sha256 == wanted.sha256);
+fn other(said: &ImageMetrics, machine: &MachineStatus, desired: &Desired, metrics: MetricsSource) -> Option<String> {
+    let runs = machine.disks.iter().any(|disk| disk.runs && disk.generation.sha256 == desired.sha256);
     let built = metrics.root_hash.to_string();
     (runs && said.root_hash != built)
         .then(|| format!("root hash: it says {}; that of the disk that its notes name is {built}", said.root_hash))
 }
 
 /// What is not as it must be.
-fn drift(wanted: &Wanted, vm: &Vm) -> Vec<String> {
+fn drift(desired: &Desired, vm: &Vm) -> Vec<String> {
     let mut all = Vec::new();
-    if !vm.starts_from(&crate::record::serial(wanted.sha256)) {
+    if !vm.boots_from(&crate::notes::serial(desired.sha256)) {
         let there = vm.machine().and_then(|m| m.generations.first());
         let there =
             there.map_or("nothing of ours".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
-        all.push(format!("image: {there}; built is {} (disk {})", wanted.version, wanted.sha256.short(12)));
+        all.push(format!("image: {there}; built is {} (disk {})", desired.version, desired.sha256.short(12)));
     }
-    if let Some(disc) = wanted.disc.as_ref().filter(|disc| vm.volume(DISC) != Some(&disc.volume)) {
+    if let Some(disc) = desired.config_drive.as_ref().filter(|disc| vm.volume(CONFIG_DRIVE) != Some(&disc.volume)) {
         all.push(format!(
             "its own values: {}; declared are those of {}",
-            vm.volume(DISC).unwrap_or("none"),
+            vm.volume(CONFIG_DRIVE).unwrap_or("none"),
             disc.volume
         ));
     }
-    for (key, value) in wanted.hardware.iter().flatten() {
+    for (key, value) in desired.hardware.iter().flatten() {
         let there = vm.config.get(key);
-        if wanted::differs(key, there, value) {
+        if desired::differs(key, there, value) {
             all.push(format!("{key}: {}; declared is {value}", there.map_or("nothing", String::as_str)));
         }
     }
@@ -183,8 +184,8 @@ fn drift(wanted: &Wanted, vm: &Vm) -> Vec<String> {
 }
 
 /// The rules, options and sets of both, each once.
-fn side_by_side(declared: &firewall::Rules, there: &firewall::Rules) -> Vec<Line> {
-    let lines = |rules: &firewall::Rules| -> BTreeSet<String> {
+fn side_by_side(declared: &firewall::FirewallRules, there: &firewall::FirewallRules) -> Vec<FirewallLine> {
+    let lines = |rules: &firewall::FirewallRules| -> BTreeSet<String> {
         let all = rules.rules.iter().map(|rule| firewall::words(&comparable(rule)));
         let sets = rules
             .sets
@@ -194,16 +195,16 @@ fn side_by_side(declared: &firewall::Rules, there: &firewall::Rules) -> Vec<Line
     };
     let (guest, hypervisor) = (lines(declared), lines(there));
     let names: BTreeSet<&String> = guest.union(&hypervisor).collect();
-    let mut all: Vec<Line> = Vec::new();
+    let mut all: Vec<FirewallLine> = Vec::new();
     for (name, value) in &declared.options {
         let has = there.options.get(name);
         let what = match has {
             Some(has) if has != value => format!("{name} {value} (the hypervisor has {has})"),
             _ => format!("{name} {value}"),
         };
-        all.push(Line { what, guest: true, hypervisor: has == Some(value) });
+        all.push(FirewallLine { what, guest: true, hypervisor: has == Some(value) });
     }
-    all.extend(names.into_iter().map(|what| Line {
+    all.extend(names.into_iter().map(|what| FirewallLine {
         what: what.clone(),
         guest: guest.contains(what),
         hypervisor: hypervisor.contains(what),

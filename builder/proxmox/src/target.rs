@@ -15,9 +15,6 @@ use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
-/// Where a target is described: file and line, for people.
-pub type Place = String;
-
 /// A hypervisor, or a cluster of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
@@ -28,11 +25,11 @@ pub struct Target {
     /// Nodes that may be used; empty: all.
     pub nodes: Vec<String>,
     /// Storage that takes uploaded images.
-    pub import: String,
+    pub import_storage: String,
     /// Storage that takes discs with machines' own values.
-    pub discs: String,
+    pub iso_storage: String,
     /// Storage for the disks of machines.
-    pub disks: String,
+    pub disk_storage: String,
     /// Bridge that machines are connected to.
     pub bridge: String,
     /// Resource pool of the machines.
@@ -46,7 +43,7 @@ pub struct Target {
     /// What makes its certificate believed.
     pub trust: Trust,
     /// How to log in.
-    pub login: Login,
+    pub login: LoginMethod,
     /// Where nodes may fetch images from this program; none: images are uploaded.
     pub serve: Option<Serve>,
     /// Where the private key is that signs machines' own values.
@@ -54,7 +51,7 @@ pub struct Target {
     /// What to do first when it cannot be reached.
     pub vpn: Option<String>,
     /// Where it is described.
-    pub place: Place,
+    pub location: String,
 }
 
 /// What makes a certificate believed.
@@ -79,7 +76,7 @@ pub struct Serve {
 
 /// How to log in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Login {
+pub enum LoginMethod {
     /// By an API token, `USER@REALM!ID=UUID`, from there.
     Token(Source),
     /// As this user (`root@pam`), with the password from there.
@@ -153,19 +150,19 @@ impl Target {
     }
 }
 
-impl Login {
+impl LoginMethod {
     /// Where its secret is.
     pub fn source(&self) -> &Source {
         match self {
-            Login::Token(source) | Login::Password(_, source) => source,
+            LoginMethod::Token(source) | LoginMethod::Password(_, source) => source,
         }
     }
 
     /// `token` or `password`.
     pub fn noun(&self) -> &'static str {
         match self {
-            Login::Token(_) => "token",
-            Login::Password(..) => "password",
+            LoginMethod::Token(_) => "token",
+            LoginMethod::Password(..) => "password",
         }
     }
 }

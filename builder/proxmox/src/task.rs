@@ -1,6 +1,6 @@
 //! Tasks: what takes longer goes on by itself on a node, under a number that says where (UPID).
 
-use crate::client::{Client, Failure, Kind, Method, Parameters, Path};
+use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
 use serde_json::Value;
@@ -56,7 +56,7 @@ impl FromStr for Upid {
 
 /// How a task ended well.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum TaskOutcome {
     /// `OK`.
     Well,
     /// `WARNINGS: n`, with the lines of its log that warn.
@@ -66,19 +66,19 @@ pub enum Ended {
 /// The task that a call has started.
 ///
 /// # Errors
-/// The answer is no UPID: [`Kind::Strange`].
-pub fn of_answer(client: &Client, method: Method, path: &Path, answer: &Value) -> Result<Upid, Failure> {
+/// The answer is no UPID: [`CallErrorKind::Strange`].
+pub fn of_answer(client: &Client, method: Method, path: &Path, answer: &Value) -> Result<Upid, CallError> {
     let text = answer.as_str().unwrap_or_default();
-    text.parse().map_err(|why: String| client.failure(Kind::Strange, method, path, why))
+    text.parse().map_err(|why: String| client.failure(CallErrorKind::Strange, method, path, why))
 }
 
 impl Client {
     /// Waits for the end of a task, showing what its log says last and how far it is.
     ///
     /// # Errors
-    /// [`Kind::Task`] with the end of its log when it failed; [`Kind::TimedOut`] when it has said nothing new for
-    /// [`Limits::silence`](crate::Limits::silence), and then it may still be running.
-    pub fn wait(&self, task: &Upid, name: &str, progress: &Progress) -> Result<Ended, Failure> {
+    /// [`CallErrorKind::Task`] with the end of its log when it failed; [`CallErrorKind::TimedOut`] when it has said nothing new for
+    /// [`ClientLimits::silence`](crate::ClientLimits::silence), and then it may still be running.
+    pub fn wait(&self, task: &Upid, name: &str, progress: &Progress) -> Result<TaskOutcome, CallError> {
         let names = |last: &'static str| Path::new(["nodes", task.node(), "tasks", &task.to_string(), last]);
         let (status, stage) = (names("status"), progress.stage(name));
         let bar = stage.bar(0, Unit::Items);
@@ -87,11 +87,11 @@ impl Client {
         let mut pause = self.limits().poll / 16;
         loop {
             if interrupt::came() {
-                return Err(self.failure(Kind::Interrupted, Method::Get, &status, "interrupted"));
+                return Err(self.failure(CallErrorKind::Interrupted, Method::Get, &status, "interrupted"));
             }
             let now = match self.get(&status, &Parameters::none()) {
                 // For a moment after it began nobody may know it.
-                Err(f) if f.kind == Kind::Parameters && strangers < self.limits().attempts => {
+                Err(f) if f.kind == CallErrorKind::Parameters && strangers < self.limits().attempts => {
                     strangers += 1;
                     self.rest(1);
                     continue;
@@ -115,23 +115,23 @@ impl Client {
                 return match end {
                     "OK" => {
                         stage.done("");
-                        Ok(Ended::Well)
+                        Ok(TaskOutcome::Well)
                     }
                     _ if end.starts_with("WARNINGS") => {
                         stage.done(end.to_lowercase());
                         let warns = |line: &&String| line.to_ascii_lowercase().contains("warn");
-                        Ok(Ended::WithWarnings(log.lines.iter().filter(warns).cloned().collect()))
+                        Ok(TaskOutcome::WithWarnings(log.lines.iter().filter(warns).cloned().collect()))
                     }
                     _ => {
                         let log = log.lines.split_off(log.lines.len().saturating_sub(SHOWN));
-                        let failure = self.failure(Kind::Task, Method::Get, &status, end);
-                        Err(Failure { path: format!("{name} ({task})"), log, ..failure })
+                        let failure = self.failure(CallErrorKind::Task, Method::Get, &status, end);
+                        Err(CallError { path: format!("{name} ({task})"), log, ..failure })
                     }
                 };
             }
             if heard.elapsed() > self.limits().silence {
-                let failure = self.failure(Kind::TimedOut, Method::Get, &status, "the task says nothing new");
-                return Err(Failure { unclear: true, log: log.lines, ..failure });
+                let failure = self.failure(CallErrorKind::TimedOut, Method::Get, &status, "the task says nothing new");
+                return Err(CallError { unclear: true, log: log.lines, ..failure });
             }
             // Most are done at once; those that are not are asked less and less often.
             pause = (pause * 2).min(self.limits().poll);
@@ -143,11 +143,11 @@ impl Client {
     ///
     /// # Errors
     /// As of any question.
-    pub fn ended(&self, task: &Upid) -> Result<bool, Failure> {
+    pub fn ended(&self, task: &Upid) -> Result<bool, CallError> {
         let status = Path::new(["nodes", task.node(), "tasks", &task.to_string(), "status"]);
         match self.get(&status, &Parameters::none()) {
             // Nobody knows it yet.
-            Err(failure) if failure.kind == Kind::Parameters => Ok(false),
+            Err(failure) if failure.kind == CallErrorKind::Parameters => Ok(false),
             answer => Ok(answer?.get("status").and_then(Value::as_str) == Some("stopped")),
         }
     }
@@ -156,7 +156,7 @@ impl Client {
     ///
     /// # Errors
     /// It is another's, or has gone.
-    pub fn stop(&self, task: &Upid) -> Result<(), Failure> {
+    pub fn stop(&self, task: &Upid) -> Result<(), CallError> {
         let path = Path::new(["nodes", task.node(), "tasks", &task.to_string()]);
         self.call(Method::Delete, &path, &Parameters::none()).map(drop)
     }
@@ -172,7 +172,7 @@ struct Log {
 }
 
 impl Log {
-    fn follow(&mut self, client: &Client, path: &Path) -> Result<(), Failure> {
+    fn follow(&mut self, client: &Client, path: &Path) -> Result<(), CallError> {
         loop {
             let asked = Parameters::none().number("start", self.last).number("limit", LINES);
             let answer = client.get(path, &asked)?;

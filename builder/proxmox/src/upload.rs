@@ -5,7 +5,7 @@
 //! without a word: the boundary is not quoted, names of headers are spelt as here, the parts stand in this order with the
 //! file last, and the length is known beforehand (pve-http-server, `AnyEvent.pm`, `file_upload_multipart`).
 
-use crate::client::{Client, Failure, Kind, Method, Parameters, Path};
+use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
 use crate::task::{self, Upid};
 use diorite_host::progress::{Bar, Progress, Unit, bytes};
 use diorite_model::{Digest, Hasher};
@@ -18,24 +18,24 @@ const BOUNDARY: &str = "dioriteDioriteDIORITE7f3a";
 
 /// What a storage keeps a file as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub enum UploadContent {
     /// A disk image, to be imported: `.qcow2`, `.raw`, `.vmdk`, `.ova`.
     Import,
     /// A CD: `.iso`, `.img`.
     Iso,
 }
 
-impl Content {
+impl UploadContent {
     pub(crate) fn word(self) -> &'static str {
         match self {
-            Content::Import => "import",
-            Content::Iso => "iso",
+            UploadContent::Import => "import",
+            UploadContent::Iso => "iso",
         }
     }
     fn endings(self) -> &'static [&'static str] {
         match self {
-            Content::Import => &[".qcow2", ".raw", ".vmdk", ".ova"],
-            Content::Iso => &[".iso", ".img"],
+            UploadContent::Import => &[".qcow2", ".raw", ".vmdk", ".ova"],
+            UploadContent::Iso => &[".iso", ".img"],
         }
     }
 }
@@ -49,7 +49,7 @@ pub struct Upload<'a> {
     /// The storage.
     pub storage: &'a str,
     /// What it is kept as.
-    pub content: Content,
+    pub content: UploadContent,
     /// Its name there. A file of that name is overwritten without a word, so the name should hold the digest.
     pub name: &'a str,
     /// Bytes.
@@ -62,32 +62,33 @@ impl Client {
     /// Uploads the bytes of `from`, and returns the task that puts the file in its place.
     ///
     /// # Errors
-    /// [`Kind::Forbidden`] before anything is sent when the right to upload is missing (the server itself would let the
-    /// connection break); [`Kind::Local`] when `from` is shorter, longer or other than was said, and then the storage is
+    /// [`CallErrorKind::Forbidden`] before anything is sent when the right to upload is missing (the server itself would let the
+    /// connection break); [`CallErrorKind::Local`] when `from` is shorter, longer or other than was said, and then the storage is
     /// as it was; whatever else can happen on the way.
-    pub fn upload(&self, upload: &Upload, from: &mut dyn Read, progress: &Progress) -> Result<Upid, Failure> {
+    pub fn upload(&self, upload: &Upload, from: &mut dyn Read, progress: &Progress) -> Result<Upid, CallError> {
         let path = Path::new(["nodes", upload.node, "storage", upload.storage, "upload"]);
         let failed = |kind, why: String| self.failure(kind, Method::Post, &path, why);
         let plain = |c: char| c.is_ascii_alphanumeric() || "_.-".contains(c);
         if !upload.name.chars().all(plain) || upload.name.len() > 255 {
-            return Err(failed(Kind::Local, format!("`{}` cannot be the name of a file there", upload.name)));
+            return Err(failed(CallErrorKind::Local, format!("`{}` cannot be the name of a file there", upload.name)));
         }
         let ends = |end: &&str| upload.name.len() > end.len() && upload.name.ends_with(*end);
         if !upload.content.endings().iter().any(ends) {
             let endings = upload.content.endings().join(", ");
-            return Err(failed(Kind::Local, format!("`{}` does not end in one of {endings}", upload.name)));
+            return Err(failed(CallErrorKind::Local, format!("`{}` does not end in one of {endings}", upload.name)));
         }
         let granted = self.privileges(&format!("/storage/{}", upload.storage))?;
         if !granted.contains_key("Datastore.AllocateTemplate") {
             let why = format!("permission check (/storage/{}, Datastore.AllocateTemplate)", upload.storage);
-            return Err(failed(Kind::Forbidden, why));
+            return Err(failed(CallErrorKind::Forbidden, why));
         }
         let (head, tail) = frame(upload);
         let length = head.len() as u64 + upload.size + tail.len() as u64;
         let stage = progress.stage(format!("upload {}", upload.name));
         let bar = stage.bar(upload.size, Unit::Bytes);
         let mut wrong = None;
-        let mut file = Checked { from, left: upload.size, hasher: Some(Hasher::new()), upload, bar, wrong: &mut wrong };
+        let mut file =
+            ChecksummedReader { from, left: upload.size, hasher: Some(Hasher::new()), upload, bar, wrong: &mut wrong };
         let mut body = head.as_bytes().chain(&mut file).chain(tail.as_bytes());
         let request = Request::builder()
             .method("POST")
@@ -99,7 +100,7 @@ impl Client {
         let sent = self.send(self.writes(), Method::Post, &path, request.body(SendBody::from_reader(&mut body)));
         let answer = sent.and_then(|answer| self.judge(Method::Post, &path, answer));
         let answer = match (answer, wrong) {
-            (_, Some(why)) => return Err(failed(Kind::Local, why)),
+            (_, Some(why)) => return Err(failed(CallErrorKind::Local, why)),
             (answer, None) => answer?,
         };
         stage.done(bytes(upload.size));
@@ -110,7 +111,7 @@ impl Client {
     ///
     /// # Errors
     /// As of any call. Nothing granted is no error.
-    pub fn privileges(&self, at: &str) -> Result<std::collections::BTreeMap<String, bool>, Failure> {
+    pub fn privileges(&self, at: &str) -> Result<std::collections::BTreeMap<String, bool>, CallError> {
         let path = Path::new(["access", "permissions"]);
         let answer = self.get(&path, &Parameters::none().text("path", at))?;
         let granted = answer.get(at).and_then(|v| v.as_object()).into_iter().flatten();
@@ -129,7 +130,7 @@ fn frame(upload: &Upload) -> (String, String) {
     }
     head += &format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"{}\"\r\n\
-         Content-Type: application/octet-stream\r\n\r\n",
+         UploadContent-Type: application/octet-stream\r\n\r\n",
         upload.name
     );
     (head, format!("\r\n--{BOUNDARY}--\r\n"))
@@ -137,7 +138,7 @@ fn frame(upload: &Upload) -> (String, String) {
 
 /// Lets exactly the bytes that were promised through. What is wrong with them ends the request before its last byte, so
 /// that the server has nothing to keep.
-struct Checked<'a> {
+struct ChecksummedReader<'a> {
     from: &'a mut dyn Read,
     left: u64,
     hasher: Option<Hasher>,
@@ -146,7 +147,7 @@ struct Checked<'a> {
     wrong: &'a mut Option<String>,
 }
 
-impl Checked<'_> {
+impl ChecksummedReader<'_> {
     fn refuse(&mut self, why: &str) -> io::Error {
         let why = format!("`{}` {why}", self.upload.name);
         *self.wrong = Some(why.clone());
@@ -154,7 +155,7 @@ impl Checked<'_> {
     }
 }
 
-impl Read for Checked<'_> {
+impl Read for ChecksummedReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.left > 0 {
             let most = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));

@@ -1,34 +1,38 @@
-//! `target check` against a stand-in: what is right, what is missing, each named with what to do; and nothing is changed.
+//! `target check` against a simulator: what is right, what is missing, each named with what to do; and nothing is changed.
 
 mod common;
 
-use common::{client, client_with, double, environment, limits, steady};
+use common::{client, client_with, environment, limits, simulator, steady};
 use diorite_model::{Exit, Result};
-use diorite_proxmox::check::{Level, NEEDED, Report, Where, check};
-use diorite_proxmox_double::{Double, World};
+use diorite_proxmox::check::{REQUIRED, Scope, Severity, TargetReport, check};
+use diorite_proxmox_simulator::{Simulator, World};
 use std::collections::BTreeSet;
 
 /// A check of a world that was changed a little.
-fn checked(more: &str, change: impl FnOnce(&mut World)) -> Result<Report> {
+fn checked(more: &str, change: impl FnOnce(&mut World)) -> Result<TargetReport> {
     let mut world = World::new();
     change(&mut world);
-    let double = Double::http(world);
-    let report = check(&client_with(&double.url(), more, &environment, limits()), &Default::default());
-    assert!(double.asked().iter().all(|asked| asked.method == "GET"), "a check changes nothing: {:?}", double.asked());
+    let simulator = Simulator::http(world);
+    let report = check(&client_with(&simulator.url(), more, &environment, limits()), &Default::default());
+    assert!(
+        simulator.asked().iter().all(|asked| asked.method == "GET"),
+        "a check changes nothing: {:?}",
+        simulator.asked()
+    );
     report
 }
 
-fn found(more: &str, change: impl FnOnce(&mut World)) -> Report {
+fn found(more: &str, change: impl FnOnce(&mut World)) -> TargetReport {
     checked(more, change).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The problems alone, as they are printed.
-fn problems(report: &Report) -> String {
+fn problems(report: &TargetReport) -> String {
     let lines: Vec<_> = report.problems().map(|p| format!("{}\n  help: {}", p.what, p.hint)).collect();
     lines.join("\n")
 }
 
-fn page(report: &Report) -> String {
+fn page(report: &TargetReport) -> String {
     let text = report.to_string();
     let port = report.url.rsplit(':').next().expect("a port");
     text.replace(port, "PORT")
@@ -47,16 +51,16 @@ fn a_target_that_is_ready() {
 fn every_privilege_is_missed_by_name_and_path() {
     let shelf = "storage = { import = \"local\", disks = \"local-zfs\", iso = \"shelf\" }";
     let target = common::target("http://127.0.0.1:1", shelf);
-    for needed in NEEDED {
+    for needed in REQUIRED {
         let path = needed.at.path(&target);
         let report = found(shelf, |world| {
             world.grant("/storage/shelf", "Datastore.AllocateTemplate Datastore.Audit");
             world.revoke(&path, needed.name);
         });
-        let wanted = format!("privilege {} at {path} is missing: deploy@pve!ci cannot {}", needed.name, needed.to);
+        let desired = format!("privilege {} at {path} is missing: deploy@pve!ci cannot {}", needed.name, needed.to);
         let privileges: Vec<_> = report.problems().filter(|p| p.about == "privilege").collect();
         assert_eq!(privileges.len(), 1, "{privileges:#?}");
-        assert_eq!(privileges[0].what, wanted);
+        assert_eq!(privileges[0].what, desired);
         assert!(privileges[0].hint.contains(&format!("pveum acl modify {path} --tokens 'deploy@pve!ci'")));
         assert!(privileges[0].hint.contains(needed.name));
     }
@@ -75,16 +79,16 @@ fn a_storage_for_discs_is_looked_at_where_somebody_signs_them() {
 #[test]
 fn the_privileges_are_few_and_none_is_at_the_top() {
     let target = common::target("http://127.0.0.1:1", "");
-    let names: BTreeSet<_> = NEEDED.iter().map(|n| n.name).collect();
+    let names: BTreeSet<_> = REQUIRED.iter().map(|n| n.name).collect();
     assert!(names.len() <= 15, "{names:?}");
-    for place in Where::ALL {
+    for place in Scope::ALL {
         assert_ne!(place.path(&target), "/");
     }
     // With exactly these, and no Sys.Audit at the top, nothing is missing.
     let report = found("", |world| world.revoke("/", "Sys.Audit"));
     assert_eq!(problems(&report), "");
     let unseen = report.findings.iter().find(|f| f.about == "firewall").expect("the firewall");
-    assert_eq!(unseen.level, Level::Note, "{unseen:?}");
+    assert_eq!(unseen.level, Severity::Note, "{unseen:?}");
 }
 
 #[test]
@@ -110,8 +114,8 @@ fn a_token_without_any_privilege() {
 #[test]
 fn without_a_pool() {
     // The rights on a pool do not help where machines are outside it.
-    let double = Double::http(World::new());
-    let text = common::described(&double.url(), "").replace("pool = \"school\"\n", "");
+    let simulator = Simulator::http(World::new());
+    let text = common::described(&simulator.url(), "").replace("pool = \"school\"\n", "");
     let target =
         diorite_proxmox::target::parse(&text, "targets.toml", std::path::Path::new("."), None).expect("a target");
     let client = {
@@ -119,13 +123,13 @@ fn without_a_pool() {
         let credential = target.credential(&environment).expect("a token");
         diorite_proxmox::Client::new(target, credential, &environment, limits()).expect("a client")
     };
-    let missing = |report: &Report| report.problems().filter(|p| p.what.contains("at /vms is missing")).count();
+    let missing = |report: &TargetReport| report.problems().filter(|p| p.what.contains("at /vms is missing")).count();
     assert_eq!(missing(&check(&client, &Default::default()).expect("a report")), 11);
-    let names: Vec<_> = NEEDED.iter().filter(|n| n.at == Where::Machines).map(|n| n.name).collect();
-    double.world().grant("/vms", &names.join(" "));
+    let names: Vec<_> = REQUIRED.iter().filter(|n| n.at == Scope::Machines).map(|n| n.name).collect();
+    simulator.world().grant("/vms", &names.join(" "));
     let report = check(&client, &Default::default()).expect("a report");
     assert_eq!(missing(&report), 0);
-    assert!(report.findings.iter().any(|f| f.level == Level::Note && f.what.contains("names no pool")));
+    assert!(report.findings.iter().any(|f| f.level == Severity::Note && f.what.contains("names no pool")));
 }
 
 #[test]
@@ -180,10 +184,10 @@ fn nodes_and_bridges_that_are_down() {
 
 #[test]
 fn a_node_that_does_not_answer_is_one_finding() {
-    use diorite_proxmox_double::Fault;
-    let double = double();
-    double.fail("GET", "/nodes/{node}/network", Fault::Status(596), usize::MAX);
-    let report = check(&client(&double), &Default::default()).expect("a report all the same");
+    use diorite_proxmox_simulator::ApiFault;
+    let simulator = simulator();
+    simulator.fail("GET", "/nodes/{node}/network", ApiFault::Status(596), usize::MAX);
+    let report = check(&client(&simulator), &Default::default()).expect("a report all the same");
     insta::assert_snapshot!(problems(&report));
 }
 

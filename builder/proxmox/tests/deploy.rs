@@ -2,9 +2,9 @@
 
 mod common;
 
-use common::deploying::{Case, UUID, describe};
+use common::case::{Case, UUID, describe};
 use diorite_model::{Digest, Exit};
-use diorite_proxmox::record::Proven;
+use diorite_proxmox::notes::HealthVerdict;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ fn a_machine_is_made_and_a_second_run_does_nothing() {
     let case = Case::new();
     let done = case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(done.id, 9000);
-    let world = case.double.world();
+    let world = case.simulator.world();
     let machine = &world.machines[&9000];
     assert!(machine.running);
     assert_eq!(world.content(case.system(machine)), Some(case.digest(1)));
@@ -47,15 +47,15 @@ fn a_machine_is_made_and_a_second_run_does_nothing() {
 fn a_new_image_keeps_everything_else_and_costs_one_restart() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let words = |world: &mut diorite_proxmox_double::World| {
+    let words = |world: &mut diorite_proxmox_simulator::World| {
         let config = &mut world.machines.get_mut(&9000).expect("ours").config;
         config.entry("description".into()).and_modify(|notes| *notes = format!("Call Anna first.\n{notes}"));
         config.entry("tags".into()).and_modify(|tags| *tags = format!("{tags};school"));
     };
-    words(&mut case.double.world());
-    let before = case.double.world().machines[&9000].clone();
+    words(&mut case.simulator.world());
+    let before = case.simulator.world().machines[&9000].clone();
     let done = case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
-    let world = case.double.world();
+    let world = case.simulator.world();
     let machine = &world.machines[&9000];
     for key in ["scsi1", "net0", "smbios1", "vmgenid", "efidisk0"] {
         assert_eq!(machine.config[key], before.config[key], "{key}");
@@ -76,7 +76,7 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
     for version in [1, 2] {
         case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
     }
-    let uploads = || case.double.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    let uploads = || case.simulator.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
     let before = uploads();
     case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.runs(), 1);
@@ -87,12 +87,12 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
     assert_eq!((case.runs(), uploads()), (2, before));
     // What the guest admits is what the hypervisor admits, in either direction.
     let admitted = |case: &Case| {
-        let world = case.double.world();
+        let world = case.simulator.world();
         let ports = world.machines[&9000].rules.iter().filter_map(|rule| rule.get("dport").cloned());
         (ports.collect::<BTreeSet<_>>(), world.machines[&9000].sets["set-admins"].clone())
     };
     let second = admitted(&case);
-    let sources = |case: &Case| case.double.world().machines[&9000].sets.get("ipfilter-net0").cloned();
+    let sources = |case: &Case| case.simulator.world().machines[&9000].sets.get("ipfilter-net0").cloned();
     assert_eq!(sources(&case), Some(BTreeSet::from(["10.0.0.2".to_owned()])));
     case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
     let first = admitted(&case);
@@ -100,8 +100,8 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
     assert!(first.0.contains("1001") && !first.0.contains("1002") && first.1.contains("10.1.0.0/16"), "{first:?}");
     case.roll_back(2).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(admitted(&case), second);
-    assert!(case.generations().iter().all(|g| g.proven == Proven::Good && g.volume.is_some()));
-    assert_eq!(case.double.world().orphans(), Vec::<String>::new());
+    assert!(case.generations().iter().all(|g| g.proven == HealthVerdict::Good && g.volume.is_some()));
+    assert_eq!(case.simulator.world().orphans(), Vec::<String>::new());
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn only_so_many_old_disks_are_kept() {
     }
     let versions: Vec<_> = case.generations().into_iter().map(|g| g.version).collect();
     assert_eq!(versions, ["4", "3", "2"]);
-    let world = case.double.world();
+    let world = case.simulator.world();
     assert_eq!(world.machines[&9000].config.keys().filter(|k| k.starts_with("unused")).count(), 2);
     assert_eq!(world.orphans(), Vec::<String>::new());
     drop(world);
@@ -124,24 +124,24 @@ fn only_so_many_old_disks_are_kept() {
 fn an_image_that_does_not_work_is_taken_back() {
     let mut case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let sick = case.digest(2);
-    case.double.world().sick.insert(sick);
-    let rules = case.double.world().machines[&9000].rules.clone();
+    let unhealthy = case.digest(2);
+    case.simulator.world().unhealthy.insert(unhealthy);
+    let rules = case.simulator.world().machines[&9000].rules.clone();
     case.hardware.memory = 4 << 30;
-    let error = case.deploy(2).expect_err("it is sick");
+    let error = case.deploy(2).expect_err("it is unhealthy");
     case.hardware.memory = 2 << 30;
     assert_eq!(error.exit, Exit::VerificationFailed);
-    assert_eq!(case.double.world().machines[&9000].rules, rules, "what only the new one wanted is gone again");
+    assert_eq!(case.simulator.world().machines[&9000].rules, rules, "what only the new one wanted is gone again");
     insta::assert_snapshot!("taken_back", common::steady(&error));
     assert_eq!(case.runs(), 1);
-    assert_eq!(case.double.world().machines[&9000].starts, 3);
+    assert_eq!(case.simulator.world().machines[&9000].starts, 3);
     let of = |version: &str| case.generations().into_iter().find(|g| g.version == version).map(|g| g.proven);
-    assert_eq!((of("1"), of("2")), (Some(Proven::Good), Some(Proven::Failed)));
+    assert_eq!((of("1"), of("2")), (Some(HealthVerdict::Good), Some(HealthVerdict::Failed)));
     let before = case.changes();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.changes(), before, "it rests");
     // Mended, the same bytes may try again.
-    case.double.world().sick.clear();
+    case.simulator.world().unhealthy.clear();
     case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.runs(), 2);
 }
@@ -149,22 +149,22 @@ fn an_image_that_does_not_work_is_taken_back() {
 #[test]
 fn the_first_image_that_does_not_work_is_left_to_be_looked_at() {
     let case = Case::new();
-    let sick = case.digest(1);
-    case.double.world().sick.insert(sick);
-    let error = case.deploy(1).expect_err("it is sick");
+    let unhealthy = case.digest(1);
+    case.simulator.world().unhealthy.insert(unhealthy);
+    let error = case.deploy(1).expect_err("it is unhealthy");
     assert!(error.to_string().contains("look at its console"), "{error}");
-    assert!(case.double.world().machines[&9000].running);
+    assert!(case.simulator.world().machines[&9000].running);
 }
 
 #[test]
 fn a_change_of_the_machine_is_made_with_one_restart_and_keeps_the_address() {
     let mut case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let mac = |case: &Case| case.double.world().machines[&9000].config["net0"].split(',').next().map(str::to_owned);
+    let mac = |case: &Case| case.simulator.world().machines[&9000].config["net0"].split(',').next().map(str::to_owned);
     let before = mac(&case);
     (case.hardware.memory, case.hardware.vlan) = (4 << 30, Some(7));
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let world = case.double.world();
+    let world = case.simulator.world();
     let machine = &world.machines[&9000];
     assert_eq!((machine.config["memory"].as_str(), machine.starts), ("4096", 2));
     assert!(machine.config["net0"].contains("tag=7"));
@@ -175,12 +175,12 @@ fn a_change_of_the_machine_is_made_with_one_restart_and_keeps_the_address() {
 #[test]
 fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
     let mut case = Case::new();
-    let disc = |case: &Case| case.wanted(1).disc.expect("a disc").volume;
+    let disc = |case: &Case| case.desired(1).config_drive.expect("a disc").volume;
     case.values = Some("address 1".into());
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let attached = |case: &Case| case.double.world().machines[&9000].config["scsi2"].clone();
+    let attached = |case: &Case| case.simulator.world().machines[&9000].config["scsi2"].clone();
     assert!(attached(&case).starts_with(&format!("{},media=cdrom", disc(&case))), "{}", attached(&case));
-    assert_eq!(case.double.world().machines[&9000].config["smbios1"], format!("uuid={UUID}"));
+    assert_eq!(case.simulator.world().machines[&9000].config["smbios1"], format!("uuid={UUID}"));
     let before = case.changes();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.changes(), before, "it rests");
@@ -189,19 +189,19 @@ fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
     case.values = Some("address 2".into());
     case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
     assert!(attached(&case).starts_with(&disc(&case)), "{}", attached(&case));
-    let starts = |case: &Case| case.double.world().machines[&9000].starts;
+    let starts = |case: &Case| case.simulator.world().machines[&9000].starts;
     assert_eq!((starts(&case), case.runs()), (2, 2));
 
     // Values that the machine does not work with are taken back, and its image stays.
     let good = attached(&case);
     case.values = Some("address 3".into());
-    case.double.world().sick.insert(Digest::of(b"address 3"));
+    case.simulator.world().unhealthy.insert(Digest::of(b"address 3"));
     let error = case.deploy(2).expect_err("it cannot be reached");
     assert_eq!(error.exit, Exit::VerificationFailed);
     assert!(error.to_string().contains("the machine went back to server 2, which works"), "{error}");
     assert_eq!((attached(&case), case.runs()), (good.clone(), 2));
-    let machine = case.double.world().machines[&9000].clone();
-    assert!(machine.running && case.generations()[0].proven == Proven::Good);
+    let machine = case.simulator.world().machines[&9000].clone();
+    assert!(machine.running && case.generations()[0].proven == HealthVerdict::Good);
 
     // The way back to another image is none to other values.
     case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
@@ -211,12 +211,12 @@ fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
 #[test]
 fn discs_with_former_values_go_where_the_login_may_remove_them() {
     let discs = |case: &Case| {
-        let world = case.double.world();
+        let world = case.simulator.world();
         world.storages["local"].files.keys().filter(|name| name.starts_with("iso/")).cloned().collect::<Vec<_>>()
     };
     for (mut case, left) in [(Case::new().may_remove(), 1), (Case::new(), 2)] {
         let theirs = (1, Digest::of(b"theirs"));
-        case.double
+        case.simulator
             .world()
             .storages
             .get_mut("local")
@@ -229,11 +229,11 @@ fn discs_with_former_values_go_where_the_login_may_remove_them() {
         }
         let ours: Vec<_> = discs(&case).into_iter().filter(|name| name != "iso/diorite-web-x.iso").collect();
         assert_eq!((ours.len(), discs(&case).len()), (left, left + 1), "{ours:?}");
-        let now = case.wanted(2).disc.expect("a disc").volume;
+        let now = case.desired(2).config_drive.expect("a disc").volume;
         assert!(ours.iter().any(|name| now.ends_with(name)), "{ours:?}");
         // Values that the machine does not work with go as well, and not those that it goes back to.
         case.values = Some("address 3".into());
-        case.double.world().sick.insert(Digest::of(b"address 3"));
+        case.simulator.world().unhealthy.insert(Digest::of(b"address 3"));
         case.deploy(2).expect_err("it cannot be reached");
         assert!(discs(&case).iter().any(|name| now.ends_with(name)), "{:?}", discs(&case));
         assert_eq!(discs(&case).len(), if left == 1 { 2 } else { 4 }, "{:?}", discs(&case));
@@ -291,16 +291,16 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
         let mut calm = told();
         let start = calm.changes();
         deploy(&mut calm, *version).unwrap_or_else(|e| panic!("{e}"));
-        let (calls, wanted) = (calm.changes() - start, calm.picture());
+        let (calls, desired) = (calm.changes() - start, calm.picture());
         assert!(calls > 4, "{name}: {calls}");
         for k in 1..=calls {
             let mut case = told();
-            case.double.vanish_after(k);
+            case.simulator.vanish_after(k);
             deploy(&mut case, *version).expect_err("nobody answers");
-            case.double.mend();
+            case.simulator.mend();
             deploy(&mut case, *version).unwrap_or_else(|e| panic!("{name}, killed after call {k} of {calls}: {e}"));
-            assert_eq!(case.picture(), wanted, "{name}, killed after call {k} of {calls}");
-            assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{name}, {k}");
+            assert_eq!(case.picture(), desired, "{name}, killed after call {k} of {calls}");
+            assert_eq!(case.simulator.world().orphans(), Vec::<String>::new(), "{name}, {k}");
         }
         println!("{name}, {values}, {cluster}: {calls} calls");
     }

@@ -2,16 +2,16 @@
 
 mod common;
 
-use common::deploying::Case;
+use common::case::Case;
 use common::{client_with, environment, limits, steady, target};
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Exit};
-use diorite_proxmox::Limits;
-use diorite_proxmox::check::{Level, check};
-use diorite_proxmox::download::Fetched;
+use diorite_proxmox::ClientLimits;
+use diorite_proxmox::check::{Severity, check};
+use diorite_proxmox::download::DownloadResult;
 use diorite_proxmox::target::Serve;
-use diorite_proxmox::upload::{Content, Upload};
-use diorite_proxmox_double::{Asked, Double, World};
+use diorite_proxmox::upload::{Upload, UploadContent};
+use diorite_proxmox_simulator::{LoggedRequest, Simulator, World};
 use std::net::{TcpListener, TcpStream};
 use std::time::Duration;
 
@@ -25,8 +25,8 @@ fn world() -> World {
     world
 }
 
-fn asked(double: &Double, path: &str) -> Vec<Asked> {
-    double.asked().into_iter().filter(|asked| asked.path == path && asked.method == "POST").collect()
+fn asked(simulator: &Simulator, path: &str) -> Vec<LoggedRequest> {
+    simulator.asked().into_iter().filter(|asked| asked.path == path && asked.method == "POST").collect()
 }
 
 #[test]
@@ -37,8 +37,8 @@ fn a_node_fetches_the_image() {
         assert_eq!(case.runs(), version);
     }
     // What is there is not fetched again, and nothing is uploaded.
-    let fetched = asked(&case.double, FETCH);
-    assert_eq!((fetched.len(), asked(&case.double, UPLOAD).len()), (2, 0));
+    let fetched = asked(&case.simulator, FETCH);
+    assert_eq!((fetched.len(), asked(&case.simulator, UPLOAD).len()), (2, 0));
     for (version, asked) in [1, 2].into_iter().zip(fetched) {
         let of = |name: &str| asked.parameters.iter().find(|(n, _)| n == name).map(|(_, v)| v.clone());
         assert_eq!(of("checksum"), Some(case.digest(version).to_string()));
@@ -58,27 +58,28 @@ fn the_older_privileges_suffice() {
     world.grant("/", "Sys.Modify");
     let case = Case::of(world, "serve = \"auto\"");
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!(asked(&case.double, FETCH).len(), 1);
+    assert_eq!(asked(&case.simulator, FETCH).len(), 1);
 }
 
 /// The reason why it is not fetched; the image gets there all the same.
-fn uploaded(case: &Case) -> Fetched {
+fn uploaded(case: &Case) -> DownloadResult {
     let serve = case.client.target().serve.clone().expect("it is wished for");
     let file = tempfile::NamedTempFile::new().expect("a file");
     std::fs::write(file.path(), "abc").expect("written");
     let digest = Digest::of(b"abc");
-    let upload = Upload { node: "pve1", storage: "local", content: Content::Import, name: "x.qcow2", size: 3, digest };
-    let outcome = case.client.fetched(&upload, file.path(), &serve, &Progress::quiet());
-    assert!(!case.double.world().storages["local"].files.contains_key("import/x.qcow2"));
+    let upload =
+        Upload { node: "pve1", storage: "local", content: UploadContent::Import, name: "x.qcow2", size: 3, digest };
+    let outcome = case.client.download(&upload, file.path(), &serve, &Progress::quiet());
+    assert!(!case.simulator.world().storages["local"].files.contains_key("import/x.qcow2"));
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((case.runs(), asked(&case.double, UPLOAD).len()), (1, 1));
+    assert_eq!((case.runs(), asked(&case.simulator, UPLOAD).len()), (1, 1));
     outcome.unwrap_or_else(|e| panic!("{}", e.into_error()))
 }
 
-fn not(outcome: Fetched) -> String {
+fn not(outcome: DownloadResult) -> String {
     match outcome {
-        Fetched::Not(why) => why,
-        Fetched::There => panic!("it was fetched"),
+        DownloadResult::Unavailable(why) => why,
+        DownloadResult::Present => panic!("it was fetched"),
     }
 }
 
@@ -86,7 +87,7 @@ fn not(outcome: Fetched) -> String {
 fn without_the_privilege_it_is_uploaded() {
     let case = Case::of(World::new(), "serve = \"auto\"");
     assert_eq!(not(uploaded(&case)), "deploy@pve!ci has no Sys.AccessNetwork at /nodes/pve1");
-    assert!(asked(&case.double, FETCH).is_empty());
+    assert!(asked(&case.simulator, FETCH).is_empty());
 }
 
 #[test]
@@ -104,19 +105,19 @@ fn where_the_node_finds_nobody_it_is_uploaded() {
     let case = Case::of(world(), "serve = \"255.255.255.255\"");
     let why = not(uploaded(&case));
     assert!(why.contains("http://255.255.255.255:") && why.ends_with("exit code 4"), "{why}");
-    assert_eq!(asked(&case.double, FETCH).len(), 2);
+    assert_eq!(asked(&case.simulator, FETCH).len(), 2);
 }
 
 #[test]
 fn where_nobody_comes_it_is_uploaded() {
     let mut case = Case::of(world(), "serve = \"auto\"");
-    case.double.world().cut_off = true;
-    let short = Limits { connect: Duration::from_secs(1), ..limits() };
-    case.client = client_with(&case.double.url(), "serve = \"auto\"", &environment, short);
+    case.simulator.world().cut_off = true;
+    let short = ClientLimits { connect: Duration::from_secs(1), ..limits() };
+    case.client = client_with(&case.simulator.url(), "serve = \"auto\"", &environment, short);
     let why = not(uploaded(&case));
     assert!(why.starts_with("nobody came to 127.0.0.1:") && why.contains("within 1 seconds"), "{why}");
     // What goes on trying is ended.
-    let tasks = &case.double.world().tasks;
+    let tasks = &case.simulator.world().tasks;
     let downloads: Vec<_> = tasks.values().filter(|task| task.kind == "download").collect();
     assert!(downloads.len() == 2 && downloads.iter().all(|task| task.exit == "received interrupt"), "{downloads:?}");
 }
@@ -128,16 +129,16 @@ fn other_bytes_are_refused() {
         let file = d.file.expect("a file");
         let other = std::fs::read(file).expect("the image").iter().map(|byte| byte ^ 1).collect::<Vec<_>>();
         std::fs::write(file, other).expect("written");
-        d.deploy(&case.wanted(1))
+        d.deploy(&case.desired(1))
     });
     let error = error.expect_err("these are other bytes");
     assert_eq!(error.exit, Exit::Remote);
     let text = steady(&error);
     assert!(text.contains("checksum mismatch: got '") && text.contains(&case.digest(1).to_string()), "{text}");
-    let world = case.double.world();
+    let world = case.simulator.world();
     assert!(world.storages["local"].files.is_empty() && world.machines.is_empty());
     drop(world);
-    assert!(asked(&case.double, UPLOAD).is_empty(), "they are not sent another way");
+    assert!(asked(&case.simulator, UPLOAD).is_empty(), "they are not sent another way");
     // The right ones are taken.
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
 }
@@ -145,11 +146,11 @@ fn other_bytes_are_refused() {
 #[test]
 fn a_broken_file_of_that_name_is_overwritten() {
     let case = Case::of(world(), "serve = \"auto\"");
-    let name = format!("import/{}", case.wanted(1).file.expect("a file").name);
+    let name = format!("import/{}", case.desired(1).file.expect("a file").name);
     let broken = (3, Digest::of(b"abc"));
-    case.double.world().storages.get_mut("local").expect("local").files.insert(name, broken);
+    case.simulator.world().storages.get_mut("local").expect("local").files.insert(name, broken);
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((case.runs(), asked(&case.double, UPLOAD).len()), (1, 1));
+    assert_eq!((case.runs(), asked(&case.simulator, UPLOAD).len()), (1, 1));
 }
 
 #[test]
@@ -157,10 +158,10 @@ fn killed_while_it_is_fetched_the_next_run_ends_the_same() {
     let calm = Case::new();
     calm.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     let case = Case::of(world(), "serve = \"auto\"");
-    case.double.vanish_after(1);
+    case.simulator.vanish_after(1);
     case.deploy(1).expect_err("nobody answers");
-    assert_eq!(asked(&case.double, FETCH).len(), 1);
-    case.double.mend();
+    assert_eq!(asked(&case.simulator, FETCH).len(), 1);
+    case.simulator.mend();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.picture(), calm.picture());
 }
@@ -168,22 +169,22 @@ fn killed_while_it_is_fetched_the_next_run_ends_the_same() {
 #[test]
 fn a_check_names_the_privilege_where_it_is_wished_for() {
     let checked = |world: World, more: &str| {
-        let double = Double::http(world);
+        let simulator = Simulator::http(world);
         let report =
-            check(&client_with(&double.url(), more, &environment, limits()), &Default::default()).expect("a report");
+            check(&client_with(&simulator.url(), more, &environment, limits()), &Default::default()).expect("a report");
         assert_eq!(report.problems().count(), 0, "{report}");
         let about: Vec<_> = report.findings.into_iter().filter(|f| f.what.contains("images from this host")).collect();
-        let looked = double.asked().iter().any(|a| a.parameters.iter().any(|(_, value)| value == "/nodes/pve1"));
+        let looked = simulator.asked().iter().any(|a| a.parameters.iter().any(|(_, value)| value == "/nodes/pve1"));
         (about, looked)
     };
     assert_eq!(checked(World::new(), ""), (vec![], false));
     let (about, _) = checked(World::new(), "serve = \"auto\"");
-    assert_eq!((about.len(), about[0].level), (1, Level::Note));
+    assert_eq!((about.len(), about[0].level), (1, Severity::Note));
     let missing = "privilege Sys.AccessNetwork at /nodes/pve1 is missing: deploy@pve!ci cannot";
     assert!(about[0].what.starts_with(missing), "{}", about[0].what);
     assert!(about[0].hint.contains("pveum acl modify /nodes/pve1 --tokens 'deploy@pve!ci'"), "{}", about[0].hint);
     let (about, _) = checked(world(), "serve = \"auto\"");
-    assert_eq!((about.len(), about[0].level), (1, Level::Ok));
+    assert_eq!((about.len(), about[0].level), (1, Severity::Ok));
 }
 
 #[test]

@@ -2,50 +2,50 @@
 
 mod common;
 
-use common::{client, client_with, double, environment, limits};
+use common::{client, client_with, environment, limits, simulator};
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Error, Exit};
-use diorite_proxmox::client::{Failure, Kind, Method, Parameters, Path};
+use diorite_proxmox::client::{CallError, CallErrorKind, Method, Parameters, Path};
 use diorite_proxmox::task;
-use diorite_proxmox::upload::{Content, Upload};
-use diorite_proxmox::{Client, Limits};
-use diorite_proxmox_double::table::{CALLS, Call, Returns, Type, UNRECORDED};
-use diorite_proxmox_double::{Double, Fault, Machine, World};
+use diorite_proxmox::upload::{Upload, UploadContent};
+use diorite_proxmox::{Client, ClientLimits};
+use diorite_proxmox_simulator::endpoints::{ENDPOINTS, Endpoint, Returns, Type, UNRECORDED};
+use diorite_proxmox_simulator::{ApiFault, Simulator, VirtualMachine, World};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 const BYTES: &[u8] = b"a disk image, nearly";
 
-/// A stand-in in which this call of the table is well.
-fn furnished(call: &Call) -> (Double, String) {
-    let double = double();
-    let mut world = double.world();
+/// A simulator in which this call of the table is well.
+fn furnished(call: &Endpoint) -> (Simulator, String) {
+    let simulator = simulator();
+    let mut world = simulator.world();
     world.grant("/storage/local", "Datastore.Allocate");
     world.grant("/nodes/pve1", "Sys.AccessNetwork");
     let image = (0, Digest::of(BYTES));
     world.storages.get_mut("local-zfs").expect("a storage").files.insert("vm-100-disk-0".into(), image);
     let keys = [("scsi0", "local-zfs:vm-100-disk-0"), ("agent", "enabled=1"), ("net0", "virtio=BC:24:11:00:00:64")];
     let rule = BTreeMap::from([("type".to_owned(), "in".to_owned())]);
-    let machine = Machine {
+    let machine = VirtualMachine {
         node: "pve1".into(),
         pool: Some("school".into()),
         running: call.path.contains("/agent/"),
         config: keys.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         rules: vec![rule.clone(), rule],
         sets: call.path.contains("{name}").then(|| ("1".to_owned(), Default::default())).into_iter().collect(),
-        ..Machine::default()
+        ..VirtualMachine::default()
     };
-    world.machines.insert(102, Machine { config: Default::default(), ..machine.clone() });
+    world.machines.insert(102, VirtualMachine { config: Default::default(), ..machine.clone() });
     world.machines.insert(100, machine);
     clustered(&mut world, call);
     let task = world.task("pve1", "imgcopy", "", "deploy@pve!ci");
     drop(world);
-    (double, task)
+    (simulator, task)
 }
 
 /// What the calls about the cluster need besides.
-fn clustered(world: &mut World, call: &Call) {
+fn clustered(world: &mut World, call: &Endpoint) {
     if !call.path.starts_with("/cluster/ha") && !call.path.starts_with(UNRECORDED) {
         return;
     }
@@ -71,12 +71,12 @@ fn clustered(world: &mut World, call: &Call) {
 }
 
 /// Asks this call as it should be asked.
-fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
+fn ask(client: &Client, call: &Endpoint, upid: &str) -> Result<Value, CallError> {
     if call.path.ends_with("/upload") {
         let upload = Upload {
             node: "pve1",
             storage: "local",
-            content: Content::Import,
+            content: UploadContent::Import,
             name: "x.qcow2",
             size: BYTES.len() as u64,
             digest: Digest::of(BYTES),
@@ -91,8 +91,8 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
         "disk" => "scsi0",
         "upid" => upid,
         "volume" => "local:import/y.qcow2",
-        "username" => diorite_proxmox_double::USER.0,
-        "password" => diorite_proxmox_double::USER.1,
+        "username" => diorite_proxmox_simulator::USER.0,
+        "password" => diorite_proxmox_simulator::USER.1,
         "sid" | "resources" => "vm:100",
         "id" => "100-0",
         "target" => "pve2",
@@ -136,71 +136,71 @@ fn ask(client: &Client, call: &Call, upid: &str) -> Result<Value, Failure> {
 }
 
 /// How often this very call came.
-fn came(double: &Double, call: &Call) -> usize {
+fn came(simulator: &Simulator, call: &Endpoint) -> usize {
     let depth = call.path.split('/').count();
     let first = call.path.split('{').next().expect("a beginning");
     let last = call.path.rsplit('}').next().expect("an end");
-    let mine = |asked: &&diorite_proxmox_double::Asked| {
+    let mine = |asked: &&diorite_proxmox_simulator::LoggedRequest| {
         asked.method == call.method
             && asked.path.starts_with(first)
             && asked.path.ends_with(last)
             && asked.path.split('/').count() == depth
     };
-    double.asked().iter().filter(mine).count()
+    simulator.asked().iter().filter(mine).count()
 }
 
 /// Every call ends in this fault, again and again. `expect` gets the call, the failure, and how often it was asked.
-fn each(fault: &Fault, limits: Limits, expect: impl Fn(&Call, &Failure, usize)) {
-    for call in CALLS {
-        let (double, upid) = furnished(call);
-        double.fail(call.method, call.path, fault.clone(), usize::MAX);
-        let client = client_with(&double.url(), "", &environment, limits);
+fn each(fault: &ApiFault, limits: ClientLimits, expect: impl Fn(&Endpoint, &CallError, usize)) {
+    for call in ENDPOINTS {
+        let (simulator, upid) = furnished(call);
+        simulator.fail(call.method, call.path, fault.clone(), usize::MAX);
+        let client = client_with(&simulator.url(), "", &environment, limits);
         let name = format!("{} {}", call.method, call.path);
         let begun = Instant::now();
         let failure = ask(&client, call, &upid).expect_err(&name);
         assert!(begun.elapsed() < Duration::from_secs(30), "{name} hangs");
-        expect(call, &failure, came(&double, call));
+        expect(call, &failure, came(&simulator, call));
         let error = Error::from(failure);
         assert_eq!(error.exit, Exit::Remote, "{name}");
         let text = error.to_string();
-        assert!(text.contains("`school`") && text.contains("because") && text.contains(&double.url()), "{text}");
+        assert!(text.contains("`school`") && text.contains("because") && text.contains(&simulator.url()), "{text}");
         assert!(
             text.contains(call.method) && text.contains(call.path.split('{').next().expect("a beginning")),
             "{text}"
         );
         // It was the fault, and nothing else.
-        let (double, upid) = furnished(call);
-        let client = client_with(&double.url(), "", &environment, common::limits());
+        let (simulator, upid) = furnished(call);
+        let client = client_with(&simulator.url(), "", &environment, common::limits());
         ask(&client, call, &upid).unwrap_or_else(|e| panic!("{name}: {}", Error::from(e)));
     }
 }
 
 /// What may be asked again is, as often as the limits say; anything else once.
-fn repeated(call: &Call, times: usize) {
+fn repeated(call: &Endpoint, times: usize) {
     assert_eq!(times, if call.method == "GET" { 3 } else { 1 }, "{} {}", call.method, call.path);
 }
 
 #[test]
 fn forbidden() {
-    each(&Fault::Status(403), limits(), |call, failure, times| {
-        assert_eq!((failure.kind, failure.status, times), (Kind::Forbidden, Some(403), 1), "{}", call.path);
+    each(&ApiFault::Status(403), limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.status, times), (CallErrorKind::Forbidden, Some(403), 1), "{}", call.path);
         assert!(failure.why.contains("Permission check failed"), "{failure:?}");
     });
 }
 
 #[test]
 fn died() {
-    each(&Fault::Status(500), limits(), |call, failure, times| {
-        assert_eq!((failure.kind, failure.status, times), (Kind::Refused, Some(500), 1), "{}", call.path);
+    each(&ApiFault::Status(500), limits(), |call, failure, times| {
+        assert_eq!((failure.kind, failure.status, times), (CallErrorKind::Refused, Some(500), 1), "{}", call.path);
         assert_eq!(failure.why, "internal error: something died");
     });
 }
 
 #[test]
 fn a_node_that_cannot_be_reached_by_the_other() {
-    each(&Fault::Status(595), limits(), |call, failure, times| {
+    each(&ApiFault::Status(595), limits(), |call, failure, times| {
         // The connection between the nodes never was: nothing can have been carried out.
-        assert_eq!((failure.kind, failure.unclear), (Kind::Unavailable, false));
+        assert_eq!((failure.kind, failure.unclear), (CallErrorKind::Unavailable, false));
         assert_eq!(failure.why, "No route to host", "from the status line: there is no body");
         if !call.path.ends_with("/upload") {
             assert_eq!(times, 3, "{}", call.path);
@@ -210,18 +210,23 @@ fn a_node_that_cannot_be_reached_by_the_other() {
 
 #[test]
 fn gave_up_after_thirty_seconds() {
-    each(&Fault::LateAnswer, limits(), |call, failure, times| {
-        assert_eq!((failure.kind, failure.unclear), (Kind::Unavailable, call.method != "GET"), "{}", call.path);
+    each(&ApiFault::LateAnswer, limits(), |call, failure, times| {
+        assert_eq!(
+            (failure.kind, failure.unclear),
+            (CallErrorKind::Unavailable, call.method != "GET"),
+            "{}",
+            call.path
+        );
         repeated(call, times);
     });
 }
 
 #[test]
 fn silence() {
-    each(&Fault::Silence, Limits { stall: Duration::from_millis(250), ..limits() }, |call, failure, times| {
+    each(&ApiFault::Silence, ClientLimits { stall: Duration::from_millis(250), ..limits() }, |call, failure, times| {
         assert_eq!(
             (failure.kind, failure.unclear),
-            (Kind::TimedOut, call.method != "GET"),
+            (CallErrorKind::TimedOut, call.method != "GET"),
             "{} {failure:?}",
             call.path
         );
@@ -231,24 +236,29 @@ fn silence() {
 
 #[test]
 fn cut_before() {
-    each(&Fault::Cut, limits(), |call, failure, times| {
-        assert_eq!((failure.kind, failure.unclear), (Kind::Cut, call.method != "GET"), "{} {failure:?}", call.path);
+    each(&ApiFault::Cut, limits(), |call, failure, times| {
+        assert_eq!(
+            (failure.kind, failure.unclear),
+            (CallErrorKind::Cut, call.method != "GET"),
+            "{} {failure:?}",
+            call.path
+        );
         repeated(call, times);
     });
 }
 
 #[test]
 fn cut_after() {
-    for call in CALLS {
-        let (double, upid) = furnished(call);
-        double.fail(call.method, call.path, Fault::CutAfter, 1);
-        let answer = ask(&client(&double), call, &upid);
+    for call in ENDPOINTS {
+        let (simulator, upid) = furnished(call);
+        simulator.fail(call.method, call.path, ApiFault::CutAfter, 1);
+        let answer = ask(&client(&simulator), call, &upid);
         match call.method {
             "GET" => drop(answer.unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)))),
             _ => {
                 let failure = answer.expect_err(call.path);
                 assert!(failure.unclear, "{failure:?}");
-                assert_eq!(came(&double, call), 1, "{} may have been carried out, and was", call.path);
+                assert_eq!(came(&simulator, call), 1, "{} may have been carried out, and was", call.path);
                 assert!(Error::from(failure).to_string().contains("it may have been carried out all the same"));
             }
         }
@@ -257,10 +267,10 @@ fn cut_after() {
 
 #[test]
 fn locks() {
-    for fault in [Fault::Lock, Fault::Locked("clone")] {
-        let limits = Limits { lock: Duration::from_millis(40), pause: Duration::from_millis(2), ..limits() };
+    for fault in [ApiFault::Lock, ApiFault::Locked("clone")] {
+        let limits = ClientLimits { lock: Duration::from_millis(40), pause: Duration::from_millis(2), ..limits() };
         each(&fault, limits, |call, failure, times| {
-            assert_eq!(failure.kind, Kind::Locked, "{} {failure:?}", call.path);
+            assert_eq!(failure.kind, CallErrorKind::Locked, "{} {failure:?}", call.path);
             assert!(!failure.unclear);
             // An upload cannot be turned back; the caller asks anew.
             assert!(times > 1 || call.path.ends_with("/upload"), "{} is waited for", call.path);
@@ -270,27 +280,28 @@ fn locks() {
 
 #[test]
 fn a_lock_that_is_let_go() {
-    for call in CALLS.iter().filter(|call| !call.path.ends_with("/upload")) {
-        let (double, upid) = furnished(call);
-        double.fail(call.method, call.path, Fault::Lock, 4);
-        let client = client_with(&double.url(), "", &environment, Limits { lock: Duration::from_secs(20), ..limits() });
+    for call in ENDPOINTS.iter().filter(|call| !call.path.ends_with("/upload")) {
+        let (simulator, upid) = furnished(call);
+        simulator.fail(call.method, call.path, ApiFault::Lock, 4);
+        let client =
+            client_with(&simulator.url(), "", &environment, ClientLimits { lock: Duration::from_secs(20), ..limits() });
         ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
-        assert_eq!(came(&double, call), 5, "{}", call.path);
+        assert_eq!(came(&simulator, call), 5, "{}", call.path);
     }
 }
 
 #[test]
 fn tasks_that_fail() {
     let mut seen = 0;
-    for call in CALLS.iter().filter(|call| call.returns == Returns::Task) {
-        let (double, upid) = furnished(call);
-        double.fail(call.method, call.path, Fault::Task("storage is gone".into()), 1);
-        let client = client(&double);
+    for call in ENDPOINTS.iter().filter(|call| call.returns == Returns::Task) {
+        let (simulator, upid) = furnished(call);
+        simulator.fail(call.method, call.path, ApiFault::Task("storage is gone".into()), 1);
+        let client = client(&simulator);
         let answer = ask(&client, call, &upid).unwrap_or_else(|e| panic!("{}: {}", call.path, Error::from(e)));
         let path = Path::new(["nodes"]);
         let task = task::of_answer(&client, Method::Post, &path, &answer).expect("a task");
         let failure = client.wait(&task, "the work", &Progress::quiet()).expect_err("it fails");
-        assert_eq!((failure.kind, failure.why.as_str()), (Kind::Task, "storage is gone"));
+        assert_eq!((failure.kind, failure.why.as_str()), (CallErrorKind::Task, "storage is gone"));
         assert!(failure.log.iter().any(|line| line == "TASK ERROR: storage is gone"), "{:?}", failure.log);
         let text = Error::from(failure).to_string();
         assert!(text.contains("| TASK ERROR: storage is gone") && text.contains("the work (UPID:pve1:"), "{text}");
@@ -301,18 +312,18 @@ fn tasks_that_fail() {
 
 #[test]
 fn a_task_that_warns_and_one_that_hangs() {
-    let (double, upid) = furnished(&CALLS[0]);
+    let (simulator, upid) = furnished(&ENDPOINTS[0]);
     let task = upid.parse().expect("a task");
-    double.world().tasks.get_mut(&upid).expect("the task").exit = "WARNINGS: 1".into();
-    double.world().tasks.get_mut(&upid).expect("the task").log.push("WARN: no such key".into());
-    let ended = client(&double).wait(&task, "work", &Progress::quiet()).expect("it ends well");
-    assert_eq!(ended, task::Ended::WithWarnings(vec!["WARN: no such key".into()]));
+    simulator.world().tasks.get_mut(&upid).expect("the task").exit = "WARNINGS: 1".into();
+    simulator.world().tasks.get_mut(&upid).expect("the task").log.push("WARN: no such key".into());
+    let ended = client(&simulator).wait(&task, "work", &Progress::quiet()).expect("it ends well");
+    assert_eq!(ended, task::TaskOutcome::WithWarnings(vec!["WARN: no such key".into()]));
 
-    double.world().tasks.get_mut(&upid).expect("the task").looks = u32::MAX;
-    let hurried = Limits { silence: Duration::from_millis(60), ..limits() };
-    let client = client_with(&double.url(), "", &environment, hurried);
+    simulator.world().tasks.get_mut(&upid).expect("the task").looks = u32::MAX;
+    let hurried = ClientLimits { silence: Duration::from_millis(60), ..limits() };
+    let client = client_with(&simulator.url(), "", &environment, hurried);
     let failure = client.wait(&task, "work", &Progress::quiet()).expect_err("it hangs");
-    assert!(failure.kind == Kind::TimedOut && failure.unclear, "{failure:?}");
+    assert!(failure.kind == CallErrorKind::TimedOut && failure.unclear, "{failure:?}");
     client.stop(&task).expect("it is ended");
     let failure = client.wait(&task, "work", &Progress::quiet()).expect_err("it was interrupted");
     assert_eq!(failure.why, "received interrupt");
@@ -320,33 +331,33 @@ fn a_task_that_warns_and_one_that_hangs() {
 
 #[test]
 fn texts() {
-    let (double, upid) = furnished(&CALLS[0]);
+    let (simulator, upid) = furnished(&ENDPOINTS[0]);
     let mut all = Vec::new();
-    let upload = CALLS.iter().find(|c| c.path.ends_with("/upload")).expect("the upload");
-    let remove = CALLS.iter().find(|c| c.method == "DELETE" && c.path.contains("/content/")).expect("the removal");
-    let nodes = CALLS.iter().find(|c| c.path == "/nodes").expect("the nodes");
+    let upload = ENDPOINTS.iter().find(|c| c.path.ends_with("/upload")).expect("the upload");
+    let remove = ENDPOINTS.iter().find(|c| c.method == "DELETE" && c.path.contains("/content/")).expect("the removal");
+    let nodes = ENDPOINTS.iter().find(|c| c.path == "/nodes").expect("the nodes");
     for (call, fault) in [
-        (nodes, Fault::Status(403)),
-        (nodes, Fault::Status(500)),
-        (nodes, Fault::Status(501)),
-        (nodes, Fault::Cut),
-        (upload, Fault::LateAnswer),
-        (upload, Fault::Cut),
-        (remove, Fault::Status(595)),
-        (remove, Fault::Locked("clone")),
-        (remove, Fault::Lock),
+        (nodes, ApiFault::Status(403)),
+        (nodes, ApiFault::Status(500)),
+        (nodes, ApiFault::Status(501)),
+        (nodes, ApiFault::Cut),
+        (upload, ApiFault::LateAnswer),
+        (upload, ApiFault::Cut),
+        (remove, ApiFault::Status(595)),
+        (remove, ApiFault::Locked("clone")),
+        (remove, ApiFault::Lock),
     ] {
-        double.fail(call.method, call.path, fault, usize::MAX);
-        let mut failure = ask(&client(&double), call, &upid).expect_err("it fails");
-        if failure.kind == Kind::Locked {
+        simulator.fail(call.method, call.path, fault, usize::MAX);
+        let mut failure = ask(&client(&simulator), call, &upid).expect_err("it fails");
+        if failure.kind == CallErrorKind::Locked {
             // How often depends on the host's speed.
             failure.attempts = 1;
         }
         all.push(common::steady(&Error::from(failure)));
-        double.mend();
+        simulator.mend();
     }
     let wrong = Parameters::none().text("colour", "green");
-    let failure = client(&double).get(&Path::new(["nodes"]), &wrong).expect_err("there is no such parameter");
+    let failure = client(&simulator).get(&Path::new(["nodes"]), &wrong).expect_err("there is no such parameter");
     all.push(common::steady(&Error::from(failure)));
     insta::assert_snapshot!(all.join("\n"));
 }

@@ -1,12 +1,12 @@
-//! Who may not come in, and how it is said; tickets that are renewed, expire, and prove that a change was meant.
+//! Permission may not come in, and how it is said; tickets that are renewed, expire, and prove that a change was meant.
 
 mod common;
 
-use common::{client, client_with, double, environment, limits, steady};
+use common::{client, client_with, environment, limits, simulator, steady};
 use diorite_model::{Error, Exit};
-use diorite_proxmox::client::{Kind, Method, Parameters, Path};
-use diorite_proxmox::{Client, Limits};
-use diorite_proxmox_double::{Certificate, Double, USER, World};
+use diorite_proxmox::client::{CallErrorKind, Method, Parameters, Path};
+use diorite_proxmox::{Client, ClientLimits};
+use diorite_proxmox_simulator::{Simulator, TestCertificate, USER, World};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -21,59 +21,59 @@ fn refused(client: &Client) -> String {
 }
 
 /// By a password.
-fn with_password(double: &Double, limits: Limits) -> Client {
+fn with_password(simulator: &Simulator, limits: ClientLimits) -> Client {
     let more = format!("user = \"{}\"\npassword_env = \"PVE_PASSWORD\"", USER.0);
     let environment = |name: &str| (name == "PVE_PASSWORD").then(|| USER.1.to_owned());
-    client_with(&double.url(), &more, &environment, limits)
+    client_with(&simulator.url(), &more, &environment, limits)
 }
 
 #[test]
 fn a_wrong_token() {
-    let double = double();
+    let simulator = simulator();
     let wrong = |name: &str| (name == "PVE_TOKEN").then(|| "deploy@pve!ci=no-such-secret".to_owned());
-    let text = refused(&client_with(&double.url(), "", &wrong, limits()));
+    let text = refused(&client_with(&simulator.url(), "", &wrong, limits()));
     assert!(!text.contains("no-such-secret"), "{text}");
     insta::assert_snapshot!(text);
-    assert_eq!(double.asked().len(), 1, "a wrong token is not tried again: the host counts");
+    assert_eq!(simulator.asked().len(), 1, "a wrong token is not tried again: the host counts");
 }
 
 #[test]
 fn a_wrong_password() {
-    let double = double();
+    let simulator = simulator();
     let more = format!("user = \"{}\"\npassword_env = \"PVE_PASSWORD\"", USER.0);
     let wrong = |name: &str| (name == "PVE_PASSWORD").then(|| "guessed".to_owned());
-    let text = refused(&client_with(&double.url(), &more, &wrong, limits()));
+    let text = refused(&client_with(&simulator.url(), &more, &wrong, limits()));
     assert!(!text.contains("guessed"), "{text}");
     insta::assert_snapshot!(text);
 }
 
 #[test]
 fn a_second_factor() {
-    let double = double();
-    double.world().second_factor = true;
-    insta::assert_snapshot!(refused(&with_password(&double, limits())));
+    let simulator = simulator();
+    simulator.world().second_factor = true;
+    insta::assert_snapshot!(refused(&with_password(&simulator, limits())));
 }
 
 #[test]
 fn a_ticket_serves_until_it_expires() {
-    let double = double();
-    let client = with_password(&double, limits());
+    let simulator = simulator();
+    let client = with_password(&simulator, limits());
     version(&client).expect("an answer");
     version(&client).expect("an answer");
-    assert_eq!(double.world().ticket, 1, "one ticket serves for both");
+    assert_eq!(simulator.world().ticket, 1, "one ticket serves for both");
     // The two hours are over, or the host was started anew.
-    double.world().tickets.clear();
+    simulator.world().tickets.clear();
     version(&client).expect("with another ticket");
-    assert_eq!(double.world().ticket, 2);
+    assert_eq!(simulator.world().ticket, 2);
 }
 
 #[test]
 fn a_ticket_is_renewed_in_time_by_itself() {
-    let double = double();
-    let client = with_password(&double, Limits { ticket: Duration::ZERO, ..limits() });
+    let simulator = simulator();
+    let client = with_password(&simulator, ClientLimits { ticket: Duration::ZERO, ..limits() });
     version(&client).expect("an answer");
     version(&client).expect("an answer");
-    let passwords: Vec<_> = double
+    let passwords: Vec<_> = simulator
         .asked()
         .into_iter()
         .filter(|asked| asked.path == "/access/ticket")
@@ -84,20 +84,20 @@ fn a_ticket_is_renewed_in_time_by_itself() {
 
 #[test]
 fn an_expired_ticket_whose_password_has_changed() {
-    let double = double();
-    let client = with_password(&double, limits());
+    let simulator = simulator();
+    let client = with_password(&simulator, limits());
     version(&client).expect("an answer");
-    double.world().tickets.clear();
-    double.fail("POST", "/access/ticket", diorite_proxmox_double::Fault::Status(401), usize::MAX);
+    simulator.world().tickets.clear();
+    simulator.fail("POST", "/access/ticket", diorite_proxmox_simulator::ApiFault::Status(401), usize::MAX);
     insta::assert_snapshot!(refused(&client));
 }
 
-/// The stand-in refuses a change by ticket without the token that proves it was meant.
+/// The simulator refuses a change by ticket without the token that proves it was meant.
 #[test]
 fn changes_carry_the_token_against_forgery() {
-    let double = double();
-    double.world().grant("/storage/local", "Datastore.Allocate");
-    let client = with_password(&double, limits());
+    let simulator = simulator();
+    simulator.world().grant("/storage/local", "Datastore.Allocate");
+    let client = with_password(&simulator, limits());
     let path = Path::new(["nodes", "pve1", "storage", "local", "content", "local:import/x.qcow2"]);
     client.call(Method::Delete, &path, &Parameters::none()).expect("it is removed");
 }
@@ -147,13 +147,14 @@ fn masked(text: &str) -> String {
 
 #[test]
 fn a_pinned_certificate() {
-    let (ours, another) = (Certificate::new(), Certificate::new());
-    let double = Double::https(World::new(), &ours);
-    let pinned = |c: &Certificate| format!("fingerprint = \"{}\"", c.fingerprint());
-    version(&client_with(&double.url(), &pinned(&ours), &environment, limits())).expect("the pinned one is believed");
-    let client = client_with(&double.url(), &pinned(&another), &environment, limits());
+    let (ours, another) = (TestCertificate::new(), TestCertificate::new());
+    let simulator = Simulator::https(World::new(), &ours);
+    let pinned = |c: &TestCertificate| format!("fingerprint = \"{}\"", c.fingerprint());
+    version(&client_with(&simulator.url(), &pinned(&ours), &environment, limits()))
+        .expect("the pinned one is believed");
+    let client = client_with(&simulator.url(), &pinned(&another), &environment, limits());
     let failure = client.get(&Path::new(["version"]), &Parameters::none()).expect_err("not the pinned one");
-    assert_eq!((failure.kind, failure.attempts), (Kind::Certificate, 1));
+    assert_eq!((failure.kind, failure.attempts), (CallErrorKind::Certificate, 1));
     // What is shown can be pinned as it stands.
     let hex: String = ours.fingerprint().to_uppercase().replace("SHA256:", "");
     let pairs: Vec<_> = hex.as_bytes().chunks(2).map(|c| String::from_utf8_lossy(c).into_owned()).collect();
@@ -164,13 +165,13 @@ fn a_pinned_certificate() {
 
 #[test]
 fn an_authority_in_a_file() {
-    let (ours, another) = (Certificate::new(), Certificate::new());
-    let double = Double::https(World::new(), &ours);
+    let (ours, another) = (TestCertificate::new(), TestCertificate::new());
+    let simulator = Simulator::https(World::new(), &ours);
     let directory = tempfile::tempdir().expect("a directory");
-    let by = |c: &Certificate| {
+    let by = |c: &TestCertificate| {
         let file = directory.path().join("ca.pem");
         std::fs::write(&file, c.authority()).expect("a file");
-        client_with(&double.url(), &format!("ca = \"{}\"", file.display()), &environment, limits())
+        client_with(&simulator.url(), &format!("ca = \"{}\"", file.display()), &environment, limits())
     };
     version(&by(&ours)).expect("the authority vouches for it");
     let text = refused(&by(&another)).replace(&directory.path().display().to_string(), "DIRECTORY");
@@ -180,22 +181,22 @@ fn an_authority_in_a_file() {
 /// Nobody vouches for a host's own certificate until somebody says so.
 #[test]
 fn the_hosts_own_authorities() {
-    let (ours, another) = (Certificate::new(), Certificate::new());
-    let double = Double::https(World::new(), &ours);
+    let (ours, another) = (TestCertificate::new(), TestCertificate::new());
+    let simulator = Simulator::https(World::new(), &ours);
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("bundle.pem");
     std::fs::write(&file, another.authority()).expect("a file");
     let bundle = file.display().to_string();
     let environment = move |name: &str| if name == "SSL_CERT_FILE" { Some(bundle.clone()) } else { environment(name) };
-    insta::assert_snapshot!(masked(&refused(&client_with(&double.url(), "", &environment, limits()))));
+    insta::assert_snapshot!(masked(&refused(&client_with(&simulator.url(), "", &environment, limits()))));
 }
 
 /// Only what the five seconds of an idle connection leave is used again.
 #[test]
 fn a_connection_that_was_dropped_meanwhile() {
-    let double = double();
-    double.world().idle = Duration::from_millis(100);
-    let client = client(&double);
+    let simulator = simulator();
+    simulator.world().idle = Duration::from_millis(100);
+    let client = client(&simulator);
     for _ in 0..4 {
         version(&client).expect("an answer, over a new connection if need be");
         std::thread::sleep(Duration::from_millis(120));

@@ -2,13 +2,13 @@
 
 mod common;
 
-use common::deploying::Case;
+use common::case::Case;
 use common::steady;
 use diorite_model::{Error, Exit};
-use diorite_proxmox::check::NEEDED;
+use diorite_proxmox::check::REQUIRED;
 use diorite_proxmox::ready::ready;
-use diorite_proxmox_double::table::{CALLS, Returns};
-use diorite_proxmox_double::{Fault, Machine, World};
+use diorite_proxmox_simulator::endpoints::{ENDPOINTS, Returns};
+use diorite_proxmox_simulator::{ApiFault, VirtualMachine, World};
 
 /// The error, after it was made sure that nothing was changed.
 fn refused(case: &Case, error: Error, before: usize) -> String {
@@ -33,9 +33,9 @@ fn each_privilege_that_is_missing_is_named_before_anything_changes() {
             seen += 1;
         }
     }
-    let names: std::collections::BTreeSet<_> = NEEDED.iter().map(|needed| needed.name).collect();
+    let names: std::collections::BTreeSet<_> = REQUIRED.iter().map(|needed| needed.name).collect();
     let target = Case::new().client.target().clone();
-    let all: std::collections::BTreeSet<_> = NEEDED.iter().map(|n| (n.at.path(&target), n.name)).collect();
+    let all: std::collections::BTreeSet<_> = REQUIRED.iter().map(|n| (n.at.path(&target), n.name)).collect();
     assert!(seen == all.len() && names.len() <= 15, "{seen} {names:?}");
     // With all of them, and none at `/`, a machine is made.
     let mut world = full;
@@ -48,12 +48,12 @@ fn each_privilege_that_is_missing_is_named_before_anything_changes() {
 #[test]
 fn a_machine_of_somebody_else_is_never_touched() {
     let mut world = World::new();
-    let theirs = |tags: &str| Machine {
+    let theirs = |tags: &str| VirtualMachine {
         node: "pve1".into(),
         pool: Some("school".into()),
         running: true,
         config: [("name", "web"), ("tags", tags)].map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
-        ..Machine::default()
+        ..VirtualMachine::default()
     };
     world.machines.insert(9000, theirs("production"));
     let case = Case::of(world.clone(), "");
@@ -65,11 +65,11 @@ fn a_machine_of_somebody_else_is_never_touched() {
     insta::assert_snapshot!("tag_only", refused(&case, case.deploy(1).expect_err("it is not ours"), 0));
 
     // Another name, in our range of numbers, out of our sight: its number is not taken.
-    let hidden = Machine { pool: None, ..theirs("production") };
+    let hidden = VirtualMachine { pool: None, ..theirs("production") };
     world.machines.insert(9000, hidden.clone());
     let case = Case::of(world, "");
     assert_eq!(case.deploy(1).unwrap_or_else(|e| panic!("{e}")).id, 9001);
-    assert_eq!(case.double.world().machines[&9000].config, hidden.config);
+    assert_eq!(case.simulator.world().machines[&9000].config, hidden.config);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_machine_of_ours_with_another_purpose_stays() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     // One that is called as a staging machine would be, and works.
-    let mut world = case.double.world();
+    let mut world = case.simulator.world();
     let mut other = world.machines[&9000].clone();
     other.config.insert("name".into(), "web-staging".into());
     other.config.retain(|key, _| !key.starts_with("scsi"));
@@ -86,8 +86,8 @@ fn a_machine_of_ours_with_another_purpose_stays() {
     let before = case.changes();
     insta::assert_snapshot!("no_staging", refused(&case, case.deploy(2).expect_err("it works"), before));
 
-    case.double.world().machines.remove(&9005);
-    let mut another = case.wanted(2);
+    case.simulator.world().machines.remove(&9005);
+    let mut another = case.desired(2);
     another.image = "other".into();
     let error = case.with(2, |d| d.deploy(&another)).expect_err("another image");
     insta::assert_snapshot!("another_image", refused(&case, error, before));
@@ -98,7 +98,7 @@ fn a_disk_that_somebody_put_there_stays() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     let disk = "local-zfs:vm-9000-disk-77,serial=theirs";
-    case.double.world().machines.get_mut(&9000).expect("ours").config.insert("scsi0".into(), disk.into());
+    case.simulator.world().machines.get_mut(&9000).expect("ours").config.insert("scsi0".into(), disk.into());
     let before = case.changes();
     insta::assert_snapshot!("strange_disk", refused(&case, case.deploy(2).expect_err("not ours"), before));
 }
@@ -121,7 +121,7 @@ fn a_target_that_cannot_is_told_what_it_lacks() {
 fn a_lock_that_no_task_holds_is_said_to_be_one() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    case.double.world().machines.get_mut(&9000).expect("ours").config.insert("lock".into(), "backup".into());
+    case.simulator.world().machines.get_mut(&9000).expect("ours").config.insert("lock".into(), "backup".into());
     let before = case.changes();
     insta::assert_snapshot!("locked", refused(&case, case.deploy(2).expect_err("it is locked"), before));
 }
@@ -131,7 +131,7 @@ fn a_machine_that_is_being_made_is_waited_for() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     // The lock goes with the task that holds it.
-    let mut world = case.double.world();
+    let mut world = case.simulator.world();
     let upid = world.task("pve1", "qmclone", "9000", "deploy@pve!ci");
     world.tasks.get_mut(&upid).expect("a task").looks = 5;
     world.machines.get_mut(&9000).expect("ours").config.insert("lock".into(), "clone".into());
@@ -145,19 +145,19 @@ fn a_machine_that_is_being_made_is_waited_for() {
 fn a_node_that_goes_down_while_it_takes_an_image_in() {
     let case = Case::clustered();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let node = case.double.world().machines[&9000].node.clone();
-    case.double.world().frail = true;
+    let node = case.simulator.world().machines[&9000].node.clone();
+    case.simulator.world().crash_during_create = true;
     let error = case.deploy(2).expect_err("nobody says how it ended");
     insta::assert_snapshot!("went_down", common::steady(&error).replace(&node, "NODE"));
-    assert_eq!(case.double.world().machines.len(), 2, "it was taking the image in");
+    assert_eq!(case.simulator.world().machines.len(), 2, "it was taking the image in");
     // While it is down nothing is done for the machine that is on it.
     let before = case.changes();
     let error = case.deploy(2).expect_err("its node is down");
     assert_eq!(case.changes(), before);
     insta::assert_snapshot!("is_down", common::steady(&error).replace(&node, "NODE"));
-    case.double.world().nodes.get_mut(&node).expect("a node").online = true;
+    case.simulator.world().nodes.get_mut(&node).expect("a node").online = true;
     case.deploy(2).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((case.runs(), case.double.world().orphans()), (2, vec![]));
+    assert_eq!((case.runs(), case.simulator.world().orphans()), (2, vec![]));
 }
 
 /// Every call that changes something, failing in every way while a machine gets its next image: the run ends well or with
@@ -174,7 +174,7 @@ fn whatever_fails_the_next_run_arrives() {
     for version in [1, 2] {
         deploy(&mut calm, version).unwrap_or_else(|e| panic!("{e}"));
     }
-    let wanted = calm.picture();
+    let desired = calm.picture();
     let calls = [
         ("POST", "/nodes/{node}/storage/{storage}/upload"),
         ("POST", "/nodes/{node}/qemu"),
@@ -193,25 +193,25 @@ fn whatever_fails_the_next_run_arrives() {
     // Those of the first image alone.
     let first = [("POST", "/cluster/ha/resources"), ("POST", "/cluster/replication")];
     let faults = [
-        Fault::Status(403),
-        Fault::Status(500),
-        Fault::LateAnswer,
-        Fault::Cut,
-        Fault::CutAfter,
-        Fault::Lock,
-        Fault::Locked("backup"),
-        Fault::Task("out of space".into()),
+        ApiFault::Status(403),
+        ApiFault::Status(500),
+        ApiFault::LateAnswer,
+        ApiFault::Cut,
+        ApiFault::CutAfter,
+        ApiFault::Lock,
+        ApiFault::Locked("backup"),
+        ApiFault::Task("out of space".into()),
     ];
     let (mut well, mut told) = (0, 0);
     for (version, (method, path)) in calls.map(|call| (2, call)).into_iter().chain(first.map(|call| (1, call))) {
         for fault in &faults {
-            let task = CALLS.iter().any(|c| (c.method, c.path, c.returns) == (method, path, Returns::Task));
-            if matches!(fault, Fault::Task(_)) && !task {
+            let task = ENDPOINTS.iter().any(|c| (c.method, c.path, c.returns) == (method, path, Returns::Task));
+            if matches!(fault, ApiFault::Task(_)) && !task {
                 continue;
             }
             let mut case = fresh();
             (1..version).for_each(|before| drop(deploy(&mut case, before).unwrap_or_else(|e| panic!("{e}"))));
-            case.double.fail(method, path, fault.clone(), 1);
+            case.simulator.fail(method, path, fault.clone(), 1);
             match deploy(&mut case, version) {
                 Ok(_) => well += 1,
                 Err(error) => {
@@ -219,12 +219,12 @@ fn whatever_fails_the_next_run_arrives() {
                     told += 1;
                 }
             }
-            case.double.mend();
+            case.simulator.mend();
             for version in version..=2 {
                 deploy(&mut case, version).unwrap_or_else(|e| panic!("{method} {path} {fault:?}: {e}"));
             }
-            assert_eq!(case.picture(), wanted, "{method} {path} {fault:?}");
-            assert_eq!(case.double.world().orphans(), Vec::<String>::new(), "{method} {path} {fault:?}");
+            assert_eq!(case.picture(), desired, "{method} {path} {fault:?}");
+            assert_eq!(case.simulator.world().orphans(), Vec::<String>::new(), "{method} {path} {fault:?}");
         }
     }
     println!("{well} went on, {told} were told");

@@ -1,10 +1,10 @@
-//! The stand-in's table against the schema that a real Proxmox VE 9.1.7 gives out, so that a stand-in which is wrong is not
+//! The simulator's table against the schema that a real Proxmox VE 9.1.7 gives out, so that a simulator which is wrong is not
 //! what the client is made to fit.
 
 mod common;
 
 use common::harness::{Outcome, ignored, run};
-use diorite_proxmox_double::table::{CALLS, Call, Returns, Type, UNRECORDED, Who};
+use diorite_proxmox_simulator::endpoints::{ENDPOINTS, Endpoint, Permission, Returns, Type, UNRECORDED};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -24,18 +24,18 @@ fn schema() -> Result<Value, common::harness::Ignored> {
 }
 
 /// A check of privileges in the schema's words.
-fn checked(who: &Who) -> Value {
+fn checked(who: &Permission) -> Value {
     match who {
-        Who::World | Who::All => panic!("whom everybody is needs no check"),
-        Who::Every(path, names) => json!(["perm", path, names]),
-        Who::Some(path, names) => json!(["perm", path, names, "any", 1]),
-        Who::And(all) => std::iter::once(json!("and")).chain(all.iter().map(checked)).collect(),
-        Who::Or(some) => std::iter::once(json!("or")).chain(some.iter().map(checked)).collect(),
+        Permission::World | Permission::All => panic!("whom everybody is needs no check"),
+        Permission::Every(path, names) => json!(["perm", path, names]),
+        Permission::Some(path, names) => json!(["perm", path, names, "any", 1]),
+        Permission::And(all) => std::iter::once(json!("and")).chain(all.iter().map(checked)).collect(),
+        Permission::Or(some) => std::iter::once(json!("or")).chain(some.iter().map(checked)).collect(),
     }
 }
 
 /// What differs between a call of the table and the schema.
-fn differences(call: &Call, schema: &Value) -> Vec<String> {
+fn differences(call: &Endpoint, schema: &Value) -> Vec<String> {
     let name = format!("{} {}", call.method, call.path);
     let all = schema["endpoints"].as_array().expect("endpoints");
     let Some(real) = all.iter().find(|e| e["method"] == call.method && e["path"] == call.path) else {
@@ -76,8 +76,8 @@ fn differences(call: &Call, schema: &Value) -> Vec<String> {
         wrong.push(format!("{name}: returns {}, not {word}", real["returns"]["type"]));
     }
     let who = match call.who {
-        Who::World => json!({ "user": "world" }),
-        Who::All => json!({ "user": "all" }),
+        Permission::World => json!({ "user": "world" }),
+        Permission::All => json!({ "user": "all" }),
         who => json!({ "check": checked(&who) }),
     };
     let said: serde_json::Map<_, _> = real["permissions"]
@@ -95,7 +95,7 @@ fn differences(call: &Call, schema: &Value) -> Vec<String> {
 
 fn every_call_is_as_the_schema_has_it() -> Outcome {
     let schema = schema()?;
-    let recorded = || CALLS.iter().filter(|call| !call.path.starts_with(UNRECORDED));
+    let recorded = || ENDPOINTS.iter().filter(|call| !call.path.starts_with(UNRECORDED));
     let wrong: Vec<_> = recorded().flat_map(|call| differences(call, &schema)).collect();
     assert!(wrong.is_empty(), "{wrong:#?}");
     println!("{} calls of {}", recorded().count(), schema["versions"]["pve-manager"]);
@@ -105,16 +105,16 @@ fn every_call_is_as_the_schema_has_it() -> Outcome {
 /// Positive control: each kind of difference is found.
 fn a_wrong_table_is_noticed() -> Outcome {
     let schema = schema()?;
-    let right = CALLS.iter().find(|c| c.path == "/nodes/{node}/tasks/{upid}/log").expect("a call");
+    let right = ENDPOINTS.iter().find(|c| c.path == "/nodes/{node}/tasks/{upid}/log").expect("a call");
     let wrong = [
-        Call { path: "/nodes/{node}/task", ..*right },
-        Call { method: "PUT", ..*right },
-        Call { returns: Returns::Object, ..*right },
-        Call { who: Who::World, ..*right },
-        Call { parameters: &[("node", Type::Text, true)], ..*right },
-        Call { parameters: &[("node", Type::Integer, true), ("upid", Type::Text, true)], ..*right },
-        Call { parameters: &[("node", Type::Text, true), ("upid", Type::Text, false)], ..*right },
-        Call {
+        Endpoint { path: "/nodes/{node}/task", ..*right },
+        Endpoint { method: "PUT", ..*right },
+        Endpoint { returns: Returns::Object, ..*right },
+        Endpoint { who: Permission::World, ..*right },
+        Endpoint { parameters: &[("node", Type::Text, true)], ..*right },
+        Endpoint { parameters: &[("node", Type::Integer, true), ("upid", Type::Text, true)], ..*right },
+        Endpoint { parameters: &[("node", Type::Text, true), ("upid", Type::Text, false)], ..*right },
+        Endpoint {
             parameters: &[("node", Type::Text, true), ("upid", Type::Text, true), ("from", Type::Text, false)],
             ..*right
         },

@@ -1,10 +1,10 @@
-//! Another's client judges the stand-in: proxmoxer (Python, by people who know nothing of Diorite) tells a whole story
-//! against it, over TLS, so that the stand-in is not merely what our own client expects.
+//! Another's client judges the simulator: proxmoxer (Python, by people who know nothing of Diorite) tells a whole story
+//! against it, over TLS, so that the simulator is not merely what our own client expects.
 //!
 //! Needs `DIORITE_TEST_TOOLS`: the tools tree has python3 and proxmoxer.
 
 use diorite_model::Digest;
-use diorite_proxmox_double::{Certificate, Double, Fault, TOKEN, USER, World};
+use diorite_proxmox_simulator::{ApiFault, Simulator, TOKEN, TestCertificate, USER, World};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -14,7 +14,7 @@ const STORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/second_client/st
 const CHAPTERS: [&str; 8] =
     ["looked around", "uploaded", "made and started", "changed", "guarded", "handed over", "refused", "logged in"];
 
-/// The tree's python3, by the tree's own loader: in the tools' sandbox there would be no way to the stand-in.
+/// The tree's python3, by the tree's own loader: in the tools' sandbox there would be no way to the simulator.
 fn python() -> Command {
     let tools = std::env::var_os("DIORITE_TEST_TOOLS").map(PathBuf::from);
     let tools = tools.expect("DIORITE_TEST_TOOLS must name an unpacked tools tree (`make test` sets it)");
@@ -29,10 +29,10 @@ fn python() -> Command {
 }
 
 /// The story, told by proxmoxer, which believes this authority.
-fn told(double: &Double, authority: &Certificate, directory: &Path) -> Output {
+fn told(simulator: &Simulator, authority: &TestCertificate, directory: &Path) -> Output {
     let file = directory.join("authority.pem");
     std::fs::write(&file, authority.authority()).expect("a file");
-    let port = double.url().rsplit(':').next().map(str::to_owned).expect("a port");
+    let port = simulator.url().rsplit(':').next().map(str::to_owned).expect("a port");
     python()
         .args([STORY, &port])
         .arg(file)
@@ -57,15 +57,15 @@ fn said(output: &Output) -> (Vec<String>, String) {
 
 #[test]
 fn proxmoxer_tells_a_whole_story() {
-    let (certificate, directory) = (Certificate::new(), tempfile::tempdir().expect("a directory"));
-    let double = Double::https(world(), &certificate);
-    let output = told(&double, &certificate, directory.path());
+    let (certificate, directory) = (TestCertificate::new(), tempfile::tempdir().expect("a directory"));
+    let simulator = Simulator::https(world(), &certificate);
+    let output = told(&simulator, &certificate, directory.path());
     let (chapters, errors) = said(&output);
     assert!(output.status.success(), "after {chapters:?}: {errors}");
     assert_eq!(chapters, CHAPTERS, "{errors}");
 
-    // And it was this stand-in that it happened to.
-    let world = double.world();
+    // And it was this simulator that it happened to.
+    let world = simulator.world();
     let digest = |name: &str| Digest::of(&std::fs::read(directory.path().join(name)).expect("the file it made"));
     let files = &world.storages["local"].files;
     assert_eq!(
@@ -85,26 +85,27 @@ fn proxmoxer_tells_a_whole_story() {
 /// Positive control: the story ends where something is not as it must be.
 #[test]
 fn proxmoxer_notices_what_is_wrong() {
-    let certificate = Certificate::new();
-    let ends = |prepare: &dyn Fn(&mut Double), believed: &Certificate, chapters: &[&str], words: &str| {
+    let certificate = TestCertificate::new();
+    let ends = |prepare: &dyn Fn(&mut Simulator), believed: &TestCertificate, chapters: &[&str], words: &str| {
         let directory = tempfile::tempdir().expect("a directory");
-        let mut double = Double::https(world(), &certificate);
-        prepare(&mut double);
-        let output = told(&double, believed, directory.path());
+        let mut simulator = Simulator::https(world(), &certificate);
+        prepare(&mut simulator);
+        let output = told(&simulator, believed, directory.path());
         let (told, errors) = said(&output);
         assert!(!output.status.success() && told == chapters && errors.contains(words), "{told:?}: {errors}");
     };
-    ends(&|_| {}, &Certificate::new(), &[], "CERTIFICATE_VERIFY_FAILED");
+    ends(&|_| {}, &TestCertificate::new(), &[], "CERTIFICATE_VERIFY_FAILED");
     let upload = "/nodes/{node}/storage/{storage}/upload";
-    let fault = |fault: Fault| move |double: &mut Double| double.fail("POST", upload, fault.clone(), 1);
-    ends(&fault(Fault::Task("import failed".into())), &certificate, &CHAPTERS[..1], "import failed");
-    ends(&fault(Fault::Status(500)), &certificate, &CHAPTERS[..1], "internal error: something died");
+    let fault = |fault: ApiFault| move |simulator: &mut Simulator| simulator.fail("POST", upload, fault.clone(), 1);
+    ends(&fault(ApiFault::Task("import failed".into())), &certificate, &CHAPTERS[..1], "import failed");
+    ends(&fault(ApiFault::Status(500)), &certificate, &CHAPTERS[..1], "internal error: something died");
     // An image that nothing comes up from, and a storage whose content is another.
-    let sick = |double: &mut Double| {
+    let unhealthy = |simulator: &mut Simulator| {
         let large: Vec<u8> = (0..11usize << 20).map(|i| (i % 256) as u8).collect();
-        double.world().sick.insert(Digest::of(&large));
+        simulator.world().unhealthy.insert(Digest::of(&large));
     };
-    ends(&sick, &certificate, &CHAPTERS[..2], "QEMU guest agent is not running");
-    let iso = |double: &mut Double| double.world().storages.get_mut("local").expect("local").content = "iso".into();
+    ends(&unhealthy, &certificate, &CHAPTERS[..2], "QEMU guest agent is not running");
+    let iso =
+        |simulator: &mut Simulator| simulator.world().storages.get_mut("local").expect("local").content = "iso".into();
     ends(&iso, &certificate, &[], "AssertionError");
 }

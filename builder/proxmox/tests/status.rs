@@ -2,10 +2,10 @@
 
 mod common;
 
-use common::deploying::Case;
+use common::case::Case;
 use diorite_host::progress::Progress;
 use diorite_model::Digest;
-use diorite_proxmox::status::{Machine, Metrics, status};
+use diorite_proxmox::status::{MachineStatus, MetricsSource, status};
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 
@@ -27,8 +27,8 @@ fn values_that_are_not_those_of_the_profile_are_a_finding() {
     let mut case = Case::new();
     case.values = Some("address 1".into());
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
-    let ask = |case: &Case| -> Machine {
-        status(&case.client, &[case.wanted(1)], None, &Progress::quiet()).unwrap_or_else(|e| panic!("{e}")).remove(0)
+    let ask = |case: &Case| -> MachineStatus {
+        status(&case.client, &[case.desired(1)], None, &Progress::quiet()).unwrap_or_else(|e| panic!("{e}")).remove(0)
     };
     assert!(!ask(&case).differs(), "{:?}", ask(&case).drift);
     case.values = Some("address 2".into());
@@ -43,9 +43,9 @@ fn a_machine_says_what_it_runs() {
     let case = Case::new();
     case.deploy(1).unwrap_or_else(|e| panic!("{e}"));
     let (right, wrong) = (Digest::of(b"root"), Digest::of(b"another root"));
-    let ask = |port: u16| -> Machine {
-        let metrics = Some(Metrics { port, root_hash: right });
-        let all = status(&case.client, &[case.wanted(1)], metrics, &Progress::quiet());
+    let ask = |port: u16| -> MachineStatus {
+        let metrics = Some(MetricsSource { port, root_hash: right });
+        let all = status(&case.client, &[case.desired(1)], metrics, &Progress::quiet());
         all.unwrap_or_else(|e| panic!("{e}")).remove(0)
     };
     let page = |root: Digest| {

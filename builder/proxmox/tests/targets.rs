@@ -5,7 +5,7 @@ mod common;
 
 use common::described;
 use diorite_model::{Error, Exit};
-use diorite_proxmox::target::{Credential, Login, Source, Trust, files, find, parse};
+use diorite_proxmox::target::{Credential, LoginMethod, Source, Trust, files, find, parse};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -73,8 +73,8 @@ fn everything_that_can_be_said() {
     assert_eq!((target.nodes.join(","), target.vmids.clone()), ("pve2,pve1".into(), 500..=599));
     assert_eq!(target.trust, Trust::Authority(PathBuf::from("/home/me/ca.pem")));
     let words = ["pass", "show", "pve/school token"].map(str::to_owned);
-    assert_eq!(target.login, Login::Token(Source::Command(words.into())));
-    assert_eq!(target.place, "t.toml:1:10");
+    assert_eq!(target.login, LoginMethod::Token(Source::Command(words.into())));
+    assert_eq!(target.location, "t.toml:1:10");
 
     let least = common::target(URL, "");
     assert_eq!((least.url.as_str(), least.tag.as_str()), ("https://pve.example.org:8006", "diorite"));
@@ -86,7 +86,11 @@ fn everything_that_can_be_said() {
     );
     let file = described(URL, "token_file = \"secret/token\"").replace("token_env = \"PVE_TOKEN\"\n", "");
     let file = &parse(&file, "t.toml", Path::new("profiles"), None).expect("targets")[0];
-    assert_eq!(file.login, Login::Token(Source::File("profiles/secret/token".into())), "beside the file that names it");
+    assert_eq!(
+        file.login,
+        LoginMethod::Token(Source::File("profiles/secret/token".into())),
+        "beside the file that names it"
+    );
 }
 
 #[test]
@@ -114,8 +118,8 @@ fn the_nearer_file_goes_first() {
     texts.push(place(find("ofice", &all, &none).expect_err("no such target")));
     insta::assert_snapshot!(texts.join("\n\n"));
     let home = |name: &str| (name == "HOME").then(|| "/home/me".to_owned());
-    let wanted = ["profiles/targets.toml", "/home/me/.config/diorite/targets.toml"].map(PathBuf::from);
-    assert_eq!(files(&home), wanted);
+    let desired = ["profiles/targets.toml", "/home/me/.config/diorite/targets.toml"].map(PathBuf::from);
+    assert_eq!(files(&home), desired);
 }
 
 #[test]
@@ -124,9 +128,9 @@ fn where_the_secret_is() {
     let file = directory.path().join("token");
     let of_file = common::target(URL, "").clone();
     let mut of_file = of_file;
-    of_file.login = Login::Token(Source::File(file.clone()));
+    of_file.login = LoginMethod::Token(Source::File(file.clone()));
     let mut of_program = of_file.clone();
-    let program = |words: &[&str]| Login::Token(Source::Command(words.iter().map(|w| (*w).to_owned()).collect()));
+    let program = |words: &[&str]| LoginMethod::Token(Source::Command(words.iter().map(|w| (*w).to_owned()).collect()));
     let none = |_: &str| None;
     let place = |e: Error| {
         assert_eq!(e.exit, Exit::Input);

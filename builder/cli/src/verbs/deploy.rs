@@ -12,13 +12,13 @@ use diorite_model::report::{Report, Subject, UnverifiedImage};
 use diorite_model::{Digest, Error, Exit, Hasher, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
+use diorite_proxmox::desired::{ConfigDriveIso, DeployImage, Desired, ImageFile};
 use diorite_proxmox::fleet;
-use diorite_proxmox::health::{self, Question};
+use diorite_proxmox::health::{self, HealthProbe};
+use diorite_proxmox::notes::{Generation, HealthVerdict};
+use diorite_proxmox::observed::MachineRef;
 use diorite_proxmox::ready::ready;
-use diorite_proxmox::record::{Generation, Proven};
-use diorite_proxmox::seen::Listed;
-use diorite_proxmox::status::{self, Machine, Metrics};
-use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
+use diorite_proxmox::status::{self, MachineStatus, MetricsSource};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read as _;
@@ -39,40 +39,40 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
     let (file, form) = qcow2(&project, &image, context)?;
-    let (questions, others) = health::questions(&project.settings.checks);
+    let (probes, others) = health::probes(&project.settings.checks);
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
-    let deployer = deployer(&client, Some(&file), &questions, args.patience.patience, context);
+    let deployer = deployer(&client, Some(&file), &probes, args.patience.patience, context);
     let (mut all, mut placed) = (Vec::new(), Vec::new());
     for name in &named {
-        let mut wanted = wanted(&project, name, &image, form.clone(), &client)?;
-        place(&mut wanted, &deployer, &mut placed, &values)?;
-        all.push(wanted);
+        let mut desired = desired(&project, name, &image, form.clone(), &client)?;
+        place(&mut desired, &deployer, &mut placed, &values)?;
+        all.push(desired);
     }
-    deployer.room(&all)?;
+    deployer.check_capacity(&all)?;
     if args.plan {
         return plan(&deployer, &all, context);
     }
     let (one, json) = (project.settings.instances.is_empty(), context.json);
-    fleet::roll(&deployer, &all, args.max_unavailable.into(), &|wanted, done| {
-        let text = print::deployment(wanted, &done, client.target());
-        let record = if one { String::new() } else { format!("-{}", wanted.name) };
+    fleet::roll(&deployer, &all, args.max_unavailable.into(), &|desired, done| {
+        let text = print::deployment(desired, &done, client.target());
+        let record = if one { String::new() } else { format!("-{}", desired.name) };
         pipeline::write(&project.out.join(format!("deployment{record}.json")), text.as_bytes())?;
-        print!("{}", print::done(wanted, &done, &client.target().name, json));
+        print!("{}", print::done(desired, &done, &client.target().name, json));
         Ok(())
     })?;
     Ok(Exit::Done)
 }
 
 /// Every call that would be made, machine by machine.
-fn plan(deployer: &Deployer, all: &[Wanted], context: &Context) -> Result<Exit> {
+fn plan(deployer: &Deployer, all: &[Desired], context: &Context) -> Result<Exit> {
     let mut taken = BTreeSet::new();
-    for wanted in all {
-        let plan = deployer.plan(wanted, &taken)?;
+    for desired in all {
+        let plan = deployer.plan(desired, &taken)?;
         taken.extend(plan.steps.iter().filter_map(|(step, _)| step.makes()));
         if all.len() > 1 && !context.json {
-            println!("{}", wanted.name);
+            println!("{}", desired.name);
         }
         print!("{}", print::plan(&plan, context.json));
     }
@@ -100,10 +100,10 @@ fn values(project: &Project, names: &[String], client: &Client) -> Result<Values
     let of = format!("target `{}`", target.name);
     let source = target.signing_key.as_ref().ok_or_else(|| {
         Error::input(format!("{of} does not say where the key is that signs machines' own values"))
-            .at(target.place.clone())
+            .at(target.location.clone())
             .hint("write `signing_key_file = \"~/.config/diorite/config-drive-key\"`, or `signing_key_env`, or `signing_key_command`")
     })?;
-    let signer = Rc::new(Signer::fetch(source, &of, &target.place, takes)?);
+    let signer = Rc::new(Signer::fetch(source, &of, &target.location, takes)?);
     for name in names {
         let credentials = disc::credentials(project, name, drive::instance(project, name)?)?;
         all.insert(name.clone(), (signer.clone(), credentials));
@@ -112,23 +112,24 @@ fn values(project: &Project, names: &[String], client: &Client) -> Result<Values
 }
 
 /// The node of a machine that is to be made, and the disc of one that has values of its own.
-fn place(wanted: &mut Wanted, deployer: &Deployer, placed: &mut Vec<Listed>, values: &Values) -> Result<()> {
-    let (there, target) = (deployer.place(wanted, placed)?, deployer.client.target());
-    if let Some((signer, credentials)) = values.get(&wanted.name) {
-        let uuid = there.clone().unwrap_or_else(|| uuid(target, &wanted.name));
-        wanted.disc = Some(Disc::new(&wanted.name, disc::disc(&uuid, credentials, signer)?, target));
-        wanted.uuid = there.is_none().then_some(uuid);
+fn place(desired: &mut Desired, deployer: &Deployer, placed: &mut Vec<MachineRef>, values: &Values) -> Result<()> {
+    let (there, target) = (deployer.choose_node(desired, placed)?, deployer.client.target());
+    if let Some((signer, credentials)) = values.get(&desired.name) {
+        let uuid = there.clone().unwrap_or_else(|| uuid(target, &desired.name));
+        desired.config_drive =
+            Some(ConfigDriveIso::new(&desired.name, disc::disc(&uuid, credentials, signer)?, target));
+        desired.uuid = there.is_none().then_some(uuid);
     }
     Ok(())
 }
 
 /// A machine as it must be, its own values aside.
-fn wanted(project: &Project, name: &str, image: &Image, file: ImageFile, client: &Client) -> Result<Wanted> {
+fn desired(project: &Project, name: &str, image: &DeployImage, file: ImageFile, client: &Client) -> Result<Desired> {
     let instance = project.settings.instances.get(name);
     let mac = instance.and_then(|i| i.mac.clone()).or_else(|| project.settings.machine.mac.clone());
     let machine = diorite_model::machine::Machine { mac, ..project.settings.machine.clone() };
     let links = instance.and_then(|i| i.network.as_ref()).unwrap_or(&project.recipe.network);
-    Wanted::new(name, &project.recipe, links, &machine, image, file, client.target())
+    Desired::new(name, &project.recipe, links, &machine, image, file, client.target())
 }
 
 /// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there
@@ -146,14 +147,14 @@ pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
     let machine = the_machine(status::status(&client, &[], None, &context.progress)?, args, &client)?;
     let generation = generation(&machine, args.to.as_deref(), &client)?;
-    let wanted = Wanted::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
+    let desired = Desired::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
     let deployer = deployer(&client, None, &[], args.patience.patience, context);
     if args.plan {
-        print!("{}", print::plan(&deployer.plan(&wanted, &BTreeSet::new())?, context.json));
+        print!("{}", print::plan(&deployer.plan(&desired, &BTreeSet::new())?, context.json));
         return Ok(Exit::Done);
     }
-    let done = deployer.roll_back(&wanted)?;
-    print!("{}", print::done(&wanted, &done, &client.target().name, context.json));
+    let done = deployer.roll_back(&desired)?;
+    print!("{}", print::done(&desired, &done, &client.target().name, context.json));
     Ok(Exit::Done)
 }
 
@@ -161,43 +162,43 @@ pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
 pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target)?;
     let mut metrics = None;
-    let wanted = match &args.profile {
+    let desired = match &args.profile {
         None => Vec::new(),
         Some(profile) => {
             let project = Project::load(&Target { name: profile.clone(), lock: None, out: None })?;
             let build = built(&project)?;
             let exporter = project.recipe.monitoring.node_exporter.as_ref();
-            metrics = exporter.map(|_| Metrics { port: NodeExporter::PORT, root_hash: build.root_hash });
-            let image = Image::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
+            metrics = exporter.map(|_| MetricsSource { port: NodeExporter::PORT, root_hash: build.root_hash });
+            let image = DeployImage::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
             let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
             let named = machines(&project, args.name.as_deref())?;
             let values = if args.values { values(&project, &named, &client)? } else { Values::new() };
             let (deployer, mut placed) = (deployer(&client, None, &[], 0, context), Vec::new());
             let one = |name: &String| {
-                let mut wanted = wanted(&project, name, &image, file.clone(), &client)?;
+                let mut desired = desired(&project, name, &image, file.clone(), &client)?;
                 if args.values {
-                    place(&mut wanted, &deployer, &mut placed, &values)?;
+                    place(&mut desired, &deployer, &mut placed, &values)?;
                 }
-                Ok(wanted)
+                Ok(desired)
             };
             named.iter().map(one).collect::<Result<Vec<_>>>()?
         }
     };
-    let machines = status::status(&client, &wanted, metrics, &context.progress)?;
-    print!("{}", print::status(&machines, &wanted, &client.target().name, context.json));
-    let differs = machines.iter().any(Machine::differs);
-    let missing = wanted.iter().any(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
+    let machines = status::status(&client, &desired, metrics, &context.progress)?;
+    print!("{}", print::status(&machines, &desired, &client.target().name, context.json));
+    let differs = machines.iter().any(MachineStatus::differs);
+    let missing = desired.iter().any(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
     Ok(if differs || missing { Exit::VerificationFailed } else { Exit::Done })
 }
 
 fn deployer<'a>(
     client: &'a Client,
     file: Option<&'a Path>,
-    questions: &'a [Question],
+    probes: &'a [HealthProbe],
     patience: u64,
     context: &'a Context,
 ) -> Deployer<'a> {
-    Deployer { client, file, questions, patience: Duration::from_secs(patience), progress: &context.progress }
+    Deployer { client, file, probes, patience: Duration::from_secs(patience), progress: &context.progress }
 }
 
 /// What `build` says it has made, when that is what the profile says today.
@@ -219,7 +220,7 @@ fn built(project: &Project) -> Result<Build> {
 }
 
 /// The image that was built, if its bytes are those that were verified.
-fn image(project: &Project, unverified: bool) -> Result<Image> {
+fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
     let build = built(project)?;
     let disk = project.out.join("disk.raw");
     let found = verify::raw_digest(&disk)?;
@@ -230,7 +231,7 @@ fn image(project: &Project, unverified: bool) -> Result<Image> {
             .hint("build again"));
     }
     if unverified {
-        return Ok(Image::Unverified(UnverifiedImage { disk_sha256: found }));
+        return Ok(DeployImage::Unverified(UnverifiedImage { disk_sha256: found }));
     }
     let (file, own) = (project.out.join("report.json"), &project.settings.checks);
     let plan_digest = checks::digest(&checks::of(&project.recipe, own), own);
@@ -246,11 +247,11 @@ fn image(project: &Project, unverified: bool) -> Result<Image> {
     };
     let text = std::fs::read(&file).map_err(|e| refused(format!("it cannot be read: {e}")))?;
     let report: Report = serde_json::from_slice(&text).map_err(|e| refused(format!("it is damaged: {e}")))?;
-    report.accept(&subject).map(Image::Verified).map_err(|refusal| refused(refusal.to_string()))
+    report.accept(&subject).map(DeployImage::Verified).map_err(|refusal| refused(refusal.to_string()))
 }
 
 /// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
-fn qcow2(project: &Project, image: &Image, context: &Context) -> Result<(PathBuf, ImageFile)> {
+fn qcow2(project: &Project, image: &DeployImage, context: &Context) -> Result<(PathBuf, ImageFile)> {
     let stage = context.progress.stage("qcow2 of the disk");
     let file = project.out.join("disk.qcow2");
     let raw = project.out.join("disk.raw");
@@ -278,7 +279,7 @@ fn digest(file: &Path) -> Result<(u64, Digest)> {
 }
 
 /// The machine that is meant.
-fn the_machine(mut machines: Vec<Machine>, args: &RollbackArgs, client: &Client) -> Result<Machine> {
+fn the_machine(mut machines: Vec<MachineStatus>, args: &RollbackArgs, client: &Client) -> Result<MachineStatus> {
     let names: Vec<_> = machines.iter().map(|m| m.name.clone()).collect();
     if let Some(name) = &args.name {
         machines.retain(|m| m.name.eq_ignore_ascii_case(name));
@@ -297,16 +298,16 @@ fn the_machine(mut machines: Vec<Machine>, args: &RollbackArgs, client: &Client)
 }
 
 /// The generation that is meant: the one named, or the one that worked before.
-fn generation(machine: &Machine, version: Option<&str>, client: &Client) -> Result<Generation> {
+fn generation(machine: &MachineStatus, version: Option<&str>, client: &Client) -> Result<Generation> {
     let mut all = machine.disks.iter().map(|disk| &disk.generation);
     let found = match version {
         Some(version) => all.find(|g| g.version == version),
-        None => all.skip(1).find(|g| g.proven == Proven::Good),
+        None => all.skip(1).find(|g| g.proven == HealthVerdict::Good),
     };
     found.cloned().ok_or_else(|| {
-        let wanted = version.map_or("no version that worked before".to_owned(), |v| format!("no version {v}"));
+        let desired = version.map_or("no version that worked before".to_owned(), |v| format!("no version {v}"));
         let all: Vec<_> = machine.disks.iter().map(|d| d.generation.version.as_str()).collect();
-        let error = Error::input(format!("machine {} (`{}`) has {wanted}", machine.id, machine.name));
+        let error = Error::input(format!("machine {} (`{}`) has {desired}", machine.id, machine.name));
         error.at(client.target().url.clone()).hint(format!("it has {}; deploy another one", all.join(", ")))
     })
 }

@@ -5,7 +5,7 @@ use crate::args::TargetVerb;
 use crate::print;
 use diorite_model::{Exit, Result};
 use diorite_proxmox::check::check;
-use diorite_proxmox::{Client, Limits, target};
+use diorite_proxmox::{Client, ClientLimits, target};
 
 /// Runs what was asked for.
 pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
@@ -26,5 +26,5 @@ pub fn client(name: &str) -> Result<Client> {
     let environment = |name: &str| std::env::var(name).ok();
     let target = target::find(name, &target::files(&environment), &environment)?;
     let credential = target.credential(&environment)?;
-    Client::new(target, credential, &environment, Limits::default())
+    Client::new(target, credential, &environment, ClientLimits::default())
 }

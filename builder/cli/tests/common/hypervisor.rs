@@ -1,11 +1,11 @@
-//! A hypervisor of the host's own for the stand-in: disks are files, machines run in QEMU, each with a lab of its own
+//! A hypervisor of the host's own for the simulator: disks are files, machines run in QEMU, each with a lab of its own
 //! around it, and their guest agents are asked through the port that Proxmox VE gives them.
 
 use crate::common::material;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab};
 use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Second, accel, credentials};
-use diorite_proxmox_double::Hardware;
+use diorite_proxmox_simulator::Hardware;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;

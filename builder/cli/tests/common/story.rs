@@ -1,9 +1,9 @@
-//! From nothing to a machine, to its next image, and back, by the program's own verbs: told to a stand-in and to real hosts.
+//! From nothing to a machine, to its next image, and back, by the program's own verbs: told to a simulator and to real hosts.
 
 use crate::common::{Project, material, text};
 use diorite_host::progress::Progress;
 use diorite_proxmox::client::{Method, Parameters, Path};
-use diorite_proxmox::{Client, Limits, target, task};
+use diorite_proxmox::{Client, ClientLimits, target, task};
 use std::fs;
 
 /// `server` with /var on a disk of its own.
@@ -89,7 +89,8 @@ impl Story<'_> {
         files[0] = self.project.path("profiles/targets.toml");
         let found = target::find(self.target, &files, &environment).unwrap_or_else(|e| panic!("{e}"));
         let credential = found.credential(&environment).unwrap_or_else(|e| panic!("{e}"));
-        let client = Client::new(found, credential, &environment, Limits::default()).unwrap_or_else(|e| panic!("{e}"));
+        let client =
+            Client::new(found, credential, &environment, ClientLimits::default()).unwrap_or_else(|e| panic!("{e}"));
         let ask = |method, last: &[&str], parameters| {
             let path = Path::new([&["nodes", node, "qemu", &id][..], last].concat());
             let answer =

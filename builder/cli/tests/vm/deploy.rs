@@ -1,10 +1,10 @@
-//! A deployment from end to end: the program, a stand-in for Proxmox VE, and behind that real disks and QEMU.
+//! A deployment from end to end: the program, a simulator for Proxmox VE, and behind that real disks and QEMU.
 
 use crate::common::Project;
 use crate::hypervisor::Qemu;
 use crate::story::Story;
 use crate::vm;
-use diorite_proxmox_double::{Double, TOKEN, World};
+use diorite_proxmox_simulator::{Simulator, TOKEN, World};
 use std::fs;
 use std::sync::Arc;
 
@@ -23,11 +23,11 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
     let qemu = Arc::new(Qemu::new(&project.path("hypervisor")));
     let mut world = World::new();
     world.hardware = Some(qemu.clone());
-    let double = Double::http(world);
+    let simulator = Simulator::http(world);
     let target = format!(
         "[targets.school]\nurl = \"{}\"\nstorage = {{ import = \"local\", disks = \"local-zfs\" }}\n\
          bridge = \"vmbr0\"\npool = \"school\"\ntoken_env = \"PVE_TOKEN\"\nsigning_key_env = \"SIGNING_KEY\"\n",
-        double.url()
+        simulator.url()
     );
     fs::write(project.path("profiles/targets.toml"), target).expect("targets");
     let key = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[7; 32]));
@@ -52,10 +52,10 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
             }
         }
     });
-    let uploads = double.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    let uploads = simulator.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
     assert_eq!(uploads, 3, "two images, and the disc of one machine");
-    assert_eq!(double.world().orphans(), Vec::<String>::new());
-    assert_eq!(double.world().machines[&9000].starts, 3, "one restart each");
+    assert_eq!(simulator.world().orphans(), Vec::<String>::new());
+    assert_eq!(simulator.world().machines[&9000].starts, 3, "one restart each");
     story.end();
-    assert!(double.world().machines.is_empty());
+    assert!(simulator.world().machines.is_empty());
 }

@@ -8,7 +8,7 @@ use std::fmt;
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Level {
+pub enum Severity {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -19,9 +19,9 @@ pub enum Level {
 
 /// One finding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct TargetFinding {
     /// How much it matters.
-    pub level: Level,
+    pub level: Severity,
     /// What it is about: `privilege`, `node`, `storage`, `space`, `bridge`, `pool`, `firewall`, `version`.
     pub about: &'static str,
     /// In words, naming the thing.
@@ -32,7 +32,7 @@ pub struct Finding {
 
 /// A storage of one node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Storage {
+pub struct StorageReport {
     /// Its name.
     pub name: String,
     /// The node that sees it.
@@ -51,7 +51,7 @@ pub struct Storage {
 
 /// A node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Node {
+pub struct NodeReport {
     /// Its name.
     pub name: String,
     /// Whether it is there.
@@ -62,7 +62,7 @@ pub struct Node {
 
 /// Everything that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct TargetReport {
     /// Version of this form.
     pub schema: u32,
     /// The target's name.
@@ -74,14 +74,14 @@ pub struct Report {
     /// Its version.
     pub version: String,
     /// Nodes that may be used.
-    pub nodes: Vec<Node>,
+    pub nodes: Vec<NodeReport>,
     /// Storages that the login sees on them.
-    pub storages: Vec<Storage>,
+    pub storages: Vec<StorageReport>,
     /// What is worth saying, in the order in which it was looked for.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<TargetFinding>,
 }
 
-impl Report {
+impl TargetReport {
     pub(super) fn new(target: &Target, login: &str, version: &str) -> Self {
         Self {
             schema: 1,
@@ -95,17 +95,23 @@ impl Report {
         }
     }
 
-    pub(super) fn add(&mut self, level: Level, about: &'static str, what: impl Into<String>, hint: impl Into<String>) {
-        self.findings.push(Finding { level, about, what: what.into(), hint: hint.into() });
+    pub(super) fn add(
+        &mut self,
+        level: Severity,
+        about: &'static str,
+        what: impl Into<String>,
+        hint: impl Into<String>,
+    ) {
+        self.findings.push(TargetFinding { level, about, what: what.into(), hint: hint.into() });
     }
 
     /// What stands in the way.
-    pub fn problems(&self) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(|finding| finding.level == Level::Problem)
+    pub fn problems(&self) -> impl Iterator<Item = &TargetFinding> {
+        self.findings.iter().filter(|finding| finding.level == Severity::Problem)
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for TargetReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "target   {} at {}: Proxmox VE {}", self.target, self.url, self.version)?;
         writeln!(f, "login    {}", self.login)?;
@@ -121,14 +127,14 @@ impl fmt::Display for Report {
             };
             let shared = if storage.shared { ", shared" } else { "" };
             let content = storage.content.join(", ");
-            let Storage { name, node, kind, .. } = storage;
+            let StorageReport { name, node, kind, .. } = storage;
             writeln!(f, "storage  {name} on {node} ({kind}{shared}): {content}{space}")?;
         }
         for finding in &self.findings {
             let word = match finding.level {
-                Level::Ok => "ok",
-                Level::Note => "note",
-                Level::Problem => "PROBLEM",
+                Severity::Ok => "ok",
+                Severity::Note => "note",
+                Severity::Problem => "PROBLEM",
             };
             writeln!(f, "{word:<8} {}", finding.what)?;
             if !finding.hint.is_empty() {

@@ -1,7 +1,7 @@
 //! Who asks: an API token with every request, or a ticket that is fetched with a password, renewed in time, and joined by
 //! the token against forged requests (CSRF) wherever something is changed.
 
-use super::{Client, Failure, Kind, Method, Parameters, Path};
+use super::{CallError, CallErrorKind, Client, Method, Parameters, Path};
 use crate::target::{Credential, Secret};
 use serde_json::Value;
 use std::sync::Mutex;
@@ -43,7 +43,7 @@ impl Session {
     }
 
     /// The request with what proves who asks.
-    pub(super) fn sign(&self, client: &Client, method: Method, request: Builder) -> Result<Builder, Failure> {
+    pub(super) fn sign(&self, client: &Client, method: Method, request: Builder) -> Result<Builder, CallError> {
         match &self.credential {
             Credential::Token { whole, .. } => {
                 Ok(request.header(header::AUTHORIZATION, format!("PVEAPIToken={}", whole.show())))
@@ -60,13 +60,13 @@ impl Session {
     }
 
     /// The ticket at hand, a renewed one, or a new one. One thread fetches it, the others wait.
-    fn ticket(&self, client: &Client, user: &str, password: &Secret) -> Result<Ticket, Failure> {
+    fn ticket(&self, client: &Client, user: &str, password: &Secret) -> Result<Ticket, CallError> {
         let mut held = self.lock();
         let fetched = match held.as_ref() {
             Some(ticket) if ticket.since.elapsed() < self.renew => return Ok(ticket.clone()),
             // A ticket is its own password; one that has expired meanwhile is not.
             Some(old) => match fetch(client, user, &old.value) {
-                Err(failure) if failure.kind == Kind::Unauthorised => fetch(client, user, password)?,
+                Err(failure) if failure.kind == CallErrorKind::Unauthorised => fetch(client, user, password)?,
                 other => other?,
             },
             None => fetch(client, user, password)?,
@@ -77,7 +77,7 @@ impl Session {
 }
 
 /// `POST /access/ticket`, which makes nothing and may be repeated.
-fn fetch(client: &Client, user: &str, password: &Secret) -> Result<Ticket, Failure> {
+fn fetch(client: &Client, user: &str, password: &Secret) -> Result<Ticket, CallError> {
     let path = Path::new(["access", "ticket"]);
     let form = Parameters::none().text("username", user).text("password", password.show()).encoded();
     let mut attempt = 0;
@@ -94,14 +94,16 @@ fn fetch(client: &Client, user: &str, password: &Secret) -> Result<Ticket, Failu
             Ok(data) => break data,
             Err(f) if f.passing(Method::Get) && attempt < client.limits.attempts => client.rest(attempt),
             // Nothing was asked for yet that could have been carried out.
-            Err(f) => return Err(Failure { attempts: attempt, unclear: false, ..f }),
+            Err(f) => return Err(CallError { attempts: attempt, unclear: false, ..f }),
         }
     };
     let text = |key: &str| data.get(key).and_then(Value::as_str).map(Secret::new);
     let second = data.get("NeedTFA").is_some_and(|v| !matches!(v, Value::Null) && v != &Value::from(0));
     match (second, text("ticket"), text("CSRFPreventionToken")) {
-        (true, ..) => Err(client.failure(Kind::SecondFactor, Method::Post, &path, "the user has a second factor")),
+        (true, ..) => {
+            Err(client.failure(CallErrorKind::SecondFactor, Method::Post, &path, "the user has a second factor"))
+        }
         (_, Some(value), Some(csrf)) => Ok(Ticket { value, csrf, since: Instant::now() }),
-        _ => Err(client.failure(Kind::Strange, Method::Post, &path, "there is no ticket in the answer")),
+        _ => Err(client.failure(CallErrorKind::Strange, Method::Post, &path, "there is no ticket in the answer")),
     }
 }

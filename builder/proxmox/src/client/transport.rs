@@ -32,9 +32,9 @@ const BUNDLES: [&str; 3] =
 
 /// SHA-256 of the certificate that was shown last.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen(Arc<Mutex<Option<[u8; 32]>>>);
+pub(super) struct PeerCertificate(Arc<Mutex<Option<[u8; 32]>>>);
 
-impl Seen {
+impl PeerCertificate {
     fn set(&self, digest: [u8; 32]) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
     }
@@ -48,19 +48,19 @@ impl Seen {
 
 /// Believes one certificate, or those that authorities vouch for.
 #[derive(Debug)]
-struct Judge {
-    trust: Believed,
-    seen: Seen,
+struct CertificateVerifier {
+    trust: TrustAnchor,
+    peer: PeerCertificate,
     provider: Arc<CryptoProvider>,
 }
 
 #[derive(Debug)]
-enum Believed {
+enum TrustAnchor {
     Pin([u8; 32]),
     Authorities(Arc<WebPkiServerVerifier>),
 }
 
-impl ServerCertVerifier for Judge {
+impl ServerCertVerifier for CertificateVerifier {
     fn verify_server_cert(
         &self,
         leaf: &CertificateDer<'_>,
@@ -70,13 +70,13 @@ impl ServerCertVerifier for Judge {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let digest = diorite_model::Digest::of(leaf).0;
-        self.seen.set(digest);
+        self.peer.set(digest);
         match &self.trust {
-            Believed::Pin(pin) if *pin == digest => Ok(ServerCertVerified::assertion()),
-            Believed::Pin(_) => {
+            TrustAnchor::Pin(pin) if *pin == digest => Ok(ServerCertVerified::assertion()),
+            TrustAnchor::Pin(_) => {
                 Err(rustls::Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
             }
-            Believed::Authorities(inner) => inner.verify_server_cert(leaf, others, name, ocsp, now),
+            TrustAnchor::Authorities(inner) => inner.verify_server_cert(leaf, others, name, ocsp, now),
         }
     }
 
@@ -105,30 +105,33 @@ impl ServerCertVerifier for Judge {
 }
 
 /// TLS as this target wants it, and where the certificate that was shown is kept.
-pub(super) fn tls(target: &Target, environment: &dyn Fn(&str) -> Option<String>) -> Result<(Arc<ClientConfig>, Seen)> {
-    let (seen, provider) = (Seen::default(), Arc::new(ring::default_provider()));
+pub(super) fn tls(
+    target: &Target,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Arc<ClientConfig>, PeerCertificate)> {
+    let (peer, provider) = (PeerCertificate::default(), Arc::new(ring::default_provider()));
     let trust = match &target.trust {
         // Without TLS nobody shows a certificate.
-        _ if target.url.starts_with("http:") => Believed::Pin([0; 32]),
-        Trust::Fingerprint(pin) => Believed::Pin(*pin),
-        Trust::Authority(file) => Believed::Authorities(authorities(file, &provider, &target.place)?),
-        Trust::System => Believed::Authorities(authorities(&bundle(target, environment)?, &provider, CERTIFICATES)?),
+        _ if target.url.starts_with("http:") => TrustAnchor::Pin([0; 32]),
+        Trust::Fingerprint(pin) => TrustAnchor::Pin(*pin),
+        Trust::Authority(file) => TrustAnchor::Authorities(authorities(file, &provider, &target.location)?),
+        Trust::System => TrustAnchor::Authorities(authorities(&bundle(target, environment)?, &provider, CERTIFICATES)?),
     };
-    let judge = Judge { trust, seen: seen.clone(), provider: provider.clone() };
+    let judge = CertificateVerifier { trust, peer: peer.clone(), provider: provider.clone() };
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|e| Error::bug("TLS cannot be set up").because(e))?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(judge))
         .with_no_client_auth();
-    Ok((Arc::new(config), seen))
+    Ok((Arc::new(config), peer))
 }
 
 fn bundle(target: &Target, environment: &dyn Fn(&str) -> Option<String>) -> Result<PathBuf> {
     let named = environment(CERTIFICATES).map(PathBuf::from);
     named.or_else(|| BUNDLES.iter().map(PathBuf::from).find(|path| path.exists())).ok_or_else(|| {
         Error::host("this host has no certificate authorities")
-            .at(target.place.clone())
+            .at(target.location.clone())
             .because(format!("there is none of {}", BUNDLES.join(", ")))
             .hint("pin the target's certificate (`fingerprint`), name its authority (`ca`), or install ca-certificates")
     })
@@ -155,7 +158,7 @@ fn authorities(file: &Path, provider: &Arc<CryptoProvider>, named: &str) -> Resu
 
 /// An agent whose connections are ours.
 pub(super) fn agent(config: Config, tls: Arc<ClientConfig>) -> Agent {
-    let connector = ().chain(TcpConnector::default()).chain(Tls { config: tls }).chain(Listening);
+    let connector = ().chain(TcpConnector::default()).chain(Tls { config: tls }).chain(StatusLineConnector);
     Agent::with_parts(config, connector, DefaultResolver::default())
 }
 
@@ -236,20 +239,20 @@ pub(super) fn reason() -> String {
 
 /// Listens to status lines.
 #[derive(Debug)]
-struct Listening;
+struct StatusLineConnector;
 
-impl<In: Transport> Connector<In> for Listening {
-    type Out = Listener<In>;
+impl<In: Transport> Connector<In> for StatusLineConnector {
+    type Out = StatusLineReader<In>;
 
     fn connect(&self, _: &ConnectionDetails, chained: Option<In>) -> Result<Option<Self::Out>, ureq::Error> {
-        Ok(chained.map(Listener))
+        Ok(chained.map(StatusLineReader))
     }
 }
 
 #[derive(Debug)]
-struct Listener<In>(In);
+struct StatusLineReader<In>(In);
 
-impl<In: Transport> Transport for Listener<In> {
+impl<In: Transport> Transport for StatusLineReader<In> {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.0.buffers()
     }

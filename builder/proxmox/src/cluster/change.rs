@@ -1,9 +1,9 @@
 //! From what the cluster does to what it is to do, one call at a time.
 
-use super::{Cluster, MARK, Of, PAUSED, Resource, Wish, sid};
+use super::{ClusterMember, ClusterSpec, ClusterState, HaResource, MARK, PAUSED, sid};
 use crate::client::{Method, Parameters, Path};
+use crate::desired::Keys;
 use crate::plan::Call;
-use crate::wanted::Keys;
 use std::collections::BTreeSet;
 use std::fmt;
 
@@ -12,11 +12,11 @@ const USUAL: &str = "*/15";
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Change {
+pub enum ClusterChange {
     /// The cluster leaves the machine alone from now on.
-    Pause(Resource),
+    Pause(HaResource),
     /// The cluster sees to the machine again.
-    Resume(Resource),
+    Resume(HaResource),
     /// The machine comes under high availability, in a group where there are groups.
     Add(Option<String>),
     /// It goes to another group.
@@ -24,20 +24,20 @@ pub enum Change {
     /// It is taken out.
     Remove,
     /// A group of nodes is made, or changed.
-    Group(Entry),
+    Group(ClusterObject),
     /// A rule is made, or changed.
-    Rule(Entry),
+    Rule(ClusterObject),
     /// A rule goes.
     RemoveRule(String),
     /// A job that copies disks is made, or changed.
-    Copy(u32, Entry),
+    Copy(u32, ClusterObject),
     /// A job ends, and the copies go.
     EndCopy(u32),
 }
 
 /// Something with a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct ClusterObject {
     /// Its name.
     pub name: String,
     /// Its keys.
@@ -47,25 +47,27 @@ pub struct Entry {
 }
 
 /// The next call, if one is needed, for a machine that works.
-pub fn next(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
-    let here = wish.ha && cluster.can();
+pub fn next(spec: &ClusterSpec, cluster: &ClusterState, of: ClusterMember) -> Option<ClusterChange> {
+    let here = spec.ha && cluster.can();
     if let Some(resource) = cluster.resource.as_ref().filter(|resource| resource.is_paused()) {
-        return Some(Change::Resume(resource.clone()));
+        return Some(ClusterChange::Resume(resource.clone()));
     }
     let availability = match (&cluster.resource, here) {
         (None, false) => None,
-        (None, true) => Some(group(wish, cluster, of).unwrap_or(Change::Add(group_of(wish, cluster, of)))),
+        (None, true) => Some(group(spec, cluster, of).unwrap_or(ClusterChange::Add(group_of(spec, cluster, of)))),
         // What somebody else has put there stays.
-        (Some(resource), false) => resource.is_ours().then_some(Change::Remove),
-        (Some(resource), true) => group(wish, cluster, of)
-            .or_else(|| group_of(wish, cluster, of).filter(|g| Some(g) != resource.group.as_ref()).map(Change::Join))
-            .or_else(|| rule(wish, cluster, of)),
+        (Some(resource), false) => resource.is_ours().then_some(ClusterChange::Remove),
+        (Some(resource), true) => group(spec, cluster, of)
+            .or_else(|| {
+                group_of(spec, cluster, of).filter(|g| Some(g) != resource.group.as_ref()).map(ClusterChange::Join)
+            })
+            .or_else(|| rule(spec, cluster, of)),
     };
-    availability.or_else(|| copies(wish, cluster, of))
+    availability.or_else(|| copies(spec, cluster, of))
 }
 
 /// The group that the machine is to be in.
-fn group_of(wish: &Wish, cluster: &Cluster, of: Of) -> Option<String> {
+fn group_of(spec: &ClusterSpec, cluster: &ClusterState, of: ClusterMember) -> Option<String> {
     if cluster.has_rules {
         return None;
     }
@@ -73,7 +75,7 @@ fn group_of(wish: &Wish, cluster: &Cluster, of: Of) -> Option<String> {
         let its = cluster.resource.as_ref().and_then(|r| r.group.as_deref());
         its == Some(of.named(&format!("-{node}")).as_str())
     };
-    match wish.anti_affinity {
+    match spec.anti_affinity {
         true => {
             let home = cluster.usable.iter().find(home).map_or(of.node, String::as_str);
             Some(of.named(&format!("-{home}")))
@@ -83,9 +85,9 @@ fn group_of(wish: &Wish, cluster: &Cluster, of: Of) -> Option<String> {
 }
 
 /// That group, where it is not as it must be.
-fn group(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
-    let name = group_of(wish, cluster, of)?;
-    let priority = |node: &String| match wish.anti_affinity {
+fn group(spec: &ClusterSpec, cluster: &ClusterState, of: ClusterMember) -> Option<ClusterChange> {
+    let name = group_of(spec, cluster, of)?;
+    let priority = |node: &String| match spec.anti_affinity {
         true if name == of.named(&format!("-{node}")) => format!("{node}:2"),
         true => format!("{node}:1"),
         false => node.clone(),
@@ -97,11 +99,12 @@ fn group(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
         ("comment", MARK.into()),
     ]);
     let there = cluster.groups.get(&name);
-    (!there.is_some_and(|there| same(there, &keys))).then(|| Change::Group(Entry { name, keys, new: there.is_none() }))
+    (!there.is_some_and(|there| same(there, &keys)))
+        .then(|| ClusterChange::Group(ClusterObject { name, keys, new: there.is_none() }))
 }
 
 /// The next rule that is not as it must be.
-fn rule(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
+fn rule(spec: &ClusterSpec, cluster: &ClusterState, of: ClusterMember) -> Option<ClusterChange> {
     if !cluster.has_rules {
         return None;
     }
@@ -110,7 +113,7 @@ fn rule(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
     let nodes = cluster.usable.iter().cloned().collect::<Vec<_>>().join(",");
     let comment = ("comment", MARK.to_owned());
     // One machine is apart from itself, and more machines than nodes cannot be: the cluster refuses such rules.
-    let apart = (wish.anti_affinity && (2..=cluster.usable.len()).contains(&family.len())).then(|| {
+    let apart = (spec.anti_affinity && (2..=cluster.usable.len()).contains(&family.len())).then(|| {
         keys([
             ("type", "resource-affinity".into()),
             ("affinity", "negative".into()),
@@ -127,27 +130,27 @@ fn rule(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
             comment,
         ])
     });
-    [("-apart", apart), ("-nodes", limited)].into_iter().find_map(|(what, wanted)| {
+    [("-apart", apart), ("-nodes", limited)].into_iter().find_map(|(what, desired)| {
         let name = of.named(what);
-        match (wanted, cluster.rules.get(&name)) {
+        match (desired, cluster.rules.get(&name)) {
             (Some(keys), Some(there)) if same(there, &keys) => None,
-            (Some(keys), there) => Some(Change::Rule(Entry { name, keys, new: there.is_none() })),
-            (None, Some(_)) => Some(Change::RemoveRule(name)),
+            (Some(keys), there) => Some(ClusterChange::Rule(ClusterObject { name, keys, new: there.is_none() })),
+            (None, Some(_)) => Some(ClusterChange::RemoveRule(name)),
             (None, None) => None,
         }
     })
 }
 
 /// The next job that is not as it must be: one to each other node that the machine may be on.
-fn copies(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
-    let schedule = wish.replication.as_ref().filter(|_| cluster.copies(wish));
+fn copies(spec: &ClusterSpec, cluster: &ClusterState, of: ClusterMember) -> Option<ClusterChange> {
+    let schedule = spec.replication.as_ref().filter(|_| cluster.copies(spec));
     let is_ours = |job: &Keys| job.get("comment").is_some_and(|comment| comment.starts_with(MARK));
     // A job that is being removed is none any more; its number is taken all the same.
     let lives = |job: &Keys| !job.contains_key("remove_job");
     let to = |job: &Keys, node: &String| job.get("target") == Some(node) && lives(job);
     let Some(schedule) = schedule else {
         let ours = cluster.jobs.iter().find(|(_, job)| is_ours(job) && lives(job));
-        return ours.map(|(number, _)| Change::EndCopy(*number));
+        return ours.map(|(number, _)| ClusterChange::EndCopy(*number));
     };
     for node in cluster.usable.iter().filter(|node| *node != of.node) {
         let keys = keys([("target", node.clone()), ("schedule", schedule.clone()), ("comment", MARK.into())]);
@@ -158,12 +161,12 @@ fn copies(wish: &Wish, cluster: &Cluster, of: Of) -> Option<Change> {
             Some((_, job)) if job.get("schedule").map_or(USUAL, String::as_str) == schedule => {}
             Some((number, _)) => {
                 let name = format!("{}-{number}", of.id);
-                return Some(Change::Copy(*number, Entry { name, keys, new: false }));
+                return Some(ClusterChange::Copy(*number, ClusterObject { name, keys, new: false }));
             }
             None => {
                 let number = (0..).find(|n| !cluster.jobs.contains_key(n)).unwrap_or(0);
                 let name = format!("{}-{number}", of.id);
-                return Some(Change::Copy(number, Entry { name, keys, new: true }));
+                return Some(ClusterChange::Copy(number, ClusterObject { name, keys, new: true }));
             }
         }
     }
@@ -174,13 +177,13 @@ fn keys<const N: usize>(all: [(&str, String); N]) -> Keys {
     all.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
-/// Whether everything that is wanted is there. The order in a list says nothing; a flag that is not there is off.
-fn same(there: &Keys, wanted: &Keys) -> bool {
+/// Whether everything that is desired is there. The order in a list says nothing; a flag that is not there is off.
+fn same(there: &Keys, desired: &Keys) -> bool {
     let list = |text: &str| -> BTreeSet<String> { text.split(',').map(str::to_owned).collect() };
-    wanted.iter().all(|(key, value)| list(there.get(key).map_or("0", String::as_str)) == list(value))
+    desired.iter().all(|(key, value)| list(there.get(key).map_or("0", String::as_str)) == list(value))
 }
 
-impl Change {
+impl ClusterChange {
     /// The call that it is.
     pub fn call(&self, id: u32) -> Call {
         let names = |last: &[&str]| Path::new([&["cluster"][..], last].concat());
@@ -194,32 +197,32 @@ impl Change {
         let (sid, at) = (sid(id), ["ha", "resources"]);
         let one = || names(&["ha", "resources", &sid]);
         let (method, path, parameters) = match self {
-            Change::Pause(before) => {
+            ClusterChange::Pause(before) => {
                 let comment = [PAUSED, &before.comment].into_iter().filter(|c| !c.is_empty()).collect::<Vec<_>>();
                 (Method::Put, one(), resource(Some("ignored"), &comment.join("; ")))
             }
-            Change::Resume(paused) => (Method::Put, one(), resource(Some("started"), paused.own_comment())),
-            Change::Add(group) => {
+            ClusterChange::Resume(paused) => (Method::Put, one(), resource(Some("started"), paused.own_comment())),
+            ClusterChange::Add(group) => {
                 let parameters = Parameters::none().text("sid", sid.clone()).text("state", "started");
                 let parameters = parameters.text("comment", MARK);
                 let group = group.iter().fold(parameters, |all, group| all.text("group", group.clone()));
                 (Method::Post, names(&at), group)
             }
-            Change::Join(group) => (Method::Put, one(), Parameters::none().text("group", group.clone())),
-            Change::Remove => (Method::Delete, one(), Parameters::none()),
-            Change::Group(entry) => entry.call(&["cluster", "ha", "groups"], "group"),
-            Change::Rule(entry) => entry.call(&["cluster", "ha", "rules"], "rule"),
-            Change::RemoveRule(name) => (Method::Delete, names(&["ha", "rules", name]), Parameters::none()),
-            Change::Copy(_, entry) if entry.new => {
+            ClusterChange::Join(group) => (Method::Put, one(), Parameters::none().text("group", group.clone())),
+            ClusterChange::Remove => (Method::Delete, one(), Parameters::none()),
+            ClusterChange::Group(entry) => entry.call(&["cluster", "ha", "groups"], "group"),
+            ClusterChange::Rule(entry) => entry.call(&["cluster", "ha", "rules"], "rule"),
+            ClusterChange::RemoveRule(name) => (Method::Delete, names(&["ha", "rules", name]), Parameters::none()),
+            ClusterChange::Copy(_, entry) if entry.new => {
                 let (method, path, parameters) = entry.call(&["cluster", "replication"], "id");
                 (method, path, parameters.text("type", "local"))
             }
             // Its target is what it is.
-            Change::Copy(_, entry) => {
+            ClusterChange::Copy(_, entry) => {
                 let schedule = entry.keys.get("schedule").cloned().unwrap_or_default();
                 (Method::Put, names(&["replication", &entry.name]), Parameters::none().text("schedule", schedule))
             }
-            Change::EndCopy(number) => {
+            ClusterChange::EndCopy(number) => {
                 (Method::Delete, names(&["replication", &format!("{id}-{number}")]), Parameters::none())
             }
         };
@@ -227,36 +230,36 @@ impl Change {
     }
 
     /// What is there afterwards.
-    pub fn apply(&self, cluster: &mut Cluster) {
+    pub fn apply(&self, cluster: &mut ClusterState) {
         match self {
-            Change::Pause(before) => {
+            ClusterChange::Pause(before) => {
                 let comment = format!("{PAUSED}; {}", before.comment);
-                cluster.resource = Some(Resource { state: "ignored".into(), comment, ..before.clone() });
+                cluster.resource = Some(HaResource { state: "ignored".into(), comment, ..before.clone() });
             }
-            Change::Resume(paused) => {
+            ClusterChange::Resume(paused) => {
                 let comment = paused.own_comment().to_owned();
-                cluster.resource = Some(Resource { state: "started".into(), comment, ..paused.clone() });
+                cluster.resource = Some(HaResource { state: "started".into(), comment, ..paused.clone() });
             }
-            Change::Add(group) => {
+            ClusterChange::Add(group) => {
                 let (state, comment) = ("started".into(), MARK.into());
-                cluster.resource = Some(Resource { state, comment, group: group.clone() });
+                cluster.resource = Some(HaResource { state, comment, group: group.clone() });
             }
-            Change::Join(group) => {
+            ClusterChange::Join(group) => {
                 if let Some(resource) = &mut cluster.resource {
                     resource.group = Some(group.clone());
                 }
             }
-            Change::Remove => cluster.resource = None,
-            Change::Group(entry) => drop(cluster.groups.insert(entry.name.clone(), entry.keys.clone())),
-            Change::Rule(entry) => drop(cluster.rules.insert(entry.name.clone(), entry.keys.clone())),
-            Change::RemoveRule(name) => drop(cluster.rules.remove(name)),
-            Change::Copy(number, entry) => drop(cluster.jobs.insert(*number, entry.keys.clone())),
-            Change::EndCopy(number) => drop(cluster.jobs.remove(number)),
+            ClusterChange::Remove => cluster.resource = None,
+            ClusterChange::Group(entry) => drop(cluster.groups.insert(entry.name.clone(), entry.keys.clone())),
+            ClusterChange::Rule(entry) => drop(cluster.rules.insert(entry.name.clone(), entry.keys.clone())),
+            ClusterChange::RemoveRule(name) => drop(cluster.rules.remove(name)),
+            ClusterChange::Copy(number, entry) => drop(cluster.jobs.insert(*number, entry.keys.clone())),
+            ClusterChange::EndCopy(number) => drop(cluster.jobs.remove(number)),
         }
     }
 }
 
-impl Entry {
+impl ClusterObject {
     fn call(&self, names: &[&str], name: &'static str) -> (Method, Path, Parameters) {
         let own =
             |all: Parameters| self.keys.iter().fold(all, |all, (key, value)| all.text(key.clone(), value.clone()));
@@ -267,30 +270,32 @@ impl Entry {
     }
 }
 
-impl fmt::Display for Change {
+impl fmt::Display for ClusterChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let listed = |entry: &Entry| {
+        let listed = |entry: &ClusterObject| {
             let what = ["nodes", "resources"].iter().filter_map(|key| entry.keys.get(*key));
             what.cloned().collect::<Vec<_>>().join(" on ")
         };
         match self {
-            Change::Pause(_) => write!(f, "leave it alone while it is exchanged"),
-            Change::Resume(_) => write!(f, "see to it again"),
-            Change::Add(None) => write!(f, "start it on another node when its own fails"),
-            Change::Add(Some(group)) => write!(f, "start it on another node of group {group} when its own fails"),
-            Change::Join(group) => write!(f, "keep it on the nodes of group {group}"),
-            Change::Remove => write!(f, "leave it where it is when its node fails"),
-            Change::Group(entry) => write!(f, "group {}: {}", entry.name, listed(entry)),
-            Change::Rule(entry) if entry.keys.contains_key("affinity") => {
+            ClusterChange::Pause(_) => write!(f, "leave it alone while it is exchanged"),
+            ClusterChange::Resume(_) => write!(f, "see to it again"),
+            ClusterChange::Add(None) => write!(f, "start it on another node when its own fails"),
+            ClusterChange::Add(Some(group)) => {
+                write!(f, "start it on another node of group {group} when its own fails")
+            }
+            ClusterChange::Join(group) => write!(f, "keep it on the nodes of group {group}"),
+            ClusterChange::Remove => write!(f, "leave it where it is when its node fails"),
+            ClusterChange::Group(entry) => write!(f, "group {}: {}", entry.name, listed(entry)),
+            ClusterChange::Rule(entry) if entry.keys.contains_key("affinity") => {
                 write!(f, "rule {}: apart are {}", entry.name, listed(entry))
             }
-            Change::Rule(entry) => write!(f, "rule {}: {}", entry.name, listed(entry)),
-            Change::RemoveRule(name) => write!(f, "no rule {name}"),
-            Change::Copy(_, entry) => {
+            ClusterChange::Rule(entry) => write!(f, "rule {}: {}", entry.name, listed(entry)),
+            ClusterChange::RemoveRule(name) => write!(f, "no rule {name}"),
+            ClusterChange::Copy(_, entry) => {
                 let of = |key: &str| entry.keys.get(key).map_or("", String::as_str);
                 write!(f, "copy its disks to {} ({})", of("target"), of("schedule"))
             }
-            Change::EndCopy(number) => write!(f, "end the copying of its disks (job {number})"),
+            ClusterChange::EndCopy(number) => write!(f, "end the copying of its disks (job {number})"),
         }
     }
 }

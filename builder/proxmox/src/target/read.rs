@@ -1,7 +1,7 @@
 //! `targets.toml` → [`Target`]s. Read as profiles are: every key is declared here once, an unknown one is refused with the
 //! nearest known, every error shows the user's line. Pure.
 
-use super::{Login, Source, Target, Trust, forms};
+use super::{LoginMethod, Source, Target, Trust, forms};
 use diorite_model::profile::Field;
 use diorite_model::profile::reader::{At, Files, Section, Span, Words, boolean, named, table, text, texts, words};
 use diorite_model::{Error, Result};
@@ -109,9 +109,9 @@ fn target(name: String, section: &Section, directory: &Path, home: Option<&str>)
         url: forms::address(&url.value).expect("the form was asked"),
         nodes: section.plain("nodes")?,
         signing_key: signing_key(section, directory, home)?,
-        discs: plain(storage.text("iso")?).unwrap_or_else(|| import.clone()),
-        import,
-        disks: storage.needed("disks")?.value,
+        iso_storage: plain(storage.text("iso")?).unwrap_or_else(|| import.clone()),
+        import_storage: import,
+        disk_storage: storage.needed("disks")?.value,
         bridge: section.needed("bridge")?.value,
         pool: plain(section.text("pool")?),
         tag: section.needed("tag")?.value,
@@ -119,7 +119,7 @@ fn target(name: String, section: &Section, directory: &Path, home: Option<&str>)
         firewall: section.flag("firewall")?,
         serve: plain(section.text("serve")?).map(|text| forms::served(&text).expect("the form was asked")),
         vpn: plain(section.text("vpn")?),
-        place: section.files.place(section.span),
+        location: section.files.place(section.span),
         name,
     })
 }
@@ -184,7 +184,7 @@ fn signing_key(section: &Section, directory: &Path, home: Option<&str>) -> Resul
     }
 }
 
-fn login(section: &Section, directory: &Path, home: Option<&str>) -> Result<Login> {
+fn login(section: &Section, directory: &Path, home: Option<&str>) -> Result<LoginMethod> {
     let mut sources =
         [sources(section, "token", directory, home)?, sources(section, "password", directory, home)?].concat();
     let user = section.text("user")?;
@@ -203,13 +203,13 @@ fn login(section: &Section, directory: &Path, home: Option<&str>) -> Result<Logi
             .hint("keep one of them"));
     }
     match (noun, user) {
-        ("token", None) => Ok(Login::Token(source)),
+        ("token", None) => Ok(LoginMethod::Token(source)),
         ("token", Some(at)) => Err(section
             .files
             .error(at.span, format!("`{}` has both a user and a token", section.path))
             .because("a token names its user itself: USER@REALM!ID=SECRET")
             .hint("remove `user`")),
-        (_, Some(at)) => Ok(Login::Password(at.value, source)),
+        (_, Some(at)) => Ok(LoginMethod::Password(at.value, source)),
         (_, None) => Err(section
             .files
             .error(span, format!("`{}` does not say whose password this is", section.path))

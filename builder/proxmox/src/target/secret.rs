@@ -1,6 +1,6 @@
 //! A secret, from where the target says it is. No error and no `Debug` ever shows it.
 
-use super::{Login, Target};
+use super::{LoginMethod, Target};
 use diorite_host::secret::Sought;
 use diorite_model::{Error, Result};
 use std::fmt;
@@ -65,14 +65,14 @@ impl Target {
     /// [`Exit::Input`](diorite_model::Exit::Input): it is not there, or not one; the file can be read by others; the program failed.
     pub fn credential(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Credential> {
         let (source, noun, of) = (self.login.source(), self.login.noun(), format!("target `{}`", self.name));
-        let sought = Sought { noun, of: &of, place: &self.place, longest: LONGEST * 4, taken: "its first line" };
+        let sought = Sought { noun, of: &of, place: &self.location, longest: LONGEST * 4, taken: "its first line" };
         let text = String::from_utf8(sought.read(source, environment)?)
             .map_err(|_| Error::input(format!("the {noun} of {of} is not text")).at(source.words()))?;
         let line = text.lines().next().unwrap_or_default().trim();
         let wrong = |why: &str| {
             let hint = match &self.login {
-                Login::Token(_) => "a token is USER@REALM!ID=SECRET, as Proxmox VE shows it once when it is made",
-                Login::Password(..) => "the first line is the password",
+                LoginMethod::Token(_) => "a token is USER@REALM!ID=SECRET, as Proxmox VE shows it once when it is made",
+                LoginMethod::Password(..) => "the first line is the password",
             };
             Error::input(format!("the {noun} of target `{}` is not one", self.name))
                 .at(source.words())
@@ -86,8 +86,10 @@ impl Target {
             return Err(wrong("it is too long, or not text"));
         }
         match &self.login {
-            Login::Password(user, _) => Ok(Credential::Password { user: user.clone(), password: Secret::new(line) }),
-            Login::Token(_) => {
+            LoginMethod::Password(user, _) => {
+                Ok(Credential::Password { user: user.clone(), password: Secret::new(line) })
+            }
+            LoginMethod::Token(_) => {
                 let whole = line.strip_prefix("PVEAPIToken=").unwrap_or(line);
                 let (id, secret) = whole.split_once('=').ok_or_else(|| wrong("there is no `=` in it"))?;
                 if !whole.is_ascii() || whole.contains(' ') {

@@ -1,21 +1,21 @@
-//! A stand-in, a target that means it, and a client with small limits.
+//! A simulator, a target that means it, and a client with small limits.
 #![allow(dead_code)]
 
-pub mod deploying;
+pub mod case;
 #[path = "../../../cli/tests/common/harness.rs"]
 pub mod harness;
 
 use diorite_model::Error;
 use diorite_proxmox::target::parse;
-use diorite_proxmox::{Client, Limits, Target};
-use diorite_proxmox_double::{Double, TOKEN, World};
+use diorite_proxmox::{Client, ClientLimits, Target};
+use diorite_proxmox_simulator::{Simulator, TOKEN, World};
 use std::path::Path;
 use std::time::Duration;
 
 /// Nothing is waited for longer than this.
-pub fn limits() -> Limits {
+pub fn limits() -> ClientLimits {
     let ms = Duration::from_millis;
-    Limits {
+    ClientLimits {
         connect: ms(8000),
         stall: ms(8000),
         uploaded: ms(3000),
@@ -52,20 +52,25 @@ pub fn target(url: &str, more: &str) -> Target {
 }
 
 /// A client of it.
-pub fn client_with(url: &str, more: &str, environment: &dyn Fn(&str) -> Option<String>, limits: Limits) -> Client {
+pub fn client_with(
+    url: &str,
+    more: &str,
+    environment: &dyn Fn(&str) -> Option<String>,
+    limits: ClientLimits,
+) -> Client {
     let target = target(url, more);
     let credential = target.credential(environment).unwrap_or_else(|e| panic!("{e}"));
     Client::new(target, credential, environment, limits).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// A client of a stand-in.
-pub fn client(double: &Double) -> Client {
-    client_with(&double.url(), "", &environment, limits())
+/// A client of a simulator.
+pub fn client(simulator: &Simulator) -> Client {
+    client_with(&simulator.url(), "", &environment, limits())
 }
 
-/// A stand-in that offers all that is needed.
-pub fn double() -> Double {
-    Double::http(World::new())
+/// A simulator that offers all that is needed.
+pub fn simulator() -> Simulator {
+    Simulator::http(World::new())
 }
 
 /// An error without what differs from run to run: ports and fingerprints.

@@ -1,6 +1,6 @@
-"""What an administrator's own script would ask of a Proxmox VE host, in proxmoxer's words; against the stand-in.
+"""What an administrator's own script would ask of a Proxmox VE host, in proxmoxer's words; against the simulator.
 
-Arguments: the stand-in's port, the file of its certificate authority, API token, user, password, a directory.
+Arguments: the simulator's port, the file of its certificate authority, API token, user, password, a directory.
 """
 
 import os
