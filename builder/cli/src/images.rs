@@ -7,7 +7,7 @@ use diorite_host::progress::Progress;
 use diorite_host::store::Store;
 use diorite_model::oci::Config;
 use diorite_model::{Digest, Error, Result};
-use diorite_rootfs::layers::{self, Layer};
+use diorite_rootfs::layers::{self, LayerFile};
 use diorite_rootfs::pack;
 use diorite_rootfs::tree::Tree;
 use std::collections::BTreeMap;
@@ -47,8 +47,8 @@ fn merge(name: &str, key: &Digest, inputs: &Inputs, store: &Store, pool: &Pool, 
     let files = &inputs.lock.container[name];
     let (source, architecture) = (&inputs.recipe.containers[name].source, &inputs.recipe.archive.architecture);
     let image = images::open(name, source, files, &|p| pool.path(p), architecture)?;
-    let layer = |l: images::Layer| Layer { file: l.file, start: l.start, size: l.size, diff_id: l.diff_id };
-    let layers: Vec<Layer> = image.layers.into_iter().map(layer).collect();
+    let layer = |l: images::Layer| LayerFile { file: l.file, start: l.start, size: l.size, diff_id: l.diff_id };
+    let layers: Vec<LayerFile> = image.layers.into_iter().map(layer).collect();
     let tree = layers::merge(&layers, work.path()).map_err(|e| Error {
         what: format!("the image of container `{name}` cannot be used"),
         place: e.place.or_else(|| Some(format!("containers.{name}"))),

@@ -5,7 +5,7 @@
 //! time and root as the owner for every file. Hard links are written as separate files: the initrd has none.
 
 use diorite_model::{Error, Result};
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 
 /// File type bits of st_mode, inode(7).
 const S_IFDIR: u32 = 0o040_000;
@@ -32,7 +32,7 @@ pub fn write(tree: &Tree, mtime: u64) -> Result<Vec<u8>> {
 
 fn size(node: &Node) -> usize {
     match &node.kind {
-        Kind::File(content) => content.len(),
+        NodeKind::File(content) => content.len(),
         _ => 0,
     }
 }
@@ -40,17 +40,17 @@ fn size(node: &Node) -> usize {
 fn entry(out: &mut Vec<u8>, inode: u32, name: &[u8], node: &Node, tree: &Tree, mtime: u32) -> Result<()> {
     let shown = || String::from_utf8_lossy(name).into_owned();
     let (kind, data, device): (u32, &[u8], (u32, u32)) = match &node.kind {
-        Kind::Directory => (S_IFDIR, &[], (0, 0)),
-        Kind::File(content) => (S_IFREG, content.bytes(), (0, 0)),
-        Kind::HardLink(first) => match tree.read(first) {
+        NodeKind::Directory => (S_IFDIR, &[], (0, 0)),
+        NodeKind::File(content) => (S_IFREG, content.bytes(), (0, 0)),
+        NodeKind::HardLink(first) => match tree.read(first) {
             Some(bytes) => (S_IFREG, bytes, (0, 0)),
             None => return Err(Error::bug("a hard link in the initrd leads nowhere").at(shown())),
         },
-        Kind::Symlink(target) => (S_IFLNK, target, (0, 0)),
-        Kind::CharDevice(major, minor) => (S_IFCHR, &[], (*major, *minor)),
-        Kind::BlockDevice(major, minor) => (S_IFBLK, &[], (*major, *minor)),
-        Kind::Fifo => (S_IFIFO, &[], (0, 0)),
-        Kind::Socket => return Ok(()),
+        NodeKind::Symlink(target) => (S_IFLNK, target, (0, 0)),
+        NodeKind::CharDevice(major, minor) => (S_IFCHR, &[], (*major, *minor)),
+        NodeKind::BlockDevice(major, minor) => (S_IFBLK, &[], (*major, *minor)),
+        NodeKind::Fifo => (S_IFIFO, &[], (0, 0)),
+        NodeKind::Socket => return Ok(()),
     };
     let length =
         u32::try_from(data.len()).map_err(|_| Error::input("a file in the initrd is larger than 4 GiB").at(shown()))?;
@@ -109,8 +109,8 @@ mod tests {
         tree.insert(*b"etc/passwd", Node::file(0o644, *b"root:x:0:0::/:\n"));
         tree.insert(*b"init", Node::symlink(*b"usr/lib/systemd/systemd"));
         tree.insert(*b"usr/bin/su", Node::file(0o4755, *b"12345"));
-        tree.insert(*b"usr/bin/twin", Node::new(0o755, Kind::HardLink(b"usr/bin/su".to_vec())));
-        tree.insert(*b"dev/console", Node::new(0o600, Kind::CharDevice(5, 1)));
+        tree.insert(*b"usr/bin/twin", Node::new(0o755, NodeKind::HardLink(b"usr/bin/su".to_vec())));
+        tree.insert(*b"dev/console", Node::new(0o600, NodeKind::CharDevice(5, 1)));
         let bytes = write(&tree, 1_760_000_000).unwrap();
         let entries = read(&bytes);
         let names: Vec<_> = entries.iter().map(|e| e.0.as_str()).collect();

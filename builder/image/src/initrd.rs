@@ -15,7 +15,7 @@ use crate::{cpio, elf};
 use contents::Wanted;
 use diorite_model::{Error, Result};
 use diorite_rootfs::secrets::{self, Public};
-use diorite_rootfs::tree::{Kind, Node, Tree, TreePath};
+use diorite_rootfs::tree::{Node, NodeKind, Tree, TreePath};
 use std::collections::BTreeSet;
 
 /// Files below this directory of a tree belong to the initrd's root.
@@ -113,7 +113,7 @@ impl<'a> Gathering<'a> {
     fn copy_followed(&mut self, path: &[u8]) -> Result<()> {
         let missing = || Error::input("a file that the initrd needs is missing").at(format!("/{}", shown(path)));
         for (end, _) in path.iter().enumerate().filter(|&(_, &b)| b == b'/') {
-            if let Some(Node { kind: Kind::Symlink(target), .. }) = self.from.get(&path[..end]) {
+            if let Some(Node { kind: NodeKind::Symlink(target), .. }) = self.from.get(&path[..end]) {
                 self.keep(&path[..end]);
                 let rest = [target, &path[end..]].concat();
                 return self.copy(&beside(&path[..end], &rest));
@@ -121,19 +121,19 @@ impl<'a> Gathering<'a> {
         }
         let node = self.from.get(path).ok_or_else(missing)?;
         match &node.kind {
-            Kind::Directory => {
+            NodeKind::Directory => {
                 self.into.insert(path, node.clone());
                 for (child, _) in self.from.children(path) {
                     self.copy(child)?;
                 }
             }
-            Kind::Symlink(target) => {
+            NodeKind::Symlink(target) => {
                 let is_new = self.keep(path);
                 if is_new && target != b"/dev/null" {
                     self.copy(&beside(path, target))?;
                 }
             }
-            Kind::File(_) | Kind::HardLink(_) => {
+            NodeKind::File(_) | NodeKind::HardLink(_) => {
                 let is_new = self.keep(path);
                 if is_new {
                     let bytes = self.from.read(path).ok_or_else(missing)?;
@@ -153,7 +153,7 @@ impl<'a> Gathering<'a> {
             return false;
         }
         let Some(mut node) = self.from.get(path).cloned() else { return false };
-        if let Kind::HardLink(first) = &node.kind {
+        if let NodeKind::HardLink(first) = &node.kind {
             let Some(first) = self.from.get(first) else { return false };
             node = first.clone();
         }
@@ -273,9 +273,9 @@ impl<'a> Gathering<'a> {
         for (path, node) in below {
             let target = &path[prefix.len()..];
             let mut node = node.clone();
-            if let Kind::HardLink(first) = &node.kind {
+            if let NodeKind::HardLink(first) = &node.kind {
                 let bytes = self.from.read(first).unwrap_or_default();
-                node.kind = Kind::File(diorite_rootfs::tree::Content::from_bytes(bytes.to_vec()));
+                node.kind = NodeKind::File(diorite_rootfs::tree::Content::from_bytes(bytes.to_vec()));
             }
             let dropin = target.ends_with(b".conf") && target.windows(11).any(|w| w == b".service.d/");
             let unit = (dropin || target.ends_with(b".service")).then(|| self.from.read(path)).flatten();
@@ -393,7 +393,7 @@ mod tests {
         tree.insert("round", Node::symlink("round"));
         let mut gathering = Gathering::new(&tree);
         gathering.copy(b"opt/now/tool").unwrap();
-        assert!(matches!(gathering.into.get("opt/now").unwrap().kind, Kind::Symlink(_)));
+        assert!(matches!(gathering.into.get("opt/now").unwrap().kind, NodeKind::Symlink(_)));
         assert!(gathering.into.get("usr/bin/tool").is_some());
         assert!(gathering.copy(b"round/x").unwrap_err().to_string().contains("circle"));
     }

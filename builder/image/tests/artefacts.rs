@@ -206,7 +206,7 @@ fn the_initrd_is_complete_and_the_same_twice() {
     }
     // And no link leads out of it, except to what the kernel mounts.
     for (path, node) in &gathered.nodes {
-        if let diorite_rootfs::tree::Kind::Symlink(target) = &node.kind
+        if let diorite_rootfs::tree::NodeKind::Symlink(target) = &node.kind
             && target != b"/dev/null"
         {
             assert!(gathered.resolve(path).is_some(), "{} leads nowhere", String::from_utf8_lossy(path));

@@ -12,7 +12,7 @@ use diorite_host::tools::{Tool, ToolsTree};
 use diorite_image::filesystem::{Options, sidecar_path, write};
 use diorite_image::verity;
 use diorite_model::Digest;
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use diorite_rootfs::{clock::Times, pack, scan};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -58,15 +58,15 @@ fn options() -> Options {
 /// What must be equal of one file, in words; contents by digest. A scan gives directories no times of their own.
 fn describe(path: &[u8], node: &Node, owners: bool) -> String {
     let kind = match &node.kind {
-        Kind::Directory => "directory".to_owned(),
-        Kind::File(content) => format!("{content:?} {}", node.mtime),
-        Kind::Symlink(target) => format!("-> {} {}", target.escape_ascii(), node.mtime),
-        Kind::HardLink(first) => format!("= {}", first.escape_ascii()),
+        NodeKind::Directory => "directory".to_owned(),
+        NodeKind::File(content) => format!("{content:?} {}", node.mtime),
+        NodeKind::Symlink(target) => format!("-> {} {}", target.escape_ascii(), node.mtime),
+        NodeKind::HardLink(first) => format!("= {}", first.escape_ascii()),
         other => format!("{other:?}"),
     };
     let path = path.escape_ascii();
     match (&node.kind, owners) {
-        (Kind::HardLink(_), _) => format!("{path} {kind}"),
+        (NodeKind::HardLink(_), _) => format!("{path} {kind}"),
         (_, false) => format!("{path} {:o} {kind}", node.mode),
         (_, true) => {
             let Node { mode, uid, gid, xattrs, .. } = node;
@@ -92,7 +92,7 @@ fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, directory: &Path) {
     fsck(image).arg("--extract").arg(image.as_os_str()).run_ok().unwrap();
 
     let mut extractable = tree.clone();
-    extractable.nodes.retain(|_, node| !matches!(node.kind, Kind::CharDevice(..) | Kind::BlockDevice(..)));
+    extractable.nodes.retain(|_, node| !matches!(node.kind, NodeKind::CharDevice(..) | NodeKind::BlockDevice(..)));
     let mut left_out = tree.nodes.len() - extractable.nodes.len();
     for node in extractable.nodes.values_mut() {
         let before = node.xattrs.len();
@@ -122,21 +122,21 @@ fn read_back_is(tree: &Tree, image: &[u8]) {
         let node = &tree.nodes[&path];
         nids.insert(path.clone(), file.nid);
         seen += 1;
-        if matches!(node.kind, Kind::HardLink(_)) {
+        if matches!(node.kind, NodeKind::HardLink(_)) {
             return;
         }
         let name = path.escape_ascii();
         assert_eq!((file.mode & 0o7777, file.uid, file.gid), (node.mode, node.uid, node.gid), "{name}");
         assert_eq!((file.mtime, &file.xattrs), (node.mtime, &node.xattrs), "{name}");
         match &node.kind {
-            Kind::File(content) => assert!(file.content == content.bytes(), "the content of {name}"),
-            Kind::Symlink(target) => assert!(&file.content == target, "the target of {name}"),
+            NodeKind::File(content) => assert!(file.content == content.bytes(), "the content of {name}"),
+            NodeKind::Symlink(target) => assert!(&file.content == target, "the target of {name}"),
             _ => {}
         }
     });
     assert_eq!(seen, tree.nodes.len());
     for (path, node) in &tree.nodes {
-        if let Kind::HardLink(first) = &node.kind {
+        if let NodeKind::HardLink(first) = &node.kind {
             assert_eq!(nids[path], nids[first], "{}", path.escape_ascii());
         }
     }
@@ -201,11 +201,11 @@ fn edges() -> Tree {
         tree.insert(format!("links/{len}"), Node::symlink(vec![b'l'; len]));
     }
     tree.insert(*b"hard/a", Node::file(0o644, *b"packed"));
-    tree.insert(*b"hard/b", Node::new(0, Kind::HardLink(b"hard/a".to_vec())));
+    tree.insert(*b"hard/b", Node::new(0, NodeKind::HardLink(b"hard/a".to_vec())));
     tree.insert(*b"hard/c", Node::file(0o644, noise(400_000)));
-    tree.insert(*b"hard/d", Node::new(0, Kind::HardLink(b"hard/c".to_vec())));
-    tree.insert(*b"pipe", Node::new(0o640, Kind::Fifo));
-    tree.insert(*b"null", Node::new(0o666, Kind::CharDevice(1, 3)));
+    tree.insert(*b"hard/d", Node::new(0, NodeKind::HardLink(b"hard/c".to_vec())));
+    tree.insert(*b"pipe", Node::new(0o640, NodeKind::Fifo));
+    tree.insert(*b"null", Node::new(0o666, NodeKind::CharDevice(1, 3)));
     tree.insert(*b"owned", Node { uid: 65_536, gid: 70_000, ..Node::file(0o640, *b"x") });
     let mut directory = Node { uid: 65_535, gid: 3, ..Node::directory(0o2750) };
     for (name, len) in [("user.small", 1), ("user.large", 3000), ("trusted.x", 17), ("security.test", 40)] {

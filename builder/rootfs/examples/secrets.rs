@@ -2,7 +2,7 @@
 //! `src/secrets/known.rs`.
 
 use diorite_model::{Digest, secret};
-use diorite_rootfs::{pack, tree::Kind};
+use diorite_rootfs::{pack, tree::NodeKind};
 use std::collections::BTreeSet;
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ fn main() {
         let tree = pack::open(directory.as_ref()).unwrap_or_else(|e| panic!("{e}"));
         let (mut seen, mut bytes, started) = (BTreeSet::new(), 0, Instant::now());
         for (path, node) in &tree.nodes {
-            let Kind::File(content) = &node.kind else { continue };
+            let NodeKind::File(content) = &node.kind else { continue };
             if !seen.insert(content.digest()) {
                 continue;
             }

@@ -1,17 +1,17 @@
-//! LockedPackages → ConfiguredTrees: unpack, preinst, configure, scan.
+//! Locked packages → configured trees, each a pack in the store: unpack, preinst, configure, scan.
 //!
 //! Runs in a process that owns all ids of a Debian tree (`sandbox::run_inside`). The steps and why they are in this
 //! order: accounts exist before the first owner is looked up; the Essential closure is laid down before the first script
 //! can run; a package with a preinst is laid down strictly after it; one `dpkg --configure -a` does the rest.
 
-use crate::clock::Start;
+use crate::clock::BuildStart;
 use crate::database::{self, ADMIN};
 use crate::deb::Deb;
 use crate::extract::Root;
 use crate::layout::{Layout, Rules};
 use crate::scan::scan;
-use crate::scripts::Environment;
-use crate::staging::{self, Staged, Staging};
+use crate::scripts::ScriptEnvironment;
+use crate::staging::{self, StagedPackage, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
@@ -49,7 +49,7 @@ pub struct TreeParts {
 /// Makes the configured trees of sets of packages, one after the other, and leaves each as a pack. Returns the seconds
 /// that each took; those of unpacking, which is done for all at once, are the first's.
 pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
-    let start = Start::now();
+    let start = BuildStart::now();
     let mut step = Instant::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let staging = Staging { latest: epoch, privileged: true };
@@ -72,8 +72,14 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
     Ok(seconds)
 }
 
-/// Staged packages → a configured tree at the path it returns, below `work`.
-fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progress: &Progress) -> Result<PathBuf> {
+/// StagedPackage packages → a configured tree at the path it returns, below `work`.
+fn configure(
+    tree: &TreeParts,
+    staged: &[StagedPackage],
+    work: &Path,
+    epoch: u64,
+    progress: &Progress,
+) -> Result<PathBuf> {
     let place = work.join("root");
     fs::create_dir_all(&place)
         .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
@@ -82,9 +88,9 @@ fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progr
 
     let stage = progress.stage("preinst scripts");
     let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
-    let environment = Environment { root: &place, epoch, dpkg: &dpkg };
+    let environment = ScriptEnvironment { root: &place, epoch, dpkg: &dpkg };
     let mut layout = Layout::new(&place, Rules { own_ids: false })?;
-    had_room(lay_down(&mut layout, staged, &environment, initrd), work)?;
+    reclassify_enospc(lay_down(&mut layout, staged, &environment, initrd), work)?;
     stage.done("");
 
     let stage = progress.stage("configure");
@@ -98,7 +104,7 @@ fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progr
     let mut binds = helpers::binds(&place)?;
     binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
     let bar = stage.bar(staged.len() as u64, Unit::Items);
-    had_room(environment.configure(&mut layout.root, &binds, &bar), work)?;
+    reclassify_enospc(environment.configure(&mut layout.root, &binds, &bar), work)?;
     bar.finish();
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
@@ -109,9 +115,9 @@ fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progr
 /// at once (debconf's templates, the linker's cache) is smaller. The pack that is written next needs far more.
 const ROOM: u64 = 16 << 20;
 
-/// What scripts left on a full file system is not believed: some fail in words of their own, which is not the package's
-/// fault, and some swallow the error and leave half a file.
-fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
+/// On a full file system the scripts' own outcome does not count: some fail with another message, which is not the
+/// package's fault, and some ignore the error and leave half a file.
+fn reclassify_enospc<T>(outcome: Result<T>, work: &Path) -> Result<T> {
     let left = rustix::fs::statvfs(work).map_or(u64::MAX, |s| s.f_bavail.saturating_mul(s.f_frsize));
     let full = |words: &str| words.contains("No space left on device") || words.contains("Disk quota exceeded");
     let words = match &outcome {
@@ -123,7 +129,7 @@ fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
     if left >= ROOM && !words.as_deref().is_some_and(full) {
         return outcome;
     }
-    let error = Error::host("the packages' scripts had no room to write")
+    let error = Error::host("the packages' scripts ran out of disk space")
         .at(work.display().to_string())
         .because(format!("{} MB are left on its file system", left / 1_000_000))
         .hint("free some space there, or name another directory with DIORITE_STORE");
@@ -134,7 +140,12 @@ fn had_room<T>(outcome: Result<T>, work: &Path) -> Result<T> {
 }
 
 /// All packages in the canonical order, preinsts between them.
-fn lay_down(layout: &mut Layout, staged: &[Staged], environment: &Environment, initrd: bool) -> Result<()> {
+fn lay_down(
+    layout: &mut Layout,
+    staged: &[StagedPackage],
+    environment: &ScriptEnvironment,
+    initrd: bool,
+) -> Result<()> {
     let order = staging::order_of(staged);
     let (essential, rest) = order.all.split_at(order.essential);
     first_accounts(layout, staged)?;
@@ -182,7 +193,7 @@ fn read_rules(layout: &mut Layout) -> Result<()> {
 
 /// The first passwd and group, which base-passwd's preinst would write if there were a shell to run it: the two
 /// here-documents in that script.
-fn first_accounts(layout: &mut Layout, staged: &[Staged]) -> Result<()> {
+fn first_accounts(layout: &mut Layout, staged: &[StagedPackage]) -> Result<()> {
     let Some(base) = staged.iter().find(|s| s.deb.name() == "base-passwd") else { return Ok(()) };
     layout.root.directories(b"etc")?;
     for name in ["passwd", "group"] {
@@ -202,8 +213,8 @@ fn here_document(deb: &Deb, name: &str) -> Option<String> {
     rest.split_once("\nEOF\n").map(|(text, _)| format!("{text}\n"))
 }
 
-/// What would differ in every build is settled before a script can make it up.
-fn before_configure(root: &mut Root, staged: &[Staged]) -> Result<()> {
+/// Puts in place what a script would otherwise make at random: host keys, the machine id.
+fn before_configure(root: &mut Root, staged: &[StagedPackage]) -> Result<()> {
     if staged.iter().any(|s| s.deb.name() == "openssh-server") {
         // A host key that exists is not made; these are taken away again, and each machine makes its own.
         root.directories(b"etc/ssh")?;
@@ -257,19 +268,9 @@ pub(crate) fn clean(root: &mut Root) -> Result<()> {
     for kind in KEYS {
         remove(&format!("etc/ssh/ssh_host_{kind}_key"));
     }
-    for path in [
-        "var/cache/ldconfig/aux-cache",
-        "var/lib/dbus/machine-id",
-        "var/log/dpkg.log",
-        "var/log/alternatives.log",
-        "etc/passwd-",
-        "etc/group-",
-        "etc/shadow-",
-        "etc/gshadow-",
-        "etc/subuid-",
-        "etc/subgid-",
-        "etc/.pwd.lock",
-    ] {
+    let caches =
+        ["var/cache/ldconfig/aux-cache", "var/lib/dbus/machine-id", "var/log/dpkg.log", "var/log/alternatives.log"];
+    for path in caches.into_iter().chain(accounts::LEFTOVERS) {
         remove(path);
     }
     for name in ["status-old", "diversions-old", "statoverride-old", "available-old", "lock", "lock-frontend"] {

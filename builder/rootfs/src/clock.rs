@@ -42,9 +42,9 @@ impl Times {
 
 /// When a build began to write, by the host's clock.
 #[derive(Debug, Clone, Copy)]
-pub struct Start(i64);
+pub struct BuildStart(i64);
 
-impl Start {
+impl BuildStart {
     /// Now.
     pub fn now() -> Self {
         // Linux sets no clock to before 1970 (settimeofday(2)).
@@ -92,8 +92,8 @@ mod tests {
                 [EPOCH, EPOCH, 1_500_000_000]
             );
         }
-        let begun = Start::now().times(EPOCH, []);
-        assert_eq!(begun.of(Start::now().0, 1), EPOCH);
+        let begun = BuildStart::now().times(EPOCH, []);
+        assert_eq!(begun.of(BuildStart::now().0, 1), EPOCH);
         assert_eq!(begun.of(1_500_000_000, 0), 1_500_000_000, "nothing before the start is the build's");
     }
 

@@ -1,4 +1,4 @@
-//! ConfiguredTree + overlays → what their `configure` programs change: each runs in the fence, inside the tree with the
+//! Tree + overlays → [`Changes`] by their `configure` programs: each runs in the fence, inside the tree with the
 //! overlays laid, and everything it does to the tree is kept as a list.
 //!
 //! Runs in a process that owns all ids of a Debian tree (`sandbox::run_inside`). The tree is written out for it, because
@@ -7,13 +7,13 @@
 mod changes;
 mod materialize;
 
-pub use changes::{Change, Changes, How};
+pub use changes::{Change, ChangeKind, Changes};
 
-use crate::clock::Start;
+use crate::clock::BuildStart;
 use crate::extract::Root;
 use crate::overlay::{self, Overlay};
 use crate::scan::scan;
-use crate::scripts::{Environment, tail};
+use crate::scripts::{ScriptEnvironment, tail};
 use crate::{accounts, build, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
@@ -26,7 +26,7 @@ use std::path::PathBuf;
 /// Where a program stands in the tree while it runs; nothing is left of it.
 const PROGRAM: &str = "/run/configure";
 
-/// What `configured` is to do.
+/// Input of [`configured`].
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfigureJob {
@@ -48,7 +48,7 @@ pub struct ConfigureJob {
 /// A program that ends with another status than 0, with its output; an overlay that is not the one it was planned with.
 pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
     let stage = progress.stage("configure overlays");
-    let start = Start::now();
+    let start = BuildStart::now();
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let mut overlays = Vec::new();
     for (directory, digest) in &job.overlays {
@@ -87,7 +87,7 @@ fn run(overlay: &Overlay, job: &ConfigureJob, place: &std::path::Path) -> Result
     fs::write(&program, bytes)
         .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot write", &program, e))?;
-    let environment = Environment { root: place, epoch: job.epoch, dpkg: "" };
+    let environment = ScriptEnvironment { root: place, epoch: job.epoch, dpkg: "" };
     let file = format!("overlays/{}/configure", overlay.name);
     let output = environment.fence().bind(&program, PROGRAM).run(&[PROGRAM], "/").map_err(|e| e.at(file.clone()))?;
     if output.status.success() {

@@ -1,11 +1,12 @@
 //! Tree of a container (configured packages, or the merged layers of an image) → [`ContainerTree`]: without what a
 //! read-only container has no use for, with its overlays.
 
+use crate::accounts;
 use crate::overlay::{self, Overlay};
 use crate::privileges;
 use crate::secrets::{self, Public};
 use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::Result;
 use diorite_model::oci::Config;
 
@@ -67,12 +68,12 @@ pub fn of_packages(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Conta
         .collect();
     // Deepest first, so that directories are empty when it is their turn.
     for path in gone.into_iter().rev() {
-        let directory = tree.get(&path).is_some_and(|n| matches!(n.kind, Kind::Directory));
+        let directory = tree.get(&path).is_some_and(|n| matches!(n.kind, NodeKind::Directory));
         if !directory || tree.children(&path).next().is_none() {
             tree.nodes.remove(&path);
         }
     }
-    for path in ["boot", "var/lib/dpkg", "var/lib/apt", "etc/passwd-", "etc/shadow-", "etc/group-", "etc/gshadow-"] {
+    for path in ["boot", "var/lib/dpkg", "var/lib/apt"].into_iter().chain(accounts::LEFTOVERS) {
         tree.remove(path.as_bytes());
     }
     finished(tree, Config::default(), overlays, epoch)
@@ -110,7 +111,7 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
         ("etc/hostname", ""),
         ("etc/resolv.conf", ""),
     ] {
-        let file = tree.get(path).is_some_and(|n| matches!(n.kind, Kind::File(_)));
+        let file = tree.get(path).is_some_and(|n| matches!(n.kind, NodeKind::File(_)));
         if !file || text.is_empty() {
             tree.insert(path.as_bytes().to_vec(), Node::file(0o644, text));
         }
@@ -132,7 +133,7 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::overlay::Entry;
+    use crate::overlay::OverlayEntry;
 
     #[test]
     fn a_container_needs_no_configured_tree() {
@@ -141,7 +142,7 @@ mod tests {
         tree.insert("usr/share/doc/app/copyright", Node::file(0o644, "licence"));
         tree.insert("usr/share/doc/app/changelog.gz", Node::file(0o644, "news"));
         tree.insert("usr/share/man/man1/app.1.gz", Node::file(0o644, "page"));
-        let entry = Entry { node: Node::file(0o644, "overlay"), owner: None, configured: false };
+        let entry = OverlayEntry { node: Node::file(0o644, "overlay"), owner: None, configured: false };
         let overlay = Overlay {
             name: "web".into(),
             why: "a test".into(),

@@ -34,22 +34,22 @@ impl Paragraph {
         self.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
     }
     /// The alternatives of a relation field: all of the outer list, one of each inner list.
-    pub fn relations(&self, name: &str) -> Vec<Vec<Relation>> {
+    pub fn relations(&self, name: &str) -> Vec<Vec<PackageRelation>> {
         let value = self.get(name).unwrap_or_default();
-        value.split(',').map(|group| group.split('|').filter_map(Relation::parse).collect()).collect()
+        value.split(',').map(|group| group.split('|').filter_map(PackageRelation::parse).collect()).collect()
     }
 }
 
 /// `name:arch (>= version)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Relation {
+pub struct PackageRelation {
     /// The package.
     pub name: String,
     /// Comparison and version.
     pub version: Option<(String, String)>,
 }
 
-impl Relation {
+impl PackageRelation {
     fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         let (name, rest) = text.split_at(text.find([' ', '(', '[']).unwrap_or(text.len()));

@@ -4,8 +4,8 @@
 //! names follow its rule exactly: `PACKAGE:ARCHITECTURE` only for `Multi-Arch: same`.
 
 use crate::deb::MemberKind;
-use crate::extract::{Access, Root};
-use crate::staging::{Staged, conffiles};
+use crate::extract::{Ownership, Root};
+use crate::staging::{StagedPackage, conffiles};
 use diorite_model::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,7 +26,7 @@ pub fn create(root: &mut Root) -> Result<()> {
 }
 
 /// The name by which info files and triggers know a package.
-pub fn info_name(staged: &Staged) -> String {
+pub fn info_name(staged: &StagedPackage) -> String {
     match staged.deb.control.get("Multi-Arch") {
         Some("same") => format!("{}:{}", staged.deb.name(), staged.deb.architecture()),
         _ => staged.deb.name().to_owned(),
@@ -34,7 +34,7 @@ pub fn info_name(staged: &Staged) -> String {
 }
 
 /// Writes a package's info files. `list` has its paths without leading slash.
-pub fn write_info(root: &mut Root, staged: &Staged, list: &[Vec<u8>]) -> Result<()> {
+pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> Result<()> {
     let base = format!("{ADMIN}/info/{}.", info_name(staged));
     for (name, member) in &staged.deb.members {
         root.write(format!("{base}{name}").as_bytes(), &member.bytes, member.mode)?;
@@ -55,7 +55,7 @@ pub fn write_info(root: &mut Root, staged: &Staged, list: &[Vec<u8>]) -> Result<
 }
 
 /// Writes a package's list again, after another one replaced some of its files.
-pub fn write_list(root: &mut Root, staged: &Staged, list: &[Vec<u8>]) -> Result<()> {
+pub fn write_list(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> Result<()> {
     root.write(format!("{ADMIN}/info/{}.list", info_name(staged)).as_bytes(), &list_text(list), 0o644)
 }
 
@@ -70,7 +70,7 @@ fn list_text(list: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// The paragraph of one package in the status file.
-fn entry(staged: &Staged, status: &str) -> String {
+fn entry(staged: &StagedPackage, status: &str) -> String {
     let mut text = String::new();
     for line in staged.deb.control.text.lines() {
         text.push_str(line);
@@ -97,12 +97,12 @@ fn entry(staged: &Staged, status: &str) -> String {
 /// Writes the status file: these packages unpacked, and at most one whose preinst is about to run.
 pub fn write_status<'a>(
     root: &mut Root,
-    unpacked: impl IntoIterator<Item = &'a Staged>,
-    installing: Option<&Staged>,
+    unpacked: impl IntoIterator<Item = &'a StagedPackage>,
+    installing: Option<&StagedPackage>,
     initrd: bool,
 ) -> Result<()> {
     let mut entries: BTreeMap<(String, String), String> = BTreeMap::new();
-    let key = |s: &Staged| (s.deb.name().to_owned(), s.deb.architecture().to_owned());
+    let key = |s: &StagedPackage| (s.deb.name().to_owned(), s.deb.architecture().to_owned());
     for staged in unpacked {
         entries.insert(key(staged), entry(staged, "install ok unpacked"));
     }
@@ -132,9 +132,10 @@ Description: initrd assembled by the image builder
 ";
 
 /// Whether some package needs a maker of initrds and none brings one.
-pub fn needs_initrd(staged: &[Staged]) -> bool {
+pub fn needs_initrd(staged: &[StagedPackage]) -> bool {
     const VIRTUAL: &str = "linux-initramfs-tool";
-    let has = |s: &Staged, field: &str| s.deb.control.relations(field).iter().flatten().any(|r| r.name == VIRTUAL);
+    let has =
+        |s: &StagedPackage, field: &str| s.deb.control.relations(field).iter().flatten().any(|r| r.name == VIRTUAL);
     staged.iter().any(|s| has(s, "Depends") || has(s, "Pre-Depends"))
         && !staged.iter().any(|s| has(s, "Provides") || s.deb.name() == VIRTUAL)
 }
@@ -146,7 +147,7 @@ pub fn write_initrd(root: &mut Root) -> Result<()> {
 }
 
 /// Writes who is interested in which trigger: `File` for paths, one file for each name.
-pub fn write_triggers<'a>(root: &mut Root, packages: impl IntoIterator<Item = &'a Staged>) -> Result<()> {
+pub fn write_triggers<'a>(root: &mut Root, packages: impl IntoIterator<Item = &'a StagedPackage>) -> Result<()> {
     let mut paths = String::new();
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     for staged in packages {
@@ -203,7 +204,7 @@ pub fn overrides(
     root: &mut Root,
     users: &HashMap<Vec<u8>, u32>,
     groups: &HashMap<Vec<u8>, u32>,
-) -> Result<BTreeMap<Vec<u8>, Access>> {
+) -> Result<BTreeMap<Vec<u8>, Ownership>> {
     let text = root.read(format!("{ADMIN}/statoverride").as_bytes())?.unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let mut found = BTreeMap::new();
@@ -219,7 +220,7 @@ pub fn overrides(
             None => known.get(name.as_bytes()).copied(),
         };
         if let (Some(uid), Some(gid), Ok(mode)) = (id(user, users), id(group, groups), u32::from_str_radix(mode, 8)) {
-            found.insert(path.trim_start_matches('/').as_bytes().to_vec(), Access { uid, gid, mode });
+            found.insert(path.trim_start_matches('/').as_bytes().to_vec(), Ownership { uid, gid, mode });
         }
     }
     Ok(found)

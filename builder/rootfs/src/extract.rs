@@ -24,7 +24,7 @@ pub struct Root {
 
 /// Owner and permission bits to give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Access {
+pub struct Ownership {
     /// Owner.
     pub uid: u32,
     /// Group.
@@ -146,11 +146,11 @@ impl Root {
     }
 
     /// Makes a directory where nothing is.
-    pub fn make_directory(&mut self, real: &[u8], access: Option<Access>, mode: u32) -> Result<()> {
+    pub fn make_directory(&mut self, real: &[u8], access: Option<Ownership>, mode: u32) -> Result<()> {
         self.at(real, "cannot make a directory", |at, name| {
             // Ours to write in meanwhile, whatever its final mode is.
             rfs::mkdirat(at, name, Mode::from_raw_mode(mode as RawMode | 0o700))?;
-            if let Some(Access { uid, gid, .. }) = access {
+            if let Some(Ownership { uid, gid, .. }) = access {
                 rfs::chownat(at, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
             }
             chmod(at, name, mode)
@@ -158,9 +158,9 @@ impl Root {
     }
 
     /// Moves a file written elsewhere on the same file system to a real path, in place of anything but a directory.
-    pub fn place(&mut self, from: BorrowedFd<'_>, staged: &str, real: &[u8], access: Option<Access>) -> Result<()> {
+    pub fn place(&mut self, from: BorrowedFd<'_>, staged: &str, real: &[u8], access: Option<Ownership>) -> Result<()> {
         self.at(real, "cannot put a file in its place", |at, name| {
-            if let Some(Access { uid, gid, mode }) = access {
+            if let Some(Ownership { uid, gid, mode }) = access {
                 rfs::chownat(from, staged, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::empty())?;
                 chmod(from, staged.as_bytes(), mode)?; // chown takes setuid away
             }
@@ -169,7 +169,7 @@ impl Root {
     }
 
     /// Makes a symbolic link in place of anything but a directory; its time in seconds since 1970.
-    pub fn symlink(&mut self, real: &[u8], target: &[u8], mtime: i64, access: Option<Access>) -> Result<()> {
+    pub fn symlink(&mut self, real: &[u8], target: &[u8], mtime: i64, access: Option<Ownership>) -> Result<()> {
         self.at(real, "cannot make a symbolic link", |at, name| {
             if let Err(e) = rfs::symlinkat(target, at, name) {
                 if e != Errno::EXIST {
@@ -178,7 +178,7 @@ impl Root {
                 rfs::unlinkat(at, name, AtFlags::empty())?;
                 rfs::symlinkat(target, at, name)?;
             }
-            if let Some(Access { uid, gid, .. }) = access {
+            if let Some(Ownership { uid, gid, .. }) = access {
                 rfs::chownat(at, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
             }
             rfs::utimensat(at, name, &times(mtime), AtFlags::SYMLINK_NOFOLLOW)
@@ -209,11 +209,11 @@ impl Root {
     }
 
     /// Makes a device node or named pipe.
-    pub fn special(&mut self, real: &[u8], kind: FileType, device: (u32, u32), access: Access) -> Result<()> {
+    pub fn special(&mut self, real: &[u8], kind: FileType, device: (u32, u32), access: Ownership) -> Result<()> {
         self.at(real, "cannot make a device node", |at, name| {
             let device = rfs::makedev(device.0, device.1);
             rfs::mknodat(at, name, kind, Mode::from_raw_mode(0o600), device)?;
-            let Access { uid, gid, mode } = access;
+            let Ownership { uid, gid, mode } = access;
             rfs::chownat(at, name, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)), AtFlags::SYMLINK_NOFOLLOW)?;
             chmod(at, name, mode)
         })
@@ -266,7 +266,7 @@ impl Root {
         }
         let real = self.real(path)?;
         if self.kind(&real)?.is_none() {
-            self.make_directory(&real, Some(Access { uid: 0, gid: 0, mode: 0o755 }), 0o755)?;
+            self.make_directory(&real, Some(Ownership { uid: 0, gid: 0, mode: 0o755 }), 0o755)?;
         }
         self.real_directory(path)
     }

@@ -5,8 +5,8 @@
 //! outside that it could reach. Links in the way are followed inside the tree, as by a process whose root it is.
 //! Contents stay in the (mapped) files of the layers.
 
-use crate::pack::Mapped;
-use crate::tree::{Content, Kind, Node, Tree, TreePath};
+use crate::mapped::MappedFile;
+use crate::tree::{Content, Node, NodeKind, Tree, TreePath};
 use diorite_host::interrupt;
 use diorite_model::{Digest, Error, Hasher, Result};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,7 +20,7 @@ mod tests;
 
 /// One layer: tar, perhaps compressed with gzip or zstd.
 #[derive(Debug, Clone)]
-pub struct Layer {
+pub struct LayerFile {
     /// The file it is in.
     pub file: PathBuf,
     /// Where it begins there, in bytes.
@@ -37,9 +37,9 @@ const LARGEST: u64 = 16 << 30;
 /// Lays the layers over each other, lowest first. `work` takes what is decompressed; it must live as long as the tree.
 ///
 /// # Errors
-/// `Input` for a layer that has not its digest, is no tar archive, or names a path outside the image; the caller says
+/// `Input` for a layer that has not its digest, is not a tar archive, or names a path outside the image; the caller says
 /// which image.
-pub fn merge(layers: &[Layer], work: &Path) -> Result<Tree> {
+pub fn merge(layers: &[LayerFile], work: &Path) -> Result<Tree> {
     let mut merge = Merge { tree: Tree::new(), inodes: HashMap::new(), next: 0 };
     for (i, layer) in layers.iter().enumerate() {
         interrupt::check()?;
@@ -71,12 +71,12 @@ fn wrong(cause: impl Into<String>) -> Error {
 }
 
 /// The tar of a layer, which has its digest.
-fn uncompressed(layer: &Layer, to: &Path) -> Result<Piece> {
-    let map = |path: &Path| -> Result<Mapped> {
+fn uncompressed(layer: &LayerFile, to: &Path) -> Result<Piece> {
+    let map = |path: &Path| -> Result<MappedFile> {
         let failed = |e| Error::io("a layer cannot be read", path, e);
         let file = File::open(path).map_err(failed)?;
         let len = file.metadata().map_err(failed)?.len();
-        Mapped::of(&file, usize::try_from(len).unwrap_or(usize::MAX)).map_err(failed)
+        MappedFile::of(&file, usize::try_from(len).unwrap_or(usize::MAX)).map_err(failed)
     };
     let whole: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(map(&layer.file)?);
     let there = (*whole).as_ref().len() as u64;
@@ -132,7 +132,7 @@ impl Merge {
     /// Lays one layer over the tree.
     fn lay(&mut self, piece: &Piece) -> Result<()> {
         let damaged =
-            |e: std::io::Error| wrong(format!("it is no whole tar archive: {}", e.to_string().escape_default()));
+            |e: std::io::Error| wrong(format!("it is not a complete tar archive: {}", e.to_string().escape_default()));
         // What this very layer brought: its whiteouts are about the layers below.
         let mut own: BTreeSet<TreePath> = BTreeSet::new();
         let mut tar = tar::Archive::new(Cursor::new(piece.as_ref()));
@@ -169,15 +169,17 @@ impl Merge {
             let mtime = header.mtime().map_err(damaged)?;
             let mtime = i64::try_from(mtime).unwrap_or(i64::MAX);
             let made = match kind {
-                tar::EntryType::Directory => Kind::Directory,
+                tar::EntryType::Directory => NodeKind::Directory,
                 tar::EntryType::Regular | tar::EntryType::Continuous => {
                     let (start, size) = (entry.raw_file_position() as usize, entry.size() as usize);
                     let bytes = piece.as_ref().get(start..).and_then(|b| b.get(..size));
                     let bytes = bytes.ok_or_else(|| wrong(format!("it ends before `{}` does", shown(&path))))?;
-                    Kind::File(Content::slice(piece.whole.clone(), piece.start + start, size, Digest::of(bytes)))
+                    NodeKind::File(Content::slice(piece.whole.clone(), piece.start + start, size, Digest::of(bytes)))
                 }
                 tar::EntryType::Symlink => match entry.link_name_bytes() {
-                    Some(target) if !target.is_empty() && !target.contains(&0) => Kind::Symlink(target.into_owned()),
+                    Some(target) if !target.is_empty() && !target.contains(&0) => {
+                        NodeKind::Symlink(target.into_owned())
+                    }
                     _ => return Err(wrong(format!("`{}` is a link to nowhere", shown(&path)))),
                 },
                 tar::EntryType::Link => {
@@ -186,16 +188,16 @@ impl Merge {
                     own.insert(path);
                     continue;
                 }
-                tar::EntryType::Fifo => Kind::Fifo,
+                tar::EntryType::Fifo => NodeKind::Fifo,
                 // /dev is the runtime's, and a container may not use any other device.
                 tar::EntryType::Char | tar::EntryType::Block => continue,
-                other => return Err(wrong(format!("`{}` is of a kind not known: {other:?}", shown(&path)))),
+                other => return Err(wrong(format!("`{}` has the unknown type {other:?}", shown(&path)))),
             };
             let xattrs = xattrs(&mut entry).map_err(damaged)?;
-            if path.is_empty() && !matches!(made, Kind::Directory) {
+            if path.is_empty() && !matches!(made, NodeKind::Directory) {
                 return Err(wrong("its root is not a directory"));
             }
-            let mode = if matches!(made, Kind::Symlink(_)) { 0o777 } else { mode };
+            let mode = if matches!(made, NodeKind::Symlink(_)) { 0o777 } else { mode };
             self.put(path.clone(), Node { mode, uid, gid, mtime, xattrs, kind: made });
             own.insert(path);
         }
@@ -206,8 +208,8 @@ impl Merge {
     fn directory(&mut self, path: &[u8]) -> Result<TreePath> {
         if let Some(real) = self.tree.resolve(path) {
             return match self.tree.get(&real).map(|n| &n.kind) {
-                Some(Kind::Directory) => Ok(real),
-                _ => Err(wrong(format!("`{}` is no directory", shown(path)))),
+                Some(NodeKind::Directory) => Ok(real),
+                _ => Err(wrong(format!("`{}` is not a directory", shown(path)))),
             };
         }
         let cut = path.iter().rposition(|&b| b == b'/');
@@ -222,12 +224,12 @@ impl Merge {
     }
 
     fn put(&mut self, path: TreePath, node: Node) {
-        let directory = matches!(node.kind, Kind::Directory);
-        let kept = directory && matches!(self.tree.get(&path).map(|n| &n.kind), Some(Kind::Directory));
+        let directory = matches!(node.kind, NodeKind::Directory);
+        let kept = directory && matches!(self.tree.get(&path).map(|n| &n.kind), Some(NodeKind::Directory));
         if !kept && !path.is_empty() {
             self.tree.remove(&path);
         }
-        if matches!(node.kind, Kind::File(_)) {
+        if matches!(node.kind, NodeKind::File(_)) {
             self.next += 1;
             self.inodes.insert(path.clone(), self.next);
         }
@@ -243,7 +245,7 @@ impl Merge {
         let (Some(real), Some(node)) = (real, node) else {
             return Err(wrong(format!("`{}` is a hard link to `{}`, which is not there", shown(path), shown(target))));
         };
-        if matches!(node.kind, Kind::Directory) || path.is_empty() {
+        if matches!(node.kind, NodeKind::Directory) || path.is_empty() {
             return Err(wrong(format!("`{}` is a hard link to a directory", shown(path))));
         }
         if real == path {
@@ -279,12 +281,12 @@ impl Merge {
     fn finish(mut self) -> Tree {
         let mut first: BTreeMap<u64, TreePath> = BTreeMap::new();
         for (path, node) in &mut self.tree.nodes {
-            if !matches!(node.kind, Kind::File(_)) {
+            if !matches!(node.kind, NodeKind::File(_)) {
                 continue;
             }
             let Some(inode) = self.inodes.get(path) else { continue };
             match first.get(inode) {
-                Some(first) => node.kind = Kind::HardLink(first.clone()),
+                Some(first) => node.kind = NodeKind::HardLink(first.clone()),
                 None => drop(first.insert(*inode, path.clone())),
             }
         }
@@ -309,7 +311,7 @@ fn plain(written: &[u8]) -> Result<TreePath> {
 }
 
 fn outside(written: &[u8]) -> Error {
-    wrong(format!("`{}` is no path inside an image", shown(written)))
+    wrong(format!("`{}` is not a path inside an image", shown(written)))
 }
 
 fn join(directory: &[u8], name: &[u8]) -> TreePath {

@@ -1,10 +1,10 @@
-//! Staged packages → files in their places, by dpkg's rules (dpkg(1), deb-diversion(5), deb-control(5) Replaces):
+//! StagedPackage packages → files in their places, by dpkg's rules (dpkg(1), deb-diversion(5), deb-control(5) Replaces):
 //! a directory that exists is left as it is, whoever made it; a path of two packages is an error unless one replaces the
 //! other or it is diverted; a symbolic link never takes the place of a directory.
 
 use crate::deb::{Member, MemberKind};
-use crate::extract::{Access, Root};
-use crate::staging::{Staged, StagedFile, open_directory};
+use crate::extract::{Ownership, Root};
+use crate::staging::{StagedFile, StagedPackage, open_directory};
 use diorite_model::{Error, Result};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -30,7 +30,7 @@ pub struct Layout {
     /// Diverted path → its target and the package that diverted it (`:` for the administrator).
     pub diversions: BTreeMap<Vec<u8>, (Vec<u8>, String)>,
     /// Overrides of owner and mode by path.
-    pub overrides: BTreeMap<Vec<u8>, Access>,
+    pub overrides: BTreeMap<Vec<u8>, Ownership>,
     /// Names that are known to be directories or to lead to one.
     directories: HashSet<Vec<u8>>,
     /// Real path of what is not a directory → package.
@@ -65,7 +65,7 @@ impl Layout {
     }
 
     /// Puts the files of one package in their places.
-    pub fn lay_down(&mut self, package: usize, all: &[Staged]) -> Result<()> {
+    pub fn lay_down(&mut self, package: usize, all: &[StagedPackage]) -> Result<()> {
         let mut list = Vec::with_capacity(all[package].files.len());
         let mut placed: HashMap<Vec<u8>, Vec<u8>> = HashMap::new();
         let directory = open_directory(&all[package].directory)?;
@@ -93,7 +93,7 @@ impl Layout {
     fn one(
         &mut self,
         package: usize,
-        all: &[Staged],
+        all: &[StagedPackage],
         at: usize,
         directory: BorrowedFd<'_>,
         placed: &mut HashMap<Vec<u8>, Vec<u8>>,
@@ -128,7 +128,7 @@ impl Layout {
         }
         match &member.kind {
             MemberKind::File(_) => {
-                let root_owned = Access { uid: 0, gid: 0, mode: member.mode };
+                let root_owned = Ownership { uid: 0, gid: 0, mode: member.mode };
                 let access = access.filter(|a| *a != root_owned);
                 self.root.place(directory, staged, &real, access)?;
             }
@@ -165,7 +165,7 @@ impl Layout {
         Ok(true)
     }
 
-    fn directory(&mut self, member: &Member, target: &[u8], access: Option<Access>) -> Result<()> {
+    fn directory(&mut self, member: &Member, target: &[u8], access: Option<Ownership>) -> Result<()> {
         if self.directories.contains(target) {
             return Ok(());
         }
@@ -202,7 +202,7 @@ impl Layout {
         self.parents(parent)?;
         let real = self.root.real(parent)?;
         if self.root.kind(&real)?.is_none() {
-            let access = (!self.rules.own_ids).then_some(Access { uid: 0, gid: 0, mode: 0o755 });
+            let access = (!self.rules.own_ids).then_some(Ownership { uid: 0, gid: 0, mode: 0o755 });
             self.root.make_directory(&real, access, 0o755)?;
         } else {
             self.root.real_directory(parent)?;
@@ -212,7 +212,14 @@ impl Layout {
     }
 
     /// Two packages have the same path: may this one have it? False: the other keeps it, and alone.
-    fn settle(&mut self, package: usize, other: usize, all: &[Staged], path: &[u8], real: &[u8]) -> Result<bool> {
+    fn settle(
+        &mut self,
+        package: usize,
+        other: usize,
+        all: &[StagedPackage],
+        path: &[u8],
+        real: &[u8],
+    ) -> Result<bool> {
         let (name, other_name) = (all[package].deb.name(), all[other].deb.name());
         if package == other {
             return Ok(true);
@@ -246,11 +253,11 @@ impl Layout {
     }
 
     /// Owner by the tree's own names, else by number, and mode; an override wins over both.
-    fn access(&self, member: &Member) -> Access {
+    fn access(&self, member: &Member) -> Ownership {
         if let Some(access) = self.overrides.get(&member.path) {
             return *access;
         }
-        Access {
+        Ownership {
             uid: self.users.get(&member.user).copied().unwrap_or(member.uid),
             gid: self.groups.get(&member.group).copied().unwrap_or(member.gid),
             mode: member.mode,

@@ -1,4 +1,21 @@
-//! LockedPackages → SealedTree: unpack, configure, seal.
+//! Locked packages → [`seal::SealedTree`]: unpack, configure, seal. A file uses only those below it:
+//!
+//! ```text
+//! manifest                  SealedTree + Changes → tree.manifest
+//! seal                      Tree + GuestFiles + overlays → SealedTree
+//! guest                     Recipe + Tree + ContainerTree → GuestFiles; a file for each table of the profile
+//! container                 Tree (of packages, or of `layers` that others made) → ContainerTree
+//! configure                 Tree + overlays → Changes, by the overlays' own programs
+//! overlay                   directories of a project, laid over a Tree
+//! build                     locked packages → Tree, as a pack in the store
+//!   staging, layout         .deb files → files in their places; `tools_tree` ends here
+//!   scripts, helpers        Debian's scripts in the sandbox, and native stand-ins for what they call most
+//!   scan, accounts, clock   a directory → Tree, with numbers and times that are the same in every build
+//! secrets, privileges       what may be in no image
+//! tree, pack                files with owners, modes, times; in memory, and kept
+//! ```
+
+#![deny(unsafe_code)]
 
 pub mod accounts;
 pub mod build;
@@ -14,6 +31,7 @@ pub mod helpers;
 pub mod layers;
 pub mod layout;
 pub mod manifest;
+mod mapped;
 pub mod order;
 pub mod overlay;
 pub mod pack;

@@ -1,6 +1,6 @@
 //! SealedTree + what `configure` programs changed → `tree.manifest`.
 
-use crate::configure::{Change, How};
+use crate::configure::{Change, ChangeKind};
 use crate::seal::SealedTree;
 use crate::tree::listing::shown;
 use std::fmt::Write;
@@ -12,9 +12,9 @@ pub fn write(sealed: &SealedTree, changes: &[Change]) -> String {
     for change in changes {
         let path: Vec<u8> = change.path.chars().map(|c| c as u8).collect();
         let (verb, more) = match &change.how {
-            How::Added => ("added", &[][..]),
-            How::Removed => ("removed", &[][..]),
-            How::Changed(words) => ("changed", words.as_slice()),
+            ChangeKind::Added => ("added", &[][..]),
+            ChangeKind::Removed => ("removed", &[][..]),
+            ChangeKind::Changed(words) => ("changed", words.as_slice()),
         };
         let _ = write!(text, "{verb} configure:{} /{}", change.overlay, shown(&path));
         more.iter().for_each(|word| text.push_str(&format!(" {word}")));

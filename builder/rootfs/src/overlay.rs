@@ -10,7 +10,7 @@ mod lay;
 pub(crate) use lay::lay;
 
 use crate::secrets::{self, Public};
-use crate::tree::{Content, Kind, Node, TreePath};
+use crate::tree::{Content, Node, NodeKind, TreePath};
 use diorite_model::{Digest, Error, Hasher, Result};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,7 +29,7 @@ pub struct Overlay {
     /// May replace what other overlays or the recipe put at the same path.
     pub overrides: bool,
     /// Its files by path in the tree.
-    pub entries: BTreeMap<TreePath, Entry>,
+    pub entries: BTreeMap<TreePath, OverlayEntry>,
     /// A program that runs inside the tree when overlays are laid, see [`crate::configure`].
     pub configure: Option<Content>,
     /// What looks like a secret in it and is declared to be none.
@@ -38,7 +38,7 @@ pub struct Overlay {
 
 /// One file of an overlay.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct OverlayEntry {
     /// The file, root's and with its mode; time zero.
     pub node: Node,
     /// User and group, names or numbers, when they are not root.
@@ -50,21 +50,21 @@ pub struct Entry {
 /// `overlay.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Described {
+struct OverlayToml {
     why: String,
     #[serde(default)]
     r#override: bool,
     #[serde(default)]
-    files: BTreeMap<String, Special>,
+    files: BTreeMap<String, FileToml>,
 }
 
 /// What differs from the rule for one path.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Special {
+struct FileToml {
     owner: Option<String>,
     mode: Option<String>,
-    /// Why everybody may know what looks like a secret in it.
+    /// Why what looks like a secret in it is none.
     public: Option<String>,
 }
 
@@ -81,7 +81,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
             .hint("an overlay is a directory overlays/NAME with `overlay.toml` (why = \"…\") and `tree/`")
     })?;
     secrets::in_overlay(&file.display().to_string(), text.as_bytes())?;
-    let described: Described = toml::from_str(&text).map_err(|e| wrong(&file, &e.to_string()))?;
+    let described: OverlayToml = toml::from_str(&text).map_err(|e| wrong(&file, &e.to_string()))?;
     if described.why.trim().is_empty() || described.why.chars().any(char::is_control) {
         return Err(wrong(&file, "`why` must say in one line why the overlay exists"));
     }
@@ -100,11 +100,11 @@ pub fn load(dir: &Path) -> Result<Overlay> {
             return Err(wrong(&file, &format!("`{path}` is not in its tree")));
         };
         if let Some(why) = special.public {
-            let Kind::File(content) = &entry.node.kind else {
-                return Err(wrong(&file, &format!("`{path}` is no file, and cannot be public")));
+            let NodeKind::File(content) = &entry.node.kind else {
+                return Err(wrong(&file, &format!("`{path}` is not a regular file, so it cannot be `public`")));
             };
             if why.trim().is_empty() {
-                return Err(wrong(&file, &format!("`public` of `{path}` must say why everybody may know it")));
+                return Err(wrong(&file, &format!("`public` of `{path}` must say why it is not a secret")));
             }
             public.declare(content.bytes());
             known.insert(path.trim_matches('/').as_bytes().to_vec());
@@ -126,7 +126,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
         }
     }
     for (path, entry) in entries.iter().filter(|(path, _)| !known.contains(*path)) {
-        if let Kind::File(content) = &entry.node.kind {
+        if let NodeKind::File(content) = &entry.node.kind {
             let shown = dir.join("tree").join(OsStr::from_bytes(path));
             secrets::in_overlay(&shown.display().to_string(), content.bytes())?;
         }
@@ -152,7 +152,7 @@ impl Overlay {
     /// Where what it brings at a path comes from.
     pub(crate) fn place(&self, path: &[u8]) -> String {
         match self.entries.get(path) {
-            Some(Entry { configured: true, .. }) => format!("overlays/{}/configure", self.name),
+            Some(OverlayEntry { configured: true, .. }) => format!("overlays/{}/configure", self.name),
             _ => format!("overlays/{}/tree/{}", self.name, String::from_utf8_lossy(path)),
         }
     }
@@ -171,8 +171,8 @@ impl Overlay {
             hasher.field(user.as_bytes());
             hasher.field(group.as_bytes());
             match &entry.node.kind {
-                Kind::File(content) => hasher.field(&content.digest().0),
-                Kind::Symlink(target) => hasher.field(target),
+                NodeKind::File(content) => hasher.field(&content.digest().0),
+                NodeKind::Symlink(target) => hasher.field(target),
                 _ => hasher.field(b""),
             }
         }
@@ -188,7 +188,7 @@ pub fn conflicts(overlays: &[Overlay]) -> Result<()> {
     let mut owners: BTreeMap<&[u8], &Overlay> = BTreeMap::new();
     for overlay in overlays {
         for (path, entry) in &overlay.entries {
-            if matches!(entry.node.kind, Kind::Directory) && entry.owner.is_none() && entry.node.mode == 0o755 {
+            if matches!(entry.node.kind, NodeKind::Directory) && entry.owner.is_none() && entry.node.mode == 0o755 {
                 continue;
             }
             if let Some(first) = owners.insert(path, overlay)
@@ -214,7 +214,7 @@ fn wrong(file: &Path, what: &str) -> Error {
     if rest.is_empty() { error } else { error.detail(rest) }
 }
 
-fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, Entry>) -> Result<()> {
+fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>) -> Result<()> {
     let list = std::fs::read_dir(dir).map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
     for item in list {
         let item = item.map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
@@ -235,8 +235,8 @@ fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, Entry>) -> Res
         } else {
             return Err(wrong(&file, "only files, directories and symbolic links can be laid over a tree"));
         };
-        let deeper = matches!(node.kind, Kind::Directory);
-        entries.insert(below.clone(), Entry { node, owner: None, configured: false });
+        let deeper = matches!(node.kind, NodeKind::Directory);
+        entries.insert(below.clone(), OverlayEntry { node, owner: None, configured: false });
         if deeper {
             read(&file, &below, entries)?;
         }

@@ -4,13 +4,13 @@
 //! bytewise order of the paths. `contents` is every distinct file content once, uncompressed, in the order of first use.
 //! Contents are mapped, so opening a pack costs milliseconds. The same tree always gives the same bytes.
 
-use crate::tree::{Content, Kind, Node, Tree};
+use crate::mapped::MappedFile;
+use crate::tree::{Content, Node, NodeKind, Tree};
 use diorite_model::{Digest, Error, Result};
-use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{BufWriter, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ const CONTENTS: &str = "contents";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Index {
+struct PackIndex {
     version: u32,
     /// Length of the contents file in bytes.
     contents: u64,
@@ -77,8 +77,8 @@ pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
     let mut nodes = Vec::with_capacity(tree.nodes.len());
     for (path, node) in &tree.nodes {
         let kind = match &node.kind {
-            Kind::Directory => RowKind::Dir,
-            Kind::File(content) => {
+            NodeKind::Directory => RowKind::Dir,
+            NodeKind::File(content) => {
                 let start = match known.get(&content.digest()) {
                     Some(&start) => start,
                     None => {
@@ -91,19 +91,19 @@ pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
                 };
                 RowKind::File(start, content.len() as u64, content.digest())
             }
-            Kind::HardLink(first) => RowKind::Hard(escape(first)),
-            Kind::Symlink(target) => RowKind::Sym(escape(target)),
-            Kind::CharDevice(major, minor) => RowKind::Char(*major, *minor),
-            Kind::BlockDevice(major, minor) => RowKind::Block(*major, *minor),
-            Kind::Fifo => RowKind::Fifo,
-            Kind::Socket => RowKind::Socket,
+            NodeKind::HardLink(first) => RowKind::Hard(escape(first)),
+            NodeKind::Symlink(target) => RowKind::Sym(escape(target)),
+            NodeKind::CharDevice(major, minor) => RowKind::Char(*major, *minor),
+            NodeKind::BlockDevice(major, minor) => RowKind::Block(*major, *minor),
+            NodeKind::Fifo => RowKind::Fifo,
+            NodeKind::Socket => RowKind::Socket,
         };
         let xattrs = node.xattrs.iter().map(|(name, value)| (escape(name), escape(value))).collect();
         let Node { mode, uid, gid, mtime, .. } = *node;
         nodes.push(Row { path: escape(path), mode, uid, gid, mtime, kind, xattrs });
     }
     out.flush().map_err(failed)?;
-    let json = serde_json::to_vec(&Index { version: VERSION, contents: end, nodes })
+    let json = serde_json::to_vec(&PackIndex { version: VERSION, contents: end, nodes })
         .map_err(|e| Error::bug("a tree cannot be written as JSON").because(e))?;
     let path = dir.join(INDEX);
     let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
@@ -121,13 +121,14 @@ pub fn open(dir: &Path) -> Result<Tree> {
     if first != format!("{}\n", Digest::of(json)).as_bytes() {
         return Err(damaged("the index does not have the digest in its first line".into()));
     }
-    let index: Index = serde_json::from_slice(json).map_err(|e| damaged(format!("the index cannot be read: {e}")))?;
+    let index: PackIndex =
+        serde_json::from_slice(json).map_err(|e| damaged(format!("the index cannot be read: {e}")))?;
     if index.version != VERSION {
         return Err(damaged(format!("its version is {}, this program reads {VERSION}", index.version)));
     }
-    let mapped = Mapped::open(&dir.join(CONTENTS))?;
-    if mapped.len as u64 != index.contents {
-        return Err(damaged(format!("the contents have {} bytes, the index says {}", mapped.len, index.contents)));
+    let mapped = MappedFile::open(&dir.join(CONTENTS))?;
+    if mapped.len() as u64 != index.contents {
+        return Err(damaged(format!("the contents have {} bytes, the index says {}", mapped.len(), index.contents)));
     }
     let whole: Arc<dyn AsRef<[u8]> + Send + Sync> = Arc::new(mapped);
     let mut tree = Tree { nodes: BTreeMap::new() };
@@ -140,19 +141,19 @@ pub fn open(dir: &Path) -> Result<Tree> {
             return Err(wrong("a mode above 7777"));
         }
         let kind = match &row.kind {
-            RowKind::Dir => Kind::Directory,
+            RowKind::Dir => NodeKind::Directory,
             RowKind::File(start, len, digest) => {
                 if start.checked_add(*len).is_none_or(|end| end > index.contents) {
                     return Err(wrong("the content lies outside the contents file"));
                 }
-                Kind::File(Content::slice(whole.clone(), *start as usize, *len as usize, *digest))
+                NodeKind::File(Content::slice(whole.clone(), *start as usize, *len as usize, *digest))
             }
-            RowKind::Hard(first) => Kind::HardLink(text(first)?),
-            RowKind::Sym(target) => Kind::Symlink(text(target)?),
-            RowKind::Char(major, minor) => Kind::CharDevice(*major, *minor),
-            RowKind::Block(major, minor) => Kind::BlockDevice(*major, *minor),
-            RowKind::Fifo => Kind::Fifo,
-            RowKind::Socket => Kind::Socket,
+            RowKind::Hard(first) => NodeKind::HardLink(text(first)?),
+            RowKind::Sym(target) => NodeKind::Symlink(text(target)?),
+            RowKind::Char(major, minor) => NodeKind::CharDevice(*major, *minor),
+            RowKind::Block(major, minor) => NodeKind::BlockDevice(*major, *minor),
+            RowKind::Fifo => NodeKind::Fifo,
+            RowKind::Socket => NodeKind::Socket,
         };
         let mut xattrs = BTreeMap::new();
         for (name, value) in &row.xattrs {
@@ -165,8 +166,8 @@ pub fn open(dir: &Path) -> Result<Tree> {
         return Err(damaged("there is no root directory".into()));
     }
     for (path, node) in &tree.nodes {
-        if let Kind::HardLink(first) = &node.kind
-            && !tree.get(first).is_some_and(|n| matches!(n.kind, Kind::File(_)))
+        if let NodeKind::HardLink(first) = &node.kind
+            && !tree.get(first).is_some_and(|n| matches!(n.kind, NodeKind::File(_)))
         {
             return Err(damaged(format!("`{}` is a hard link to what is not a regular file", escape(path))));
         }
@@ -178,7 +179,7 @@ pub fn open(dir: &Path) -> Result<Tree> {
 pub fn verify(dir: &Path) -> Result<Tree> {
     let tree = open(dir)?;
     for (path, node) in &tree.nodes {
-        if let Kind::File(content) = &node.kind
+        if let NodeKind::File(content) = &node.kind
             && Digest::of(content.bytes()) != content.digest()
         {
             return Err(damaged(dir, format!("the content of `{}` does not have its digest", escape(path))));
@@ -210,7 +211,7 @@ fn check_place(tree: &Tree, path: &[u8]) -> std::result::Result<(), &'static str
     }
     let parent = &path[..path.iter().rposition(|&b| b == b'/').unwrap_or(0)];
     match tree.get(parent).map(|n| &n.kind) {
-        Some(Kind::Directory) => Ok(()),
+        Some(NodeKind::Directory) => Ok(()),
         _ => Err("its parent is not a directory"),
     }
 }
@@ -244,55 +245,6 @@ fn unescape(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A file mapped read-only and private for as long as this lives (mmap(2)). The file must not be truncated meanwhile;
-/// files in the store and in our own work directories never are.
-pub(crate) struct Mapped {
-    start: *mut std::ffi::c_void,
-    len: usize,
-}
-
-// SAFETY: the mapping is read-only and belongs to this value alone; it is unmapped once, on drop.
-unsafe impl Send for Mapped {}
-// SAFETY: as above: shared reading of memory that nobody writes.
-unsafe impl Sync for Mapped {}
-
-impl Mapped {
-    fn open(path: &Path) -> Result<Self> {
-        let failed = |e| Error::io("cannot map a pack's contents", path, e);
-        let file = File::open(path).map_err(failed)?;
-        let len = file.metadata().map_err(failed)?.len();
-        Self::of(&file, len as usize).map_err(failed)
-    }
-    /// Maps the first `len` bytes of an open file.
-    pub(crate) fn of(file: impl std::os::fd::AsFd, len: usize) -> io::Result<Self> {
-        if len == 0 {
-            return Ok(Self { start: std::ptr::null_mut(), len });
-        }
-        // SAFETY: a new mapping at an address of the kernel's choice touches no memory of ours.
-        let start = unsafe { mmap(std::ptr::null_mut(), len, ProtFlags::READ, MapFlags::PRIVATE, file, 0) }?;
-        Ok(Self { start, len })
-    }
-}
-
-impl AsRef<[u8]> for Mapped {
-    fn as_ref(&self) -> &[u8] {
-        if self.len == 0 {
-            return &[];
-        }
-        // SAFETY: `start` is a live read-only mapping of `len` bytes until drop.
-        unsafe { std::slice::from_raw_parts(self.start.cast(), self.len) }
-    }
-}
-
-impl Drop for Mapped {
-    fn drop(&mut self) {
-        if self.len > 0 {
-            // SAFETY: mapped by us with this length, unmapped once.
-            let _ = unsafe { munmap(self.start, self.len) };
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,13 +253,13 @@ mod tests {
         let mut tree = Tree::new();
         tree.insert("etc/passwd", Node::file(0o644, "root:x:0:0\n"));
         tree.insert("etc/copy", Node::file(0o600, "root:x:0:0\n"));
-        tree.insert("etc/hard", Node::new(0o644, Kind::HardLink(b"etc/passwd".to_vec())));
+        tree.insert("etc/hard", Node::new(0o644, NodeKind::HardLink(b"etc/passwd".to_vec())));
         tree.insert("etc/empty", Node::file(0o4755, ""));
         tree.insert("bin", Node::symlink("usr/bin"));
-        tree.insert("dev/null", Node::new(0o666, Kind::CharDevice(1, 3)));
-        tree.insert("dev/vda", Node::new(0o660, Kind::BlockDevice(254, 0)));
-        tree.insert("run/fifo", Node::new(0o600, Kind::Fifo));
-        tree.insert("run/socket", Node::new(0o600, Kind::Socket));
+        tree.insert("dev/null", Node::new(0o666, NodeKind::CharDevice(1, 3)));
+        tree.insert("dev/vda", Node::new(0o660, NodeKind::BlockDevice(254, 0)));
+        tree.insert("run/fifo", Node::new(0o600, NodeKind::Fifo));
+        tree.insert("run/socket", Node::new(0o600, NodeKind::Socket));
         let mut odd = Node::file(0o755, vec![0, 255, 37]);
         (odd.uid, odd.gid, odd.mtime) = (998, 42, -5);
         odd.xattrs.insert(b"security.capability".to_vec(), vec![1, 0, 0, 2, b'%']);
@@ -385,7 +337,7 @@ mod tests {
         ];
         for (name, nodes) in cases {
             let dir = tempfile::tempdir().unwrap();
-            let json = serde_json::to_vec(&Index { version: VERSION, contents: 0, nodes }).unwrap();
+            let json = serde_json::to_vec(&PackIndex { version: VERSION, contents: 0, nodes }).unwrap();
             let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
             bytes.extend_from_slice(&json);
             fs::write(dir.path().join(INDEX), bytes).unwrap();

@@ -1,6 +1,6 @@
-//! What gives privileges in a tree: setuid and setgid bits, file capabilities, and what everybody may write.
+//! What gives privileges in a tree: setuid and setgid bits, file capabilities, and what is world-writable.
 
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{Node, NodeKind, Tree};
 use diorite_model::{Error, Result};
 use std::fmt::Write;
 
@@ -9,29 +9,31 @@ pub(crate) const BITS: u32 = 0o6000;
 
 /// Has a regular file one of these bits?
 pub(crate) fn privileged(node: &Node) -> bool {
-    matches!(node.kind, Kind::File(_)) && node.mode & BITS != 0
+    matches!(node.kind, NodeKind::File(_)) && node.mode & BITS != 0
 }
 
-/// In a container nobody becomes somebody else: it runs without new privileges, so the bits do nothing but look bad.
+/// Clears all of them. A container runs with `NoNewPrivileges`, so in its root the bits have no effect.
 pub(crate) fn strip_all(tree: &mut Tree) -> Result<()> {
     tree.nodes.values_mut().filter(|n| privileged(n)).for_each(|n| n.mode &= !BITS);
     reject_world_writable(tree)
 }
 
-/// Nothing may be written by everybody but directories where each one's files are their own.
+/// Nothing is world-writable but directories with the sticky bit.
 pub(crate) fn reject_world_writable(tree: &Tree) -> Result<()> {
     let open = tree.nodes.iter().find(|(_, n)| match n.kind {
-        Kind::Directory => n.mode & 0o1002 == 0o002,
-        Kind::File(_) => n.mode & 0o002 != 0,
+        NodeKind::Directory => n.mode & 0o1002 == 0o002,
+        NodeKind::File(_) => n.mode & 0o002 != 0,
         _ => false,
     });
     match open {
         None => Ok(()),
         Some((path, node)) => {
             let path = String::from_utf8_lossy(path);
-            Err(Error::input(format!("everybody may write /{path}"))
+            Err(Error::input(format!("/{path} is world-writable"))
                 .because(format!("its mode is {:04o}", node.mode))
-                .hint("give it another mode in an overlay; a directory for everybody has the sticky bit, 1777"))
+                .hint(
+                    "give it another mode in an overlay; a directory that all may write to needs the sticky bit, 1777",
+                ))
         }
     }
 }
@@ -49,7 +51,7 @@ pub fn list(tree: &Tree) -> String {
             let hex: String = value.iter().map(|b| format!("{b:02x}")).collect();
             let _ = writeln!(text, "capabilities {hex} /{shown}");
         }
-        if matches!(node.kind, Kind::Directory) && node.mode & 0o002 != 0 {
+        if matches!(node.kind, NodeKind::Directory) && node.mode & 0o002 != 0 {
             let _ = writeln!(text, "world-writable {:04o} /{shown}", node.mode);
         }
     }

@@ -1,8 +1,8 @@
 //! A directory on disk → Tree, with ids as this process sees them. Everything is read once.
 
 use crate::clock::Times;
-use crate::pack::Mapped;
-use crate::tree::{Content, Kind, Node, Tree};
+use crate::mapped::MappedFile;
+use crate::tree::{Content, Node, NodeKind, Tree};
 use diorite_model::{Digest, Error, Result};
 use rayon::prelude::*;
 use rustix::fs::{self as rfs, FileType, Mode, OFlags};
@@ -23,7 +23,7 @@ pub fn scan(root: &Path, times: &Times) -> Result<Tree> {
     let mut links: HashMap<(u64, u64), Vec<Vec<u8>>> = HashMap::new();
     let mut directories = vec![(Vec::new(), root.to_owned())];
     let stat = rfs::lstat(root).map_err(|e| Error::io("cannot look at the tree", root, e.into()))?;
-    tree.nodes.insert(Vec::new(), node(&stat, Kind::Directory, root, times)?);
+    tree.nodes.insert(Vec::new(), node(&stat, NodeKind::Directory, root, times)?);
     while let Some((path, place)) = directories.pop() {
         let failed = |e: rustix::io::Errno| Error::io("cannot read a directory of the tree", &place, e.into());
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -45,22 +45,22 @@ pub fn scan(root: &Path, times: &Times) -> Result<Tree> {
             let kind = match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Directory => {
                     directories.push((below.clone(), inside.clone()));
-                    Kind::Directory
+                    NodeKind::Directory
                 }
                 FileType::RegularFile => {
                     if stat.st_nlink > 1 {
                         links.entry((stat.st_dev, stat.st_ino)).or_default().push(below.clone());
                     }
                     files.push((below.clone(), stat.st_size as u64));
-                    Kind::File(Content::empty())
+                    NodeKind::File(Content::empty())
                 }
                 FileType::Symlink => {
-                    Kind::Symlink(rfs::readlinkat(&fd, name, Vec::new()).map_err(failed)?.into_bytes())
+                    NodeKind::Symlink(rfs::readlinkat(&fd, name, Vec::new()).map_err(failed)?.into_bytes())
                 }
-                FileType::CharacterDevice => Kind::CharDevice(device().0, device().1),
-                FileType::BlockDevice => Kind::BlockDevice(device().0, device().1),
-                FileType::Fifo => Kind::Fifo,
-                _ => Kind::Socket,
+                FileType::CharacterDevice => NodeKind::CharDevice(device().0, device().1),
+                FileType::BlockDevice => NodeKind::BlockDevice(device().0, device().1),
+                FileType::Fifo => NodeKind::Fifo,
+                _ => NodeKind::Socket,
             };
             tree.nodes.insert(below, node(&stat, kind, &inside, times)?);
         }
@@ -69,22 +69,22 @@ pub fn scan(root: &Path, times: &Times) -> Result<Tree> {
         paths.sort();
         for path in &paths[1..] {
             let node = tree.nodes.get_mut(path).expect("inserted above");
-            node.kind = Kind::HardLink(paths[0].clone());
+            node.kind = NodeKind::HardLink(paths[0].clone());
         }
     }
-    files.retain(|(path, _)| matches!(tree.nodes[path].kind, Kind::File(_)));
+    files.retain(|(path, _)| matches!(tree.nodes[path].kind, NodeKind::File(_)));
     let contents: Vec<Result<Content>> = files.par_iter().map(|(path, size)| content(root, path, *size)).collect();
     for ((path, _), content) in files.iter().zip(contents) {
-        tree.nodes.get_mut(path).expect("inserted above").kind = Kind::File(content?);
+        tree.nodes.get_mut(path).expect("inserted above").kind = NodeKind::File(content?);
     }
     Ok(tree)
 }
 
-fn node(stat: &rfs::Stat, kind: Kind, place: &Path, times: &Times) -> Result<Node> {
+fn node(stat: &rfs::Stat, kind: NodeKind, place: &Path, times: &Times) -> Result<Node> {
     // A directory's time is that of the last file made in it, so the build's own.
     let mtime =
-        if matches!(kind, Kind::Directory) { times.epoch() } else { times.of(stat.st_mtime, stat.st_mtime_nsec) };
-    let mode = if matches!(kind, Kind::Symlink(_)) { 0o777 } else { stat.st_mode & 0o7777 };
+        if matches!(kind, NodeKind::Directory) { times.epoch() } else { times.of(stat.st_mtime, stat.st_mtime_nsec) };
+    let mode = if matches!(kind, NodeKind::Symlink(_)) { 0o777 } else { stat.st_mode & 0o7777 };
     let xattrs = xattrs(place).map_err(|e| Error::io("cannot read extended attributes", place, e.into()))?;
     Ok(Node { mode, uid: stat.st_uid, gid: stat.st_gid, mtime, xattrs, kind })
 }
@@ -121,7 +121,7 @@ fn content(root: &Path, path: &[u8], size: u64) -> Result<Content> {
         file.read_to_end(&mut bytes).map_err(failed)?;
         return Ok(Content::from_bytes(bytes));
     }
-    let mapped = Mapped::of(&file, size as usize).map_err(failed)?;
+    let mapped = MappedFile::of(&file, size as usize).map_err(failed)?;
     let digest = Digest::of(mapped.as_ref());
     Ok(Content::slice(Arc::new(mapped), 0, size as usize, digest))
 }

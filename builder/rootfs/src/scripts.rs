@@ -2,14 +2,14 @@
 
 use crate::database::{self, ADMIN};
 use crate::extract::Root;
-use crate::staging::Staged;
+use crate::staging::StagedPackage;
 use diorite_host::progress::Bar;
 use diorite_host::sandbox::Fence;
 use diorite_model::{Error, Result};
 use std::path::{Path, PathBuf};
 
 /// What scripts see, whoever builds and wherever.
-pub struct Environment<'a> {
+pub struct ScriptEnvironment<'a> {
     /// The tree.
     pub root: &'a Path,
     /// SOURCE_DATE_EPOCH: honoured by shadow, systemd-sysusers, py_compile and others.
@@ -18,7 +18,7 @@ pub struct Environment<'a> {
     pub dpkg: &'a str,
 }
 
-impl Environment<'_> {
+impl ScriptEnvironment<'_> {
     pub(crate) fn fence(&self) -> Fence {
         Fence::new(self.root)
             .env("DEBIAN_FRONTEND", "noninteractive")
@@ -32,7 +32,7 @@ impl Environment<'_> {
 
     /// Runs a package's preinst as `dpkg --unpack` does on a fresh install. All control members stand beside it with
     /// their modes: debconf reads `control`, some scripts run `config`.
-    pub fn preinst(&self, root: &mut Root, staged: &Staged) -> Result<()> {
+    pub fn preinst(&self, root: &mut Root, staged: &StagedPackage) -> Result<()> {
         if !staged.deb.members.contains_key("preinst") {
             return Ok(());
         }
@@ -94,7 +94,7 @@ fn unconfigured(log: &str, status: &str, unfinished: &[(String, String)]) -> Err
     Error::input(format!("package `{package}` could not be configured"))
         .detail(around(log, &package))
         .because(format!("dpkg ended with {status}; not installed: {}", states.join(", ")))
-        .hint("the lines above are its script's own words")
+        .hint("the lines above are its script's output")
 }
 
 /// The part of dpkg's log that belongs to a package: from `Setting up` to its error.
@@ -132,7 +132,7 @@ mod tests {
             "error: package `bad` could not be configured\n  Setting up bad (1.0) ...\n  no such colour: blue\n  \
              dpkg: error processing package bad (--configure):\n   installed bad package post-installation script \
              subprocess returned error exit status 3\n  because dpkg ended with exit code 1; not installed: \
-             bad (install ok half-configured), next (install ok unpacked)\n  help: the lines above are its script's own words"
+             bad (install ok half-configured), next (install ok unpacked)\n  help: the lines above are its script's output"
         );
     }
 }

@@ -13,7 +13,7 @@ mod overlay;
 pub use disk::Scanner;
 pub use overlay::in_overlay;
 
-use crate::tree::{Kind, Tree};
+use crate::tree::{NodeKind, Tree};
 use diorite_model::secret::{self, Finding};
 use diorite_model::{Digest, Error, Result};
 use rayon::prelude::*;
@@ -53,7 +53,7 @@ pub fn scan(tree: &Tree, public: &Public) -> Result<Public> {
     identity(tree)?;
     let mut contents: BTreeMap<Digest, (&[u8], &[u8])> = BTreeMap::new();
     for (path, node) in &tree.nodes {
-        if let Kind::File(content) = &node.kind {
+        if let NodeKind::File(content) = &node.kind {
             contents.entry(content.digest()).or_insert((path, content.bytes()));
         }
     }

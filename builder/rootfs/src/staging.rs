@@ -31,7 +31,7 @@ pub struct Staging {
 }
 
 /// A package whose files are written to a staging directory. Trees that share a package share what is known about it.
-pub struct Staged {
+pub struct StagedPackage {
     /// Control data.
     pub deb: Arc<Deb>,
     /// Entries of data.tar in their order.
@@ -60,7 +60,7 @@ pub fn stage(
     staging: &Path,
     how: Staging,
     progress: &Progress,
-) -> Result<Vec<Vec<Staged>>> {
+) -> Result<Vec<Vec<StagedPackage>>> {
     fs::create_dir_all(staging).map_err(|e| Error::io("cannot make a staging directory", staging, e))?;
     let mut known = HashMap::new();
     let mut packages: Vec<(&LockedPackage, &Path, Vec<PackageRef>)> = Vec::new();
@@ -94,7 +94,7 @@ pub fn stage(
     bar.finish();
     stage.done(format!("{} packages", packages.len()));
     all.sort_by_key(|(place, _)| *place);
-    let mut result: Vec<Vec<Staged>> = sets.iter().map(|set| Vec::with_capacity(set.len())).collect();
+    let mut result: Vec<Vec<StagedPackage>> = sets.iter().map(|set| Vec::with_capacity(set.len())).collect();
     for ((set, _), staged) in all {
         result[set].push(staged);
     }
@@ -102,12 +102,17 @@ pub fn stage(
 }
 
 /// The canonical order of staged packages.
-pub(crate) fn order_of(staged: &[Staged]) -> order::Order {
+pub(crate) fn order_of(staged: &[StagedPackage]) -> order::Order {
     order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
 }
 
 /// One package into a directory for each set that has it.
-fn stage_one(locked: &LockedPackage, path: &Path, directories: Vec<PathBuf>, how: Staging) -> Result<Vec<Staged>> {
+fn stage_one(
+    locked: &LockedPackage,
+    path: &Path,
+    directories: Vec<PathBuf>,
+    how: Staging,
+) -> Result<Vec<StagedPackage>> {
     let deb = Deb::open(path)?;
     let found = (deb.name(), deb.version(), deb.architecture());
     if found != (locked.name.as_str(), locked.version.as_str(), locked.architecture.as_str()) {
@@ -149,7 +154,10 @@ fn stage_one(locked: &LockedPackage, path: &Path, directories: Vec<PathBuf>, how
         e
     })?;
     let (deb, files) = (Arc::new(deb), Arc::new(files));
-    Ok(directories.into_iter().map(|directory| Staged { deb: deb.clone(), files: files.clone(), directory }).collect())
+    Ok(directories
+        .into_iter()
+        .map(|directory| StagedPackage { deb: deb.clone(), files: files.clone(), directory })
+        .collect())
 }
 
 /// Opens a staging directory.

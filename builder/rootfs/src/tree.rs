@@ -32,12 +32,12 @@ pub struct Node {
     /// Extended attributes by full name (`security.capability`), inode(7).
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What it is.
-    pub kind: Kind,
+    pub kind: NodeKind,
 }
 
 /// What a node is.
 #[derive(Debug, Clone)]
-pub enum Kind {
+pub enum NodeKind {
     /// A directory.
     Directory,
     /// A regular file.
@@ -110,18 +110,18 @@ impl std::fmt::Debug for Content {
 impl Node {
     /// A directory of root's.
     pub fn directory(mode: u32) -> Self {
-        Self::new(mode, Kind::Directory)
+        Self::new(mode, NodeKind::Directory)
     }
     /// A regular file of root's.
     pub fn file(mode: u32, bytes: impl Into<Vec<u8>>) -> Self {
-        Self::new(mode, Kind::File(Content::from_bytes(bytes.into())))
+        Self::new(mode, NodeKind::File(Content::from_bytes(bytes.into())))
     }
     /// A symbolic link.
     pub fn symlink(target: impl Into<Vec<u8>>) -> Self {
-        Self::new(0o777, Kind::Symlink(target.into()))
+        Self::new(0o777, NodeKind::Symlink(target.into()))
     }
     /// A node of root's, time zero.
-    pub fn new(mode: u32, kind: Kind) -> Self {
+    pub fn new(mode: u32, kind: NodeKind) -> Self {
         Self { mode, uid: 0, gid: 0, mtime: 0, xattrs: BTreeMap::new(), kind }
     }
 }
@@ -140,8 +140,8 @@ impl Tree {
     /// The bytes of the regular file at this path (hard links followed, symbolic links not).
     pub fn read(&self, path: impl AsRef<[u8]>) -> Option<&[u8]> {
         match &self.get(path)?.kind {
-            Kind::File(content) => Some(content.bytes()),
-            Kind::HardLink(first) => self.read(first),
+            NodeKind::File(content) => Some(content.bytes()),
+            NodeKind::HardLink(first) => self.read(first),
             _ => None,
         }
     }
@@ -153,7 +153,7 @@ impl Tree {
         for (i, _) in path.iter().enumerate().filter(|&(_, &b)| b == b'/') {
             self.nodes.entry(path[..i].to_vec()).or_insert_with(|| Node::directory(0o755));
         }
-        if !matches!(node.kind, Kind::Directory) {
+        if !matches!(node.kind, NodeKind::Directory) {
             self.remove(&path);
         }
         self.nodes.insert(path, node);
@@ -209,7 +209,7 @@ impl Tree {
                 done.push(b'/');
             }
             done.extend_from_slice(&part);
-            if let Kind::Symlink(target) = &self.get(&done)?.kind {
+            if let NodeKind::Symlink(target) = &self.get(&done)?.kind {
                 links += 1;
                 if links > 40 {
                     return None;

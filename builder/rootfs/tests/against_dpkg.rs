@@ -12,7 +12,7 @@ use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::deb::Deb;
 use diorite_rootfs::scan::scan;
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use diorite_rootfs::{accounts, helpers, order, pack};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -360,8 +360,8 @@ fn before_the_epoch(usual: &Tree, later: &Tree) {
 fn shown(node: &Node) -> String {
     let Node { mode, uid, gid, xattrs, kind, .. } = node;
     let kind = match kind {
-        Kind::File(content) => format!("file {} {}", content.len(), content.digest()),
-        Kind::Symlink(to) => format!("link to {}", String::from_utf8_lossy(to)),
+        NodeKind::File(content) => format!("file {} {}", content.len(), content.digest()),
+        NodeKind::Symlink(to) => format!("link to {}", String::from_utf8_lossy(to)),
         other => format!("{other:?}"),
     };
     format!("{mode:o} {uid}:{gid} {kind} {xattrs:?}")

@@ -5,7 +5,7 @@ use super::encode::{BLOCK, EXTENDED_LEN, FileType};
 use super::limits::{self, refused};
 use super::pieces::{Bundles, Piece, cut};
 use diorite_model::{Digest, Error, Result};
-use diorite_rootfs::tree::{Content, Kind, Node, Tree};
+use diorite_rootfs::tree::{Content, Node, NodeKind, Tree};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -58,7 +58,7 @@ impl<'t> Plan<'t> {
             builder.add(path, node)?;
         }
         for (path, node) in &tree.nodes {
-            if let Kind::HardLink(first) = &node.kind {
+            if let NodeKind::HardLink(first) = &node.kind {
                 builder.link(path, first)?;
             }
         }
@@ -97,26 +97,26 @@ impl<'t, 'o> Builder<'t, 'o> {
     fn add(&mut self, path: &'t [u8], node: &'t Node) -> Result<()> {
         let (parent, name) = split(path);
         let parent = if path.is_empty() { 0 } else { self.parent(path, parent, name)? };
-        if matches!(node.kind, Kind::HardLink(_)) {
+        if matches!(node.kind, NodeKind::HardLink(_)) {
             return Ok(()); // its first name may come later
         }
-        if path.is_empty() && !matches!(node.kind, Kind::Directory) {
+        if path.is_empty() && !matches!(node.kind, NodeKind::Directory) {
             return Err(refused(path, "the root of the tree is not a directory"));
         }
         let xattrs = limits::xattrs(path, node)?;
         let (file_type, body) = match &node.kind {
-            Kind::Directory => (FileType::Directory, Body::Directory { parent, entries: Vec::new() }),
-            Kind::File(content) => (FileType::Regular, self.content(name, content, xattrs.len())),
-            Kind::HardLink(_) => unreachable!("returned above"),
-            Kind::Symlink(target) => (FileType::Symlink, Body::Inline(limits::target(path, target)?)),
-            Kind::CharDevice(major, minor) => {
+            NodeKind::Directory => (FileType::Directory, Body::Directory { parent, entries: Vec::new() }),
+            NodeKind::File(content) => (FileType::Regular, self.content(name, content, xattrs.len())),
+            NodeKind::HardLink(_) => unreachable!("returned above"),
+            NodeKind::Symlink(target) => (FileType::Symlink, Body::Inline(limits::target(path, target)?)),
+            NodeKind::CharDevice(major, minor) => {
                 (FileType::CharDevice, Body::Device(limits::device(path, *major, *minor)?))
             }
-            Kind::BlockDevice(major, minor) => {
+            NodeKind::BlockDevice(major, minor) => {
                 (FileType::BlockDevice, Body::Device(limits::device(path, *major, *minor)?))
             }
-            Kind::Fifo => (FileType::Fifo, Body::Empty),
-            Kind::Socket => (FileType::Socket, Body::Empty),
+            NodeKind::Fifo => (FileType::Fifo, Body::Empty),
+            NodeKind::Socket => (FileType::Socket, Body::Empty),
         };
         let is_directory = file_type == FileType::Directory;
         let own_time = self.options.keep_times && node.mtime != self.options.epoch as i64;

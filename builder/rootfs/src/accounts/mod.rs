@@ -10,7 +10,7 @@ pub mod lookup;
 mod table;
 
 use crate::database::ADMIN;
-use crate::tree::{Content, Kind, Tree};
+use crate::tree::{Content, NodeKind, Tree};
 use diorite_model::{Digest, Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,6 +18,10 @@ use std::collections::{BTreeMap, BTreeSet};
 const DYNAMIC: std::ops::RangeInclusive<u32> = 100..=999;
 /// Numbers for names that are not in the table; the table stays below.
 const HASHED: std::ops::RangeInclusive<u32> = 400..=999;
+
+/// Backups and locks that programs which change accounts leave behind.
+pub(crate) const LEFTOVERS: [&str; 7] =
+    ["etc/passwd-", "etc/group-", "etc/shadow-", "etc/gshadow-", "etc/subuid-", "etc/subgid-", "etc/.pwd.lock"];
 
 /// Old number → new number.
 type Moves = BTreeMap<u32, u32>;
@@ -183,10 +187,10 @@ fn sort(tree: &mut Tree, file: &str, rank: impl Fn(&str) -> (u32, String)) {
 /// Changes a text file, if there is one; mode, owner and time stay.
 fn change(tree: &mut Tree, file: &str, edit: impl FnOnce(&str) -> String) {
     if let Some(node) = tree.nodes.get_mut(file.as_bytes())
-        && let Kind::File(content) = &node.kind
+        && let NodeKind::File(content) = &node.kind
         && let Ok(text) = std::str::from_utf8(content.bytes())
     {
-        node.kind = Kind::File(Content::from_bytes(edit(text).into_bytes()));
+        node.kind = NodeKind::File(Content::from_bytes(edit(text).into_bytes()));
     }
 }
 

@@ -1,8 +1,8 @@
 //! What `configure` programs did: the difference of two trees, kept in the store, and put into a tree again.
 
-use crate::overlay::{Entry, Overlay};
+use crate::overlay::{Overlay, OverlayEntry};
 use crate::pack;
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{Node, NodeKind, Tree};
 use diorite_model::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -22,13 +22,13 @@ pub struct Change {
     /// Path, one character per byte.
     pub path: String,
     /// What it did.
-    pub how: How,
+    pub how: ChangeKind,
 }
 
 /// What was done to a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum How {
+pub enum ChangeKind {
     /// It was not there.
     Added,
     /// It is not there any more.
@@ -62,17 +62,20 @@ impl Changes {
             !FRESH.iter().any(|f| f.as_bytes() == first)
         };
         let made = |node: &Node| {
-            !matches!(node.kind, Kind::CharDevice(..) | Kind::BlockDevice(..) | Kind::Fifo | Kind::Socket)
+            !matches!(
+                node.kind,
+                NodeKind::CharDevice(..) | NodeKind::BlockDevice(..) | NodeKind::Fifo | NodeKind::Socket
+            )
         };
         let mut note = |path: &[u8], how| self.list.push(Change { overlay: overlay.to_owned(), path: text(path), how });
         let paths: std::collections::BTreeSet<&Vec<u8>> = before.nodes.keys().chain(after.nodes.keys()).collect();
         for path in paths.into_iter().filter(|p| ours(p)) {
             match (before.get(path).filter(|n| made(n)), after.get(path)) {
-                (None, Some(_)) => note(path, How::Added),
-                (Some(_), None) => note(path, How::Removed),
+                (None, Some(_)) => note(path, ChangeKind::Added),
+                (Some(_), None) => note(path, ChangeKind::Removed),
                 (Some(old), Some(new)) => {
                     if let Some(what) = difference(old, new) {
-                        note(path, How::Changed(what));
+                        note(path, ChangeKind::Changed(what));
                     }
                 }
                 (None, None) => {}
@@ -85,7 +88,7 @@ impl Changes {
         self.nodes = Tree::new();
         for path in self.list.iter().map(|c| bytes(&c.path)) {
             let Some(mut node) = after.get(&path).cloned() else { continue };
-            if let Kind::HardLink(first) = &node.kind {
+            if let NodeKind::HardLink(first) = &node.kind {
                 node = after.get(first).cloned().unwrap_or(node);
             }
             if path.is_empty() {
@@ -114,7 +117,7 @@ impl Changes {
     pub fn apply(&self, tree: &mut Tree, overlays: &mut [Overlay]) {
         for change in &self.list {
             let path = bytes(&change.path);
-            if change.how == How::Removed {
+            if change.how == ChangeKind::Removed {
                 tree.remove(&path);
                 overlays.iter_mut().for_each(|o| drop(o.entries.remove(&path)));
                 continue;
@@ -125,11 +128,11 @@ impl Changes {
                 continue;
             }
             tree.insert(path.clone(), node.clone());
-            if ACCOUNTS.iter().any(|a| a.as_bytes() == path) || matches!(node.kind, Kind::Directory) {
+            if ACCOUNTS.iter().any(|a| a.as_bytes() == path) || matches!(node.kind, NodeKind::Directory) {
                 continue;
             }
             if let Some(overlay) = overlays.iter_mut().find(|o| o.name == change.overlay) {
-                overlay.entries.insert(path, Entry { node, owner: None, configured: true });
+                overlay.entries.insert(path, OverlayEntry { node, owner: None, configured: true });
             }
         }
     }
@@ -145,8 +148,8 @@ fn difference(old: &Node, new: &Node) -> Option<Vec<String>> {
         words.push(format!("owner {}:{} → {}:{}", old.uid, old.gid, new.uid, new.gid));
     }
     let content = match (&old.kind, &new.kind) {
-        (Kind::File(a), Kind::File(b)) => a.digest() == b.digest(),
-        (Kind::HardLink(a), Kind::HardLink(b)) | (Kind::Symlink(a), Kind::Symlink(b)) => a == b,
+        (NodeKind::File(a), NodeKind::File(b)) => a.digest() == b.digest(),
+        (NodeKind::HardLink(a), NodeKind::HardLink(b)) | (NodeKind::Symlink(a), NodeKind::Symlink(b)) => a == b,
         (a, b) => std::mem::discriminant(a) == std::mem::discriminant(b),
     };
     (!words.is_empty() || !content || old.xattrs != new.xattrs).then_some(words)

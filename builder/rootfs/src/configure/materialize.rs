@@ -1,7 +1,7 @@
 //! Tree → a directory on disk, with owners, modes, times and attributes.
 
 use crate::extract::times;
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{Node, NodeKind, Tree};
 use diorite_model::{Error, Result};
 use rustix::fs::{AtFlags, CWD, XattrFlags};
 use std::ffi::OsStr;
@@ -25,22 +25,22 @@ fn one(node: &Node, place: &Path, root: &Path) -> io::Result<()> {
     let owner =
         |follow: fn(&Path, Option<u32>, Option<u32>) -> io::Result<()>| follow(place, Some(node.uid), Some(node.gid));
     match &node.kind {
-        Kind::Directory => {
+        NodeKind::Directory => {
             fs::create_dir(place)?;
             owner(|p, u, g| chown(p, u, g))?;
         }
-        Kind::File(content) => {
+        NodeKind::File(content) => {
             fs::write(place, content.bytes())?;
             owner(|p, u, g| chown(p, u, g))?;
         }
-        Kind::HardLink(first) => return fs::hard_link(root.join(OsStr::from_bytes(first)), place),
-        Kind::Symlink(target) => {
+        NodeKind::HardLink(first) => return fs::hard_link(root.join(OsStr::from_bytes(first)), place),
+        NodeKind::Symlink(target) => {
             symlink(OsStr::from_bytes(target), place)?;
             owner(|p, u, g| lchown(p, u, g))?;
         }
-        Kind::CharDevice(..) | Kind::BlockDevice(..) | Kind::Fifo | Kind::Socket => return Ok(()),
+        NodeKind::CharDevice(..) | NodeKind::BlockDevice(..) | NodeKind::Fifo | NodeKind::Socket => return Ok(()),
     }
-    if !matches!(node.kind, Kind::Symlink(_)) {
+    if !matches!(node.kind, NodeKind::Symlink(_)) {
         // Behind the owner: chown(2) takes setuid away, and capabilities with it.
         fs::set_permissions(place, fs::Permissions::from_mode(node.mode))?;
     }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::Times;
-use crate::tree::{Kind, Node, Tree};
+use crate::tree::{Node, NodeKind, Tree};
 use std::collections::BTreeMap;
 
 fn tree(files: &[(&str, u32, &str)]) -> Tree {
@@ -57,7 +57,7 @@ fn every_change_is_listed_and_comes_back() {
 fn a_tree_is_the_same_when_it_was_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let mut one = tree(&[("usr/bin/a", 0o4755, "a"), ("etc/b", 0o640, "b")]);
-    one.insert("usr/bin/b", Node::new(0o4755, Kind::HardLink(b"usr/bin/a".to_vec())));
+    one.insert("usr/bin/b", Node::new(0o4755, NodeKind::HardLink(b"usr/bin/a".to_vec())));
     one.insert("bin", Node::symlink("usr/bin"));
     // Whoever runs the test owns what it writes.
     let (uid, gid) = (rustix::process::getuid().as_raw(), rustix::process::getgid().as_raw());

@@ -17,7 +17,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         let fine = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c) || more.contains(c);
         match !text.is_empty() && text.trim() == text && text.chars().all(fine) {
             true => Ok(()),
-            false => Err(Error::bug(format!("{text:?} is no word for a setting of the kernel"))),
+            false => Err(Error::bug(format!("{text:?} is not a valid kernel setting or module"))),
         }
     };
     let mut lines = String::new();
@@ -62,12 +62,12 @@ fn exceptions(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     for exception in &recipe.hardening.exceptions {
         let Some(unit) = &exception.unit else { continue };
         let known = DIRECTIVES.iter().find(|(name, _)| *name == exception.setting);
-        let directive = known.ok_or_else(|| Error::bug(format!("`{}` is no directive", exception.setting)))?;
+        let directive = known.ok_or_else(|| Error::bug(format!("`{}` is not a known directive", exception.setting)))?;
         let container = unit.strip_suffix(".service").is_some_and(|name| recipe.containers.contains_key(name));
         if !container && !guest.has_unit(unit) {
             return Err(Error::input(format!("unit `{unit}` does not exist in this image"))
                 .at("hardening.exceptions")
-                .hint("an exception for nothing hides nothing: correct the name, or remove it"));
+                .hint("correct the name, or remove the exception"));
         }
         of.entry(unit).or_default().push(*directive);
     }

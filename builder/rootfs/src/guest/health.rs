@@ -7,7 +7,7 @@ use diorite_model::{Recipe, Result};
 
 const HEALTH: &str = "diorite-health.service";
 
-/// Units without which an image is no good.
+/// Units that must be active for an image to be good.
 fn vital(recipe: &Recipe) -> Vec<String> {
     let mut units: Vec<String> =
         [firewall::UNIT, "ssh.service", "systemd-networkd.service", "systemd-resolved.service"].map(Into::into).into();

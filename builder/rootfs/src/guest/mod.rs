@@ -26,11 +26,11 @@ mod units;
 use crate::container::ContainerTree;
 use crate::overlay::Overlay;
 use crate::secrets::Public;
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What is to be put into the tree and what is to be taken out, out first.
+/// What is to be put into the tree and what is to be taken out of it first.
 #[derive(Debug, Clone)]
 pub struct Guest<'a> {
     tree: &'a Tree,
@@ -39,15 +39,15 @@ pub struct Guest<'a> {
     removed: BTreeSet<TreePath>,
 }
 
-/// The finished answer of [`generate`]: no longer tied to the tree it was made for.
+/// What [`generate`] makes: no longer tied to the tree it was made for.
 #[derive(Debug, Clone, Default)]
-pub struct Generated {
+pub struct GuestFiles {
     /// Files by path.
-    pub nodes: BTreeMap<TreePath, Node>,
+    pub(crate) nodes: BTreeMap<TreePath, Node>,
     /// Paths that must go before these files come.
-    pub removed: BTreeSet<TreePath>,
+    pub(crate) removed: BTreeSet<TreePath>,
     /// What looks like a secret in the containers and is none.
-    pub public: Public,
+    pub(crate) public: Public,
 }
 
 /// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
@@ -59,7 +59,7 @@ pub fn generate(
     tree: &Tree,
     overlays: &[Overlay],
     containers: &BTreeMap<String, ContainerTree>,
-) -> Result<Generated> {
+) -> Result<GuestFiles> {
     let mut guest = Guest::new(tree, overlays);
     image::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
@@ -82,7 +82,7 @@ pub fn generate(
     hardening::generate(&mut guest, recipe)?;
     let mut public = Public::default();
     containers.values().for_each(|c| public.extend(c.public()));
-    Ok(Generated { nodes: guest.nodes, removed: guest.removed, public })
+    Ok(GuestFiles { nodes: guest.nodes, removed: guest.removed, public })
 }
 
 impl<'a> Guest<'a> {
@@ -94,10 +94,10 @@ impl<'a> Guest<'a> {
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
         let fine = !path.is_empty() && path.split('/').all(|p| !matches!(p, "" | "." | ".."));
         if !fine || path.chars().any(char::is_control) {
-            return Err(Error::bug(format!("{path:?} is no path for a generated file")));
+            return Err(Error::bug(format!("{path:?} is not a valid path for a generated file")));
         }
         match self.nodes.insert(path.as_bytes().to_vec(), node) {
-            Some(Node { kind: Kind::File(_), .. }) => Err(Error::bug(format!("/{path} is generated twice"))),
+            Some(Node { kind: NodeKind::File(_), .. }) => Err(Error::bug(format!("/{path} is generated twice"))),
             _ => Ok(()),
         }
     }
@@ -121,7 +121,7 @@ impl<'a> Guest<'a> {
     fn read(&self, path: &str) -> Option<Vec<u8>> {
         let key = path.as_bytes();
         let bytes = |node: &Node| match &node.kind {
-            Kind::File(content) => Some(content.bytes().to_vec()),
+            NodeKind::File(content) => Some(content.bytes().to_vec()),
             _ => None,
         };
         if let Some(node) = self.nodes.get(key) {

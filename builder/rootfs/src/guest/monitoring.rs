@@ -2,7 +2,7 @@
 //! memory every half minute, and node-exporter's textfile collector shows it.
 //!
 //! The script runs in dash with mawk, which every Debian system has, and translates nft's list of counters. node-exporter
-//! itself could not: reading counters takes CAP_NET_ADMIN, which nobody who answers on a port should have.
+//! itself could not: reading counters takes CAP_NET_ADMIN, which no service that answers on a port should have.
 
 use super::Guest;
 use super::ini::Ini;
@@ -64,7 +64,7 @@ fn writer(recipe: &Recipe) -> Ini {
     let unit = Ini::new()
         .section("Unit")
         .set("Description", "What the image says of itself, for node-exporter")
-        // Where the boot is still to be blessed, that is waited for: half a minute later it would be said first.
+        // Where the boot is still to be blessed, it waits for that: else the first metrics would be half a minute late.
         .set("After", format!("{} systemd-bless-boot.service", firewall::UNIT))
         .section("Service")
         .set("Type", "oneshot")

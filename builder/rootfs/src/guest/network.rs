@@ -72,7 +72,7 @@ fn yes(b: bool) -> &'static str {
     if b { "yes" } else { "no" }
 }
 
-/// What makes the link, where it is no card.
+/// The .netdev of a link that is not a card.
 fn device(name: &str, link: &Link) -> Option<Ini> {
     let head = |kind: &str| Ini::new().section("NetDev").set("Name", name).set("Kind", kind);
     Some(match &link.kind {

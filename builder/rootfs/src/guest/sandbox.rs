@@ -45,7 +45,7 @@ pub fn closed(ini: Ini, open: &[(&str, &str)]) -> Ini {
 }
 
 /// The secure shell. Sessions inherit what its processes have: nothing here has a mount namespace, a read-only directory
-/// or forbids new privileges, or `sudo mount` would be seen by nobody and `sudo` would be nothing.
+/// or forbids new privileges, or `sudo mount` would have no effect outside the session and `sudo` none at all.
 pub(super) const SSH: &[(&str, &str)] = &[
     (
         "CapabilityBoundingSet",

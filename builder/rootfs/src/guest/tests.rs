@@ -157,11 +157,11 @@ fn tree() -> Tree {
 fn containers(recipe: &Recipe) -> BTreeMap<String, ContainerTree> {
     let mut tree = Tree::new();
     tree.insert("bin/busybox", Node::file(0o755, "program"));
-    tree.insert("bin/sh", Node::new(0o755, Kind::HardLink(b"bin/busybox".to_vec())));
+    tree.insert("bin/sh", Node::new(0o755, NodeKind::HardLink(b"bin/busybox".to_vec())));
     recipe.containers.keys().map(|n| (n.clone(), ContainerTree::of(tree.clone()))).collect()
 }
 
-fn generated(recipe: &Recipe) -> Result<Generated> {
+fn generated(recipe: &Recipe) -> Result<GuestFiles> {
     generate(recipe, &tree(), &[], &containers(recipe))
 }
 
@@ -175,10 +175,10 @@ fn everything_that_is_generated() {
     for (path, node) in &all.nodes {
         let path = String::from_utf8_lossy(path);
         text += &match &node.kind {
-            Kind::Directory => format!("\n=== /{path}/ {:04o}\n", node.mode),
-            Kind::Symlink(to) => format!("\n=== /{path} -> {}\n", String::from_utf8_lossy(to)),
-            Kind::HardLink(to) => format!("\n=== /{path} = /{}\n", String::from_utf8_lossy(to)),
-            Kind::File(c) => {
+            NodeKind::Directory => format!("\n=== /{path}/ {:04o}\n", node.mode),
+            NodeKind::Symlink(to) => format!("\n=== /{path} -> {}\n", String::from_utf8_lossy(to)),
+            NodeKind::HardLink(to) => format!("\n=== /{path} = /{}\n", String::from_utf8_lossy(to)),
+            NodeKind::File(c) => {
                 let (mode, gid) = (node.mode, node.gid);
                 format!("\n=== /{path} {mode:04o} 0:{gid}\n{}", String::from_utf8_lossy(c.bytes()))
             }
@@ -291,7 +291,7 @@ fn a_hostile_recipe_injects_no_line() {
     web.command.push(HOSTILE.into());
     let all = generated(&open).unwrap();
     for (path, node) in &all.nodes {
-        if let Kind::File(content) = &node.kind {
+        if let NodeKind::File(content) = &node.kind {
             let text = String::from_utf8_lossy(content.bytes());
             assert!(!text.lines().any(|l| l.starts_with("INJECTED")), "{}", String::from_utf8_lossy(path));
         }
@@ -320,7 +320,7 @@ fn two_containers_with_one_root_share_its_layer() {
     assert_eq!(layers, 1);
     let images =
         all.nodes[&format!("{}/overlay-images/images.json", crate::paths::CONTAINER_STORE).into_bytes()].clone();
-    let Kind::File(images) = images.kind else { panic!("images.json is a file") };
+    let NodeKind::File(images) = images.kind else { panic!("images.json is a file") };
     let images: serde_json::Value = serde_json::from_slice(images.bytes()).unwrap();
     assert_eq!(images.as_array().unwrap().len(), 3);
 }

@@ -3,7 +3,7 @@
 use super::Guest;
 use super::ini::Ini;
 use crate::paths::INITRD_OVERLAY;
-use crate::tree::{Kind, Node, TreePath};
+use crate::tree::{Node, NodeKind, TreePath};
 use diorite_model::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -136,7 +136,7 @@ impl Guest<'_> {
 fn links(nodes: &BTreeMap<TreePath, Node>) -> impl Iterator<Item = (String, String)> + '_ {
     let start = format!("{SYSTEM}/").into_bytes();
     nodes.range(start.clone()..).take_while(move |(p, _)| p.starts_with(&start)).filter_map(|(p, n)| {
-        let Kind::Symlink(target) = &n.kind else { return None };
+        let NodeKind::Symlink(target) = &n.kind else { return None };
         Some((String::from_utf8_lossy(p).into_owned(), String::from_utf8_lossy(target).into_owned()))
     })
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-struct Settings {
+struct CertificateOptions {
     conf: String,
     certs: String,
     local: String,
@@ -21,7 +21,7 @@ struct Settings {
 }
 
 struct Work {
-    settings: Settings,
+    settings: CertificateOptions,
     bundle: Vec<u8>,
     added: String,
     removed: String,
@@ -29,7 +29,7 @@ struct Work {
 
 /// Does what the original does; returns its exit status.
 pub fn main(args: &[String]) -> i32 {
-    let mut s = Settings {
+    let mut s = CertificateOptions {
         conf: "/etc/ca-certificates.conf".into(),
         certs: "/usr/share/ca-certificates".into(),
         local: "/usr/local/share/ca-certificates".into(),

@@ -10,7 +10,7 @@ use std::os::unix::fs::{OpenOptionsExt as _, symlink};
 use std::path::Path;
 use std::process::Command;
 
-struct Helper {
+struct UnitHelper {
     /// DPKG_ROOT, usually empty.
     root: String,
     /// `system` or `user`.
@@ -21,7 +21,7 @@ struct Helper {
 }
 
 /// A link to be made at `at` that points to `to`; both without DPKG_ROOT.
-struct Link {
+struct UnitLink {
     at: String,
     to: String,
 }
@@ -29,7 +29,7 @@ struct Link {
 /// Does what the original does; returns its exit status.
 pub fn main(args: &[String]) -> i32 {
     let env = |name: &str| std::env::var(name).unwrap_or_default();
-    let mut helper = Helper {
+    let mut helper = UnitHelper {
         root: env("DPKG_ROOT"),
         instance: "system",
         quiet: false,
@@ -59,7 +59,7 @@ pub fn main(args: &[String]) -> i32 {
     })
 }
 
-impl Helper {
+impl UnitHelper {
     fn run(&mut self, action: &str, units: &[&str]) -> Outcome<i32> {
         let action = match action {
             "purge" => {
@@ -176,7 +176,7 @@ impl Helper {
     }
 
     /// The links that a unit's `[Install]` section asks for, with those of the units it names in `Also=`.
-    fn links(&self, path: &str, visited: &mut Vec<String>) -> Outcome<Vec<Link>> {
+    fn links(&self, path: &str, visited: &mut Vec<String>) -> Outcome<Vec<UnitLink>> {
         let bytes = fs::read(self.at(path)).map_err(failed("unable to read", &self.at(path)))?;
         let text = String::from_utf8_lossy(&bytes);
         let unit = base(path);
@@ -208,7 +208,7 @@ impl Helper {
                     for word in words(value).filter(|w| unquoted(w) != unit) {
                         let name = if unquoted(word) == word { value } else { &word[..1] };
                         let at = format!("/etc/systemd/{}/{name}", self.instance);
-                        links.push(Link { at, to: path.to_owned() });
+                        links.push(UnitLink { at, to: path.to_owned() });
                     }
                 }
                 "defaultinstance" => {
@@ -222,7 +222,8 @@ impl Helper {
                 _ => {}
             }
         }
-        links.extend(directories.into_iter().map(|directory| Link { at: directory + &wanted, to: path.to_owned() }));
+        links
+            .extend(directories.into_iter().map(|directory| UnitLink { at: directory + &wanted, to: path.to_owned() }));
         Ok(links)
     }
 

@@ -34,7 +34,7 @@ fn tar(members: &[Member]) -> Vec<u8> {
 
 fn laid(layers: &[Vec<u8>]) -> Result<Tree> {
     let directory = tempfile::tempdir().unwrap();
-    let made: Vec<Layer> = layers
+    let made: Vec<LayerFile> = layers
         .iter()
         .enumerate()
         .map(|(i, bytes)| {
@@ -49,7 +49,7 @@ fn laid(layers: &[Vec<u8>]) -> Result<Tree> {
                 Some([0x28, 0xb5]) => zstd::decode_all(&bytes[..]).unwrap(),
                 _ => bytes.clone(),
             };
-            Layer { file, start: 6, size: bytes.len() as u64, diff_id: Digest::of(&plain) }
+            LayerFile { file, start: 6, size: bytes.len() as u64, diff_id: Digest::of(&plain) }
         })
         .collect();
     merge(&made, directory.path())
@@ -58,10 +58,10 @@ fn laid(layers: &[Vec<u8>]) -> Result<Tree> {
 fn shown_tree(tree: &Tree) -> String {
     let line = |(path, node): (&TreePath, &Node)| {
         let what = match &node.kind {
-            Kind::Directory => "/".into(),
-            Kind::File(c) => format!(" = {}", String::from_utf8_lossy(c.bytes())),
-            Kind::HardLink(t) => format!(" is {}", shown(t)),
-            Kind::Symlink(t) => format!(" -> {}", shown(t)),
+            NodeKind::Directory => "/".into(),
+            NodeKind::File(c) => format!(" = {}", String::from_utf8_lossy(c.bytes())),
+            NodeKind::HardLink(t) => format!(" is {}", shown(t)),
+            NodeKind::Symlink(t) => format!(" -> {}", shown(t)),
             other => format!(" {other:?}"),
         };
         format!("{}{what}", shown(path))
@@ -177,7 +177,7 @@ fn what_means_harm_is_refused() {
     let file = directory.path().join("layer");
     for bytes in [&good[..], &gzip, &gzip[..gzip.len() - 20]] {
         std::fs::write(&file, bytes).unwrap();
-        let layer = Layer { file: file.clone(), start: 0, size: bytes.len() as u64, diff_id: Digest::of(b"other") };
+        let layer = LayerFile { file: file.clone(), start: 0, size: bytes.len() as u64, diff_id: Digest::of(b"other") };
         said.push(merge(&[layer], directory.path()).unwrap_err().to_string());
     }
     insta::assert_snapshot!(said.join("\n\n"));

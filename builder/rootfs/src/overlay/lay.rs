@@ -2,7 +2,7 @@
 
 use super::Overlay;
 use crate::accounts::lookup;
-use crate::tree::{Kind, Tree, TreePath};
+use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Error, Result};
 
 /// Lays overlays over a tree, with owners by the tree's own accounts. A directory that is there already keeps its owner
@@ -23,8 +23,8 @@ pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<(
             }
             let target = followed(tree, path);
             let special = entry.owner.is_some() || entry.node.mode != 0o755;
-            let there = tree.get(&target).is_some_and(|n| matches!(n.kind, Kind::Directory));
-            if matches!(node.kind, Kind::Directory) && there && !special {
+            let there = tree.get(&target).is_some_and(|n| matches!(n.kind, NodeKind::Directory));
+            if matches!(node.kind, NodeKind::Directory) && there && !special {
                 continue;
             }
             tree.insert(target, node);

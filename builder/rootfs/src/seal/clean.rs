@@ -1,10 +1,11 @@
 //! Takes out what a build leaves behind and no machine may share: identity, keys, logs, caches, backups, locks.
 
+use crate::accounts::LEFTOVERS;
 use crate::tree::edit::{empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, Tree, TreePath};
 
-/// Paths of which nothing is kept; `*` stands for any bytes of one name.
-const GONE: [&str; 42] = [
+/// Paths of which nothing is kept, with those of [`LEFTOVERS`]; `*` stands for any bytes of one name.
+const GONE: [&str; 35] = [
     // identity of one machine, and of the machine it was built on
     "etc/hostname",
     "etc/ssh/ssh_host_*",
@@ -13,14 +14,6 @@ const GONE: [&str; 42] = [
     "etc/.resolv.conf.systemd-resolved.bak",
     "etc/ssl/private/ssl-cert-snakeoil.key",
     "etc/bind/rndc.key",
-    // backups and locks of account files
-    "etc/passwd-",
-    "etc/group-",
-    "etc/shadow-",
-    "etc/gshadow-",
-    "etc/subuid-",
-    "etc/subgid-",
-    "etc/.pwd.lock",
     "var/backups/*",
     // links to a kernel that goes elsewhere, and what only an initramfs generator reads
     "initrd.img",
@@ -69,7 +62,7 @@ pub(super) fn root(tree: &mut Tree) {
     let found: Vec<TreePath> = tree
         .nodes
         .keys()
-        .filter(|path| GONE.iter().any(|pattern| matches(pattern.as_bytes(), path)))
+        .filter(|path| GONE.iter().chain(&LEFTOVERS).any(|pattern| matches(pattern.as_bytes(), path)))
         .cloned()
         .collect();
     for path in found {

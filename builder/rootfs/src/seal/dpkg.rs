@@ -33,7 +33,7 @@ pub(super) struct Aliases(BTreeMap<Vec<u8>, TreePath>);
 impl Aliases {
     /// The links at the top of a tree.
     pub fn of(tree: &Tree) -> Self {
-        let links = tree.children(b"").filter(|(_, n)| matches!(n.kind, crate::tree::Kind::Symlink(_)));
+        let links = tree.children(b"").filter(|(_, n)| matches!(n.kind, crate::tree::NodeKind::Symlink(_)));
         Self(links.filter_map(|(p, _)| Some((p.to_vec(), tree.resolve(p)?))).collect())
     }
     fn real(&self, path: &[u8]) -> TreePath {

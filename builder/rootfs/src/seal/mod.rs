@@ -6,11 +6,11 @@ mod dpkg;
 mod setuid;
 mod var;
 
-use crate::guest::Generated;
+use crate::guest::GuestFiles;
 use crate::overlay::{self, Overlay};
 use crate::secrets::{self, Public};
 use crate::tree::edit::detach_links;
-use crate::tree::{Kind, Tree, TreePath};
+use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeSet;
 
@@ -65,7 +65,7 @@ impl SealedTree {
 /// # Errors
 /// Overlays in conflict, an owner the tree does not know, a privilege nobody declared, no kernel or more than one, a
 /// secret left in the tree.
-pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe: &Recipe) -> Result<SealedTree> {
+pub fn seal(configured: Tree, generated: GuestFiles, overlays: &[Overlay], recipe: &Recipe) -> Result<SealedTree> {
     let mut tree = configured;
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
     let alias = dpkg::Aliases::of(&tree);
@@ -109,12 +109,11 @@ pub fn seal(configured: Tree, generated: Generated, overlays: &[Overlay], recipe
 }
 
 /// An overlay over a generated file is a conflict like any other.
-fn against_generated(generated: &Generated, overlays: &[Overlay]) -> Result<()> {
+fn against_generated(generated: &GuestFiles, overlays: &[Overlay]) -> Result<()> {
     for overlay in overlays.iter().filter(|o| !o.overrides) {
-        let both = overlay
-            .entries
-            .iter()
-            .find(|(path, entry)| generated.nodes.contains_key(*path) && !matches!(entry.node.kind, Kind::Directory));
+        let both = overlay.entries.iter().find(|(path, entry)| {
+            generated.nodes.contains_key(*path) && !matches!(entry.node.kind, NodeKind::Directory)
+        });
         if let Some((path, _)) = both {
             let place = overlay.place(path);
             let path = String::from_utf8_lossy(path);
@@ -135,7 +134,7 @@ fn take_kernel(tree: &mut Tree) -> Result<(Vec<u8>, String)> {
         .children(b"boot")
         .filter_map(|(path, node)| {
             let name = std::str::from_utf8(path).ok()?.strip_prefix("boot/vmlinuz-")?;
-            matches!(node.kind, Kind::File(_)).then(|| (name.to_owned(), path.to_vec()))
+            matches!(node.kind, NodeKind::File(_)).then(|| (name.to_owned(), path.to_vec()))
         })
         .collect();
     let [(release, path)] = found.as_slice() else {

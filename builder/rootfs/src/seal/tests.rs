@@ -1,8 +1,8 @@
 //! Sealing a small tree: what goes, what stays, what moves.
 
 use super::*;
-use crate::guest::Generated;
-use crate::overlay::Entry;
+use crate::guest::GuestFiles;
+use crate::overlay::OverlayEntry;
 use crate::tree::Node;
 use diorite_model::profile;
 use std::collections::BTreeMap;
@@ -47,14 +47,14 @@ fn tree() -> Tree {
     ] {
         tree.insert(path, file(text));
     }
-    tree.insert("var/lib/app/again", Node::new(0o644, Kind::HardLink(b"var/lib/app/data".to_vec())));
+    tree.insert("var/lib/app/again", Node::new(0o644, NodeKind::HardLink(b"var/lib/app/data".to_vec())));
     tree.insert("var/lib/own", Node { uid: 33, gid: 33, ..Node::directory(0o700) });
     tree.insert("var/lib/theirs", Node { uid: 33, gid: 33, ..Node::directory(0o2750) });
     tree
 }
 
 fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) -> Overlay {
-    let entry = |owner: &Option<(&str, &str)>| Entry {
+    let entry = |owner: &Option<(&str, &str)>| OverlayEntry {
         node: Node::file(0o644, "overlay"),
         owner: owner.map(|(u, g)| (u.to_owned(), g.to_owned())),
         configured: false,
@@ -64,7 +64,7 @@ fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) 
 }
 
 fn sealed(overlays: &[Overlay]) -> Result<SealedTree> {
-    seal(tree(), Generated::default(), overlays, &recipe())
+    seal(tree(), GuestFiles::default(), overlays, &recipe())
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn wrong_trees_are_refused() {
     let refused = |change: fn(&mut Tree)| {
         let mut tree = tree();
         change(&mut tree);
-        seal(tree, Generated::default(), &[], &recipe()).unwrap_err().to_string()
+        seal(tree, GuestFiles::default(), &[], &recipe()).unwrap_err().to_string()
     };
     let all = [
         refused(|t| assert!(t.remove("boot/vmlinuz-6.12"))),
@@ -109,9 +109,9 @@ fn wrong_trees_are_refused() {
 
 #[test]
 fn an_overlay_wins_over_generated_files_only_when_it_says_so() {
-    let generated = Generated {
+    let generated = GuestFiles {
         nodes: BTreeMap::from([(b"etc/fstab".to_vec(), Node::file(0o644, "generated"))]),
-        ..Generated::default()
+        ..GuestFiles::default()
     };
     let quiet = overlay("one", false, &[("etc/fstab", None)]);
     let error = seal(tree(), generated.clone(), &[quiet], &recipe()).unwrap_err().to_string();

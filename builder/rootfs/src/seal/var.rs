@@ -4,7 +4,7 @@
 //! so what a machine has changed stays. Owners are written as numbers. What the packages' own tmpfiles.d(5) declare is
 //! left to them.
 
-use crate::tree::{Kind, Node, Tree, TreePath};
+use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -42,10 +42,10 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
             continue;
         }
         match &node.kind {
-            Kind::Directory => {
+            NodeKind::Directory => {
                 let _ = writeln!(text, "d /{shown} {mode:04o} {uid} {gid} -");
             }
-            Kind::Symlink(target) => {
+            NodeKind::Symlink(target) => {
                 // The target is the rest of the line, as it is but for specifiers.
                 let target = String::from_utf8_lossy(target).replace('%', "%%");
                 if target.chars().any(char::is_control) {
@@ -55,7 +55,7 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
                 }
                 let _ = writeln!(text, "L /{shown} - - - - {target}");
             }
-            Kind::File(_) | Kind::HardLink(_) => {
+            NodeKind::File(_) | NodeKind::HardLink(_) => {
                 let factory = [b"usr/share/factory/", path.as_slice()].concat();
                 let bytes = tree.read(&path).unwrap_or_default().to_vec();
                 if bytes.is_empty() {
@@ -63,7 +63,7 @@ pub(super) fn to_state(tree: &mut Tree) -> Result<()> {
                     continue;
                 }
                 let mut kept = node.clone();
-                if matches!(kept.kind, Kind::HardLink(_)) {
+                if matches!(kept.kind, NodeKind::HardLink(_)) {
                     kept.kind = Node::file(0, bytes).kind;
                 }
                 tree.insert(factory, kept);
@@ -104,7 +104,7 @@ fn declared(tree: &Tree) -> BTreeSet<TreePath> {
                 let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
                 tree.get([b"etc/tmpfiles.d/", name].concat()).is_some()
             };
-            if masked || !path.ends_with(b".conf") || !matches!(node.kind, Kind::File(_)) {
+            if masked || !path.ends_with(b".conf") || !matches!(node.kind, NodeKind::File(_)) {
                 continue;
             }
             let text = String::from_utf8_lossy(tree.read(path).unwrap_or_default()).into_owned();

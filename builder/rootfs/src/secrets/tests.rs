@@ -76,7 +76,7 @@ fn one_content_at_many_paths_is_named_once() {
     let mut tree = Tree::new();
     let content = Content::from_bytes(key().into_bytes());
     for path in ["b", "a"] {
-        tree.insert(path, Node::new(0o600, Kind::File(content.clone())));
+        tree.insert(path, Node::new(0o600, NodeKind::File(content.clone())));
     }
     assert!(scan(&tree, &Public::default()).unwrap_err().to_string().contains("at /a\n"));
 }

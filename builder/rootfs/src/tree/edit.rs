@@ -1,6 +1,6 @@
 //! Changes to a whole tree that more than one stage makes.
 
-use super::{Kind, Node, Tree, TreePath};
+use super::{Node, NodeKind, Tree, TreePath};
 
 /// Makes hard links that lead into or out of directories that are moved or emptied files of their own.
 pub(crate) fn detach_links(tree: &mut Tree) {
@@ -9,7 +9,7 @@ pub(crate) fn detach_links(tree: &mut Tree) {
         .nodes
         .iter()
         .filter_map(|(path, node)| match &node.kind {
-            Kind::HardLink(first) if moves(path) || moves(first) => Some((path.clone(), first.clone())),
+            NodeKind::HardLink(first) if moves(path) || moves(first) => Some((path.clone(), first.clone())),
             _ => None,
         })
         .collect();
@@ -30,7 +30,7 @@ pub(crate) fn empty_directory(tree: &mut Tree, path: &str, mode: u32) {
 pub(crate) fn empty_logs_and_caches(tree: &mut Tree) {
     let mut gone = Vec::new();
     for (path, node) in &mut tree.nodes {
-        let file = !matches!(node.kind, Kind::Directory | Kind::Symlink(_));
+        let file = !matches!(node.kind, NodeKind::Directory | NodeKind::Symlink(_));
         if file && path.starts_with(b"var/log/") {
             node.kind = Node::file(0, "").kind;
         } else if file && path.starts_with(b"var/cache/") {

@@ -4,7 +4,7 @@
 //! `-` where they mean nothing; bytes outside printable ASCII, spaces and backslashes stand as `\xNN`; extended
 //! attributes end the line, their values in hexadecimal.
 
-use super::{Kind, Tree};
+use super::{NodeKind, Tree};
 use std::fmt::Write;
 
 impl Tree {
@@ -13,14 +13,14 @@ impl Tree {
         let mut text = String::new();
         for (path, node) in &self.nodes {
             let (letter, size, digest, arrow) = match &node.kind {
-                Kind::Directory => ('d', None, None, None),
-                Kind::File(c) => ('-', Some(c.len()), Some(c.digest()), None),
-                Kind::HardLink(first) => ('h', None, None, Some(shown(first))),
-                Kind::Symlink(target) => ('l', Some(target.len()), None, Some(shown(target))),
-                Kind::CharDevice(major, minor) => ('c', None, None, Some(format!("{major}:{minor}"))),
-                Kind::BlockDevice(major, minor) => ('b', None, None, Some(format!("{major}:{minor}"))),
-                Kind::Fifo => ('p', None, None, None),
-                Kind::Socket => ('s', None, None, None),
+                NodeKind::Directory => ('d', None, None, None),
+                NodeKind::File(c) => ('-', Some(c.len()), Some(c.digest()), None),
+                NodeKind::HardLink(first) => ('h', None, None, Some(shown(first))),
+                NodeKind::Symlink(target) => ('l', Some(target.len()), None, Some(shown(target))),
+                NodeKind::CharDevice(major, minor) => ('c', None, None, Some(format!("{major}:{minor}"))),
+                NodeKind::BlockDevice(major, minor) => ('b', None, None, Some(format!("{major}:{minor}"))),
+                NodeKind::Fifo => ('p', None, None, None),
+                NodeKind::Socket => ('s', None, None, None),
             };
             let size = size.map_or("-".into(), |s| s.to_string());
             let digest = digest.map_or("-".into(), |d| d.to_string());

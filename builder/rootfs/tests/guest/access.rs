@@ -10,7 +10,7 @@ pub fn closed(tree: &Tree, root: &Path) {
     };
     let inside_of =
         |path: &[u8]| std::str::from_utf8(path).ok()?.strip_prefix("etc/systemd/system/").map(str::to_owned);
-    let files = tree.nodes.iter().filter(|(_, node)| matches!(node.kind, Kind::File(_)));
+    let files = tree.nodes.iter().filter(|(_, node)| matches!(node.kind, NodeKind::File(_)));
     let ours: Vec<String> = files
         .filter_map(|(path, _)| inside_of(path))
         .filter(|name| name.ends_with(".service") && !name.contains('/'))

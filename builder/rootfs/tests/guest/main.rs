@@ -16,7 +16,7 @@ use diorite_rootfs::clock::Times;
 use diorite_rootfs::container::{self, ContainerTree};
 use diorite_rootfs::overlay::{self, Overlay};
 use diorite_rootfs::seal::{self, SealedTree};
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use diorite_rootfs::{guest, manifest, pack, privileges, scan};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -56,7 +56,7 @@ fn configured() -> Tree {
 fn container(overlays: &[Overlay]) -> ContainerTree {
     let mut tree = Tree::new();
     tree.insert(*b"usr/bin/busybox", Node::file(0o755, "not a program"));
-    tree.insert(*b"usr/bin/httpd", Node::new(0o755, Kind::HardLink(b"usr/bin/busybox".to_vec())));
+    tree.insert(*b"usr/bin/httpd", Node::new(0o755, NodeKind::HardLink(b"usr/bin/busybox".to_vec())));
     container::of_packages(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
 }
 
@@ -76,14 +76,14 @@ fn lay_out(tree: &Tree, root: &Path) {
     for (path, node) in &tree.nodes {
         let file = at(path);
         match &node.kind {
-            Kind::Directory => std::fs::create_dir_all(&file).unwrap(),
-            Kind::File(content) => std::fs::write(&file, content.bytes()).unwrap(),
-            Kind::HardLink(first) => std::fs::hard_link(at(first), &file).unwrap(),
-            Kind::Symlink(target) => std::os::unix::fs::symlink(OsStr::from_bytes(target), &file).unwrap(),
+            NodeKind::Directory => std::fs::create_dir_all(&file).unwrap(),
+            NodeKind::File(content) => std::fs::write(&file, content.bytes()).unwrap(),
+            NodeKind::HardLink(first) => std::fs::hard_link(at(first), &file).unwrap(),
+            NodeKind::Symlink(target) => std::os::unix::fs::symlink(OsStr::from_bytes(target), &file).unwrap(),
             other => panic!("/{} is {other:?}: no such thing belongs in an image", String::from_utf8_lossy(path)),
         }
         std::os::unix::fs::lchown(&file, Some(node.uid), Some(node.gid)).unwrap();
-        if matches!(node.kind, Kind::Directory | Kind::File(_)) {
+        if matches!(node.kind, NodeKind::Directory | NodeKind::File(_)) {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(node.mode)).unwrap();
         }
     }
@@ -420,12 +420,12 @@ fn sealing_twice_gives_the_same_manifest_and_no_leftovers() {
     let os_release = String::from_utf8(one.os_release().to_vec()).unwrap();
     assert!(os_release.contains("IMAGE_ID=server\nIMAGE_VERSION=1\n"), "{os_release}");
     for (path, node) in &tree.nodes {
-        if let Kind::HardLink(first) = &node.kind {
+        if let NodeKind::HardLink(first) = &node.kind {
             let first = tree.get(first).map(|n| &n.kind);
-            assert!(matches!(first, Some(Kind::File(_))), "{} leads nowhere", String::from_utf8_lossy(path));
+            assert!(matches!(first, Some(NodeKind::File(_))), "{} leads nowhere", String::from_utf8_lossy(path));
         }
         assert!(node.mtime <= 1_760_000_000);
         let parent = path.iter().rposition(|&b| b == b'/').map_or(&b""[..], |i| &path[..i]);
-        assert!(matches!(tree.get(parent).map(|n| &n.kind), Some(Kind::Directory)), "{path:?}");
+        assert!(matches!(tree.get(parent).map(|n| &n.kind), Some(NodeKind::Directory)), "{path:?}");
     }
 }

@@ -3,7 +3,7 @@
 use super::{bytes, image, options, round_trip};
 use crate::filesystem::{Options, write};
 use diorite_model::Exit;
-use diorite_rootfs::tree::{Content, Kind, Node, Tree};
+use diorite_rootfs::tree::{Content, Node, NodeKind, Tree};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,7 +44,7 @@ fn directories_around_one_block() {
     for len in 1..=255 {
         for i in 0..16u8 {
             let name = &[b'a' + i; 255][..if i < 14 { 255 } else { len }];
-            tree.insert([format!("{len:03}/").as_bytes(), name].concat(), Node::new(0o600, Kind::Fifo));
+            tree.insert([format!("{len:03}/").as_bytes(), name].concat(), Node::new(0o600, NodeKind::Fifo));
         }
     }
     let files = round_trip(&tree, &options());
@@ -70,10 +70,10 @@ fn attributes_up_to_the_limit() {
     let mut tree = Tree::new();
     for (i, total) in [1usize, 3000, 4030, 4060, 4096, 8192, 65_535, 200_000].into_iter().enumerate() {
         for kind in [
-            Kind::Fifo,
-            Kind::Directory,
-            Kind::Symlink(b"t".to_vec()),
-            Kind::File(Content::from_bytes(bytes(100_000, 1, true))),
+            NodeKind::Fifo,
+            NodeKind::Directory,
+            NodeKind::Symlink(b"t".to_vec()),
+            NodeKind::File(Content::from_bytes(bytes(100_000, 1, true))),
         ] {
             let mut node = Node::new(0o644, kind);
             let mut left = total;
@@ -96,7 +96,7 @@ fn seventy_thousand_hard_links_to_a_packed_file() {
     let mut tree = Tree::new();
     tree.insert(*b"first", Node::file(0o644, b"packed".to_vec()));
     for i in 0..70_000 {
-        tree.nodes.insert(format!("{i:05}").into_bytes(), Node::new(0, Kind::HardLink(b"first".to_vec())));
+        tree.nodes.insert(format!("{i:05}").into_bytes(), Node::new(0, NodeKind::HardLink(b"first".to_vec())));
     }
     let files = super::read(&image(&tree, &options()));
     let first = &files[&b"first"[..]];
@@ -147,7 +147,7 @@ fn a_file_of_more_than_four_gibibytes() {
     let digest = diorite_model::Digest([7; 32]);
     let content = Content::slice(Arc::new(Zeros(zeros, len)), 0, len, digest);
     let mut tree = Tree::new();
-    tree.insert(*b"huge", Node { mtime: super::EPOCH as i64, ..Node::new(0o644, Kind::File(content)) });
+    tree.insert(*b"huge", Node { mtime: super::EPOCH as i64, ..Node::new(0o644, NodeKind::File(content)) });
     let options = Options { piece: 1 << 20, level: 1, ..options() };
     let image = image(&tree, &options);
     let superblock = &image[1024..];
@@ -182,15 +182,15 @@ fn what_cannot_be_stored_is_refused_by_name() {
     for name in [&b".."[..], b".", b"a\0b", b"/", b"x/"] {
         assert!(put(name, file()).ends_with("this is no name for a file") || name.ends_with(b"/"), "{name:?}");
     }
-    let link = |to: &[u8]| Node::new(0, Kind::HardLink(to.to_vec()));
+    let link = |to: &[u8]| Node::new(0, NodeKind::HardLink(to.to_vec()));
     assert_eq!(put(*b"a", link(b"b")), "/a it is a hard link to /b, which is not a file of the tree");
     assert!(put(*b"a", link(b"a")).contains("not a file of the tree"));
     assert!(put(*b"a", link(b"")).contains("directory"));
     assert!(put(*b"l", Node::symlink("")).contains("to nothing"));
     assert!(put(*b"l", Node::symlink(vec![b'x'; 4096])).contains("4095 bytes, not 4096"));
     assert!(put(*b"l", Node::symlink(*b"a\0")).contains("zero byte"));
-    assert!(put(*b"d", Node::new(0o600, Kind::CharDevice(4096, 0))).contains("no device 4096:0"));
-    assert!(put(*b"d", Node::new(0o600, Kind::BlockDevice(0, 1 << 20))).contains("no device 0:1048576"));
+    assert!(put(*b"d", Node::new(0o600, NodeKind::CharDevice(4096, 0))).contains("no device 4096:0"));
+    assert!(put(*b"d", Node::new(0o600, NodeKind::BlockDevice(0, 1 << 20))).contains("no device 0:1048576"));
     assert!(put(*b"", file()).contains("the root of the tree is not a directory"));
     let mut node = file();
     node.xattrs.insert(b"system.nfs4_acl".to_vec(), vec![1]);

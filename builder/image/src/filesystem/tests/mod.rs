@@ -8,7 +8,7 @@ mod reuse;
 
 use super::{Options, write};
 use diorite_model::Digest;
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use reader::File;
 use std::collections::BTreeMap;
 
@@ -55,14 +55,15 @@ fn round_trip(tree: &Tree, options: &Options) -> BTreeMap<Vec<u8>, File> {
     for (path, file) in &files {
         let mut first = path;
         let mut node = &tree.nodes[path];
-        if let Kind::HardLink(target) = &node.kind {
+        if let NodeKind::HardLink(target) = &node.kind {
             (first, node) = (target, &tree.nodes[target]);
             assert_eq!(file, &files[target]);
         }
         compare(&path.escape_ascii().to_string(), file, node, options);
-        let names = tree.nodes.values().filter(|node| matches!(&node.kind, Kind::HardLink(to) if to == first)).count();
-        let below = tree.children(path).filter(|(_, node)| matches!(node.kind, Kind::Directory)).count();
-        let expected = if matches!(node.kind, Kind::Directory) { 2 + below } else { 1 + names };
+        let names =
+            tree.nodes.values().filter(|node| matches!(&node.kind, NodeKind::HardLink(to) if to == first)).count();
+        let below = tree.children(path).filter(|(_, node)| matches!(node.kind, NodeKind::Directory)).count();
+        let expected = if matches!(node.kind, NodeKind::Directory) { 2 + below } else { 1 + names };
         assert_eq!(file.nlink as usize, expected, "{}", path.escape_ascii());
     }
     files
@@ -70,16 +71,16 @@ fn round_trip(tree: &Tree, options: &Options) -> BTreeMap<Vec<u8>, File> {
 
 fn compare(path: &str, file: &File, node: &Node, options: &Options) {
     let (bits, content): (u32, &[u8]) = match &node.kind {
-        Kind::Directory => (4, &file.content),
-        Kind::File(content) => (8, content.bytes()),
-        Kind::Symlink(target) => (10, target),
-        Kind::CharDevice(..) => (2, b""),
-        Kind::BlockDevice(..) => (6, b""),
-        Kind::Fifo => (1, b""),
-        Kind::Socket => (12, b""),
-        Kind::HardLink(_) => unreachable!("the first name is compared"),
+        NodeKind::Directory => (4, &file.content),
+        NodeKind::File(content) => (8, content.bytes()),
+        NodeKind::Symlink(target) => (10, target),
+        NodeKind::CharDevice(..) => (2, b""),
+        NodeKind::BlockDevice(..) => (6, b""),
+        NodeKind::Fifo => (1, b""),
+        NodeKind::Socket => (12, b""),
+        NodeKind::HardLink(_) => unreachable!("the first name is compared"),
     };
-    if let Kind::CharDevice(major, minor) | Kind::BlockDevice(major, minor) = node.kind {
+    if let NodeKind::CharDevice(major, minor) | NodeKind::BlockDevice(major, minor) = node.kind {
         assert_eq!((file.rdev >> 8 & 0xfff, file.rdev & 0xff | file.rdev >> 12 & !0xff), (major, minor), "{path}");
     }
     let mtime = if options.keep_times { node.mtime } else { EPOCH as i64 };
@@ -119,12 +120,12 @@ fn sample() -> Tree {
     tree.insert(*b"again/packed", Node::file(0o644, bytes(4097, 7, true)));
     tree.insert(*b"again/large", Node::file(0o600, bytes(700_001, 14, true)));
     tree.insert(*b"again/noise", Node::file(0o600, bytes(262_145, 13, false)));
-    tree.insert(*b"a-first-name", Node::new(0o644, Kind::HardLink(b"sizes/4097-text".to_vec())));
-    tree.insert(*b"zz/last-name", Node::new(0o644, Kind::HardLink(b"sizes/700001-text".to_vec())));
-    tree.insert(*b"dev/null", Node::new(0o666, Kind::CharDevice(1, 3)));
-    tree.insert(*b"dev/disk", Node::new(0o660, Kind::BlockDevice(4095, 0xF_FFFF)));
-    tree.insert(*b"dev/pipe", Node::new(0o600, Kind::Fifo));
-    tree.insert(*b"dev/socket", Node::new(0o700, Kind::Socket));
+    tree.insert(*b"a-first-name", Node::new(0o644, NodeKind::HardLink(b"sizes/4097-text".to_vec())));
+    tree.insert(*b"zz/last-name", Node::new(0o644, NodeKind::HardLink(b"sizes/700001-text".to_vec())));
+    tree.insert(*b"dev/null", Node::new(0o666, NodeKind::CharDevice(1, 3)));
+    tree.insert(*b"dev/disk", Node::new(0o660, NodeKind::BlockDevice(4095, 0xF_FFFF)));
+    tree.insert(*b"dev/pipe", Node::new(0o600, NodeKind::Fifo));
+    tree.insert(*b"dev/socket", Node::new(0o700, NodeKind::Socket));
     tree.insert(*b"link", Node::symlink("../usr/lib"));
     let mut file = Node { uid: 70_000, gid: 5, ..Node::file(0o640, b"x".to_vec()) };
     file.xattrs.insert(b"security.capability".to_vec(), bytes(20, 1, false));

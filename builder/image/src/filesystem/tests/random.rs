@@ -3,7 +3,7 @@
 use super::{many_options, options, round_trip};
 use crate::filesystem::{Filesystem, write};
 use diorite_model::{Error, Exit};
-use diorite_rootfs::tree::{Kind, Node, Tree};
+use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ fn name() -> impl Strategy<Value = Vec<u8>> {
         .prop_filter("no name", |name| !matches!(&name[..], b"." | b".."))
 }
 
-fn kind() -> impl Strategy<Value = Kind> {
+fn kind() -> impl Strategy<Value = NodeKind> {
     let size = prop_oneof![4 => 0..100usize, 2 => 3900..4200usize, 1 => 60_000..140_000usize];
     prop_oneof![
-        3 => Just(Kind::Directory),
+        3 => Just(NodeKind::Directory),
         5 => (size, 0..5u64, any::<bool>())
             .prop_map(|(len, seed, text)| Node::file(0, super::bytes(len, seed, text)).kind),
-        1 => prop_oneof![1..50usize, 3900..=4095usize].prop_map(|len| Kind::Symlink(vec![b'/'; len])),
-        1 => (0..4096u32, 0..1u32 << 20).prop_map(|(major, minor)| Kind::CharDevice(major, minor)),
-        1 => (0..4096u32, 0..1u32 << 20).prop_map(|(major, minor)| Kind::BlockDevice(major, minor)),
-        1 => Just(Kind::Fifo),
-        1 => Just(Kind::Socket),
+        1 => prop_oneof![1..50usize, 3900..=4095usize].prop_map(|len| NodeKind::Symlink(vec![b'/'; len])),
+        1 => (0..4096u32, 0..1u32 << 20).prop_map(|(major, minor)| NodeKind::CharDevice(major, minor)),
+        1 => (0..4096u32, 0..1u32 << 20).prop_map(|(major, minor)| NodeKind::BlockDevice(major, minor)),
+        1 => Just(NodeKind::Fifo),
+        1 => Just(NodeKind::Socket),
     ]
 }
 
@@ -57,7 +57,7 @@ fn tree() -> impl Strategy<Value = Tree> {
         let mut tree = Tree::new();
         let free = |tree: &Tree, path: &[u8]| {
             let mut parents = path.iter().enumerate().filter(|&(_, &byte)| byte == b'/').map(|(i, _)| &path[..i]);
-            let fits = |parent| tree.get(parent).is_none_or(|node| matches!(node.kind, Kind::Directory));
+            let fits = |parent| tree.get(parent).is_none_or(|node| matches!(node.kind, NodeKind::Directory));
             tree.get(path).is_none() && parents.all(fits)
         };
         for (path, node) in nodes {
@@ -65,11 +65,11 @@ fn tree() -> impl Strategy<Value = Tree> {
                 tree.insert(path, node);
             }
         }
-        let files: Vec<_> = tree.nodes.iter().filter(|(_, node)| !matches!(node.kind, Kind::Directory)).collect();
+        let files: Vec<_> = tree.nodes.iter().filter(|(_, node)| !matches!(node.kind, NodeKind::Directory)).collect();
         let files: Vec<_> = files.into_iter().map(|(path, _)| path.clone()).collect();
         for (path, first) in links {
             if !files.is_empty() && free(&tree, &path) {
-                tree.insert(path, Node::new(0, Kind::HardLink(first.get(&files).clone())));
+                tree.insert(path, Node::new(0, NodeKind::HardLink(first.get(&files).clone())));
             }
         }
         tree

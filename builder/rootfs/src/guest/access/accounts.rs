@@ -20,7 +20,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let checked = |name: &str, number: u32, kind: &str, files: &[(&str, &str)]| {
         let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
         if name.is_empty() || !name.chars().all(fine) {
-            return Err(Error::bug(format!("{name:?} is no name of an account")));
+            return Err(Error::bug(format!("{name:?} is not a valid account name")));
         }
         let taken = |line: &str| {
             let mut fields = line.split(':');
@@ -46,8 +46,8 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     }
     for (name, g) in &access.groups {
         checked(name, g.gid, "groups", &[("group", &group)])?;
-        if let Some(nobody) = g.members.iter().find(|m| !access.people().any(|(n, _)| n == *m)) {
-            return Err(Error::bug(format!("group `{name}` has a member that is nobody: {nobody:?}")));
+        if let Some(unknown) = g.members.iter().find(|m| !access.people().any(|(n, _)| n == *m)) {
+            return Err(Error::bug(format!("group `{name}` has an unknown member: {unknown:?}")));
         }
         let members = g.members.join(",");
         group += &format!("{name}:x:{}:{members}\n", g.gid);

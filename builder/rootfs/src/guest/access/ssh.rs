@@ -30,7 +30,7 @@ const SETTINGS: [(&str, &str); 22] = [
     ("GSSAPIAuthentication", "no"),
     ("PermitEmptyPasswords", "no"),
     ("PermitUserEnvironment", "no"),
-    // Keys are part of the image, or a cloud-init drive's: nobody adds one to a running machine.
+    // Keys are part of the image, or a cloud-init drive's: none is added to a running machine.
     (KEYS_FILES, ""),
     ("AuthorizedKeysCommand", "none"),
     ("X11Forwarding", "no"),
@@ -64,9 +64,9 @@ const IN_FILES: [&str; 6] = [
 
 /// sshd_config(5), a keyword and its value per line.
 #[derive(Default)]
-struct Config(String);
+struct SshdConfig(String);
 
-impl Config {
+impl SshdConfig {
     fn set(&mut self, key: &str, value: &str) -> Result<()> {
         let fine = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'' | '#' | '\\');
         let words = value.split(' ').all(|w| !w.is_empty() && w.chars().all(fine));
@@ -78,7 +78,7 @@ impl Config {
     }
 }
 
-/// Which keys may prove who somebody is.
+/// The public key algorithms that are accepted.
 fn algorithms(recipe: &Recipe) -> String {
     let mut all: Vec<String> = Vec::new();
     let certificates = !recipe.access.user_ca.is_empty();
@@ -99,7 +99,7 @@ fn algorithms(recipe: &Recipe) -> String {
 
 fn config(recipe: &Recipe) -> Result<String> {
     let access = &recipe.access;
-    let mut config = Config::default();
+    let mut config = SshdConfig::default();
     let files = recipe.keys_files();
     for (key, value) in SETTINGS {
         config.set(key, if key == KEYS_FILES { &files } else { value })?;
@@ -108,7 +108,7 @@ fn config(recipe: &Recipe) -> Result<String> {
     if access.second_factor == SecondFactor::U2f {
         config.set("PubkeyAuthOptions", "touch-required,verify-required")?;
     }
-    // Whoever is not declared has no way in, whatever a package brings.
+    // Only declared accounts may log in, whatever accounts packages make.
     let root = access.root_login == RootLogin::Credential;
     let people = access.people().map(|(name, _)| name.as_str()).chain(root.then_some("root"));
     match people.collect::<Vec<_>>().join(" ") {

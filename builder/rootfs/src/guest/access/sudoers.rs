@@ -30,7 +30,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(RULES, 0o440, text)
 }
 
-/// A rule for a program that is not in the image would be a rule for nothing.
+/// Every program of a rule must be in the image.
 fn there(guest: &Guest, who: &Who, list: &[Command]) -> Result<()> {
     match list.iter().find(|c| !guest.has(c.run.trim_start_matches('/'))) {
         None => Ok(()),
@@ -43,7 +43,7 @@ fn there(guest: &Guest, who: &Who, list: &[Command]) -> Result<()> {
     }
 }
 
-/// One rule. There is no password that could be asked for: the key was the proof.
+/// One rule. NOPASSWD, because no account has a password: the SSH key was the authentication.
 fn rule(who: &Who, sudo: &Sudo) -> Result<String> {
     let (mark, name) = match who {
         Who::User(name) => ("", *name),
@@ -51,7 +51,7 @@ fn rule(who: &Who, sudo: &Sudo) -> Result<String> {
     };
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     if !name.starts_with(|c: char| c.is_ascii_lowercase()) || !name.chars().all(fine) {
-        return Err(Error::bug(format!("{name:?} is no name for a rule of sudo")));
+        return Err(Error::bug(format!("{name:?} is not a valid name in a sudo rule")));
     }
     Ok(match sudo {
         Sudo::None => String::new(),
@@ -67,7 +67,7 @@ fn rule(who: &Who, sudo: &Sudo) -> Result<String> {
 fn command(command: &Command) -> Result<String> {
     let path = command.run.strip_prefix('/').unwrap_or_default();
     if path.is_empty() || path.split('/').any(|p| matches!(p, "" | "." | "..")) {
-        return Err(Error::bug(format!("{:?} is no path of a program", command.run)));
+        return Err(Error::bug(format!("{:?} is not the path of a program", command.run)));
     }
     let mut text = word(&command.run)?;
     for argument in &command.arguments {
@@ -87,8 +87,8 @@ fn word(text: &str) -> Result<String> {
         match c {
             ',' | ':' | '=' => escaped.extend(['\\', c]),
             c if c.is_ascii_alphanumeric() || "-_./@+".contains(c) => escaped.push(c),
-            c => return Err(Error::bug(format!("{c:?} cannot stand in a rule of sudo")).because(format!("{text:?}"))),
+            c => return Err(Error::bug(format!("{c:?} is not allowed in a sudo rule")).because(format!("{text:?}"))),
         }
     }
-    if escaped.is_empty() { Err(Error::bug("an empty word in a rule of sudo")) } else { Ok(escaped) }
+    if escaped.is_empty() { Err(Error::bug("an empty word in a sudo rule")) } else { Ok(escaped) }
 }

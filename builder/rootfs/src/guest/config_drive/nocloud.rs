@@ -16,7 +16,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(PROGRAM, 0o755, include_bytes!("nocloud.sh").to_vec())?;
     guest.file(PARSER, 0o644, include_bytes!("nocloud.awk").to_vec())?;
     guest.file(IMAGE, 0o644, people(recipe) + &links(recipe)?)?;
-    // Root's keys are put in place by systemd itself, everybody else's here.
+    // Root's keys are put in place by systemd itself, those of others here.
     let mut lines = format!("d {GIVEN_KEYS} 0755 root root -\n");
     for (name, _) in recipe.access.people() {
         lines += &format!("f^ {GIVEN_KEYS}/{name} 0444 root root - ssh.authorized_keys.{name}\n");
@@ -26,7 +26,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.drop_in("systemd-tmpfiles-setup.service", &import)
 }
 
-/// Who may have keys, and who gets those of a drive that names nobody: root where it may log in, else the only person
+/// Who may have keys, and who gets those of a drive without a user name: root where it may log in, else the only person
 /// that there is.
 fn people(recipe: &Recipe) -> String {
     let access = &recipe.access;

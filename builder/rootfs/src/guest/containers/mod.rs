@@ -35,7 +35,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let tree = trees.get(name).ok_or_else(|| Error::bug(format!("container `{name}` has no tree")))?;
         let reference = format!("localhost/{name}:{}", recipe.image.version);
-        let started = store::Process::of(container, tree.config());
+        let started = store::ContainerProcess::of(container, tree.config());
         let user = started.user.as_str();
         let owner = |who: Option<&str>| {
             owner(tree.tree(), who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
@@ -90,9 +90,9 @@ fn owner(tree: &Tree, who: &str, ids: Option<u32>) -> Result<(u32, u32)> {
     let Some(first) = ids else { return Ok((uid, gid)) };
     match (uid.max(gid) < RANGE, first.checked_add(RANGE)) {
         (true, Some(_)) => Ok((first + uid, first + gid)),
-        _ => Err(Error::input(format!("`{who}` is no user of a container with numbers of its own"))
-            .because("they end at 65535")
-            .hint("take a smaller number, or write `user_namespace = false`")),
+        _ => Err(Error::input(format!("`{who}` is not inside the container's user namespace"))
+            .because("its numbers end at 65535")
+            .hint("use a smaller number, or set `user_namespace = false`")),
     }
 }
 
@@ -102,7 +102,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
     let waits: Vec<String> =
         container.after.iter().chain(&container.requires).map(|o| format!("{o}.service")).collect();
     let published = container.publish.iter().map(|p| {
-        // What only the machine itself may reach is not even translated for others.
+        // Bound to loopback, so that no other machine's packets are translated.
         let address = if p.local { "127.0.0.1:" } else { "" };
         format!("{address}{}:{}/{}", p.host, p.container, p.protocol.name())
     });
@@ -131,7 +131,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         .each("AddCapability", container.capabilities.iter().map(|c| format!("CAP_{c}")))
         .each("UIDMap", ids.clone())
         .each("GIDMap", ids)
-        // It has a network of its own: low ports there are nobody else's.
+        // It has a network of its own: its low ports are not the machine's.
         .set("Sysctl", "net.ipv4.ip_unprivileged_port_start=0")
         .each("Network", &container.networks)
         .each("PublishPort", published)

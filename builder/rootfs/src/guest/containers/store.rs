@@ -6,7 +6,7 @@
 
 use crate::container::ContainerTree;
 use crate::paths::CONTAINER_STORE;
-use crate::tree::{Kind, Node, TreePath};
+use crate::tree::{Node, NodeKind, TreePath};
 use diorite_model::oci::Config;
 use diorite_model::recipe::{Container, Protocol};
 use diorite_model::{Digest, Error, Result, base64};
@@ -22,13 +22,13 @@ pub(super) struct StoredImage<'a> {
     /// What it publishes.
     pub container: &'a Container,
     /// Its command and user.
-    pub started: Process,
+    pub started: ContainerProcess,
     /// Creation time, seconds since 1970.
     pub epoch: u64,
 }
 
 /// How a container's process is started: as the profile says, else as its image says.
-pub(super) struct Process {
+pub(super) struct ContainerProcess {
     /// User, and group behind a colon.
     pub user: String,
     entrypoint: Vec<String>,
@@ -37,7 +37,7 @@ pub(super) struct Process {
     workdir: String,
 }
 
-impl Process {
+impl ContainerProcess {
     pub(super) fn of(container: &Container, image: &Config) -> Self {
         let or = |said: &[String], own: &[String]| if said.is_empty() { own.to_vec() } else { said.to_vec() };
         // An image's command belongs behind its own entrypoint, and behind no other.
@@ -73,7 +73,7 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<BTreeM
         let layer = Digest::of(image.tree.tree().listing().as_bytes());
         let diff_id = format!("sha256:{layer}");
         let size: usize =
-            image.tree.tree().nodes.values().map(|n| if let Kind::File(c) = &n.kind { c.len() } else { 0 }).sum();
+            image.tree.tree().nodes.values().map(|n| if let NodeKind::File(c) = &n.kind { c.len() } else { 0 }).sum();
         if layers.insert(layer) {
             let below = format!("overlay/{layer}");
             let link = base32(&Digest::of(layer.to_string().as_bytes()).0)[..26].to_owned();
@@ -146,8 +146,8 @@ fn lay(nodes: &mut BTreeMap<TreePath, Node>, whole: &str, local: &str, container
     };
     for (path, node) in &container.tree().nodes {
         let mut node = node.clone();
-        if let Kind::HardLink(first) = &node.kind {
-            node.kind = Kind::HardLink(join(whole, first));
+        if let NodeKind::HardLink(first) = &node.kind {
+            node.kind = NodeKind::HardLink(join(whole, first));
         }
         nodes.insert(join(local, path), node);
     }
@@ -220,8 +220,8 @@ mod tests {
         let started = |more: &str, image: &Config| {
             let mut none = |_: &str| -> Result<diorite_model::profile::Loaded> { panic!("nothing is extended") };
             let recipe = diorite_model::profile::parse(&format!("{text}{more}"), "a.toml", &mut none).unwrap().0;
-            let Process { user, entrypoint, command, environment, workdir } =
-                Process::of(&recipe.containers["app"], image);
+            let ContainerProcess { user, entrypoint, command, environment, workdir } =
+                ContainerProcess::of(&recipe.containers["app"], image);
             format!("{user} {} {} {} {workdir}", entrypoint.join("+"), command.join("+"), environment.join("+"))
         };
         assert_eq!(started("", &image), "7:8 /entry x+y A=b+PATH=/opt /srv");

@@ -3,13 +3,13 @@
 //! Rules are values of types that cannot hold text ([`rules`]); one module renders them ([`mod@render`]). The file replaces
 //! the table in one transaction, so a reload never leaves a moment without rules, and a file that does not load changes
 //! nothing. Before it, at boot, a table is loaded that lets nothing through: whatever happens to the declared rules, the
-//! machine is closed until they are there.
+//! machine is closed until they are loaded.
 
 mod render;
 mod rules;
 
 pub use render::render;
-pub use rules::{Addresses, Limit, Match, Rule, Ruleset, Verdict, closed, ruleset};
+pub use rules::{Addresses, FilterRule, Limit, Match, PacketVerdict, Ruleset, closed, ruleset};
 
 use crate::guest::Guest;
 use crate::guest::ini::Ini;

@@ -1,6 +1,6 @@
 //! Rules → text, as nft(8) reads it.
 
-use super::rules::{Addresses, Limit, Match, Ports, Rule, Ruleset, Verdict};
+use super::rules::{Addresses, FilterRule, Limit, Match, PacketVerdict, Ports, Ruleset};
 use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -12,7 +12,7 @@ const SOURCES: u32 = 65_535;
 /// The rules as nft(8) reads them.
 ///
 /// # Errors
-/// [`Exit::Bug`](diorite_model::Exit::Bug) for a name that is no identifier: the profile's form lets none through.
+/// [`Exit::Bug`](diorite_model::Exit::Bug) for a name that is not an identifier: the profile's form lets none through.
 pub fn render(rules: &Ruleset) -> Result<String> {
     let chains = [("input", Some(&rules.input)), ("forward", Some(&rules.forward)), ("output", rules.output.as_ref())];
     let all = || chains.iter().filter_map(|(_, r)| *r).flatten();
@@ -50,7 +50,7 @@ fn identifier(name: &str) -> Result<&str> {
     let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
     match name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(fine) && name.len() < 128 {
         true => Ok(name),
-        false => Err(Error::bug(format!("{name:?} is no name for a rule"))),
+        false => Err(Error::bug(format!("{name:?} is not a valid rule name"))),
     }
 }
 
@@ -61,13 +61,13 @@ impl Limit {
     }
 }
 
-impl Rule {
+impl FilterRule {
     fn render(&self) -> Result<String> {
         let mut words = self.matches.iter().map(Match::render).collect::<Result<Vec<_>>>()?;
         if let Some(counter) = &self.counter {
             words.push(format!("counter name \"{}\"", identifier(counter)?));
         }
-        words.push(if self.verdict == Verdict::Accept { "accept" } else { "drop" }.into());
+        words.push(if self.verdict == PacketVerdict::Accept { "accept" } else { "drop" }.into());
         Ok(words.join(" "))
     }
 }

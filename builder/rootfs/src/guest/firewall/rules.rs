@@ -85,22 +85,22 @@ pub struct Limit {
 
 /// What becomes of a packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PacketVerdict {
     /// It may pass.
     Accept,
-    /// It is gone, in silence.
+    /// It is dropped without an answer.
     Drop,
 }
 
 /// One rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Rule {
+pub struct FilterRule {
     /// Conditions.
     pub matches: Vec<Match>,
     /// Named counter.
     pub counter: Option<String>,
-    /// Verdict.
-    pub verdict: Verdict,
+    /// PacketVerdict.
+    pub verdict: PacketVerdict,
 }
 
 /// The chains; whatever no rule admits is dropped, by each chain's last rule and not by its policy alone: the kernel gives a
@@ -109,23 +109,23 @@ pub struct Rule {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruleset {
     /// Packets to the machine itself.
-    pub input: Vec<Rule>,
+    pub input: Vec<FilterRule>,
     /// Packets to and from containers.
-    pub forward: Vec<Rule>,
+    pub forward: Vec<FilterRule>,
     /// Packets of the machine itself; none when everything may go out.
-    pub output: Option<Vec<Rule>>,
+    pub output: Option<Vec<FilterRule>>,
 }
 
-fn rule(matches: impl Into<Vec<Match>>, verdict: Verdict) -> Rule {
-    Rule { matches: matches.into(), counter: None, verdict }
+fn rule(matches: impl Into<Vec<Match>>, verdict: PacketVerdict) -> FilterRule {
+    FilterRule { matches: matches.into(), counter: None, verdict }
 }
 
-fn counted(matches: impl Into<Vec<Match>>, verdict: Verdict, counter: impl Into<String>) -> Rule {
-    Rule { matches: matches.into(), counter: Some(counter.into()), verdict }
+fn counted(matches: impl Into<Vec<Match>>, verdict: PacketVerdict, counter: impl Into<String>) -> FilterRule {
+    FilterRule { matches: matches.into(), counter: Some(counter.into()), verdict }
 }
 
 use Match::*;
-use Verdict::*;
+use PacketVerdict::*;
 
 /// Nothing but the machine's talk with itself.
 pub fn closed() -> Ruleset {
@@ -195,7 +195,7 @@ fn dhcp(recipe: &Recipe) -> (bool, bool) {
 const LONGEST: u64 = 30 * 86_400;
 
 /// One entry of what may come in: those over their rate are dropped, the others pass.
-fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rules: &mut Vec<Rule>) {
+fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rules: &mut Vec<FilterRule>) {
     let id = allow.id();
     let families = families(firewall, &allow.from);
     if let Some(rate) = allow.rate {
@@ -216,7 +216,7 @@ fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rul
 }
 
 /// What the machine may begin when the policy is `drop`; what its containers may goes to `forward`.
-fn egress(recipe: &Recipe, forward: &mut Vec<Rule>) -> Vec<Rule> {
+fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
     let firewall = &recipe.firewall;
     let mut output = vec![
         rule([Established], Accept),
@@ -277,7 +277,7 @@ fn name_servers(recipe: &Recipe, tls: bool) -> Vec<Option<Addresses>> {
     by_family(&all.collect::<BTreeSet<Network>>().into_iter().collect::<Vec<_>>()).into_iter().map(Some).collect()
 }
 
-/// The networks of these peers by family; `None` when they are anybody.
+/// The networks of these peers by family; `None` when there is no restriction.
 fn families(firewall: &Firewall, peers: &[Peer]) -> Option<Vec<Addresses>> {
     (!peers.is_empty()).then(|| by_family(&firewall.networks(peers)))
 }

@@ -45,7 +45,7 @@ fn rules(recipe: &Recipe) -> String {
     )
 }
 
-/// Before the file systems of the root's fstab(5) are waited for: what has to be said is said first.
+/// Before the file systems of the root's fstab(5) are waited for: its messages come before their time-outs.
 fn service() -> Ini {
     let candidate = "dev-diorite-candidate.device";
     Ini::new()
@@ -61,7 +61,7 @@ fn service() -> Ini {
         .set("Conflicts", "initrd-switch-root.target shutdown.target")
         .once_or_emergency()
         .set("StandardOutput", "journal+console")
-        // Whether the judge of empty disks is here and works, before it is believed.
+        // That cmp(1), which tells an empty disk from another, is here and works.
         .set("ExecStartPre", "/usr/bin/cmp --silent --bytes=512 /dev/zero /dev/zero")
         .set("ExecStart", format!("/usr/bin/sh /{PROGRAM}"))
 }

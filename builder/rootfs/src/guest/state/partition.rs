@@ -48,8 +48,8 @@ pub(super) fn maker(recipe: &Recipe) -> Ini {
 }
 
 /// crypttab(5), the same in the initrd, which opens the volume, and in the image, which finds it open. `noauto`: it is
-/// opened for the sake of the mount, not waited for before there is a partition. Somebody at the console has five
-/// minutes for a recovery key, if one was enrolled; without one nobody is asked.
+/// opened for the sake of the mount, not waited for before there is a partition. The console waits five minutes
+/// for a recovery key, if one was enrolled.
 pub(super) fn crypttab(recipe: &Recipe) -> String {
     let partition = uuid(recipe);
     format!("{VOLUME} PARTUUID={partition} - tpm2-device=auto,x-initrd.attach,noauto,timeout=5min\n")

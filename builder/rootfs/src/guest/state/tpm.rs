@@ -2,7 +2,7 @@
 //!
 //! systemd-repart makes the LUKS2 volume and seals its key to the TPM, bound to PCR 7; systemd-cryptsetup opens it, by
 //! crypttab(5), when /var is about to be mounted. What is ours is that a machine on which either cannot be done says why
-//! and restarts: there is no way on without encryption. Why PCR 7: docs/decisions/state-encryption.md.
+//! and restarts: it does not go on without encryption. Why PCR 7: docs/decisions/state-encryption.md.
 
 use super::partition::{self, TPM_SERVICE, VOLUME};
 use crate::guest::Guest;

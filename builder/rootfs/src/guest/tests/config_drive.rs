@@ -35,7 +35,7 @@ fn a_cloud_init_drive_is_read_after_the_signed_one() {
         format!("[image]\nname = \"x\"\nversion = \"1\"\n{links}[access.users.anna]\n[config_drive]\nnocloud = true\n");
     let all = generated(&recipe(&profile)).unwrap();
     let text = |path: &str| match &all.nodes[path.as_bytes()].kind {
-        Kind::File(content) => String::from_utf8_lossy(content.bytes()).into_owned(),
+        NodeKind::File(content) => String::from_utf8_lossy(content.bytes()).into_owned(),
         other => panic!("{path}: {other:?}"),
     };
     let shown = ["usr/lib/diorite/nocloud-image", "usr/lib/tmpfiles.d/20-diorite-nocloud.conf"].map(text).join("---\n");
@@ -50,7 +50,7 @@ fn a_cloud_init_drive_is_read_after_the_signed_one() {
 
     let signers = "signers = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\"]\n";
     let both = generated(&recipe(&format!("{profile}{signers}"))).unwrap();
-    let Kind::File(content) = &both.nodes[service.as_bytes()].kind else { panic!("no file") };
+    let NodeKind::File(content) = &both.nodes[service.as_bytes()].kind else { panic!("no file") };
     let service = String::from_utf8_lossy(content.bytes()).into_owned();
     assert_eq!(started(&service), ["/usr/lib/diorite/config-drive", "/usr/lib/diorite/nocloud"]);
 
@@ -62,7 +62,7 @@ fn a_cloud_init_drive_is_read_after_the_signed_one() {
         ("", None),
     ] {
         let all = generated(&recipe(&profile.replace("[access.users.anna]\n", access))).unwrap();
-        let Kind::File(content) = &all.nodes[&b"usr/lib/diorite/nocloud-image"[..]].kind else { panic!("no file") };
+        let NodeKind::File(content) = &all.nodes[&b"usr/lib/diorite/nocloud-image"[..]].kind else { panic!("no file") };
         let text = String::from_utf8_lossy(content.bytes()).into_owned();
         assert_eq!(text.lines().find_map(|l| l.strip_prefix("default ")), whose, "{access}");
     }

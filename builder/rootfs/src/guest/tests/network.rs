@@ -80,7 +80,7 @@ fn with_database() -> Tree {
     tree
 }
 
-fn made(text: &str) -> Result<Generated> {
+fn made(text: &str) -> Result<GuestFiles> {
     generate(&recipe(text), &with_database(), &[], &BTreeMap::new())
 }
 
@@ -95,13 +95,13 @@ fn files_of_every_kind_of_link() {
             continue;
         }
         text += &match &node.kind {
-            Kind::File(c) => format!("=== /{path} {:04o}\n{}\n", node.mode, String::from_utf8_lossy(c.bytes())),
-            Kind::Symlink(to) => format!("=== /{path} -> {}\n\n", String::from_utf8_lossy(to)),
+            NodeKind::File(c) => format!("=== /{path} {:04o}\n{}\n", node.mode, String::from_utf8_lossy(c.bytes())),
+            NodeKind::Symlink(to) => format!("=== /{path} -> {}\n\n", String::from_utf8_lossy(to)),
             other => panic!("{path}: {other:?}"),
         };
     }
     insta::assert_snapshot!("links", text);
-    let Kind::File(release) = &all.nodes[&b"etc/os-release"[..]].kind else { panic!("os-release is a file") };
+    let NodeKind::File(release) = &all.nodes[&b"etc/os-release"[..]].kind else { panic!("os-release is a file") };
     assert!(String::from_utf8_lossy(release.bytes()).ends_with("DEFAULT_HOSTNAME=gate.example\n"));
     assert!(all.removed.contains(&b"etc/hostname"[..]), "a static host name would win over DHCP and credentials");
 }

@@ -6,7 +6,7 @@ use super::*;
 fn a_disk_of_its_own_is_looked_for_in_the_initrd_alone() {
     let same = generated(&recipe(PROFILE)).unwrap();
     let own = generated(&recipe(&PROFILE.replace("[state]\n", "[state]\ndisk = \"own\"\n"))).unwrap();
-    let names = |all: &Generated, other: &Generated| -> Vec<String> {
+    let names = |all: &GuestFiles, other: &GuestFiles| -> Vec<String> {
         let only = all.nodes.keys().filter(|path| !other.nodes.contains_key(*path));
         only.map(|path| String::from_utf8_lossy(path).into_owned()).collect()
     };
@@ -18,26 +18,26 @@ fn a_disk_of_its_own_is_looked_for_in_the_initrd_alone() {
     let mut text = String::new();
     for path in names(&own, &same) {
         let shown = match &own.nodes[path.as_bytes()].kind {
-            Kind::File(content) => String::from_utf8_lossy(content.bytes()).into_owned(),
-            Kind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
-            Kind::Directory => continue,
+            NodeKind::File(content) => String::from_utf8_lossy(content.bytes()).into_owned(),
+            NodeKind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
+            NodeKind::Directory => continue,
             other => panic!("{path}: {other:?}"),
         };
         text += &format!("=== /{path}\n{shown}\n");
     }
     insta::assert_snapshot!("state_disk", text);
-    let fstab = |all: &Generated| match &all.nodes[&b"etc/fstab"[..]].kind {
-        Kind::File(content) => content.bytes().to_vec(),
+    let fstab = |all: &GuestFiles| match &all.nodes[&b"etc/fstab"[..]].kind {
+        NodeKind::File(content) => content.bytes().to_vec(),
         other => panic!("{other:?}"),
     };
     assert_eq!(fstab(&same), fstab(&own), "the same partition, on whichever disk");
 }
 
 /// What one profile generates and another does not, as text.
-pub(super) fn added(more: &Generated, less: &Generated) -> String {
+pub(super) fn added(more: &GuestFiles, less: &GuestFiles) -> String {
     let shown = |node: &Node| match &node.kind {
-        Kind::File(content) => format!("{:o}\n{}", node.mode, String::from_utf8_lossy(content.bytes())),
-        Kind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
+        NodeKind::File(content) => format!("{:o}\n{}", node.mode, String::from_utf8_lossy(content.bytes())),
+        NodeKind::Symlink(to) => format!("-> {}\n", String::from_utf8_lossy(to)),
         _ => String::new(),
     };
     let new = more.nodes.iter().filter(|(path, node)| less.nodes.get(*path).map(shown) != Some(shown(node)));

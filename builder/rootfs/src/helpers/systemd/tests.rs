@@ -18,7 +18,7 @@ impl World {
     }
     fn run(&self, instance: &'static str, action: &str, unit: &str) -> i32 {
         let root = self.0.path().to_str().unwrap().to_owned();
-        let mut helper = Helper { root, instance, quiet: true, purge: false, changed: false };
+        let mut helper = UnitHelper { root, instance, quiet: true, purge: false, changed: false };
         helper.run(action, &[unit]).unwrap()
     }
     /// Everything below etc and var: links with their targets, files with their text.
