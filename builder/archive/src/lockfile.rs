@@ -29,15 +29,12 @@ fn broken(path: &Path, cause: String) -> Error {
 
 /// Parses the text of a lock; `path` is for errors.
 pub fn parse(text: &str, path: &Path) -> Result<Lock> {
-    let lock: Lock = toml::from_str(text).map_err(|e| {
-        let line =
-            e.span().map_or(String::new(), |span| format!(" (line {})", text[..span.start].lines().count().max(1)));
+    toml::from_str(text).map_err(|e| {
+        // What a whole lock says of itself has no line.
+        let line = e.span().filter(|span| span.start > 0);
+        let line = line.map_or(String::new(), |span| format!(" (line {})", text[..span.start].lines().count().max(1)));
         broken(path, format!("{}{line}", e.message()))
-    })?;
-    if lock.schema != 1 {
-        return Err(broken(path, format!("it is of format {}, and this version reads format 1", lock.schema)));
-    }
-    Ok(lock)
+    })
 }
 
 /// The text of a lock: a function of the lock alone.

@@ -13,7 +13,7 @@ use std::path::Path;
 fn failure() -> Project {
     let project = Project::new();
     profile(&project, HEAD);
-    let tools = project.path("tools");
+    let tools = project.path(TOOLS);
     fs::create_dir_all(tools.join("usr/share/OVMF")).expect("a directory");
     fs::write(tools.join("usr/share/OVMF/OVMF_CODE_4M.fd"), "firmware").expect("firmware");
     fs::write(tools.join("versions"), "qemu-system-x86 1:10.0.2\n").expect("versions");
@@ -42,6 +42,9 @@ fn failure() -> Project {
     fs::write(directory.join("moment.json"), moment.to_string()).expect("a moment");
     project
 }
+
+/// Where the tools are that ran the machine.
+const TOOLS: &str = "store/steps/tools/x";
 
 fn stamp(file: &Path) -> Value {
     let about = fs::metadata(file).expect("a file");
@@ -128,8 +131,18 @@ fn another_machine() {
 #[test]
 fn no_tools() {
     let project = failure();
-    fs::remove_dir_all(project.path("tools")).expect("no tools");
+    fs::remove_dir_all(project.path(TOOLS)).expect("no tools");
     insta::assert_snapshot!(refused(&project, &["verify", "--reopen", "out/mine/evidence"], 5));
+}
+
+/// Evidence may be anybody's, and what it names is run.
+#[test]
+fn tools_that_are_not_in_the_store() {
+    let project = failure();
+    fs::rename(project.path(TOOLS), project.path("tools")).expect("elsewhere");
+    change(&project, |moment| moment["tools"] = project.path("tools").display().to_string().into());
+    let said = refused(&project, &["verify", "--reopen", "out/mine/evidence"], 5);
+    assert!(said.contains("they are not in this host's store") && said.contains("name its profile"), "{said}");
 }
 
 /// What cannot go together is refused before anything is looked for.

@@ -1,10 +1,12 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
 pub mod base64;
+mod cidr;
 mod digest;
 mod error;
 pub mod hardening;
 pub mod instance;
+pub mod listeners;
 pub mod lock;
 pub mod machine;
 pub mod oci;
@@ -14,6 +16,7 @@ pub mod recipe;
 pub mod report;
 pub mod scenario;
 pub mod secret;
+mod tables;
 pub mod verify;
 
 pub use digest::{Digest, Hasher};

@@ -1,12 +1,14 @@
 //! Lock: every byte from outside, by name and SHA-256. TOML, sorted, made to be read in a diff.
 
+mod admission;
+
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// `profiles/NAME.lock`.
+/// `profiles/NAME.lock`. One that is read from a file passes the checks of [`admission`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct Lock {
     /// Version of this format: 1.
     pub schema: u32,

@@ -59,6 +59,12 @@ pub fn built(project: &Project, relock: bool) -> Result<(PathBuf, Digest, Lock)>
     let built: Build = serde_json::from_slice(&text).map_err(|e| {
         Error::input("build.json is damaged").at(file.display().to_string()).because(e).hint("build again")
     })?;
+    if built.recipe_digest != project.recipe.digest() {
+        return Err(Error::input(format!("`{}` has changed since it was built", project.name))
+            .at(file.display().to_string())
+            .because("the disk is of another recipe than the profile's")
+            .hint(format!("run `diorite build {}`", project.name)));
+    }
     // The tools tree of the lock the disk was made from, whichever of the two that was.
     let lock = match project.lock_at_hand(relock) {
         Ok(lock) if lock.digest() == built.lock_digest => lock,

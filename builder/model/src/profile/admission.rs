@@ -1,7 +1,8 @@
 //! The one door: a recipe that comes from a file is read as if a person had written it. It is written as the profile that
 //! says the same, and that text passes the reader with every form and check. What comes out must be what went in.
 
-use super::{Files, section, tables};
+use super::{Files, section};
+use crate::tables;
 use crate::{Error, Recipe, Result};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;

@@ -1,23 +1,22 @@
 //! Profile text → [`Recipe`]: what people write becomes what is meant, with every default explicit. Pure.
 //!
 //! The text is parsed to values that know their place ([`source`]), joined with what it extends, and read table by
-//! table against declared fields ([`field`], [`section`]) and forms ([`values`]), and checked against itself ([`check`]). Every error shows the user's own line.
+//! table ([`tables`]) against declared fields ([`field`], [`section`]) and forms ([`values`]), and checked against itself. Every error shows the user's own line.
 
 mod admission;
-mod check;
-mod field;
-mod packages;
+pub(crate) mod field;
 pub mod scenario;
 mod schema;
-mod section;
-mod source;
+pub(crate) mod section;
+pub(crate) mod settings;
+pub(crate) mod source;
 mod ssh_key;
-mod tables;
-mod values;
-mod written;
+pub(crate) mod values;
+pub(crate) mod written;
 
 pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};
+pub use settings::Settings;
 pub use values::{Form, size};
 
 /// The reader itself, for other files that people write: declared fields, errors with the user's line.
@@ -27,28 +26,16 @@ pub mod reader {
     pub use super::source::{Files, Kind, Span, Table, Value, Words};
 }
 
-use crate::{Error, Recipe, Result, instance::Instance, machine::Machine, verify::OwnCheck};
+/// Forms of values that other files of ours share with a profile.
+pub(crate) mod forms {
+    pub(crate) use super::values::{COMPONENT, IMAGE_NAME, IMAGE_VERSION, NAME, PACKAGE_NAME, SUITE};
+}
+
+use crate::{Error, Recipe, Result, tables};
 use source::{Files, Kind, Span, Value};
-use std::collections::BTreeMap;
 
 /// Largest profile that is read, in bytes.
 pub const LARGEST: usize = source::LARGEST;
-
-/// What a profile says that cannot change a byte of the image: where to look for packages, what to ask of a machine
-/// that runs, and what machine to make.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Settings {
-    /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
-    pub mirrors: Vec<String>,
-    /// Archive of old packages, a template with `{timestamp}`.
-    pub snapshot: Option<String>,
-    /// Checks of the profile's own.
-    pub checks: Vec<OwnCheck>,
-    /// The virtual machine that the image becomes.
-    pub machine: Machine,
-    /// Machines made from the image, where it is more than one, by host name.
-    pub instances: BTreeMap<String, Instance>,
-}
 
 /// A profile's text as some loader found it: the file's name for people, and its text.
 #[derive(Debug, Clone)]

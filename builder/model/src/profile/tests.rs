@@ -13,7 +13,7 @@ mod state;
 mod verify;
 
 use super::*;
-use crate::machine::Cluster;
+use crate::machine::{Cluster, Machine};
 
 /// Profiles of the repository, as they are.
 fn shipped(name: &str) -> Result<Loaded> {

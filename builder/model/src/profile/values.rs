@@ -8,7 +8,7 @@ pub use access::*;
 pub use containers::*;
 pub use hardening::*;
 
-use crate::recipe::Period;
+use crate::tables::firewall::recipe::Period;
 use std::net::IpAddr;
 
 mod network;

@@ -1,7 +1,7 @@
 //! Where moments lie: `OUT/.moments/KEY`, one for an image, and `OUT/evidence`. Each directory holds `moment.json` and the
 //! files of the machine. It appears whole or not at all.
 
-use super::{Identity, Moment, Stamp};
+use super::{FAILED, Identity, Moment, RUNNING, Stamp};
 use diorite_model::{Error, Result};
 use std::{
     collections::BTreeMap,
@@ -53,6 +53,9 @@ impl Moments {
         };
         if let Some(why) = identity.differs(&moment.identity) {
             return Err(format!("the kept moment does not fit: {why}"));
+        }
+        if moment.name != RUNNING {
+            return Err(damaged("it is the moment of a failure".into()));
         }
         match moment.files.iter().find(|(name, stamp)| !Stamp::of(&directory.join(name)).is_ok_and(|s| s.like(stamp))) {
             Some((name, _)) => Err(damaged(format!("{name} is not as it was left"))),
@@ -119,11 +122,20 @@ pub(crate) fn read(directory: &Path) -> Result<Option<Moment>> {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
         other => other.map_err(|e| Error::io("the moment's description cannot be read", &file, e))?,
     };
-    let damaged = |e| {
+    let damaged = |e: String| {
         let error = Error::input(format!("{DESCRIPTION} is damaged")).at(file.display().to_string()).because(e);
         error.hint("`diorite verify NAME` makes a new moment")
     };
-    serde_json::from_slice(&text).map(Some).map_err(damaged)
+    let moment: Moment = serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?;
+    // The name is an argument of QEMU's, and the files are looked for in this directory.
+    let plain = |name: &String| !name.is_empty() && !name.starts_with('.') && !name.contains('/');
+    match moment.files.keys().find(|name| !plain(name)) {
+        Some(name) => Err(damaged(format!("`{}` is not a file name", name.escape_debug()))),
+        None if ![RUNNING, FAILED].contains(&moment.name.as_str()) => {
+            Err(damaged(format!("no moment is called `{}`", moment.name.escape_debug())))
+        }
+        None => Ok(Some(moment)),
+    }
 }
 
 /// Writes the description of a moment whose files are in their place.
@@ -232,6 +244,18 @@ mod tests {
             damage(&|directory| fs::write(directory.join("moment.json"), "{}").expect("write"))
                 .contains("missing field")
         );
+        let renamed = |field: &str, from: &str, to: &str| {
+            let (field, from, to) = (field.to_owned(), format!("\"{from}\""), format!("\"{to}\""));
+            damage(&|directory| {
+                let file = directory.join("moment.json");
+                let text = fs::read_to_string(&file).expect("the description");
+                assert!(text.contains(&from), "{field}");
+                fs::write(file, text.replace(&from, &to)).expect("write");
+            })
+        };
+        assert!(renamed("name", "running", "failed").ends_with("it is the moment of a failure"));
+        assert!(renamed("name", "running", "x -device y").ends_with("no moment is called `x -device y`"));
+        assert!(renamed("files", NAMES[0], "../../disk.raw").ends_with("`../../disk.raw` is not a file name"));
         // What was half kept when somebody pulled the plug is in nobody's way.
         fs::create_dir_all(moments.0.join(".new")).expect("directory");
         fs::write(moments.0.join(".new/overlay.qcow2"), "half").expect("file");

@@ -6,11 +6,21 @@ use crate::args::VerifyArgs;
 use crate::project::Project;
 use diorite_checks::Failure;
 use diorite_host::interrupt;
+use diorite_host::store::Store;
 use diorite_host::tools::ToolsTree;
 use diorite_model::{Error, Exit, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::io::{IsTerminal as _, Write as _, stdin, stdout};
 use std::path::Path;
+
+/// QEMU is run from there, and the evidence may be anybody's: only what this host's store holds is run.
+fn in_the_store<'a>(tools: &'a Path, store: &Store) -> Result<&'a Path> {
+    let whole = |path: &Path| std::fs::canonicalize(path).map_err(|e| Error::io("there is no tools tree", path, e));
+    match whole(tools)?.starts_with(whole(store.root())?) {
+        true => Ok(tools),
+        false => Err(Error::host("they are not in this host's store").at(store.root().display().to_string())),
+    }
+}
 
 /// Goes back to a failure and runs what is typed there, until nothing more comes.
 pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
@@ -20,7 +30,7 @@ pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<
             let project = Project::load(&args.target())?;
             build::tools(&project, &project.lock_at_hand(args.relock)?, &context.store()?, context)?
         }
-        None => ToolsTree::open(failure.tools()).map_err(|e| {
+        None => in_the_store(failure.tools(), &context.store()?).and_then(ToolsTree::open).map_err(|e| {
             let error =
                 Error::host("the tools that ran this machine are not there").at(failure.tools().display().to_string());
             let hint = format!(

@@ -6,12 +6,9 @@
 use super::{At, Names, Section};
 use crate::{
     Error, Result,
-    profile::{
-        source::Span,
-        tables::{firewall::protocol_of, verify},
-        values,
-    },
+    profile::{source::Span, values},
     scenario::*,
+    tables::{firewall::read::protocol_of, verify::read as verify},
     verify::{Ask, IpFamily, PortState},
 };
 use std::collections::BTreeMap;

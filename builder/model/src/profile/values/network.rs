@@ -1,7 +1,7 @@
 //! Forms of the network's values.
 
 use super::{Form, form, lower, lower_digit, only, starts};
-use crate::recipe::Network;
+use crate::cidr::Network;
 use std::net::IpAddr;
 
 /// An address with its prefix length: of a machine (host bits allowed).

@@ -1,7 +1,7 @@
 //! Forms of services, modules and directories of state.
 
 use super::{Form, form, lower, lower_digit, only, starts};
-use crate::recipe::Timer;
+use crate::tables::services::recipe::Timer;
 
 /// A line for people: no character that any format reads as more than itself.
 pub const SENTENCE: Form = form("letters, digits, spaces and `-_.,:()/`", 100, |text| {

@@ -1,0 +1,77 @@
+//! Who listens on which port of the machine, as far as its recipe says: one answer for the checks of a profile, for what a
+//! verification expects, and for the ports that `run` forwards.
+
+use crate::recipe::{NodeExporter, Protocol, Recipe};
+use std::fmt;
+
+/// The port of the secure shell, TCP (RFC 4251).
+pub const SSH: u16 = 22;
+
+/// A port of the machine on which something listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Listener<'a> {
+    /// Its number.
+    pub port: u16,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// What listens.
+    pub owner: ListenerOwner<'a>,
+    /// Only the machine itself can reach it, whatever the firewall says.
+    pub local: bool,
+}
+
+/// What listens on a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ListenerOwner<'a> {
+    /// sshd, which every image has.
+    SecureShell,
+    /// prometheus-node-exporter.
+    NodeExporter,
+    /// A container, by an entry of its `publish`.
+    Container {
+        /// Its name.
+        name: &'a str,
+        /// Which entry, from 0.
+        publish: usize,
+    },
+}
+
+impl Recipe {
+    /// Everything that listens on a port of the machine and that a table of the recipe names. A rule of the firewall may
+    /// name further listeners, of which nothing but the rule is known.
+    pub fn listeners(&self) -> Vec<Listener<'_>> {
+        let tcp = |port, owner| Listener { port, protocol: Protocol::Tcp, owner, local: false };
+        let mut all = vec![tcp(SSH, ListenerOwner::SecureShell)];
+        if self.monitoring.node_exporter.is_some() {
+            all.push(tcp(NodeExporter::PORT, ListenerOwner::NodeExporter));
+        }
+        for (name, container) in &self.containers {
+            for (publish, entry) in container.publish.iter().enumerate() {
+                let owner = ListenerOwner::Container { name, publish };
+                all.push(Listener { port: entry.host, protocol: entry.protocol, owner, local: entry.local });
+            }
+        }
+        all
+    }
+}
+
+impl Listener<'_> {
+    /// The path of the key that declares it in a profile; nothing declares the secure shell.
+    pub fn path(&self) -> Option<String> {
+        match self.owner {
+            ListenerOwner::SecureShell => None,
+            ListenerOwner::NodeExporter => Some("monitoring.node_exporter".into()),
+            ListenerOwner::Container { name, publish } => Some(format!("containers.{name}.publish.{publish}.host")),
+        }
+    }
+}
+
+impl fmt::Display for ListenerOwner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SecureShell => f.write_str("the secure shell"),
+            Self::NodeExporter => f.write_str("node-exporter"),
+            Self::Container { name, .. } => write!(f, "container `{name}`"),
+        }
+    }
+}

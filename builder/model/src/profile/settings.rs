@@ -1,0 +1,20 @@
+//! What a profile says besides its recipe.
+
+use crate::{instance::Instance, machine::Machine, verify::OwnCheck};
+use std::collections::BTreeMap;
+
+/// What a profile says that cannot change a byte of the image: where to look for packages, what to ask of a machine
+/// that runs, and what machine to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
+    pub mirrors: Vec<String>,
+    /// Archive of old packages, a template with `{timestamp}`.
+    pub snapshot: Option<String>,
+    /// Checks of the profile's own.
+    pub checks: Vec<OwnCheck>,
+    /// The virtual machine that the image becomes.
+    pub machine: Machine,
+    /// Machines made from the image, where it is more than one, by host name.
+    pub instances: BTreeMap<String, Instance>,
+}

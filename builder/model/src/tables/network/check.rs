@@ -1,0 +1,281 @@
+//! Links that contradict themselves or each other: addresses, gateways, routes, name servers.
+
+use crate::profile::values::address_and_prefix;
+use crate::recipe::{DnsOverTls, Link, LinkKind, LinkMatch, Recipe};
+use crate::tables::places::Places;
+use crate::{Error, Result};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
+    let links = &recipe.network;
+    same_card(links, places)?;
+    same_address(links, places)?;
+    for (name, link) in links {
+        let path = format!("network.{name}");
+        addresses(link, &path, places)?;
+        gateways(link, &path, places)?;
+        routes(link, &path, places)?;
+        names(link, &path, places)?;
+        mtu(links, name, link, places)?;
+    }
+    default_routes(links, places)
+}
+
+type Links = BTreeMap<String, Link>;
+
+/// A network: its first address and prefix length.
+#[derive(Clone, Copy)]
+struct Network {
+    address: IpAddr,
+    prefix: u8,
+}
+
+impl Network {
+    fn of(text: &str) -> Self {
+        let (address, prefix) = address_and_prefix(text).expect("its form was checked");
+        Self { address, prefix }
+    }
+    /// Bits of an address, and how many there are.
+    fn bits(address: IpAddr) -> (u128, u32) {
+        match address {
+            IpAddr::V4(a) => (u128::from(a.to_bits()), 32),
+            IpAddr::V6(a) => (a.to_bits(), 128),
+        }
+    }
+    fn host_bits(self) -> u128 {
+        let (_, width) = Self::bits(self.address);
+        u128::MAX.checked_shr(128 - (width - u32::from(self.prefix))).unwrap_or(0)
+    }
+    fn contains(self, address: IpAddr) -> bool {
+        let ((own, width), (other, other_width)) = (Self::bits(self.address), Self::bits(address));
+        width == other_width && own | self.host_bits() == other | self.host_bits()
+    }
+    /// The first and, for IPv4, the last address name the network and everybody in it; RFC 3021 has none in a /31.
+    fn no_host(self) -> Option<&'static str> {
+        let (bits, width) = Self::bits(self.address);
+        let host = self.host_bits();
+        match bits & host {
+            _ if u32::from(self.prefix) + 1 >= width => None,
+            0 => Some("it is the network's own address"),
+            h if h == host && width == 32 => Some("it is the network's broadcast address"),
+            _ => None,
+        }
+    }
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().expect("its form was checked")
+}
+
+fn same_card(links: &Links, places: &Places) -> Result<()> {
+    let mut seen: BTreeMap<String, &String> = BTreeMap::new();
+    for (name, link) in links {
+        let LinkKind::Card(matching) = &link.kind else { continue };
+        // A hardware address names one card, whatever else is said.
+        let key = matching.mac.clone().unwrap_or_else(|| format!("{matching:?}"));
+        if let Some(first) = seen.insert(key, name) {
+            let all = *matching == LinkMatch::default();
+            let what = if all { "two links match every Ethernet card" } else { "two links match the same card" };
+            let (one, two) = (format!("network.{name}.match"), format!("network.{first}.match"));
+            let error = places.between(&one, what, &two, "the other one");
+            return Err(error.because("the first one found would get it, the other one nothing").hint(
+                "let each link name its own card: `match = { mac = … }`, or `match = { order = 1 }` for the first one",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn same_address(links: &Links, places: &Places) -> Result<()> {
+    let mut seen: BTreeMap<IpAddr, String> = BTreeMap::new();
+    for (name, link) in links {
+        for (i, text) in link.addresses.iter().enumerate() {
+            let (address, path) = (Network::of(text).address, format!("network.{name}.addresses.{i}"));
+            if let Some(first) = seen.insert(address, path.clone()) {
+                let what = format!("the machine has the address {address} twice");
+                return Err(places.between(&path, what, &first, "the other one").hint("remove one of them"));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn addresses(link: &Link, path: &str, places: &Places) -> Result<()> {
+    for (i, text) in link.addresses.iter().enumerate() {
+        let network = Network::of(text);
+        let address = network.address;
+        let special = if address.is_unspecified() {
+            Some("it means \"no address\"")
+        } else if address.is_loopback() {
+            Some("it is every machine's own")
+        } else if address.is_multicast() {
+            Some("it belongs to a group (multicast)")
+        } else {
+            network.no_host()
+        };
+        if let Some(cause) = special {
+            let error =
+                places.finding(&format!("{path}.addresses.{i}"), format!("no machine can have the address {text}"));
+            return Err(error.because(cause));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a link can hand a packet to this address directly: it is in the network of one of its addresses, on one of its
+/// routes without a gateway, or local to every link. `None`: that is known only on the machine.
+fn on_link(link: &Link, gateway: IpAddr) -> Option<bool> {
+    let own = link.addresses.iter().map(|a| Network::of(a)).any(|n| n.contains(gateway));
+    let direct = link.routes.iter().filter(|r| r.via.is_none()).any(|r| Network::of(&r.to).contains(gateway));
+    let local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
+    if own || direct || local {
+        return Some(true);
+    }
+    let learned = if gateway.is_ipv4() { link.dhcp_ipv4 } else { link.dhcp_ipv6 || link.router_advertisements };
+    let fixed = link.addresses.iter().any(|a| Network::of(a).address.is_ipv4() == gateway.is_ipv4());
+    if learned && !fixed { None } else { Some(false) }
+}
+
+fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places) -> Result<()> {
+    let address = ip(gateway);
+    if let Some(i) = link.addresses.iter().position(|a| Network::of(a).address == address) {
+        let error = places.between(
+            at,
+            format!("the gateway {gateway} is the machine itself"),
+            &format!("{path}.addresses.{i}"),
+            "its address",
+        );
+        return Err(error);
+    }
+    if on_link(link, address) != Some(false) {
+        return Ok(());
+    }
+    let what = format!("the gateway {gateway} cannot be reached over this link");
+    let family = |a: &&String| Network::of(a).address.is_ipv4() == address.is_ipv4();
+    let error = match link.addresses.iter().position(|a| family(&a)) {
+        Some(i) => {
+            places.between(at, what, &format!("{path}.addresses.{i}"), "no address of the link is in a network with it")
+        }
+        None => places.finding(at, what).because("the link has no address of this family"),
+    };
+    let width = if address.is_ipv4() { 32 } else { 128 };
+    Err(error.hint(format!(
+        "correct one of them; where the gateway really is outside, say that it is on the link: \
+         `routes = [{{ to = \"{gateway}/{width}\" }}]`"
+    )))
+}
+
+fn gateways(link: &Link, path: &str, places: &Places) -> Result<()> {
+    for (i, gateway) in link.gateways.iter().enumerate() {
+        let at = format!("{path}.gateways.{i}");
+        unreachable(link, path, gateway, &at, places)?;
+        if ip(gateway).is_ipv4() && link.dhcp_ipv4 {
+            let error = places.finding(&at, "this link has two IPv4 default routes: this gateway and DHCP's");
+            return Err(error.hint("remove the gateway, or write `dhcp_ipv4 = false`"));
+        }
+    }
+    Ok(())
+}
+
+fn routes(link: &Link, path: &str, places: &Places) -> Result<()> {
+    for (i, route) in link.routes.iter().enumerate() {
+        let to = Network::of(&route.to);
+        if let Some(first) = link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric) {
+            let what = format!("two routes lead to {} with the same metric", route.to);
+            let (one, two) = (format!("{path}.routes.{i}"), format!("{path}.routes.{first}"));
+            return Err(places.between(&one, what, &two, "the other one").hint("give one of them a `metric`"));
+        }
+        let Some(via) = &route.via else { continue };
+        let at = format!("{path}.routes.{i}.via");
+        if ip(via).is_ipv4() != to.address.is_ipv4() {
+            return Err(places
+                .finding(&at, format!("{via} cannot be the gateway to {}", route.to))
+                .because("one is IPv4, the other IPv6"));
+        }
+        if to.prefix == 0
+            && link.gateways.iter().any(|g| ip(g).is_ipv4() == to.address.is_ipv4())
+            && link.metric == route.metric
+        {
+            let error =
+                places.between(&at, "this link has two default routes", &format!("{path}.gateways"), "the other one");
+            return Err(error.hint("keep one of them"));
+        }
+        unreachable(link, path, via, &at, places)?;
+    }
+    Ok(())
+}
+
+fn names(link: &Link, path: &str, places: &Places) -> Result<()> {
+    if link.dns_over_tls == DnsOverTls::No
+        && let Some(i) = link.dns.iter().position(|d| d.contains('#'))
+    {
+        let at = format!("{path}.dns.{i}");
+        let name = link.dns[i].split('#').nth(1).unwrap_or_default();
+        let error = places.finding(&at, format!("the name `{name}` of this server is never asked for: TLS is off"));
+        return Err(error.hint("write `dns_over_tls = \"yes\"`, or remove `#` and the name"));
+    }
+    for (key, list) in [("search", &link.search), ("route_domains", &link.route_domains)] {
+        let nobody = link.dns.is_empty()
+            && !(link.learn_dns && (link.dhcp_ipv4 || link.dhcp_ipv6 || link.router_advertisements));
+        if nobody && !list.is_empty() {
+            let error =
+                places.finding(&format!("{path}.{key}.0"), "this domain has no name server: the link knows none");
+            return Err(error.hint("name one in `dns` of this link"));
+        }
+    }
+    if let Some(i) = link.route_domains.iter().position(|d| link.search.contains(d)) {
+        let domain = &link.route_domains[i];
+        let other = link.search.iter().position(|d| d == domain).unwrap_or_default();
+        let (one, two) = (format!("{path}.route_domains.{i}"), format!("{path}.search.{other}"));
+        let error = places.between(&one, format!("`{domain}` is said twice"), &two, "already a search domain");
+        return Err(error
+            .because("the names of a search domain are asked of this link's servers anyway")
+            .hint("remove it here"));
+    }
+    Ok(())
+}
+
+fn mtu(links: &Links, name: &str, link: &Link, places: &Places) -> Result<()> {
+    /// Of Ethernet, IEEE 802.3.
+    const USUAL: u16 = 1500;
+    for below in link.below() {
+        let Some(other) = links.get(below) else { continue };
+        let (own, under) = (link.mtu.unwrap_or(USUAL), other.mtu.unwrap_or(USUAL));
+        if own > under && link.mtu.is_some() {
+            let what = format!("packets of {own} bytes do not fit through `{below}`, which takes {under}");
+            let error = places.between(
+                &format!("network.{name}.mtu"),
+                what,
+                &format!("network.{below}.mtu"),
+                "what it stands on",
+            );
+            return Err(error.hint(format!("write `mtu = {own}` there as well, or less here")));
+        }
+    }
+    Ok(())
+}
+
+/// Two links that both want to be the way to everywhere, with nothing to say which one is.
+fn default_routes(links: &Links, places: &Places) -> Result<()> {
+    for four in [true, false] {
+        let mut seen: BTreeMap<Option<u32>, (String, &str)> = BTreeMap::new();
+        for (name, link) in links {
+            let gateway = link.gateways.iter().position(|g| ip(g).is_ipv4() == four);
+            let (path, who) = match gateway {
+                Some(i) => (format!("network.{name}.gateways.{i}"), "a gateway"),
+                None if four && link.dhcp_ipv4 => (format!("network.{name}.dhcp"), "DHCP"),
+                None => continue,
+            };
+            if let Some((first, other)) = seen.insert(link.metric, (path.clone(), who)) {
+                let family = if four { "IPv4" } else { "IPv6" };
+                let metric = link.metric.map_or("no metric".to_owned(), |m| format!("the same metric, {m}"));
+                let what =
+                    format!("two links have an {family} default route, with {metric}: from {other} and from {who}");
+                let error: Error = places.between(&path, what, &first, "the other one");
+                return Err(error.hint("give both links a `metric`: the lower one is used while that link is up"));
+            }
+        }
+    }
+    Ok(())
+}

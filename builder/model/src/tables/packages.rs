@@ -1,0 +1,88 @@
+//! Which packages each table of a recipe needs, so that no profile has to know.
+
+use crate::Recipe;
+use crate::recipe::{Encryption, FileSystem, Flavour};
+
+/// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
+/// the packet filter and a secure shell.
+const ALWAYS: [&str; 26] = [
+    "ca-certificates",
+    "cryptsetup-bin",
+    "dbus",
+    "dbus-broker",
+    "dmsetup",
+    "e2fsprogs",
+    "iproute2",
+    "kmod",
+    "libnss-myhostname",
+    "libnss-resolve",
+    "libnss-systemd",
+    "libpam-systemd",
+    "mount",
+    "nftables",
+    "openssh-server",
+    "systemd",
+    "systemd-boot",
+    "systemd-boot-efi",
+    "systemd-cryptsetup",
+    "systemd-repart",
+    "systemd-resolved",
+    "systemd-sysv",
+    "systemd-timesyncd",
+    "udev",
+    "util-linux",
+    "zstd",
+];
+
+/// What a container needs: podman, its network stack and its runtime.
+const CONTAINERS: [&str; 4] = ["aardvark-dns", "crun", "netavark", "podman"];
+
+/// What systemd opens by name to speak with a TPM: the library, its words for errors, its formats, and the way to the device.
+const TPM: [&str; 4] =
+    ["libtss2-esys-3.0.2-0t64", "libtss2-mu-4.0.1-0t64", "libtss2-rc0t64", "libtss2-tcti-device0t64"];
+
+/// The user's packages and those the tables need, sorted, each name once; a wish with a version wins.
+pub(crate) fn complete(recipe: &mut Recipe) {
+    let mut needed: Vec<&str> = ALWAYS.to_vec();
+    needed.push(match recipe.kernel.flavour {
+        Flavour::Cloud => "linux-image-cloud-amd64",
+        Flavour::Generic => "linux-image-amd64",
+    });
+    if !recipe.containers.is_empty() {
+        needed.extend(CONTAINERS);
+    }
+    if recipe.containers.values().any(|c| c.init) {
+        needed.push("catatonit");
+    }
+    if recipe.monitoring.node_exporter.is_some() {
+        needed.push("prometheus-node-exporter");
+    }
+    if recipe.state.encryption == Encryption::Tpm2 {
+        needed.extend(TPM);
+    }
+    match recipe.state.filesystem {
+        FileSystem::Ext4 => {}
+        FileSystem::Xfs => needed.push("xfsprogs"),
+        FileSystem::Btrfs => needed.push("btrfs-progs"),
+    }
+    if recipe.access.anybody_has_sudo() {
+        needed.push("sudo");
+    }
+    if recipe.config_drive.is_some() {
+        // It checks the signature.
+        needed.push("openssh-client");
+    }
+    if recipe.time.timezone != "UTC" {
+        needed.push("tzdata");
+    }
+    if !recipe.locale.compiled().is_empty() {
+        needed.push("locales");
+    }
+    let list = &mut recipe.packages.include;
+    for name in needed {
+        if !list.iter().any(|p| p.split('=').next() == Some(name)) {
+            list.push(name.to_owned());
+        }
+    }
+    list.sort();
+}
