@@ -2,7 +2,7 @@
 
 use crate::{
     answer::{Judged, short, verdict},
-    check::{Check, Phase, Run},
+    check::{Check, CheckRun, Phase},
     quote,
     scope::Scope,
 };
@@ -27,7 +27,7 @@ pub fn sound() -> Check {
         Ok(kernel(told, inside.as_ref()))
     };
     let what = "the kernel has found no fault in itself";
-    let check = Check::new("kernel-sound", what, Evidence::Console, Run::Ask(Arc::new(ask)));
+    let check = Check::new("kernel-sound", what, Evidence::Console, CheckRun::Ask(Arc::new(ask)));
     Check { uninjected: true, ..check.phase(Phase::Summary) }
 }
 

@@ -1,6 +1,6 @@
 //! Machines are switched on, start anew, and are switched off.
 
-use super::stage::{ANEW, Stage};
+use super::stage::{ANEW, ScenarioStage};
 use crate::{answer::Judged, derived::services};
 use diorite_machine::{AlarmKind, Machine, Watch};
 use diorite_model::{
@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Time after which a power button that did nothing is pressed again; on a slow host more, in proportion.
 const PRESSED: Duration = Duration::from_secs(10);
 
-impl Stage<'_> {
+impl ScenarioStage<'_> {
     /// Switches machines on, as many together as there are processors for, and waits for each. Under emulation more of them
     /// would only be slower, and a guest gives its disk up after 90 s.
     pub fn boot(&mut self, machines: &[usize], until: Until) -> Result<Judged> {

@@ -6,7 +6,7 @@ mod ports;
 mod timeline;
 
 use super::junit::word;
-use crate::facts;
+use crate::boots::facts;
 use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
 use page::Page;
