@@ -2,7 +2,7 @@
 
 use crate::{
     setup::Setup,
-    snapshot::{Snapshot, StoredSnapshot, WireState},
+    snapshot::{MachineSnapshot, StoredSnapshot, WireState},
 };
 use diorite_lab::{Lab, Watch};
 use diorite_machine::{Machine, credentials::Credential};
@@ -38,7 +38,7 @@ impl LabSession {
     /// # Errors
     /// When it cannot be put back, or does not answer then: nothing is said about the image.
     pub(crate) fn resume(setup: Setup<'_>, kept: &StoredSnapshot, capture: Option<&Path>) -> Result<Self> {
-        let Snapshot { accelerator, known, name, .. } = &kept.snapshot;
+        let MachineSnapshot { accelerator, known, name, .. } = &kept.snapshot;
         let setup = Setup { accelerator, ..setup };
         let age = i64::try_from(kept.snapshot.age()).unwrap_or(i64::MAX);
         let (lab, far) = setup.network(capture, age)?;

@@ -5,7 +5,7 @@ use crate::{
     asker::Asker,
     input::VerifyInput,
     session::LabSession,
-    snapshot::{self, Snapshot, SnapshotIdentity, WireState},
+    snapshot::{self, MachineSnapshot, SnapshotIdentity, WireState},
 };
 use diorite_host::progress;
 use diorite_model::{Error, Result};
@@ -99,7 +99,7 @@ impl<'a> Keeper<'a> {
             Some(identity) => identity.clone(),
             None => SnapshotIdentity::of(input.tools, pass.accelerator, pass.around, input.disk_sha256)?,
         };
-        let whole = Snapshot {
+        let whole = MachineSnapshot {
             identity,
             name: snapshot::RUNNING.to_owned(),
             what: String::new(),
@@ -113,7 +113,7 @@ impl<'a> Keeper<'a> {
         };
         if let Some(FailureMark { known, what, at }) = &self.failure {
             let (name, what, known) = (snapshot::FAILED.to_owned(), what.clone(), known.clone());
-            let failed = Snapshot { name, what, kept: *at, known, ..whole.clone() };
+            let failed = MachineSnapshot { name, what, kept: *at, known, ..whole.clone() };
             let evidence = input.out.join("evidence");
             snapshot::evidence(failed, directory, names, &evidence)?;
             let (recipe, file) = (serde_json::to_string(input.recipe), evidence.join("recipe.json"));
@@ -122,7 +122,7 @@ impl<'a> Keeper<'a> {
         }
         if let Some(SettledMark { known, at, took }) = &self.settled {
             let (kept, bytes) =
-                pass.snapshots.keep(Snapshot { kept: *at, known: known.clone(), ..whole }, directory, names)?;
+                pass.snapshots.keep(MachineSnapshot { kept: *at, known: known.clone(), ..whole }, directory, names)?;
             let (path, size) = (kept.directory.display(), progress::bytes(bytes));
             let took = took.as_secs_f64();
             let said =

@@ -5,7 +5,7 @@ use crate::{
     input::digest,
     session::{LabSession, Workplace},
     setup::Setup,
-    snapshot::{self, FileStamp, Snapshot, SnapshotIdentity, StoredSnapshot},
+    snapshot::{self, FileStamp, MachineSnapshot, SnapshotIdentity, StoredSnapshot},
     surroundings::Surroundings,
 };
 use diorite_host::tools::ToolsTree;
@@ -18,7 +18,7 @@ pub struct ResumedMachine {
     // Dropped in this order: the machine lets go of its files first.
     session: LabSession,
     _workplace: Workplace,
-    snapshot: Snapshot,
+    snapshot: MachineSnapshot,
     shell: bool,
 }
 
@@ -26,7 +26,7 @@ pub struct ResumedMachine {
 #[derive(Debug)]
 pub struct FailureSnapshot {
     directory: PathBuf,
-    snapshot: Snapshot,
+    snapshot: MachineSnapshot,
     recipe: Recipe,
 }
 
@@ -103,7 +103,7 @@ impl FailureSnapshot {
 }
 
 /// The disk that the machine had, by its bytes.
-fn disk(directory: &Path, snapshot: &Snapshot) -> Result<PathBuf> {
+fn disk(directory: &Path, snapshot: &MachineSnapshot) -> Result<PathBuf> {
     let beside = directory.join("../disk.raw");
     let Some(disk) = [&snapshot.disk, &beside].into_iter().find(|path| path.exists()) else {
         let error = Error::input("the disk of this failure is not there").at(snapshot.disk.display().to_string());

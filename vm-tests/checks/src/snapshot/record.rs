@@ -103,7 +103,7 @@ impl WireState {
 
 /// `moment.json`, beside the files that hold the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Snapshot {
+pub(crate) struct MachineSnapshot {
     pub identity: SnapshotIdentity,
     /// [`RUNNING`] or [`FAILED`].
     pub name: String,
@@ -124,7 +124,7 @@ pub(crate) struct Snapshot {
     pub files: BTreeMap<String, FileStamp>,
 }
 
-impl Snapshot {
+impl MachineSnapshot {
     /// Seconds since it was kept.
     pub fn age(&self) -> u64 {
         now().saturating_sub(self.kept)
@@ -189,8 +189,8 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn snapshot(disk: &Path) -> Snapshot {
-        Snapshot {
+    pub(crate) fn snapshot(disk: &Path) -> MachineSnapshot {
+        MachineSnapshot {
             identity: identity(),
             name: RUNNING.into(),
             what: String::new(),

@@ -1,7 +1,7 @@
 //! Where snapshots lie: `OUT/.moments/KEY`, one for an image, and `OUT/evidence`. Each directory holds `moment.json` and the
 //! files of the machine. It appears whole or not at all.
 
-use super::record::{FileStamp, Snapshot, SnapshotIdentity};
+use super::record::{FileStamp, MachineSnapshot, SnapshotIdentity};
 use diorite_model::{Error, Result};
 use std::{
     collections::BTreeMap,
@@ -21,7 +21,7 @@ pub(crate) struct SnapshotStore(PathBuf);
 /// A snapshot that fits, and the directory it is in.
 #[derive(Debug, Clone)]
 pub(crate) struct StoredSnapshot {
-    pub snapshot: Snapshot,
+    pub snapshot: MachineSnapshot,
     pub directory: PathBuf,
 }
 
@@ -66,7 +66,7 @@ impl SnapshotStore {
 
     /// Moves these files of the directory `from` here, and lets go of every other snapshot. Returns where they are now, and the
     /// bytes that they take.
-    pub fn keep(&self, snapshot: Snapshot, from: &Path, names: &[&str]) -> Result<(StoredSnapshot, u64)> {
+    pub fn keep(&self, snapshot: MachineSnapshot, from: &Path, names: &[&str]) -> Result<(StoredSnapshot, u64)> {
         let (new, directory) = (self.0.join(".new"), self.path(&snapshot.identity));
         let failed = |e: io::Error| Error::io("the snapshot cannot be kept", &self.0, e);
         gone(&new).map_err(failed)?;
@@ -87,7 +87,7 @@ impl SnapshotStore {
 
     /// Writes down that the disk's file is another one with the same bytes, which somebody has looked at.
     pub fn same_disk(&self, kept: &StoredSnapshot, stamp: FileStamp) -> Result<()> {
-        let snapshot = Snapshot { disk_stamp: stamp, ..kept.snapshot.clone() };
+        let snapshot = MachineSnapshot { disk_stamp: stamp, ..kept.snapshot.clone() };
         write(&snapshot, &kept.directory)
     }
 
@@ -99,7 +99,7 @@ impl SnapshotStore {
 
 /// Gives the evidence in `directory` these files of the directory `from`: as links, where there can be some. Nobody writes
 /// either afterwards.
-pub(crate) fn evidence(snapshot: Snapshot, from: &Path, names: &[&str], directory: &Path) -> Result<()> {
+pub(crate) fn evidence(snapshot: MachineSnapshot, from: &Path, names: &[&str], directory: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::io("the snapshot of the failure cannot be kept", directory, e);
     fs::create_dir_all(directory).map_err(failed)?;
     for name in names {
@@ -110,7 +110,7 @@ pub(crate) fn evidence(snapshot: Snapshot, from: &Path, names: &[&str], director
 }
 
 /// Whether every file of a snapshot has the size it was left with; the name of one that has not.
-pub(crate) fn sound(snapshot: &Snapshot, directory: &Path) -> Option<String> {
+pub(crate) fn sound(snapshot: &MachineSnapshot, directory: &Path) -> Option<String> {
     let other = |(name, stamp): &(&String, &FileStamp)| {
         !fs::metadata(directory.join(name)).is_ok_and(|m| m.len() == stamp.bytes)
     };
@@ -118,7 +118,7 @@ pub(crate) fn sound(snapshot: &Snapshot, directory: &Path) -> Option<String> {
 }
 
 /// The description in a directory; `None` where there is none.
-pub(crate) fn read(directory: &Path) -> Result<Option<Snapshot>> {
+pub(crate) fn read(directory: &Path) -> Result<Option<MachineSnapshot>> {
     let file = directory.join(DESCRIPTION);
     let text = match fs::read(&file) {
         Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => return Ok(None),
@@ -132,14 +132,14 @@ pub(crate) fn read(directory: &Path) -> Result<Option<Snapshot>> {
 }
 
 /// Writes the description of a snapshot whose files are in their place.
-fn described(snapshot: Snapshot, directory: &Path, names: &[&str]) -> Result<Snapshot> {
+fn described(snapshot: MachineSnapshot, directory: &Path, names: &[&str]) -> Result<MachineSnapshot> {
     let stamps = names.iter().map(|name| Ok(((*name).to_owned(), FileStamp::of(&directory.join(name))?)));
-    let snapshot = Snapshot { files: stamps.collect::<Result<BTreeMap<_, _>>>()?, ..snapshot };
+    let snapshot = MachineSnapshot { files: stamps.collect::<Result<BTreeMap<_, _>>>()?, ..snapshot };
     write(&snapshot, directory)?;
     Ok(snapshot)
 }
 
-fn write(snapshot: &Snapshot, directory: &Path) -> Result<()> {
+fn write(snapshot: &MachineSnapshot, directory: &Path) -> Result<()> {
     let (file, new) = (directory.join(DESCRIPTION), directory.join("moment.new"));
     let text = serde_json::to_string_pretty(snapshot).map_err(|e| Error::bug("a snapshot is no JSON").because(e))?;
     let written = fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &file));
@@ -203,7 +203,7 @@ mod tests {
         let why = snapshots.find(&newer).expect_err("another QEMU");
         assert_eq!(why, "the kept snapshot does not fit: QEMU 1:10.0.2 has kept it, and this is QEMU 1:11.0");
         files(&place.0);
-        let other = Snapshot { identity: newer.clone(), ..kept.snapshot };
+        let other = MachineSnapshot { identity: newer.clone(), ..kept.snapshot };
         snapshots.keep(other, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
         assert!(snapshots.find(&newer).is_ok() && snapshots.find(&identity()).is_err());
         assert_eq!(fs::read_dir(&snapshots.0).expect("directory").count(), 1, "the older one is gone");
