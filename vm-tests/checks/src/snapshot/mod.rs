@@ -6,5 +6,5 @@
 mod record;
 mod store;
 
-pub(crate) use record::{FAILED, FileStamp, RUNNING, MachineSnapshot, SnapshotIdentity, WireState, now};
+pub(crate) use record::{FAILED, FileStamp, MachineSnapshot, RUNNING, SnapshotIdentity, WireState, now};
 pub(crate) use store::{SnapshotStore, StoredSnapshot, evidence, read, sound};
