@@ -229,7 +229,7 @@ impl Asker<'_> {
 
 /// Its ports.
 impl Asker<'_> {
-    /// What no undeclared port has answered since power-on; `None`: nobody has watched.
+    /// What undeclared ports have answered since power-on; `None`: they were not watched.
     pub fn watched_from_power_on(&self) -> Result<Option<Watched>> {
         self.session.watch.take().map(|watch| self.session.lab.end_watch(watch)).transpose()
     }
@@ -248,7 +248,7 @@ impl Asker<'_> {
         self.elsewhere = Some(seen);
     }
 
-    /// Begins sweeps of known addresses, which take long and need nobody, while other things are asked.
+    /// Begins sweeps of known addresses, which take long, while other things are asked.
     pub fn begin<'s>(&mut self, sweeps: impl Iterator<Item = &'s Sweep>) -> Result<()> {
         if self.elsewhere.is_some() {
             return Ok(());
@@ -261,8 +261,8 @@ impl Asker<'_> {
         Ok(())
     }
 
-    /// Waits for every sweep that was begun: afterwards the machine may stand still for a while, and nobody takes its
-    /// silence for an answer.
+    /// Waits for every sweep that was begun: afterwards the machine may be paused without its silence being taken for an
+    /// answer.
     pub fn settle(&mut self) -> Result<()> {
         for (sweep, pending) in std::mem::take(&mut self.sweeps) {
             self.watch.check()?;

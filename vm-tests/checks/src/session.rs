@@ -33,7 +33,7 @@ impl LabSession {
     }
 
     /// Puts the machine that is asked everything back to a kept snapshot, in a new lab that is as the old one was: in it no
-    /// time has passed since. Nobody has watched it from power-on. Comes back when its shell answers, where it had one.
+    /// time has passed since. It was not watched from power-on. Returns when its shell answers, where it had one.
     ///
     /// # Errors
     /// When it cannot be put back, or does not answer then: nothing is said about the image.

@@ -123,7 +123,7 @@ struct Common<'a> {
     of: usize,
 }
 
-/// The disk must be the one that was built. Its bytes are read, unless a snapshot was kept of this very file and nobody has
+/// The disk must be the one that was built. Its bytes are read, unless a snapshot was kept of this very file and it was not
 /// written it since.
 fn same_disk(input: &VerifyInput<'_>, snapshots: &SnapshotStore, kept: Option<&StoredSnapshot>) -> Result<FileStamp> {
     let stamp = FileStamp::of(input.disk)?;

@@ -70,7 +70,7 @@ impl<'a> OtherBoots<'a> {
     ) -> Result<Judged> {
         let watch = session.machine.watch(|| session.lab.frames());
         let mut asker = Asker::new(session, self.input.disk, watch);
-        // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
+        // Without a shell it is not known when the system has settled: each answer is waited for as long as anything moves.
         asker.waits_for(session.machine.pace.stall_limit());
         let mut checks: Vec<&Check> = self.checks.iter().map(|s| &s.check).filter(|c| c.uninjected).collect();
         // First the addresses, then what must have come up, then every port, and at last what was seen all the time.
@@ -94,7 +94,7 @@ impl<'a> OtherBoots<'a> {
             }
         }
         if let Some(tell) = tell {
-            // Nobody hears it where the other machine has ended early.
+            // The receiver is gone where the other machine has ended early.
             let _ = tell.send(asker.take_swept());
         }
         for selected in self.checks.iter().filter(|s| matches!(s.check.run, CheckRun::Both(..))) {

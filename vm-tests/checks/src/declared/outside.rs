@@ -42,7 +42,7 @@ pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> AskResult {
     })
 }
 
-/// Nobody who could say that a name does not exist.
+/// No server answered, so that nothing is known of the name.
 fn no_server(seen: &UdpVerdict) -> Judged {
     Err(match seen {
         UdpVerdict::Closed => "no name server: port unreachable".to_owned(),

@@ -25,7 +25,7 @@ struct DeclaredPerson {
     sudo: Option<Sudo>,
 }
 
-/// Everybody who is declared, and that no account has a password.
+/// Every declared account is as declared, and no account has a password.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let (recipe, access) = (scope.recipe, &scope.recipe.access);
     let mut all = Vec::new();

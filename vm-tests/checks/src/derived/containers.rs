@@ -77,7 +77,7 @@ pub struct DeclaredContainer {
     pub container: Container,
     /// None of its networks has a way out.
     pub inside: bool,
-    /// Somebody on the machine's network.
+    /// Another host on the machine's network.
     pub neighbour: Ipv4Addr,
 }
 

@@ -41,7 +41,7 @@ fn module(output: &Output) -> Judged {
     verdict(output.success(), short(&output.text))
 }
 
-/// The faults that the console has told of, and kernel.tainted where somebody inside could be asked (the kernel's
+/// The faults that the console has told of, and kernel.tainted where the shell could be asked (the kernel's
 /// Documentation/admin-guide/tainted-kernels.rst).
 fn kernel(told: Option<String>, tainted: Option<&Output>) -> Judged {
     const LETTERS: &[u8] = b"PFSRMBUDAWCIOELKXTNJ";

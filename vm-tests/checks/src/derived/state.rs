@@ -13,9 +13,9 @@ use diorite_model::{
 };
 use std::{fs::File, io::Read, path::PathBuf};
 
-/// Written to /var; on an encrypted one nobody finds it from outside.
+/// Written to /var; on an encrypted one it cannot be found from outside.
 const SECRET: &str = "diorite-verify: this is for the machine alone";
-/// Written beside it, to the boot partition: whoever searches rightly finds it.
+/// Written beside it, to the boot partition: the positive control of the search.
 const CONTROL: &str = "diorite-verify: this is for everybody to see";
 const FILE: &str = "/var/lib/diorite-verify";
 

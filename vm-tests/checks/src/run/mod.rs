@@ -199,7 +199,7 @@ impl ConsoleSession<'_> {
         }
     }
 
-    /// What may have come while nobody waited for it: an end, an address, an alarm.
+    /// Looks for events that have no descriptor to poll: an end, an address, an alarm.
     fn look(&mut self) -> Result<()> {
         interrupt::check()?;
         if let Some(status) = self.machine.ended().filter(|status| !status.success()) {

@@ -1,7 +1,7 @@
 //! Input for a shell inside the machine, over a port that carries bytes and knows no end of input: the injected shell
 //! starts another one behind a pipe, and lets it have what comes in lines of octal numbers.
 
-/// What begins a line that is about the shell, not of it: a record separator, which nobody says by accident. `begin`
+/// What begins a line that is about the shell, not of it: a record separator, which ordinary output does not contain. `begin`
 /// follows when it takes letters, its status when it has ended.
 const MARK: &[u8] = b"\x1ediorite-shell ";
 /// Letters in one line.

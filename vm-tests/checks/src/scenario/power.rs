@@ -51,7 +51,7 @@ impl ScenarioStage<'_> {
             Until::Running => services::running(&machine.run(RUNNING, &mut watch)?),
             _ => Ok("its shell answers".to_owned()),
         };
-        // From now on a restart that nobody asked for is the end of QEMU, and seen.
+        // From now on an unexpected restart ends QEMU, so that it is noticed.
         machine.may_restart(false)?;
         let seconds = machine.uptime().as_secs_f64();
         drop(watch);

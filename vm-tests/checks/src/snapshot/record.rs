@@ -136,7 +136,7 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs())
 }
 
-/// Which file it is, and when it was last written: as long as nothing of this changes, nobody has written it. No program
+/// Which file it is, and when it was last written: as long as none of this changes, the file was not written. No program
 /// can set `changed` (inode(7)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct FileStamp {

@@ -85,7 +85,7 @@ impl SnapshotStore {
         Ok((StoredSnapshot { snapshot, directory }, bytes))
     }
 
-    /// Writes down that the disk's file is another one with the same bytes, which somebody has looked at.
+    /// Records that the disk is another file whose digest was found to be the same.
     pub fn same_disk(&self, kept: &StoredSnapshot, stamp: FileStamp) -> Result<()> {
         let snapshot = MachineSnapshot { disk_stamp: stamp, ..kept.snapshot.clone() };
         write(&snapshot, &kept.directory)
@@ -237,7 +237,7 @@ mod tests {
             damage(&|directory| fs::write(directory.join("moment.json"), "{}").expect("write"))
                 .contains("missing field")
         );
-        // What was half kept when somebody pulled the plug is in nobody's way.
+        // A directory left by an interrupted run does not get in the way.
         fs::create_dir_all(snapshots.0.join(".new")).expect("directory");
         fs::write(snapshots.0.join(".new/overlay.qcow2"), "half").expect("file");
         files(&place.0);

@@ -1,5 +1,5 @@
 //! Whom a container asks for names: whom the machine itself asks, or the machine; never servers that podman falls back
-//! to, which nobody has declared.
+//! to, which are not declared.
 
 use crate::{
     answer::{Judged, short},
@@ -55,7 +55,7 @@ fn judge(output: &Output, gateways: &[IpAddr]) -> Judged {
     // A link of the machine has another number, or none, in a container's network.
     let address = |server: &&str| server.split('%').next().unwrap_or_default().parse::<IpAddr>().ok();
     let known: Vec<IpAddr> = machine.iter().filter_map(address).chain(gateways.iter().copied()).collect();
-    // A loopback address is the container's own, where nobody serves names.
+    // A loopback address is the container's own, where no name server is.
     let good = |server: &&str| address(server).is_some_and(|ip| known.contains(&ip) && !ip.is_loopback());
     let list = |set: &BTreeSet<&str>| set.iter().copied().collect::<Vec<_>>().join(", ");
     let wrong: BTreeSet<&str> = asked.iter().copied().filter(|server| !good(server)).collect();
