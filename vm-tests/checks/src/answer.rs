@@ -14,7 +14,7 @@ pub enum Unanswered {
 }
 
 /// An answer, or why there is none.
-pub type Asked = Result<Judged, Unanswered>;
+pub type AskResult = Result<Judged, Unanswered>;
 
 impl From<Error> for Unanswered {
     fn from(error: Error) -> Self {

@@ -1,9 +1,9 @@
 //! What a check may do with a running machine: run commands in it, look at it from the lab, and wait for it.
 
 use crate::{
-    answer::{Asked, Judged, Unanswered, is_verdict},
-    moment::Known,
-    session::Session,
+    answer::{AskResult, Judged, Unanswered, is_verdict},
+    session::LabSession,
+    snapshot::WireState,
     sweep::{Family, Sweep, Vantage},
 };
 use diorite_host::interrupt;
@@ -29,7 +29,7 @@ pub(crate) type AskedPort = (Family, u16, Declared, PortVerdict);
 
 /// A running machine, and what is known of it so far.
 pub struct Asker<'a> {
-    session: &'a Session,
+    session: &'a LabSession,
     disk: &'a Path,
     watch: Watch<'a>,
     mac: Option<EthernetAddress>,
@@ -45,7 +45,7 @@ pub struct Asker<'a> {
 
 impl<'a> Asker<'a> {
     /// Ready to ask.
-    pub fn new(session: &'a Session, disk: &'a Path, watch: Watch<'a>) -> Self {
+    pub fn new(session: &'a LabSession, disk: &'a Path, watch: Watch<'a>) -> Self {
         Self {
             session,
             disk,
@@ -67,16 +67,16 @@ impl<'a> Asker<'a> {
     }
 
     /// Takes over what is known of a machine that goes on from a snapshot.
-    pub(crate) fn knows(&mut self, known: &Known) {
+    pub(crate) fn knows(&mut self, known: &WireState) {
         self.mac = known.mac.map(EthernetAddress);
         self.shell = known.shell;
         self.addresses.extend(known.addresses.iter().map(|address| (Family::of(*address), *address)));
     }
 
     /// What is known by now.
-    pub(crate) fn known(&self) -> Known {
+    pub(crate) fn known(&self) -> WireState {
         let addresses = self.addresses.values().copied().collect();
-        let known = Known { mac: self.mac.map(|mac| mac.0), addresses, leases: Vec::new(), shell: self.shell };
+        let known = WireState { mac: self.mac.map(|mac| mac.0), addresses, leases: Vec::new(), shell: self.shell };
         known.with_leases(&self.session.lab)
     }
 
@@ -190,12 +190,12 @@ impl Asker<'_> {
     }
 
     /// Asks again for a while when the answer is not as it must be: a service may be ready a little after systemd is.
-    pub fn retried(&mut self, mut ask: impl FnMut(&mut Self) -> Asked) -> Asked {
+    pub fn retried(&mut self, mut ask: impl FnMut(&mut Self) -> AskResult) -> AskResult {
         self.retried_for(self.patience, &mut ask)
     }
 
     /// The same for as long as this.
-    pub fn retried_for(&mut self, patience: Duration, mut ask: impl FnMut(&mut Self) -> Asked) -> Asked {
+    pub fn retried_for(&mut self, patience: Duration, mut ask: impl FnMut(&mut Self) -> AskResult) -> AskResult {
         let end = Instant::now() + patience;
         loop {
             let judged = ask(self)?;
@@ -213,7 +213,7 @@ impl Asker<'_> {
         family: Family,
         port: u16,
         judge: impl Fn(&Scan, u32, Duration) -> Option<Judged>,
-    ) -> Asked {
+    ) -> AskResult {
         let (address, begun) = (self.address(family)?, Instant::now());
         let mut asked = 0;
         loop {
@@ -229,7 +229,7 @@ impl Asker<'_> {
 
 /// Its ports.
 impl Asker<'_> {
-    /// What no undeclared port has answered since power-on; `None`: nobody has watched.
+    /// What undeclared ports have answered since power-on; `None`: they were not watched.
     pub fn watched_from_power_on(&self) -> Result<Option<Watched>> {
         self.session.watch.take().map(|watch| self.session.lab.end_watch(watch)).transpose()
     }
@@ -248,7 +248,7 @@ impl Asker<'_> {
         self.elsewhere = Some(seen);
     }
 
-    /// Begins sweeps of known addresses, which take long and need nobody, while other things are asked.
+    /// Begins sweeps of known addresses, which take long, while other things are asked.
     pub fn begin<'s>(&mut self, sweeps: impl Iterator<Item = &'s Sweep>) -> Result<()> {
         if self.elsewhere.is_some() {
             return Ok(());
@@ -261,8 +261,8 @@ impl Asker<'_> {
         Ok(())
     }
 
-    /// Waits for every sweep that was begun: afterwards the machine may stand still for a while, and nobody takes its
-    /// silence for an answer.
+    /// Waits for every sweep that was begun: afterwards the machine may be paused without its silence being taken for an
+    /// answer.
     pub fn settle(&mut self) -> Result<()> {
         for (sweep, pending) in std::mem::take(&mut self.sweeps) {
             self.watch.check()?;

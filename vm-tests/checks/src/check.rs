@@ -3,7 +3,7 @@
 //! this type.
 
 use crate::{
-    answer::{Asked, Judged, Unanswered},
+    answer::{AskResult, Judged, Unanswered},
     asker::Asker,
     sweep::{Family, Sweep},
 };
@@ -27,17 +27,17 @@ pub enum Phase {
 }
 
 /// How a question is asked, and its answer judged. It owns whatever it needs to know of the recipe.
-pub type Ask = Arc<dyn Fn(&mut Asker<'_>) -> Asked + Send + Sync>;
+pub type AskFn = Arc<dyn Fn(&mut Asker<'_>) -> AskResult + Send + Sync>;
 
 /// What a check runs on, as far as boots are planned by it.
 #[derive(Clone)]
-pub enum Run {
+pub enum CheckRun {
     /// The machine that everything is asked of.
-    Ask(Ask),
+    Ask(AskFn),
     /// The same, by many ports together: begun early, because it takes long.
     Sweep(Sweep),
     /// That machine and the one with nothing injected; both answers are compared.
-    Both(Ask, fn(&Judged, &Judged) -> Judged),
+    Both(AskFn, fn(&Judged, &Judged) -> Judged),
     /// A boot of its own.
     OtherBoot(OtherBoot),
     /// The end of the machine that everything was asked of.
@@ -68,37 +68,37 @@ pub struct Check {
     pub phase: Phase,
     /// The family of addresses it is asked over; of a check in [`Phase::Address`], the one it is about.
     pub family: Option<Family>,
-    /// Asked of the machine with nothing injected, too.
+    /// AskResult of the machine with nothing injected, too.
     pub uninjected: bool,
     /// About the boot itself: a machine that was restored from a snapshot cannot answer it.
     pub from_power_on: bool,
     /// How it is asked.
-    pub run: Run,
+    pub run: CheckRun,
 }
 
 impl Check {
     /// A check of the running system.
-    pub fn new(id: impl Into<String>, what: impl Into<String>, evidence: Evidence, run: Run) -> Self {
+    pub fn new(id: impl Into<String>, what: impl Into<String>, evidence: Evidence, run: CheckRun) -> Self {
         let (id, what, uninjected) = (id.into(), what.into(), evidence == Evidence::Outside);
         Self { id, what, evidence, phase: Phase::System, family: None, uninjected, from_power_on: false, run }
     }
 
-    /// Asked on the wire, of the machine with nothing injected too.
+    /// AskResult on the wire, of the machine with nothing injected too.
     pub fn outside(
         id: impl Into<String>,
         what: impl Into<String>,
-        ask: impl Fn(&mut Asker<'_>) -> Asked + Send + Sync + 'static,
+        ask: impl Fn(&mut Asker<'_>) -> AskResult + Send + Sync + 'static,
     ) -> Self {
-        Self::new(id, what, Evidence::Outside, Run::Ask(Arc::new(ask)))
+        Self::new(id, what, Evidence::Outside, CheckRun::Ask(Arc::new(ask)))
     }
 
-    /// Asked in the machine.
+    /// AskResult in the machine.
     pub fn inside(
         id: impl Into<String>,
         what: impl Into<String>,
-        ask: impl Fn(&mut Asker<'_>) -> Asked + Send + Sync + 'static,
+        ask: impl Fn(&mut Asker<'_>) -> AskResult + Send + Sync + 'static,
     ) -> Self {
-        Self::new(id, what, Evidence::Inside, Run::Ask(Arc::new(ask)))
+        Self::new(id, what, Evidence::Inside, CheckRun::Ask(Arc::new(ask)))
     }
 
     /// What a script prints in the machine, judged.
@@ -145,18 +145,18 @@ impl Check {
 
     /// Whether it has a boot of its own, or needs none.
     pub fn is_apart(&self) -> bool {
-        matches!(self.run, Run::OtherBoot(_) | Run::DiskUnchanged)
+        matches!(self.run, CheckRun::OtherBoot(_) | CheckRun::DiskUnchanged)
     }
 
     /// Whether it is this boot of its own.
     pub fn is_boot(&self, boot: OtherBoot) -> bool {
-        matches!(&self.run, Run::OtherBoot(own) if *own == boot)
+        matches!(&self.run, CheckRun::OtherBoot(own) if *own == boot)
     }
 
     /// The ports that are to be swept for it.
     pub fn sweep(&self) -> Option<&Sweep> {
         match &self.run {
-            Run::Sweep(sweep) => Some(sweep),
+            CheckRun::Sweep(sweep) => Some(sweep),
             _ => None,
         }
     }
@@ -165,7 +165,7 @@ impl Check {
     /// machine has been booted. What is needed needs nothing further.
     pub fn needs(&self, first: &Self) -> bool {
         match (first.phase, &first.run) {
-            (_, Run::OtherBoot(OtherBoot::Uninjected)) => matches!(self.run, Run::Both(..)),
+            (_, CheckRun::OtherBoot(OtherBoot::Uninjected)) => matches!(self.run, CheckRun::Both(..)),
             (Phase::Address, _) => self.phase != Phase::Address && self.family.is_some() && self.family == first.family,
             (Phase::Settled, _) => self.phase > Phase::Settled && !self.is_apart(),
             _ => false,
@@ -173,11 +173,11 @@ impl Check {
     }
 
     /// Asks.
-    pub fn ask(&self, machine: &mut Asker<'_>) -> Asked {
+    pub fn ask(&self, machine: &mut Asker<'_>) -> AskResult {
         match &self.run {
-            Run::Ask(ask) | Run::Both(ask, _) => ask(machine),
-            Run::Sweep(sweep) => Ok(sweep.judge(machine.swept(sweep)?)),
-            Run::OtherBoot(_) | Run::PowerOff | Run::DiskUnchanged => {
+            CheckRun::Ask(ask) | CheckRun::Both(ask, _) => ask(machine),
+            CheckRun::Sweep(sweep) => Ok(sweep.judge(machine.swept(sweep)?)),
+            CheckRun::OtherBoot(_) | CheckRun::PowerOff | CheckRun::DiskUnchanged => {
                 Err(Unanswered::Skipped("asked elsewhere".to_owned()))
             }
         }

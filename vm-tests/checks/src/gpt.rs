@@ -12,7 +12,7 @@ const ROOT_VERITY: [u8; 16] =
 const SECTOR: u64 = 512;
 
 /// A partition that holds something.
-struct Entry {
+struct GptEntry {
     kind: [u8; 16],
     /// Its identifier, in the order in which it is written.
     id: [u8; 16],
@@ -33,7 +33,7 @@ pub fn root_hash(disk: &Path) -> Result<String> {
 }
 
 /// The first partition of a type that holds something.
-fn first(disk: &Path, kind: [u8; 16]) -> Result<Entry> {
+fn first(disk: &Path, kind: [u8; 16]) -> Result<GptEntry> {
     let found = entries(disk)?.into_iter().find(|e| e.kind == kind);
     found.ok_or_else(|| wrong(disk, "no partition is of the root type"))
 }
@@ -42,7 +42,7 @@ fn wrong(disk: &Path, why: &str) -> Error {
     Error::input("the disk has no root partition").at(disk.display().to_string()).because(why)
 }
 
-fn entries(disk: &Path) -> Result<Vec<Entry>> {
+fn entries(disk: &Path) -> Result<Vec<GptEntry>> {
     let file = File::open(disk).map_err(|e| Error::io("the disk cannot be opened", disk, e))?;
     let wrong = |why: &str| wrong(disk, why);
     let mut header = [0; 92];
@@ -68,7 +68,7 @@ fn entries(disk: &Path) -> Result<Vec<Entry>> {
             let place = (first.saturating_mul(SECTOR), (last + 1).saturating_sub(first).saturating_mul(SECTOR));
             // The first three fields of an identifier are little-endian in the table.
             let id = [3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15].map(|i: usize| entry[16 + i]);
-            all.push(Entry { kind: std::array::from_fn(|i| entry[i]), id, place });
+            all.push(GptEntry { kind: std::array::from_fn(|i| entry[i]), id, place });
         }
     }
     Ok(all)

@@ -4,28 +4,25 @@
 //! ```text
 //! Recipe ── plan: derived, declared ── Vec<Check> ── select ──┬─ outside  asked on the wire (lab)
 //!                                                             ├─ inside   asked in an injected shell (machine)
-//!                                                             └─ console  a tampered copy must be refused (tamper)
+//!                                                             └─ console  a tampered copy must be refused (boots::tampered)
 //! Scenario ── scenario: several machines in one lab, a timeline of steps, the same judges
-//! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
+//! answers and facts ── boots ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
+#![forbid(unsafe_code)]
+
 mod answer;
-mod aside;
 mod asker;
-mod attempts;
+mod boots;
 mod check;
-mod classes;
 mod declared;
 mod derived;
-mod facts;
 mod gpt;
 mod input;
-mod moment;
 mod output;
 mod placeholders;
 pub mod plan;
 mod quote;
-mod reopen;
 mod results;
 mod run;
 mod scenario;
@@ -33,10 +30,9 @@ mod scope;
 mod select;
 mod session;
 mod setup;
+mod snapshot;
 mod surroundings;
 mod sweep;
-mod tamper;
-mod verify;
 
 /// Containers as they are judged in a booted machine, and what stands in for their secrets.
 pub mod containers {
@@ -44,10 +40,12 @@ pub mod containers {
     pub use crate::placeholders::credentials;
 }
 
-pub use attempts::verify;
+pub use boots::{
+    attempts::verify,
+    resume_failure::{FailureSnapshot, ResumedMachine},
+};
 pub use input::{VerifyInput, digest as disk_digest};
-pub use reopen::{Failure, Reopened};
 pub use results::{html, junit, write};
 pub use run::{Forward, Forwarded, RunEnd, RunInput, run};
-pub use scenario::{Disk, ScenarioInput, run as scenario};
+pub use scenario::{ScenarioDisk, ScenarioInput, run as scenario};
 pub use select::{Choice, SelectedCheck};

@@ -1,4 +1,4 @@
-//! Recipe → every check, in the order in which they are asked. Nobody writes a test for what the recipe already says.
+//! Recipe → every check, in the order in which they are asked. What the recipe already says needs no hand-written test.
 
 pub use crate::check::Check;
 

@@ -35,7 +35,7 @@ impl Choice {
     /// The checks to ask, in the plan's order.
     ///
     /// # Errors
-    /// A pattern that no check's name fits, and a part without checks: nobody means to ask nothing.
+    /// A pattern that fits no check's name, and a part without checks: both are taken for mistakes.
     pub fn of(&self, plan: Vec<Check>) -> Result<Vec<SelectedCheck>> {
         if let Some(pattern) = self.only.iter().chain(&self.skip).find(|p| !plan.iter().any(|c| fits(p, &c.id))) {
             let error = Error::input(format!("no check is called `{pattern}`"));

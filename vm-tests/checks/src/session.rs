@@ -1,8 +1,8 @@
-//! One boot: a machine and the network around it, in a directory of their own. Or one that goes on from a kept moment.
+//! One boot: a machine and the network around it, in a directory of their own. Or one that goes on from a kept snapshot.
 
 use crate::{
-    moment::{Kept, Known, Moment},
     setup::Setup,
+    snapshot::{MachineSnapshot, StoredSnapshot, WireState},
 };
 use diorite_lab::{Lab, Watch};
 use diorite_machine::{Machine, credentials::Credential};
@@ -13,7 +13,7 @@ use std::{
 };
 
 /// A running machine in its lab.
-pub struct Session {
+pub struct LabSession {
     // Dropped in this order: the machine lets go of its cable first.
     pub machine: Machine,
     pub lab: Lab,
@@ -22,7 +22,7 @@ pub struct Session {
     pub watch: Cell<Option<Watch>>,
 }
 
-impl Session {
+impl LabSession {
     /// Boots the disk and lets it know these credentials. `capture` gets every frame.
     pub fn start(setup: Setup<'_>, capture: Option<&Path>, credentials: Vec<Credential>) -> Result<Self> {
         let (lab, far) = setup.network(capture, 0)?;
@@ -32,15 +32,15 @@ impl Session {
         Ok(Self { machine, lab, quiet, watch })
     }
 
-    /// Puts the machine that is asked everything back to a kept moment, in a new lab that is as the old one was: in it no
-    /// time has passed since. Nobody has watched it from power-on. Comes back when its shell answers, where it had one.
+    /// Puts the machine that is asked everything back to a kept snapshot, in a new lab that is as the old one was: in it no
+    /// time has passed since. It was not watched from power-on. Returns when its shell answers, where it had one.
     ///
     /// # Errors
     /// When it cannot be put back, or does not answer then: nothing is said about the image.
-    pub(crate) fn resume(setup: Setup<'_>, kept: &Kept, capture: Option<&Path>) -> Result<Self> {
-        let Moment { accelerator, known, name, .. } = &kept.moment;
+    pub(crate) fn resume(setup: Setup<'_>, kept: &StoredSnapshot, capture: Option<&Path>) -> Result<Self> {
+        let MachineSnapshot { accelerator, known, name, .. } = &kept.snapshot;
         let setup = Setup { accelerator, ..setup };
-        let age = i64::try_from(kept.moment.age()).unwrap_or(i64::MAX);
+        let age = i64::try_from(kept.snapshot.age()).unwrap_or(i64::MAX);
         let (lab, far) = setup.network(capture, age)?;
         known.tell(&lab)?;
         let machine = Machine::resume(setup.with_shell(far), &kept.directory, name)?;
@@ -50,7 +50,7 @@ impl Session {
     }
 
     /// A shell that had said its first word answers soon.
-    fn answers(&self, known: &Known) -> Result<()> {
+    fn answers(&self, known: &WireState) -> Result<()> {
         if !known.shell {
             return Ok(());
         }

@@ -1,5 +1,5 @@
 //! What a machine is made of and plugged into, in one place: `verify`, `run` and `scenario` take their machine and its
-//! network from here, so that it is the same machine whoever boots it.
+//! network from here, so that it is the same machine for all of them.
 
 use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
@@ -25,7 +25,7 @@ fn cpus() -> u32 {
     if host >= 4 { 2 } else { 1 }
 }
 
-/// What a machine is made of, whoever boots it.
+/// What a machine is made of, for every verb that boots one.
 #[derive(Clone, Copy)]
 pub struct Setup<'a> {
     pub tools: &'a ToolsTree,

@@ -21,13 +21,13 @@ pub struct Surroundings {
     pub second: Option<u64>,
     /// What the recipe's containers are to be told from outside.
     pub credentials: Vec<Credential>,
-    /// A TPM that nobody has used, where the recipe asks for one.
+    /// A new TPM, where the recipe asks for one.
     pub tpm: bool,
     /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
     pub front: Option<String>,
-    /// A few ports that nobody is admitted to.
+    /// A few ports that are not admitted from anywhere.
     pub quiet: Vec<u16>,
 }
 

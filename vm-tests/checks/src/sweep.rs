@@ -53,7 +53,7 @@ pub struct Sweep {
     pub vantage: Vantage,
     /// First and last port of what the filter lets through from there.
     pub admitted: Vec<(u16, u16)>,
-    /// The same of what it lets through from anywhere: whoever is not meant is asked there above all.
+    /// The same of what it lets through from any source. Sources that are not admitted probe these ports above all.
     pub declared: Vec<(u16, u16)>,
     /// Ports of which nothing is declared, or that are asked otherwise.
     pub unsaid: BTreeSet<u16>,
@@ -99,7 +99,7 @@ impl Sweep {
         probe
     }
 
-    /// Many ports at once: what is not admitted is silent, what is admitted is not. Of UDP nobody knows what an admitted
+    /// Many ports at once: what is not admitted is silent, what is admitted is not. Of UDP it is not known what an admitted
     /// port answers.
     pub fn judge(&self, scan: &Scan) -> Judged {
         let wrong = |(port, seen): &(&u16, &PortVerdict)| match (self.must(**port), self.protocol) {

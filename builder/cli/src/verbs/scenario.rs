@@ -4,7 +4,7 @@ use super::{Context, build, verify};
 use crate::args::{ScenarioArgs, Target};
 use crate::print_scenario as print;
 use crate::project::Project;
-use diorite_checks::{Disk, ScenarioInput};
+use diorite_checks::{ScenarioDisk, ScenarioInput};
 use diorite_model::profile;
 use diorite_model::report::ScenarioReport;
 use diorite_model::scenario::{Scenario, Source};
@@ -77,10 +77,10 @@ fn key(source: &Source) -> String {
 }
 
 /// What was found of disks so far: the disk, the project it comes from, and a lock to take the tools from.
-type Known = BTreeMap<String, (Disk, (Project, Lock))>;
+type Known = BTreeMap<String, (ScenarioDisk, (Project, Lock))>;
 
 /// The disk of each machine.
-fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut Known) -> Result<Vec<Disk>> {
+fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut Known) -> Result<Vec<ScenarioDisk>> {
     let mut all = Vec::new();
     for machine in &scenario.machines {
         let key = key(&machine.source);
@@ -96,7 +96,7 @@ fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut Known) -> Result<
     Ok(all)
 }
 
-fn found(source: &Source, args: &ScenarioArgs) -> Result<(Disk, (Project, Lock))> {
+fn found(source: &Source, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project, Lock))> {
     let target = |name: &str| Target { name: name.to_owned(), lock: None, out: None };
     let (project, (disk, sha256, lock)) = match source {
         Source::Profile(name) => {
@@ -112,7 +112,7 @@ fn found(source: &Source, args: &ScenarioArgs) -> Result<(Disk, (Project, Lock))
         }
     };
     let recipe = project.recipe.clone();
-    Ok((Disk { disk, sha256, recipe }, (project, lock)))
+    Ok((ScenarioDisk { disk, sha256, recipe }, (project, lock)))
 }
 
 /// A name is a file of the directory without its ending.

@@ -110,7 +110,7 @@ pub fn a_damaged_moment_is_not_used_and_a_killed_run_leaves_nothing(project: &Pr
     assert!(vm::processes(&out).iter().any(|p| p.contains("qemu-system")), "a machine that runs is seen");
     child.kill().expect("it is killed");
     child.wait().expect("it has ended");
-    let why = "machine: booted: the kept moment is damaged: variables.qcow2 is not as it was left";
+    let why = "machine: booted: the kept snapshot is damaged: variables.qcow2 is not as it was left";
     let said = fs::read_to_string(&said).expect("what it said");
     assert!(said.lines().any(|line| line == why), "{said}");
     let end = Instant::now() + Duration::from_secs(20);

@@ -5,7 +5,7 @@ use super::{
     judge,
 };
 use crate::{
-    answer::{Asked, Judged, Unanswered},
+    answer::{AskResult, Judged, Unanswered},
     asker::Asker,
     sweep::Family,
 };
@@ -18,7 +18,7 @@ const NAMES: u16 = 53;
 pub const EMPTY_QUERY: &[u8] = b"\0\0\0\0\0\x01\0\0\0\0\0\0";
 
 /// Asks once.
-pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> Asked {
+pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> AskResult {
     let (lab, address) = (machine.lab(), machine.address(family)?);
     Ok(match ask {
         Ask::Port(p) if p.protocol == Protocol::Tcp => judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state),
@@ -42,7 +42,7 @@ pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> Asked {
     })
 }
 
-/// Nobody who could say that a name does not exist.
+/// No server answered, so that nothing is known of the name.
 fn no_server(seen: &UdpVerdict) -> Judged {
     Err(match seen {
         UdpVerdict::Closed => "no name server: port unreachable".to_owned(),

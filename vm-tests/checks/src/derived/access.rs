@@ -10,7 +10,7 @@ use diorite_machine::Output;
 use diorite_model::recipe::Sudo;
 
 /// An account, as declared.
-struct Person {
+struct DeclaredPerson {
     /// Login name.
     name: String,
     /// Number of the account.
@@ -25,13 +25,13 @@ struct Person {
     sudo: Option<Sudo>,
 }
 
-/// Everybody who is declared, and that no account has a password.
+/// Every declared account is as declared, and no account has a password.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let (recipe, access) = (scope.recipe, &scope.recipe.access);
     let mut all = Vec::new();
     for (name, declared) in access.people() {
         let by_group = access.groups.values().any(|g| g.sudo != Sudo::None && g.members.contains(name));
-        let person = Person {
+        let person = DeclaredPerson {
             name: name.clone(),
             uid: declared.uid,
             keys: declared.ssh_keys.clone(),
@@ -51,7 +51,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
 
 /// What [`administrator`] reads: the accounts' databases, the home, the keys and names, what sshd makes of it all for
 /// this user, whom sudo makes of them, and which of the declared commands it allows.
-fn script(person: &Person) -> String {
+fn script(person: &DeclaredPerson) -> String {
     let path = |directory: &str| quote::word(&format!("{directory}/{}", person.name));
     let (name, home) = (quote::word(&person.name), path("/home"));
     let (keys, principals) = (path("/etc/ssh/authorized_keys.d"), path("/etc/ssh/principals.d"));
@@ -78,7 +78,7 @@ fn script(person: &Person) -> String {
 
 /// Lines with a word before them: passwd(5), shadow(5), the home's owner, mode and type, the keys, `sshd -T` for this
 /// user, and the number that sudo(8) gave.
-fn administrator(output: &Output, person: &Person) -> Judged {
+fn administrator(output: &Output, person: &DeclaredPerson) -> Judged {
     let said = |word: &str| output.text.lines().filter_map(|l| l.strip_prefix(word)).collect::<Vec<_>>();
     let one = |word: &str| said(word).first().copied().unwrap_or_default().to_owned();
     let (passwd, shadow) = (one("passwd:"), one("shadow:"));
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn administrators() {
-        let person = |sudo| Person {
+        let person = |sudo| DeclaredPerson {
             name: "anna".into(),
             uid: 2000,
             keys: vec!["ssh-ed25519 AAAA anna".into()],
@@ -214,7 +214,7 @@ mod tests {
     fn names_keys_and_commands_are_words() {
         quote::tests::harmless(|hostile| {
             let command = Command { run: hostile.to_owned(), arguments: vec![hostile.to_owned()] };
-            script(&Person {
+            script(&DeclaredPerson {
                 name: hostile.to_owned(),
                 uid: 2000,
                 keys: vec![],

@@ -38,7 +38,7 @@ pub fn check(scope: &Scope<'_>) -> Option<Check> {
 /// The port, plugged in.
 struct AgentPort {
     answer: PathBuf,
-    /// Held open: at its end QEMU would take the port for one that nobody listens on.
+    /// Held open: at its end QEMU would take the port for a closed one.
     _question: File,
 }
 

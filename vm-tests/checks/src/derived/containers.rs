@@ -1,6 +1,8 @@
 //! Containers in a booted machine: what is asked of each, and what the answer must be. Everything is seen from the
 //! machine's side, through the process's own /proc directory, so that no container needs a program for it.
 
+mod dns;
+
 use crate::{
     answer::{Judged, short, verdict},
     check::Check,
@@ -26,7 +28,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         let (id, script) = (format!("container-{}-as-declared", container.name), script(&container));
         Check::script(id, what, script, move |said| judge(said, &container))
     });
-    runs.chain(as_declared).collect()
+    runs.chain(as_declared).chain(dns::checks(scope)).collect()
 }
 
 /// What containers serve behind their ports. Containers have an IPv4 network; what a published port answers over IPv6 is
@@ -75,7 +77,7 @@ pub struct DeclaredContainer {
     pub container: Container,
     /// None of its networks has a way out.
     pub inside: bool,
-    /// Somebody on the machine's network.
+    /// Another host on the machine's network.
     pub neighbour: Ipv4Addr,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::Judged,
-    check::{Check, OtherBoot, Run},
+    check::{Check, CheckRun, OtherBoot},
     output::says,
     scope::Scope,
 };
@@ -22,10 +22,11 @@ pub fn end() -> Vec<Check> {
         "booted once more with nothing injected, the machine answers every question from the wire as it must";
     let tampered = "one flipped byte in the root partition keeps the machine from starting";
     vec![
-        Check::new("power-off", "the power button ends the machine in order", console, Run::PowerOff),
-        Check::new("untouched", uninjected, Evidence::Outside, Run::OtherBoot(OtherBoot::Uninjected)).injected_only(),
-        Check::new("tamper-refused", tampered, console, Run::OtherBoot(OtherBoot::Tampered)),
-        Check::new("disk-unchanged", "the disk has the same bytes before and after", console, Run::DiskUnchanged),
+        Check::new("power-off", "the power button ends the machine in order", console, CheckRun::PowerOff),
+        Check::new("untouched", uninjected, Evidence::Outside, CheckRun::OtherBoot(OtherBoot::Uninjected))
+            .injected_only(),
+        Check::new("tamper-refused", tampered, console, CheckRun::OtherBoot(OtherBoot::Tampered)),
+        Check::new("disk-unchanged", "the disk has the same bytes before and after", console, CheckRun::DiskUnchanged),
     ]
 }
 

@@ -37,7 +37,7 @@ pub fn check() -> Check {
     Check::script("journal", "the journal has no errors but those that have a reason", COMMAND, judge)
 }
 
-/// Whether nothing is left that nobody excuses.
+/// Whether every error is one of the excused.
 fn judge(output: &Output) -> Judged {
     let (mut wrong, mut excused) = (Vec::new(), 0);
     let mut lines = output.text.lines().filter(|l| !l.is_empty()).peekable();

@@ -2,7 +2,7 @@
 
 use crate::{
     answer::{Judged, short, verdict},
-    check::{Check, Phase, Run},
+    check::{Check, CheckRun, Phase},
     quote,
     scope::Scope,
 };
@@ -27,7 +27,7 @@ pub fn sound() -> Check {
         Ok(kernel(told, inside.as_ref()))
     };
     let what = "the kernel has found no fault in itself";
-    let check = Check::new("kernel-sound", what, Evidence::Console, Run::Ask(Arc::new(ask)));
+    let check = Check::new("kernel-sound", what, Evidence::Console, CheckRun::Ask(Arc::new(ask)));
     Check { uninjected: true, ..check.phase(Phase::Summary) }
 }
 
@@ -41,7 +41,7 @@ fn module(output: &Output) -> Judged {
     verdict(output.success(), short(&output.text))
 }
 
-/// The faults that the console has told of, and kernel.tainted where somebody inside could be asked (the kernel's
+/// The faults that the console has told of, and kernel.tainted where the shell could be asked (the kernel's
 /// Documentation/admin-guide/tainted-kernels.rst).
 fn kernel(told: Option<String>, tainted: Option<&Output>) -> Judged {
     const LETTERS: &[u8] = b"PFSRMBUDAWCIOELKXTNJ";

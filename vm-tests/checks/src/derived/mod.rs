@@ -1,4 +1,4 @@
-//! Recipe → checks that nobody has to write: one file for what each table of a profile promises, named as in `model` and
+//! Recipe → checks that follow from it: one file for what each table of a profile promises, named as in `model` and
 //! `rootfs`. A file holds the promise, the question, the judge of the answer, and tests in which the judge finds its fault.
 
 pub mod access;

@@ -80,7 +80,7 @@ pub fn vlans(scope: &Scope<'_>) -> Vec<Check> {
     all
 }
 
-/// Names are found, where the network's own server is to be asked: the lab knows a name that nobody else does.
+/// Names are found, where the network's own server is to be asked: the lab's server alone knows the name that is asked.
 pub fn names(scope: &Scope<'_>) -> Option<Check> {
     let (front, config) = (scope.front()?, &scope.around.config);
     let silent = |l: &Link| l.dns.is_empty() && l.dns_over_tls == DnsOverTls::No;

@@ -3,7 +3,7 @@
 use crate::{
     answer::{Judged, none_of, verdict},
     asker::Asker,
-    check::{Check, Phase, Run},
+    check::{Check, CheckRun, Phase},
     quote,
     scope::Scope,
     sweep::Family,
@@ -61,7 +61,7 @@ pub fn clones(scope: &Scope<'_>) -> Option<Check> {
         machine.retried(|m| Ok(m.lab().host_key(address, PORT)?.map(|key| fingerprint(&key))))
     };
     let what = "two machines from this disk have different SSH host keys";
-    let check = Check::new("clones-differ", what, Evidence::Outside, Run::Both(Arc::new(ask), different_keys));
+    let check = Check::new("clones-differ", what, Evidence::Outside, CheckRun::Both(Arc::new(ask), different_keys));
     Some(check.over(family).injected_only().phase(Phase::System))
 }
 

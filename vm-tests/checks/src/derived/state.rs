@@ -13,9 +13,9 @@ use diorite_model::{
 };
 use std::{fs::File, io::Read, path::PathBuf};
 
-/// Written to /var; on an encrypted one nobody finds it from outside.
+/// Written to /var; on an encrypted one it cannot be found from outside.
 const SECRET: &str = "diorite-verify: this is for the machine alone";
-/// Written beside it, to the boot partition: whoever searches rightly finds it.
+/// Written beside it, to the boot partition: the positive control of the search.
 const CONTROL: &str = "diorite-verify: this is for everybody to see";
 const FILE: &str = "/var/lib/diorite-verify";
 
@@ -125,15 +125,15 @@ const SWEEP: &str = "rm -f /efi/verify.txt /boot/verify.txt";
 
 /// How often each text is found.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Found {
+struct SearchCount {
     secret: usize,
     control: usize,
 }
 
 /// Looks for both texts in every byte of these files.
-fn search(files: &[PathBuf]) -> Result<Found> {
+fn search(files: &[PathBuf]) -> Result<SearchCount> {
     let longest = SECRET.len().max(CONTROL.len());
-    let mut found = Found::default();
+    let mut found = SearchCount::default();
     for path in files {
         let failed = |e| Error::io("what the machine wrote cannot be read", path, e);
         let mut file = File::open(path).map_err(failed)?;
@@ -160,7 +160,7 @@ fn search(files: &[PathBuf]) -> Result<Found> {
 }
 
 /// What was found after [`write()`].
-fn unreadable(written: &Output, found: &Found) -> Judged {
+fn unreadable(written: &Output, found: &SearchCount) -> Judged {
     if written.text != "written" {
         return Err(format!("nothing could be written: {}", short(&written.text)));
     }
@@ -238,9 +238,9 @@ table:0 1015808 crypt aes-xts-plain64 :64:logon:cryptsetup:0123-d0 0 252:6 32768
         }
         bytes[5000..5000 + CONTROL.len()].copy_from_slice(CONTROL.as_bytes());
         std::fs::write(&path, &bytes).expect("write");
-        assert_eq!(search(std::slice::from_ref(&path)).expect("read"), Found { secret: 3, control: 1 });
+        assert_eq!(search(std::slice::from_ref(&path)).expect("read"), SearchCount { secret: 3, control: 1 });
         std::fs::remove_file(path).expect("remove");
-        let judged = |text: &str, secret, control| unreadable(&out(text), &Found { secret, control });
+        let judged = |text: &str, secret, control| unreadable(&out(text), &SearchCount { secret, control });
         assert!(judged("written", 0, 9).is_ok());
         assert!(judged("written", 1, 9).is_err(), "it is readable");
         assert!(judged("written", 0, 0).is_err(), "a search that finds nothing proves nothing");

@@ -7,9 +7,9 @@
 //! 127.0.0.1:port ── lab (TCP) ── guest
 //! ```
 
-mod feed;
-mod place;
+mod directory;
 mod ports;
+mod stdin_pump;
 mod terminal;
 
 pub use ports::{Forward, Forwarded};
@@ -23,8 +23,7 @@ use diorite_host::{
 use diorite_lab::Lab;
 use diorite_machine::{AlarmKind, Machine, accel, credentials};
 use diorite_model::{Digest, Error, Exit, Recipe, Result};
-use feed::Feed;
-use place::Place;
+use directory::RunDirectory;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     io::{IsTerminal as _, Read as _, Write as _},
@@ -33,7 +32,8 @@ use std::{
     path::Path,
     time::{Duration, Instant},
 };
-use terminal::Raw;
+use stdin_pump::StdinPump;
+use terminal::{CTRL_C, Raw};
 
 /// What is run, and how.
 pub struct RunInput<'a> {
@@ -72,8 +72,6 @@ pub enum RunEnd {
 const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
 /// What waits for the guest to take it, before no more is read.
 const PENDING: usize = 16 << 10;
-/// Ctrl-C on a terminal that does not make a signal of it.
-const CTRL_C: u8 = 3;
 
 /// Boots the disk and lets stdin and stdout speak with it until one side ends. `tell` hears which port leads where, before
 /// the machine is switched on.
@@ -83,9 +81,9 @@ const CTRL_C: u8 = 3;
 /// [`Exit::VerificationFailed`] when a machine that commands are waiting for does not come up;
 /// [`Exit::Interrupted`].
 pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<RunEnd> {
-    let place = Place::new(input.out)?;
+    let files = RunDirectory::new(input.out)?;
     if input.keep {
-        place.take(&input.disk_sha256)?;
+        files.take(&input.disk_sha256)?;
     }
     let around = Surroundings::of(input.recipe);
     let (table, listeners) = ports::listen(input.recipe, around.config.ipv4.into(), input.forwards)?;
@@ -97,54 +95,54 @@ pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<R
         accelerator: &accelerator,
         around: &around,
         disk: input.disk,
-        directory: place.directory(),
+        directory: files.directory(),
     };
     let (lab, cables) = setup.network(None, 0)?;
     let injected = if input.shell { credentials::shell() } else { Vec::new() };
     let machine = Machine::start(setup.machine(injected, cables))?;
-    let mut desk = Desk { input, around, lab, machine, listeners, alarms: 0 };
-    let end = desk.converse()?;
+    let mut session = ConsoleSession { input, around, lab, machine, listeners, alarms: 0 };
+    let end = session.converse()?;
     if input.keep {
-        desk.power_off()?;
-        let Desk { machine, lab, .. } = desk;
+        session.power_off()?;
+        let ConsoleSession { machine, lab, .. } = session;
         machine.leave().1?;
         drop(lab);
-        place.keep(&input.disk_sha256)?;
+        files.keep(&input.disk_sha256)?;
     }
     Ok(end)
 }
 
-/// A person in front of a machine.
-struct Desk<'a> {
+/// A person's session on the machine's console or in its shell.
+struct ConsoleSession<'a> {
     input: &'a RunInput<'a>,
     around: Surroundings,
     lab: Lab,
     machine: Machine,
     /// Ports of the host that wait for the machine to have an address.
-    listeners: ports::Listeners,
+    listeners: ports::HostListeners,
     /// Alarms that were told.
     alarms: usize,
 }
 
-impl Desk<'_> {
+impl ConsoleSession<'_> {
     fn converse(&mut self) -> Result<RunEnd> {
-        let (port, mut feed) = match self.input.shell {
+        let (port, mut pump) = match self.input.shell {
             false => {
                 // Without one the machine would be gone after its first restart.
                 self.machine.qmp("set-action", serde_json::json!({ "reboot": "reset" }))?;
                 self.machine.console.follow(|bytes| {
-                    // Whoever has closed stdout wants to read no more.
+                    // An error is a closed stdout: nobody reads any more.
                     let _ = say(bytes);
                 })?;
                 (self.machine.console.input()?, None)
             }
             true => {
                 self.wait_for_shell()?;
-                (self.machine.shell_port()?, Some(Feed::new(std::io::stdin().is_terminal())))
+                (self.machine.shell_port()?, Some(StdinPump::new(std::io::stdin().is_terminal())))
             }
         };
-        let raw = Raw::new(feed.is_some())?;
-        let mut pending = feed.as_ref().map(Feed::first).unwrap_or_default();
+        let raw = Raw::new(pump.is_some())?;
+        let mut pending = pump.as_ref().map(StdinPump::first).unwrap_or_default();
         let mut open = true;
         loop {
             self.look()?;
@@ -152,17 +150,17 @@ impl Desk<'_> {
                 self.input.progress.say("the machine has switched itself off");
                 return Ok(RunEnd::Itself);
             }
-            if !open && pending.is_empty() && feed.is_none() {
+            if !open && pending.is_empty() && pump.is_none() {
                 return Ok(RunEnd::User);
             }
             let (stdin, mut to) = (std::io::stdin(), PollFlags::empty());
             to.set(PollFlags::OUT, !pending.is_empty());
-            to.set(PollFlags::IN, feed.is_some());
+            to.set(PollFlags::IN, pump.is_some());
             let mut watched = Vec::new();
             if !to.is_empty() {
                 watched.push(PollFd::new(&port, to));
             }
-            let reads = open && pending.len() < PENDING && feed.as_ref().is_none_or(Feed::begun);
+            let reads = open && pending.len() < PENDING && pump.as_ref().is_none_or(StdinPump::begun);
             if reads {
                 watched.push(PollFd::new(&stdin, PollFlags::IN));
             }
@@ -183,17 +181,17 @@ impl Desk<'_> {
                     return Ok(RunEnd::User);
                 }
                 open = n > 0;
-                match (&feed, open) {
+                match (&pump, open) {
                     (None, _) => pending.extend_from_slice(&bytes[..n]),
-                    (Some(feed), true) => pending.extend(feed.letters(&bytes[..n])),
-                    (Some(feed), false) => pending.extend(feed.last()),
+                    (Some(pump), true) => pending.extend(pump.letters(&bytes[..n])),
+                    (Some(pump), false) => pending.extend(pump.last()),
                 }
             }
             if port_ready {
                 send(&port, &mut pending);
-                match feed.as_mut().map(|feed| heard(&port, feed)) {
+                match pump.as_mut().map(|pump| heard(&port, pump)) {
                     Some(Ok(Some(status))) => return Ok(RunEnd::Shell(status)),
-                    // Whoever has closed stdout wants no more of it.
+                    // An error is a closed stdout: nobody reads any more.
                     Some(Err(_)) => return Ok(RunEnd::User),
                     None | Some(Ok(None)) => {}
                 }
@@ -201,7 +199,7 @@ impl Desk<'_> {
         }
     }
 
-    /// What may have come while nobody waited for it: an end, an address, an alarm.
+    /// Looks for events that have no descriptor to poll: an end, an address, an alarm.
     fn look(&mut self) -> Result<()> {
         interrupt::check()?;
         if let Some(status) = self.machine.ended().filter(|status| !status.success()) {
@@ -220,7 +218,7 @@ impl Desk<'_> {
         let bad =
             news.filter(|a| !matches!(a.kind, AlarmKind::PoweringOff | AlarmKind::Restarting)).collect::<Vec<_>>();
         self.alarms = alarms.len();
-        // Somebody who sees the console needs no second word.
+        // On the console itself the user has seen it already.
         if let Some(alarm) = bad.first().filter(|_| self.input.shell) {
             let what = format!("the machine's console says: {}", alarm.line);
             if alarm.kind != AlarmKind::Oops && !std::io::stdin().is_terminal() {
@@ -310,10 +308,10 @@ fn send(port: &UnixStream, pending: &mut Vec<u8>) {
 }
 
 /// Takes what the shell said and shows it. Its status, once it has ended.
-fn heard(mut port: &UnixStream, feed: &mut Feed) -> std::io::Result<Option<i32>> {
+fn heard(mut port: &UnixStream, pump: &mut StdinPump) -> std::io::Result<Option<i32>> {
     let (mut bytes, mut out) = ([0; 65_536], Vec::new());
     let n = port.read(&mut bytes).unwrap_or(0);
-    let status = feed.heard(&bytes[..n], &mut out);
+    let status = pump.heard(&bytes[..n], &mut out);
     say(&out)?;
     Ok(status)
 }

@@ -30,7 +30,7 @@ pub struct Forwarded {
 }
 
 /// Each with the port of the machine that it is to lead to.
-pub(super) type Listeners = Vec<(TcpListener, u16)>;
+pub(super) type HostListeners = Vec<(TcpListener, u16)>;
 
 /// Ports of the host begin here, so that the same machine has the same ones whenever they are free.
 const ABOVE: u16 = 40_000;
@@ -39,7 +39,7 @@ const RANGE: usize = 8;
 
 /// Listens on all of them: what leads where, and the listener of each port of the machine. `source` is where the
 /// machine will see connections come from.
-pub(super) fn listen(recipe: &Recipe, source: IpAddr, wanted: &[Forward]) -> Result<(Vec<Forwarded>, Listeners)> {
+pub(super) fn listen(recipe: &Recipe, source: IpAddr, wanted: &[Forward]) -> Result<(Vec<Forwarded>, HostListeners)> {
     let any: Vec<Forward>;
     let wanted = if wanted.is_empty() {
         let usual = |guest| Forward { host: 0, guest };

@@ -5,7 +5,10 @@ use diorite_model::{Error, Result};
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use std::io::IsTerminal as _;
 
-/// As it is to be again.
+/// Ctrl-C on a terminal that does not make a signal of it.
+pub(super) const CTRL_C: u8 = 3;
+
+/// The terminal's settings, put back when this is dropped.
 pub(super) struct Raw(Termios);
 
 impl Raw {
@@ -22,7 +25,7 @@ impl Raw {
         now.local_modes.remove(LocalModes::ISIG);
         if lines {
             // A second end of line: the letter is there at once.
-            now.special_codes[SpecialCodeIndex::VEOL] = super::CTRL_C;
+            now.special_codes[SpecialCodeIndex::VEOL] = CTRL_C;
         } else {
             now.local_modes.remove(LocalModes::ICANON | LocalModes::ECHO);
             now.special_codes[SpecialCodeIndex::VMIN] = 1;
@@ -35,7 +38,7 @@ impl Raw {
 
 impl Drop for Raw {
     fn drop(&mut self) {
-        // There is nobody left to tell.
+        // Too late to report an error.
         let _ = tcsetattr(std::io::stdin(), OptionalActions::Drain, &self.0);
     }
 }

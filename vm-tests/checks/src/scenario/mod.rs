@@ -8,59 +8,32 @@
 //! ```
 
 mod identity;
+mod input;
 mod peers;
 mod power;
+mod server;
 mod stage;
 mod steps;
+mod traits;
 
-use crate::{answer::Judged, classes, input::digest, results, session::Workplace};
-use diorite_host::{
-    interrupt,
-    progress::{Progress, Unit},
-    tools::ToolsTree,
-};
+pub use input::{ScenarioDisk, ScenarioInput};
+
+use crate::{answer::Judged, boots::classes, input::digest, results, session::Workplace};
+use diorite_host::{interrupt, progress::Unit};
 use diorite_machine::{
     Accelerator, AlarmKind, Budget, Machine,
     accel::{self, Kind},
 };
 use diorite_model::{
-    Digest, Error, Exit, Recipe, Result,
+    Error, Exit, Result,
     report::{CheckResult, Class, Ended, Evidence, ScenarioMachine, ScenarioReport, Verdict},
     scenario::{Act, From, Scenario, Step},
 };
-use stage::Stage;
+use stage::ScenarioStage;
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
-
-/// What a machine of a scenario is booted from.
-#[derive(Debug, Clone)]
-pub struct Disk {
-    /// The raw disk. It is never written.
-    pub disk: PathBuf,
-    /// Its SHA-256, as the build said.
-    pub sha256: Digest,
-    /// What it was made from.
-    pub recipe: Recipe,
-}
-
-/// What a run needs.
-#[derive(Debug, Clone, Copy)]
-pub struct ScenarioInput<'a> {
-    /// The scenario.
-    pub scenario: &'a Scenario,
-    /// The disk of each of its machines, in their order.
-    pub disks: &'a [Disk],
-    /// How many times all of it is done, 1 at least.
-    pub runs: u32,
-    /// QEMU and firmware.
-    pub tools: &'a ToolsTree,
-    /// Where the report, wire.pcapng and consoles go; an `evidence` directory on failure; a directory for each of several runs.
-    pub out: &'a Path,
-    /// Who is told how it goes.
-    pub progress: &'a Progress,
-}
 
 /// Runs a scenario. Steps that failed, and a run that an image ended, are in the report.
 ///
@@ -145,7 +118,7 @@ fn attempt(input: &ScenarioInput<'_>, accelerator: &mut Accelerator) -> Result<(
         }
         let (ended, error) = ended.unzip();
         let scenario = input.scenario;
-        let machine = |(m, d): (&diorite_model::scenario::Machine, &Disk)| ScenarioMachine {
+        let machine = |(m, d): (&diorite_model::scenario::Machine, &ScenarioDisk)| ScenarioMachine {
             name: m.name.clone(),
             image: d.recipe.image.name.clone(),
             version: d.recipe.image.version.clone(),
@@ -172,10 +145,10 @@ fn attempt(input: &ScenarioInput<'_>, accelerator: &mut Accelerator) -> Result<(
 }
 
 /// What a pass saw: steps, seconds, and why it ended early.
-type Passed = (Vec<CheckResult>, f64, Option<(Ended, Error)>);
+type ScenarioPass = (Vec<CheckResult>, f64, Option<(Ended, Error)>);
 
 /// All steps, once.
-fn pass(input: &ScenarioInput<'_>, accelerator: &Accelerator) -> Result<Passed> {
+fn pass(input: &ScenarioInput<'_>, accelerator: &Accelerator) -> Result<ScenarioPass> {
     let (scenario, begun) = (input.scenario, Instant::now());
     let shown = input.progress.stage(&scenario.name);
     let bar = shown.bar(scenario.steps.len() as u64, Unit::Items);
@@ -213,10 +186,10 @@ type Note<'a> = &'a mut dyn FnMut(CheckResult, bool);
 
 fn all(input: &ScenarioInput<'_>, accelerator: &Accelerator, begun: Instant, note: Note<'_>) -> Result<()> {
     let workplace = Workplace::new(input.out)?;
-    let mut stage = Stage::new(input, accelerator, Budget::measure(), &workplace)?;
+    let mut stage = ScenarioStage::new(input, accelerator, Budget::measure(), &workplace)?;
     let outcome = timeline(input.scenario, &mut stage, begun, note);
     let failed = !matches!(outcome, Ok(true));
-    // Whoever interrupts does not ask why.
+    // After the user's interrupt no evidence is wanted.
     if failed && !matches!(&outcome, Err(e) if e.exit == Exit::Interrupted) {
         stage.evidence(&input.out.join("evidence"))?;
     }
@@ -225,7 +198,7 @@ fn all(input: &ScenarioInput<'_>, accelerator: &Accelerator, begun: Instant, not
 }
 
 /// Does the steps one after the other. `false` when one is not as it must be.
-fn timeline(scenario: &Scenario, stage: &mut Stage<'_>, begun: Instant, note: Note<'_>) -> Result<bool> {
+fn timeline(scenario: &Scenario, stage: &mut ScenarioStage<'_>, begun: Instant, note: Note<'_>) -> Result<bool> {
     for (n, step) in scenario.steps.iter().enumerate() {
         interrupt::check()?;
         let at = begun.elapsed().as_secs_f64();
@@ -246,7 +219,7 @@ fn timeline(scenario: &Scenario, stage: &mut Stage<'_>, begun: Instant, note: No
     Ok(true)
 }
 
-impl Stage<'_> {
+impl ScenarioStage<'_> {
     /// Does a step; a fault of the host under any machine is an error in place of an answer.
     fn judged(&mut self, step: &Step) -> Result<Judged> {
         let done = self.step(step);

@@ -1,6 +1,6 @@
 //! Machines are switched on, start anew, and are switched off.
 
-use super::stage::{ANEW, Stage};
+use super::stage::{ANEW, ScenarioStage};
 use crate::{answer::Judged, derived::services};
 use diorite_machine::{AlarmKind, Machine, Watch};
 use diorite_model::{
@@ -14,7 +14,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Time after which a power button that did nothing is pressed again; on a slow host more, in proportion.
 const PRESSED: Duration = Duration::from_secs(10);
 
-impl Stage<'_> {
+impl ScenarioStage<'_> {
     /// Switches machines on, as many together as there are processors for, and waits for each. Under emulation more of them
     /// would only be slower, and a guest gives its disk up after 90 s.
     pub fn boot(&mut self, machines: &[usize], until: Until) -> Result<Judged> {
@@ -51,7 +51,7 @@ impl Stage<'_> {
             Until::Running => services::running(&machine.run(RUNNING, &mut watch)?),
             _ => Ok("its shell answers".to_owned()),
         };
-        // From now on a restart that nobody asked for is the end of QEMU, and seen.
+        // From now on an unexpected restart ends QEMU, so that it is noticed.
         machine.may_restart(false)?;
         let seconds = machine.uptime().as_secs_f64();
         drop(watch);

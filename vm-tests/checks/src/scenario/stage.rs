@@ -1,6 +1,10 @@
 //! The lab of a scenario and the machines in it: cables, hardware addresses, firmware UUIDs, what runs and what is off.
 
-use super::{Disk, ScenarioInput};
+use super::{
+    input::{ScenarioDisk, ScenarioInput},
+    server::{self, PeerServer},
+    traits::TraitValues,
+};
 use crate::{
     session::Workplace,
     setup::{self, Setup},
@@ -28,7 +32,7 @@ pub struct Actor<'a> {
     pub name: String,
     /// Its place among the scenario's machines.
     pub kind: usize,
-    disk: &'a Disk,
+    disk: &'a ScenarioDisk,
     around: Surroundings,
     memory: u32,
     cpus: u32,
@@ -48,12 +52,12 @@ pub struct Actor<'a> {
     /// It has been on: its console has a log.
     pub started: bool,
     /// What it said of itself last.
-    pub known: Option<super::identity::Known>,
+    pub known: Option<TraitValues>,
     share: Option<Share>,
 }
 
 /// Everything that a scenario happens on.
-pub struct Stage<'a> {
+pub struct ScenarioStage<'a> {
     // Dropped in this order: machines let go of their cables first.
     /// Machines by their place; of those that there are several of, the first.
     pub actors: Vec<Actor<'a>>,
@@ -63,7 +67,7 @@ pub struct Stage<'a> {
     /// Floods that go on.
     pub floods: Vec<Pending<u32>>,
     /// Servers of the lab by their place.
-    pub peers: Vec<super::peers::Server>,
+    pub peers: Vec<PeerServer>,
     pub budget: Budget,
     tools: &'a ToolsTree,
     accelerator: &'a Accelerator,
@@ -71,7 +75,7 @@ pub struct Stage<'a> {
     logs: Vec<(String, PathBuf)>,
 }
 
-impl<'a> Stage<'a> {
+impl<'a> ScenarioStage<'a> {
     /// The lab runs, and no machine does.
     pub fn new(
         input: &ScenarioInput<'a>,
@@ -145,7 +149,7 @@ impl<'a> Stage<'a> {
             let gateway = segment.gateway;
             lab.at(n)?.change(move |services| services.dhcp.gateway = gateway)?;
         }
-        let peers = super::peers::start(scenario, &lab)?;
+        let peers = server::start(scenario, &lab)?;
         let (tools, floods, logs) = (input.tools, Vec::new(), Vec::new());
         Ok(Self { actors, lab, scenario, floods, peers, budget, tools, accelerator, logs })
     }
@@ -239,7 +243,7 @@ impl<'a> Stage<'a> {
         macs(self.actor(machine))
     }
 
-    /// An address of a machine as [`Stage::address`] finds it; fixed ones that were never heard are looked for first.
+    /// An address of a machine as [`ScenarioStage::address`] finds it; fixed ones that were never heard are looked for first.
     pub fn reach(&self, machine: usize, near: usize, family: IpFamily) -> Result<Option<IpAddr>> {
         let lab = self.lab.at(near)?;
         let config = lab.config();

@@ -1,6 +1,6 @@
 //! One step: done in the lab or in a machine, or asked through the judges of `[[verify.check]]`.
 
-use super::stage::Stage;
+use super::stage::ScenarioStage;
 use crate::{
     answer::{Judged, short, verdict},
     declared::{self, judge, outside::EMPTY_QUERY, scripts},
@@ -23,7 +23,7 @@ use std::{
 /// Time between two questions whose answer was not yet as it must be.
 const AGAIN: Duration = Duration::from_millis(500);
 
-impl Stage<'_> {
+impl ScenarioStage<'_> {
     /// Does a step.
     pub fn step(&mut self, step: &Step) -> Result<Judged> {
         match &step.act {
@@ -105,7 +105,12 @@ impl Stage<'_> {
                 let Some(address) = self.reach(*machine, *segment, *family)? else {
                     return Ok(Err(NOT_HEARD.to_owned()));
                 };
-                self.scan(*machine, *segment, Probe::all(address, wire(*protocol)), Ports { open, maybe, meanwhile })
+                self.scan(
+                    *machine,
+                    *segment,
+                    Probe::all(address, wire(*protocol)),
+                    ExpectedPorts { open, maybe, meanwhile },
+                )
             }
         }
     }
@@ -261,7 +266,7 @@ impl Stage<'_> {
     }
 
     /// Every port, over and over while something happens in the machine; how often that happened is said.
-    fn scan(&mut self, machine: usize, segment: usize, probe: Probe, ports: Ports<'_>) -> Result<Judged> {
+    fn scan(&mut self, machine: usize, segment: usize, probe: Probe, ports: ExpectedPorts<'_>) -> Result<Judged> {
         let lab = self.lab.at(segment)?;
         let mut pending = lab.begin(probe.clone())?;
         if ports.meanwhile.is_empty() {
@@ -296,7 +301,7 @@ impl Stage<'_> {
 const CHURNS: u32 = 4;
 
 /// What a sweep is to see.
-struct Ports<'a> {
+struct ExpectedPorts<'a> {
     open: &'a [u16],
     maybe: &'a [u16],
     meanwhile: &'a [Churn],
@@ -316,7 +321,7 @@ const FILL: &str = "f=$1/diorite-fill; n=0; s=$(df --output=avail -B1 \"$1\" | t
 const FREE: &str = "rm -f \"$1\"/diorite-fill.*; df --output=avail -B1M \"$1\" | tail -n1 | sed \"s/\\$/ MiB free/\"";
 
 /// What a sweep saw: these ports open, all others silent.
-fn swept(scan: &Scan, &Ports { open, maybe, .. }: &Ports<'_>, churns: u32) -> Judged {
+fn swept(scan: &Scan, &ExpectedPorts { open, maybe, .. }: &ExpectedPorts<'_>, churns: u32) -> Judged {
     if !scan.witnessed {
         return Err("silent, but so was everything else".to_owned());
     }
@@ -394,12 +399,13 @@ mod tests {
             took: Duration::from_secs(1),
         };
         let seen = [(22, PortVerdict::Open), (80, PortVerdict::Silent), (9100, PortVerdict::Closed)];
-        let judge = |open: &[u16], maybe: &[u16]| swept(&scan(&seen, true), &Ports { open, maybe, meanwhile: &[] }, 0);
+        let judge =
+            |open: &[u16], maybe: &[u16]| swept(&scan(&seen, true), &ExpectedPorts { open, maybe, meanwhile: &[] }, 0);
         assert!(judge(&[22], &[9100]).is_ok());
         assert_eq!(judge(&[22], &[]).expect_err("closed"), "1 ports answer that must not: 9100 closed");
         assert_eq!(judge(&[22, 80], &[9100]).expect_err("silent"), "not open: 80 silent");
         assert_eq!(judge(&[], &[9100]).expect_err("open"), "1 ports answer that must not: 22 open");
-        let ports = Ports { open: &[22], maybe: &[9100], meanwhile: &[] };
+        let ports = ExpectedPorts { open: &[22], maybe: &[9100], meanwhile: &[] };
         assert!(swept(&scan(&seen, false), &ports, 0).is_err(), "silence is not proven");
     }
 

@@ -4,7 +4,7 @@
 use super::{Context, build};
 use crate::args::VerifyArgs;
 use crate::project::Project;
-use diorite_checks::Failure;
+use diorite_checks::FailureSnapshot;
 use diorite_host::interrupt;
 use diorite_host::store::Store;
 use diorite_host::tools::ToolsTree;
@@ -24,7 +24,7 @@ fn in_the_store<'a>(tools: &'a Path, store: &Store) -> Result<&'a Path> {
 
 /// Goes back to a failure and runs what is typed there, until nothing more comes.
 pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
-    let failure = Failure::read(directory)?;
+    let failure = FailureSnapshot::read(directory)?;
     let tools = match args.name {
         Some(_) => {
             let project = Project::load(&args.target())?;

@@ -3,7 +3,7 @@
 
 use crate::{
     answer::{Judged, verdict},
-    check::{Check, Phase, Run},
+    check::{Check, CheckRun, Phase},
     derived::ssh,
     scope::{Scope, published},
     surroundings::split,
@@ -89,7 +89,7 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
             declared: rules(protocol).map(|a| (a.port, a.last_port)).collect(),
             unsaid: unsaid.clone(),
         };
-        let check = Check::new(format!("ports-{name}-{id}"), what, Evidence::Outside, Run::Sweep(sweep));
+        let check = Check::new(format!("ports-{name}-{id}"), what, Evidence::Outside, CheckRun::Sweep(sweep));
         check.phase(Phase::Ports).over(family)
     };
     let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
@@ -177,7 +177,7 @@ mod tests {
 
     fn sweep(recipe: &Recipe, id: &str) -> Sweep {
         match plan::of(recipe, &[]).into_iter().find(|c| c.id == id).expect("it is asked").run {
-            Run::Sweep(sweep) => sweep,
+            CheckRun::Sweep(sweep) => sweep,
             _ => panic!("{id} is another kind of check"),
         }
     }
@@ -248,7 +248,7 @@ mod tests {
         recipe.firewall.allow.clear();
         let checks = plan::of(&recipe, &[]);
         let of = |c: &Check| match &c.run {
-            Run::Sweep(sweep) => Some(sweep.clone()),
+            CheckRun::Sweep(sweep) => Some(sweep.clone()),
             _ => None,
         };
         let sweeps: Vec<Sweep> = checks.iter().filter_map(of).collect();

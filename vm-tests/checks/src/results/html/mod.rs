@@ -6,7 +6,7 @@ mod ports;
 mod timeline;
 
 use super::junit::word;
-use crate::facts;
+use crate::boots::facts;
 use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
 use page::Page;
@@ -211,7 +211,7 @@ fn words(page: &mut Page, report: &Report) {
     }
 }
 
-/// The screen at the moment of a failure, if somebody took a picture of it.
+/// The screen at the time of a failure, if there is a screenshot.
 fn screenshot(page: &mut Page, directory: &Path) {
     let file = directory.join("evidence/screenshot.png");
     let small = std::fs::metadata(&file).is_ok_and(|m| m.len() <= SCREENSHOT);

@@ -158,27 +158,27 @@ fn width(moment: &Moment) -> f64 {
 }
 
 /// Marks beside each other, and the places they take.
-struct Row<'a> {
+struct MarkRow<'a> {
     taken: Vec<(f64, f64)>,
     moments: Vec<&'a Moment>,
 }
 
 /// Marks in as few rows as keep their words apart.
 fn stacked<'a>(moments: Vec<&'a Moment>, x: &dyn Fn(f64) -> f64) -> Vec<Vec<&'a Moment>> {
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<MarkRow> = Vec::new();
     for moment in moments {
         let at = x(moment.at);
         let (from, to) = match to_the_right(moment, at) {
             true => (at - 6.0, at + 14.0 + width(moment)),
             false => (at - 14.0 - width(moment), at + 6.0),
         };
-        let free = |row: &&mut Row| row.taken.iter().all(|(f, t)| to <= *f || *t <= from);
+        let free = |row: &&mut MarkRow| row.taken.iter().all(|(f, t)| to <= *f || *t <= from);
         match rows.iter_mut().find(free) {
             Some(row) => {
                 row.taken.push((from, to));
                 row.moments.push(moment);
             }
-            None => rows.push(Row { taken: vec![(from, to)], moments: vec![moment] }),
+            None => rows.push(MarkRow { taken: vec![(from, to)], moments: vec![moment] }),
         }
     }
     rows.into_iter().map(|row| row.moments).collect()

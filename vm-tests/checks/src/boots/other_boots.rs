@@ -1,17 +1,16 @@
-//! The boots beside the one that everything is asked of: a damaged copy, which must refuse to start, and the disk itself
+//! The other boots, beside the one that everything is asked of: a damaged copy, which must refuse to start, and the disk itself
 //! with nothing injected, which must look the same from the wire. They run meanwhile, where there is memory for two.
 
+use super::{classes, tampered};
 use crate::{
-    answer::{Asked, Judged, Unanswered, is_verdict},
+    answer::{AskResult, Judged, Unanswered, is_verdict},
     asker::{Asker, Swept},
-    check::{Check, OtherBoot, Phase, Run},
-    classes,
+    check::{Check, CheckRun, OtherBoot, Phase},
     input::VerifyInput,
     select::SelectedCheck,
-    session::{Session, Workplace},
+    session::{LabSession, Workplace},
     setup::{MEMORY, Setup},
     surroundings::Surroundings,
-    tamper,
 };
 use diorite_host::interrupt;
 use diorite_machine::{Accelerator, Budget, credentials};
@@ -20,7 +19,7 @@ use std::{path::Path, sync::mpsc::Sender};
 
 /// What every one of these boots needs.
 #[derive(Clone, Copy)]
-pub(crate) struct Aside<'a> {
+pub(crate) struct OtherBoots<'a> {
     pub input: &'a VerifyInput<'a>,
     pub accelerator: &'a Accelerator,
     pub around: &'a Surroundings,
@@ -29,24 +28,24 @@ pub(crate) struct Aside<'a> {
 }
 
 /// An answer, and to which check.
-pub(crate) type Answer<'a> = (&'a SelectedCheck, Judged);
+pub(crate) type CheckAnswer<'a> = (&'a SelectedCheck, Judged);
 
 /// Every answer, and those of the machine with nothing injected to checks that compare it with the first.
-pub(crate) type Answers<'a> = (Vec<Answer<'a>>, Vec<Answer<'a>>);
+pub(crate) type OtherAnswers<'a> = (Vec<CheckAnswer<'a>>, Vec<CheckAnswer<'a>>);
 
 /// Whether a second machine fits into the memory that is free now.
-pub(crate) fn room() -> bool {
+pub(crate) fn two_fit() -> bool {
     Budget::measure().fits(&[MEMORY; 2])
 }
 
-impl<'a> Aside<'a> {
+impl<'a> OtherBoots<'a> {
     /// Both boots, as far as they are wanted. `tell` hears what the sweeps of the machine with nothing injected have seen.
-    pub(crate) fn boots(&self, mut tell: Option<Sender<Swept>>) -> Result<Answers<'a>> {
+    pub(crate) fn boots(&self, mut tell: Option<Sender<Swept>>) -> Result<OtherAnswers<'a>> {
         let (mut answers, mut compared) = (Vec::new(), Vec::new());
         for wanted in self.checks {
             answers.push(match wanted.check.run {
-                Run::OtherBoot(OtherBoot::Uninjected) => (wanted, self.uninjected(&mut compared, tell.take())?),
-                Run::OtherBoot(OtherBoot::Tampered) => (wanted, self.tampered()?),
+                CheckRun::OtherBoot(OtherBoot::Uninjected) => (wanted, self.uninjected(&mut compared, tell.take())?),
+                CheckRun::OtherBoot(OtherBoot::Tampered) => (wanted, self.tampered()?),
                 _ => continue,
             });
         }
@@ -54,7 +53,7 @@ impl<'a> Aside<'a> {
     }
 
     /// Boots the disk with no word from outside, and asks everything that can be asked from the wire alone.
-    fn uninjected(&self, compared: &mut Vec<Answer<'a>>, tell: Option<Sender<Swept>>) -> Result<Judged> {
+    fn uninjected(&self, compared: &mut Vec<CheckAnswer<'a>>, tell: Option<Sender<Swept>>) -> Result<Judged> {
         let directory = self.workplace.path("untouched");
         let capture = self.input.out.join("untouched-wire.pcapng");
         let session = self.session(self.input.disk, &directory, Some(&capture), Vec::new())?;
@@ -65,13 +64,13 @@ impl<'a> Aside<'a> {
 
     fn asked_on_the_wire(
         &self,
-        session: &Session,
-        compared: &mut Vec<Answer<'a>>,
+        session: &LabSession,
+        compared: &mut Vec<CheckAnswer<'a>>,
         tell: Option<Sender<Swept>>,
     ) -> Result<Judged> {
         let watch = session.machine.watch(|| session.lab.frames());
         let mut asker = Asker::new(session, self.input.disk, watch);
-        // Nobody inside can say when the system has settled: what listens is waited for as long as anything moves.
+        // Without a shell it is not known when the system has settled: each answer is waited for as long as anything moves.
         asker.waits_for(session.machine.pace.stall_limit());
         let mut checks: Vec<&Check> = self.checks.iter().map(|s| &s.check).filter(|c| c.uninjected).collect();
         // First the addresses, then what must have come up, then every port, and at last what was seen all the time.
@@ -95,10 +94,10 @@ impl<'a> Aside<'a> {
             }
         }
         if let Some(tell) = tell {
-            // Nobody hears it where the other machine has ended early.
+            // The receiver is gone where the other machine has ended early.
             let _ = tell.send(asker.take_swept());
         }
-        for selected in self.checks.iter().filter(|s| matches!(s.check.run, Run::Both(..))) {
+        for selected in self.checks.iter().filter(|s| matches!(s.check.run, CheckRun::Both(..))) {
             compared.push((selected, judged(selected.check.ask(&mut asker))?));
         }
         Ok(match &wrong[..] {
@@ -114,14 +113,14 @@ impl<'a> Aside<'a> {
     /// Boots a copy with one flipped byte.
     fn tampered(&self) -> Result<Judged> {
         let (disk, directory) = (self.workplace.path("tampered.raw"), self.workplace.path("tampered"));
-        match tamper::copy(self.input.disk, &disk) {
+        match tampered::copy(self.input.disk, &disk) {
             // No root partition to tamper with is a verdict on the image.
             Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
             other => other?,
         }
         let session = self.session(&disk, &directory, None, credentials::shell())?;
-        let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tamper::EXPECTED);
-        let judged = classes::blamed(tamper::refused(&session, &mut watch), &session.machine, &[]);
+        let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tampered::EXPECTED);
+        let judged = classes::blamed(tampered::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
         self.end(session, &directory, "tampered-console.log")?;
         judged
@@ -133,14 +132,14 @@ impl<'a> Aside<'a> {
         directory: &Path,
         capture: Option<&Path>,
         credentials: Vec<credentials::Credential>,
-    ) -> Result<Session> {
+    ) -> Result<LabSession> {
         let Self { input, accelerator, around, .. } = *self;
-        Session::start(Setup { tools: input.tools, accelerator, around, disk, directory }, capture, credentials)
+        LabSession::start(Setup { tools: input.tools, accelerator, around, disk, directory }, capture, credentials)
     }
 
     /// Ends the machine and keeps what its console said.
-    fn end(&self, session: Session, directory: &Path, name: &str) -> Result<()> {
-        let Session { machine, lab, .. } = session;
+    fn end(&self, session: LabSession, directory: &Path, name: &str) -> Result<()> {
+        let LabSession { machine, lab, .. } = session;
         machine.end();
         drop(lab);
         keep(&directory.join("console.log"), &self.input.out.join(name))
@@ -148,7 +147,7 @@ impl<'a> Aside<'a> {
 }
 
 /// The answer of a machine that can be asked no more counts as one that is not as it must be.
-fn judged(asked: Asked) -> Result<Judged> {
+fn judged(asked: AskResult) -> Result<Judged> {
     match asked {
         Ok(judged) => Ok(judged),
         Err(Unanswered::Skipped(seen)) => Ok(Err(seen)),

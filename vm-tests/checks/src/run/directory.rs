@@ -8,7 +8,7 @@ use std::{
 };
 
 /// The directory of a run, for as long as it lasts. What a killed run left is swept by the next one.
-pub(super) struct Place {
+pub(super) struct RunDirectory {
     directory: PathBuf,
     kept: PathBuf,
     /// Held by the one run there is.
@@ -18,7 +18,7 @@ pub(super) struct Place {
 /// In the directory that is kept: the digest of the disk that it belongs to.
 const OF: &str = "disk.sha256";
 
-impl Place {
+impl RunDirectory {
     /// Makes it below `out`.
     ///
     /// # Errors
@@ -82,7 +82,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for RunDirectory {
     fn drop(&mut self) {
         // The next run tries again.
         let _ = fs::remove_dir_all(&self.directory);
@@ -111,7 +111,7 @@ mod tests {
     fn what_is_kept_comes_back_for_the_same_disk_alone() {
         let out = tempfile::tempdir().expect("temporary directory");
         let (this, other) = (Digest::of(b"this"), Digest::of(b"other"));
-        let place = Place::new(out.path()).expect("a place");
+        let place = RunDirectory::new(out.path()).expect("a place");
         place.take(&this).expect("nothing was kept");
         fs::create_dir(place.directory().join("tpm")).expect("a TPM");
         fs::write(place.directory().join("tpm").join("state"), "tpm").expect("its state");
@@ -120,7 +120,7 @@ mod tests {
         drop(place);
         assert!(!out.path().join(".run").exists(), "nothing is left but what was kept");
 
-        let place = Place::new(out.path()).expect("a place");
+        let place = RunDirectory::new(out.path()).expect("a place");
         let refused = place.take(&other).expect_err("another disk");
         assert_eq!(refused.what, "what was kept belongs to another disk");
         place.take(&this).expect("kept");
@@ -138,9 +138,9 @@ mod tests {
         let out = tempfile::tempdir().expect("temporary directory");
         fs::create_dir_all(out.path().join(".run/tpm")).expect("what a killed run left");
         fs::write(out.path().join(".run/overlay.qcow2"), "old").expect("what a killed run left");
-        let place = Place::new(out.path()).expect("a place");
+        let place = RunDirectory::new(out.path()).expect("a place");
         assert_eq!(fs::read_dir(place.directory()).expect("a directory").count(), 0);
-        let Err(error) = Place::new(out.path()) else { panic!("it runs already") };
+        let Err(error) = RunDirectory::new(out.path()) else { panic!("it runs already") };
         assert_eq!(error.what, "this machine runs already");
     }
 }

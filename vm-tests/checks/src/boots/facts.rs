@@ -3,7 +3,7 @@
 
 use crate::{
     asker::Asker,
-    session::Session,
+    session::LabSession,
     sweep::{Family, Vantage},
 };
 use diorite_lab::PortVerdict;
@@ -87,7 +87,7 @@ fn said_inside(boot: &mut Boot, text: &str, now: Duration) {
 }
 
 /// What the wire has seen.
-pub(crate) fn outside(boot: &mut Boot, session: &Session) {
+pub(crate) fn outside(boot: &mut Boot, session: &LabSession) {
     // The network is there a moment before the machine is.
     let early = session.lab.uptime().saturating_sub(session.machine.uptime()).as_secs_f64();
     let since = |d: Duration| (d.as_secs_f64() - early).max(0.0);

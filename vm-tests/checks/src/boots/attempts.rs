@@ -1,14 +1,17 @@
 //! A verification as it is asked for: the checks that are wanted, once or several times, tried once more where the host
 //! spoilt it. Whatever happens, what was seen is written down.
 
-use crate::{
+use super::{
     classes,
+    pass::{Pass, PassResult},
+    verify::pass,
+};
+use crate::{
     input::{VerifyInput, digest},
-    moment::{Identity, Kept, Moments, Stamp},
     plan, results,
     select::{SelectedCheck, with_its_whereabouts},
+    snapshot::{FileStamp, SnapshotIdentity, SnapshotStore, StoredSnapshot},
     surroundings::Surroundings,
-    verify::{self, Pass, Passed},
 };
 use diorite_machine::{
     Accelerator,
@@ -47,17 +50,17 @@ pub fn verify(input: &VerifyInput<'_>) -> Result<Report> {
     let (of, plan_digest) = (checks.len(), plan::digest(&checks, input.own));
     let wanted = input.choice.of(checks.clone())?;
     let learning = with_its_whereabouts(&wanted, checks);
-    let identity = Identity::of(input.tools, &accelerator, &around, input.disk_sha256)?;
-    let moments = Moments::below(input.out);
-    let kept = moments.find(&identity).ok().filter(|_| needs_boot(input, &wanted).is_none());
-    let disk = same_disk(input, &moments, kept.as_ref())?;
+    let identity = SnapshotIdentity::of(input.tools, &accelerator, &around, input.disk_sha256)?;
+    let snapshots = SnapshotStore::below(input.out);
+    let kept = snapshots.find(&identity).ok().filter(|_| needs_boot(input, &wanted).is_none());
+    let disk = same_disk(input, &snapshots, kept.as_ref())?;
     let common = Common {
         accelerator: &accelerator,
         around: &around,
         wanted: &wanted,
         learning,
         identity,
-        moments,
+        snapshots,
         disk,
         of,
         plan_digest,
@@ -118,24 +121,24 @@ struct Common<'a> {
     accelerator: &'a Accelerator,
     around: &'a Surroundings,
     wanted: &'a [SelectedCheck],
-    /// The same, and what is to be known of a machine whose moment is kept.
+    /// The same, and what is to be known of a machine whose snapshot is kept.
     learning: Vec<SelectedCheck>,
-    /// What a moment must belong to.
-    identity: Identity,
-    moments: Moments,
+    /// What a snapshot must belong to.
+    identity: SnapshotIdentity,
+    snapshots: SnapshotStore,
     /// The disk's file when its digest was right.
-    disk: Stamp,
+    disk: FileStamp,
     /// How many checks there are.
     of: usize,
     /// What all of them are.
     plan_digest: Digest,
 }
 
-/// The disk must be the one that was built. Its bytes are read, unless a moment was kept of this very file and nobody has
+/// The disk must be the one that was built. Its bytes are read, unless a snapshot was kept of this very file and it was not
 /// written it since.
-fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) -> Result<Stamp> {
-    let stamp = Stamp::of(input.disk)?;
-    if kept.is_some_and(|k| k.moment.disk_stamp == stamp) {
+fn same_disk(input: &VerifyInput<'_>, snapshots: &SnapshotStore, kept: Option<&StoredSnapshot>) -> Result<FileStamp> {
+    let stamp = FileStamp::of(input.disk)?;
+    if kept.is_some_and(|k| k.snapshot.disk_stamp == stamp) {
         return Ok(stamp);
     }
     let before = digest(input.disk)?;
@@ -143,11 +146,11 @@ fn same_disk(input: &VerifyInput<'_>, moments: &Moments, kept: Option<&Kept>) ->
         let other = Error::new(Exit::Input, "the disk is not the one that was built");
         return Err(other.at(input.disk.display().to_string()).because(format!("its SHA-256 is {before}")));
     }
-    kept.map_or(Ok(()), |kept| moments.same_disk(kept, stamp.clone()))?;
+    kept.map_or(Ok(()), |kept| snapshots.same_disk(kept, stamp.clone()))?;
     Ok(stamp)
 }
 
-/// Why no moment could answer what is wanted.
+/// Why no snapshot could answer what is wanted.
 fn needs_boot(input: &VerifyInput<'_>, wanted: &[SelectedCheck]) -> Option<String> {
     if input.boot {
         return Some("a boot was asked for".to_owned());
@@ -163,7 +166,7 @@ fn needs_boot(input: &VerifyInput<'_>, wanted: &[SelectedCheck]) -> Option<Strin
 /// One run; a second one where the first was the host's fault. With the error to end with, if there is one.
 fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Option<Error>)> {
     let (mut accelerator, mut retried) = (common.accelerator.clone(), Vec::new());
-    let found = common.moments.find(&common.identity);
+    let found = common.snapshots.find(&common.identity);
     let mut fits = found.is_ok();
     let (mut from, mut why_booted) = match (needs_boot(input, common.wanted), found) {
         (Some(why), _) => (None, Some(why)),
@@ -174,9 +177,9 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
         let begun = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
         let start = Start {
             restored: from.as_ref().map(|kept| report::Kept {
-                key: kept.moment.identity.key(),
-                kept: kept.moment.kept,
-                age: kept.moment.age(),
+                key: kept.snapshot.identity.key(),
+                kept: kept.snapshot.kept,
+                age: kept.snapshot.age(),
             }),
             why_booted: why_booted.clone().filter(|_| input.boot || !input.choice.selection(common.of).is_whole()),
         };
@@ -185,25 +188,25 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
         let running = common.wanted.iter().any(|w| !w.check.is_apart());
         let keep = (from.is_none() && running && same && (!fits || input.boot)).then_some(&common.identity);
         let checks: Vec<SelectedCheck> = match (&from, keep) {
-            // What a check needs first is what the moment is about.
+            // What a check needs first is what the snapshot is about.
             (Some(_), _) => common.wanted.iter().filter(|w| !w.needed).cloned().collect(),
             (None, Some(_)) => common.learning.clone(),
             (None, None) => common.wanted.to_vec(),
         };
-        let pass = Pass {
+        let made_of = Pass {
             accelerator: &accelerator,
             around: common.around,
             checks: &checks,
             from: from.as_ref(),
             keep,
-            moments: &common.moments,
+            snapshots: &common.snapshots,
             disk: &common.disk,
         };
-        let passed = verify::pass(input, &pass)?;
+        let passed = pass(input, &made_of)?;
         if let Some(error) = &passed.unrestored {
             let cause = error.cause.as_deref().map(|c| format!(": {c}")).unwrap_or_default();
-            why_booted = Some(format!("the kept moment could not be restored: {}{cause}", error.what));
-            common.moments.forget()?;
+            why_booted = Some(format!("the kept snapshot could not be restored: {}{cause}", error.what));
+            common.snapshots.forget()?;
             (from, fits) = (None, false);
             continue;
         }
@@ -219,11 +222,11 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
             }
             retried.push(ended.clone());
             if from.take().is_some() {
-                why_booted = Some("the run that went on from the kept moment was spoilt by the host".to_owned());
+                why_booted = Some("the run that went on from the kept snapshot was spoilt by the host".to_owned());
             }
             continue;
         }
-        let Passed { results, boot, seconds, ended, .. } = passed;
+        let PassResult { results, boot, seconds, ended, .. } = passed;
         let (ended, error) = ended.unzip();
         let report = Report {
             schema: Report::SCHEMA,

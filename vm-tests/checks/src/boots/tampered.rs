@@ -6,7 +6,7 @@
 use crate::{
     answer::{Judged, is_verdict},
     gpt,
-    session::Session,
+    session::LabSession,
 };
 use diorite_machine::{AlarmKind, Watch};
 use diorite_model::{Error, Result};
@@ -47,7 +47,7 @@ pub const EXPECTED: &[AlarmKind] =
     &[AlarmKind::VerityCorruption, AlarmKind::Restarting, AlarmKind::Panic, AlarmKind::EmergencyMode];
 
 /// Watches the damaged machine until it refuses, ends, or comes up after all.
-pub fn refused(session: &Session, watch: &mut Watch<'_>) -> Result<Judged> {
+pub fn refused(session: &LabSession, watch: &mut Watch<'_>) -> Result<Judged> {
     let corruption = || session.machine.console.alarms().into_iter().find(|a| a.kind == AlarmKind::VerityCorruption);
     loop {
         if session.machine.shell_ready() {

@@ -1,21 +1,21 @@
-//! Letters for a shell inside the machine, over a port that carries bytes and knows no end of input: the injected shell
+//! Input for a shell inside the machine, over a port that carries bytes and knows no end of input: the injected shell
 //! starts another one behind a pipe, and lets it have what comes in lines of octal numbers.
 
-/// What begins a line that is about the shell, not of it: a record separator, which nobody says by accident. `begin`
+/// What begins a line that is about the shell, not of it: a record separator, which ordinary output does not contain. `begin`
 /// follows when it takes letters, its status when it has ended.
 const MARK: &[u8] = b"\x1ediorite-shell ";
 /// Letters in one line.
 const LINE: usize = 200;
 
 /// One shell.
-pub(super) struct Feed {
+pub(super) struct StdinPump {
     interactive: bool,
     begun: bool,
     /// What may be the beginning of the mark.
     held: Vec<u8>,
 }
 
-impl Feed {
+impl StdinPump {
     /// A shell that shows a prompt, or one that reads commands and says nothing by itself.
     pub fn new(interactive: bool) -> Self {
         Self { interactive, begun: false, held: Vec::new() }
@@ -94,17 +94,17 @@ mod tests {
         let mut child = Command::new("/bin/sh").stdin(end()).stdout(end()).stderr(end()).spawn().expect("sh");
         drop(far);
         near.set_read_timeout(Some(std::time::Duration::from_secs(20))).expect("timeout");
-        let mut feed = Feed::new(false);
-        near.write_all(&feed.first()).expect("write");
+        let mut pump = StdinPump::new(false);
+        near.write_all(&pump.first()).expect("write");
         let (mut out, mut bytes, mut told) = (Vec::new(), [0; 7], false);
         let status = loop {
             let n = near.read(&mut bytes).expect("it answers");
             assert!(n > 0, "it has ended: {out:?}");
-            if let Some(status) = feed.heard(&bytes[..n], &mut out) {
+            if let Some(status) = pump.heard(&bytes[..n], &mut out) {
                 break status;
             }
-            if feed.begun() && !std::mem::replace(&mut told, true) {
-                near.write_all(&[feed.letters(script), feed.last()].concat()).expect("write");
+            if pump.begun() && !std::mem::replace(&mut told, true) {
+                near.write_all(&[pump.letters(script), pump.last()].concat()).expect("write");
             }
         };
         drop(near);
@@ -132,12 +132,12 @@ mod tests {
 
     #[test]
     fn the_mark_is_found_in_pieces_and_letters_like_it_pass() {
-        let mut feed = Feed::new(false);
+        let mut pump = StdinPump::new(false);
         let mut out = Vec::new();
         for piece in [&b"a\x1e"[..], b"b\x1edior", b"ite-shell beg", b"in\nc\x1ediorite-shell 4"] {
-            assert_eq!(feed.heard(piece, &mut out), None);
+            assert_eq!(pump.heard(piece, &mut out), None);
         }
-        assert!(feed.begun());
-        assert_eq!((feed.heard(b"2\n", &mut out), out), (Some(42), b"a\x1ebc".to_vec()));
+        assert!(pump.begun());
+        assert_eq!((pump.heard(b"2\n", &mut out), out), (Some(42), b"a\x1ebc".to_vec()));
     }
 }

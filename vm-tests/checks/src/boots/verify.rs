@@ -1,60 +1,44 @@
-//! Disk image → answers: one machine of which everything is asked, booted or put back to a kept moment, the boots beside
+//! Disk image → answers: one machine of which everything is asked, booted or restored from a snapshot, the boots beside
 //! it, what was seen kept.
 
-mod keep;
-
+use super::{
+    classes, facts,
+    keep::Keeper,
+    other_boots::{self, CheckAnswer, OtherBoots, keep},
+    pass::{Pass, PassResult},
+};
 use crate::{
     answer::{Judged, Unanswered, is_verdict},
-    aside::{self, Answer, Aside, keep},
     asker::{Asker, Swept},
-    check::{Check, OtherBoot, Phase, Run as How},
-    classes,
+    check::{Check, CheckRun, OtherBoot, Phase},
     derived::image,
-    facts,
     input::{VerifyInput, digest},
-    moment::{Identity, Kept, Known, Moments, Stamp},
     select::SelectedCheck,
-    session::{Session, Workplace},
+    session::{LabSession, Workplace},
     setup::Setup,
-    surroundings::Surroundings,
+    snapshot::WireState,
 };
 use diorite_host::{
     interrupt,
     progress::{Bar, Unit},
 };
-use diorite_machine::{Accelerator, AlarmKind, credentials};
+use diorite_machine::{AlarmKind, credentials};
 use diorite_model::{
     Error, Exit, Result,
-    report::{Boot, CheckResult, Class, Ended, Verdict},
+    report::{Boot, CheckResult, Class, Verdict},
 };
-use keep::{Failure, Settled};
 use std::{
     path::Path,
     sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
 };
 
-/// What a pass is made of besides its input.
-pub(crate) struct Pass<'a> {
-    pub accelerator: &'a Accelerator,
-    pub around: &'a Surroundings,
-    /// Every check that is asked.
-    pub checks: &'a [SelectedCheck],
-    /// The moment from which the machine goes on; none: it is switched on.
-    pub from: Option<&'a Kept>,
-    /// The moment to keep when the system has settled.
-    pub keep: Option<&'a Identity>,
-    pub moments: &'a Moments,
-    /// The disk's file when its digest was right.
-    pub disk: &'a Stamp,
-}
-
 /// One pass over a disk: its boots, every check of `checks` asked, what was seen. An error is one after which there is
 /// nothing to report: the user's interrupt, or input that is wrong.
-pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
+pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<PassResult> {
     let stage = input.progress.stage("verify");
     let bar = stage.bar(pass.checks.len() as u64, Unit::Items);
-    let mut run = Run {
+    let mut run = Verification {
         input,
         pass,
         bar,
@@ -63,36 +47,24 @@ pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
         noted: 0.0,
         boot: Boot::default(),
         unrestored: None,
-        settled: None,
-        failure: None,
+        keeper: Keeper::new(input, pass),
         compared: Vec::new(),
     };
     let ended = match run.boots() {
         Ok(()) => None,
         Err(error) => Some(classes::ended(error, run.power_on.elapsed())?),
     };
-    let Run { results, boot, power_on, unrestored, .. } = run;
+    let Verification { results, boot, power_on, unrestored, .. } = run;
     let fails = results.iter().filter(|r| r.verdict == Verdict::Fail).count();
     stage.done(match (&ended, &unrestored) {
         (Some((ended, _)), _) => ended.what.clone(),
         (_, Some(error)) => error.what.clone(),
         (None, None) => format!("{} asked, {fails} failed", results.len()),
     });
-    Ok(Passed { results, boot, seconds: power_on.elapsed().as_secs_f64(), ended, unrestored })
+    Ok(PassResult { results, boot, seconds: power_on.elapsed().as_secs_f64(), ended, unrestored })
 }
 
-/// What a pass saw.
-pub(crate) struct Passed {
-    pub results: Vec<CheckResult>,
-    pub boot: Boot,
-    pub seconds: f64,
-    /// Why it ended early, and the error to end with when nothing helps.
-    pub ended: Option<(Ended, Error)>,
-    /// Why the machine could not be put back to its moment; nothing was asked then.
-    pub unrestored: Option<Error>,
-}
-
-struct Run<'a> {
+struct Verification<'a> {
     input: &'a VerifyInput<'a>,
     pass: &'a Pass<'a>,
     bar: Bar,
@@ -102,29 +74,27 @@ struct Run<'a> {
     noted: f64,
     boot: Boot,
     unrestored: Option<Error>,
-    /// What was known when the moment of the settled system was kept.
-    settled: Option<Settled>,
-    /// The same of the moment of failure.
-    failure: Option<Failure>,
+    /// Snapshots of the machine.
+    keeper: Keeper<'a>,
     /// What the first machine answered to checks that compare it with another.
-    compared: Vec<Answer<'a>>,
+    compared: Vec<CheckAnswer<'a>>,
 }
 
-impl<'a> Run<'a> {
+impl<'a> Verification<'a> {
     fn boots(&mut self) -> Result<()> {
         let workplace = Workplace::new(self.input.out)?;
         let (input, Pass { accelerator, around, checks, .. }) = (self.input, self.pass);
-        let aside = Aside { input, accelerator, around, checks, workplace: &workplace };
+        let others = OtherBoots { input, accelerator, around, checks, workplace: &workplace };
         let any = |what: &dyn Fn(&Check) -> bool| checks.iter().any(|c| what(&c.check));
         let (asked, uninjected) = (any(&|c| !c.is_apart()), any(&|c| c.is_boot(OtherBoot::Uninjected)));
         let more = uninjected || any(&|c| c.is_boot(OtherBoot::Tampered));
-        let (answers, others) = if asked && more && aside::room() {
+        let (answers, compared) = if asked && more && other_boots::two_fit() {
             std::thread::scope(|scope| {
                 let (tell, told) = mpsc::channel();
                 // QEMU ends with the thread that started it.
-                let other = scope.spawn(move || aside.boots(Some(tell)));
+                let other = scope.spawn(move || others.boots(Some(tell)));
                 let here = self.good_machine(&workplace, uninjected.then_some(told));
-                let there = other.join().unwrap_or_else(|_| Err(Error::bug("a boot beside has ended in a panic")));
+                let there = other.join().unwrap_or_else(|_| Err(Error::bug("another boot has ended in a panic")));
                 here.and(there)
             })?
         } else {
@@ -134,47 +104,47 @@ impl<'a> Run<'a> {
             if more {
                 self.bar.set_message("a boot with nothing injected, and one of a damaged copy");
             }
-            aside.boots(None)?
+            others.boots(None)?
         };
         for (wanted, judged) in answers {
             self.note(wanted, verdict(judged));
         }
         for (selected, one) in std::mem::take(&mut self.compared) {
-            let other = others.iter().find(|(check, _)| check.check == selected.check);
-            if let (How::Both(_, compare), Some((_, other))) = (&selected.check.run, other) {
+            let other = compared.iter().find(|(check, _)| check.check == selected.check);
+            if let (CheckRun::Both(_, compare), Some((_, other))) = (&selected.check.run, other) {
                 self.note(selected, verdict(compare(&one, other)));
             }
         }
         self.disk_unchanged()
     }
 
-    /// Boots the disk itself, or puts it back to its moment, and asks everything that it can be asked; `swept` tells what
+    /// Boots the disk itself, or restores its snapshot, and asks everything that it can be asked; `swept` tells what
     /// sweeps of another machine from the same disk have seen.
     fn good_machine(&mut self, workplace: &Workplace, swept: Option<Receiver<Swept>>) -> Result<()> {
         let (out, directory) = (self.input.out, workplace.path("boot"));
         let Some(session) = self.session(&directory, &out.join("wire.pcapng"))? else { return Ok(()) };
         self.power_on = Instant::now().checked_sub(session.machine.uptime()).unwrap_or(self.power_on);
         let asked = classes::blamed(self.ask_all(&session, swept), &session.machine, &self.results);
-        // Whoever interrupts does not ask why.
+        // After the user's interrupt no evidence is wanted.
         let interrupted = asked.as_ref().is_err_and(|e| e.exit == Exit::Interrupted);
         let ended = asked.as_ref().err().filter(|_| !interrupted);
         let failed = self.results.iter().any(|r| r.verdict == Verdict::Fail);
-        if let Some(error) = ended.filter(|_| self.failure.is_none()) {
-            self.keep_failure(&session, Known::default(), &error.what)?;
+        if let Some(error) = ended.filter(|_| !self.keeper.has_failure()) {
+            self.keeper.failed(&session, WireState::default(), &error.what)?;
         }
         if ended.is_some() || failed {
             session.machine.evidence(&out.join("evidence"))?;
         }
         facts::outside(&mut self.boot, &session);
-        let Session { machine, lab, .. } = session;
+        let LabSession { machine, lab, .. } = session;
         let names = machine.files();
         let whole = !interrupted && machine.ended().is_none_or(|status| status.success());
-        let wanted = self.settled.is_some() || self.failure.is_some();
+        let wanted = self.keeper.has_any();
         let console = match whole && wanted {
             true => {
                 let (console, left) = machine.leave();
-                left.and_then(|()| self.leave_moments(&directory, &names))
-                    .unwrap_or_else(|error| self.not_kept(&error));
+                left.and_then(|()| self.keeper.store(&directory, &names))
+                    .unwrap_or_else(|error| self.keeper.not_kept(&error));
                 console
             }
             false => machine.end(),
@@ -186,14 +156,14 @@ impl<'a> Run<'a> {
     }
 
     /// The machine in its lab. `None`: it could not be put back.
-    fn session(&mut self, directory: &Path, capture: &Path) -> Result<Option<Session>> {
+    fn session(&mut self, directory: &Path, capture: &Path) -> Result<Option<LabSession>> {
         let Pass { accelerator, around, .. } = *self.pass;
         let setup = Setup { tools: self.input.tools, accelerator, around, disk: self.input.disk, directory };
         self.power_on = Instant::now();
         let Some(kept) = self.pass.from else {
-            return Session::start(setup, Some(capture), credentials::shell()).map(Some);
+            return LabSession::start(setup, Some(capture), credentials::shell()).map(Some);
         };
-        match Session::resume(setup, kept, Some(capture)) {
+        match LabSession::resume(setup, kept, Some(capture)) {
             Ok(session) => Ok(Some(session)),
             Err(error) if matches!(error.exit, Exit::Host | Exit::Input) => {
                 self.unrestored = Some(error);
@@ -203,7 +173,7 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn ask_all(&mut self, session: &Session, swept: Option<Receiver<Swept>>) -> Result<()> {
+    fn ask_all(&mut self, session: &LabSession, swept: Option<Receiver<Swept>>) -> Result<()> {
         let bar = self.bar.clone();
         let watch = session.machine.watch(|| session.lab.frames()).expecting(&[AlarmKind::PoweringOff]);
         let watch = watch.telling(move |time, line| bar.set_message(message(time, line)));
@@ -211,16 +181,16 @@ impl<'a> Run<'a> {
         let mut asker = Asker::new(session, self.input.disk, watch);
         let mut over: Option<String> = None;
         // What another machine is swept for is known last.
-        let last = |w: &&SelectedCheck| swept.is_some() && matches!(w.check.run, How::Sweep(_));
+        let last = |w: &&SelectedCheck| swept.is_some() && matches!(w.check.run, CheckRun::Sweep(_));
         let order: Vec<&SelectedCheck> = checks.iter().filter(|w| !last(w)).chain(checks.iter().filter(last)).collect();
         swept.into_iter().for_each(|seen| asker.sweeps_elsewhere(seen));
         if let Some(kept) = self.pass.from {
-            asker.knows(&kept.moment.known);
+            asker.knows(&kept.snapshot.known);
             asker.begin(checks.iter().filter_map(|s| s.check.sweep()))?;
         }
         for wanted in order {
             let check = &wanted.check;
-            if check.is_apart() || matches!(check.run, How::PowerOff) {
+            if check.is_apart() || matches!(check.run, CheckRun::PowerOff) {
                 continue;
             }
             interrupt::check()?;
@@ -228,7 +198,7 @@ impl<'a> Run<'a> {
                 Some(reason) => (Verdict::Skip, reason.clone()),
                 None => match check.ask(&mut asker) {
                     // The other machine's is not there yet.
-                    Ok(judged) if matches!(check.run, How::Both(..)) => {
+                    Ok(judged) if matches!(check.run, CheckRun::Both(..)) => {
                         self.compared.push((wanted, judged));
                         continue;
                     }
@@ -250,15 +220,15 @@ impl<'a> Run<'a> {
             if check.phase == Phase::Settled && over.is_none() {
                 facts::times(&mut self.boot, &mut asker, self.power_on)?;
                 if passed {
-                    self.keep_settled(session, &asker);
+                    self.keeper.settled(session, &asker);
                 }
                 asker.begin(checks.iter().filter_map(|s| s.check.sweep()))?;
             }
-            if failed && self.failure.is_none() {
+            if failed && !self.keeper.has_failure() {
                 if over.is_none() {
                     asker.settle()?;
                 }
-                self.keep_failure(session, asker.known(), &check.what)?;
+                self.keeper.failed(session, asker.known(), &check.what)?;
             }
         }
         facts::ports(&mut self.boot, &asker);
@@ -268,7 +238,7 @@ impl<'a> Run<'a> {
         if asker.has_shell() && over.is_none() && self.results.iter().any(|r| r.verdict == Verdict::Fail) {
             self.journal(&mut asker)?;
         }
-        if let Some(wanted) = checks.iter().find(|c| matches!(c.check.run, How::PowerOff)) {
+        if let Some(wanted) = checks.iter().find(|c| matches!(c.check.run, CheckRun::PowerOff)) {
             let answer = match over {
                 Some(reason) => (Verdict::Skip, reason),
                 None => verdict(asker.power_off()?.and_then(|(said, took)| image::power_off(&said, took))),
@@ -295,7 +265,7 @@ impl<'a> Run<'a> {
     }
 
     fn disk_unchanged(&mut self) -> Result<()> {
-        let wanted = self.pass.checks.iter().find(|c| matches!(c.check.run, How::DiskUnchanged));
+        let wanted = self.pass.checks.iter().find(|c| matches!(c.check.run, CheckRun::DiskUnchanged));
         let Some(wanted) = wanted else { return Ok(()) };
         let after = digest(self.input.disk)?;
         let same = after == self.input.disk_sha256;

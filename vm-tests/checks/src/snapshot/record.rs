@@ -1,11 +1,4 @@
-//! Moments: a machine with its memory, its disks and its firmware's variables, as it was when it ran well or when a check
-//! failed. The first is kept between runs below the directory for results, so that a single check needs no boot; the second
-//! lies with the evidence. Only a moment whose every circumstance is the same again is restored: the bytes of the disk,
-//! QEMU, each argument of the machine, the firmware, what is around it.
-
-mod store;
-
-pub(crate) use store::{Kept, Moments, evidence, read, sound};
+//! What is written down about a snapshot: what it belongs to, what was known of the machine, and its files.
 
 use crate::{setup::Setup, surroundings::Surroundings};
 use diorite_host::tools::{Tool, ToolsTree};
@@ -22,16 +15,16 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-/// Grows when a moment of an older program means something else, or its description is written otherwise.
+/// Grows when a snapshot of an older program means something else, or its description is written otherwise.
 const FORMAT: u32 = 1;
-/// Under this name QEMU has the moment at which the system had just settled.
+/// QEMU's name for the snapshot of the system that had just settled.
 pub(crate) const RUNNING: &str = "running";
-/// Under this one the moment at which the first check had failed.
+/// QEMU's name for the one of the first failure.
 pub(crate) const FAILED: &str = "failed";
 
-/// What a moment belongs to. All of it must be the same where it is restored.
+/// What a snapshot belongs to. All of it must be the same where it is restored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
+pub(crate) struct SnapshotIdentity {
     pub format: u32,
     /// The version of QEMU's package.
     pub qemu: String,
@@ -42,7 +35,7 @@ pub(crate) struct Identity {
     pub around: Digest,
 }
 
-impl Identity {
+impl SnapshotIdentity {
     /// That of a machine which is asked everything.
     pub fn of(
         tools: &ToolsTree,
@@ -61,12 +54,12 @@ impl Identity {
         })
     }
 
-    /// The moment's name.
+    /// The snapshot's name.
     pub fn key(&self) -> Digest {
         Digest::of_json(self)
     }
 
-    /// Why a moment of `other` is not one of this; nothing when it is.
+    /// Why a snapshot of `other` is not one of this; nothing when it is.
     pub fn differs(&self, other: &Self) -> Option<String> {
         if self.format != other.format {
             return Some("another version of this program has kept it".to_owned());
@@ -81,9 +74,10 @@ impl Identity {
     }
 }
 
-/// What the wire had told by then, and is not told again.
+/// What the lab had learned of the machine when the snapshot was taken. A new lab is told, because the restored machine
+/// does not say it again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct WireState {
     /// The hardware address of the card that the lab asks.
     pub mac: Option<[u8; 6]>,
     /// Where questions of each family go.
@@ -94,7 +88,7 @@ pub(crate) struct Known {
     pub shell: bool,
 }
 
-impl Known {
+impl WireState {
     /// The same with what the lab has leased.
     pub fn with_leases(mut self, lab: &diorite_lab::Lab) -> Self {
         self.leases = lab.leases().into_values().map(|lease| (lease.mac.0, lease.ipv4)).collect();
@@ -107,10 +101,10 @@ impl Known {
     }
 }
 
-/// `moment.json`, beside the files that hold the moment.
+/// `moment.json`, beside the files that hold the snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Moment {
-    pub identity: Identity,
+pub(crate) struct MachineSnapshot {
+    pub identity: SnapshotIdentity,
     /// [`RUNNING`] or [`FAILED`].
     pub name: String,
     /// The check that had failed, in words; of a machine that was given up, why.
@@ -122,15 +116,15 @@ pub(crate) struct Moment {
     /// Where the disk was.
     pub disk: PathBuf,
     /// That file at the time when its digest was taken.
-    pub disk_stamp: Stamp,
+    pub disk_stamp: FileStamp,
     /// Where the tools were.
     pub tools: PathBuf,
-    pub known: Known,
+    pub known: WireState,
     /// The files as they were left.
-    pub files: BTreeMap<String, Stamp>,
+    pub files: BTreeMap<String, FileStamp>,
 }
 
-impl Moment {
+impl MachineSnapshot {
     /// Seconds since it was kept.
     pub fn age(&self) -> u64 {
         now().saturating_sub(self.kept)
@@ -142,19 +136,19 @@ pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs())
 }
 
-/// Which file it is, and when it was last written: as long as nothing of this changes, nobody has written it. No program
+/// Which file it is, and when it was last written: as long as none of this changes, the file was not written. No program
 /// can set `changed` (inode(7)).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Stamp {
-    bytes: u64,
+pub(crate) struct FileStamp {
+    pub(crate) bytes: u64,
     /// Nanoseconds since 1970.
     modified: i128,
     changed: i128,
     device: u64,
-    inode: u64,
+    pub(crate) inode: u64,
 }
 
-impl Stamp {
+impl FileStamp {
     /// That of a file, links followed.
     pub fn of(path: &Path) -> Result<Self> {
         let about = std::fs::metadata(path).map_err(|e| Error::io("a file cannot be looked at", path, e))?;
@@ -162,12 +156,12 @@ impl Stamp {
     }
 
     /// Whether the content is the same, as far as size and time tell: also of a file that was copied with its times.
-    fn like(&self, other: &Self) -> bool {
+    pub(crate) fn like(&self, other: &Self) -> bool {
         (self.bytes, self.modified) == (other.bytes, other.modified)
     }
 }
 
-impl From<&Metadata> for Stamp {
+impl From<&Metadata> for FileStamp {
     fn from(about: &Metadata) -> Self {
         let nanos = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         Self {
@@ -185,8 +179,8 @@ pub(crate) mod tests {
     use super::*;
     use diorite_machine::Kind;
 
-    pub(crate) fn identity() -> Identity {
-        Identity {
+    pub(crate) fn identity() -> SnapshotIdentity {
+        SnapshotIdentity {
             format: FORMAT,
             qemu: "1:10.0.2".into(),
             disk_sha256: Digest::of(b"disk"),
@@ -195,17 +189,17 @@ pub(crate) mod tests {
         }
     }
 
-    pub(crate) fn moment(disk: &Path) -> Moment {
-        Moment {
+    pub(crate) fn snapshot(disk: &Path) -> MachineSnapshot {
+        MachineSnapshot {
             identity: identity(),
             name: RUNNING.into(),
             what: String::new(),
             kept: 1_760_000_000,
             accelerator: Accelerator { kind: Kind::Tcg, reason: "a test".into() },
             disk: disk.to_owned(),
-            disk_stamp: Stamp::of(disk).expect("a disk"),
+            disk_stamp: FileStamp::of(disk).expect("a disk"),
             tools: "/tools".into(),
-            known: Known::default(),
+            known: WireState::default(),
             files: BTreeMap::new(),
         }
     }
@@ -214,7 +208,7 @@ pub(crate) mod tests {
     fn whatever_differs_is_told() {
         let own = identity();
         assert_eq!(own.differs(&own), None);
-        let other = |change: fn(&mut Identity)| {
+        let other = |change: fn(&mut SnapshotIdentity)| {
             let mut other = own.clone();
             change(&mut other);
             assert_ne!(own.key(), other.key());
