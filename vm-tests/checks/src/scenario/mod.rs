@@ -10,6 +10,7 @@
 mod identity;
 mod input;
 mod peers;
+mod ports;
 mod power;
 mod server;
 mod stage;

@@ -1,17 +1,17 @@
 //! One step: done in the lab or in a machine, or asked through the judges of `[[verify.check]]`.
 
-use super::stage::ScenarioStage;
+use super::{ports::ExpectedPorts, stage::ScenarioStage};
 use crate::{
     answer::{Judged, short, verdict},
     declared::{self, judge, outside::EMPTY_QUERY, scripts},
-    derived::{firewall::churn, network::ping},
+    derived::network::ping,
     quote,
 };
-use diorite_lab::{Faults, Manner, Name, PortVerdict, Probe, Protocol, Scan, Services, Wave as Flood, Way};
+use diorite_lab::{Faults, Manner, Name, Probe, Protocol, Services, Wave as Flood, Way};
 use diorite_model::{
     Result,
     recipe::Protocol as Transport,
-    scenario::{Act, Churn, From, Link, Mode, Patience, Says, Step, Wave},
+    scenario::{Act, From, Link, Mode, Patience, Says, Step, Wave},
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::{
@@ -264,47 +264,6 @@ impl ScenarioStage<'_> {
         self.floods.push(pending);
         Ok(Ok(format!("under way: {frames} frames to {address}, {rate} a second")))
     }
-
-    /// Every port, over and over while something happens in the machine; how often that happened is said.
-    fn scan(&mut self, machine: usize, segment: usize, probe: Probe, ports: ExpectedPorts<'_>) -> Result<Judged> {
-        let lab = self.lab.at(segment)?;
-        let mut pending = lab.begin(probe.clone())?;
-        if ports.meanwhile.is_empty() {
-            return Ok(swept(&lab.wait_for(&pending)?, &ports, 0));
-        }
-        let restart = ports.meanwhile.contains(&Churn::RestartContainers);
-        let containers: Vec<String> = match restart {
-            true => self.recipe(machine).containers.keys().cloned().collect(),
-            false => Vec::new(),
-        };
-        let mut judged = Ok(String::new());
-        let mut sweeps = 0;
-        for churns in 1.. {
-            let said = self.run(machine, &churn(&containers))?;
-            if !said.success() {
-                return Ok(Err(format!("it did not succeed: {}", short(&said.text))));
-            }
-            // Where a sweep is quicker than what it is to see, the next one begins at once.
-            let Some(scan) = lab.finished(&pending)? else { continue };
-            sweeps += 1;
-            judged = swept(&scan, &ports, churns).map(|seen| format!("{sweeps} sweeps, the last: {seen}"));
-            if judged.is_err() || churns >= CHURNS {
-                break;
-            }
-            pending = lab.begin(probe.clone())?;
-        }
-        Ok(judged)
-    }
-}
-
-/// How often at least something happens in a machine that is swept.
-const CHURNS: u32 = 4;
-
-/// What a sweep is to see.
-struct ExpectedPorts<'a> {
-    open: &'a [u16],
-    maybe: &'a [u16],
-    meanwhile: &'a [Churn],
 }
 
 /// No address of the machine is known.
@@ -319,35 +278,6 @@ const FILL: &str = "f=$1/diorite-fill; n=0; s=$(df --output=avail -B1 \"$1\" | t
 
 /// `$1`: a directory. Takes away what filled it.
 const FREE: &str = "rm -f \"$1\"/diorite-fill.*; df --output=avail -B1M \"$1\" | tail -n1 | sed \"s/\\$/ MiB free/\"";
-
-/// What a sweep saw: these ports open, all others silent.
-fn swept(scan: &Scan, &ExpectedPorts { open, maybe, .. }: &ExpectedPorts<'_>, churns: u32) -> Judged {
-    if !scan.witnessed {
-        return Err("silent, but so was everything else".to_owned());
-    }
-    let words = |wrong: &[(&u16, &PortVerdict)]| {
-        let list: Vec<String> = wrong.iter().take(10).map(|(p, v)| format!("{p} {v:?}")).collect();
-        list.join(", ").to_lowercase()
-    };
-    let missing: Vec<(&u16, &PortVerdict)> =
-        scan.verdicts.iter().filter(|(p, v)| open.contains(p) && **v != PortVerdict::Open).collect();
-    let more: Vec<(&u16, &PortVerdict)> = scan
-        .verdicts
-        .iter()
-        .filter(|(p, v)| !open.contains(p) && !maybe.contains(p) && **v != PortVerdict::Silent)
-        .collect();
-    let churned = if churns > 0 { format!(", {churns} times anew meanwhile") } else { String::new() };
-    match (&missing[..], &more[..]) {
-        ([], []) => Ok(format!(
-            "{} ports in {:.1} s: {} open, all others silent{churned}",
-            scan.verdicts.len(),
-            scan.took.as_secs_f64(),
-            open.len()
-        )),
-        ([], more) => Err(format!("{} ports answer that must not: {}{churned}", more.len(), words(more))),
-        (missing, _) => Err(format!("not open: {}{churned}", words(missing))),
-    }
-}
 
 fn wire(protocol: Transport) -> Protocol {
     if protocol == Transport::Udp { Protocol::Udp } else { Protocol::Tcp }
@@ -389,25 +319,6 @@ fn said(says: &Says) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_sweep_finds_what_is_open_and_must_not_be() {
-        let scan = |verdicts: &[(u16, PortVerdict)], witnessed| Scan {
-            verdicts: verdicts.iter().copied().collect(),
-            witnessed,
-            rounds: 2,
-            took: Duration::from_secs(1),
-        };
-        let seen = [(22, PortVerdict::Open), (80, PortVerdict::Silent), (9100, PortVerdict::Closed)];
-        let judge =
-            |open: &[u16], maybe: &[u16]| swept(&scan(&seen, true), &ExpectedPorts { open, maybe, meanwhile: &[] }, 0);
-        assert!(judge(&[22], &[9100]).is_ok());
-        assert_eq!(judge(&[22], &[]).expect_err("closed"), "1 ports answer that must not: 9100 closed");
-        assert_eq!(judge(&[22, 80], &[9100]).expect_err("silent"), "not open: 80 silent");
-        assert_eq!(judge(&[], &[9100]).expect_err("open"), "1 ports answer that must not: 22 open");
-        let ports = ExpectedPorts { open: &[22], maybe: &[9100], meanwhile: &[] };
-        assert!(swept(&scan(&seen, false), &ports, 0).is_err(), "silence is not proven");
-    }
 
     #[test]
     fn filling_and_freeing_are_seen() {
