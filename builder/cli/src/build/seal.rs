@@ -1,0 +1,32 @@
+//! Configured trees → the sealed tree of the machine, with its containers inside.
+
+use super::inputs::BuildInputs;
+use super::trees::BuildTrees;
+use diorite_host::progress::Progress;
+use diorite_model::Result;
+use diorite_rootfs::configure::Changes;
+use diorite_rootfs::guest;
+use diorite_rootfs::seal::{self, SealedTree};
+use std::collections::BTreeMap;
+
+/// Lays the overlays, generates the guest's configuration, and freezes owners and times. It takes a second, and is no step
+/// of its own: the file system's key covers it.
+pub fn run(trees: BuildTrees, changes: Changes, inputs: &BuildInputs, progress: &Progress) -> Result<SealedTree> {
+    let stage = progress.stage("seal");
+    let (recipe, epoch) = (&inputs.recipe, inputs.recipe.image.epoch);
+    let mut inside = BTreeMap::new();
+    for (name, (tree, config)) in trees.containers {
+        let overlays = inputs.overlays(&recipe.containers[&name].overlays);
+        let container = match config {
+            Some(config) => seal::image(tree, config, &overlays, epoch).map_err(|e| e.at(format!("containers.{name}"))),
+            None => seal::container(tree, &overlays, epoch),
+        };
+        inside.insert(name, container?);
+    }
+    let (mut tree, mut overlays) = (trees.root, inputs.overlays(&recipe.overlays));
+    changes.apply(&mut tree, &mut overlays);
+    let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
+    let sealed = SealedTree { changes: changes.list, ..seal::seal(tree, generated, &overlays, recipe)? };
+    stage.done(format!("{} files", sealed.tree.nodes.len()));
+    Ok(sealed)
+}
