@@ -5,13 +5,22 @@ HOST     = $(shell rustc -vV | sed -n 's/^host: //p')
 BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
-.PHONY: image test vm-tests proxmox-test bench endurance reference check diorite clean
+# Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
+UNIT     = dependencies tiers deploy errors errors_archive errors_reopen output target sandbox \
+           check double download faults fleet login refusals room status targets upload hostile \
+           capture forward https links peers record scans segments services verdicts
+
+.PHONY: image unit test vm-tests proxmox-test bench endurance reference check diorite clean rust
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
 	$(DIORITE) image $(PROFILE) --relock
 
-## test: every test; the tools and packages they need are brought by Diorite itself
+## unit: the tests that need no network, no packages and no tools; a minute or two once compiled
+unit: rust
+	$(CARGO) test --release --workspace --lib --bins $(UNIT:%=--test %)
+
+## test: every test but those of `make vm-tests`; Diorite itself fetches the packages and tools they need
 test: diorite
 	$(CARGO) test --release --workspace --no-run
 	@mkdir -p target
@@ -20,7 +29,7 @@ test: diorite
 	  $(CARGO) test --release --workspace
 	@echo "make vm-tests runs what needs more boots: $$(cat builder/cli/tests/vm_more.rs builder/cli/tests/vm_more/*.rs | grep -c '^#\[test\]') tests"
 
-## vm-tests: every test that boots a machine, those that `make test` leaves out included
+## vm-tests: every test that boots a machine, including those that `make test` leaves out
 vm-tests: diorite
 	$(CARGO) test --release -p diorite --test vm --test vm_more --no-run
 	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
@@ -38,19 +47,20 @@ proxmox-test: diorite
 bench: diorite
 	$(CARGO) run --release --quiet -p diorite --example bench
 
-## endurance: one disk verified RUNS times beside LOAD busy threads, and scanned SCANS times against its own word
+## endurance: one disk verified RUNS times beside LOAD busy threads, and scanned SCANS times against its own rules
 endurance: diorite
 	$(CARGO) build --release --quiet -p diorite --example bench
 	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) run --release --quiet -p diorite --example bench endurance
 
-## reference: the pages that are generated from the declarations of the profile language
+## reference: the pages that are generated from the declarations of the profile language and of the command line
 reference: diorite
 	@mkdir -p docs/reference
 	$(DIORITE) schema > docs/reference/profile.schema.json
 	$(DIORITE) schema --markdown > docs/reference/profile.md
 	$(DIORITE) schema --scenario > docs/reference/scenario.md
+	$(DIORITE) man --markdown > docs/reference/cli.md
 
 ## check: format, lints, docs, and what cargo-deny knows today
 check:
@@ -61,7 +71,11 @@ check:
 	@if $(CARGO) deny --version >/dev/null 2>&1; then $(CARGO) deny check; \
 	  else echo "cargo-deny is not installed: advisories newer than .ci/advisories.toml are not looked at (\`make test\` judges by that table)"; fi
 
-diorite:
+rust:
+	@v=$$(rustc -V 2>/dev/null | sed -n 's/^rustc 1\.\([0-9]*\)\..*/\1/p'); test "$${v:-0}" -ge 95 || { \
+	  echo "Diorite needs Rust 1.95 or newer (rustc -V says: $$(rustc -V 2>&1 | head -n 1)); install it with rustup, https://rustup.rs" >&2; exit 2; }
+
+diorite: rust
 	$(CARGO) build --release -p diorite
 	ln -sf $(BUILT) diorite
 

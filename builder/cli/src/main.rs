@@ -1,49 +1,73 @@
 //! `diorite`: arguments in, exit code out.
+#![forbid(unsafe_code)]
 
 mod args;
-mod disc;
-mod images;
-mod pipeline;
-mod plan;
+mod build;
+mod built;
+mod child;
+mod config_drive;
+mod context;
+mod disks;
+mod downloads;
+mod file;
+mod lock;
+mod out;
 mod print;
 mod print_deploy;
 mod print_scenario;
 mod project;
-mod trees;
+mod reference;
+mod results;
+mod textfile;
 mod verbs;
 
 use clap::Parser as _;
 use diorite_host::{interrupt, sandbox, simulate, standin};
-use diorite_model::Exit;
+use diorite_model::{Error, Exit, Result};
+use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Inside a Debian tree this program stands in for others, by the name it is called by.
-    if let Some(code) = standin::dispatch(pipeline::STANDINS) {
+    if let Some(code) = standin::dispatch(child::STANDINS) {
         return code;
     }
     simulate::apply();
-    if let Some(code) = sandbox::inside(pipeline::INSIDE) {
+    if let Some(code) = sandbox::inside(child::INSIDE) {
         return code;
     }
     interrupt::install();
     let cli = match args::Cli::try_parse() {
         Ok(cli) => cli,
-        Err(usage) => {
-            let _ = usage.print();
-            return ExitCode::from(if usage.use_stderr() { Exit::Usage } else { Exit::Done } as u8);
-        }
+        Err(usage) => return ended(printed(args::explain(usage, std::env::args())), false),
     };
     let outcome = verbs::run(&cli);
     interrupt::settle();
-    match outcome {
-        Ok(exit) => ExitCode::from(exit as u8),
-        Err(error) => {
-            if cli.json {
-                println!("{}", print::error_json(&error));
-            }
-            eprintln!("{error}");
-            ExitCode::from(error.exit as u8)
-        }
+    ended(outcome, cli.json)
+}
+
+/// Shows help, the version, or what is wrong with the command line.
+fn printed(usage: clap::Error) -> Result<Exit> {
+    usage.print().map_err(out::failure)?;
+    Ok(if usage.use_stderr() { Exit::Usage } else { Exit::Done })
+}
+
+/// Says why it has failed, if it has.
+fn ended(outcome: Result<Exit>, json: bool) -> ExitCode {
+    let exit = outcome.unwrap_or_else(|error| {
+        say(&error, json);
+        error.exit
+    });
+    ExitCode::from(exit as u8)
+}
+
+fn say(error: &Error, json: bool) {
+    // Who has stopped reading is not told so.
+    if error.exit == Exit::OutputClosed {
+        return;
     }
+    if json {
+        let _ = out::line(print::error_json(error));
+    }
+    let _ = writeln!(std::io::stderr(), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What people and scripts read on stdout. JSON answers carry `schema`, the version of their form.
+//! Answers on stdout, for people and as JSON. JSON answers carry `schema`, the version of their format.
 
 use diorite_archive::images;
 use diorite_archive::vault::Imported;
@@ -29,7 +29,7 @@ pub fn error_json(error: &Error) -> String {
     .to_string()
 }
 
-/// The recipe with every default explicit, as TOML; and what a machine is asked besides, which is no part of it.
+/// The recipe with every default explicit, as TOML; and the settings that are not part of it: VM, instances, checks.
 pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
     let (own, machine, instances) = (&settings.checks, &settings.machine, &settings.instances);
     if as_json {
@@ -42,15 +42,15 @@ pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
     let mut text = format!("# recipe {}\n{text}", recipe.digest());
     let table = toml::to_string_pretty(&BTreeMap::from([("machine", machine)])).expect("a machine is TOML");
-    text += &format!("\n# the machine that `deploy` makes; no byte of the image depends on it\n{table}");
+    text += &format!("\n# the VM that `deploy` creates; no byte of the image depends on it\n{table}");
     if !instances.is_empty() {
         let table = toml::to_string_pretty(&BTreeMap::from([("instances", instances)])).expect("instances are TOML");
-        text += &format!("\n# what each machine is given on its config drive\n{table}");
+        text += &format!("\n# the values on each VM's config drive\n{table}");
     }
     if !own.is_empty() {
         let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);
         let table = toml::to_string_pretty(&table).expect("checks are TOML");
-        text += &format!("\n# asked of the booted machine; no byte of the image depends on it\n{table}");
+        text += &format!("\n# checked on the booted machine; no byte of the image depends on it\n{table}");
     }
     text
 }
@@ -89,12 +89,12 @@ pub fn plan(steps: &[Step], as_json: bool) -> String {
     }
     let mut out = String::from("step                  key           result\n");
     for step in steps {
-        out += &format!("{:<21} {}  {}\n", step.name, step.key.short(12), if step.hit { "kept" } else { "to be made" });
+        out += &format!("{:<21} {}  {}\n", step.name, step.key.short(12), if step.hit { "cached" } else { "build" });
     }
     out
 }
 
-/// What is in the pool.
+/// How much was downloaded.
 pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
     if as_json {
         return json!({ "schema": 1, "packages": packages, "bytes": bytes }).to_string();
@@ -102,7 +102,7 @@ pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
     format!("{packages} packages, {}, verified and in the store", progress::bytes(bytes))
 }
 
-/// What a vault holds; the digest is for people who carry it to compare.
+/// What a vault holds; people who carry it compare the digest.
 pub fn exported(file: &Path, packages: usize, digest: &Digest, as_json: bool) -> String {
     if as_json {
         return line(json!({ "schema": 1, "vault": file, "packages": packages, "sha256": digest }));
@@ -110,7 +110,7 @@ pub fn exported(file: &Path, packages: usize, digest: &Digest, as_json: bool) ->
     format!("{}: {packages} packages, sha256 {digest}\n", file.display())
 }
 
-/// What a vault brought, and where its lock is now.
+/// What was in a vault, and where its lock is now.
 pub fn imported(imported: &Imported, lock: Option<&Path>, as_json: bool) -> String {
     let Imported { lock_name, new, packages, .. } = imported;
     if as_json {
@@ -119,7 +119,9 @@ pub fn imported(imported: &Imported, lock: Option<&Path>, as_json: bool) -> Stri
     let lock = match lock {
         Some(file) => format!("lock: {}\n", file.display()),
         None => {
-            format!("its lock `{lock_name}` was not kept: there is no profiles/ here; run in the project's directory\n")
+            format!(
+                "its lock `{lock_name}` was not kept: there is no profiles/ here; run it in the project's directory\n"
+            )
         }
     };
     format!("{packages} packages verified, {new} of them new in the store\n{lock}")
@@ -133,7 +135,7 @@ pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
     let mut text = String::from("step                  result   seconds        size  key\n");
     for r in &build.steps {
         let (result, seconds) =
-            if r.step.hit { ("kept", String::new()) } else { ("made", format!("{:.2}", r.seconds)) };
+            if r.step.hit { ("cached", String::new()) } else { ("built", format!("{:.2}", r.seconds)) };
         text += &format!(
             "{:<21} {result:<6} {seconds:>9} {:>11}  {}\n",
             r.step.name,
@@ -149,7 +151,7 @@ pub fn built(build: &Build, out: &Path, as_json: bool) -> String {
     )
 }
 
-/// What a target offers and what stands in the way.
+/// What a target offers, and its problems.
 pub fn checked(report: &check::TargetReport, as_json: bool) -> String {
     if as_json {
         return line(serde_json::to_value(report).expect("a report is JSON"));
@@ -157,7 +159,7 @@ pub fn checked(report: &check::TargetReport, as_json: bool) -> String {
     report.to_string()
 }
 
-/// The checks that would be asked: name, where from, and in words.
+/// The checks that would be run: id, where it is run from, what it checks.
 pub fn checks(checks: &[SelectedCheck], as_json: bool) -> String {
     if as_json {
         let one = |w: &SelectedCheck| json!({ "id": w.check.id, "level": w.check.evidence, "what": w.check.what, "needed": w.needed });
@@ -166,7 +168,7 @@ pub fn checks(checks: &[SelectedCheck], as_json: bool) -> String {
     let width = checks.iter().map(|w| w.check.id.len()).max().unwrap_or(0);
     let mut text = String::new();
     for SelectedCheck { check, needed } in checks {
-        let why = if *needed { " (another needs it)" } else { "" };
+        let why = if *needed { " (needed by another)" } else { "" };
         text += &format!("{:<width$}  {:<7}  {}{why}\n", check.id, level(check.evidence), check.what);
     }
     text
@@ -180,7 +182,7 @@ fn level(evidence: Evidence) -> &'static str {
     }
 }
 
-/// Which port of the host leads where.
+/// The forwarded ports.
 pub fn forwarded(table: &[Forwarded], as_json: bool) -> String {
     if as_json {
         let one = |f: &Forwarded| json!({ "host": f.host, "port": f.guest, "what": f.what });
@@ -221,7 +223,7 @@ pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
         text += &format!("ended after {:.0} s: {class}: {}\n", ended.at, ended.what);
     }
     for ended in &report.retried {
-        text += &format!("tried again, because of the host: {}\n", ended.what);
+        text += &format!("retried because of the host: {}\n", ended.what);
     }
     let flaky = report.flaky().count();
     if flaky > 0 {
@@ -230,7 +232,7 @@ pub fn report(report: &Report, out: &Path, as_json: bool) -> String {
     if report.partial() {
         let asked = report.checks.len();
         text += &format!(
-            "partial: {asked} of {} checks were asked; the image does not count as verified\n",
+            "partial: {asked} of {} checks were run; the image does not count as verified\n",
             report.selection.of
         );
     }

@@ -1,4 +1,4 @@
-//! What people and scripts read of scenarios on stdout.
+//! Answers about scenarios on stdout.
 
 use diorite_model::report::{ScenarioReport, Verdict};
 use diorite_model::scenario::Scenario;
@@ -47,7 +47,7 @@ pub fn report(report: &ScenarioReport, out: &Path) -> String {
         text += &format!("ended after {:.0} s: {class}: {}\n", ended.at, ended.what);
     }
     for ended in &report.retried {
-        text += &format!("tried again, because of the host: {}\n", ended.what);
+        text += &format!("retried because of the host: {}\n", ended.what);
     }
     let runs = if report.runs > 1 { format!(" in {} runs", report.runs) } else { String::new() };
     text + &format!(
@@ -60,7 +60,7 @@ pub fn report(report: &ScenarioReport, out: &Path) -> String {
     )
 }
 
-/// A line for each scenario; those without a report ended for a reason of the host's.
+/// A line for each scenario; one without a report was ended by a fault of the host.
 pub fn table(scenarios: &[Scenario], reports: &[ScenarioReport]) -> String {
     let width = scenarios.iter().map(|s| s.name.len()).max().unwrap_or(0);
     let mut text = String::from("\n");
@@ -71,7 +71,7 @@ pub fn table(scenarios: &[Scenario], reports: &[ScenarioReport]) -> String {
                 let (passed, all) = (report.count(Verdict::Pass), report.steps.len());
                 format!("{good}  {:<width$}  {passed:>2}/{all} steps  {:>6.0} s", scenario.name, report.seconds)
             }
-            None => format!("HOST  {:<width$}  not done, because of the host", scenario.name),
+            None => format!("HOST  {:<width$}  not run, because of the host", scenario.name),
         };
         text += &format!("{line}\n");
     }

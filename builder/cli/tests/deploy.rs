@@ -152,38 +152,38 @@ impl Case {
 #[test]
 fn deploy_redeploy_and_back() {
     let case = Case::new();
-    let plan = case.run(&["deploy", "web", "--to", "school", "--plan"]);
+    let plan = case.run(&["deploy", "web", "--target", "school", "--plan"]);
     assert!(
         plan.contains("make machine 9000") && plan.contains("memory=1024") && plan.contains("nothing was changed"),
         "{plan}"
     );
     assert!(case.simulator.world().machines.is_empty());
 
-    let page = case.run(&["deploy", "web", "--to", "school"]);
+    let page = case.run(&["deploy", "web", "--target", "school"]);
     assert!(page.contains("web 1 runs on school as machine 9000 (`web`, node pve1)"), "{page}");
     assert!(page.contains("its guest agent answers at 127.0.0.1; checks: page"), "{page}");
     let left: serde_json::Value =
         serde_json::from_slice(&fs::read(case.project.path("out/web/deployment.json")).expect("it")).expect("JSON");
     assert_eq!((&left["machine"], &left["verified"]), (&9000.into(), &true.into()));
-    assert!(case.run(&["deploy", "web", "--to", "school"]).contains("nothing was to do"));
+    assert!(case.run(&["deploy", "web", "--target", "school"]).contains("nothing was to do"));
 
     case.build("2");
-    let status = case.diorite().args(["status", "school", "web"]).output().expect("the program starts");
+    let status = case.diorite().args(["status", "web", "--target", "school"]).output().expect("the program starts");
     assert_eq!(status.status.code(), Some(4));
     assert!(text(&status.stdout).contains("DIFFERS image: 1 (disk "), "{}", text(&status.stdout));
-    let page = case.run(&["deploy", "web", "--to", "school"]);
-    assert!(page.contains("web 2 runs on school") && page.contains("away for"), "{page}");
+    let page = case.run(&["deploy", "web", "--target", "school"]);
+    assert!(page.contains("web 2 runs on school") && page.contains("down for"), "{page}");
 
-    let status = case.run(&["status", "school", "web"]);
+    let status = case.run(&["status", "web", "--target", "school"]);
     assert!(status.contains("  now web 2") && status.contains("as its profile declares"), "{status}");
     assert!(
         status.contains("`tcp_8080`: 10/minute new connections"),
         "what the hypervisor cannot say is said: {status}"
     );
-    let page = case.run(&["rollback", "school"]);
+    let page = case.run(&["rollback", "--target", "school"]);
     assert!(page.contains("web 1 runs on school") && !page.contains("upload"), "{page}");
-    assert!(case.run(&["status", "school"]).contains("  now web 1"));
-    assert!(case.run(&["rollback", "school", "web", "--to", "2"]).contains("web 2 runs on school"));
+    assert!(case.run(&["status", "--target", "school"]).contains("  now web 1"));
+    assert!(case.run(&["rollback", "web", "--target", "school", "--version", "2"]).contains("web 2 runs on school"));
 }
 
 #[test]
@@ -199,7 +199,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     case.build_with("1", &instances);
     let targets = case.project.path("profiles/targets.toml");
     let target = fs::read_to_string(&targets).expect("the target");
-    let deploy = ["deploy", "web", "--to", "school"];
+    let deploy = ["deploy", "web", "--target", "school"];
 
     let said = refuses(&case.project, case.diorite().env("TOKEN_OF_B", "b"), &deploy, 1);
     assert!(said.contains("does not say where the key is that signs"), "{said}");
@@ -234,10 +234,10 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let before = discs(&case);
     assert!(before[0].starts_with("local:iso/diorite-a-") && before[1].starts_with("local:iso/diorite-b-"));
     assert!(text(&run(&deploy, "one").stdout).matches("nothing was to do").count() == 2, "it rests");
-    assert!(case.run(&["status", "school", "web"]).matches("as its profile declares").count() == 2);
+    assert!(case.run(&["status", "web", "--target", "school"]).matches("as its profile declares").count() == 2);
 
     // Where the secrets are at hand, they are compared too.
-    let compare = |token: &str| run(&["status", "school", "web", "--values"], token);
+    let compare = |token: &str| run(&["status", "web", "--target", "school", "--values"], token);
     assert!(text(&compare("one").stdout).matches("as its profile declares").count() == 2);
     let other = compare("two");
     assert_eq!(
@@ -256,7 +256,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let starts = |id: u64| case.simulator.world().machines[&id].starts;
     let before = starts(9001);
     case.simulator.world().address = "127.0.0.2".into();
-    let output = run(&[&deploy[..], &["--patience", "1", "--max-unavailable", "1"]].concat(), "two");
+    let output = run(&[&deploy[..], &["--timeout", "1", "--max-unavailable", "1"]].concat(), "two");
     assert_eq!(output.status.code(), Some(4), "nobody answers at 127.0.0.2, port {}", listener.port());
     assert!(text(&output.stderr).contains("not touched: b"), "{}", text(&output.stderr));
     assert_eq!(starts(9001), before);
@@ -265,34 +265,40 @@ fn one_image_becomes_several_machines_one_after_the_other() {
 #[test]
 fn a_rule_that_somebody_made_by_hand_is_a_finding() {
     let case = Case::new();
-    case.run(&["deploy", "web", "--to", "school"]);
+    case.run(&["deploy", "web", "--target", "school"]);
     let rule = [("type", "in"), ("action", "ACCEPT"), ("proto", "tcp"), ("dport", "22"), ("enable", "1")];
     let rule = rule.map(|(k, v)| (k.to_owned(), v.to_owned())).into();
     case.simulator.world().machines.get_mut(&9000).expect("ours").rules.insert(0, rule);
-    let output = case.diorite().args(["status", "school", "web"]).output().expect("the program starts");
+    let output = case.diorite().args(["status", "web", "--target", "school"]).output().expect("the program starts");
     assert!(
         text(&output.stdout).contains("DIFFERS  -      yes         IN ACCEPT tcp port 22"),
         "{}",
         text(&output.stdout)
     );
     assert_eq!(output.status.code(), Some(4));
-    case.run(&["deploy", "web", "--to", "school"]);
-    case.run(&["status", "school", "web"]);
+    case.run(&["deploy", "web", "--target", "school"]);
+    case.run(&["status", "web", "--target", "school"]);
 }
 
 #[test]
 fn only_what_was_verified_is_deployed() {
     let case = Case::new();
-    let deploy = ["deploy", "web", "--to", "school"];
+    let deploy = ["deploy", "web", "--target", "school"];
     let report = case.project.path("out/web/report.json");
     let kept = fs::read(&report).expect("the report");
     fs::remove_file(&report).expect("it goes");
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
-    assert!(said.contains("no report vouches for this disk of `web`") && said.contains("`--unverified`"), "{said}");
+    assert!(
+        said.contains("there is no passing report about this disk of `web`") && said.contains("`--unverified`"),
+        "{said}"
+    );
 
     fs::write(&report, b"{").expect("half a report");
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 4);
-    assert!(said.contains("no report vouches for this disk of `web`") && said.contains("it is damaged"), "{said}");
+    assert!(
+        said.contains("there is no passing report about this disk of `web`") && said.contains("it is damaged"),
+        "{said}"
+    );
 
     // Reports about these very bytes in which everything passed, with other circumstances.
     let good: serde_json::Value = serde_json::from_slice(&kept).expect("JSON");
@@ -331,14 +337,14 @@ fn only_what_was_verified_is_deployed() {
 
     case.build("1");
     fs::remove_file(&report).expect("it goes");
-    case.run(&["deploy", "web", "--to", "school", "--unverified"]);
-    assert!(case.run(&["status", "school"]).contains("deployed unverified"));
+    case.run(&["deploy", "web", "--target", "school", "--unverified"]);
+    assert!(case.run(&["status", "--target", "school"]).contains("deployed unverified"));
 }
 
 #[test]
 fn what_cannot_be_deployed_is_said_before_anybody_is_asked() {
     let case = Case::new();
-    let deploy = ["deploy", "web", "--to", "school"];
+    let deploy = ["deploy", "web", "--target", "school"];
     let profile = case.project.path("profiles/web.toml");
     let text = fs::read_to_string(&profile).expect("the profile");
     fs::write(&profile, text.replace("8080", "8081")).expect("another");
@@ -346,14 +352,18 @@ fn what_cannot_be_deployed_is_said_before_anybody_is_asked() {
     assert!(said.contains("`web` has changed since it was built"), "{said}");
     assert!(case.simulator.asked().is_empty());
 
-    let said = refuses(&case.project, &mut case.diorite(), &["rollback", "school"], 1);
-    assert!(said.contains("target `school` has no machine") && said.contains("there is none of ours"), "{said}");
+    let said = refuses(&case.project, &mut case.diorite(), &["rollback", "--target", "school"], 1);
+    assert!(
+        said.contains("target `school` has no machine")
+            && said.contains("none of the VMs there was deployed by Diorite"),
+        "{said}"
+    );
 }
 
 #[test]
 fn a_check_that_fails_from_here_takes_the_image_back() {
     let case = Case::new();
-    case.run(&["deploy", "web", "--to", "school"]);
+    case.run(&["deploy", "web", "--target", "school"]);
     case.build("2");
     // Nobody listens any more.
     let Case { simulator, project, listener } = case;
@@ -361,7 +371,7 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     let mut command = project.diorite();
     command.env("PVE_TOKEN", TOKEN).env("HOME", project.path("home")).env_remove("XDG_CONFIG_HOME");
     let output =
-        command.args(["deploy", "web", "--to", "school", "--patience", "1"]).output().expect("the program starts");
+        command.args(["deploy", "web", "--target", "school", "--timeout", "1"]).output().expect("the program starts");
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let said = text(&output.stderr);
     assert!(said.contains("check `page` at 127.0.0.1: port") && said.contains("refused"), "{said}");
@@ -379,7 +389,7 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     let target = fs::read_to_string(&targets).expect("the target");
     fs::write(&targets, target + "serve = \"auto\"\n").expect("the target");
     let deployed = || {
-        let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
+        let output = case.diorite().args(["deploy", "web", "--target", "school"]).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
         let ends = |end: &str| case.simulator.asked().iter().filter(|asked| asked.path.ends_with(end)).count();
         (text(&output.stderr), ends("/download-url"), ends("/upload"))
@@ -395,7 +405,7 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     let (said, fetched, uploaded) = deployed();
     assert!(said.contains("node pve1 fetches diorite-web-2-") && !said.contains("so it is uploaded"), "{said}");
     assert_eq!((fetched, uploaded), (1, 1));
-    assert!(case.run(&["status", "school"]).contains("  now web 2"));
+    assert!(case.run(&["status", "--target", "school"]).contains("  now web 2"));
 }
 
 #[test]
@@ -404,7 +414,7 @@ fn too_little_room_is_said_before_anything_changes() {
     let free =
         |storage: &str, free: u64| case.simulator.world().storages.get_mut(storage).expect("a storage").free = free;
     free("local", 1000);
-    let output = case.diorite().args(["deploy", "web", "--to", "school"]).output().expect("the program starts");
+    let output = case.diorite().args(["deploy", "web", "--target", "school"]).output().expect("the program starts");
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{said}");
     assert!(said.contains("storage `local` on node `pve1` has 1.0 kB left, and "), "{said}");
@@ -413,7 +423,7 @@ fn too_little_room_is_said_before_anything_changes() {
     // Enough for what the image holds, not for its disks when they are full.
     free("local", 1 << 30);
     free("local-zfs", 1 << 30);
-    let plan = ["deploy", "web", "--to", "school", "--plan"];
+    let plan = ["deploy", "web", "--target", "school", "--plan"];
     let output = case.diorite().args(plan).output().expect("the program starts");
     let said = text(&output.stderr);
     assert!(output.status.success() && said.contains("has 1.07 GB left: enough for now, and less than"), "{said}");
@@ -435,7 +445,7 @@ fn an_image_goes_up_in_little_memory() {
     let pieces = (0..200).map(|_| (0..1 << 17).flat_map(|_| word()).collect::<Vec<u8>>());
     case.build_more("3", pieces, "");
     let mut command = case.diorite();
-    command.args(["deploy", "web", "--to", "school"]).stdout(std::process::Stdio::null());
+    command.args(["deploy", "web", "--target", "school"]).stdout(std::process::Stdio::null());
     let child = command.spawn().expect("the program starts");
     let (mut status, mut usage) = (0, std::mem::MaybeUninit::<libc::rusage>::zeroed());
     // SAFETY: both are ours and large enough, and the child is nobody else's to wait for.

@@ -90,5 +90,5 @@ fn a_stopped_build_leaves_nothing_and_the_next_one_continues() {
     assert_eq!(project.disk(), reference());
     let table = text(&output.stdout);
     let tree = table.lines().find(|l| l.starts_with("tree ")).expect("a line for the tree");
-    assert!(tree.contains("kept"), "the next build continues\n{table}");
+    assert!(tree.contains("cached"), "the next build continues\n{table}");
 }

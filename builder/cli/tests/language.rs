@@ -1,5 +1,5 @@
-//! The profile language as its users' editors see it: the JSON Schema and the reference page cannot drift from the
-//! declarations, and a validator that is not ours agrees with them.
+//! The profile language as its users' editors see it: the JSON Schema and the reference pages, that of the command line
+//! included, cannot drift from the declarations, and a validator that is not ours agrees with them.
 
 mod common;
 use common::{Project, material};
@@ -15,6 +15,7 @@ fn generated_pages_are_up_to_date() {
         (&["schema"][..], "profile.schema.json"),
         (&["schema", "--markdown"], "profile.md"),
         (&["schema", "--scenario"], "scenario.md"),
+        (&["man", "--markdown"], "cli.md"),
     ];
     for (arguments, file) in pages {
         let printed = common::text(&project.succeed(arguments).stdout);

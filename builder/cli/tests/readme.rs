@@ -22,7 +22,7 @@ fn the_tour_works_as_written() {
     // What `make image` leaves when it had to lock afresh.
     fs::remove_file(project.path("profiles/server.lock")).expect("no lock");
     fs::create_dir_all(project.path("out/server")).expect("a directory");
-    fs::copy(material("DIORITE_TEST_LOCK"), project.path("out/server/scratch.lock")).expect("the lock made in passing");
+    fs::copy(material("DIORITE_TEST_LOCK"), project.path("out/server/scratch.lock")).expect("the scratch lock");
     std::os::unix::fs::symlink(common::DIORITE, project.path("diorite")).expect("a link");
     project.succeed(&["build", "server", "--relock"]);
 
@@ -51,17 +51,17 @@ fn the_tour_works_as_written() {
             built.push(text(&output.stdout));
         }
     }
-    let made = |table: &str| table.lines().filter(|l| l.contains(" made ")).count();
+    let rebuilt = |table: &str| table.lines().filter(|l| l.contains(" built ")).count();
     assert_eq!(
-        built.iter().map(|t| made(t)).collect::<Vec<_>>(),
+        built.iter().map(|t| rebuilt(t)).collect::<Vec<_>>(),
         [0, 2],
         "nothing, then what an overlay changes\n{built:?}"
     );
 
-    // Without --relock nothing stands in for the lock; and a lock made in earnest since goes before the one in passing.
+    // Without --scratch-lock only the own lock counts; and one that is newer than the scratch lock goes before it.
     assert_eq!(project.diorite().args(["plan", "server"]).output().expect("starts").status.code(), Some(3));
     fs::write(project.path("profiles/server.lock"), "schema = 1\n").expect("a damaged lock, but a younger one");
-    let output = project.diorite().args(["plan", "server", "--relock"]).output().expect("starts");
+    let output = project.diorite().args(["plan", "server", "--scratch-lock"]).output().expect("starts");
     assert_eq!(output.status.code(), Some(3), "{}", text(&output.stdout));
     assert!(text(&output.stderr).contains("profiles/server.lock"), "{}", text(&output.stderr));
 }

@@ -96,8 +96,8 @@ impl fmt::Display for DoctorReport {
         writeln!(f, "cores: {}", self.cores)?;
         writeln!(f, "memory: {} available", crate::progress::bytes(self.memory))?;
         match self.free {
-            Some(free) => write!(f, "store: {} free", crate::progress::bytes(free)),
-            None => write!(f, "store: cannot be used; name a directory with DIORITE_STORE"),
+            Some(free) => writeln!(f, "store: {} free", crate::progress::bytes(free)),
+            None => writeln!(f, "store: cannot be used; name a directory with DIORITE_STORE"),
         }
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         );
         assert!(text.contains("sandbox userns: works, will be used\n  weaker: something\n"), "{text}");
         assert!(text.ends_with(
-            "cores: 2\nmemory: 1.02 GB available\nstore: cannot be used; name a directory with DIORITE_STORE"
+            "cores: 2\nmemory: 1.02 GB available\nstore: cannot be used; name a directory with DIORITE_STORE\n"
         ));
     }
 }

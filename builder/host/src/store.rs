@@ -129,7 +129,10 @@ impl Store {
                     )
                     .at(to.join(&difference.path).display().to_string())
                     .because(difference.how)
-                    .hint("the result kept is the earlier one; `diorite rebuild` tells which build is right")),
+                    .hint(format!(
+                        "the earlier result was kept; to see which of the two comes back, move {} away and build again",
+                        to.display()
+                    ))),
                 };
             }
             Err(e) => return Err(fail(e)),

@@ -29,6 +29,8 @@ pub enum Exit {
     Bug = 70,
     /// Ended by SIGINT (128 + 2).
     Interrupted = 130,
+    /// stdout was closed, as by `diorite show NAME | head` (128 + 13, SIGPIPE). Nothing is printed.
+    OutputClosed = 141,
 }
 
 /// An error that names the thing, the place, the cause and the remedy.

@@ -7,9 +7,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// One input-addressed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// `tree`, `container NAME`, `configure`, `filesystem`, `disk`.
+    /// `tree`, `container web`, `configure`, `filesystem`, `disk`.
     pub name: String,
-    /// Digest of every input and of the tools used.
+    /// Digest of every input, and of the program that runs the step.
     pub key: Digest,
     /// The store already holds the result.
     pub hit: bool,
@@ -45,13 +45,31 @@ pub struct Build {
     pub recipe_digest: Digest,
     /// Digest of the lock.
     pub lock_digest: Digest,
-    /// Programs of the tools tree that ran: name, version, argv. Empty where everything was done in process.
-    pub tools: Vec<ToolRun>,
+    /// The programs that made the image and are not in it. Every step runs in Diorite itself, so this is one.
+    pub tools: Vec<BuildTool>,
     /// The steps in order.
     pub steps: Vec<StepResult>,
 }
 
-/// One run of an outside program.
+/// A program that made an image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildTool {
+    /// Program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its file.
+    pub sha256: Digest,
+}
+
+impl BuildTool {
+    /// The program that is running: the digest is part of every step's key.
+    pub fn diorite(version: &str, sha256: Digest) -> Self {
+        Self { name: "diorite".into(), version: version.into(), sha256 }
+    }
+}
+
+/// One run of a program of the tools tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolRun {
     /// Program.

@@ -1,10 +1,11 @@
 //! `deploy`, `rollback`, `status`: what `build` and `verify` have left becomes a machine of a hypervisor.
 
-use super::{Context, drive, target, verify};
-use crate::args::{DeployArgs, RollbackArgs, StatusArgs, Target};
-use crate::disc::{self, Signer};
+use super::{drive, target};
+use crate::args::{DeployArgs, PathArgs, ProfileArgs, RollbackArgs, StatusArgs};
+use crate::config_drive::{self, Signer};
+use crate::context::Context;
 use crate::project::Project;
-use crate::{pipeline, print_deploy as print};
+use crate::{disks, file, out, print_deploy as print};
 use diorite_checks::plan as checks;
 use diorite_model::plan::Build;
 use diorite_model::recipe::NodeExporter;
@@ -26,16 +27,16 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-/// What goes onto machines' discs: who signs, and credentials by name.
-type Values = BTreeMap<String, (Rc<Signer>, BTreeMap<String, Vec<u8>>)>;
+/// What the VMs' config drives are made of: who signs, and credentials by VM.
+type ConfigDrives = BTreeMap<String, (Rc<Signer>, BTreeMap<String, Vec<u8>>)>;
 
-/// Makes the machines what their profile says, with the image that was built: so many at a time as may be away, until one
-/// does not show that it works.
+/// Brings the VMs to what their profile says, with the image that was built: `--max-unavailable` at a time, until one fails
+/// its health checks.
 pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
-    let project = Project::load(&args.target)?;
+    let project = Project::load(&args.profile)?;
     let image = image(&project, args.unverified)?;
     let named = machines(&project, args.machine.as_deref())?;
-    let client = target::client(&args.to)?;
+    let client = target::client(&args.target.target)?;
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
     let (file, form) = qcow2(&project, &image, context)?;
@@ -43,7 +44,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
-    let deployer = deployer(&client, Some(&file), &probes, args.patience.patience, context);
+    let deployer = deployer(&client, Some(&file), &probes, args.timeout.timeout, context);
     let (mut all, mut placed) = (Vec::new(), Vec::new());
     for name in &named {
         let mut desired = desired(&project, name, &image, form.clone(), &client)?;
@@ -57,10 +58,9 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let (one, json) = (project.settings.instances.is_empty(), context.json);
     fleet::roll(&deployer, &all, args.max_unavailable.into(), &|desired, done| {
         let text = print::deployment(desired, &done, client.target());
-        let record = if one { String::new() } else { format!("-{}", desired.name) };
-        pipeline::write(&project.out.join(format!("deployment{record}.json")), text.as_bytes())?;
-        print!("{}", print::done(desired, &done, &client.target().name, json));
-        Ok(())
+        let record = project.results.deployment((!one).then_some(desired.name.as_str()));
+        file::write(&record, text.as_bytes())?;
+        out::print(print::done(desired, &done, &client.target().name, json))
     })?;
     Ok(Exit::Done)
 }
@@ -72,9 +72,9 @@ fn plan(deployer: &Deployer, all: &[Desired], context: &Context) -> Result<Exit>
         let plan = deployer.plan(desired, &taken)?;
         taken.extend(plan.steps.iter().filter_map(|(step, _)| step.makes()));
         if all.len() > 1 && !context.json {
-            println!("{}", desired.name);
+            out::line(&desired.name)?;
         }
-        print!("{}", print::plan(&plan, context.json));
+        out::print(print::plan(&plan, context.json))?;
     }
     Ok(Exit::Done)
 }
@@ -90,8 +90,8 @@ fn machines(project: &Project, name: Option<&str>) -> Result<Vec<String>> {
     }
 }
 
-/// What goes onto the discs of these machines. All of it is fetched before anything is changed.
-fn values(project: &Project, names: &[String], client: &Client) -> Result<Values> {
+/// What these VMs' config drives are made of. All of it is fetched before anything is changed.
+fn values(project: &Project, names: &[String], client: &Client) -> Result<ConfigDrives> {
     let mut all = BTreeMap::new();
     let Some(takes) = project.recipe.config_drive.as_ref().filter(|_| !project.settings.instances.is_empty()) else {
         return Ok(all);
@@ -99,25 +99,30 @@ fn values(project: &Project, names: &[String], client: &Client) -> Result<Values
     let target = client.target();
     let of = format!("target `{}`", target.name);
     let source = target.signing_key.as_ref().ok_or_else(|| {
-        Error::input(format!("{of} does not say where the key is that signs machines' own values"))
+        Error::input(format!("{of} does not say where the key is that signs config drives"))
             .at(target.location.clone())
             .hint("write `signing_key_file = \"~/.config/diorite/config-drive-key\"`, or `signing_key_env`, or `signing_key_command`")
     })?;
     let signer = Rc::new(Signer::fetch(source, &of, &target.location, takes)?);
     for name in names {
-        let credentials = disc::credentials(project, name, drive::instance(project, name)?)?;
+        let credentials = config_drive::credentials(project, name, drive::instance(project, name)?)?;
         all.insert(name.clone(), (signer.clone(), credentials));
     }
     Ok(all)
 }
 
-/// The node of a machine that is to be made, and the disc of one that has values of its own.
-fn place(desired: &mut Desired, deployer: &Deployer, placed: &mut Vec<MachineRef>, values: &Values) -> Result<()> {
+/// The node of a VM that is to be made, and the config drive of one that has values of its own.
+fn place(
+    desired: &mut Desired,
+    deployer: &Deployer,
+    placed: &mut Vec<MachineRef>,
+    values: &ConfigDrives,
+) -> Result<()> {
     let (there, target) = (deployer.choose_node(desired, placed)?, deployer.client.target());
     if let Some((signer, credentials)) = values.get(&desired.name) {
         let uuid = there.clone().unwrap_or_else(|| uuid(target, &desired.name));
         desired.config_drive =
-            Some(ConfigDriveIso::new(&desired.name, disc::disc(&uuid, credentials, signer)?, target));
+            Some(ConfigDriveIso::new(&desired.name, config_drive::iso(&uuid, credentials, signer)?, target));
         desired.uuid = there.is_none().then_some(uuid);
     }
     Ok(())
@@ -144,35 +149,35 @@ fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
 
 /// Goes back to an image that a machine had before.
 pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
-    let client = target::client(&args.target)?;
+    let client = target::client(&args.target.target)?;
     let machine = the_machine(status::status(&client, &[], None, &context.progress)?, args, &client)?;
-    let generation = generation(&machine, args.to.as_deref(), &client)?;
+    let generation = generation(&machine, args.version.as_deref(), &client)?;
     let desired = Desired::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
-    let deployer = deployer(&client, None, &[], args.patience.patience, context);
+    let deployer = deployer(&client, None, &[], args.timeout.timeout, context);
     if args.plan {
-        print!("{}", print::plan(&deployer.plan(&desired, &BTreeSet::new())?, context.json));
+        out::print(print::plan(&deployer.plan(&desired, &BTreeSet::new())?, context.json))?;
         return Ok(Exit::Done);
     }
     let done = deployer.roll_back(&desired)?;
-    print!("{}", print::done(&desired, &done, &client.target().name, context.json));
+    out::print(print::done(&desired, &done, &client.target().name, context.json))?;
     Ok(Exit::Done)
 }
 
 /// Shows what runs, and where it differs from a profile.
 pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
-    let client = target::client(&args.target)?;
+    let client = target::client(&args.target.target)?;
     let mut metrics = None;
     let desired = match &args.profile {
         None => Vec::new(),
         Some(profile) => {
-            let project = Project::load(&Target { name: profile.clone(), lock: None, out: None })?;
+            let project = Project::load(&ProfileArgs { name: profile.clone(), paths: PathArgs::default() })?;
             let build = built(&project)?;
             let exporter = project.recipe.monitoring.node_exporter.as_ref();
             metrics = exporter.map(|_| MetricsSource { port: NodeExporter::PORT, root_hash: build.root_hash });
             let image = DeployImage::Unverified(UnverifiedImage { disk_sha256: build.disk_sha256 });
             let file = ImageFile::new(&project.recipe, build.disk_sha256, 0, build.disk_sha256);
-            let named = machines(&project, args.name.as_deref())?;
-            let values = if args.values { values(&project, &named, &client)? } else { Values::new() };
+            let named = machines(&project, args.machine.as_deref())?;
+            let values = if args.values { values(&project, &named, &client)? } else { ConfigDrives::new() };
             let (deployer, mut placed) = (deployer(&client, None, &[], 0, context), Vec::new());
             let one = |name: &String| {
                 let mut desired = desired(&project, name, &image, file.clone(), &client)?;
@@ -185,7 +190,7 @@ pub fn status(args: &StatusArgs, context: &Context) -> Result<Exit> {
         }
     };
     let machines = status::status(&client, &desired, metrics, &context.progress)?;
-    print!("{}", print::status(&machines, &desired, &client.target().name, context.json));
+    out::print(print::status(&machines, &desired, &client.target().name, context.json))?;
     let differs = machines.iter().any(MachineStatus::differs);
     let missing = desired.iter().any(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name)));
     Ok(if differs || missing { Exit::VerificationFailed } else { Exit::Done })
@@ -203,18 +208,12 @@ fn deployer<'a>(
 
 /// What `build` says it has made, when that is what the profile says today.
 fn built(project: &Project) -> Result<Build> {
-    let file = project.out.join("build.json");
-    let text = std::fs::read(&file).map_err(|e| {
-        Error::io(format!("`{}` has not been built", project.name), &file, e)
-            .hint(format!("run `diorite image {}`, which builds and verifies", project.name))
-    })?;
-    let build: Build = serde_json::from_slice(&text).map_err(|e| {
-        Error::input("build.json is damaged").at(file.display().to_string()).because(e).hint("build again")
-    })?;
+    let next = format!("`diorite image {}`, which builds and verifies", project.name);
+    let build = project.results.read_build(&project.name, &next)?;
     if build.recipe_digest != project.recipe.digest() {
         return Err(Error::input(format!("`{}` has changed since it was built", project.name))
-            .at(file.display().to_string())
-            .hint(format!("run `diorite image {}`, which builds and verifies", project.name)));
+            .at(project.results.build().display().to_string())
+            .hint(format!("run {next}")));
     }
     Ok(build)
 }
@@ -222,8 +221,8 @@ fn built(project: &Project) -> Result<Build> {
 /// The image that was built, if its bytes are those that were verified.
 fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
     let build = built(project)?;
-    let disk = project.out.join("disk.raw");
-    let found = verify::raw_digest(&disk)?;
+    let disk = project.results.raw();
+    let found = disks::raw_digest(&disk)?;
     if found != build.disk_sha256 {
         return Err(Error::input("the disk is not the one that was built")
             .at(disk.display().to_string())
@@ -233,17 +232,20 @@ fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
     if unverified {
         return Ok(DeployImage::Unverified(UnverifiedImage { disk_sha256: found }));
     }
-    let (file, own) = (project.out.join("report.json"), &project.settings.checks);
+    let (file, own) = (project.results.report(), &project.settings.checks);
     let plan_digest = checks::digest(&checks::of(&project.recipe, own), own);
     let subject = Subject { disk_sha256: found, recipe_digest: project.recipe.digest(), plan_digest };
     let refused = |cause: String| {
-        Error::new(Exit::VerificationFailed, format!("no report vouches for this disk of `{}`", project.name))
-            .at(file.display().to_string())
-            .because(cause)
-            .hint(format!(
-                "run `diorite verify {}`, or say `--unverified`, which the machine's notes then say too",
-                project.name
-            ))
+        Error::new(
+            Exit::VerificationFailed,
+            format!("there is no passing report about this disk of `{}`", project.name),
+        )
+        .at(file.display().to_string())
+        .because(cause)
+        .hint(format!(
+            "run `diorite verify {}`, or deploy with `--unverified`, which is recorded in the VM's notes",
+            project.name
+        ))
     };
     let text = std::fs::read(&file).map_err(|e| refused(format!("it cannot be read: {e}")))?;
     let report: Report = serde_json::from_slice(&text).map_err(|e| refused(format!("it is damaged: {e}")))?;
@@ -253,8 +255,8 @@ fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
 /// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
 fn qcow2(project: &Project, image: &DeployImage, context: &Context) -> Result<(PathBuf, ImageFile)> {
     let stage = context.progress.stage("qcow2 of the disk");
-    let file = project.out.join("disk.qcow2");
-    let raw = project.out.join("disk.raw");
+    let file = project.results.qcow2();
+    let raw = project.results.raw();
     let used = diorite_image::qcow2::write(&raw, &file)?.used();
     let disk = std::fs::metadata(&raw).map_err(|e| Error::io("the disk cannot be read", &raw, e))?.len();
     let (size, sha256) = digest(&file)?;
@@ -281,17 +283,20 @@ fn digest(file: &Path) -> Result<(u64, Digest)> {
 /// The machine that is meant.
 fn the_machine(mut machines: Vec<MachineStatus>, args: &RollbackArgs, client: &Client) -> Result<MachineStatus> {
     let names: Vec<_> = machines.iter().map(|m| m.name.clone()).collect();
-    if let Some(name) = &args.name {
+    if let Some(name) = &args.machine {
         machines.retain(|m| m.name.eq_ignore_ascii_case(name));
     }
-    let there =
-        if names.is_empty() { "there is none of ours".to_owned() } else { format!("there is {}", names.join(", ")) };
+    let there = if names.is_empty() {
+        "none of the VMs there was deployed by Diorite".to_owned()
+    } else {
+        format!("available: {}", names.join(", "))
+    };
     match (machines.pop(), machines.is_empty()) {
         (Some(machine), true) => Ok(machine),
         (Some(_), false) => Err(Error::input(format!("target `{}` has several machines", client.target().name))
             .hint(format!("name one: {}", names.join(", ")))),
         (None, _) => {
-            let name = args.name.as_deref().map_or(String::new(), |name| format!(" `{name}`"));
+            let name = args.machine.as_deref().map_or(String::new(), |name| format!(" `{name}`"));
             Err(Error::input(format!("target `{}` has no machine{name}", client.target().name)).hint(there))
         }
     }

@@ -1,39 +1,40 @@
-//! `drive`: an instance's config drive as a file, for a machine that somebody starts himself.
+//! `drive`: an instance's config drive as an ISO, for a machine that is started without `deploy`.
 
-use super::Context;
 use crate::args::DriveArgs;
-use crate::disc::{self, Signer};
-use crate::pipeline;
+use crate::config_drive::{self, Signer};
+use crate::context::Context;
 use crate::project::Project;
+use crate::{file, out};
 use diorite_model::instance::{Instance, Source};
 use diorite_model::{Digest, Error, Exit, Result};
 use serde_json::json;
 
-/// Makes the disc.
+/// Writes the ISO.
 pub fn drive(args: &DriveArgs, context: &Context) -> Result<Exit> {
-    let project = Project::load(&args.target)?;
+    let project = Project::load(&args.profile)?;
     let instance = instance(&project, &args.instance)?;
     let takes = project.recipe.config_drive.as_ref().expect("a profile with instances has signers");
     let signer = Signer::fetch(&Source::File(args.key.clone()), "`diorite drive`", "`--key`", takes)?;
-    let credentials = disc::credentials(&project, &args.instance, instance)?;
-    let bytes = disc::disc(&args.machine, &credentials, &signer)?;
-    let file = args.disc.clone().unwrap_or_else(|| project.out.join(format!("{}.iso", args.instance)));
-    if let Some(directory) = file.parent() {
+    let credentials = config_drive::credentials(&project, &args.instance, instance)?;
+    let bytes = config_drive::iso(&args.machine, &credentials, &signer)?;
+    let iso = args.iso.clone().unwrap_or_else(|| project.results.config_drive(&args.instance));
+    if let Some(directory) = iso.parent() {
         std::fs::create_dir_all(directory)
-            .map_err(|e| Error::io("the directory of the disc cannot be made", directory, e))?;
+            .map_err(|e| Error::io("the directory of the ISO cannot be made", directory, e))?;
     }
-    pipeline::write_as(&file, &bytes, 0o600)?;
+    file::write_as(&iso, &bytes, 0o600)?;
     let names: Vec<_> = credentials.keys().collect();
     let digest = Digest::of(&bytes);
     if context.json {
         let answer = json!({
-            "schema": 1, "disc": file, "sha256": digest.to_string(), "machine": args.machine, "credentials": names,
+            "schema": 1, "disc": iso, "sha256": digest.to_string(), "machine": args.machine, "credentials": names,
         });
-        println!("{answer:#}");
+        out::line(format!("{answer:#}"))?;
     } else {
-        println!("disc       {}  sha256 {digest}", file.display());
-        println!("for        machine {} as `{}`", args.machine, args.instance);
-        println!("holds      {}", names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", "));
+        let names = names.iter().map(|n| n.as_str()).collect::<Vec<_>>().join(", ");
+        out::line(format!("iso        {}  sha256 {digest}", iso.display()))?;
+        out::line(format!("for        machine {} as `{}`", args.machine, args.instance))?;
+        out::line(format!("holds      {names}"))?;
     }
     Ok(Exit::Done)
 }

@@ -1,32 +1,31 @@
 //! `test-material`: what the test suite needs from outside, prepared once by the product's own stages and printed as
 //! shell assignments: the tools tree, the .debs of the server image, its configured tree, and this program.
 
-use super::{Context, build};
 use crate::args::BuildArgs;
+use crate::built::BuiltImage;
+use crate::context::Context;
+use crate::{downloads, out};
 use diorite_model::{Error, Exit, Result};
 use std::fs;
 use std::path::Path;
 
 /// Builds the image, then shows the tests where everything is.
 pub fn prepare(args: &BuildArgs, context: &Context) -> Result<Exit> {
-    let quiet = Context {
-        json: false,
-        progress: context.progress.clone(),
-        store: context.store.clone(),
-        opened: context.store()?.into(),
-    };
-    let built = build::build_silently(args, &quiet)?;
-    let tools = build::tools(&built.project, &built.lock, &built.store, &quiet)?;
-    let pool = built.project.out.join("pool");
-    links(&pool, built.lock.image.iter().map(|p| (p, built.store.blob(&p.sha256))))?;
-    let tree = built.tree;
+    let built = BuiltImage::make(args, context)?;
+    let tools = downloads::tools(&built.project, &built.lock, context)?;
+    let (results, store) = (&built.project.results, context.store()?);
+    links(&results.pool(), built.lock.image.iter().map(|p| (p, store.blob(&p.sha256))))?;
     let here = |path: &Path| fs::canonicalize(path).map_err(|e| Error::io("cannot be found", path, e));
-    println!("DIORITE_TEST_TOOLS='{}'", tools.root().display());
-    println!("DIORITE_TEST_POOL='{}'", here(&pool)?.display());
-    println!("DIORITE_TEST_TREE='{}'", tree.display());
-    println!("DIORITE_TEST_OUT='{}'", here(&built.project.out)?.display());
-    println!("DIORITE_TEST_LOCK='{}'", here(&built.lock_file)?.display());
-    println!("DIORITE_TEST_STORE='{}'", built.store.root().display());
+    for (name, path) in [
+        ("TOOLS", tools.root()),
+        ("POOL", &here(&results.pool())?),
+        ("TREE", &built.tree),
+        ("OUT", &here(results.directory())?),
+        ("LOCK", &here(&built.lock_file)?),
+        ("STORE", store.root()),
+    ] {
+        out::line(format!("DIORITE_TEST_{name}='{}'", path.display()))?;
+    }
     Ok(Exit::Done)
 }
 

@@ -1,9 +1,10 @@
 //! `scenario`: files of scenarios, and the disks of the profiles they name, go in; a report for each comes out.
 
-use super::{Context, build, verify};
-use crate::args::{ScenarioArgs, Target};
+use crate::args::{PathArgs, ProfileArgs, ScenarioArgs};
+use crate::context::Context;
 use crate::print_scenario as print;
 use crate::project::Project;
+use crate::{disks, downloads, out, textfile};
 use diorite_checks::{ScenarioDisk, ScenarioInput};
 use diorite_model::profile;
 use diorite_model::report::ScenarioReport;
@@ -11,7 +12,6 @@ use diorite_model::scenario::{Scenario, Source};
 use diorite_model::{Error, Exit, Lock, Result};
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// Where scenarios are.
@@ -22,7 +22,7 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
     let files = if args.files.is_empty() { all()? } else { args.files.iter().map(|name| file(name)).collect() };
     let scenarios = files.iter().map(|file| read(file)).collect::<Result<Vec<_>>>()?;
     if args.list {
-        print!("{}", print::list(&scenarios, context.json));
+        out::print(print::list(&scenarios, context.json))?;
         return Ok(Exit::Done);
     }
     if let Some(twin) = scenarios.iter().enumerate().find_map(|(n, s)| scenarios[..n].iter().find(|o| o.name == s.name))
@@ -35,18 +35,18 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
     let (mut reports, mut over): (Vec<ScenarioReport>, Option<Error>) = (Vec::new(), None);
     for (scenario, disks) in scenarios.iter().zip(&disks) {
         let (project, lock) = &known[&key(&scenario.machines[0].source)].1;
-        let tools = build::tools(project, lock, &context.store()?, context)?;
+        let tools = downloads::tools(project, lock, context)?;
         let out = args.out.join(&scenario.name);
         let input =
             ScenarioInput { scenario, disks, runs: args.repeat, tools: &tools, out: &out, progress: &context.progress };
         match diorite_checks::scenario(&input) {
             Ok(report) => {
                 if !context.json {
-                    print!("{}", print::report(&report, &out));
+                    out::print(print::report(&report, &out))?;
                 }
                 reports.push(report);
             }
-            // The others are no worse for it, unless nobody wants them any more.
+            // A fault of the host ends this scenario only; anything else, an interrupt included, ends all of them.
             Err(error) if matches!(error.exit, Exit::Host | Exit::Bug) => {
                 if scenarios.len() > 1 {
                     context.progress.say(error.to_string());
@@ -57,9 +57,9 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
         }
     }
     if context.json {
-        print!("{}", print::reports(&reports));
+        out::print(print::reports(&reports))?;
     } else if scenarios.len() > 1 {
-        print!("{}", print::table(&scenarios, &reports));
+        out::print(print::table(&scenarios, &reports))?;
     }
     match over {
         Some(error) => Err(error),
@@ -77,10 +77,10 @@ fn key(source: &Source) -> String {
 }
 
 /// What was found of disks so far: the disk, the project it comes from, and a lock to take the tools from.
-type Known = BTreeMap<String, (ScenarioDisk, (Project, Lock))>;
+type DiskCache = BTreeMap<String, (ScenarioDisk, (Project, Lock))>;
 
 /// The disk of each machine.
-fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut Known) -> Result<Vec<ScenarioDisk>> {
+fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut DiskCache) -> Result<Vec<ScenarioDisk>> {
     let mut all = Vec::new();
     for machine in &scenario.machines {
         let key = key(&machine.source);
@@ -97,22 +97,21 @@ fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut Known) -> Result<
 }
 
 fn found(source: &Source, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project, Lock))> {
-    let target = |name: &str| Target { name: name.to_owned(), lock: None, out: None };
-    let (project, (disk, sha256, lock)) = match source {
+    let paths = PathArgs::default();
+    let (project, (disk, lock)) = match source {
         Source::Profile(name) => {
-            let project = Project::load(&target(name))?;
-            let built = verify::built(&project, args.relock)?;
+            let project = Project::load(&ProfileArgs { name: name.clone(), paths })?;
+            let built = disks::built(&project, args.lock.scratch_lock)?;
             (project, built)
         }
         Source::Disk { disk, recipe } => {
-            let project = verify::foreign(&target(disk), Path::new(recipe))?;
-            let lock = verify::any_lock(&project, &target(disk))?;
-            let sha256 = verify::raw_digest(Path::new(disk))?;
-            (project, (PathBuf::from(disk), sha256, lock))
+            let project = disks::foreign_project(disk, &paths, Path::new(recipe))?;
+            let found = disks::foreign(&project, disk, &paths)?;
+            (project, found)
         }
     };
     let recipe = project.recipe.clone();
-    Ok((ScenarioDisk { disk, sha256, recipe }, (project, lock)))
+    Ok((ScenarioDisk { disk: disk.file, sha256: disk.sha256, recipe }, (project, lock)))
 }
 
 /// A name is a file of the directory without its ending.
@@ -135,15 +134,9 @@ fn all() -> Result<Vec<PathBuf>> {
 }
 
 fn read(file: &Path) -> Result<Scenario> {
-    let mut bytes = Vec::new();
-    let limit = profile::LARGEST as u64 + 1;
-    fs::File::open(file).and_then(|f| f.take(limit).read_to_end(&mut bytes)).map_err(|e| {
-        let missing = e.kind() == std::io::ErrorKind::NotFound;
-        let error = Error::io("the scenario cannot be read", file, e);
-        if missing { error.hint("`diorite scenario --list` shows those of the project") } else { error }
-    })?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::input("this scenario is not text in UTF-8").at(file.display().to_string()).hint("save it as UTF-8")
+    let text = textfile::read(file, "scenario").map_err(|error| match file.exists() {
+        true => error,
+        false => error.hint("`diorite scenario --list` shows those of the project"),
     })?;
     profile::scenario::parse(&text, &file.display().to_string())
 }

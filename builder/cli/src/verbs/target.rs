@@ -1,8 +1,8 @@
 //! `target check`: what a hypervisor offers, and what our login may do there, before anything is changed.
 
-use super::Context;
 use crate::args::TargetVerb;
-use crate::print;
+use crate::context::Context;
+use crate::{out, print};
 use diorite_model::{Exit, Result};
 use diorite_proxmox::check::check;
 use diorite_proxmox::{Client, ClientLimits, target};
@@ -15,7 +15,7 @@ pub fn run(verb: &TargetVerb, context: &Context) -> Result<Exit> {
             let stage = context.progress.stage(format!("ask {}", client.target().authority()));
             let report = check(&client, &Default::default())?;
             stage.done(format!("Proxmox VE {}", report.version));
-            print!("{}", print::checked(&report, context.json));
+            out::print(print::checked(&report, context.json))?;
             Ok(if report.problems().next().is_none() { Exit::Done } else { Exit::Remote })
         }
     }

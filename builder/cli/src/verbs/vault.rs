@@ -1,36 +1,37 @@
 //! `vault export` and `vault import`: a lock with all its bytes, for a build with no network.
 
-use super::Context;
-use crate::args::Vault;
-use crate::print;
+use crate::args::VaultVerb;
+use crate::context::Context;
+use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::{downloads, out, print};
 use diorite_archive::vault::Imported;
-use diorite_archive::{fetch, lockfile, vault};
+use diorite_archive::{lockfile, vault};
 use diorite_model::{Error, Exit, Result};
 use std::path::{Path, PathBuf};
 
 /// Exports or imports.
-pub fn run(verb: &Vault, context: &Context) -> Result<Exit> {
+pub fn run(verb: &VaultVerb, context: &Context) -> Result<Exit> {
     let store = context.store()?;
     match verb {
-        Vault::Export { target, file } => {
-            let project = Project::load(target)?;
-            let lock = project.lock(&project.lock_file)?;
+        VaultVerb::Export { profile, file } => {
+            let project = Project::load(profile)?;
+            let lock = CheckedLock::own(&project)?;
             let packages = lock.packages();
-            let pool = fetch::fetch(&packages, &lock, || project.archive(), &store, &context.progress)?;
+            let pool = downloads::pool(&project, &lock, &packages, context)?;
             let digest = vault::export(&project.lock_file, &lock, &pool, file, &context.progress)?;
-            print!("{}", print::exported(file, packages.len(), &digest, context.json));
+            out::print(print::exported(file, packages.len(), &digest, context.json))?;
         }
-        Vault::Import { file } => {
+        VaultVerb::Import { file } => {
             let imported = vault::import(file, &store, &context.progress)?;
             let lock = keep_lock(&imported)?;
-            print!("{}", print::imported(&imported, lock.as_deref(), context.json));
+            out::print(print::imported(&imported, lock.as_deref(), context.json))?;
         }
     }
     Ok(Exit::Done)
 }
 
-/// Puts the lock where `build` looks for it, and says where that is. Outside a project there is no such place.
+/// Puts the lock where `build` looks for it, and returns that path. Outside a project there is none.
 fn keep_lock(imported: &Imported) -> Result<Option<PathBuf>> {
     let directory = Path::new("profiles");
     if !directory.is_dir() {
@@ -40,7 +41,7 @@ fn keep_lock(imported: &Imported) -> Result<Option<PathBuf>> {
     if !file.exists() {
         lockfile::write(&imported.lock, &file)?;
     } else if lockfile::read(&file).ok().as_ref() != Some(&imported.lock) {
-        return Err(Error::input("another lock stands where the vault's lock belongs")
+        return Err(Error::input("there is another lock where the vault's lock belongs")
             .at(file.display().to_string())
             .because("a lock is never overwritten; the vault's packages are in the store")
             .hint("move that file away (version control has it) and import again"));

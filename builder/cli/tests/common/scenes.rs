@@ -39,7 +39,7 @@ pub fn passes(name: &str) {
     let project = vm::prepared("server");
     copied(&project);
     built(&project, name);
-    let output = run(&project, &[name, "--relock"]).output().expect("the program starts");
+    let output = run(&project, &[name, "--scratch-lock"]).output().expect("the program starts");
     let (shown, said) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(0), "{shown}{said}");
     let report = report(&project, name);

@@ -51,7 +51,8 @@ impl Story<'_> {
 
     /// Tells it; `after` is called with the version that runs.
     pub fn tell(&self, mut after: impl FnMut(&str)) {
-        let deploy = ["deploy", "mine", "--to", self.target, "--name", self.name, "--unverified", "--patience", "600"];
+        let deploy =
+            ["deploy", "mine", "--target", self.target, "--name", self.name, "--unverified", "--timeout", "600"];
         let plan = [&deploy[..], &["--plan"]].concat();
         self.build("1");
         assert!(self.run(&plan).contains("nothing was changed"));
@@ -62,13 +63,13 @@ impl Story<'_> {
 
         self.build("2");
         let page = self.run(&deploy);
-        assert!(page.contains("mine 2 runs on ") && page.contains("away for"), "{page}");
+        assert!(page.contains("mine 2 runs on ") && page.contains("down for"), "{page}");
         println!("{page}");
-        let status = self.run(&["status", self.target, "mine", "--name", self.name]);
+        let status = self.run(&["status", "mine", "--target", self.target, "--name", self.name]);
         assert!(status.contains("  now mine 2") && status.contains("as its profile declares"), "{status}");
         after("2");
 
-        let page = self.run(&["rollback", self.target, self.name, "--patience", "600"]);
+        let page = self.run(&["rollback", self.name, "--target", self.target, "--timeout", "600"]);
         assert!(page.contains("mine 1 runs on ") && !page.contains("upload"), "{page}");
         println!("{page}");
         after("1");
@@ -77,7 +78,7 @@ impl Story<'_> {
     /// Takes the machine away again: no verb does that.
     pub fn end(&self) {
         let status: serde_json::Value =
-            serde_json::from_str(&self.run(&["status", self.target, "--json"])).expect("JSON");
+            serde_json::from_str(&self.run(&["status", "--target", self.target, "--json"])).expect("JSON");
         let machines = status["machines"].as_array().expect("machines").iter();
         let mine = machines.clone().find(|m| m["name"] == self.name).expect("the machine");
         let (node, id) = (mine["node"].as_str().expect("a node"), mine["id"].to_string());

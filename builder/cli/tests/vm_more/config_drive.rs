@@ -100,7 +100,7 @@ fn a_machine_takes_its_own_signed_values_and_no_others() {
         let mut command = project.diorite();
         command.env("ROOT_KEY", &ours);
         command.args(["drive", "drive", "web-1", "--machine", machine, "--key"]).arg(project.path(key));
-        let output = command.arg("--disc").arg(project.path(to)).output().expect("the program starts");
+        let output = command.arg("--iso").arg(project.path(to)).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
         project.path(to)
     };

@@ -1,16 +1,18 @@
 //! `verify --reopen`: a person in front of a machine at the moment of its failure. Lines come from a terminal or a pipe;
 //! what the machine answers is data on stdout, everything else is on stderr.
 
-use super::{Context, build};
-use crate::args::VerifyArgs;
+use crate::args::{ProfileArgs, VerifyArgs};
+use crate::context::Context;
+use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::{downloads, out};
 use diorite_checks::FailureSnapshot;
 use diorite_host::interrupt;
 use diorite_host::store::Store;
 use diorite_host::tools::ToolsTree;
 use diorite_model::{Error, Exit, Result};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::io::{IsTerminal as _, Write as _, stdin, stdout};
+use std::io::{IsTerminal as _, Write as _, stderr, stdin};
 use std::path::Path;
 
 /// QEMU is run from there, and the evidence may be anybody's: only what this host's store holds is run.
@@ -22,13 +24,14 @@ fn in_the_store<'a>(tools: &'a Path, store: &Store) -> Result<&'a Path> {
     }
 }
 
-/// Goes back to a failure and runs what is typed there, until nothing more comes.
+/// Restores the machine and runs each line in it, until the input ends.
 pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<Exit> {
     let failure = FailureSnapshot::read(directory)?;
     let tools = match args.name {
-        Some(_) => {
-            let project = Project::load(&args.target())?;
-            build::tools(&project, &project.lock_at_hand(args.relock)?, &context.store()?, context)?
+        Some(ref name) => {
+            let project = Project::load(&ProfileArgs { name: name.clone(), paths: args.paths.clone() })?;
+            let lock = CheckedLock::at_hand(&project, args.lock.scratch_lock)?;
+            downloads::tools(&project, &lock, context)?
         }
         None => in_the_store(failure.tools(), &context.store()?).and_then(ToolsTree::open).map_err(|e| {
             let error =
@@ -45,11 +48,13 @@ pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<
     let addresses = machine.addresses();
     let person = stdin().is_terminal();
     let ends = if person { "; the end of input (Ctrl-D) ends it" } else { "" };
-    context.progress.say(format!("the machine runs on from there, {addresses}; each line is a shell of its own{ends}"));
-    let mut lines = Lines::default();
+    context
+        .progress
+        .say(format!("the machine continues from there, {addresses}; each line runs in a shell of its own{ends}"));
+    let mut lines = InputLines::default();
     loop {
         if person {
-            eprint!("diorite# ");
+            let _ = write!(stderr(), "diorite# ");
         }
         let Some(line) = lines.next()? else { break };
         if line.trim().is_empty() {
@@ -57,28 +62,26 @@ pub fn reopen(directory: &Path, args: &VerifyArgs, context: &Context) -> Result<
         }
         let output = machine.run(&line)?;
         if !output.text.is_empty() {
-            println!("{}", output.text);
+            out::line(&output.text)?;
         }
-        // Whoever reads has gone; the machine has answered all the same.
-        let _ = stdout().flush();
         if !output.success() {
-            eprintln!("status {}", output.status);
+            let _ = writeln!(stderr(), "status {}", output.status);
         }
     }
     if person {
-        eprintln!();
+        let _ = writeln!(stderr());
     }
     Ok(Exit::Done)
 }
 
-/// Lines of stdin, for which an interrupt does not wait.
+/// InputLines of stdin, for which an interrupt does not wait.
 #[derive(Default)]
-struct Lines {
+struct InputLines {
     rest: Vec<u8>,
     ended: bool,
 }
 
-impl Lines {
+impl InputLines {
     fn next(&mut self) -> Result<Option<String>> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
         loop {
@@ -92,10 +95,10 @@ impl Lines {
             interrupt::check()?;
             let input = stdin();
             let wait = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
-            // An error is a signal, which is looked for above.
+            // The only error is EINTR: the interrupt is looked for above.
             if poll(&mut [PollFd::new(&input, PollFlags::IN)], Some(&wait)).is_ok_and(|ready| ready > 0) {
                 let mut buffer = [0; 4096];
-                // Past the buffer of the standard library, of which poll(2) knows nothing.
+                // Not through the buffer of the standard library, which poll(2) does not see.
                 match rustix::io::read(&input, &mut buffer) {
                     Ok(0) => self.ended = true,
                     Ok(n) => self.rest.extend_from_slice(&buffer[..n]),

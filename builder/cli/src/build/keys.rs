@@ -1,16 +1,15 @@
-//! (Recipe, Lock, overlays) → Plan: the steps of a build with their keys, and which results are already there.
+//! BuildInputs → the keys of a build's steps.
 //!
 //! A key is the digest of everything that can change the step's bytes: its inputs' keys, its part of the recipe and
 //! this very program. So every key is known before anything runs.
 
-use crate::project::Inputs;
-use diorite_host::store::Store;
-use diorite_model::{Digest, Hasher, LockedPackage, Result, plan::Step};
+use super::inputs::BuildInputs;
+use diorite_model::{Digest, Hasher, LockedPackage};
 use std::collections::BTreeMap;
 
 /// The keys of a build.
 #[derive(Debug, Clone)]
-pub struct Keys {
+pub struct StepKeys {
     /// The configured root.
     pub tree: Digest,
     /// The configured root of each container.
@@ -24,7 +23,7 @@ pub struct Keys {
 }
 
 /// The key of a tree unpacked and configured from these packages, with these locales compiled.
-pub fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], locales: &[String], epoch: u64) -> Digest {
+fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], locales: &[String], epoch: u64) -> Digest {
     let mut key = Hasher::new();
     key.field(what.as_bytes());
     key.field(&program.0);
@@ -37,9 +36,9 @@ pub fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], locale
     key.finish()
 }
 
-impl Keys {
+impl StepKeys {
     /// Computes every key; reads nothing but the inputs.
-    pub fn of(inputs: &Inputs) -> Self {
+    pub fn of(inputs: &BuildInputs) -> Self {
         let epoch = inputs.recipe.image.epoch;
         let tree = tree_key(&inputs.program, "root", &inputs.lock.image, &inputs.recipe.locale.compiled(), epoch);
         let containers: BTreeMap<_, _> = inputs
@@ -80,20 +79,4 @@ impl Keys {
         key.field(&filesystem.0);
         Self { tree, containers, configure, filesystem, disk: key.finish() }
     }
-}
-
-/// Steps of a build in the order in which they run.
-pub fn steps(inputs: &Inputs, keys: &Keys, store: &Store, disk_is_there: bool) -> Result<Vec<Step>> {
-    let stored = |step: &str, key: &Digest| store.get(step, key).is_some();
-    let mut steps = vec![Step { name: "tree".into(), key: keys.tree, hit: stored("tree", &keys.tree) }];
-    for (name, key) in &keys.containers {
-        steps.push(Step { name: format!("container {name}"), key: *key, hit: stored("tree", key) });
-    }
-    if let Some(key) = &keys.configure {
-        steps.push(Step { name: "configure".into(), key: *key, hit: stored("configure", key) });
-    }
-    let filesystem = stored("filesystem", &keys.filesystem);
-    steps.push(Step { name: "filesystem".into(), key: keys.filesystem, hit: filesystem });
-    steps.push(Step { name: "disk".into(), key: keys.disk, hit: disk_is_there && !inputs.lock.image.is_empty() });
-    Ok(steps)
 }

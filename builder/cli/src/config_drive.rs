@@ -1,4 +1,4 @@
-//! An instance → its config drive: what it has of its own, as credentials, signed, on a disc.
+//! An instance → its config drive: its own values as credentials, signed, in an ISO image.
 
 use crate::project::Project;
 use diorite_host::secret::Sought;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// Most bytes of one credential, systemd.exec(5).
 const CREDENTIAL: usize = 1 << 20;
-/// Most bytes of all of them together: in Base64 they fit the MiB that PID 1 takes.
+/// Most bytes of all of them together: in Base64 they fit the 1 MiB that systemd accepts.
 const CREDENTIALS: usize = 700 << 10;
 /// Most bytes of a private key's file.
 const KEY: usize = 16 << 10;
@@ -21,16 +21,16 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Fetches the private key of somebody whose word the image takes. `place`: where it is said where the key is.
+    /// Fetches a private key whose signatures the image accepts. `place`: which setting says where the key is.
     ///
     /// # Errors
-    /// It is not there, no key of the right kind, encrypted, or not one that the image knows.
+    /// It is missing, not a key of the right kind, encrypted, or not one of the image's signers.
     pub fn fetch(source: &Source, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
-        let noun = "key that signs machines' own values";
+        let noun = "key that signs config drives";
         let sought = Sought { noun, of, place, longest: KEY, taken: "all of it" };
         let text = sought.read(source, &|name| std::env::var(name).ok())?;
         let wrong = |why: String| {
-            Error::input(format!("the {noun} of {of} is not one"))
+            Error::input(format!("the {noun} of {of} cannot be used"))
                 .at(source.words())
                 .because(why)
                 .hint("make one: ssh-keygen -t ed25519 -N '' -f config-drive-key")
@@ -40,12 +40,12 @@ impl Signer {
             return Err(wrong("it is protected by a passphrase".into()));
         }
         if key.algorithm() != ssh_key::Algorithm::Ed25519 {
-            return Err(wrong(format!("it is of the type {}, and only ssh-ed25519 will do", key.algorithm())));
+            return Err(wrong(format!("it is of type {}; only ssh-ed25519 is supported", key.algorithm())));
         }
         let own = key.public_key().to_openssh().map_err(|e| wrong(e.to_string()))?;
         let bare = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
         if !takes.signers.iter().any(|signer| bare(signer) == bare(&own)) {
-            return Err(Error::input(format!("the image does not take the word of the {noun}"))
+            return Err(Error::input(format!("the image does not accept the {noun}"))
                 .at(source.words())
                 .because(format!("{} is not in `config_drive.signers` of the profile", bare(&own)))
                 .hint("sign with another key, or add this one to the profile, and build and verify again"));
@@ -60,7 +60,7 @@ impl Signer {
     }
 }
 
-/// The credentials of an instance: its name, its links, and the secrets that are fetched for it.
+/// The credentials of an instance: its name, its network links, and its secrets.
 pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result<BTreeMap<String, Vec<u8>>> {
     let mut all = BTreeMap::from([("system.hostname".to_owned(), name.as_bytes().to_vec())]);
     if let Some(links) = &instance.network {
@@ -92,8 +92,8 @@ pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result
     Ok(all)
 }
 
-/// The disc of the machine whose firmware has this UUID. The same inputs are the same bytes.
-pub fn disc(machine: &str, credentials: &BTreeMap<String, Vec<u8>>, signer: &Signer) -> Result<Vec<u8>> {
+/// The config drive of the machine whose firmware has this UUID. The same inputs give the same bytes.
+pub fn iso(machine: &str, credentials: &BTreeMap<String, Vec<u8>>, signer: &Signer) -> Result<Vec<u8>> {
     let values = instance::values(machine, credentials);
     let signature = signer.sign(&values)?;
     let files = [(instance::VALUES, values.as_bytes()), (instance::SIGNATURE, signature.as_bytes())];

@@ -1,6 +1,6 @@
-//! Images that others made → trees in the store, and how they want to be started.
+//! Container images from registries and archives → trees in the store, and the configuration they are started with.
 
-use crate::project::Inputs;
+use super::inputs::BuildInputs;
 use diorite_archive::fetch::Pool;
 use diorite_archive::images;
 use diorite_host::progress::Progress;
@@ -18,14 +18,14 @@ use std::time::Instant;
 /// Beside the pack of an image's tree.
 const CONFIG: &str = "config.json";
 
-/// A container's tree, and how its image wants it to be started, if it has one.
-pub type Made = (Tree, Option<Config>);
+/// A container's tree, and its image's configuration, if it was an image.
+pub type ContainerRoot = (Tree, Option<Config>);
 
 /// Makes the trees of those containers whose root is an image and that the store does not have. Seconds by key. No child
 /// is needed: owners are numbers in a pack, and no file is written under its own name.
-pub fn merged(
-    containers: &BTreeMap<String, Digest>,
-    inputs: &Inputs,
+pub fn merged<'a>(
+    containers: impl Iterator<Item = (&'a str, &'a Digest)>,
+    inputs: &BuildInputs,
     store: &Store,
     pool: &dyn Fn() -> Result<Pool>,
     progress: &Progress,
@@ -41,7 +41,14 @@ pub fn merged(
     Ok(seconds)
 }
 
-fn merge(name: &str, key: &Digest, inputs: &Inputs, store: &Store, pool: &Pool, progress: &Progress) -> Result<()> {
+fn merge(
+    name: &str,
+    key: &Digest,
+    inputs: &BuildInputs,
+    store: &Store,
+    pool: &Pool,
+    progress: &Progress,
+) -> Result<()> {
     let stage = progress.stage(format!("container {name}"));
     let (work, result) = (store.scratch("work")?, store.scratch("tree")?);
     let files = &inputs.lock.container[name];
@@ -62,7 +69,7 @@ fn merge(name: &str, key: &Digest, inputs: &Inputs, store: &Store, pool: &Pool, 
     store.put("tree", key, result).map(drop)
 }
 
-/// How the image wants to be started whose tree is in this directory of the store; nothing for a tree of packages.
+/// The configuration of the image whose tree is in this directory of the store; nothing for a tree of packages.
 pub fn config(directory: &Path) -> Result<Option<Config>> {
     let file = directory.join(CONFIG);
     let json = match fs::read(&file) {

@@ -1,0 +1,268 @@
+//! The command line. This one definition makes parsing, `--help`, the man pages, the shell completions and
+//! docs/reference/cli.md.
+
+mod deploy;
+#[cfg(test)]
+mod mentions;
+mod renamed;
+mod values;
+
+pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
+pub use renamed::explain;
+
+use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
+use diorite_checks::Forward;
+use diorite_model::report::Shard;
+use std::path::PathBuf;
+
+/// What help and the reference say at their end.
+const AFTER: &str = "\
+Exit codes: 0 done; 1 your input is wrong; 2 wrong usage; 3 the lock is out of date; 4 verification failed; 5 the host \
+lacks something; 6 a remote refused; 7 not reproducible; 70 a bug in diorite; 130 interrupted; 141 the output was \
+closed.
+
+stdout is data, stderr is progress.";
+
+/// Immutable Debian images: declared once, built reproducibly, proven by booting them.
+#[derive(Debug, Parser)]
+#[command(name = "diorite", version, arg_required_else_help = true, max_term_width = 100, after_help = AFTER)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub verb: Verb,
+    /// Print the answer as JSON on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Show no progress.
+    #[arg(long, short, global = true)]
+    pub quiet: bool,
+    /// Store (cache) directory [default: $DIORITE_STORE, else the user's cache directory].
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// A profile, and where its lock and results are.
+#[derive(Debug, Clone, Args)]
+pub struct ProfileArgs {
+    /// A file in profiles/ without its ending, or the path of a profile.
+    pub name: String,
+    #[command(flatten)]
+    pub paths: PathArgs,
+}
+
+/// Where a profile's lock and results are.
+#[derive(Debug, Clone, Default, Args)]
+pub struct PathArgs {
+    /// The lock to use instead of the one beside the profile.
+    #[arg(long, value_name = "FILE")]
+    pub lock: Option<PathBuf>,
+    /// Directory for results [default: out/NAME].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// Whether a stale lock may be replaced.
+#[derive(Debug, Clone, Args)]
+pub struct RelockArgs {
+    /// When the lock is missing, or packages have gone from every mirror: resolve again into the scratch lock
+    /// (scratch.lock in the results directory) instead of stopping.
+    #[arg(long)]
+    pub relock: bool,
+}
+
+/// Whether the scratch lock is used.
+#[derive(Debug, Clone, Args)]
+pub struct ScratchLockArgs {
+    /// Use the scratch lock that `diorite build --relock` left in the results directory, where there is one for this
+    /// profile.
+    #[arg(long)]
+    pub scratch_lock: bool,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Print the recipe: the profile with every default explicit.
+    Show(ProfileArgs),
+    /// Resolve packages and write the lock; where there is one, show what would change.
+    Lock {
+        #[command(flatten)]
+        profile: ProfileArgs,
+        /// Replace an existing lock.
+        #[arg(long)]
+        update: bool,
+    },
+    /// Show the steps of a build, their keys, and which results the store holds.
+    Plan(PlanArgs),
+    /// Download every package the lock names.
+    Fetch(ProfileArgs),
+    /// Export or import a lock with all its packages.
+    #[command(subcommand)]
+    Vault(VaultVerb),
+    /// Build the disk image.
+    Build(BuildArgs),
+    /// Boot the image in the lab and check it.
+    Verify(VerifyArgs),
+    /// Boot several machines in one lab and run the steps of a scenario.
+    Scenario(ScenarioArgs),
+    /// Build and verify.
+    Image(BuildArgs),
+    /// Inspect a deployment target.
+    #[command(subcommand)]
+    Target(TargetVerb),
+    /// Write the signed config-drive ISO with the values of one instance.
+    Drive(DriveArgs),
+    /// Deploy the image: create the VM or update it; roll back if it fails its health checks.
+    Deploy(DeployArgs),
+    /// Return a VM to an image that it ran before.
+    Rollback(RollbackArgs),
+    /// List the VMs of a target and their images; with a profile, show where they differ from it.
+    Status(StatusArgs),
+    /// Build the image and boot it in the lab for interactive use: its console or a root shell, with forwarded ports.
+    Run(RunArgs),
+    /// Print the profile language: a JSON Schema for editors, or the reference page.
+    Schema {
+        /// Print the reference page, in Markdown.
+        #[arg(long)]
+        markdown: bool,
+        /// Print the reference page of scenarios, in Markdown.
+        #[arg(long, conflicts_with = "markdown")]
+        scenario: bool,
+    },
+    /// Report what this host offers: sandboxes, KVM, memory, disk space.
+    Doctor,
+    /// Print a completion script for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Write the man pages, or print the reference of the command line.
+    Man {
+        /// Directory for the man pages: one for the program and one for each verb.
+        #[arg(value_name = "DIR", required_unless_present = "markdown")]
+        directory: Option<PathBuf>,
+        /// Print one page in Markdown instead.
+        #[arg(long, conflicts_with = "directory")]
+        markdown: bool,
+    },
+    /// Prepare what the test suite needs and print it as shell assignments.
+    #[command(hide = true)]
+    TestMaterial(BuildArgs),
+}
+
+/// What `build` takes.
+#[derive(Debug, Clone, Args)]
+pub struct BuildArgs {
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    #[command(flatten)]
+    pub relock: RelockArgs,
+    /// Do not write disk.qcow2.
+    #[arg(long)]
+    pub no_qcow2: bool,
+}
+
+/// What `plan` takes.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    #[command(flatten)]
+    pub lock: ScratchLockArgs,
+}
+
+/// What `verify` takes.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// A file in profiles/ without its ending, or the path of a profile; with --recipe, the path of a raw disk.
+    #[arg(required_unless_present = "reopen")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub paths: PathArgs,
+    #[command(flatten)]
+    pub lock: ScratchLockArgs,
+    /// NAME is a raw disk; FILE is the profile it was built from, or the recipe.json of its build.
+    #[arg(long, value_name = "FILE")]
+    pub recipe: Option<PathBuf>,
+    /// List the checks and where each one is run from; boot nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Run only the checks of these names, and those they need; `*` matches any text, `?` any character.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub only: Vec<String>,
+    /// Leave out the checks of these names, unless another check needs them.
+    #[arg(long, value_name = "PATTERN", num_args = 1..)]
+    pub skip: Vec<String>,
+    /// Run one part of several: `2/3`. Every check is in exactly one part.
+    #[arg(long, value_name = "I/N", value_parser = values::shard)]
+    pub shard: Option<Shard>,
+    /// Boot even where the snapshot kept from an earlier run would do, and keep a new snapshot.
+    #[arg(long)]
+    pub boot: bool,
+    /// Verify N times; a check with different results is flaky, and fails.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    /// Restore the machine as it was when a check failed, from this `evidence` directory, with a root shell. With a
+    /// NAME, the tools come from that profile's lock.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["recipe", "list", "only", "skip", "shard", "boot", "repeat"])]
+    pub reopen: Option<PathBuf>,
+}
+
+/// What `scenario` takes.
+#[derive(Debug, Clone, Args)]
+pub struct ScenarioArgs {
+    /// Files in vm-tests/scenarios/ without their ending, or paths [default with --list: all of them].
+    #[arg(value_name = "FILE", required_unless_present = "list")]
+    pub files: Vec<String>,
+    /// Show what each scenario proves, and its steps; boot nothing.
+    #[arg(long)]
+    pub list: bool,
+    /// Run each scenario N times; a step with different results is flaky, and fails.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub repeat: u32,
+    #[command(flatten)]
+    pub lock: ScratchLockArgs,
+    /// Directory for results; each scenario has a directory of its name in it.
+    #[arg(long, value_name = "DIR", default_value = "out/scenarios")]
+    pub out: PathBuf,
+}
+
+/// What `run` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    #[command(flatten)]
+    pub relock: RelockArgs,
+    /// Boot what an earlier build left in the results directory, whatever has changed since.
+    #[arg(long, conflicts_with = "relock")]
+    pub no_build: bool,
+    /// Forward a host port on 127.0.0.1 to a guest TCP port; 0 is any free port. May be repeated [default: every TCP
+    /// port that the firewall admits].
+    #[arg(long, value_name = "HOST:GUEST", value_parser = values::forward)]
+    pub forward: Vec<Forward>,
+    /// Open a root shell instead of the console. It is injected as a credential; no byte of the disk changes.
+    #[arg(long)]
+    pub shell: bool,
+    /// Keep the machine's writes in out/NAME/run for the next run with --keep.
+    #[arg(long)]
+    pub keep: bool,
+}
+
+/// What `vault` does.
+#[derive(Debug, Subcommand)]
+pub enum VaultVerb {
+    /// Write the lock and every package it names into one file.
+    Export {
+        #[command(flatten)]
+        profile: ProfileArgs,
+        /// The file to write.
+        file: PathBuf,
+    },
+    /// Verify every package in the file and put it into the store.
+    Import {
+        /// The file to read.
+        file: PathBuf,
+    },
+}

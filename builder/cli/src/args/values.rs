@@ -1,0 +1,32 @@
+//! Values of options that clap has no parser for.
+
+use diorite_checks::Forward;
+use diorite_model::report::Shard;
+
+/// `6f9619ff-8b86-4d11-b42d-00c04fc964ff`, in lower case.
+pub fn uuid(text: &str) -> Result<String, String> {
+    let parts: Vec<_> = text.split('-').map(str::len).collect();
+    match parts == [8, 4, 4, 4, 12] && text.chars().all(|c| c == '-' || c.is_ascii_hexdigit()) {
+        true => Ok(text.to_lowercase()),
+        false => Err("a UUID is 32 hexadecimal digits, as in 6f9619ff-8b86-4d11-b42d-00c04fc964ff".into()),
+    }
+}
+
+/// `8080:80`.
+pub fn forward(text: &str) -> Result<Forward, String> {
+    let parts = text.split_once(':').and_then(|(h, g)| Some((h.parse().ok()?, g.parse().ok()?)));
+    match parts {
+        Some((host, guest)) if guest > 0 => Ok(Forward { host, guest }),
+        _ => Err("give a host port and a guest port: `8080:80`, or `0:80`".into()),
+    }
+}
+
+/// `2/3`.
+pub fn shard(text: &str) -> Result<Shard, String> {
+    let number = |part: &str| part.parse::<usize>().ok().filter(|n| part == n.to_string());
+    let parts = text.split_once('/').and_then(|(i, n)| Some((number(i)?, number(n)?)));
+    match parts {
+        Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
+        _ => Err("give two numbers, the first from 1 to the second: `2/3`".into()),
+    }
+}

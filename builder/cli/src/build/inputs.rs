@@ -1,0 +1,60 @@
+//! What a build depends on, read and checked: recipe, lock, overlays, and this very program.
+
+use crate::lock::CheckedLock;
+use crate::project::Project;
+use diorite_model::{Digest, Error, Recipe, Result};
+use diorite_rootfs::overlay::{self, Overlay};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Everything that decides the bytes of an image.
+#[derive(Debug)]
+pub struct BuildInputs {
+    /// The recipe.
+    pub recipe: Recipe,
+    /// The lock that belongs to it.
+    pub lock: CheckedLock,
+    /// Overlays of the root and of containers, by name.
+    pub overlays: BTreeMap<String, Overlay>,
+    /// Where they are.
+    pub directory: PathBuf,
+    /// Digest of this very program: part of every key.
+    pub program: Digest,
+}
+
+impl BuildInputs {
+    /// Reads the overlays and this program.
+    pub fn read(project: &Project, lock: CheckedLock) -> Result<Self> {
+        let recipe = &project.recipe;
+        let names = recipe.overlays.iter().chain(recipe.containers.values().flat_map(|c| &c.overlays));
+        let beside = project.directory.parent().unwrap_or(Path::new("..")).join("overlays");
+        let mut overlays = BTreeMap::new();
+        for name in names {
+            if !overlays.contains_key(name) {
+                overlays.insert(name.clone(), overlay::load(&beside.join(name))?);
+            }
+        }
+        for (name, container) in &recipe.containers {
+            if let Some(overlay) = container.overlays.iter().find(|o| overlays[*o].configure.is_some()) {
+                return Err(Error::input(format!("overlay `{overlay}` cannot be laid over container `{name}`"))
+                    .at(beside.join(overlay).join("configure").display().to_string())
+                    .because("its `configure` program runs in the machine's own tree")
+                    .hint("put the program into an overlay of its own"));
+            }
+        }
+        let directory = fs::canonicalize(&beside).unwrap_or(beside);
+        Ok(Self { recipe: recipe.clone(), lock, overlays, directory, program: program_digest()? })
+    }
+
+    /// The overlays of these names, in this order.
+    pub fn overlays(&self, names: &[String]) -> Vec<Overlay> {
+        names.iter().map(|name| self.overlays[name].clone()).collect()
+    }
+}
+
+fn program_digest() -> Result<Digest> {
+    let program =
+        fs::read("/proc/self/exe").map_err(|e| Error::io("this program cannot be read", "/proc/self/exe", e))?;
+    Ok(Digest::of(&program))
+}

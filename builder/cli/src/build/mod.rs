@@ -1,0 +1,95 @@
+//! The way from a locked profile to a disk image: ARCHITECTURE.md's diagram from the plan down. A step is a value
+//! (step.rs); each function takes one type and gives the next.
+//!
+//! ```text
+//! BuildInputs     recipe, checked lock, overlays             inputs.rs
+//!   │ plan        a key for each step, hits and misses       keys.rs, steps.rs
+//! BuildPlan       ═══ above: decide · below: do ═══
+//!   │ trees       packages and container images, unpacked and configured   trees.rs, images.rs
+//! BuildTrees
+//!   │ configure   the `configure` programs of overlays       configure.rs
+//!   │ seal        overlays, generated files, owners, times   seal.rs
+//! SealedTree
+//!   │ filesystem  EROFS and its dm-verity hash tree          filesystem.rs
+//! RootImage
+//!   │ disk        initrd, UKI, ESP, GPT, qcow2               disk.rs
+//! Build           out/NAME                                   ../results.rs
+//! ```
+
+mod configure;
+mod disk;
+mod filesystem;
+mod images;
+mod inputs;
+mod keys;
+mod seal;
+mod step;
+mod steps;
+mod trees;
+
+pub use inputs::BuildInputs;
+
+use crate::project::Project;
+use diorite_archive::fetch::Pool;
+use diorite_host::progress::Progress;
+use diorite_host::sandbox::{self, Job};
+use diorite_host::store::Store;
+use diorite_model::Result;
+use diorite_model::plan::{Build, Step};
+use keys::StepKeys;
+use std::path::PathBuf;
+use step::{BuildContext, StepRunner};
+use steps::Steps;
+
+/// Jobs that run in a child that owns every id.
+pub const INSIDE: &[(&str, Job)] =
+    &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure::job))];
+
+/// A build that is about to run: its inputs and its steps.
+pub struct BuildPlan<'a> {
+    project: &'a Project,
+    inputs: BuildInputs,
+    store: &'a Store,
+    steps: Steps,
+}
+
+/// Recipe, lock and overlays → plan. Nothing has run yet.
+pub fn plan<'a>(project: &'a Project, inputs: BuildInputs, store: &'a Store) -> BuildPlan<'a> {
+    let keys = StepKeys::of(&inputs);
+    let disk_is_there = project.results.finished(&keys.disk).is_some();
+    let steps = Steps::of(&inputs, keys, store, disk_is_there);
+    BuildPlan { project, inputs, store, steps }
+}
+
+impl BuildPlan<'_> {
+    /// The steps in order.
+    pub fn steps(&self) -> Vec<Step> {
+        self.steps.planned()
+    }
+
+    /// The configured root of the machine in the store; empty when it has been collected since.
+    pub fn tree_directory(&self) -> PathBuf {
+        self.store.get("tree", &self.steps.trees[0].planned.key).unwrap_or_default()
+    }
+
+    /// Plan and pool → disk image in `out/NAME`.
+    pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+        let Self { project, inputs, store, steps } = self;
+        if let Some(build) = project.results.finished(&steps.disk.key) {
+            let raw_only = !project.results.qcow2().exists();
+            if !(with_qcow2 && raw_only) {
+                return Ok(build);
+            }
+        }
+        // Before seconds of work, not after them.
+        project.results.probe()?;
+        let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
+        let trees = trees::run(&steps.trees, &runner.context, &mut runner.results)?;
+        let changes = steps.configure.as_ref().map(|step| runner.run(step, &trees)).transpose()?;
+        let changes = changes.unwrap_or_default();
+        let sealed = seal::run(trees, &changes, inputs, progress)?;
+        let root = runner.run(&steps.filesystem, &sealed)?;
+        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, with_qcow2 })?;
+        disk.publish(steps.disk.key, runner)
+    }
+}

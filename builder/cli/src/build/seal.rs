@@ -1,0 +1,34 @@
+//! Configured trees → the sealed tree of the machine, with its containers inside.
+
+use super::inputs::BuildInputs;
+use super::trees::BuildTrees;
+use diorite_host::progress::Progress;
+use diorite_model::Result;
+use diorite_rootfs::configure::Changes;
+use diorite_rootfs::seal::{self, SealedTree};
+use diorite_rootfs::{container, guest};
+use std::collections::BTreeMap;
+
+/// Lays the overlays, generates the guest's configuration, and freezes owners and times. It takes a second, and is no step
+/// of its own: the file system's key covers it.
+pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress: &Progress) -> Result<SealedTree> {
+    let stage = progress.stage("seal");
+    let (recipe, epoch) = (&inputs.recipe, inputs.recipe.image.epoch);
+    let mut inside = BTreeMap::new();
+    for (name, (tree, config)) in trees.containers {
+        let overlays = inputs.overlays(&recipe.containers[&name].overlays);
+        let root = match config {
+            Some(config) => {
+                container::of_image(tree, config, &overlays, epoch).map_err(|e| e.at(format!("containers.{name}")))
+            }
+            None => container::of_packages(tree, &overlays, epoch),
+        };
+        inside.insert(name, root?);
+    }
+    let (mut tree, mut overlays) = (trees.root, inputs.overlays(&recipe.overlays));
+    changes.apply(&mut tree, &mut overlays);
+    let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
+    let sealed = seal::seal(tree, generated, &overlays, recipe)?;
+    stage.done(format!("{} files", sealed.tree().nodes.len()));
+    Ok(sealed)
+}

@@ -1,0 +1,64 @@
+//! The steps of a build as values, in the order in which they run.
+
+use super::inputs::BuildInputs;
+use super::keys::StepKeys;
+use super::step::BuildStep;
+use super::trees::{BuildTrees, TreeStep};
+use super::{configure, disk, filesystem};
+use diorite_host::store::Store;
+use diorite_model::Digest;
+use diorite_model::plan::Step;
+use diorite_rootfs::configure::Changes;
+use diorite_rootfs::seal::SealedTree;
+
+/// All steps of a build.
+pub struct Steps {
+    /// The configured root of the machine, then that of each container. They are made together.
+    pub trees: Vec<TreeStep>,
+    /// The `configure` programs of overlays, if any has one.
+    pub configure: Option<BuildStep<BuildTrees, Changes>>,
+    /// Root file system with its hash tree.
+    pub filesystem: BuildStep<SealedTree, filesystem::RootImage>,
+    /// The disk image.
+    pub disk: BuildStep<disk::DiskSource, disk::StagedDisk>,
+}
+
+impl Steps {
+    /// The steps of these keys, and whether the store has their results.
+    pub fn of(inputs: &BuildInputs, keys: StepKeys, store: &Store, disk_is_there: bool) -> Self {
+        let stored = |step: &str, key: &Digest| store.get(step, key).is_some();
+        let tree = |name: String, container: Option<&String>, key: Digest| TreeStep {
+            planned: Step { name, key, hit: stored("tree", &key) },
+            container: container.cloned(),
+        };
+        let containers = keys.containers.iter().map(|(name, key)| tree(format!("container {name}"), Some(name), *key));
+        Self {
+            trees: std::iter::once(tree("tree".into(), None, keys.tree)).chain(containers).collect(),
+            configure: keys.configure.map(|key| BuildStep {
+                name: "configure",
+                key,
+                hit: stored("configure", &key),
+                run: configure::run,
+            }),
+            filesystem: BuildStep {
+                name: "filesystem",
+                key: keys.filesystem,
+                hit: stored("filesystem", &keys.filesystem),
+                run: filesystem::run,
+            },
+            disk: BuildStep {
+                name: "disk",
+                key: keys.disk,
+                hit: disk_is_there && !inputs.lock.image.is_empty(),
+                run: disk::run,
+            },
+        }
+    }
+
+    /// As they stand in a plan.
+    pub fn planned(&self) -> Vec<Step> {
+        let trees = self.trees.iter().map(|tree| tree.planned.clone());
+        let configure = self.configure.iter().map(BuildStep::planned);
+        trees.chain(configure).chain([self.filesystem.planned(), self.disk.planned()]).collect()
+    }
+}
