@@ -19,7 +19,7 @@ use diorite_rootfs::tree::{Node, NodeKind, Tree, TreePath};
 use std::collections::BTreeSet;
 
 /// Files below this directory of a tree belong to the initrd's root.
-pub const OVERLAY: &str = "usr/lib/diorite/initrd";
+pub const OVERLAY: &str = diorite_rootfs::paths::INITRD_OVERLAY;
 const UNITS: &str = "usr/lib/systemd/system";
 /// Higher levels gain a tenth of the size for many times the processor time.
 const LEVEL: i32 = 3;

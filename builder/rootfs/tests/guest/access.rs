@@ -86,10 +86,10 @@ fn access_and_hardening_are_understood_by_their_programs() {
     assert!(!ours.contains("\n# /"), "a file is read after ours:\n{ours}");
     // One without soft dependencies, and one with: for that one `install` alone would not count.
     for module in ["sctp", "ksmbd"] {
-        let blocked = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release(), module]);
+        let blocked = content(root, &["modprobe", "-n", "-v", "-S", sealed.kernel_release(), module]);
         assert!(blocked.trim_end().ends_with("install /usr/bin/false"), "{blocked}");
     }
-    let free = content(root, &["modprobe", "-n", "-v", "-S", &sealed.kernel_release(), "xfs"]);
+    let free = content(root, &["modprobe", "-n", "-v", "-S", sealed.kernel_release(), "xfs"]);
     assert!(free.contains("insmod") && free.contains("xfs.ko"), "positive control: {free}");
 
     // setuid files, and what the package database says of those that are none any more.
