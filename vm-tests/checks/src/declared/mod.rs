@@ -82,16 +82,17 @@ pub fn what(ask: &Ask) -> String {
     let not = |yes: bool| if yes { "" } else { "not " };
     match ask {
         Ask::Port(p) => format!("{} port {} is {}", p.protocol.name().to_uppercase(), p.port, p.state.name()),
-        Ask::Http(h) => format!("http port {} gives {} for {}", h.port, h.status, h.path),
-        Ask::Dns(d) => format!("{} is {}found", d.name, not(d.resolvable)),
+        Ask::Http(h) => format!("HTTP port {} answers {} for {}", h.port, h.status, h.path),
+        Ask::Dns(d) => format!("{} {}", d.name, if d.resolvable { "resolves" } else { "does not resolve" }),
         Ask::Unit(u) => format!("unit {} is {}active", u.name, not(u.running)),
-        Ask::File(f) => format!("{} is {}there, and as it must be", f.path, not(f.exists)),
-        Ask::Command(c) => format!("`{}` ends with status {}", c.exec.join(" "), c.status),
-        Ask::Metric(m) => format!("metric {} is there{}", m.name, range(m.at_least, m.at_most)),
+        Ask::File(f) if f.exists => format!("{} exists and is as declared", f.path),
+        Ask::File(f) => format!("{} does not exist", f.path),
+        Ask::Command(c) => format!("`{}` exits with status {}", c.exec.join(" "), c.status),
+        Ask::Metric(m) => format!("metric {} is present{}", m.name, range(m.at_least, m.at_most)),
         Ask::Container(c) => format!("container {} is {}running", c.name, not(c.running)),
-        Ask::Process(p) => format!("a process {} is {}there", p.name, not(p.running)),
+        Ask::Process(p) => format!("{} process {} is running", if p.running { "a" } else { "no" }, p.name),
         Ask::Sysctl(s) => format!("{} is {}", s.name, s.value),
-        Ask::User(u) => format!("account {} is {}there", u.name, not(u.exists)),
+        Ask::User(u) => format!("account {} {}", u.name, if u.exists { "exists" } else { "does not exist" }),
         Ask::Package(p) => format!("package {} is {}installed", p.name, not(p.installed)),
     }
 }

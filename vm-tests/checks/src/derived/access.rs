@@ -39,11 +39,11 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
             principals: declared.principals.clone(),
             sudo: (!by_group).then(|| declared.sudo.clone()),
         };
-        let what = format!("{name} has an account without a password, which the declared keys open");
+        let what = format!("account {name} has the declared keys and rights, and no password");
         let (id, script) = (format!("administrator-{name}"), script(&person));
         all.push(Check::script(id, what, script, move |said| administrator(said, &person)));
     }
-    all.push(Check::script("accounts-locked", "no account has a password", "getent shadow", |said| {
+    all.push(Check::script("accounts-locked", "no account has a usable password", "getent shadow", |said| {
         no_password(&said.text)
     }));
     all

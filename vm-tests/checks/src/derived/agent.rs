@@ -25,7 +25,7 @@ const QUESTION: &str = "{\"execute\":\"guest-ping\"}\n";
 /// The agent answers, where the recipe has one.
 pub fn check(scope: &Scope<'_>) -> Option<Check> {
     scope.recipe.packages.include.iter().any(|name| name == PACKAGE).then(|| {
-        let check = Check::outside("guest-agent", "the hypervisor's agent answers", |machine| {
+        let check = Check::outside("guest-agent", "the QEMU guest agent answers", |machine| {
             let asked = plug(machine.machine())?;
             let judged = machine.retried(|_| Ok(asked.answer()?))?;
             unplug(machine.machine());

@@ -24,7 +24,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         Check::script(id, what, "podman ps --all --format '{{.Names}} {{.State}}'", move |said| running(said, &name))
     });
     let as_declared = declared(scope.recipe).map(|container| {
-        let what = format!("container {} is confined, limited and connected as declared", container.name);
+        let what = format!("container {} has the declared isolation, limits and networks", container.name);
         let (id, script) = (format!("container-{}-as-declared", container.name), script(&container));
         Check::script(id, what, script, move |said| judge(said, &container))
     });
@@ -38,7 +38,7 @@ pub fn pages(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let admitted = scope.admitted(family).into_iter();
     let fits = |port: &u16| published.contains(port) && scope.admits_conversation(family, *port);
     let page = |port: u16| {
-        let what = format!("the container behind port {port} answers HTTP");
+        let what = format!("the container on port {port} answers HTTP requests");
         let check = Check::outside(format!("http-{port}"), what, move |machine| {
             let address = machine.address(family)?;
             machine.retried(|m| Ok(page(&m.lab().http_get(address, port, "/")?)))

@@ -24,7 +24,7 @@ const NOWHERE: std::ops::RangeInclusive<u16> = 9..=52;
 
 /// No port answers before its time.
 pub fn from_power_on() -> Check {
-    let what = "no undeclared port answers at any moment from power-on until the system runs";
+    let what = "no undeclared port answers between power-on and the end of the boot";
     let check = Check::outside("firewall-from-power-on", what, |machine| match machine.watched_from_power_on()? {
         Some(seen) => Ok(watched(&seen)),
         None => Err(Unanswered::Skipped("nobody has watched".to_owned())),
@@ -35,7 +35,7 @@ pub fn from_power_on() -> Check {
 /// What the machine itself is asked of its packet filter.
 pub fn rules(scope: &Scope<'_>) -> Vec<Check> {
     let (recipe, neighbour) = (scope.recipe, scope.source(Family::V4));
-    let (names, what) = (counters(recipe), "every rule of the firewall has its counter");
+    let (names, what) = (counters(recipe), "every firewall rule has a counter");
     let list = "nft list counters table inet diorite";
     let mut all = vec![Check::script("firewall-counters", what, list, move |said| all_counted(said, &names))];
     let egress = &recipe.firewall.egress;
@@ -44,15 +44,15 @@ pub fn rules(scope: &Scope<'_>) -> Vec<Check> {
         all.any(|a| recipe.firewall.names(&a.to, neighbour))
     };
     if let (Policy::Drop, Some(port)) = (egress.policy, NOWHERE.into_iter().find(|p| !listed(*p))) {
-        let what = format!("a connection to TCP port {port} of a neighbour does not go out, and is counted");
+        let what = format!("an undeclared outgoing connection, to TCP port {port}, is dropped and counted");
         all.push(Check::script(format!("egress-tcp-{port}-dropped"), what, connection(neighbour, port), kept));
     }
-    let what = "reloading and stopping the firewall's unit leaves its rules in place";
+    let what = "the firewall rules stay in place when their unit is reloaded or stopped";
     all.push(Check::script("firewall-stays", what, RULES_STAY, rules_stay));
     let names: Vec<String> = recipe.containers.keys().cloned().collect();
     let what = match names[..] {
-        [] => "no undeclared port answers while the firewall is loaded again",
-        _ => "no undeclared port answers while the firewall is loaded again and the containers are started anew",
+        [] => "no undeclared port answers while the firewall is reloaded",
+        _ => "no undeclared port answers while the firewall is reloaded and the containers are restarted",
     };
     let churn = churn(&names);
     let check = Check::outside("firewall-under-churn", what, move |machine| {

@@ -12,19 +12,19 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Everything that `[hardening]` promises.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let (recipe, hardening) = (scope.recipe, &scope.recipe.hardening);
-    let (values, what) = (hardening.sysctl.clone(), "the kernel's settings are as declared");
+    let (values, what) = (hardening.sysctl.clone(), "kernel parameters (sysctl) have the declared values");
     let mut all = vec![Check::script("sysctl", what, sysctl_script(&values), move |said| sysctl(&said.text, &values))];
     let words = [&hardening.command_line[..], &recipe.kernel.command_line].concat();
-    let what = "the kernel was started with the words of the profile";
+    let what = "the kernel command line has the declared parameters";
     all.push(Check::script("command-line", what, "cat /proc/cmdline", move |said| command_line(&said.text, &words)));
-    let (names, what) = (hardening.blocked_modules.clone(), "blocked kernel modules do not load");
+    let (names, what) = (hardening.blocked_modules.clone(), "blocked kernel modules cannot be loaded");
     all.push(Check::script("modules-blocked", what, modules_script(&names), move |said| modules(&said.text, &names)));
     let sudo = recipe.access.anybody_has_sudo().then(|| "/usr/bin/sudo".to_owned());
     let allowed: BTreeSet<String> = sudo.into_iter().chain(hardening.setuid.iter().map(|s| s.path.clone())).collect();
-    let (what, find) = ("only declared programs have a setuid bit", "find / -xdev -type f -perm /6000; echo done");
+    let (what, find) = ("only declared programs are setuid or setgid", "find / -xdev -type f -perm /6000; echo done");
     all.push(Check::script("setuid", what, find, move |said| setuid(&said.text, &allowed)));
     let excepted: BTreeSet<String> = hardening.exceptions.iter().filter_map(|e| e.unit.clone()).collect();
-    let what = "units are as closed as hardening promises";
+    let what = "the security exposure of systemd units is within its limits";
     all.push(Check::script("exposure", what, exposure_script(), move |said| exposure(&said.text, &excepted)));
     all
 }

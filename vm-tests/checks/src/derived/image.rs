@@ -12,21 +12,20 @@ use std::time::Duration;
 /// Its host name.
 pub fn hostname(scope: &Scope<'_>) -> Check {
     let host = scope.recipe.image.hostname.clone();
-    Check::script("hostname", format!("the machine is called {host}"), "uname -n", move |said| says(said, &host))
+    Check::script("hostname", format!("the host name is {host}"), "uname -n", move |said| says(said, &host))
 }
 
 /// What ends the machine or has boots of its own; after everything else.
 pub fn end() -> Vec<Check> {
     let console = Evidence::Console;
-    let uninjected =
-        "booted once more with nothing injected, the machine answers every question from the wire as it must";
-    let tampered = "one flipped byte in the root partition keeps the machine from starting";
+    let uninjected = "booted again with nothing injected, the machine passes every check from the network";
+    let tampered = "the machine does not boot with one flipped byte in the root partition";
     vec![
-        Check::new("power-off", "the power button ends the machine in order", console, CheckRun::PowerOff),
+        Check::new("power-off", "the power button shuts the machine down cleanly", console, CheckRun::PowerOff),
         Check::new("untouched", uninjected, Evidence::Outside, CheckRun::OtherBoot(OtherBoot::Uninjected))
             .injected_only(),
         Check::new("tamper-refused", tampered, console, CheckRun::OtherBoot(OtherBoot::Tampered)),
-        Check::new("disk-unchanged", "the disk has the same bytes before and after", console, CheckRun::DiskUnchanged),
+        Check::new("disk-unchanged", "the disk is unchanged after all boots", console, CheckRun::DiskUnchanged),
     ]
 }
 

@@ -34,7 +34,7 @@ const TOLD: usize = 4;
 
 /// The journal of this boot.
 pub fn check() -> Check {
-    Check::script("journal", "the journal has no errors but those that have a reason", COMMAND, judge)
+    Check::script("journal", "no unexpected errors in the journal", COMMAND, judge)
 }
 
 /// Whether every error is one of the excused.

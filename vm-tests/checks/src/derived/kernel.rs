@@ -26,7 +26,7 @@ pub fn sound() -> Check {
         let told = alarms.into_iter().find(|alarm| alarm.kind == AlarmKind::Oops).map(|alarm| alarm.line);
         Ok(kernel(told, inside.as_ref()))
     };
-    let what = "the kernel has found no fault in itself";
+    let what = "no kernel oops or taint";
     let check = Check::new("kernel-sound", what, Evidence::Console, CheckRun::Ask(Arc::new(ask)));
     Check { uninjected: true, ..check.phase(Phase::Summary) }
 }

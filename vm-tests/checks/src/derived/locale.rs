@@ -9,6 +9,6 @@ const SCRIPT: &str =
 /// It is as declared.
 pub fn check(scope: &Scope<'_>) -> Check {
     let lang = &scope.recipe.locale.lang;
-    let (what, expected) = (format!("programs speak {lang}"), format!("{lang}\nUTF-8"));
+    let (what, expected) = (format!("the locale is {lang}"), format!("{lang}\nUTF-8"));
     Check::script("language", what, SCRIPT, move |said| says(said, &expected))
 }

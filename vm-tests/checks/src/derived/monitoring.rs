@@ -19,7 +19,7 @@ const EVERY: Duration = Duration::from_secs(30);
 pub fn metrics(scope: &Scope<'_>, family: Family) -> Option<Check> {
     let port = scope.recipe.monitoring.node_exporter.as_ref().map(|_| NodeExporter::PORT)?;
     (family == Family::V4 && scope.admitted(family).contains(&port)).then(|| {
-        let what = format!("port {port} gives metrics in Prometheus' format, and what the image says of itself");
+        let what = format!("port {port} serves Prometheus metrics, including the image's own");
         let check = Check::outside(format!("metrics-{port}"), what, move |machine| {
             let address = machine.address(family)?;
             machine.retried(|m| Ok(samples(&m.lab().http_get(address, port, "/metrics")?)))
@@ -51,7 +51,7 @@ pub fn image(scope: &Scope<'_>, counters: Vec<String>) -> Option<Check> {
         counters,
         containers: recipe.containers.keys().cloned().collect(),
     };
-    let what = "the image's metrics say its name, version and root hash, its rules and its containers";
+    let what = "the image's metrics report its name, version, root hash, firewall rules and containers";
     Some(Check::inside("metrics-image", what, move |machine| {
         let hash = gpt::root_hash(machine.disk())?;
         // What was written before the boot was blessed is written anew half a minute later; who it is stays.

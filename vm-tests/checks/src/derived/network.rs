@@ -24,7 +24,7 @@ pub fn addresses(scope: &Scope<'_>) -> Vec<Check> {
     let front = scope.front();
     let mut all = Vec::new();
     if front.is_some_and(|link| link.dhcp_ipv4) {
-        let check = Check::outside("lease", "the machine takes an address by DHCP", |machine| {
+        let check = Check::outside("lease", "the machine obtains an IPv4 address by DHCP", |machine| {
             let lease = machine.lease()?;
             Ok(Ok(format!("{} {:.1} s after the network was there", lease.ipv4, lease.at.as_secs_f64())))
         });
@@ -40,7 +40,7 @@ pub fn addresses(scope: &Scope<'_>) -> Vec<Check> {
         all.push(check.phase(Phase::Address).over(family));
     }
     if front.is_some_and(|link| link.router_advertisements) {
-        let what = "the machine uses an address of the announced IPv6 prefix";
+        let what = "the machine has an address in the advertised IPv6 prefix";
         let check = Check::outside("address-ipv6", what, |machine| Ok(Ok(machine.announced()?.to_string())));
         all.push(check.phase(Phase::Address).over(Family::V6).of_the_boot());
     }
@@ -51,7 +51,7 @@ pub fn addresses(scope: &Scope<'_>) -> Vec<Check> {
 pub fn echoes(scope: &Scope<'_>) -> Vec<Check> {
     let one = |family: Family| {
         let name = family.name();
-        let what = format!("an echo request is answered ({name})");
+        let what = format!("the machine answers ping ({name})");
         let check = Check::outside(format!("ping-{name}"), what, move |machine| {
             Ok(ping(machine.lab().ping(machine.address(family)?, machine.patience())?))
         });
@@ -87,7 +87,7 @@ pub fn names(scope: &Scope<'_>) -> Option<Check> {
     (front.dhcp_ipv4 && front.learn_dns && scope.recipe.network.values().all(silent)).then(|| {
         let name = quote::word(&format!("router.{}", config.domain));
         let (ask, lab) = (format!("getent ahostsv4 {name} | sed -n 's/ *STREAM.*//p'"), config.ipv4.to_string());
-        let what = "names are found by the network's name server";
+        let what = "host names resolve through the network's name server";
         Check::settling_script("names", what, ask, move |said| says(said, &lab))
     })
 }

@@ -12,21 +12,21 @@ const ROOT: &str = "cat /proc/mounts; echo \"dm:$(cat /sys/dev/block/$(mountpoin
 
 /// Nothing can write to it.
 pub fn checks() -> Vec<Check> {
-    let mut all = vec![Check::script("root-verity", "the root is EROFS, read-only and on dm-verity", ROOT, root)];
+    let mut all = vec![Check::script("root-verity", "the root is a read-only EROFS on dm-verity", ROOT, root)];
     for (name, path) in [("etc", "/etc"), ("usr", "/usr"), ("root", "")] {
-        let what = format!("{} takes no new file", if path.is_empty() { "/" } else { path });
+        let what = format!("{} is not writable", if path.is_empty() { "/" } else { path });
         all.push(Check::script(format!("write-{name}-refused"), what, format!("touch {path}/diorite-verify"), refused));
     }
     // The remount may be answered with success and change nothing: only writing shows.
     let remount = "mount -o remount,rw /; touch /diorite-verify";
-    all.push(Check::script("remount-refused", "the root cannot be made writable", remount, refused));
+    all.push(Check::script("remount-refused", "the root cannot be remounted writable", remount, refused));
     all
 }
 
 /// The boot loader counts no tries any more.
 pub fn boot_entry() -> Check {
     let list = "ls -1 /boot/EFI/Linux /efi/EFI/Linux 2>/dev/null";
-    Check::script("boot-blessed", "the boot entry is blessed: it counts no tries", list, blessed)
+    Check::script("boot-blessed", "the boot entry is blessed: its boot counter is gone", list, blessed)
 }
 
 /// /proc/mounts, then a line `dm:UUID` with the root device's dm/uuid from sysfs (dm-verity's begin with

@@ -13,7 +13,7 @@ pub fn settled() -> Vec<Check> {
     let running = "systemctl is-system-running --wait";
     let failed = "systemctl list-units --failed --no-legend --plain";
     vec![
-        Check::script("running", "systemd calls the system running", running, self::running)
+        Check::script("running", "systemd reports the system as running", running, self::running)
             .phase(Phase::Settled)
             .of_the_boot(),
         Check::script("no-failed-unit", "no unit has failed", failed, no_failed_unit),
@@ -23,7 +23,10 @@ pub fn settled() -> Vec<Check> {
 /// Each service of the profile's own runs or has ended well; with a timer, that waits for its time.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let one = |(name, timer): (&String, bool)| {
-        let what = format!("service {name} {}", if timer { "has its timer, and has not failed" } else { "is fine" });
+        let what = format!(
+            "service {name} {}",
+            if timer { "has an active timer and has not failed" } else { "runs or has finished successfully" }
+        );
         Check::settling_script(format!("service-{name}"), what, script(name, timer), move |said| service(said, timer))
     };
     scope.recipe.services.units.iter().map(|(name, unit)| one((name, unit.timer.is_some()))).collect()

@@ -24,16 +24,16 @@ const KEY: &str = "/run/diorite-verify-key";
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let (recipe, access) = (scope.recipe, &scope.recipe.access);
     let effective = effective(access);
-    let what = "the secure shell lets in whom the profile names, by keys only";
+    let what = "sshd admits only the declared users, and only with keys";
     let settings = "/usr/sbin/sshd -T -C user=root,host=lab,addr=10.77.0.1";
     let mut all = vec![Check::script("secure-shell", what, settings, move |said| secure_shell(&said.text, &effective))];
     let people: BTreeSet<String> = access.people().map(|(name, _)| name.clone()).collect();
-    let (looks, what) = (recipe.keys_files(), "nobody's key opens an account but those of the people named");
+    let (looks, what) = (recipe.keys_files(), "only declared SSH keys are authorized");
     all.push(Check::script("strangers-keys", what, key_files(), move |said| keys(&said.text, &people, &looks)));
     // A token cannot be touched here.
     let somebody = access.people().next().filter(|_| access.second_factor == SecondFactor::None);
     if let Some((name, _)) = somebody {
-        let what = format!("{name} logs in over SSH with a key, and is offered no other way");
+        let what = format!("{name} can log in over SSH with a key, and in no other way");
         let (id, script, name) = (format!("login-{name}"), try_login(name), name.clone());
         all.push(Check::script(id, what, script, move |said| login(&said.text, &name)));
     }
@@ -44,7 +44,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
 pub fn banner(scope: &Scope<'_>, family: Family) -> Option<Check> {
     scope.admits_conversation(family, PORT).then(|| {
         let name = family.name();
-        let what = format!("port {PORT} gives an SSH banner ({name})");
+        let what = format!("port {PORT} sends an SSH banner ({name})");
         let check = Check::outside(format!("ssh-banner-{name}"), what, move |machine| {
             let address = machine.address(family)?;
             machine.retried(|m| Ok(ssh_banner(&m.lab().banner(address, PORT)?)))
@@ -60,7 +60,7 @@ pub fn clones(scope: &Scope<'_>) -> Option<Check> {
         let address = machine.address(family)?;
         machine.retried(|m| Ok(m.lab().host_key(address, PORT)?.map(|key| fingerprint(&key))))
     };
-    let what = "two machines from this disk have different SSH host keys";
+    let what = "two machines booted from this disk have different SSH host keys";
     let check = Check::new("clones-differ", what, Evidence::Outside, CheckRun::Both(Arc::new(ask), different_keys));
     Some(check.over(family).injected_only().phase(Phase::System))
 }

@@ -22,15 +22,15 @@ const FILE: &str = "/var/lib/diorite-verify";
 /// What a recipe promises of state.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let (state, filesystem) = (&scope.recipe.state, scope.recipe.state.filesystem);
-    let what = format!("/var is a writable partition of its own, {}", filesystem.name());
+    let what = format!("/var is a separate, writable {} partition", filesystem.name());
     let mut all = vec![Check::script("state-partition", what, PARTITION, move |said| partition(said, filesystem))];
     if state.disk == StateDisk::Own {
-        all.push(Check::script("state-disk", "/var is on a disk of its own", DISKS, disk));
+        all.push(Check::script("state-disk", "/var is on a separate disk", DISKS, disk));
     }
     if state.encryption == Encryption::Tpm2 {
-        let what = "/var is in a LUKS2 volume that opens by the TPM alone, bound to PCR 7";
+        let what = "/var is a LUKS2 volume that only the TPM unlocks, bound to PCR 7";
         all.push(Check::script("state-encrypted", what, VOLUME, encrypted));
-        let what = "what is written to /var is not to be found on the disks";
+        let what = "data written to /var cannot be read from the disks";
         all.push(Check::inside("state-unreadable", what, |machine| {
             let written = machine.run(&write())?;
             let found = search(&machine.machine().written())?;
@@ -39,7 +39,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         }));
     }
     for path in &state.volatile {
-        let (id, what) = (format!("volatile{}", path.replace('/', "-")), format!("{path} is memory"));
+        let (id, what) = (format!("volatile{}", path.replace('/', "-")), format!("{path} is a tmpfs"));
         let path = path.clone();
         all.push(Check::script(id, what, "cat /proc/mounts", move |said| volatile(said, &path)));
     }

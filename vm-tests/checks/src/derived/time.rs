@@ -9,7 +9,8 @@ pub fn declared(scope: &Scope<'_>) -> Vec<Check> {
     let mut all = vec![Check::script("timezone", what, ask, move |said| says(said, &zone))];
     if !scope.recipe.time.ntp.is_empty() {
         let list = scope.recipe.time.ntp.join(" ");
-        let (what, ask) = (format!("time comes from {list}"), "timedatectl show-timesync -p SystemNTPServers --value");
+        let (what, ask) =
+            (format!("the time servers are {list}"), "timedatectl show-timesync -p SystemNTPServers --value");
         all.push(Check::script("time-servers", what, ask, move |said| says(said, &list)));
     }
     all
@@ -23,7 +24,7 @@ pub fn clock(scope: &Scope<'_>) -> Option<Check> {
     learned.then(|| {
         let expected = format!("{}\nyes", scope.around.config.ipv4);
         let ask = "timedatectl show-timesync -p ServerAddress --value; timedatectl show -p NTPSynchronized --value";
-        let what = "the clock is set by the network's time server";
+        let what = "the clock is synchronized with the network's time server";
         Check::settling_script("clock", what, ask, move |said| says(said, &expected))
     })
 }

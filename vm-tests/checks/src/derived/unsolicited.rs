@@ -24,8 +24,7 @@ const MOST_PORTS: u16 = 64;
 
 /// The machine has said nothing but this since power-on.
 pub fn check(scope: &Scope<'_>) -> Check {
-    let (what, allowed) =
-        ("the machine has said nothing on the wire but what its recipe declares", allowed(scope.recipe));
+    let (what, allowed) = ("no undeclared outgoing traffic", allowed(scope.recipe));
     let check = Check::outside("nothing-unasked", what, move |machine| Ok(judge(&machine.lab().record(), &allowed)));
     check.phase(Phase::Summary).of_the_boot()
 }

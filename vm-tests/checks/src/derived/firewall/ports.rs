@@ -36,7 +36,8 @@ pub fn admitted(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let one = |port: u16| {
         let listens = port == ssh::PORT || published.contains(&port) || Some(port) == exporter;
         let (word, declared) = if listens { ("open", Declared::Open) } else { ("admitted", Declared::Admitted) };
-        let what = format!("TCP port {port} is {word} ({name})");
+        let words = if listens { word } else { "admitted by the firewall" };
+        let what = format!("TCP port {port} is {words} ({name})");
         let check = Check::outside(format!("port-{name}-tcp-{port}-{word}"), what, move |machine| {
             let (seen, witnessed) = machine.port(family, port, declared)?;
             Ok(answers(seen, witnessed, declared))
@@ -57,7 +58,7 @@ pub fn limits(scope: &Scope<'_>, family: Family) -> Vec<Check> {
         // Only a limit that an emulated machine can be made to reach.
         let slow = u64::from(rate.connections) <= rate.per.seconds() && rate.burst <= 50;
         if slow && !(published.contains(&port) && family == Family::V6) {
-            let what = format!("TCP port {port} is silent to a source over its rate ({name})");
+            let what = format!("TCP port {port} does not answer a source over its rate limit ({name})");
             let check = Check::outside(format!("port-{name}-tcp-{port}-limited"), what, move |machine| {
                 machine.scan_until(family, port, |scan, asked, took| limited(scan, port, asked, took.as_secs(), rate))
             });
@@ -80,7 +81,7 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
         unsaid.extend(published(recipe));
     }
     let sweep = |id: &str, words: &str, protocol, vantage, source| {
-        let what = format!("{words}, no port answers but those declared ({name})");
+        let what = format!("{words} ({name})");
         let sweep = Sweep {
             family,
             protocol,
@@ -94,16 +95,22 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     };
     let (tcp, udp) = (Protocol::Tcp, Protocol::Udp);
     let mut all = vec![
-        sweep("tcp", "of all 65,535 TCP ports", tcp, Vantage::Here, source),
-        sweep("udp", "of all 65,535 UDP ports", udp, Vantage::Here, source),
+        sweep("tcp", "of all 65,535 TCP ports, only declared ones answer", tcp, Vantage::Here, source),
+        sweep("udp", "of all 65,535 UDP ports, only declared ones answer", udp, Vantage::Here, source),
     ];
     if let Some(from) = elsewhere(recipe, family, scope.has_gateway(family)) {
-        all.push(sweep("tcp-other-network", "asked from another network", tcp, Vantage::From(from), from));
+        all.push(sweep(
+            "tcp-other-network",
+            "probed from another network, only declared ports answer",
+            tcp,
+            Vantage::From(from),
+            from,
+        ));
     }
     for (id, words, vantage) in [
-        ("tcp-source-port-53", "asked from port 53", Vantage::SourcePort(53)),
-        ("tcp-source-port-20", "asked from port 20", Vantage::SourcePort(20)),
-        ("tcp-fragments", "asked in fragments", Vantage::Fragments),
+        ("tcp-source-port-53", "probed from source port 53, only declared ports answer", Vantage::SourcePort(53)),
+        ("tcp-source-port-20", "probed from source port 20, only declared ports answer", Vantage::SourcePort(20)),
+        ("tcp-fragments", "probed with fragmented packets, only declared ports answer", Vantage::Fragments),
     ] {
         all.push(sweep(id, words, tcp, vantage, source));
     }

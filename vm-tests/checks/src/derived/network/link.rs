@@ -13,7 +13,7 @@ const COMMAND: &str = "networkctl --json=short status; echo; ip -j -d link show"
 /// Every link is as declared.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let one = |(name, link): (&String, &Link)| {
-        let (id, what) = (format!("link-{name}"), format!("link {name} is as declared"));
+        let (id, what) = (format!("link-{name}"), format!("link {name} is configured as declared"));
         let (name, link) = (name.clone(), link.clone());
         Check::settling_script(id, what, COMMAND, move |said| judge(said, &name, &link))
     };
