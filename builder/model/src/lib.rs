@@ -1,5 +1,7 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod base64;
 mod digest;
 mod error;
@@ -14,6 +16,7 @@ pub mod recipe;
 pub mod report;
 pub mod scenario;
 pub mod secret;
+pub mod uuid;
 pub mod verify;
 
 pub use digest::{Digest, Hasher};

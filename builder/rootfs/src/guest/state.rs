@@ -4,19 +4,15 @@ use super::Guest;
 use super::ini::Ini;
 use super::state_tpm;
 use diorite_model::recipe::{Encryption, FileSystem, StateDisk};
-use diorite_model::{Digest, Error, Recipe, Result};
+use diorite_model::{Digest, Error, Recipe, Result, uuid};
 
 /// Where repart.d(5) definitions are, in the image and in the initrd, for a partition on the image's own disk.
 pub const REPART: &str = "usr/lib/repart.d/50-var.conf";
 
 /// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
-/// An RFC 9562 version 8 UUID made from the image's name.
+/// It follows from the image's name.
 pub fn partition(recipe: &Recipe) -> String {
-    let mut bytes = Digest::of(format!("diorite state {}", recipe.image.name).as_bytes()).0;
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    uuid::derived(&Digest::of(format!("diorite state {}", recipe.image.name).as_bytes())).to_string()
 }
 
 /// repart.d(5): made at first boot, grows into the rest of the disk.
