@@ -1,7 +1,7 @@
 //! An instance → its config drive: what it has of its own, as credentials, signed, on a disc.
 
 use crate::project::Project;
-use diorite_host::secret::Sought;
+use diorite_host::secret::SecretRequest;
 use diorite_model::instance::{self, Instance, Source};
 use diorite_model::recipe::ConfigDrive;
 use diorite_model::{Error, Result};
@@ -27,7 +27,7 @@ impl Signer {
     /// It is not there, no key of the right kind, encrypted, or not one that the image knows.
     pub fn fetch(source: &Source, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
         let noun = "key that signs machines' own values";
-        let sought = Sought { noun, of, place, longest: KEY, taken: "all of it" };
+        let sought = SecretRequest { noun, of, place, longest: KEY, taken: "all of it" };
         let text = sought.read(source, &|name| std::env::var(name).ok())?;
         let wrong = |why: String| {
             Error::input(format!("the {noun} of {of} is not one"))
@@ -70,7 +70,7 @@ pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result
         let place = format!("instances.{name}.credentials.{credential}");
         let of = format!("instance `{name}`");
         let noun = format!("credential `{credential}`");
-        let sought = Sought { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
+        let sought = SecretRequest { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
         let source = match source {
             Source::File(file) => Source::File(project.beside(file)),
             other => other.clone(),

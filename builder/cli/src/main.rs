@@ -1,5 +1,7 @@
 //! `diorite`: arguments in, exit code out.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod args;
 mod disc;
 mod images;
@@ -13,13 +15,13 @@ mod trees;
 mod verbs;
 
 use clap::Parser as _;
-use diorite_host::{interrupt, sandbox, simulate, standin};
+use diorite_host::{interrupt, multicall, sandbox, simulate};
 use diorite_model::Exit;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Inside a Debian tree this program stands in for others, by the name it is called by.
-    if let Some(code) = standin::dispatch(pipeline::STANDINS) {
+    if let Some(code) = multicall::dispatch(pipeline::STANDINS) {
         return code;
     }
     simulate::apply();

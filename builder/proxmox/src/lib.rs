@@ -4,6 +4,8 @@
 //! offers and what its token may do, and changes nothing. [`seen`] looks at the machines, [`plan`] says the next step
 //! towards what is [`wanted`], and [`deploy`] takes it and looks again.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod check;
 pub mod client;
 pub mod cluster;
