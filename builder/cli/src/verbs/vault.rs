@@ -4,7 +4,7 @@ use super::Context;
 use crate::args::Vault;
 use crate::print;
 use crate::project::Project;
-use diorite_archive::vault::Imported;
+use diorite_archive::vault::VaultImport;
 use diorite_archive::{fetch, lockfile, vault};
 use diorite_model::{Error, Exit, Result};
 use std::path::{Path, PathBuf};
@@ -31,7 +31,7 @@ pub fn run(verb: &Vault, context: &Context) -> Result<Exit> {
 }
 
 /// Puts the lock where `build` looks for it, and says where that is. Outside a project there is no such place.
-fn keep_lock(imported: &Imported) -> Result<Option<PathBuf>> {
+fn keep_lock(imported: &VaultImport) -> Result<Option<PathBuf>> {
     let directory = Path::new("profiles");
     if !directory.is_dir() {
         return Ok(None);
