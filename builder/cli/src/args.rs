@@ -2,6 +2,7 @@
 
 use clap::{Args, Parser, Subcommand};
 use diorite_checks::Forward;
+use diorite_image::format::{self, Format};
 use diorite_model::report::Shard;
 use std::path::PathBuf;
 
@@ -102,9 +103,18 @@ pub struct BuildArgs {
     /// When the lock is missing, or packages have gone from every mirror, lock afresh into the results directory instead of stopping.
     #[arg(long)]
     pub relock: bool,
-    /// Do not write disk.qcow2.
-    #[arg(long)]
+    /// Formats to write beside disk.raw, separated by commas; `raw` alone writes no other.
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = format_parser())]
+    pub format: Vec<Format>,
+    /// The name before `--format`.
+    #[arg(long, hide = true)]
     pub no_qcow2: bool,
+}
+
+fn format_parser() -> impl clap::builder::TypedValueParser<Value = Format> {
+    use clap::builder::TypedValueParser as _;
+    let names = format::ALL.iter().map(|format| format.name);
+    clap::builder::PossibleValuesParser::new(names).map(|name| Format::named(&name).expect("one of the names"))
 }
 
 /// What `plan` takes.

@@ -5,14 +5,15 @@ use crate::plan::{self, Keys};
 use crate::project::{Inputs, Project};
 use crate::trees::{self, Wanted};
 use diorite_archive::fetch::Pool;
+use diorite_host::file::write_whole;
 use diorite_host::interrupt;
+use diorite_host::multicall::Applet;
 use diorite_host::progress::{Progress, Unit};
 use diorite_host::sandbox::{self, Job};
-use diorite_host::standin::Standin;
 use diorite_host::store::Store;
-use diorite_image::{disk, esp, filesystem, initrd, qcow2, uki, verity};
+use diorite_image::format::Format;
+use diorite_image::{ImageParts, filesystem, format, verity};
 use diorite_model::plan::{Build, Step, StepResult};
-use diorite_model::recipe::StateDisk;
 use diorite_model::{Digest, Error, Exit, Result};
 use diorite_rootfs::configure::{self, Changes, ConfigureJob};
 use diorite_rootfs::seal::{self, SealedTree};
@@ -32,7 +33,7 @@ pub const INSIDE: &[(&str, Job)] =
     &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure_job))];
 
 /// Programs of a Debian tree that this one stands in for while packages are configured.
-pub const STANDINS: &[(&str, Standin)] = &[
+pub const STANDINS: &[(&str, Applet)] = &[
     ("deb-systemd-helper", |arguments| stand_in("deb-systemd-helper", arguments)),
     ("update-ca-certificates", |arguments| stand_in("update-ca-certificates", arguments)),
 ];
@@ -76,10 +77,14 @@ impl Planned<'_> {
 }
 
 /// Plan and pool → disk image in `out/NAME`.
-pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+pub fn run(
+    planned: &Planned,
+    pool: &dyn Fn() -> Result<Pool>,
+    formats: &[Format],
+    progress: &Progress,
+) -> Result<Build> {
     if let Some(done) = finished(planned.project, &planned.keys) {
-        let raw_only = !planned.project.out.join("disk.qcow2").exists();
-        if !(with_qcow2 && raw_only) {
+        if formats.iter().all(|format| planned.project.out.join(format.file()).exists()) {
             return Ok(done);
         }
     }
@@ -90,7 +95,7 @@ pub fn run(planned: &Planned, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool,
     let changes = clock.configure(progress)?;
     let sealed = sealed(planned, tree, containers, changes, progress)?;
     let root = clock.filesystem(&sealed, progress)?;
-    clock.disk(&sealed, &root, with_qcow2, progress)
+    clock.disk(&sealed, &root, formats, progress)
 }
 
 /// Whether results can be written where they are wanted; leaves nothing, since nothing is made yet.
@@ -226,7 +231,7 @@ impl Clock<'_> {
                 // Identity follows from content alone, never from who built it.
                 let identity = Digest::of(manifest::of(&sealed.tree).as_bytes());
                 let uuid = uuid_of(&identity, b"root");
-                let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid);
+                let options = filesystem::FilesystemOptions::new(inputs.recipe.image.epoch, uuid);
                 let previous = Previous::of(store, &inputs.recipe.image.name);
                 let image = scratch.path().join("root.erofs");
                 let bar = stage.bar(0, Unit::Bytes);
@@ -246,7 +251,8 @@ impl Clock<'_> {
                 let about =
                     serde_json::to_vec(&RootAbout { root_hash: hashes.root_hash }).expect("a digest serializes");
                 let file = scratch.path().join("root.json");
-                fs::write(&file, about).map_err(|e| Error::io("the root hash cannot be kept", &file, e))?;
+                diorite_host::file::write_scratch(&file, about)
+                    .map_err(|e| Error::io("the root hash cannot be kept", &file, e))?;
                 let directory = store.put("filesystem", &keys.filesystem, scratch)?;
                 previous.replace(&keys.filesystem)?;
                 stage.done(format!("{} of {} pieces kept", written.reused, written.pieces));
@@ -261,50 +267,21 @@ impl Clock<'_> {
         Ok(Root { directory, root_hash: about.root_hash })
     }
 
-    /// Root and sealed tree → UKI, ESP, disk.raw and disk.qcow2 in `out/NAME`.
-    fn disk(mut self, sealed: &SealedTree, root: &Root, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+    /// Root and sealed tree → disk.raw, and the disk in other formats, in `out/NAME`.
+    fn disk(mut self, sealed: &SealedTree, root: &Root, formats: &[Format], progress: &Progress) -> Result<Build> {
         let started = Instant::now();
         let Planned { project, keys, inputs, .. } = self.planned;
         let (recipe, step) = (&inputs.recipe, self.results.len());
         let stage = progress.stage("boot files and disk");
         let out = &project.out;
         let staged = Staged::new(out)?;
-        let initrd = initrd::assemble(&sealed.tree, &sealed.kernel_release, recipe.image.epoch, &sealed.public)?;
-        let uki = uki::assemble(&uki::UkiParts {
-            stub: &sealed.stub,
-            kernel: &sealed.kernel,
-            initrd: &initrd,
-            cmdline: &command_line(
-                &root.root_hash,
-                &[&recipe.hardening.command_line[..], &recipe.kernel.command_line].concat(),
-            ),
-            os_release: &sealed.os_release,
-            uname: &sealed.kernel_release,
-            splash: None,
-        })?;
-        let files = esp::files(&sealed.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
-        let volume = u32::from_le_bytes(root.root_hash.0[..4].try_into().expect("four bytes"));
-        let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", recipe.image.epoch)?;
-        let parts = disk::DiskParts {
-            name: &recipe.image.name,
-            version: &recipe.image.version,
-            root: &root.image(),
-            verity: &root.hashes(),
-            root_hash: root.root_hash,
-            esp: &esp,
-            sizes: &recipe.disk,
-            state: match recipe.state.disk {
-                StateDisk::Same => recipe.state.minimum,
-                StateDisk::Own => 0,
-            },
-            public: &sealed.public,
-        };
+        let parts =
+            ImageParts { sealed, root: &root.image(), verity: &root.hashes(), root_hash: root.root_hash, recipe };
         let raw = staged.path("disk.raw");
-        // The last moment to stop: from here on the results belong together, and all of them are written.
-        interrupt::check()?;
-        let image = disk::write(&parts, &raw)?;
-        if with_qcow2 {
-            qcow2::write(&raw, &staged.path("disk.qcow2"))?;
+        // From here on the results belong together, and all of them are written.
+        let image = diorite_image::write(&parts, &raw)?;
+        for format in formats {
+            format.write(&raw, &image.sha256, &staged.path(&format.file()))?;
         }
         write(&staged.path("tree.manifest"), manifest::write(sealed).as_bytes())?;
         write(&staged.path("privileges.txt"), seal::privileges(&sealed.tree).as_bytes())?;
@@ -352,9 +329,11 @@ impl<'a> Staged<'a> {
 
     /// Puts them in place by renames, which need no space. A disk without its `.disk` counts as unfinished until then.
     fn publish(self) -> Result<()> {
-        for name in ["disk.raw", "disk.qcow2", "tree.manifest", "privileges.txt", "recipe.json", "build.json"] {
-            let (from, to) = (self.path(name), self.out.join(name));
-            let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
+        let disks = format::ALL.iter().map(Format::file);
+        let about = ["tree.manifest", "privileges.txt", "recipe.json", "build.json"].map(str::to_owned);
+        for name in disks.chain(about) {
+            let (from, to) = (self.path(&name), self.out.join(&name));
+            let moved = if from.exists() { diorite_host::file::rename(&from, &to) } else { remove_if_there(&to) };
             moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;
         }
         Ok(())
@@ -374,29 +353,12 @@ fn remove_if_there(file: &Path) -> std::io::Result<()> {
     }
 }
 
-/// What the kernel is told: where its root is, and what to do when a block is not what it was.
-fn command_line(root_hash: &Digest, more: &[String]) -> String {
-    let mut words = vec![
-        format!("roothash={root_hash}"),
-        "ro".into(),
-        "rootfstype=erofs".into(),
-        "systemd.verity_root_options=restart-on-corruption".into(),
-        "console=ttyS0,115200".into(),
-        "panic=10".into(),
-    ];
-    words.extend(more.iter().cloned());
-    words.join(" ")
-}
-
-/// A UUID that follows from an identity: version 8 of RFC 9562.
+/// A UUID that follows from an identity.
 fn uuid_of(identity: &Digest, what: &[u8]) -> [u8; 16] {
     let mut hasher = diorite_model::Hasher::new();
     hasher.field(&identity.0);
     hasher.field(what);
-    let mut uuid: [u8; 16] = hasher.finish().0[..16].try_into().expect("sixteen bytes");
-    uuid[6] = uuid[6] & 0x0f | 0x80;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
-    uuid
+    diorite_model::uuid::derived(&hasher.finish()).0
 }
 
 #[derive(Serialize, Deserialize)]
@@ -463,24 +425,14 @@ fn pretty<T: Serialize>(value: &T) -> Vec<u8> {
     bytes
 }
 
-/// Writes a whole file or nothing: temporary name, fsync, rename.
+/// Writes a whole file or nothing.
 pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
     write_as(file, bytes, 0o666)
 }
 
 /// The same, with these permissions at most.
 pub fn write_as(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::OpenOptionsExt as _;
-    let fail = |e| Error::io("a result cannot be written", file, e);
-    let mut temporary = file.as_os_str().to_owned();
-    temporary.push(".part");
-    let _ = fs::remove_file(&temporary);
-    let mut f = fs::File::options().write(true).create_new(true).mode(mode).open(&temporary).map_err(fail)?;
-    f.write_all(bytes).and_then(|()| f.sync_all()).and_then(|()| fs::rename(&temporary, file)).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        fail(e)
-    })
+    write_whole(file, bytes, mode).map_err(|e| Error::io("a result cannot be written", file, e))
 }
 
 fn size_of(directory: &Path) -> u64 {

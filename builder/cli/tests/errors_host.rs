@@ -123,7 +123,7 @@ fn full_store() -> Outcome {
     let build = |simulate: &str| {
         let mut command = project.diorite();
         command.env("DIORITE_SIMULATE", simulate).env("DIORITE_STORE_LIMIT", "1M");
-        command.args(["build", "server", "--no-qcow2"]).output().expect("the program starts")
+        command.args(["build", "server", "--format", "raw"]).output().expect("the program starts")
     };
     // A result that nobody used for long.
     let old = store.join("steps/tree").join("0".repeat(64));
@@ -147,7 +147,7 @@ fn full_store() -> Outcome {
         let output = build("");
         let said = stderr(&project, &output);
         assert!(output.status.success(), "{said}");
-        assert!(said.contains("the store gave back 3.1 MB (results not used for longest: 1)"), "{said}");
+        assert!(said.contains("evicted 1 cached result, 3.1 MB"), "{said}");
         let left = fs::read_dir(store.join("steps/tree")).expect("results").count();
         assert_eq!((old.exists(), left), (false, 2), "what this build has made stays, the machine and its container");
     })?;

@@ -84,6 +84,9 @@ pub fn build(args: &BuildArgs, context: &Context) -> Result<Built> {
 
 /// Makes the disk image.
 pub fn build_silently(args: &BuildArgs, context: &Context) -> Result<Built> {
+    if args.no_qcow2 {
+        return Err(Error::new(Exit::Usage, "`--no-qcow2` is now `--format raw`"));
+    }
     let project = Project::load(&args.target)?;
     let store = context.store()?;
     let (lock, lock_file) = if args.relock {
@@ -96,7 +99,7 @@ pub fn build_silently(args: &BuildArgs, context: &Context) -> Result<Built> {
         let planned = pipeline::plan(&project, inputs, &store)?;
         let needed: Vec<&LockedPackage> = lock.image.iter().chain(lock.container.values().flatten()).collect();
         let pool = || pool(&project, &lock, &needed, &store, context);
-        let build = pipeline::run(&planned, &pool, !args.no_qcow2, &context.progress)?;
+        let build = pipeline::run(&planned, &pool, &args.format, &context.progress)?;
         (build, planned.tree_directory())
     };
     Ok(Built { project, store, lock, lock_file, tree, build })

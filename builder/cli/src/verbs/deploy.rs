@@ -8,7 +8,7 @@ use crate::{pipeline, print_deploy as print};
 use diorite_model::plan::Build;
 use diorite_model::recipe::NodeExporter;
 use diorite_model::report::{Report, UnverifiedImage};
-use diorite_model::{Digest, Error, Exit, Hasher, Result};
+use diorite_model::{Digest, Error, Exit, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
 use diorite_proxmox::fleet;
@@ -19,8 +19,6 @@ use diorite_proxmox::seen::Listed;
 use diorite_proxmox::status::{self, Machine, Metrics};
 use diorite_proxmox::wanted::{Disc, Image, ImageFile, Wanted};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -133,11 +131,7 @@ fn wanted(project: &Project, name: &str, image: &Image, file: ImageFile, client:
 /// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there
 /// is taken up with the same one, and finds the disc that it has uploaded.
 fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
-    let mut bytes = Digest::of(format!("{}\n{}", target.url, name.to_lowercase()).as_bytes()).0;
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    diorite_model::uuid::derived(&Digest::of(format!("{}\n{}", target.url, name.to_lowercase()).as_bytes())).to_string()
 }
 
 /// Goes back to an image that a machine had before.
@@ -252,27 +246,12 @@ fn qcow2(project: &Project, image: &Image, context: &Context) -> Result<(PathBuf
     let stage = context.progress.stage("qcow2 of the disk");
     let file = project.out.join("disk.qcow2");
     let raw = project.out.join("disk.raw");
-    let used = diorite_image::qcow2::write(&raw, &file)?.used();
+    let used = diorite_image::format::qcow2::write(&raw, &file)?.used();
     let disk = std::fs::metadata(&raw).map_err(|e| Error::io("the disk cannot be read", &raw, e))?.len();
-    let (size, sha256) = digest(&file)?;
+    let (sha256, size) = diorite_host::file::sha256(&file, "the image")?;
     stage.done(diorite_host::progress::bytes(size));
     let form = ImageFile::new(&project.recipe, image.sha256(), size, sha256);
     Ok((file, ImageFile { disk, used, ..form }))
-}
-
-fn digest(file: &Path) -> Result<(u64, Digest)> {
-    let fail = |e| Error::io("the image cannot be read", file, e);
-    let (mut from, mut hasher, mut size) = (File::open(file).map_err(fail)?, Hasher::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match from.read(&mut buffer).map_err(fail)? {
-            0 => return Ok((size, hasher.finish())),
-            n => {
-                hasher.update(&buffer[..n]);
-                size += n as u64;
-            }
-        }
-    }
 }
 
 /// The machine that is meant.

@@ -44,8 +44,8 @@ impl Context {
     fn tidy(&self) -> Result<()> {
         let Some(store) = self.opened.get().filter(|store| store.grew()) else { return Ok(()) };
         if let Some(gone) = store.shrink(store::limit()?)?.filter(|gone| gone.results > 0) {
-            let (results, bytes) = (gone.results, progress::bytes(gone.bytes));
-            self.progress.say(format!("the store gave back {bytes} (results not used for longest: {results})"));
+            let results = if gone.results == 1 { "result" } else { "results" };
+            self.progress.say(format!("evicted {} cached {results}, {}", gone.results, progress::bytes(gone.bytes)));
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
         let (_, digest, lock) = verify::built(&project, args.relock)?;
         (project, digest, lock)
     } else {
-        let build = BuildArgs { target: args.target.clone(), relock: args.relock, no_qcow2: true };
+        let build = BuildArgs { target: args.target.clone(), relock: args.relock, format: Vec::new(), no_qcow2: false };
         let built = build::build_silently(&build, context)?;
         (built.project, built.build.disk_sha256, built.lock)
     };
