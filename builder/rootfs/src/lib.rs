@@ -1,5 +1,7 @@
 //! LockedPackages → SealedTree: unpack, configure, seal.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod accounts;
 pub mod build;
 pub mod configure;

@@ -9,6 +9,8 @@
 //! answers (verify) and facts ── classes, attempts ── Report ── results: report.json, report.html, junit.xml
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 mod agent;
 mod aside;
 mod ask;

@@ -26,8 +26,6 @@ use diorite_model::{
 };
 use keep::{Failure, Settled};
 use std::{
-    fs::File,
-    io::Read,
     path::Path,
     sync::mpsc::{self, Receiver},
     time::{Duration, Instant},
@@ -287,7 +285,8 @@ impl Run<'_> {
         ] {
             let path = directory.join(name);
             let text = asker.run(command)?.text + "\n";
-            std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
+            diorite_host::file::write_scratch(&path, text)
+                .map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
         }
         Ok(())
     }
@@ -341,14 +340,5 @@ fn verdict(judged: Judged) -> (Verdict, String) {
 
 /// SHA-256 of a whole file.
 pub fn digest(path: &Path) -> Result<Digest> {
-    let failed = |e| Error::io("the disk cannot be read", path, e);
-    let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
-    let mut hasher = diorite_model::Hasher::new();
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
+    Ok(diorite_host::file::sha256(path, "the disk")?.0)
 }

@@ -30,7 +30,7 @@ fn one(node: &Node, place: &Path, root: &Path) -> io::Result<()> {
             owner(|p, u, g| chown(p, u, g))?;
         }
         Kind::File(content) => {
-            fs::write(place, content.bytes())?;
+            diorite_host::file::write_scratch(place, content.bytes())?;
             owner(|p, u, g| chown(p, u, g))?;
         }
         Kind::HardLink(first) => return fs::hard_link(root.join(OsStr::from_bytes(first)), place),

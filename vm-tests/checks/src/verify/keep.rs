@@ -93,7 +93,8 @@ impl Run<'_> {
             moment::evidence(failed, directory, names, &evidence)?;
             let (recipe, file) = (serde_json::to_string(input.recipe), evidence.join("recipe.json"));
             let recipe = recipe.map_err(|e| Error::bug("the recipe is no JSON").because(e))?;
-            std::fs::write(&file, recipe).map_err(|e| Error::io("the evidence cannot be written", &file, e))?;
+            diorite_host::file::write_scratch(&file, recipe)
+                .map_err(|e| Error::io("the evidence cannot be written", &file, e))?;
         }
         if let Some(Settled { known, at, took }) = &self.settled {
             let (kept, bytes) =
