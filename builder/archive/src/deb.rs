@@ -13,7 +13,7 @@ const MOST_CONTROL: u64 = 64 << 20;
 pub fn control(path: &Path) -> Result<String> {
     let file = std::fs::File::open(path).map_err(|e| Error::io("cannot read the package", path, e))?;
     read_control(std::io::BufReader::new(file))
-        .map_err(|cause| Error::input("this is no Debian package").at(path.display().to_string()).because(cause))
+        .map_err(|cause| Error::input("this is not a Debian package").at(path.display().to_string()).because(cause))
 }
 
 /// Name, version and architecture of a control paragraph.
@@ -43,7 +43,7 @@ pub fn read_control(mut deb: impl Read) -> Result<String, String> {
         if &header[58..] != b"`\n" {
             return Err("a member's header is damaged".to_owned());
         }
-        let size: u64 = text(48..58).parse().map_err(|_| "a member's size is no number".to_owned())?;
+        let size: u64 = text(48..58).parse().map_err(|_| "a member's size is not a number".to_owned())?;
         let name = text(0..16).trim_end_matches('/').to_owned();
         let mut member = (&mut deb).take(size);
         let Some(ending) = name.strip_prefix("control.tar") else {
@@ -64,7 +64,9 @@ pub fn read_control(mut deb: impl Read) -> Result<String, String> {
             ".gz" => Box::new(flate2::read::GzDecoder::new(member)),
             ".xz" => Box::new(liblzma::read::XzDecoder::new_multi_decoder(member)),
             ".zst" => Box::new(zstd::Decoder::new(member).map_err(io)?),
-            other => return Err(format!("its control archive is compressed as `{other}`, which no Debian package is")),
+            other => {
+                return Err(format!("its control archive is compressed as `{other}`, which dpkg does not support"));
+            }
         };
         return from_tar(plain.take(MOST_CONTROL))
             .map_err(io)?

@@ -1,5 +1,8 @@
 //! Debian's side. Deciding: signed release files → indexes → packages → lock. Doing: lock → pool.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+#![forbid(unsafe_code)]
+
 mod date;
 pub mod deb;
 pub mod fetch;

@@ -1,14 +1,14 @@
 //! `profiles/NAME.lock`: the lock as TOML, sorted, one package per line, so that a diff shows one line per change.
 
+use diorite_host::file::write_whole;
 use diorite_model::{Error, Exit, Lock, LockedPackage, Result};
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
 
 const HEADER: &str =
     "# Every byte this image is made from. Written by `diorite lock`; change the profile, not this file.\n";
 
-/// Reads a lock. A file that is none is exit 3: locking again mends it.
+/// Reads a lock. One that cannot be read is exit 3: locking again repairs it.
 pub fn read(path: &Path) -> Result<Lock> {
     let text = std::fs::read_to_string(path).map_err(|e| match e.kind() {
         std::io::ErrorKind::NotFound => Error::new(Exit::LockOutdated, "there is no lock yet")
@@ -92,22 +92,10 @@ fn key(name: &str) -> String {
     if bare { name.to_owned() } else { string(name) }
 }
 
-/// Writes a lock in one step: nobody ever sees half of it.
+/// Writes a lock, whole or not at all.
 pub fn write(lock: &Lock, path: &Path) -> Result<()> {
-    let directory = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name =
-        path.file_name().ok_or_else(|| Error::input("a lock needs a file name").at(path.display().to_string()))?;
-    let temporary = directory.join(format!(".{}.{}.new", name.to_string_lossy(), std::process::id()));
-    let fail = |e| Error::io("cannot write the lock", path, e);
-    let done = (|| {
-        let mut file = std::fs::File::create(&temporary)?;
-        file.write_all(text(lock).as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&temporary, path)?;
-        std::fs::File::open(directory)?.sync_all()
-    })();
-    done.inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary);
-    })
-    .map_err(fail)
+    if path.file_name().is_none() {
+        return Err(Error::input("a lock needs a file name").at(path.display().to_string()));
+    }
+    write_whole(path, text(lock).as_bytes(), 0o666).map_err(|e| Error::io("cannot write the lock", path, e))
 }

@@ -1,6 +1,6 @@
 //! Release files → package indexes: fetched by digest, checked, decompressed.
 
-use crate::release::{Expected, Keyring, Release, Vouched};
+use crate::release::{Keyring, ReleaseEntry, ReleaseRequirements, SignedRelease};
 use crate::transport::{Repository, Transport};
 use diorite_model::{Digest, Error, Result};
 use rayon::prelude::*;
@@ -34,7 +34,7 @@ pub struct SuiteIndex {
     /// Components used, sorted.
     pub components: Vec<String>,
     /// The verified release file.
-    pub release: Release,
+    pub release: SignedRelease,
     /// Pin priority of all its packages, apt_preferences(5).
     pub priority: i32,
     /// The texts of its Packages files.
@@ -61,9 +61,13 @@ impl Suite<'_> {
         let bytes = transport.get(self.repository, &format!("{directory}InRelease"))?;
         // A flat repository has no suite to ask for; its own word for itself is as good as any.
         let flat = self.suite.ends_with('/');
-        let expected =
-            Expected { suite: (!flat).then_some(self.suite.as_str()), keyring: self.keyring, now, place: &place };
-        let release = Release::verify(&bytes, &expected)?;
+        let expected = ReleaseRequirements {
+            suite: (!flat).then_some(self.suite.as_str()),
+            keyring: self.keyring,
+            now,
+            place: &place,
+        };
+        let release = SignedRelease::verify(&bytes, &expected)?;
         let paths = if flat { vec!["Packages".to_owned()] } else { self.index_paths(&release, architecture, &place)? };
         let texts = paths.par_iter().map(|path| index(transport, self.repository, &directory, path, &release, &place));
         let texts = texts.collect::<Result<Vec<_>>>()?;
@@ -89,11 +93,11 @@ impl Suite<'_> {
         })
     }
 
-    fn index_paths(&self, release: &Release, architecture: &str, place: &str) -> Result<Vec<String>> {
+    fn index_paths(&self, release: &SignedRelease, architecture: &str, place: &str) -> Result<Vec<String>> {
         let (mut paths, known) = (Vec::new(), release.components());
         for component in self.components {
             let path = format!("{component}/binary-{architecture}/Packages");
-            if !is_vouched(release, &path) {
+            if !is_listed(release, &path) {
                 let (what, has) = if known.contains(&component.as_str()) {
                     (
                         format!("`{}` has no packages for `{architecture}`", self.suite),
@@ -109,7 +113,7 @@ impl Suite<'_> {
             let apart = format!("{component}/binary-all/Packages");
             let separate = release.field("No-Support-for-Architecture-all").is_none()
                 && release.field("Architectures").is_some_and(|a| a.split_ascii_whitespace().any(|a| a == "all"));
-            if separate && is_vouched(release, &apart) {
+            if separate && is_listed(release, &apart) {
                 paths.push(apart);
             }
         }
@@ -117,10 +121,10 @@ impl Suite<'_> {
     }
 }
 
-/// Compressed forms, the best first, and whether the release vouches for any.
+/// Compressed forms, the best first, and whether the release lists any.
 const FORMS: [&str; 3] = [".xz", ".gz", ""];
 
-fn is_vouched(release: &Release, path: &str) -> bool {
+fn is_listed(release: &SignedRelease, path: &str) -> bool {
     FORMS.iter().any(|form| release.file(&format!("{path}{form}")).is_some())
 }
 
@@ -129,20 +133,20 @@ fn index(
     repository: Repository<'_>,
     directory: &str,
     path: &str,
-    release: &Release,
+    release: &SignedRelease,
     place: &str,
 ) -> Result<String> {
     let found = FORMS.iter().find_map(|form| Some((*form, release.file(&format!("{path}{form}"))?)));
-    let (form, vouched) =
-        found.ok_or_else(|| Error::remote(format!("the release file vouches for no `{path}`")).at(place))?;
+    let (form, entry) =
+        found.ok_or_else(|| Error::remote(format!("the release file does not list `{path}`")).at(place))?;
     let plain = release.file(path);
     let address = match (release.says_yes("Acquire-By-Hash"), path.rsplit_once('/')) {
-        (true, Some((parent, _))) => format!("{directory}{parent}/by-hash/SHA256/{}", vouched.sha256),
+        (true, Some((parent, _))) => format!("{directory}{parent}/by-hash/SHA256/{}", entry.sha256),
         _ => format!("{directory}{path}{form}"),
     };
     let bytes = transport.get(repository, &address)?;
-    check(&bytes, vouched).map_err(|cause| {
-        Error::remote(format!("`{path}{form}` is not what the release file vouches for"))
+    check(&bytes, entry).map_err(|cause| {
+        Error::remote(format!("`{path}{form}` does not match the release file"))
             .at(format!("{address} of {repository}"))
             .because(cause)
             .hint("the mirror may be in the middle of an update, or a proxy keeps an old file: try again in some minutes, or another mirror")
@@ -156,13 +160,13 @@ fn index(
 }
 
 /// Size and digest against the release file.
-fn check(bytes: &[u8], vouched: Vouched) -> Result<(), String> {
-    if bytes.len() as u64 != vouched.size {
-        return Err(format!("it has {} bytes instead of {}", bytes.len(), vouched.size));
+fn check(bytes: &[u8], entry: ReleaseEntry) -> Result<(), String> {
+    if bytes.len() as u64 != entry.size {
+        return Err(format!("it has {} bytes instead of {}", bytes.len(), entry.size));
     }
     match Digest::of(bytes) {
-        digest if digest == vouched.sha256 => Ok(()),
-        digest => Err(format!("its SHA-256 is {digest} instead of {}", vouched.sha256)),
+        digest if digest == entry.sha256 => Ok(()),
+        digest => Err(format!("its SHA-256 is {digest} instead of {}", entry.sha256)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! InRelease files: whose they are, whether they are believed, and what they vouch for.
+//! InRelease files: their signature, which suite they are for, and the files whose digests they list.
 //!
 //! An InRelease file is a Release file in OpenPGP's cleartext signature framework (RFC 9580 section 7). Only the text
 //! that the verifier returned is parsed, never the file: what stands before, between or after the signed part does not exist
@@ -29,7 +29,7 @@ const DEBIAN: [&[u8]; 6] = [
     include_bytes!("../keys/debian-archive-trixie-stable.gpg"),
 ];
 
-/// The certificates that a repository's release files are believed from.
+/// The certificates that may sign a repository's release files.
 #[derive(Clone)]
 pub struct Keyring(Vec<Cert>);
 
@@ -42,7 +42,7 @@ impl Keyring {
     /// A keyring file, binary or armoured. `place` names it in errors. At least one certificate must be in it.
     pub fn parse(bytes: &[u8], place: &str) -> Result<Self> {
         let wrong = |cause: String| {
-            Error::input("this is no OpenPGP keyring")
+            Error::input("this is not an OpenPGP keyring")
                 .at(place)
                 .because(cause)
                 .hint("export the repository's public key, for example with `gpg --export KEY` or from its web page")
@@ -60,8 +60,8 @@ fn parse_certificates(bytes: &[u8]) -> Result<Vec<Cert>, String> {
     parser.collect::<openpgp::Result<Vec<Cert>>>().map_err(|e| e.to_string())
 }
 
-/// What a release file must be to be believed.
-pub struct Expected<'a> {
+/// What a release file must satisfy to be accepted.
+pub struct ReleaseRequirements<'a> {
     /// Suite or codename that was asked for; `None` for a flat repository, which need not have one.
     pub suite: Option<&'a str>,
     /// Whose signatures count.
@@ -72,7 +72,7 @@ pub struct Expected<'a> {
     pub place: &'a str,
 }
 
-impl Expected<'_> {
+impl ReleaseRequirements<'_> {
     fn of(&self) -> String {
         self.suite.map_or_else(String::new, |suite| format!(" of `{suite}`"))
     }
@@ -80,7 +80,7 @@ impl Expected<'_> {
 
 /// A release file whose signature was good.
 #[derive(Debug, Clone)]
-pub struct Release {
+pub struct SignedRelease {
     /// The signed text.
     text: String,
     /// SHA-256 of the whole InRelease file.
@@ -91,18 +91,18 @@ pub struct Release {
     pub valid_until: Option<u64>,
 }
 
-/// A file a release vouches for.
+/// A file that a release lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Vouched {
-    /// Bytes.
+pub struct ReleaseEntry {
+    /// The size of the file in bytes.
     pub size: u64,
-    /// Its digest.
+    /// The SHA-256 of the file.
     pub sha256: Digest,
 }
 
-impl Release {
+impl SignedRelease {
     /// Verifies an InRelease file and reads what its signature covers.
-    pub fn verify(in_release: &[u8], expected: &Expected<'_>) -> Result<Self> {
+    pub fn verify(in_release: &[u8], expected: &ReleaseRequirements<'_>) -> Result<Self> {
         let bytes = signed_text(in_release, expected)?;
         let bad = |what: &str, cause: String| Error::remote(what.to_owned()).at(expected.place).because(cause);
         let text = String::from_utf8(bytes)
@@ -123,11 +123,11 @@ impl Release {
         let when = |name: &str| match field(name) {
             None => Ok(None),
             Some(value) => date::parse(value).map(Some).ok_or_else(|| {
-                bad("the release file cannot be read", format!("its {name} `{value}` is no date in UTC"))
+                bad("the release file cannot be read", format!("its {name} `{value}` is not a date in UTC"))
             }),
         };
         let date = when("Date")?.ok_or_else(|| {
-            bad("the release file cannot be read", "it has no Date, so nobody could tell how old it is".to_owned())
+            bad("the release file cannot be read", "it has no Date, so its age cannot be told".to_owned())
         })?;
         let valid_until = when("Valid-Until")?;
         let now = expected.now;
@@ -170,21 +170,21 @@ impl Release {
         words.map(|c| c.strip_prefix("updates/").unwrap_or(c)).collect()
     }
 
-    /// What the release vouches for at this path below its own directory; by SHA-256 only, whatever else is listed.
-    pub fn file(&self, path: &str) -> Option<Vouched> {
+    /// What the release lists at this path below its own directory; by SHA-256 only, whatever else is listed.
+    pub fn file(&self, path: &str) -> Option<ReleaseEntry> {
         self.field("SHA256")?.lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace();
             let (digest, size, name) = (words.next()?, words.next()?, words.next()?);
             if name != path {
                 return None;
             }
-            Some(Vouched { size: size.parse().ok()?, sha256: digest.to_ascii_lowercase().parse().ok()? })
+            Some(ReleaseEntry { size: size.parse().ok()?, sha256: digest.to_ascii_lowercase().parse().ok()? })
         })
     }
 }
 
 /// The text that at least one good signature of the keyring covers.
-fn signed_text(in_release: &[u8], expected: &Expected<'_>) -> Result<Vec<u8>> {
+fn signed_text(in_release: &[u8], expected: &ReleaseRequirements<'_>) -> Result<Vec<u8>> {
     let reasons = Arc::new(Mutex::new(Vec::new()));
     let helper = Helper { keyring: expected.keyring, reasons: reasons.clone() };
     let policy = StandardPolicy::new();
@@ -197,7 +197,8 @@ fn signed_text(in_release: &[u8], expected: &Expected<'_>) -> Result<Vec<u8>> {
     };
     read().map_err(|error| {
         let reasons = reasons.lock().map(|r| r.clone()).unwrap_or_default();
-        let mut e = Error::remote(format!("the release file{} is not believed", expected.of())).at(expected.place);
+        let mut e = Error::remote(format!("the signature of the release file{} could not be verified", expected.of()))
+            .at(expected.place);
         if reasons.is_empty() {
             e = e.because(format!("it is not a signed release file ({error})"));
             return e.hint(
@@ -207,7 +208,7 @@ fn signed_text(in_release: &[u8], expected: &Expected<'_>) -> Result<Vec<u8>> {
         if !reasons.is_empty() {
             e = e.detail(reasons.join("\n"));
         }
-        e.because("none of its signatures is good").hint(
+        e.because("no signature is valid").hint(
             "try another mirror; for a repository of your own, check that `keyring` names the key that signs it now",
         )
     })

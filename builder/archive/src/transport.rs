@@ -1,5 +1,5 @@
-//! How the deciding half of this room reads a repository, so that it needs no network of its own: whoever knows the
-//! mirrors implements [`Transport`], and a test can answer from memory.
+//! How resolution reads a repository. It needs no network of its own: the client of the mirrors implements [`Transport`],
+//! and a test answers from memory.
 
 use diorite_model::Result;
 use std::fmt;
@@ -27,7 +27,7 @@ impl fmt::Display for Repository<'_> {
 
 /// Reads whole files of a repository.
 pub trait Transport: Sync {
-    /// The bytes at `path` below the repository's root (`dists/trixie/InRelease`). Nothing is believed about them here:
+    /// The bytes at `path` below the repository's root (`dists/trixie/InRelease`). They are not verified here:
     /// the caller checks signature, size and digest. A path that does not exist is an error like any other.
     fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>>;
 }

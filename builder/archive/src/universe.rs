@@ -27,14 +27,14 @@ pub struct Origin {
 
 /// One stanza of an index.
 #[derive(Debug, Clone, Copy)]
-pub struct Package<'a> {
-    /// Package.
+pub struct PackageStanza<'a> {
+    /// The field Package: the name.
     pub name: &'a str,
-    /// Version.
+    /// The field Version, deb-version(7).
     pub version: &'a str,
     /// Architecture: this one or `all`.
     pub architecture: &'a str,
-    /// Everything else.
+    /// The whole stanza, for the fields that have no place here.
     pub stanza: &'a str,
     /// Index into the origins.
     pub origin: u16,
@@ -51,7 +51,7 @@ pub struct Package<'a> {
 
 /// All stanzas of all indexes, sorted by name and within a name by origin.
 pub struct Stanzas<'a> {
-    packages: Vec<Package<'a>>,
+    packages: Vec<PackageStanza<'a>>,
     origins: Vec<Origin>,
     architecture: String,
 }
@@ -71,7 +71,7 @@ impl<'a> Stanzas<'a> {
         texts.extend(local.iter().map(|text| (origins.len() as u16, text.as_str())));
         origins.push(Origin { name: LOCAL.to_owned(), priority: i32::MAX, prefix: String::new(), debian: false });
 
-        let parsed: Vec<Vec<Package<'a>>> = texts
+        let parsed: Vec<Vec<PackageStanza<'a>>> = texts
             .par_iter()
             .map(|&(origin, text)| stanza::stanzas(text).filter_map(|s| package(s, origin, architecture)).collect())
             .collect();
@@ -82,7 +82,7 @@ impl<'a> Stanzas<'a> {
     }
 
     /// Every version of this name, in the order of the sources.
-    pub fn versions(&self, name: &str) -> &[Package<'a>] {
+    pub fn versions(&self, name: &str) -> &[PackageStanza<'a>] {
         let start = self.packages.partition_point(|p| p.name < name);
         let end = start + self.packages[start..].partition_point(|p| p.name == name);
         &self.packages[start..end]
@@ -109,7 +109,7 @@ impl<'a> Stanzas<'a> {
     }
 
     /// Where a package came from.
-    pub fn origin(&self, package: &Package<'_>) -> &Origin {
+    pub fn origin(&self, package: &PackageStanza<'_>) -> &Origin {
         &self.origins[usize::from(package.origin)]
     }
 }
@@ -134,7 +134,7 @@ fn pieces(text: &str) -> Vec<&str> {
     pieces
 }
 
-fn package<'a>(text: &'a str, origin: u16, architecture: &str) -> Option<Package<'a>> {
+fn package<'a>(text: &'a str, origin: u16, architecture: &str) -> Option<PackageStanza<'a>> {
     let (mut name, mut version, mut arch, mut provides) = ("", "", "", "");
     let (mut essential, mut protected, mut allowed, mut rank) = (false, false, false, u8::MAX);
     for (field, value) in stanza::fields(text) {
@@ -154,7 +154,7 @@ fn package<'a>(text: &'a str, origin: u16, architecture: &str) -> Option<Package
         }
     }
     let known = arch == architecture || arch == "all";
-    (known && is_name(name) && version::is_valid(version)).then_some(Package {
+    (known && is_name(name) && version::is_valid(version)).then_some(PackageStanza {
         name,
         version,
         architecture: arch,
@@ -178,7 +178,7 @@ pub fn is_name(name: &str) -> bool {
 /// What a list of packages is resolved from.
 pub struct Universe<'a> {
     /// One candidate per name, sorted by name.
-    pub packages: Vec<Package<'a>>,
+    pub packages: Vec<PackageStanza<'a>>,
     /// All versions, for messages.
     pub stanzas: &'a Stanzas<'a>,
     names: HashMap<&'a str, Id>,
@@ -198,10 +198,10 @@ impl<'a> Universe<'a> {
     /// Chooses the candidates. `pins` are the versions asked for by `name=version`; `debian_only` leaves out what is not
     /// from Debian's own suites.
     pub fn new(stanzas: &'a Stanzas<'a>, pins: &BTreeMap<&str, &str>, debian_only: bool) -> Self {
-        let mut packages: Vec<Package<'a>> = Vec::with_capacity(stanzas.packages.len());
+        let mut packages: Vec<PackageStanza<'a>> = Vec::with_capacity(stanzas.packages.len());
         for same in stanzas.packages.chunk_by(|a, b| a.name == b.name) {
             let pin = pins.get(same[0].name);
-            let mut best: Option<(i32, Package<'a>)> = None;
+            let mut best: Option<(i32, PackageStanza<'a>)> = None;
             for package in same {
                 let origin = stanzas.origin(package);
                 let priority = match pin {
@@ -246,7 +246,7 @@ impl<'a> Universe<'a> {
     }
 
     /// The package of this id.
-    pub fn package(&self, id: Id) -> &Package<'a> {
+    pub fn package(&self, id: Id) -> &PackageStanza<'a> {
         &self.packages[id as usize]
     }
 

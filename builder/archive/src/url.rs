@@ -39,7 +39,7 @@ pub fn file_path(url: &str) -> Option<PathBuf> {
     path.starts_with('/').then(|| PathBuf::from(std::ffi::OsString::from_vec(decode(path))))
 }
 
-/// Percent-decoding; what is no escape stays as it is.
+/// Percent-decoding; bytes that do not form an escape are kept.
 pub fn decode(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -70,8 +70,8 @@ pub fn shown(url: &str) -> String {
     }
 }
 
-/// May what was asked for at `from` be had at `to`, where it is known by its digest, or given for a login? With TLS it may;
-/// without only from this very machine to itself, so that nobody else's word opens what listens here.
+/// Whether a redirect from `from` to `to` may be followed, for a file that is known by its digest or for a login. With TLS it may;
+/// without TLS only from this machine to itself, so that a remote server cannot direct requests to services on loopback.
 pub fn may_lead(from: &str, to: &str) -> bool {
     let host = |url: &str, scheme: &str| {
         let rest = url.strip_prefix(scheme)?;

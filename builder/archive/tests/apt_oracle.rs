@@ -4,11 +4,11 @@
 //! apt-get runs through the tree's own loader on lists written from the very texts that were verified here. Every difference
 //! must stand, with its reason, in the table of docs/decisions/apt-differences.md; one that has gone must leave it.
 
-use diorite_archive::http::{Archive, Http, Options};
+use diorite_archive::http::{HttpClient, MirrorClient, Options};
 use diorite_archive::packages::{Suite, SuiteIndex};
 use diorite_archive::release::Keyring;
 use diorite_archive::resolve::list::{List, resolve};
-use diorite_archive::sources::{Sources, Wanted};
+use diorite_archive::sources::{SourceConfig, Sources};
 use diorite_archive::transport::Repository;
 use diorite_archive::universe::Stanzas;
 use rayon::prelude::*;
@@ -25,9 +25,9 @@ const TABLE: &str = include_str!("../../../docs/decisions/apt-differences.md");
 type Set = BTreeSet<String>;
 
 fn read_suites() -> Vec<(SuiteIndex, bool)> {
-    let sources = Sources::of_machine(&Wanted::default()).unwrap_or_else(|e| panic!("{e}"));
-    let http = Http::new(Options::default()).unwrap_or_else(|e| panic!("{e}"));
-    let transport = Archive { sources, http };
+    let sources = Sources::of_machine(&SourceConfig::default()).unwrap_or_else(|e| panic!("{e}"));
+    let http = HttpClient::new(Options::default()).unwrap_or_else(|e| panic!("{e}"));
+    let transport = MirrorClient { sources, http };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_secs();
     let keyring = Keyring::debian();
     let suites =

@@ -41,7 +41,7 @@ impl BuiltImage {
             let plan = build::plan(&project, inputs, &store);
             let needed: Vec<&LockedPackage> = lock.image.iter().chain(lock.container.values().flatten()).collect();
             let pool = || downloads::pool(&project, &lock, &needed, context);
-            let build = plan.run(&pool, !args.no_qcow2, &context.progress)?;
+            let build = plan.run(&pool, &args.format, &context.progress)?;
             (build, plan.tree_directory())
         };
         Ok(Self { project, lock, lock_file, tree, build })

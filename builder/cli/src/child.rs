@@ -2,8 +2,8 @@
 //! Debian tree that it stands in for.
 
 use crate::build;
+use diorite_host::multicall::Applet;
 use diorite_host::sandbox::Job;
-use diorite_host::standin::Standin;
 use diorite_model::Exit;
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -12,7 +12,7 @@ use std::process::ExitCode;
 pub const INSIDE: &[(&str, Job)] = build::INSIDE;
 
 /// Programs of a Debian tree that this one stands in for while packages are configured.
-pub const STANDINS: &[(&str, Standin)] = &[
+pub const STANDINS: &[(&str, Applet)] = &[
     ("deb-systemd-helper", |arguments| stand_in("deb-systemd-helper", arguments)),
     ("update-ca-certificates", |arguments| stand_in("update-ca-certificates", arguments)),
 ];

@@ -1,7 +1,7 @@
 //! An instance → its config drive: its own values as credentials, signed, in an ISO image.
 
 use crate::project::Project;
-use diorite_host::secret::Sought;
+use diorite_host::secret::SecretRequest;
 use diorite_model::instance::{self, Instance, Source};
 use diorite_model::recipe::ConfigDrive;
 use diorite_model::{Error, Result};
@@ -27,7 +27,7 @@ impl Signer {
     /// It is missing, not a key of the right kind, encrypted, or not one of the image's signers.
     pub fn fetch(source: &Source, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
         let noun = "key that signs config drives";
-        let sought = Sought { noun, of, place, longest: KEY, taken: "all of it" };
+        let sought = SecretRequest { noun, of, place, longest: KEY, taken: "all of it" };
         let text = sought.read(source, &|name| std::env::var(name).ok())?;
         let wrong = |why: String| {
             Error::input(format!("the {noun} of {of} cannot be used"))
@@ -70,7 +70,7 @@ pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result
         let place = format!("instances.{name}.credentials.{credential}");
         let of = format!("instance `{name}`");
         let noun = format!("credential `{credential}`");
-        let sought = Sought { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
+        let sought = SecretRequest { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
         let source = match source {
             Source::File(file) => Source::File(project.beside(file)),
             other => other.clone(),

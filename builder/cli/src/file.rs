@@ -2,9 +2,6 @@
 
 use diorite_model::{Error, Result};
 use serde::Serialize;
-use std::fs;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Writes a file: temporary name, fsync, rename.
@@ -14,15 +11,7 @@ pub fn write(file: &Path, bytes: &[u8]) -> Result<()> {
 
 /// The same, with these permissions at most.
 pub fn write_as(file: &Path, bytes: &[u8], mode: u32) -> Result<()> {
-    let fail = |e| Error::io("a result cannot be written", file, e);
-    let mut temporary = file.as_os_str().to_owned();
-    temporary.push(".part");
-    let _ = fs::remove_file(&temporary);
-    let mut f = fs::File::options().write(true).create_new(true).mode(mode).open(&temporary).map_err(fail)?;
-    f.write_all(bytes).and_then(|()| f.sync_all()).and_then(|()| fs::rename(&temporary, file)).map_err(|e| {
-        let _ = fs::remove_file(&temporary);
-        fail(e)
-    })
+    diorite_host::file::write_whole(file, bytes, mode).map_err(|e| Error::io("a result cannot be written", file, e))
 }
 
 /// JSON for people to read, with a newline at its end.

@@ -1,5 +1,6 @@
 //! `diorite`: arguments in, exit code out.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod args;
 mod build;
@@ -22,14 +23,14 @@ mod textfile;
 mod verbs;
 
 use clap::Parser as _;
-use diorite_host::{interrupt, sandbox, simulate, standin};
+use diorite_host::{interrupt, multicall, sandbox, simulate};
 use diorite_model::{Error, Exit, Result};
 use std::io::Write as _;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Inside a Debian tree this program stands in for others, by the name it is called by.
-    if let Some(code) = standin::dispatch(child::STANDINS) {
+    if let Some(code) = multicall::dispatch(child::STANDINS) {
         return code;
     }
     simulate::apply();

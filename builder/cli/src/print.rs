@@ -1,7 +1,7 @@
 //! Answers on stdout, for people and as JSON. JSON answers carry `schema`, the version of their format.
 
 use diorite_archive::images;
-use diorite_archive::vault::Imported;
+use diorite_archive::vault::VaultImport;
 use diorite_checks::{Forwarded, SelectedCheck};
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
@@ -111,8 +111,8 @@ pub fn exported(file: &Path, packages: usize, digest: &Digest, as_json: bool) ->
 }
 
 /// What was in a vault, and where its lock is now.
-pub fn imported(imported: &Imported, lock: Option<&Path>, as_json: bool) -> String {
-    let Imported { lock_name, new, packages, .. } = imported;
+pub fn imported(imported: &VaultImport, lock: Option<&Path>, as_json: bool) -> String {
+    let VaultImport { lock_name, new, packages, .. } = imported;
     if as_json {
         return line(json!({ "schema": 1, "packages": packages, "new": new, "lock": lock }));
     }

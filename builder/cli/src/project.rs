@@ -3,9 +3,9 @@
 use crate::args::ProfileArgs;
 use crate::results::Results;
 use crate::textfile;
-use diorite_archive::http::{Archive, Options};
+use diorite_archive::http::{MirrorClient, Options};
 use diorite_archive::resolve;
-use diorite_archive::sources::Wanted;
+use diorite_archive::sources::SourceConfig;
 use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_model::profile::reader::nearest;
 use diorite_model::profile::{self, Loaded, Settings};
@@ -64,15 +64,9 @@ impl Project {
     }
 
     /// The archive as this profile and this machine know it.
-    pub fn archive(&self) -> Result<Archive> {
-        let wanted = Wanted {
-            mirrors: self.settings.mirrors.clone(),
-            security_mirrors: Vec::new(),
-            snapshot: self.settings.snapshot.clone(),
-            extra: self.recipe.archive.extra.iter().map(|(name, r)| (name.clone(), r.uri.clone())).collect(),
-            directory: self.directory.clone(),
-        };
-        Archive::of_machine(&wanted, Options::default())
+    pub fn archive(&self) -> Result<MirrorClient> {
+        let config = SourceConfig::of(&self.settings, &self.recipe, &self.directory);
+        MirrorClient::of_machine(&config, Options::default())
     }
 
     /// Resolves the recipe against the archive as it is now.

@@ -3,6 +3,7 @@
 
 use crate::args::PathArgs;
 use crate::file;
+use diorite_image::format::{self, Format};
 use diorite_model::plan::Build;
 use diorite_model::{Digest, Error, Exit, Result};
 use serde::{Deserialize, Serialize};
@@ -11,14 +12,12 @@ use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-const RAW: &str = "disk.raw";
-const QCOW2: &str = "disk.qcow2";
 const MANIFEST: &str = "tree.manifest";
 const PRIVILEGES: &str = "privileges.txt";
 const RECIPE: &str = "recipe.json";
 const BUILD: &str = "build.json";
-/// What a build writes, in the order in which it is put in place: the description of the others comes last.
-const OF_A_BUILD: [&str; 6] = [RAW, QCOW2, MANIFEST, PRIVILEGES, RECIPE, BUILD];
+/// What a build writes besides the disk, in the order in which it is put in place: the description of the others comes last.
+const BESIDE_THE_DISK: [&str; 4] = [MANIFEST, PRIVILEGES, RECIPE, BUILD];
 /// Which key the disk has, and what its file looked like.
 const DISK_STATE: &str = ".disk";
 /// Where results are while they are being written.
@@ -51,11 +50,11 @@ impl Results {
     }
     /// The disk image.
     pub fn raw(&self) -> PathBuf {
-        self.directory.join(RAW)
+        self.disk(&format::RAW)
     }
-    /// The disk image as qcow2.
-    pub fn qcow2(&self) -> PathBuf {
-        self.directory.join(QCOW2)
+    /// The disk image in this format.
+    pub fn disk(&self, format: &Format) -> PathBuf {
+        self.directory.join(format.file())
     }
     /// `build.json`.
     pub fn build(&self) -> PathBuf {
@@ -146,13 +145,9 @@ impl ResultsStaging {
     fn directory(&self) -> PathBuf {
         self.results.directory.join(STAGING)
     }
-    /// The disk image.
-    pub fn raw(&self) -> PathBuf {
-        self.directory().join(RAW)
-    }
-    /// The disk image as qcow2.
-    pub fn qcow2(&self) -> PathBuf {
-        self.directory().join(QCOW2)
+    /// The disk image in this format.
+    pub fn disk(&self, format: &Format) -> PathBuf {
+        self.directory().join(format.file())
     }
     /// Writes the list of all files of the root.
     pub fn manifest(&self, text: &str) -> Result<()> {
@@ -171,9 +166,10 @@ impl ResultsStaging {
     pub fn publish(self, build: &Build, key: Digest) -> Result<()> {
         file::write(&self.directory().join(BUILD), &file::pretty(build))?;
         let out = &self.results.directory;
-        for name in OF_A_BUILD {
-            let (from, to) = (self.directory().join(name), out.join(name));
-            let moved = if from.exists() { fs::rename(&from, &to) } else { remove_if_there(&to) };
+        let disks = format::ALL.iter().map(Format::file);
+        for name in disks.chain(BESIDE_THE_DISK.map(str::to_owned)) {
+            let (from, to) = (self.directory().join(&name), out.join(&name));
+            let moved = if from.exists() { diorite_host::file::rename(&from, &to) } else { remove_if_there(&to) };
             moved.map_err(|e| Error::io("a result cannot be put in place", &to, e))?;
         }
         let state = DiskState { key, stamp: file_stamp(&self.results.raw())? };

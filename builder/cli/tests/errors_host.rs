@@ -123,7 +123,7 @@ fn full_store() -> Outcome {
     let build = |simulate: &str| {
         let mut command = project.diorite();
         command.env("DIORITE_SIMULATE", simulate).env("DIORITE_STORE_LIMIT", "1M");
-        command.args(["build", "server", "--no-qcow2"]).output().expect("the program starts")
+        command.args(["build", "server", "--format", "raw"]).output().expect("the program starts")
     };
     // A result that nobody used for long.
     let old = store.join("steps/tree").join("0".repeat(64));

@@ -145,7 +145,7 @@ fn an_image_in_a_file_becomes_part_of_the_machine() {
     project.succeed(&["fetch", "server"]);
     // From here on everything is in the store.
     fs::remove_file(project.path("profiles/images/app.tar")).expect("the image goes");
-    project.succeed(&["build", "server", "--no-qcow2"]);
+    project.succeed(&["build", "server", "--format", "raw"]);
     assert!(hit(&project));
     let manifest = manifest(&project);
     for path in ["/diff/usr/bin/hello", "/diff/etc/app.conf", "/diff/etc/more.conf", "/diff/etc/resolv.conf"] {
@@ -162,7 +162,7 @@ fn an_image_in_a_file_becomes_part_of_the_machine() {
     fs::remove_file(there.path("profiles/server.lock")).expect("no lock");
     fs::copy(project.path("profiles/server.toml"), there.path("profiles/server.toml")).expect("the profile");
     there.succeed(&["vault", "import", name]);
-    there.succeed(&["build", "server", "--no-qcow2"]);
+    there.succeed(&["build", "server", "--format", "raw"]);
     assert_eq!(there.disk(), project.disk());
 }
 
@@ -198,7 +198,7 @@ fn online(project: &Project, logins: &Path) -> std::process::Command {
 fn an_image_of_a_registry_is_the_same_as_in_a_file() {
     let project = with_an_image();
     project.succeed(&["fetch", "server"]);
-    project.succeed(&["build", "server", "--no-qcow2"]);
+    project.succeed(&["build", "server", "--format", "raw"]);
     let from_a_file = project.disk();
 
     let server = Server::start();
@@ -239,7 +239,7 @@ fn an_image_of_a_registry_is_the_same_as_in_a_file() {
     assert!(output.expect("the program starts").status.success());
     server.state.lock().expect("state").files.clear();
     let asked = server.asked().len();
-    project.succeed(&["build", "server", "--no-qcow2"]);
+    project.succeed(&["build", "server", "--format", "raw"]);
     assert_eq!(project.disk(), from_a_file);
 
     let vault = project.path("server.vault");

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 /// Starts a build, and sends the signal when it says that it has come to this stage.
 fn stopped(project: &Project, stage: &str, signal: libc::c_int) -> (ExitStatus, String) {
     let mut command = project.diorite();
-    command.args(["build", "server", "--no-qcow2"]).stdout(Stdio::null()).stderr(Stdio::piped());
+    command.args(["build", "server", "--format", "raw"]).stdout(Stdio::null()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut said = String::new();
@@ -86,7 +86,7 @@ fn a_stopped_build_leaves_nothing_and_the_next_one_continues() {
     assert_eq!(scratch(&project), [""; 0]);
     assert!(!project.path("out/server/disk.raw").exists() && !project.path("out/server/build.json").exists());
 
-    let output = project.succeed(&["build", "server", "--no-qcow2"]);
+    let output = project.succeed(&["build", "server", "--format", "raw"]);
     assert_eq!(project.disk(), reference());
     let table = text(&output.stdout);
     let tree = table.lines().find(|l| l.starts_with("tree ")).expect("a line for the tree");

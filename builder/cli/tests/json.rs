@@ -54,20 +54,20 @@ fn errors() {
 fn plan_before_and_after() {
     let project = Project::locked();
     expect(&project.json(&["plan", "server"]), [false; 4]);
-    let built = project.json(&["build", "server", "--no-qcow2"]);
+    let built = project.json(&["build", "server", "--format", "raw"]);
     assert_eq!(built["disk_sha256"], reference().as_str());
     assert_eq!(
         built,
         serde_json::from_slice::<Value>(&fs::read(project.path("out/server/build.json")).unwrap()).unwrap()
     );
     expect(&project.json(&["plan", "server"]), [true; 4]);
-    let again = project.json(&["build", "server", "--no-qcow2"]);
+    let again = project.json(&["build", "server", "--format", "raw"]);
     assert!(again["steps"].as_array().expect("steps").iter().all(|s| s["hit"] == true), "{again}");
     assert_eq!(again["disk_sha256"], built["disk_sha256"]);
     fs::write(project.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
     expect(&project.json(&["plan", "server"]), [true, true, false, false]);
     // A disk that somebody has touched is no result any more.
-    project.succeed(&["build", "server", "--no-qcow2"]);
+    project.succeed(&["build", "server", "--format", "raw"]);
     expect(&project.json(&["plan", "server"]), [true; 4]);
     let disk = fs::File::options().append(true).open(project.path("out/server/disk.raw")).expect("the disk");
     std::io::Write::write_all(&mut &disk, &[0; 512]).expect("more bytes");

@@ -12,7 +12,7 @@ fn every_profile_builds() {
     let project = Project::locked();
     for name in profiles() {
         let output =
-            online(&project, &["build", &name, "--relock", "--no-qcow2"]).output().expect("the program starts");
+            online(&project, &["build", &name, "--relock", "--format", "raw"]).output().expect("the program starts");
         assert!(output.status.success(), "{name}: {}{}", text(&output.stdout), text(&output.stderr));
         // The disk is made again when it boots; a dozen of them need not lie about.
         fs::remove_dir_all(project.path(format!("out/{name}"))).expect("its results");

@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 fn built(environment: &[(&str, &str)]) -> (Project, String) {
     let project = Project::locked();
     let mut command = project.diorite();
-    command.args(["build", "server", "--no-qcow2"]).envs(environment.iter().copied());
+    command.args(["build", "server", "--format", "raw"]).envs(environment.iter().copied());
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{environment:?}\n{}", text(&output.stderr));
     let digest = project.disk();
@@ -45,13 +45,13 @@ fn an_empty_store_another_path_and_one_thread_give_the_same_disk() -> Outcome {
     assert_eq!(digest, reference());
     // Positive control: the comparison notices one changed byte of one overlay.
     fs::write(project.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
-    project.succeed(&["build", "server", "--no-qcow2"]);
+    project.succeed(&["build", "server", "--format", "raw"]);
     let incremental = project.disk();
     assert_ne!(incremental, digest);
     // And what was made from the pieces of the image before is what a fresh build makes.
     let fresh = Project::locked();
     fs::write(fresh.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
-    fresh.succeed(&["build", "server", "--no-qcow2"]);
+    fresh.succeed(&["build", "server", "--format", "raw"]);
     assert_eq!(fresh.disk(), incremental);
     Ok(())
 }
@@ -68,7 +68,7 @@ fn a_root_without_privileges_in_a_plain_container_gives_the_same_disk() -> Outco
 fn trees_made_on_the_disk_for_want_of_memory_give_the_same_disk() -> Outcome {
     let project = Project::locked();
     let mut command = project.diorite();
-    command.args(["build", "server", "--no-qcow2"]).env("DIORITE_SIMULATE", "little-memory");
+    command.args(["build", "server", "--format", "raw"]).env("DIORITE_SIMULATE", "little-memory");
     let output = command.output().expect("the program starts");
     assert!(output.status.success(), "{}", text(&output.stderr));
     let said = text(&output.stderr).contains("not enough room in memory");
@@ -141,7 +141,7 @@ fn somebody_without_any_privilege_gets_the_same_disk() -> Outcome {
     let (doctor, built) = host::apart(|| {
         host::bind(&pool, &project.path("store/pool"));
         host::machine_with_uidmap(machine.path(), &tools, project.directory.path());
-        (as_person(&["doctor", "--json"]), as_person(&["build", "server", "--no-qcow2"]))
+        (as_person(&["doctor", "--json"]), as_person(&["build", "server", "--format", "raw"]))
     })?;
     let report: serde_json::Value = serde_json::from_slice(&doctor.stdout).expect("JSON");
     assert_eq!(report["chosen"], "userns", "{report}");

@@ -48,7 +48,7 @@ fn a_build_from_a_vault_needs_no_mirror() {
         fs::read(there.path("profiles/server.lock")).expect("the lock came along"),
         fs::read(here.path("profiles/server.lock")).expect("the lock"),
     );
-    there.succeed(&["build", "server", "--no-qcow2"]);
+    there.succeed(&["build", "server", "--format", "raw"]);
     assert_eq!(there.disk(), reference());
 
     // Again: nothing new, and the same lock is no obstacle. Another one is never overwritten.
@@ -68,7 +68,7 @@ fn a_build_from_a_vault_needs_no_mirror() {
         fs::remove_file(project.path("profiles/server.lock")).expect("no lock");
         let output = project.diorite().args(["-q", "vault", "import", name]).output().expect("the program starts");
         assert_eq!(output.status.code(), Some(1), "{what}: {}", text(&output.stderr));
-        assert!(text(&output.stderr).contains("error: this vault cannot be used"), "{}", text(&output.stderr));
+        assert!(text(&output.stderr).contains("error: the vault cannot be used"), "{}", text(&output.stderr));
         assert_eq!(held(&project), 0, "{what}: nothing of a damaged vault is in the store");
         assert!(!project.path("profiles/server.lock").exists());
     }

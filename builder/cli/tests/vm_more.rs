@@ -49,7 +49,7 @@ fn the_base_image_lets_its_administrator_in() {
             None => command.env_remove(name),
         };
     }
-    let output = command.args(["image", "mine", "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let output = command.args(["image", "mine", "--relock", "--format", "raw"]).output().expect("the program starts");
     let out = project.path("out/mine");
     vm::expect(&output, 0, &out);
     let report = vm::report(&out);
@@ -189,7 +189,7 @@ fn refusal(spec: MachineSpec) -> String {
 fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
     let _alone = vm::alone();
     let project = Project::locked();
-    let arguments = ["build", "example-state", "--relock", "--no-qcow2"];
+    let arguments = ["build", "example-state", "--relock", "--format", "raw"];
     let output = vm::online(&project, &arguments).output().expect("the program starts");
     let out = project.path("out/example-state");
     vm::expect(&output, 0, &out);
@@ -373,7 +373,7 @@ fn guest(project: &Project, tools: &ToolsTree) -> Recipe {
     lockfile::write(&lock, &project.path("profiles/guest.lock")).expect("a lock");
     let mut command = project.diorite();
     command.env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
-    let output = command.args(["build", "guest", "--no-qcow2"]).output().expect("the program starts");
+    let output = command.args(["build", "guest", "--format", "raw"]).output().expect("the program starts");
     vm::expect(&output, 0, &project.path("out/guest"));
     serde_json::from_value(shown["recipe"].clone()).expect("a recipe")
 }

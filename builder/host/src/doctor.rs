@@ -1,6 +1,6 @@
 //! `diorite doctor`: what this host offers, and what it takes to get more.
 
-use crate::sandbox::{Mode, Why, mode, probe};
+use crate::sandbox::{SandboxMode, Why, mode, probe};
 use serde::Serialize;
 use std::fmt;
 use std::path::Path;
@@ -11,14 +11,14 @@ pub struct DoctorReport {
     /// Version of this format: 1.
     pub schema: u32,
     /// Every kind of sandbox, and why not, where it is not possible.
-    pub sandboxes: Vec<Sandbox>,
+    pub sandboxes: Vec<SandboxReport>,
     /// The one a build will use.
-    pub chosen: Option<Mode>,
+    pub chosen: Option<SandboxMode>,
     /// What is weaker in the chosen one than in namespaces.
     pub weaker: Vec<String>,
     /// Whether /dev/kvm opens for us; that guests run is only known by running one.
     pub kvm: bool,
-    /// CPU cores.
+    /// Processors this process may use.
     pub cores: usize,
     /// Bytes of memory available.
     pub memory: u64,
@@ -26,20 +26,22 @@ pub struct DoctorReport {
     pub free: Option<u64>,
 }
 
-/// A kind of sandbox.
+/// Whether one kind of sandbox is possible.
 #[derive(Debug, Clone, Serialize)]
-pub struct Sandbox {
-    /// Which.
-    pub mode: Mode,
+pub struct SandboxReport {
+    /// The kind of sandbox.
+    pub mode: SandboxMode,
     /// `None`: it works here.
     pub why_not: Option<Why>,
 }
 
 /// Looks at the host.
 pub fn report() -> DoctorReport {
+    // First: sandboxes are tried where trees will be made.
+    let store = crate::store::Store::open(None).ok();
     let chosen = mode().ok();
     let weaker = match chosen {
-        Some(Mode::Chroot) => &[
+        Some(SandboxMode::Chroot) => &[
             "package scripts see the host's processes and may signal those of root",
             "they see the host's name and kernel, which some packages write down",
             "Unix sockets of the host with abstract names can be reached",
@@ -47,10 +49,9 @@ pub fn report() -> DoctorReport {
         ][..],
         _ => &[],
     };
-    let store = crate::store::Store::open(None).ok();
     DoctorReport {
         schema: 1,
-        sandboxes: Mode::ALL.map(|mode| Sandbox { mode, why_not: probe().why_not(mode).cloned() }).into(),
+        sandboxes: SandboxMode::ALL.map(|mode| SandboxReport { mode, why_not: probe().why_not(mode).cloned() }).into(),
         chosen,
         weaker: weaker.iter().map(|w| (*w).to_owned()).collect(),
         kvm: std::fs::File::options().read(true).write(true).open("/dev/kvm").is_ok(),
@@ -72,7 +73,7 @@ fn available_memory(text: &str) -> u64 {
 
 impl fmt::Display for DoctorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Sandbox { mode, why_not } in &self.sandboxes {
+        for SandboxReport { mode, why_not } in &self.sandboxes {
             match why_not {
                 None if self.chosen == Some(*mode) => writeln!(f, "sandbox {}: works, will be used", mode.name())?,
                 None => writeln!(f, "sandbox {}: works", mode.name())?,
@@ -112,10 +113,10 @@ mod tests {
         let report = DoctorReport {
             schema: 1,
             sandboxes: vec![
-                Sandbox { mode: Mode::Namespaces, why_not: Some(why) },
-                Sandbox { mode: Mode::UserNamespace, why_not: None },
+                SandboxReport { mode: SandboxMode::Namespaces, why_not: Some(why) },
+                SandboxReport { mode: SandboxMode::UserNamespace, why_not: None },
             ],
-            chosen: Some(Mode::UserNamespace),
+            chosen: Some(SandboxMode::UserNamespace),
             weaker: vec!["something".into()],
             kvm: false,
             cores: 2,

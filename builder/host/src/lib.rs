@@ -1,12 +1,15 @@
 //! The only door to the machine Diorite runs on: store, progress, signals, sandbox, tools tree, doctor.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod doctor;
+pub mod file;
 pub mod interrupt;
+pub mod multicall;
 pub mod progress;
 pub mod sandbox;
 pub mod secret;
 #[doc(hidden)]
 pub mod simulate;
-pub mod standin;
 pub mod store;
 pub mod tools;

@@ -83,7 +83,7 @@ impl Progress {
             false => Self::on(plain::Plain::start(Box::new(std::io::stderr()))),
         }
     }
-    /// Says nothing.
+    /// Discards everything, for tests and for callers without a terminal.
     pub fn quiet() -> Self {
         Self::on(Quiet)
     }

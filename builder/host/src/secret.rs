@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 
 /// What is looked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Sought<'a> {
+pub struct SecretRequest<'a> {
     /// In a word: `token`.
     pub noun: &'a str,
     /// Whose: `target `school``.
@@ -23,7 +23,7 @@ pub struct Sought<'a> {
     pub taken: &'a str,
 }
 
-impl Sought<'_> {
+impl SecretRequest<'_> {
     /// Fetches it: all bytes of the file or of the program's answer.
     ///
     /// # Errors
@@ -33,7 +33,7 @@ impl Sought<'_> {
         match source {
             Source::Environment(name) => {
                 let value = environment(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
-                    Error::input(format!("the {noun} of {of} is not there"))
+                    Error::input(format!("the {noun} of {of} is not set"))
                         .at(source.words())
                         .because("it is not set, or empty")
                         .hint(format!("set it; {place} says that it holds the {noun}"))
@@ -52,7 +52,8 @@ impl Sought<'_> {
         let about = fs::metadata(file).map_err(failed)?;
         let me = rustix::process::geteuid().as_raw();
         let open = || {
-            Error::input(format!("the file with the {noun} of {of} is open to others")).at(file.display().to_string())
+            Error::input(format!("the file with the {noun} of {of} can be read by others"))
+                .at(file.display().to_string())
         };
         if about.uid() != me && about.uid() != 0 {
             return Err(open().because("it belongs to another user").hint("make a copy that is yours, of mode 600"));
@@ -73,7 +74,7 @@ impl Sought<'_> {
     fn of_program(&self, words: &[String]) -> Result<Vec<u8>> {
         let Self { noun, of, taken, .. } = self;
         let error = |why: String| {
-            Error::input(format!("the {noun} of {of} cannot be had"))
+            Error::input(format!("the {noun} of {of} cannot be fetched"))
                 .at(format!("program `{}`", words.join(" ")))
                 .because(why)
                 .hint(format!("run it yourself: {taken} must be the {noun}"))

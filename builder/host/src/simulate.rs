@@ -1,7 +1,7 @@
 //! Poorer hosts, simulated for tests of whole builds: `DIORITE_SIMULATE=single-uid`, `plain-container` or
 //! `little-memory`.
 
-use crate::sandbox::filter::{Refused, When, refusing};
+use crate::sandbox::filter::{DeniedCall, When, refusing};
 use std::io;
 
 /// Does to this process what `DIORITE_SIMULATE` says. Called first in `main`, before any thread. When it cannot be
@@ -61,7 +61,7 @@ pub fn plain_container() -> io::Result<()> {
     Ok(())
 }
 
-fn namespaces_and_mounts() -> Vec<Refused> {
+fn namespaces_and_mounts() -> Vec<DeniedCall> {
     let new = libc::CLONE_NEWNS
         | libc::CLONE_NEWCGROUP
         | libc::CLONE_NEWUTS
@@ -69,7 +69,7 @@ fn namespaces_and_mounts() -> Vec<Refused> {
         | libc::CLONE_NEWUSER
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNET;
-    let mut calls: Vec<Refused> = [
+    let mut calls: Vec<DeniedCall> = [
         libc::SYS_unshare,
         libc::SYS_setns,
         libc::SYS_mount,

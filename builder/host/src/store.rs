@@ -16,7 +16,7 @@ mod scratch;
 mod shrink;
 
 pub use scratch::Scratch;
-pub use shrink::{LIMIT, Shrunk, limit};
+pub use shrink::{Eviction, LIMIT, limit};
 
 use diorite_model::{Digest, Error, Exit, Result};
 use rustix::fs::{FlockOperation, RenameFlags, flock};
@@ -31,7 +31,7 @@ use std::time::SystemTime;
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Arc<PathBuf>,
-    /// Held shared: a garbage collection waits for nobody and disturbs nobody.
+    /// Held shared while the store is open; eviction takes it exclusively, or does not run.
     lock: Arc<File>,
     /// When it was opened; what has been used since is in use.
     opened: SystemTime,
@@ -64,6 +64,7 @@ impl Store {
         flock(&lock, FlockOperation::LockShared).map_err(|e| fail(e.into()))?;
         let opened = SystemTime::now();
         let store = Self { root: Arc::new(root), lock: Arc::new(lock), opened, grew: Arc::default() };
+        crate::sandbox::trees_in(&store.root);
         scratch::sweep(&store.root.join("scratch"));
         Ok(store)
     }
@@ -87,8 +88,7 @@ impl Store {
         let fail = |e| Error::io("a verified file cannot be kept", &to, e);
         fs::create_dir_all(directory).map_err(fail)?;
         File::open(file).and_then(|f| f.sync_all()).map_err(fail)?;
-        fs::rename(file, &to).map_err(fail)?;
-        File::open(directory).and_then(|f| f.sync_all()).map_err(fail)?;
+        crate::file::rename(file, &to).map_err(fail)?;
         Ok(to)
     }
 
@@ -125,7 +125,7 @@ impl Store {
                     None => Ok(to),
                     Some(difference) => Err(Error::new(
                         Exit::NotReproducible,
-                        format!("step `{step}` gave other bytes than before from the same inputs"),
+                        format!("step `{step}` produced different output from the same inputs"),
                     )
                     .at(to.join(&difference.path).display().to_string())
                     .because(difference.how)
@@ -155,7 +155,7 @@ impl Store {
 /// not empty stops it, and results never are).
 fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(rustix::fs::CWD, from, rustix::fs::CWD, to, RenameFlags::NOREPLACE) {
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => fs::rename(from, to),
+        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => crate::file::rename_scratch(from, to),
         other => Ok(other?),
     }
 }
@@ -170,7 +170,7 @@ fn location(var: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<PathBuf>
     }
     match var("HOME").map(PathBuf::from).filter(|p| p.is_absolute()) {
         Some(home) => Ok(home.join(".cache/diorite")),
-        None => Err(Error::host("no place for the store is known")
+        None => Err(Error::host("the store's directory is not known")
             .because("neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a directory")
             .hint("set DIORITE_STORE to a directory with some gigabytes of free space")),
     }

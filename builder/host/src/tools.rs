@@ -6,9 +6,9 @@
 //! is there under its own absolute path, so an argument may name any of its files by [`ToolsTree::file`].
 
 mod command;
+mod cpu_wait;
 mod list;
-mod room;
-mod waited;
+mod toolroot;
 
 pub use command::{Child, ToolCommand};
 pub use list::{Tool, packages};
@@ -33,7 +33,7 @@ impl ToolsTree {
     pub fn open(dir: &Path) -> Result<Self> {
         let root = fs::canonicalize(dir).map_err(|e| Error::io("there is no tools tree", dir, e))?;
         if !root.join("usr").is_dir() {
-            return Err(Error::new(Exit::Input, "this is no tools tree")
+            return Err(Error::new(Exit::Input, "this is not a tools tree")
                 .at(root.display().to_string())
                 .because("it has no /usr"));
         }

@@ -8,7 +8,7 @@ mod cases;
 #[path = "sandbox/inmate.rs"]
 mod inmate;
 
-use diorite_host::sandbox::{self, Mode, typed};
+use diorite_host::sandbox::{self, SandboxMode, typed};
 use std::process::{Command, ExitCode};
 
 fn main() -> ExitCode {
@@ -16,11 +16,11 @@ fn main() -> ExitCode {
     if std::env::args().next().is_some_and(|name| name.ends_with("inmate")) {
         return inmate::main();
     }
-    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+    if let Some(code) = diorite_host::multicall::dispatch(&[]) {
         return code;
     }
     if let Some(code) = sandbox::inside(&[
-        ("fence", |json| typed(json, cases::fence)),
+        ("sandbox", |json| typed(json, cases::sandbox)),
         ("double", |json| typed(json, |n: u32, _| Ok(2 * n))),
         ("fail", |json| typed(json, cases::fail)),
         ("panic", |json| typed(json, cases::panic)),
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let (mut failed, mut ignored) = (0, 0);
-    for mode in Mode::ALL {
+    for mode in SandboxMode::ALL {
         if let Some(why) = sandbox::probe().why_not(mode) {
             ignored += cases::ALL.len();
             println!("test {}: {} cases ... ignored, {}", mode.name(), cases::ALL.len(), why.cause);
@@ -47,7 +47,7 @@ fn main() -> ExitCode {
         }
         let mut again = Command::new("/proc/self/exe");
         again.env("DIORITE_SANDBOX", mode.name());
-        if mode == Mode::Chroot {
+        if mode == SandboxMode::Chroot {
             // As in the container it is meant for: without CAP_SYS_ADMIN, unshare(2) and mount(2).
             again.env("DIORITE_SIMULATE", "plain-container");
         }

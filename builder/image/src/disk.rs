@@ -12,18 +12,17 @@
 mod layout;
 
 use crate::sparse::Sparse;
+use diorite_host::file::{self, NewFile};
 use diorite_model::{Digest, Error, Result, recipe};
 use diorite_rootfs::secrets::{Public, Scanner};
 use gpt::disk::LogicalBlockSize;
 use gpt::partition::Partition;
-use rustix::fs::SeekFrom;
 use std::collections::BTreeMap;
 use std::fs::File;
-
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-pub use layout::{Placed, SECTOR};
+pub use layout::{DiskPartition, SECTOR};
 
 /// What a disk is made of.
 pub struct DiskParts<'a> {
@@ -55,7 +54,7 @@ pub struct DiskImage {
     /// Size of the disk in bytes.
     pub bytes: u64,
     /// Its partitions in order.
-    pub partitions: Vec<Placed>,
+    pub partitions: Vec<DiskPartition>,
 }
 
 /// Writes the disk to `out`, sparse, through a temporary file beside it. The same parts give the same bytes. They are
@@ -69,11 +68,9 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
     let bytes = layout::disk_size(&partitions, parts.state);
     let table = table(&partitions, bytes, layout::disk_guid(&parts.root_hash))?;
 
-    let temporary = temporary(out);
-    let file = File::options().read(true).write(true).create(true).truncate(true).open(&temporary);
-    let file = file.map_err(|e| Error::io("the disk image cannot be created", &temporary, e))?;
-    let removed = Removed(Some(temporary.clone()));
-    let failed = |e: std::io::Error| Error::io("the disk image cannot be written", &temporary, e);
+    let failed = |e: std::io::Error| Error::io("the disk image cannot be written", out, e);
+    let new = NewFile::create(out, 0o666).map_err(failed)?;
+    let file = new.file();
     file.set_len(bytes).map_err(failed)?;
     for (offset, piece) in table.pieces() {
         let end = piece.len().min(usize::try_from(bytes - offset).unwrap_or(usize::MAX));
@@ -84,19 +81,21 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
         let end = piece.len().min(usize::try_from(parts.esp.size() - offset).unwrap_or(usize::MAX));
         file.write_all_at(&piece[..end], esp_at + offset).map_err(failed)?;
     }
-    copy(&root, root_size, &file, root_at).map_err(failed)?;
-    copy(&verity, verity_size, &file, verity_at).map_err(failed)?;
+    copy(&root, root_size, file, root_at).map_err(failed)?;
+    copy(&verity, verity_size, file, verity_at).map_err(failed)?;
     let mut scanner = Scanner::new(parts.public);
-    let sha256 = read(&file, bytes, &mut |at, piece| scanner.pass(at, piece)).map_err(failed)?;
+    let mut pass = |at, piece: &[u8]| {
+        scanner.pass(at, piece);
+        Ok(())
+    };
+    let sha256 = file::sha256_of(file, bytes, &mut pass).map_err(failed)?;
     scanner.finish()?;
-    file.sync_all().map_err(failed)?;
-    std::fs::rename(&temporary, out).map_err(|e| Error::io("the disk image cannot be put in place", out, e))?;
-    removed.keep();
+    new.publish().map_err(failed)?;
     Ok(DiskImage { sha256, bytes, partitions })
 }
 
 /// The partition table, both copies and the protective MBR, on a disk of its own.
-fn table(partitions: &[Placed], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> {
+fn table(partitions: &[DiskPartition], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> {
     let mut disk = Sparse::new(bytes);
     let sectors = u32::try_from(bytes / SECTOR - 1).unwrap_or(u32::MAX);
     let failed = |e: &dyn std::fmt::Display| Error::bug("the partition table could not be written").because(e);
@@ -104,7 +103,7 @@ fn table(partitions: &[Placed], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> 
     let config = gpt::GptConfig::new().writable(true).logical_block_size(LogicalBlockSize::Lb512);
     let mut gpt = config.create_from_device(disk, Some(guid)).map_err(|e| failed(&e))?;
     // `add_partition` would draw random identifiers; a whole map is written as it is.
-    let map: BTreeMap<u32, Partition> = (1..).zip(partitions.iter().map(Placed::entry)).collect();
+    let map: BTreeMap<u32, Partition> = (1..).zip(partitions.iter().map(DiskPartition::entry)).collect();
     gpt.update_partitions(map).map_err(|e| failed(&e))?;
     let header = gpt.header();
     layout::validate(partitions, header.first_usable, header.last_usable)?;
@@ -117,123 +116,17 @@ fn open(path: &Path) -> Result<(File, u64)> {
     Ok((file, size))
 }
 
-/// A name beside the result, so that renaming never crosses a file system.
-pub(crate) fn temporary(out: &Path) -> PathBuf {
-    let mut name = std::ffi::OsString::from(".");
-    name.push(out.file_name().unwrap_or_default());
-    name.push(".partial");
-    out.with_file_name(name)
-}
-
-/// Takes the temporary file away again unless it was put in place.
-pub(crate) struct Removed(pub(crate) Option<PathBuf>);
-
-impl Removed {
-    pub(crate) fn keep(mut self) {
-        self.0 = None;
-    }
-}
-impl Drop for Removed {
-    fn drop(&mut self) {
-        if let Some(path) = &self.0 {
-            // Nothing more can be done about it here, and the error that led here is the one to report.
-            let _ = std::fs::remove_file(path);
-        }
-    }
-}
-
-/// The stretches of a file that hold data, as (start, end); everything between is zero (lseek(2), SEEK_DATA). Where
-/// the file system knows no holes, the whole file is one stretch.
-pub(crate) fn stretches(file: &File, size: u64) -> std::io::Result<Vec<(u64, u64)>> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < size {
-        let start = match rustix::fs::seek(file, SeekFrom::Data(at)) {
-            Ok(start) => start,
-            Err(rustix::io::Errno::NXIO) => break,
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => at,
-            Err(e) => return Err(e.into()),
-        };
-        let end = match rustix::fs::seek(file, SeekFrom::Hole(start)) {
-            Ok(end) => end.min(size),
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::OPNOTSUPP) => size,
-            Err(e) => return Err(e.into()),
-        };
-        if start >= size {
-            break;
-        }
-        found.push((start, end));
-        at = end;
-    }
-    Ok(found)
-}
-
 /// Copies a file's data to an offset of another, holes left out.
 fn copy(from: &File, size: u64, to: &File, offset: u64) -> std::io::Result<()> {
-    stretches(from, size)?.into_iter().try_for_each(|(start, end)| copy_range(from, start, end, to, offset + start))
-}
-
-/// Copies bytes `start..end` inside the kernel where it can (copy_file_range(2): shared blocks on file systems that
-/// have them).
-pub(crate) fn copy_range(from: &File, mut start: u64, end: u64, to: &File, mut target: u64) -> std::io::Result<()> {
-    while start < end {
-        let (mut read_at, mut write_at) = (start, target);
-        let count = usize::try_from((end - start).min(1 << 30)).unwrap_or(1 << 30);
-        let done = match rustix::fs::copy_file_range(from, Some(&mut read_at), to, Some(&mut write_at), count) {
-            Ok(0) | Err(_) => copy_by_hand(from, start, to, target, count)?,
-            Ok(done) => done,
-        } as u64;
-        (start, target) = (start + done, target + done);
-    }
-    Ok(())
-}
-
-fn copy_by_hand(from: &File, at: u64, to: &File, target: u64, count: usize) -> std::io::Result<usize> {
-    let mut buffer = vec![0; count.min(1 << 20)];
-    from.read_exact_at(&mut buffer, at)?;
-    to.write_all_at(&buffer, target)?;
-    Ok(buffer.len())
-}
-
-/// SHA-256 of a whole file; holes are not read, but count as the zeros they are.
-pub fn digest(file: &File, size: u64) -> std::io::Result<Digest> {
-    read(file, size, &mut |_, _| {})
-}
-
-/// The same; every piece that is read passes by, with its offset.
-fn read(file: &File, size: u64, pass: &mut dyn FnMut(u64, &[u8])) -> std::io::Result<Digest> {
-    let mut hasher = diorite_model::Hasher::new();
-    let mut buffer = vec![0u8; 1 << 20];
-    let zeros = vec![0u8; 1 << 18];
-    let mut at = 0;
-    for (start, end) in stretches(file, size)? {
-        update_zeros(&mut hasher, &zeros, start - at);
-        at = start;
-        while at < end {
-            let count = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
-            file.read_exact_at(&mut buffer[..count], at)?;
-            hasher.update(&buffer[..count]);
-            pass(at, &buffer[..count]);
-            at += count as u64;
-        }
-    }
-    update_zeros(&mut hasher, &zeros, size - at);
-    Ok(hasher.finish())
-}
-
-fn update_zeros(hasher: &mut diorite_model::Hasher, zeros: &[u8], mut count: u64) {
-    while count > 0 {
-        let now = zeros.len().min(usize::try_from(count).unwrap_or(usize::MAX));
-        hasher.update(&zeros[..now]);
-        count -= now as u64;
-    }
+    let ranges = file::data_ranges(from, size)?.into_iter();
+    ranges.map(|(start, end)| file::copy_range(from, start, end, to, offset + start)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     const MIB: u64 = 1 << 20;
 
@@ -303,16 +196,5 @@ mod tests {
         let error = build(directory.path(), &vec![1; 9 << 20]).unwrap_err().to_string();
         assert!(error.contains("disk.root") && error.contains("9 MiB") && error.contains("8 MiB"), "{error}");
         assert!(!directory.path().join("disk.raw").exists());
-    }
-
-    #[test]
-    fn holes_count_as_zeros() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("f");
-        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
-        file.set_len(3_000_001).unwrap();
-        file.write_all_at(b"middle", 1_500_000).unwrap();
-        assert_eq!(digest(&file, 3_000_001).unwrap(), Digest::of(&std::fs::read(&path).unwrap()));
-        (&file).flush().unwrap();
     }
 }

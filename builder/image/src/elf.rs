@@ -23,7 +23,7 @@ const NT_FDO_DLOPEN: u32 = 0x407c_0c0a;
 
 /// What one ELF file asks for.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Needs {
+pub struct ElfNeeds {
     /// The program interpreter, an absolute path; none for libraries and static programs.
     pub interpreter: Option<String>,
     /// Names of DT_NEEDED, in order.
@@ -52,7 +52,7 @@ fn recommended() -> String {
 }
 
 /// A program header.
-struct Segment {
+struct LoadSegment {
     kind: u32,
     offset: u64,
     address: u64,
@@ -67,12 +67,12 @@ pub fn is_elf(bytes: &[u8]) -> bool {
 
 /// Reads what an ELF file needs. Errors (without a place; the caller knows the path) when it is cut short or is not a
 /// little-endian 64-bit file.
-pub fn needs(bytes: &[u8]) -> Result<Needs> {
+pub fn needs(bytes: &[u8]) -> Result<ElfNeeds> {
     if !is_elf(bytes) || bytes.get(4..6) != Some(&[2, 1]) {
         return Err(Error::input("a program is not a little-endian 64-bit ELF file"));
     }
     let segments = segments(bytes)?;
-    let mut needs = Needs::default();
+    let mut needs = ElfNeeds::default();
     for segment in &segments {
         match segment.kind {
             PT_INTERP => {
@@ -87,7 +87,7 @@ pub fn needs(bytes: &[u8]) -> Result<Needs> {
     Ok(needs)
 }
 
-fn segments(bytes: &[u8]) -> Result<Vec<Segment>> {
+fn segments(bytes: &[u8]) -> Result<Vec<LoadSegment>> {
     let offset = u64_at(bytes, 32)?;
     let size = u64::from(u16_at(bytes, 54)?);
     let count = u64::from(u16_at(bytes, 56)?);
@@ -98,7 +98,7 @@ fn segments(bytes: &[u8]) -> Result<Vec<Segment>> {
         .map(|i| {
             let at = i * size;
             let header = slice(bytes, offset.checked_add(at).ok_or_else(|| damaged("a table lies outside it"))?, 56)?;
-            Ok(Segment {
+            Ok(LoadSegment {
                 kind: u32_at(header, 0)?,
                 offset: u64_at(header, 8)?,
                 address: u64_at(header, 16)?,
@@ -109,7 +109,7 @@ fn segments(bytes: &[u8]) -> Result<Vec<Segment>> {
         .collect()
 }
 
-fn dynamic(bytes: &[u8], segment: &Segment, segments: &[Segment], needs: &mut Needs) -> Result<()> {
+fn dynamic(bytes: &[u8], segment: &LoadSegment, segments: &[LoadSegment], needs: &mut ElfNeeds) -> Result<()> {
     let table = slice(bytes, segment.offset, segment.size)?;
     let entries: Vec<(u64, u64)> = table
         .chunks_exact(16)

@@ -6,6 +6,7 @@
 mod mend;
 
 use crate::sparse::Sparse;
+use crate::uki::Uki;
 use diorite_model::{Error, Result};
 use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions};
 use std::borrow::Cow;
@@ -17,15 +18,15 @@ pub const TRIES: u32 = 3;
 const LEAST_CLUSTERS: u64 = 65_525;
 
 /// A file of the partition: its path with `/` between the parts, and its bytes.
-pub type File<'a> = (String, Cow<'a, [u8]>);
+pub type EspFile<'a> = (String, Cow<'a, [u8]>);
 
 /// The files of a system that boots by systemd-boot: the loader twice (its own path and the removable-media path), its
 /// settings, and one unified kernel image whose name starts the boot counter.
-pub fn files<'a>(loader: &'a [u8], uki: &'a [u8], name: &str, version: &str) -> Vec<File<'a>> {
+pub fn files<'a>(loader: &'a [u8], uki: &'a Uki, name: &str, version: &str) -> Vec<EspFile<'a>> {
     let text = |text: &'static str| Cow::Borrowed(text.as_bytes());
     vec![
         ("EFI/BOOT/BOOTX64.EFI".into(), Cow::Borrowed(loader)),
-        (format!("EFI/Linux/{name}_{version}+{TRIES}.efi"), Cow::Borrowed(uki)),
+        (format!("EFI/Linux/{name}_{version}+{TRIES}.efi"), Cow::Borrowed(uki.bytes())),
         ("EFI/systemd/systemd-bootx64.efi".into(), Cow::Borrowed(loader)),
         // Which kind of entries the directory loader/entries may hold; bootctl(1) writes it too.
         ("loader/entries.srel".into(), text("type1\n")),
@@ -36,7 +37,7 @@ pub fn files<'a>(loader: &'a [u8], uki: &'a [u8], name: &str, version: &str) -> 
 /// Makes the partition: `size` bytes, a serial number, a label of at most 11 upper-case letters and digits; every time
 /// is `epoch` (seconds since 1970, in UTC; FAT counts two-second steps from 1980). Only what is not zero takes memory.
 /// Errors when the files do not fit, naming both sizes and the setting.
-pub fn write(files: &[File], size: u64, volume_id: u32, label: &str, epoch: u64) -> Result<Sparse> {
+pub fn write(files: &[EspFile], size: u64, volume_id: u32, label: &str, epoch: u64) -> Result<Sparse> {
     let needed: u64 = files.iter().map(|f| f.1.len() as u64).sum();
     let cluster = cluster_size(size).ok_or_else(|| {
         Error::input(format!("an EFI system partition of {} MiB is too small for FAT32", size >> 20))
@@ -64,7 +65,7 @@ fn cluster_size(size: u64) -> Option<u32> {
     (9..=15).rev().map(|bits| 1u32 << bits).find(|&c| size / (u64::from(c) + 8) >= LEAST_CLUSTERS + 512)
 }
 
-fn fill(disk: &mut Sparse, files: &[File], cluster: u32, volume_id: u32, label: &str) -> std::io::Result<()> {
+fn fill(disk: &mut Sparse, files: &[EspFile], cluster: u32, volume_id: u32, label: &str) -> std::io::Result<()> {
     let mut padded = [b' '; 11];
     for (to, from) in padded.iter_mut().zip(label.bytes()) {
         *to = from;
@@ -101,7 +102,7 @@ mod tests {
     const SIZE: u64 = 64 << 20;
 
     fn sample(epoch: u64) -> Sparse {
-        let (loader, uki) = (vec![b'L'; 100_000], vec![b'U'; 3_000_000]);
+        let (loader, uki) = (vec![b'L'; 100_000], Uki::of(vec![b'U'; 3_000_000]));
         write(&files(&loader, &uki, "server", "1"), SIZE, 0xcafe_babe, "ESP", epoch).unwrap()
     }
 
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_partition_too_small_names_both_sizes_and_the_setting() {
-        let uki = vec![1; 63 << 20];
+        let uki = Uki::of(vec![1; 63 << 20]);
         let error = write(&files(b"l", &uki, "server", "1"), SIZE, 1, "ESP", 0).unwrap_err().to_string();
         assert!(error.contains("64 MiB") && error.contains("disk.esp"), "{error}");
         assert!(write(&[], 8 << 20, 1, "ESP", 0).unwrap_err().to_string().contains("FAT32"));

@@ -10,9 +10,10 @@
 
 pub mod contents;
 
+use crate::kernel::KernelImage;
 use crate::modules::Modules;
 use crate::{cpio, elf};
-use contents::Wanted;
+use contents::RequiredFile;
 use diorite_model::{Error, Result};
 use diorite_rootfs::secrets::{self, Public};
 use diorite_rootfs::tree::{Node, NodeKind, Tree, TreePath};
@@ -26,18 +27,34 @@ const LEVEL: i32 = 3;
 /// Links, directories and libraries that may lead to one another; real trees stay below twenty.
 const DEPTH: usize = 200;
 
+/// An initrd. Only this file makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Initrd(Vec<u8>);
+
+impl Initrd {
+    /// A cpio archive, compressed.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    #[cfg(test)]
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
 /// 1970. The same tree gives the same bytes. Errors name the file that the tree lacks and the package that brings it;
 /// or a secret that is in it and not `public`.
-pub fn assemble(tree: &Tree, kernel_release: &str, epoch: u64, public: &Public) -> Result<Vec<u8>> {
-    let archive = cpio::write(&gather(tree, kernel_release)?, epoch)?;
+pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &Public) -> Result<Initrd> {
+    let archive = cpio::write(&gather(tree, kernel.release())?, epoch)?;
     secrets::bytes("the initrd", &archive, public)?;
-    zstd::bulk::compress(&archive, LEVEL).map_err(|e| Error::bug("the initrd could not be compressed").because(e))
+    let compressed = zstd::bulk::compress(&archive, LEVEL);
+    compressed.map(Initrd).map_err(|e| Error::bug("the initrd could not be compressed").because(e))
 }
 
 /// The initrd's own tree, before it becomes an archive.
 pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
-    let mut gathering = Gathering::new(tree);
+    let mut gathering = InitrdBuilder::new(tree);
     let tpm = gathering.library(contents::TPM_LIBRARY, &[]).is_some();
     for wanted in contents::PROGRAMS.iter().chain(contents::RULES) {
         gathering.require(wanted)?;
@@ -61,7 +78,7 @@ pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
 }
 
 /// A tree being filled from another.
-struct Gathering<'a> {
+struct InitrdBuilder<'a> {
     from: &'a Tree,
     into: Tree,
     /// Directories the loader searches, in order.
@@ -70,7 +87,7 @@ struct Gathering<'a> {
     depth: usize,
 }
 
-impl<'a> Gathering<'a> {
+impl<'a> InitrdBuilder<'a> {
     fn new(from: &'a Tree) -> Self {
         let mut into = Tree::new();
         for directory in
@@ -89,7 +106,7 @@ impl<'a> Gathering<'a> {
         Self { from, into, library_directories, depth: 0 }
     }
 
-    fn require(&mut self, wanted: &Wanted) -> Result<()> {
+    fn require(&mut self, wanted: &RequiredFile) -> Result<()> {
         if self.from.get(wanted.path).is_none() {
             return Err(Error::input(format!("the initrd needs `/{}`, which the tree does not have", wanted.path))
                 .hint(format!("add `{}` to the profile's packages", wanted.package)));
@@ -102,7 +119,7 @@ impl<'a> Gathering<'a> {
     fn copy(&mut self, path: &[u8]) -> Result<()> {
         self.depth += 1;
         let done = if self.depth > DEPTH {
-            Err(Error::input("symbolic links lead round in a circle").at(format!("/{}", shown(path))))
+            Err(Error::input("symbolic link loop").at(format!("/{}", shown(path))))
         } else {
             self.copy_followed(path)
         };
@@ -232,7 +249,7 @@ impl<'a> Gathering<'a> {
     /// Who this is: os-release with the mark of an initrd, users, groups with the image's own numbers (device rules
     /// name groups), and our own units.
     fn identity(&mut self) -> Result<()> {
-        self.require(&Wanted { path: "usr/lib/os-release", package: "base-files" })?;
+        self.require(&RequiredFile { path: "usr/lib/os-release", package: "base-files" })?;
         self.into.insert("etc/os-release", Node::symlink("../usr/lib/os-release"));
         self.into.insert("etc/initrd-release", Node::symlink("os-release"));
         self.into.insert("usr/lib/initrd-release", Node::symlink("os-release"));
@@ -361,7 +378,7 @@ mod tests {
     #[test]
     fn libraries_follow_needed_names_links_and_wanted_features() {
         let tree = tree();
-        let mut gathering = Gathering::new(&tree);
+        let mut gathering = InitrdBuilder::new(&tree);
         gathering.copy(b"usr/bin/tool").unwrap();
         for name in ["liba.so.1", "liba.so.1.2", "libk.so.2"] {
             assert!(gathering.into.get(format!("{LIB}/{name}")).is_some(), "{name}");
@@ -373,10 +390,10 @@ mod tests {
     fn a_missing_library_names_itself_and_who_needs_it() {
         let mut tree = tree();
         tree.remove(format!("{LIB}/libk.so.2"));
-        let error = Gathering::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
+        let error = InitrdBuilder::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
         assert!(error.contains("libk.so.9` or `libk.so.2") && error.contains("liba.so.1.2"), "{error}");
         tree.remove(format!("{LIB}/liba.so.1"));
-        let error = Gathering::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
+        let error = InitrdBuilder::new(&tree).copy(b"usr/bin/tool").unwrap_err().to_string();
         assert!(error.contains("liba.so.1") && error.contains("/usr/bin/tool"), "{error}");
     }
 
@@ -391,7 +408,7 @@ mod tests {
         let mut tree = tree();
         tree.insert("opt/now", Node::symlink("../usr/bin"));
         tree.insert("round", Node::symlink("round"));
-        let mut gathering = Gathering::new(&tree);
+        let mut gathering = InitrdBuilder::new(&tree);
         gathering.copy(b"opt/now/tool").unwrap();
         assert!(matches!(gathering.into.get("opt/now").unwrap().kind, NodeKind::Symlink(_)));
         assert!(gathering.into.get("usr/bin/tool").is_some());
@@ -403,16 +420,16 @@ mod tests {
         let mut tree = tree();
         let unit = format!("{OVERLAY}/etc/systemd/system/x.service");
         tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=/usr/bin/tool --x\nExecStop=-/bin/none\n"));
-        let mut gathering = Gathering::new(&tree);
+        let mut gathering = InitrdBuilder::new(&tree);
         gathering.overlay().unwrap();
         assert!(gathering.into.get("usr/bin/tool").is_some());
         assert!(gathering.into.get(format!("{LIB}/liba.so.1.2")).is_some());
         tree.insert(unit.as_str(), Node::file(0o644, "[Service]\nExecStart=@/usr/bin/none none\n"));
-        let error = Gathering::new(&tree).overlay().unwrap_err().to_string();
+        let error = InitrdBuilder::new(&tree).overlay().unwrap_err().to_string();
         assert!(error.contains("/usr/bin/none") && error.contains("x.service"), "{error}");
         let elsewhere = "[Service]\nRootDirectory=/sysroot\nExecStart=/usr/bin/none none\n";
         tree.insert(unit.as_str(), Node::file(0o644, elsewhere));
-        Gathering::new(&tree).overlay().unwrap();
+        InitrdBuilder::new(&tree).overlay().unwrap();
     }
 
     #[test]
@@ -434,7 +451,7 @@ mod tests {
         for module in ["xfs", "crc"] {
             tree.insert(format!("{directory}/kernel/{module}.ko"), Node::file(0o644, module));
         }
-        let mut gathering = Gathering::new(&tree);
+        let mut gathering = InitrdBuilder::new(&tree);
         gathering.overlay().unwrap();
         gathering.modules("6.1").unwrap();
         for path in ["usr/bin/tool", "usr/lib/modules/6.1/kernel/xfs.ko", "usr/lib/modules/6.1/kernel/crc.ko"] {
@@ -442,11 +459,11 @@ mod tests {
         }
         let mut without = tree.clone();
         without.remove(&list);
-        let mut gathering = Gathering::new(&without);
+        let mut gathering = InitrdBuilder::new(&without);
         gathering.modules("6.1").unwrap();
         assert!(gathering.into.get(format!("{directory}/kernel/xfs.ko")).is_none(), "nobody asks for it");
         tree.insert(list, Node::file(0o644, "zfs\n"));
-        let error = Gathering::new(&tree).modules("6.1").unwrap_err().to_string();
+        let error = InitrdBuilder::new(&tree).modules("6.1").unwrap_err().to_string();
         assert!(error.contains("`zfs`") && error.contains("6.1"), "{error}");
     }
 
@@ -454,7 +471,7 @@ mod tests {
     fn the_overlay_wins() {
         let mut tree = tree();
         tree.insert(format!("{OVERLAY}/etc/fstab"), Node::file(0o644, "ours"));
-        let mut gathering = Gathering::new(&tree);
+        let mut gathering = InitrdBuilder::new(&tree);
         gathering.into.insert("etc/fstab", Node::file(0o644, ""));
         gathering.overlay().unwrap();
         assert_eq!(gathering.into.read("etc/fstab").unwrap(), b"ours");

@@ -25,7 +25,7 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
             && text.bytes().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == b'_')
     };
     if !d(label, 32) {
-        return Err(Error::bug(format!("a disc cannot be called `{label}`")));
+        return Err(Error::bug(format!("an ISO image cannot have the label `{label}`")));
     }
     let (mut at, mut directory, mut contents) = (FIRST_FILE, Vec::new(), Vec::new());
     for own in [0_u8, 1] {
@@ -36,7 +36,7 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
         let name = name.to_uppercase();
         let (stem, ending) = name.split_once('.').unwrap_or((&name, ""));
         if !d(stem, 8) || !(ending.is_empty() || d(ending, 3)) {
-            return Err(Error::bug(format!("a file on a disc cannot be called `{name}`")));
+            return Err(Error::bug(format!("a file of an ISO image cannot be named `{name}`")));
         }
         sorted.push((format!("{stem}.{ending};1"), bytes));
     }
@@ -48,7 +48,7 @@ pub fn disc(label: &str, files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
         at = FIRST_FILE + sectors(contents.len());
     }
     if directory.len() > SECTOR {
-        return Err(Error::bug("a disc has room for a few files only"));
+        return Err(Error::bug("too many files for a config drive"));
     }
     let mut disc = vec![0; FIRST_FILE as usize * SECTOR];
     let mut put = |sector: u32, bytes: &[u8]| {

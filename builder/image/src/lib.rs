@@ -1,17 +1,24 @@
 //! SealedTree → DiskImage: initrd, file system, hash tree, unified kernel image, disk. Bytes in, bytes out: no outside
 //! program is run, nothing is mounted, and nothing needs privileges.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+// Tests map gigabytes of zeros.
+#![cfg_attr(not(test), forbid(unsafe_code))]
+
+mod assemble;
 pub mod cpio;
 pub mod disk;
 pub mod elf;
 pub mod esp;
 pub mod filesystem;
+pub mod format;
 pub mod initrd;
 pub mod iso;
 pub mod kernel;
 pub mod modules;
 pub mod pe;
-pub mod qcow2;
 pub mod sparse;
 pub mod uki;
 pub mod verity;
+
+pub use assemble::{ImageParts, write};

@@ -109,7 +109,7 @@ impl<'a> Modules<'a> {
             let bytes = self.decompressed(module.path)?;
             into.insert(self.path(plain(module.path)), Node::file(0o644, bytes));
         }
-        let mut dependencies: Vec<index::Entry> = Vec::new();
+        let mut dependencies: Vec<index::IndexEntry> = Vec::new();
         let mut text = Vec::new();
         for name in names {
             let Some(module) = self.by_name.get(name) else { continue };
@@ -124,7 +124,7 @@ impl<'a> Modules<'a> {
             text.push(b'\n');
             dependencies.push((name.clone().into_bytes(), module.order, line.into_bytes()));
         }
-        let mut aliases: Vec<index::Entry> = Vec::new();
+        let mut aliases: Vec<index::IndexEntry> = Vec::new();
         let mut alias_text = Vec::new();
         for (alias, modules) in &self.aliases {
             for module in modules.iter().filter(|m| names.contains(*m)) {

@@ -27,7 +27,7 @@ const SECTION_HEADER: usize = 40;
 
 /// One section of a PE file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Section {
+pub struct PeSection {
     /// Name, without its NULs.
     pub name: String,
     /// Bytes in memory.
@@ -88,13 +88,13 @@ impl Pe {
     }
 
     /// The section table.
-    pub fn sections(&self) -> Result<Vec<Section>> {
+    pub fn sections(&self) -> Result<Vec<PeSection>> {
         (0..usize::from(self.u16(self.coff + 2)?))
             .map(|i| {
                 let at = self.table + i * SECTION_HEADER;
                 let name = self.bytes.get(at..at + 8).ok_or_else(|| damaged("its section table is cut short"))?;
                 let name = name.split(|&b| b == 0).next().unwrap_or_default();
-                Ok(Section {
+                Ok(PeSection {
                     name: String::from_utf8_lossy(name).into_owned(),
                     virtual_size: self.u32(at + 8)?,
                     address: self.u32(at + 12)?,
@@ -199,7 +199,7 @@ impl Pe {
     }
 
     /// The first aligned address behind a section.
-    fn aligned_end(&self, section: &Section) -> Option<u32> {
+    fn aligned_end(&self, section: &PeSection) -> Option<u32> {
         let alignment = self.u32(self.optional + SECTION_ALIGNMENT).ok()?;
         section.address.checked_add(section.virtual_size)?.checked_next_multiple_of(alignment)
     }

@@ -3,6 +3,8 @@
 //! Sources: UAPI group, "Unified Kernel Image (UKI)" specification; systemd-stub(7). The sections stand in the order
 //! in which ukify(1) writes them, so that one tool's image can be compared with the other's byte by byte.
 
+use crate::initrd::Initrd;
+use crate::kernel::KernelImage;
 use crate::pe::Pe;
 use diorite_model::{Error, Result};
 
@@ -15,22 +17,35 @@ pub struct UkiParts<'a> {
     /// systemd's `linuxx64.efi.stub`, unsigned.
     pub stub: &'a [u8],
     /// The kernel, itself an EFI program (`bzImage`).
-    pub kernel: &'a [u8],
-    /// The initrd, compressed.
-    pub initrd: &'a [u8],
+    pub kernel: &'a KernelImage<'a>,
+    /// The initrd, made from the same tree as the kernel.
+    pub initrd: &'a Initrd,
     /// The kernel's command line, without a newline.
     pub cmdline: &'a str,
     /// The image's os-release(5): the boot menu takes title and version from it.
     pub os_release: &'a [u8],
-    /// The kernel's release, as `uname -r` says it.
-    pub uname: &'a str,
     /// A BMP picture shown while booting.
     pub splash: Option<&'a [u8]>,
 }
 
+/// A unified kernel image. Only this file makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Uki(Vec<u8>);
+
+impl Uki {
+    /// The EFI program.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    #[cfg(test)]
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
 /// Joins the parts. The same parts give the same bytes. Errors when stub or kernel are not what they should be, when
 /// the command line holds control characters, or when the stub's header has no room for the sections.
-pub fn assemble(parts: &UkiParts) -> Result<Vec<u8>> {
+pub fn assemble(parts: &UkiParts) -> Result<Uki> {
     if let Some(c) = parts.cmdline.chars().find(|c| c.is_control()) {
         return Err(Error::input(format!("the kernel command line holds the control character {c:?}"))
             .hint("see `kernel.command_line` in the profile"));
@@ -42,7 +57,7 @@ pub fn assemble(parts: &UkiParts) -> Result<Vec<u8>> {
             .because("changing it would break the signature")
             .hint("take linuxx64.efi.stub, not a signed copy of it"));
     }
-    let kernel = Pe::parse(parts.kernel.to_vec()).map_err(|e| e.at("the kernel"))?;
+    let kernel = Pe::parse(parts.kernel.program().to_vec()).map_err(|e| e.at("the kernel"))?;
     let sbat = merged_sbat(&[&uki, &kernel])?;
     // Firmware that enforces it wants the same promise from the whole as from the part that runs last.
     if !kernel.nx_compatible()? {
@@ -52,16 +67,16 @@ pub fn assemble(parts: &UkiParts) -> Result<Vec<u8>> {
         |name: &str, data: &[u8]| if data.is_empty() { Ok(()) } else { uki.append(name, data, name == ".linux") };
     put(".osrel", parts.os_release)?;
     put(".cmdline", parts.cmdline.as_bytes())?;
-    put(".uname", parts.uname.as_bytes())?;
+    put(".uname", parts.kernel.release().as_bytes())?;
     put(".splash", parts.splash.unwrap_or_default())?;
-    put(".linux", parts.kernel)?;
-    put(".initrd", parts.initrd)?;
+    put(".linux", parts.kernel.program())?;
+    put(".initrd", parts.initrd.bytes())?;
     if uki.section(".sbat")?.is_some() {
         uki.replace(".sbat", sbat.as_bytes())?;
     } else {
         uki.append(".sbat", sbat.as_bytes(), false)?;
     }
-    uki.finish()
+    uki.finish().map(Uki)
 }
 
 /// The revocation lines of all parts under one heading.
@@ -86,39 +101,36 @@ mod tests {
 
     const STUB_SBAT: &[u8] = b"sbat,1,SBAT Version,sbat,1,x\nstub,1,s,s,1,y\n";
 
-    fn parts<'a>(stub: &'a [u8], kernel: &'a [u8]) -> UkiParts<'a> {
-        UkiParts {
+    fn with(stub: &[u8], kernel: &[u8], cmdline: &str) -> Result<Uki> {
+        assemble(&UkiParts {
             stub,
-            kernel,
-            initrd: b"initrd",
-            cmdline: "roothash=00 ro",
+            kernel: &KernelImage::of("6.12", kernel),
+            initrd: &Initrd::of(b"initrd".to_vec()),
+            cmdline,
             os_release: b"ID=debian\n",
-            uname: "6.12",
             splash: None,
-        }
+        })
     }
 
     #[test]
     fn has_every_part_in_ukify_order() {
         let (stub, kernel) = (sample(8, STUB_SBAT, true), sample(0, b"", false));
-        let bytes = assemble(&parts(&stub, &kernel)).unwrap();
-        let uki = Pe::parse(bytes.clone()).unwrap();
+        let bytes = with(&stub, &kernel, "roothash=00 ro").unwrap();
+        let uki = Pe::parse(bytes.bytes().to_vec()).unwrap();
         let names: Vec<_> = uki.sections().unwrap().into_iter().map(|s| s.name).collect();
         assert_eq!(names, [".text", ".sbat", ".osrel", ".cmdline", ".uname", ".linux", ".initrd"]);
         assert_eq!(uki.section(".linux").unwrap().unwrap(), kernel);
         let sbat = String::from_utf8_lossy(uki.section(".sbat").unwrap().unwrap()).into_owned();
         assert_eq!(sbat, format!("{SBAT_HEAD}\nstub,1,s,s,1,y\n{SBAT_UKI}\n\0"));
         assert!(!uki.nx_compatible().unwrap(), "the kernel's missing promise counts for the whole");
-        assert_eq!(assemble(&parts(&stub, &kernel)).unwrap(), bytes);
+        assert_eq!(with(&stub, &kernel, "roothash=00 ro").unwrap(), bytes);
     }
 
     #[test]
     fn refuses_what_is_not_a_program_and_a_line_break() {
         let stub = sample(8, STUB_SBAT, true);
-        assert!(assemble(&parts(&stub, b"no kernel")).unwrap_err().to_string().contains("the kernel"));
-        assert!(assemble(&parts(b"no stub", &stub)).unwrap_err().to_string().contains("systemd-boot-efi"));
-        let mut broken = parts(&stub, &stub);
-        broken.cmdline = "ro\ninit=/bin/sh";
-        assert!(assemble(&broken).unwrap_err().to_string().contains("'\\n'"));
+        assert!(with(&stub, b"no kernel", "").unwrap_err().to_string().contains("the kernel"));
+        assert!(with(b"no stub", &stub, "").unwrap_err().to_string().contains("systemd-boot-efi"));
+        assert!(with(&stub, &stub, "ro\ninit=/bin/sh").unwrap_err().to_string().contains("'\\n'"));
     }
 }

@@ -8,14 +8,14 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
+use diorite_host::file::write_whole;
 use diorite_model::{Digest, Error, Exit, Result};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 use std::fs::File;
-use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use superblock::Superblock;
+use superblock::VeritySuperblock;
 
 /// Bytes in a data block and in a hash block.
 const BLOCK: usize = 4096;
@@ -44,20 +44,11 @@ pub fn format(image: &Path, out: &Path, salt: &[u8], uuid: [u8; 16]) -> Result<V
         );
     }
     let tree = HashTree::of(image, salt)?;
-    let superblock = Superblock { uuid, data_blocks: tree.data_blocks, salt: salt.to_vec() };
+    let superblock = VeritySuperblock { uuid, data_blocks: tree.data_blocks, salt: salt.to_vec() };
     let mut bytes = superblock.encode().to_vec();
     tree.levels.iter().rev().for_each(|level| bytes.extend(level));
 
-    let failed = |e| Error::io("cannot write the hash tree", out, e);
-    let mut partial = out.as_os_str().to_os_string();
-    partial.push(format!(".{}.partial", std::process::id()));
-    let written = File::create(&partial)
-        .and_then(|mut file| file.write_all(&bytes))
-        .and_then(|()| std::fs::rename(&partial, out));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&partial);
-    }
-    written.map_err(failed)?;
+    write_whole(out, &bytes, 0o666).map_err(|e| Error::io("cannot write the hash tree", out, e))?;
     Ok(Verity { root_hash: tree.root_hash, bytes: bytes.len() as u64 })
 }
 
@@ -71,7 +62,7 @@ pub fn verify(image: &Path, hashes: &Path, root_hash: Digest) -> Result<()> {
         let what = "the image is not what its root hash promises";
         Err(Error::new(Exit::VerificationFailed, what).at(place.display().to_string()).because(because))
     };
-    let Some(superblock) = Superblock::decode(&stored) else {
+    let Some(superblock) = VeritySuperblock::decode(&stored) else {
         return wrong(
             hashes,
             "it does not begin with a verity superblock of format 1, SHA-256, 4096-byte blocks".into(),

@@ -9,7 +9,7 @@
 mod reader;
 
 use diorite_host::tools::{Tool, ToolsTree};
-use diorite_image::filesystem::{Options, sidecar_path, write};
+use diorite_image::filesystem::{FilesystemOptions, sidecar_path, write};
 use diorite_image::verity;
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
@@ -51,8 +51,8 @@ fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-fn options() -> Options {
-    Options::new(1_700_000_000, UUID)
+fn options() -> FilesystemOptions {
+    FilesystemOptions::new(1_700_000_000, UUID)
 }
 
 /// What must be equal of one file, in words; contents by digest. A scan gives directories no times of their own.
@@ -87,7 +87,7 @@ fn same(expected: &Tree, found: &Tree, owners: bool) {
 }
 
 /// `fsck.erofs` decodes every file of the image; and from an image of all it may extract, extracts the same tree.
-fn fsck_agrees(tree: &Tree, image: &Path, options: &Options, directory: &Path) {
+fn fsck_agrees(tree: &Tree, image: &Path, options: &FilesystemOptions, directory: &Path) {
     let fsck = |image: &Path| tools().command(Tool::FsckErofs).input(image);
     fsck(image).arg("--extract").arg(image.as_os_str()).run_ok().unwrap();
 
@@ -223,10 +223,10 @@ fn edges_come_back_with_every_option() {
     let tree = edges();
     for options in [
         options(),
-        Options { pack_limit: 0, ..options() },
-        Options { piece: 4096, pack_limit: 4096, ..options() },
-        Options { piece: 64 << 10, pack_limit: 16 << 10, level: 9, ..options() },
-        Options { piece: 1 << 20, pack_limit: 1 << 20, level: 1, ..options() },
+        FilesystemOptions { pack_limit: 0, ..options() },
+        FilesystemOptions { piece: 4096, pack_limit: 4096, ..options() },
+        FilesystemOptions { piece: 64 << 10, pack_limit: 16 << 10, level: 9, ..options() },
+        FilesystemOptions { piece: 1 << 20, pack_limit: 1 << 20, level: 1, ..options() },
     ] {
         write(&tree, &options, &image, None).unwrap();
         read_back_is(&tree, &fs::read(&image).unwrap());

@@ -1,5 +1,7 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod base64;
 mod cidr;
 mod digest;
@@ -17,6 +19,7 @@ pub mod report;
 pub mod scenario;
 pub mod secret;
 mod tables;
+pub mod uuid;
 pub mod verify;
 
 pub use digest::{Digest, Hasher};

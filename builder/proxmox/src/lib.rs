@@ -5,6 +5,7 @@
 //! decides the next step towards what is [`desired`], and [`deploy`] takes it and inspects again.
 
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod capacity;
 pub mod check;

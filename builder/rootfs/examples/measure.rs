@@ -10,7 +10,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     // The host's own stand-ins, where it has any, then ours.
-    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+    if let Some(code) = diorite_host::multicall::dispatch(&[]) {
         return code;
     }
     if let Some(status) = diorite_rootfs::helpers::dispatch(&args[0], &args[1..]) {

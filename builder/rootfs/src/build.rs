@@ -98,7 +98,7 @@ fn configure(
     locales(&mut layout.root, &tree.locales)?;
     // Nothing is started while building: invoke-rc.d(8) asks this program, which exists only meanwhile.
     let policy = work.join("policy-rc.d");
-    fs::write(&policy, "#!/bin/sh\nexit 101\n")
+    diorite_host::file::write_scratch(&policy, "#!/bin/sh\nexit 101\n")
         .and_then(|()| fs::set_permissions(&policy, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot write", &policy, e))?;
     let mut binds = helpers::binds(&place)?;

@@ -84,7 +84,7 @@ pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
 fn run(overlay: &Overlay, job: &ConfigureJob, place: &std::path::Path) -> Result<()> {
     let program = job.work.join("configure");
     let bytes = overlay.configure.as_ref().map(|c| c.bytes()).unwrap_or_default();
-    fs::write(&program, bytes)
+    diorite_host::file::write_scratch(&program, bytes)
         .and_then(|()| fs::set_permissions(&program, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot write", &program, e))?;
     let environment = ScriptEnvironment { root: place, epoch: job.epoch, dpkg: "" };

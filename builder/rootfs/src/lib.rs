@@ -16,6 +16,7 @@
 //! ```
 
 #![deny(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod accounts;
 pub mod build;

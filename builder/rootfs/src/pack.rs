@@ -108,7 +108,7 @@ pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
     let path = dir.join(INDEX);
     let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
     bytes.extend_from_slice(&json);
-    fs::write(&path, bytes).map_err(|e| Error::io("cannot write a pack's index", &path, e))
+    diorite_host::file::write_scratch(&path, bytes).map_err(|e| Error::io("cannot write a pack's index", &path, e))
 }
 
 /// Opens a pack. Version, digest of the index, shape of the tree and length of the contents are checked here; the

@@ -4,7 +4,7 @@ use crate::database::{self, ADMIN};
 use crate::extract::Root;
 use crate::staging::StagedPackage;
 use diorite_host::progress::Bar;
-use diorite_host::sandbox::Fence;
+use diorite_host::sandbox::Sandbox;
 use diorite_model::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,8 @@ pub struct ScriptEnvironment<'a> {
 }
 
 impl ScriptEnvironment<'_> {
-    pub(crate) fn fence(&self) -> Fence {
-        Fence::new(self.root)
+    pub(crate) fn fence(&self) -> Sandbox {
+        Sandbox::new(self.root)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("DEBCONF_NONINTERACTIVE_SEEN", "true")
             .env("LC_ALL", "C")

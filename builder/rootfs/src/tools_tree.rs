@@ -38,13 +38,13 @@ pub fn unpack(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Pro
         let database = into.join("var/lib/dpkg");
         let failed = |e| Error::io("cannot write the tools tree's list of packages", into, e);
         fs::create_dir_all(&database).map_err(failed)?;
-        fs::write(database.join("status"), status).map_err(failed)?;
+        diorite_host::file::write_scratch(database.join("status"), status).map_err(failed)?;
         let mut lines: Vec<String> = packages
             .iter()
             .map(|(p, _)| format!("{} {} {} {}\n", p.name, p.version, p.architecture, p.sha256))
             .collect();
         lines.sort();
-        fs::write(into.join("versions"), lines.concat()).map_err(failed)
+        diorite_host::file::write_scratch(into.join("versions"), lines.concat()).map_err(failed)
     });
     let _ = fs::remove_dir_all(&staging);
     result

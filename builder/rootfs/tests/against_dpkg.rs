@@ -6,7 +6,7 @@
 //! our stand-ins for helpers are this program under other names.
 
 use diorite_host::progress::Progress;
-use diorite_host::sandbox::{self, Fence, typed};
+use diorite_host::sandbox::{self, Sandbox, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use diorite_rootfs::clock::Times;
@@ -68,7 +68,7 @@ const ALLOWED: &[(&str, &str)] = &[
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    if let Some(code) = diorite_host::standin::dispatch(&[]) {
+    if let Some(code) = diorite_host::multicall::dispatch(&[]) {
         return code;
     }
     if let Some(status) = helpers::dispatch(&args[0], &args[1..]) {
@@ -180,7 +180,7 @@ struct Ask {
 fn ask(ask: &Ask) -> Result<Vec<String>> {
     let mut words = Vec::new();
     for argv in [["/usr/bin/dpkg", "--audit"], ["/usr/bin/dpkg", "--verify"]] {
-        let output = Fence::new(&ask.root).run(&argv, "/")?;
+        let output = Sandbox::new(&ask.root).run(&argv, "/")?;
         if !output.status.success() || !output.log.is_empty() {
             words.push(format!("{argv:?}: {}\n{}", output.status, output.text()));
         }
@@ -199,7 +199,7 @@ fn ask(ask: &Ask) -> Result<Vec<String>> {
         "-o",
         "Debug::NoLocking=1",
     ];
-    let fence = Fence::new(&ask.tools).bind(state, "/run/state");
+    let fence = Sandbox::new(&ask.tools).bind(state, "/run/state");
     for verb in [&["check"][..], &["-s", "-y", "install"]] {
         let argv = [&["/usr/bin/apt-get", "-q"], &options[..], verb].concat();
         let output = fence.run(&argv, "/")?;
@@ -256,7 +256,7 @@ fn reference(job: &Reference) -> Result<()> {
         fs::copy(path, pool.join(format!("{i}.deb"))).map_err(failed)?;
     }
     let fence = || {
-        let fence = Fence::new(&root)
+        let fence = Sandbox::new(&root)
             .env("DEBIAN_FRONTEND", "noninteractive")
             .env("DEBCONF_NONINTERACTIVE_SEEN", "true")
             .env("TZ", "UTC")

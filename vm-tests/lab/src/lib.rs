@@ -9,6 +9,8 @@
 //!                                                      └─ pcapng  └ host of segment 1: …                         ┘
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod allow;
 mod config;
 mod control;

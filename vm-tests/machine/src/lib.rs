@@ -9,6 +9,8 @@
 //!                                         └─ network   a socket of the caller's: the lab
 //! ```
 
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
+
 pub mod accel;
 mod arguments;
 mod budget;

@@ -275,7 +275,8 @@ impl Machine {
     pub fn evidence(&self, directory: &Path) -> Result<()> {
         let write = |name: &str, text: String| {
             let path = directory.join(name);
-            std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))
+            diorite_host::file::write_scratch(&path, text)
+                .map_err(|e| Error::io("the evidence cannot be written", &path, e))
         };
         std::fs::create_dir_all(directory).map_err(|e| Error::io("the evidence cannot be written", directory, e))?;
         let (from, to) = (self.spec.directory.join("console.log"), directory.join("console.log"));

@@ -1,11 +1,11 @@
 //! One package: mirror after mirror, then the snapshot archive, into one unfinished file.
 
 use super::part::Part;
-use super::{Run, Trouble};
+use super::{FetchError, Run};
 use crate::deb;
-use crate::http::{Failure, Kind};
-use crate::images::registry::{Kept, Registry, web_page};
-use crate::sources::Place;
+use crate::http::{Failure, FailureKind};
+use crate::images::registry::{Registry, RegistryFile, web_page};
+use crate::sources::PackageUrl;
 use crate::url;
 use diorite_host::interrupt;
 use diorite_model::lock::PULLED;
@@ -16,7 +16,7 @@ use std::path::Path;
 
 impl Run<'_> {
     /// Fetches one package into the pool.
-    pub(super) fn package(&self, package: &LockedPackage) -> Result<(), Trouble> {
+    pub(super) fn package(&self, package: &LockedPackage) -> Result<(), FetchError> {
         let Some(mut part) = Part::open(self.store, package)? else { return Ok(()) };
         let from = match self.archive.sources.local(package)? {
             Some(path) => self.copy(&path, package, &mut part)?,
@@ -36,16 +36,16 @@ impl Run<'_> {
     }
 
     /// From its registry, and from nowhere else; its URL.
-    fn pull(&self, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, Trouble> {
+    fn pull(&self, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, FetchError> {
         let (registry, kind) = self.registry(package)?;
-        let place = Place { root: registry.root(), url: registry.url(kind, &package.sha256) };
+        let place = PackageUrl { root: registry.root(), url: registry.url(kind, &package.sha256) };
         let pulled = self.place(&place, package, part);
         if pulled.is_err() && part.len() == 0 {
             let _ = std::fs::remove_file(part.path());
         }
         match pulled {
             Ok(()) => Ok(place.url),
-            Err(Trouble::Failed(failure)) if failure.kind != Kind::Interrupted => {
+            Err(FetchError::Failed(failure)) if failure.kind != FailureKind::Interrupted => {
                 let mut error = registry.refused(failure);
                 let of_it = |files: &Vec<LockedPackage>| files.iter().any(|f| f.sha256 == package.sha256);
                 if let Some((name, _)) = self.lock.container.iter().find(|(_, files)| of_it(files)) {
@@ -58,10 +58,10 @@ impl Run<'_> {
     }
 
     /// Where a file of an image is: `registry/name/KIND/sha256:…`.
-    fn registry<'p>(&'p self, package: &'p LockedPackage) -> Result<(Registry<'p>, Kept)> {
+    fn registry<'p>(&'p self, package: &'p LockedPackage) -> Result<(Registry<'p>, RegistryFile)> {
         let mut parts = package.path.rsplitn(3, '/').skip(1);
         let (kind, repository) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        let kind = [Kept::Manifest, Kept::Blob].into_iter().find(|k| k.directory() == kind);
+        let kind = [RegistryFile::Manifest, RegistryFile::Blob].into_iter().find(|k| k.directory() == kind);
         let fine = Reference::parse(&format!("{repository}@sha256:{}", package.sha256)).is_ok();
         match kind.filter(|_| fine) {
             Some(kind) => Ok((Registry::new(&self.archive.http, &self.tokens, repository)?, kind)),
@@ -72,14 +72,14 @@ impl Run<'_> {
     }
 
     /// From the first place that has it; the place's URL.
-    fn download(&self, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, Trouble> {
+    fn download(&self, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, FetchError> {
         let mut failures = Vec::new();
         let mut places = self.archive.sources.places(package, self.lock)?;
         // A mirror that already failed for another package is asked last.
         places.sort_by_key(|place| self.is_dead(&place.root));
         for archived in [false, true] {
             if archived {
-                if failures.iter().any(|f: &Failure| f.kind != Kind::Gone) {
+                if failures.iter().any(|f: &Failure| f.kind != FailureKind::Gone) {
                     break;
                 }
                 places = self.archive.sources.archived(package, self.lock)?;
@@ -87,8 +87,8 @@ impl Run<'_> {
             for place in &places {
                 match self.place(place, package, part) {
                     Ok(()) => return Ok(place.url.clone()),
-                    Err(Trouble::Failed(failure)) if failure.kind != Kind::Interrupted => {
-                        if failure.kind != Kind::Gone {
+                    Err(FetchError::Failed(failure)) if failure.kind != FailureKind::Interrupted => {
+                        if failure.kind != FailureKind::Gone {
                             self.died(&place.root);
                         }
                         failures.push(failure);
@@ -104,7 +104,7 @@ impl Run<'_> {
     }
 
     /// From one place, as long as each attempt gets a good deal further than the one before.
-    fn place(&self, place: &Place, package: &LockedPackage, part: &mut Part<'_>) -> Result<(), Trouble> {
+    fn place(&self, place: &PackageUrl, package: &LockedPackage, part: &mut Part<'_>) -> Result<(), FetchError> {
         let http = &self.archive.http;
         let (mut idle, mut furthest, mut continued) = (0, part.len(), true);
         // A server that gives some bytes and hangs, again and again, must come to an end.
@@ -119,14 +119,14 @@ impl Run<'_> {
                     // What an earlier process left may be at fault; once more from the beginning.
                     if !inherited {
                         let cause = format!("its SHA-256 is {digest}, the lock says {}", package.sha256);
-                        return Err(Failure::new(Kind::Wrong, &place.url, cause).into());
+                        return Err(Failure::new(FailureKind::Wrong, &place.url, cause).into());
                     }
                 }
-                Err(Trouble::Failed(failure)) if failure.kind == Kind::Range && continued => {
+                Err(FetchError::Failed(failure)) if failure.kind == FailureKind::Range && continued => {
                     part.clear()?;
                     continued = false;
                 }
-                Err(Trouble::Failed(failure)) if failure.passing() => {
+                Err(FetchError::Failed(failure)) if failure.passing() => {
                     idle = if part.len() >= furthest + enough { 0 } else { idle + 1 };
                     furthest = furthest.max(part.len());
                     if idle >= http.options().attempts {
@@ -134,9 +134,9 @@ impl Run<'_> {
                     }
                     http.pause(idle.saturating_sub(1), &failure, &|| self.check())?;
                 }
-                Err(Trouble::Failed(failure)) if failure.kind == Kind::Gone && !there(&place.root) => {
+                Err(FetchError::Failed(failure)) if failure.kind == FailureKind::Gone && !there(&place.root) => {
                     let cause = "the mirror's directory is not there (a disk that is not mounted?)";
-                    return Err(Failure::new(Kind::Refused, &place.root, cause).into());
+                    return Err(Failure::new(FailureKind::Refused, &place.root, cause).into());
                 }
                 Err(trouble) => return Err(trouble),
             }
@@ -144,7 +144,7 @@ impl Run<'_> {
     }
 
     /// One request: continues the unfinished file until it has the size the lock names.
-    fn attempt(&self, place: &Place, package: &LockedPackage, part: &mut Part<'_>) -> Result<(), Trouble> {
+    fn attempt(&self, place: &PackageUrl, package: &LockedPackage, part: &mut Part<'_>) -> Result<(), FetchError> {
         let url = &place.url;
         if part.len() == package.size {
             return Ok(());
@@ -161,7 +161,7 @@ impl Run<'_> {
         }
         if let Some(size) = reply.size.filter(|size| *size != package.size) {
             let cause = format!("the file there has {size} bytes, the lock says {}", package.size);
-            return Err(Failure::new(Kind::Wrong, url, cause).into());
+            return Err(Failure::new(FailureKind::Wrong, url, cause).into());
         }
         if reply.from != part.len() {
             part.clear()?;
@@ -176,20 +176,20 @@ impl Run<'_> {
             if part.len() + n as u64 > package.size {
                 part.clear()?;
                 let cause = format!("more bytes come than the {} the lock names", package.size);
-                return Err(Failure::new(Kind::Wrong, url, cause).into());
+                return Err(Failure::new(FailureKind::Wrong, url, cause).into());
             }
             part.write(&buffer[..n], url)?;
             self.arrived(package, part.len());
         }
         if part.len() < package.size {
             let cause = format!("it ended after {} of {} bytes", part.len(), package.size);
-            return Err(Failure::new(Kind::Broken, url, cause).into());
+            return Err(Failure::new(FailureKind::Broken, url, cause).into());
         }
         Ok(())
     }
 
     /// A .deb that lies beside the profile.
-    fn copy(&self, path: &Path, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, Trouble> {
+    fn copy(&self, path: &Path, package: &LockedPackage, part: &mut Part<'_>) -> Result<String, FetchError> {
         let name = path.display().to_string();
         let (what, hint) = match package.is_image() {
             true => ("the image of a container".to_owned(), "it is named as `archive` of a container"),
@@ -248,20 +248,20 @@ fn there(root: &str) -> bool {
 }
 
 /// What all these failures together mean for the package.
-fn judge(package: &LockedPackage, failures: &[Failure]) -> Trouble {
+fn judge(package: &LockedPackage, failures: &[Failure]) -> FetchError {
     // The one that can be put right speaks; that a file has gone is only true when every place says so.
     let order = [
-        Kind::Offline,
-        Kind::Wrong,
-        Kind::Certificate,
-        Kind::Unknown,
-        Kind::Broken,
-        Kind::Busy,
-        Kind::Refused,
-        Kind::Range,
+        FailureKind::Offline,
+        FailureKind::Wrong,
+        FailureKind::Certificate,
+        FailureKind::Unknown,
+        FailureKind::Broken,
+        FailureKind::Busy,
+        FailureKind::Refused,
+        FailureKind::Range,
     ];
     let Some(worst) = order.iter().find_map(|kind| failures.iter().find(|f| f.kind == *kind)) else {
-        return Trouble::Gone;
+        return FetchError::Gone;
     };
     let what = format!("package `{}` {} cannot be fetched", package.name, package.version);
     let mut error = worst.clone().into_error(what);

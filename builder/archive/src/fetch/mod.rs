@@ -10,7 +10,7 @@ pub(crate) mod tests;
 
 pub use pool::Pool;
 
-use crate::http::{Archive, Failure};
+use crate::http::{Failure, MirrorClient};
 use crate::images::registry::Tokens;
 use diorite_host::progress::{Bar, Progress, Unit, bytes};
 use diorite_host::{interrupt, store::Store};
@@ -39,7 +39,7 @@ pub fn missing<'a>(packages: &[&'a LockedPackage], store: &Store) -> Vec<&'a Loc
 /// Errors: [`Exit::LockOutdated`] for packages that have gone from every mirror (all of them are named), and for a
 /// local package that changed; `Remote` for mirrors that cannot be reached or serve other bytes; `Host` for a store
 /// that cannot be written or is full; `Interrupted`. After `Remote` and `Interrupted` the client is shut down.
-pub fn fetch<A: Borrow<Archive>>(
+pub fn fetch<A: Borrow<MirrorClient>>(
     packages: &[&LockedPackage],
     lock: &Lock,
     archive: impl FnOnce() -> Result<A>,
@@ -52,10 +52,7 @@ pub fn fetch<A: Borrow<Archive>>(
     }
     let locked: BTreeSet<_> = lock.packages().into_iter().map(|p| (&p.sha256, &p.path)).collect();
     if let Some(stranger) = missing.iter().find(|p| !locked.contains(&(&p.sha256, &p.path))) {
-        return Err(Error::bug(format!(
-            "package `{}` was to be fetched, but the lock does not name it",
-            stranger.name
-        )));
+        return Err(Error::bug(format!("package `{}` was requested, but the lock does not name it", stranger.name)));
     }
     let archive = archive()?;
     let begun: BTreeMap<_, _> = missing.iter().map(|p| (p.sha256, begun(store, p))).collect();
@@ -102,14 +99,14 @@ fn fits(root: &std::path::Path, needed: u64, free: u64) -> Result<()> {
     if needed <= free {
         return Ok(());
     }
-    Err(Error::host(format!("the store has no room for {} of packages", bytes(needed)))
+    Err(Error::host(format!("not enough space in the store for {} of packages", bytes(needed)))
         .at(root.display().to_string())
         .because(format!("{} are free on its file system", bytes(free)))
         .hint("free some space there, or name another directory with DIORITE_STORE"))
 }
 
 /// Why a package did not arrive.
-pub(crate) enum Trouble {
+pub(crate) enum FetchError {
     /// Every place says that it has no such file.
     Gone,
     /// One place failed.
@@ -118,7 +115,7 @@ pub(crate) enum Trouble {
     Final(Error),
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for FetchError {
     fn from(error: Error) -> Self {
         Self::Final(error)
     }
@@ -127,7 +124,7 @@ impl From<Error> for Trouble {
 /// What the threads share.
 struct Run<'a> {
     lock: &'a Lock,
-    archive: &'a Archive,
+    archive: &'a MirrorClient,
     store: &'a Store,
     bar: &'a Bar,
     /// Bytes of each package that the bar has counted.
@@ -162,14 +159,14 @@ impl Run<'_> {
             loop {
                 let trouble = match results.recv_timeout(Duration::from_millis(50)) {
                     Ok((_, Ok(()))) => continue,
-                    Ok((package, Err(Trouble::Gone))) => {
+                    Ok((package, Err(FetchError::Gone))) => {
                         gone.push(package);
                         continue;
                     }
-                    Ok((package, Err(Trouble::Failed(failure)))) => {
+                    Ok((package, Err(FetchError::Failed(failure)))) => {
                         failure.into_error(format!("package `{}` {} cannot be fetched", package.name, package.version))
                     }
-                    Ok((_, Err(Trouble::Final(error)))) => error,
+                    Ok((_, Err(FetchError::Final(error)))) => error,
                     Err(mpsc::RecvTimeoutError::Disconnected) => break,
                     Err(mpsc::RecvTimeoutError::Timeout) => match interrupt::check() {
                         Ok(()) => continue,

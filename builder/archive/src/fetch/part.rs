@@ -91,7 +91,7 @@ impl<'a> Part<'a> {
         self.len
     }
 
-    /// The file.
+    /// The path of the partial file.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -104,7 +104,7 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// Begins again.
+    /// Empties the file, to begin again from the first byte.
     pub fn clear(&mut self) -> Result<()> {
         let fail = |e| Error::io("an unfinished file cannot be emptied", &self.path, e);
         self.file.set_len(0).map_err(fail)?;
@@ -153,7 +153,7 @@ pub fn not_kept(package: &LockedPackage, from: Option<&str>, path: &Path, error:
     }
 }
 
-impl From<Failure> for super::Trouble {
+impl From<Failure> for super::FetchError {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }

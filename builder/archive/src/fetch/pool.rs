@@ -2,11 +2,10 @@
 
 use super::held;
 use diorite_host::progress::{Progress, Unit, bytes};
-use diorite_host::{interrupt, store::Store};
-use diorite_model::{Error, Exit, Hasher, LockedPackage, Result};
+use diorite_host::{file, store::Store};
+use diorite_model::{Error, Exit, LockedPackage, Result};
 use rayon::prelude::*;
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The store's packages. Made by [`super::fetch`] or [`Pool::complete`], so what was asked for is there.
 #[derive(Debug, Clone)]
@@ -48,7 +47,10 @@ impl Pool {
         let bar = stage.bar(total, Unit::Bytes);
         let check = |package: &&LockedPackage| -> Result<Option<String>> {
             let path = self.path(package);
-            let found = if held(&self.store, package) { digest(&path, |n| bar.inc(n))? } else { None };
+            let found = match held(&self.store, package) {
+                true => Some(file::sha256_with(&path, "a package of the store", &|n| bar.inc(n))?.0),
+                false => None,
+            };
             if found == Some(package.sha256) {
                 return Ok(None);
             }
@@ -70,22 +72,5 @@ impl Pool {
             .detail(damaged.join("\n"))
             .because("their SHA-256 is not the one in the lock, though it was when they were stored")
             .hint("they were removed: fetch again, and look at the disk's health"))
-    }
-}
-
-/// SHA-256 of a file; nothing when it went away.
-fn digest(path: &Path, read: impl Fn(u64)) -> Result<Option<diorite_model::Digest>> {
-    let fail = |e| Error::io("a package of the store cannot be read", path, e);
-    let mut file = std::fs::File::open(path).map_err(fail)?;
-    let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 18]);
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer).map_err(fail)? {
-            0 => return Ok(Some(hasher.finish())),
-            n => {
-                hasher.update(&buffer[..n]);
-                read(n as u64);
-            }
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! Fetching from servers that misbehave: what arrives in the end, what was asked for, what stays behind, what is said.
 
 use super::*;
-use crate::http::server::{Act, Server};
+use crate::http::server::{Server, ServerAction};
 use crate::http::tests::{client, closed_port, impatient};
-use crate::sources::{Sources, Wanted};
+use crate::sources::{SourceConfig, Sources};
 use diorite_model::lock::Release;
 use std::path::Path;
 
@@ -13,7 +13,7 @@ pub(crate) struct World {
     pub lock: Lock,
     pub directory: tempfile::TempDir,
     pub store: Store,
-    pub wanted: Wanted,
+    pub wanted: SourceConfig,
 }
 
 /// A .deb that calls itself so, of about `size` bytes.
@@ -55,17 +55,17 @@ impl World {
             container: BTreeMap::new(),
             tools: vec![],
         };
-        let wanted = Wanted {
+        let wanted = SourceConfig {
             mirrors: vec![format!("{}/debian", server.root)],
             directory: directory.path().join("profiles"),
-            ..Wanted::default()
+            ..SourceConfig::default()
         };
         let store = Store::open(Some(&directory.path().join("store"))).unwrap();
         Self { server, lock, directory, store, wanted }
     }
 
     /// A package of 200 kB on the server, in the lock.
-    pub fn package(&mut self, name: &str, acts: &[Act]) -> Vec<u8> {
+    pub fn package(&mut self, name: &str, acts: &[ServerAction]) -> Vec<u8> {
         let bytes = deb(name, "1.0+b1", 200_000);
         self.server.file(&format!("/debian/pool/main/{name}_1.0%2bb1_amd64.deb"), &*bytes, acts);
         self.lock.image.push(locked(name, "trixie", &bytes));
@@ -73,7 +73,7 @@ impl World {
     }
 
     /// The same package on a second mirror of the same server.
-    fn second(&mut self, name: &str, acts: &[Act]) {
+    fn second(&mut self, name: &str, acts: &[ServerAction]) {
         let mirror = format!("{}/second/debian", self.server.root);
         if !self.wanted.mirrors.contains(&mirror) {
             self.wanted.mirrors.push(mirror);
@@ -82,9 +82,9 @@ impl World {
         self.server.file(&format!("/second/debian/pool/main/{name}_1.0%2bb1_amd64.deb"), bytes, acts);
     }
 
-    pub fn archive(&self) -> Result<Archive> {
+    pub fn archive(&self) -> Result<MirrorClient> {
         let sources = Sources::discover(&self.wanted, &|_| None, Path::new("/nonexistent"))?;
-        Ok(Archive { sources, http: client(impatient()) })
+        Ok(MirrorClient { sources, http: client(impatient()) })
     }
 
     pub fn fetch(&self) -> Result<Pool> {
@@ -129,13 +129,13 @@ impl World {
 fn everything_arrives_once() {
     let mut world = World::new();
     let names: Vec<_> = (0..20).map(|i| format!("p{i}")).collect();
-    let files: Vec<_> = names.iter().map(|name| world.package(name, &[Act::Serve])).collect();
+    let files: Vec<_> = names.iter().map(|name| world.package(name, &[ServerAction::Serve])).collect();
     world.lock.tools = world.lock.image[..3].to_vec();
     world.expect(&files.iter().collect::<Vec<_>>());
     assert_eq!(world.server.asked().len(), 20);
     // A full pool needs no mirror, so nobody is asked for one.
     let packages = world.lock.packages();
-    let nobody = || -> Result<Archive> { panic!("the mirrors were asked for") };
+    let nobody = || -> Result<MirrorClient> { panic!("the mirrors were asked for") };
     fetch(&packages, &world.lock, nobody, &world.store, &Progress::quiet()).unwrap();
     Pool::complete(&packages, &world.store).unwrap().verify(&packages, &Progress::quiet()).unwrap();
 }
@@ -143,16 +143,16 @@ fn everything_arrives_once() {
 #[test]
 fn what_passes_is_tried_again_and_continued() {
     for (act, second_range) in [
-        (Act::Cut(70_000), Some(70_000)),
-        (Act::CutSilently(70_000), Some(70_000)),
-        (Act::Stall(70_000), Some(70_000)),
-        (Act::Cut(0), None),
-        (Act::Stall(0), None),
-        (Act::Status(503), None),
-        (Act::RetryAfter(429, 1000), None),
+        (ServerAction::Cut(70_000), Some(70_000)),
+        (ServerAction::CutSilently(70_000), Some(70_000)),
+        (ServerAction::Stall(70_000), Some(70_000)),
+        (ServerAction::Cut(0), None),
+        (ServerAction::Stall(0), None),
+        (ServerAction::Status(503), None),
+        (ServerAction::RetryAfter(429, 1000), None),
     ] {
         let mut world = World::new();
-        let bytes = world.package("hello", &[act, Act::Serve]);
+        let bytes = world.package("hello", &[act, ServerAction::Serve]);
         world.expect(&[&bytes]);
         assert_eq!(world.ranges(), [None, second_range], "{act:?}");
     }
@@ -161,7 +161,7 @@ fn what_passes_is_tried_again_and_continued() {
 #[test]
 fn a_line_that_keeps_breaking_gets_there_as_long_as_it_gets_on() {
     let mut world = World::new();
-    let bytes = world.package("hello", &[Act::Cut(9_000)]);
+    let bytes = world.package("hello", &[ServerAction::Cut(9_000)]);
     world.expect(&[&bytes]);
     assert_eq!(world.ranges().len(), 200_000 / 9_000 + 1);
 }
@@ -169,12 +169,12 @@ fn a_line_that_keeps_breaking_gets_there_as_long_as_it_gets_on() {
 #[test]
 fn what_an_earlier_process_left_is_continued() {
     for (act, asked) in [
-        (Act::Serve, vec![Some(60_000)]),
-        (Act::WithoutRange, vec![Some(60_000)]),
-        (Act::OtherRange, vec![Some(60_000), None]),
+        (ServerAction::Serve, vec![Some(60_000)]),
+        (ServerAction::WithoutRange, vec![Some(60_000)]),
+        (ServerAction::OtherRange, vec![Some(60_000), None]),
     ] {
         let mut world = World::new();
-        let bytes = world.package("hello", &[act, Act::Serve]);
+        let bytes = world.package("hello", &[act, ServerAction::Serve]);
         world.left_behind(&bytes[..60_000]);
         world.expect(&[&bytes]);
         assert_eq!(world.ranges(), asked, "{act:?}");
@@ -187,14 +187,14 @@ fn what_an_earlier_process_left_is_not_believed() {
         [(vec![7; 60_000], vec![Some(60_000), None]), (vec![7; 200_000], vec![None]), (vec![7; 300_000], vec![None])]
     {
         let mut world = World::new();
-        let bytes = world.package("hello", &[Act::Serve]);
+        let bytes = world.package("hello", &[ServerAction::Serve]);
         world.left_behind(&left);
         world.expect(&[&bytes]);
         assert_eq!(world.ranges(), asked, "{} bytes", left.len());
     }
     // Complete and right, only the rename was missing.
     let mut world = World::new();
-    let bytes = world.package("hello", &[Act::Status(500)]);
+    let bytes = world.package("hello", &[ServerAction::Status(500)]);
     world.left_behind(&bytes);
     world.expect(&[&bytes]);
     assert_eq!(world.ranges(), []);
@@ -203,8 +203,16 @@ fn what_an_earlier_process_left_is_not_believed() {
 #[test]
 fn a_failure_keeps_what_has_arrived_for_the_next_process() {
     let mut world = World::new();
-    let bytes =
-        world.package("hello", &[Act::Cut(70_000), Act::Status(503), Act::Status(503), Act::Status(503), Act::Serve]);
+    let bytes = world.package(
+        "hello",
+        &[
+            ServerAction::Cut(70_000),
+            ServerAction::Status(503),
+            ServerAction::Status(503),
+            ServerAction::Status(503),
+            ServerAction::Serve,
+        ],
+    );
     assert_eq!(world.fetch().unwrap_err().exit, Exit::Remote);
     assert_eq!(world.parts().len(), 1);
     world.expect(&[&bytes]);
@@ -214,18 +222,18 @@ fn a_failure_keeps_what_has_arrived_for_the_next_process() {
 #[test]
 fn another_mirror_helps() {
     for act in [
-        Act::Wrong,
-        Act::Status(404),
-        Act::Status(403),
-        Act::Status(500),
-        Act::TooMany,
-        Act::Portal,
-        Act::Cut(5),
-        Act::Stall(5),
+        ServerAction::Wrong,
+        ServerAction::Status(404),
+        ServerAction::Status(403),
+        ServerAction::Status(500),
+        ServerAction::TooMany,
+        ServerAction::Portal,
+        ServerAction::Cut(5),
+        ServerAction::Stall(5),
     ] {
         let mut world = World::new();
         let bytes = world.package("hello", &[act]);
-        world.second("hello", &[Act::Serve]);
+        world.second("hello", &[ServerAction::Serve]);
         world.expect(&[&bytes]);
     }
 }
@@ -234,8 +242,8 @@ fn another_mirror_helps() {
 fn a_dead_mirror_is_asked_last_from_then_on() {
     let mut world = World::new();
     let names: Vec<_> = (0..30).map(|i| format!("p{i}")).collect();
-    let files: Vec<_> = names.iter().map(|name| world.package(name, &[Act::Status(500)])).collect();
-    names.iter().for_each(|name| world.second(name, &[Act::Serve]));
+    let files: Vec<_> = names.iter().map(|name| world.package(name, &[ServerAction::Status(500)])).collect();
+    names.iter().for_each(|name| world.second(name, &[ServerAction::Serve]));
     world.expect(&files.iter().collect::<Vec<_>>());
     let first = world.server.asked().iter().filter(|a| a.target.starts_with("/debian")).count();
     // Each of the eight threads may find out for itself: three attempts each.
@@ -245,10 +253,10 @@ fn a_dead_mirror_is_asked_last_from_then_on() {
 #[test]
 fn what_has_gone_comes_from_the_snapshot_archive() {
     let mut world = World::new();
-    let old = world.package("old", &[Act::Status(404)]);
-    let new = world.package("new", &[Act::Serve]);
+    let old = world.package("old", &[ServerAction::Status(404)]);
+    let new = world.package("new", &[ServerAction::Serve]);
     let at = "/snapshot/debian/20261114T090000Z/pool/main/old_1.0%2bb1_amd64.deb";
-    world.server.file(at, &*old, &[Act::Serve]);
+    world.server.file(at, &*old, &[ServerAction::Serve]);
     let error = world.fetch().unwrap_err();
     assert_eq!(error.exit, Exit::LockOutdated);
     assert_eq!(missing(&world.lock.packages(), &world.store).len(), 1, "the others arrive all the same");
@@ -272,7 +280,7 @@ fn local_packages_are_copied() {
 #[test]
 fn a_mirror_may_be_a_directory() {
     let mut world = World::new();
-    let bytes = world.package("hello", &[Act::Status(404)]);
+    let bytes = world.package("hello", &[ServerAction::Status(404)]);
     let mirror = world.directory.path().join("mirror/pool/main");
     std::fs::create_dir_all(&mirror).unwrap();
     std::fs::write(mirror.join("hello_1.0+b1_amd64.deb"), &bytes).unwrap();
@@ -284,7 +292,7 @@ fn a_mirror_may_be_a_directory() {
 fn two_processes_may_fetch_the_same() {
     let mut world = World::new();
     let names: Vec<_> = (0..10).map(|i| format!("p{i}")).collect();
-    let files: Vec<_> = names.iter().map(|name| world.package(name, &[Act::Serve])).collect();
+    let files: Vec<_> = names.iter().map(|name| world.package(name, &[ServerAction::Serve])).collect();
     std::thread::scope(|scope| {
         let others: Vec<_> = (0..3).map(|_| scope.spawn(|| world.fetch().map(|_| ()))).collect();
         others.into_iter().for_each(|other| other.join().unwrap().unwrap_or_else(|e| panic!("{e}")));
@@ -296,7 +304,7 @@ fn two_processes_may_fetch_the_same() {
 #[test]
 fn damage_in_the_pool_is_found_and_mended() {
     let mut world = World::new();
-    let files = [world.package("one", &[Act::Serve]), world.package("two", &[Act::Serve])];
+    let files = [world.package("one", &[ServerAction::Serve]), world.package("two", &[ServerAction::Serve])];
     let pool = world.fetch().unwrap();
     let packages = world.lock.packages();
     let path = pool.path(packages[1]);
@@ -328,30 +336,30 @@ fn hide(world: &World, error: &Error) -> String {
 fn what_is_wrong_is_said() {
     let mut texts = Vec::new();
     for (act, exit) in [
-        (Act::Wrong, Exit::Remote),
-        (Act::Portal, Exit::Remote),
-        (Act::TooMany, Exit::Remote),
-        (Act::Cut(9), Exit::Remote),
-        (Act::Stall(9), Exit::Remote),
-        (Act::Status(503), Exit::Remote),
-        (Act::Status(403), Exit::Remote),
-        (Act::Status(404), Exit::LockOutdated),
+        (ServerAction::Wrong, Exit::Remote),
+        (ServerAction::Portal, Exit::Remote),
+        (ServerAction::TooMany, Exit::Remote),
+        (ServerAction::Cut(9), Exit::Remote),
+        (ServerAction::Stall(9), Exit::Remote),
+        (ServerAction::Status(503), Exit::Remote),
+        (ServerAction::Status(403), Exit::Remote),
+        (ServerAction::Status(404), Exit::LockOutdated),
     ] {
         let mut world = World::new();
         // The second attempt brings nothing, so that the cut is the last word.
-        world.package("hello", &[act, if act == Act::Cut(9) { Act::Cut(0) } else { act }]);
+        world.package("hello", &[act, if act == ServerAction::Cut(9) { ServerAction::Cut(0) } else { act }]);
         texts.push(said(&world, exit));
         assert_eq!(missing(&world.lock.packages(), &world.store).len(), 1);
     }
 
     let mut world = World::new();
-    world.package("hello", &[Act::Wrong]);
-    world.second("hello", &[Act::Status(404)]);
+    world.package("hello", &[ServerAction::Wrong]);
+    world.second("hello", &[ServerAction::Status(404)]);
     texts.push(said(&world, Exit::Remote));
 
     let mut world = World::new();
     for i in 0..12 {
-        world.package(&format!("p{i:02}"), &[Act::Status(404)]);
+        world.package(&format!("p{i:02}"), &[ServerAction::Status(404)]);
     }
     world.wanted.snapshot = Some(format!("{}/{{timestamp}}", world.server.root));
     texts.push(said(&world, Exit::LockOutdated));
@@ -359,7 +367,7 @@ fn what_is_wrong_is_said() {
     texts.push(hide(&world, &error));
 
     let mut world = World::new();
-    world.package("hello", &[Act::Serve]);
+    world.package("hello", &[ServerAction::Serve]);
     let closed = closed_port();
     world.wanted.mirrors = vec![closed.clone()];
     texts.push(said(&world, Exit::Remote).replace(&closed, "http://CLOSED"));
@@ -368,13 +376,13 @@ fn what_is_wrong_is_said() {
 
     // The lock says something else than the .deb says of itself.
     let mut world = World::new();
-    world.package("hello", &[Act::Serve]);
+    world.package("hello", &[ServerAction::Serve]);
     world.lock.image[0].version = "2.0".into();
     texts.push(said(&world, Exit::LockOutdated));
     let mut world = World::new();
     let bytes = b"this is no package".repeat(100);
     world.lock.image.push(locked("hello", "trixie", &bytes));
-    world.server.file("/debian/pool/main/hello_1.0%2bb1_amd64.deb", bytes, &[Act::Serve]);
+    world.server.file("/debian/pool/main/hello_1.0%2bb1_amd64.deb", bytes, &[ServerAction::Serve]);
     texts.push(said(&world, Exit::LockOutdated));
     assert_eq!(world.parts(), [""; 0]);
 
@@ -393,7 +401,7 @@ fn what_is_wrong_is_said() {
 #[test]
 fn a_store_that_cannot_be_written_is_said() {
     let mut world = World::new();
-    world.package("hello", &[Act::Serve]);
+    world.package("hello", &[ServerAction::Serve]);
     // Every write to this device fails as on a full disk: null(4), full(4).
     let path = part::path(&world.store, &world.lock.image[0].sha256);
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -415,7 +423,7 @@ fn a_store_that_cannot_be_written_is_said() {
 #[test]
 fn nothing_is_fetched_that_the_lock_does_not_name() {
     let mut world = World::new();
-    world.package("hello", &[Act::Serve]);
+    world.package("hello", &[ServerAction::Serve]);
     let stranger = LockedPackage { path: "pool/other.deb".into(), ..world.lock.image[0].clone() };
     let error = fetch(&[&stranger], &world.lock, || world.archive(), &world.store, &Progress::quiet()).unwrap_err();
     assert_eq!(error.exit, Exit::Bug);

@@ -1,6 +1,6 @@
 //! The connections: one pool per scheme, proxies and certificate authorities from the environment.
 
-use super::{Failure, Kind, Options};
+use super::{Failure, FailureKind, Options};
 use crate::url;
 use diorite_model::{Error, Result};
 use ureq::http::{Response, header};
@@ -71,7 +71,7 @@ impl Agents {
         self.send(url, from, headers, &self.here)
     }
 
-    /// A certificate that one set of authorities does not vouch for is shown to the next.
+    /// A certificate that one set of authorities did not sign is checked against the next.
     fn send(
         &self,
         url: &str,
@@ -82,7 +82,7 @@ impl Agents {
         let agents = match url::scheme(url) {
             Some("http") => std::slice::from_ref(plain),
             Some("https") => &self.https,
-            _ => return Err(Failure::new(Kind::Refused, url, "it is not an http:, https: or file: URL")),
+            _ => return Err(Failure::new(FailureKind::Refused, url, "it is not an http:, https: or file: URL")),
         };
         let mut first: Option<Failure> = None;
         for agent in agents {
@@ -97,14 +97,14 @@ impl Agents {
                 Ok(response) => return Ok(response),
                 Err(error) => {
                     let failure = Failure::request(url, &error);
-                    if failure.kind != Kind::Certificate {
+                    if failure.kind != FailureKind::Certificate {
                         return Err(failure);
                     }
                     first.get_or_insert(failure);
                 }
             }
         }
-        Err(first.unwrap_or_else(|| Failure::new(Kind::Broken, url, "no connection")))
+        Err(first.unwrap_or_else(|| Failure::new(FailureKind::Broken, url, "no connection")))
     }
 }
 

@@ -1,7 +1,7 @@
 //! The deciding half's door to the mirrors: release files and indexes, whole, with fall-back from mirror to mirror.
 
-use super::{Http, Kind, Options};
-use crate::sources::{Sources, Wanted};
+use super::{FailureKind, HttpClient, Options};
+use crate::sources::{SourceConfig, Sources};
 use crate::transport::{Repository, Transport};
 use crate::url;
 use diorite_model::{Error, Result};
@@ -10,21 +10,21 @@ use diorite_model::{Error, Result};
 const LARGEST: u64 = 1 << 30;
 
 /// Mirrors and the client that reads them: one for a whole run.
-pub struct Archive {
-    /// Where.
+pub struct MirrorClient {
+    /// The mirrors of each archive, best first.
     pub sources: Sources,
-    /// How.
-    pub http: Http,
+    /// The client all requests go through.
+    pub http: HttpClient,
 }
 
-impl Archive {
-    /// The archive as this profile and this machine know it. Errors: those of [`Sources::discover`] and [`Http::new`].
-    pub fn of_machine(wanted: &Wanted, options: Options) -> Result<Self> {
-        Ok(Self { sources: Sources::of_machine(wanted)?, http: Http::new(options)? })
+impl MirrorClient {
+    /// The archive as this profile and this machine know it. Errors: those of [`Sources::discover`] and [`HttpClient::new`].
+    pub fn of_machine(wanted: &SourceConfig, options: Options) -> Result<Self> {
+        Ok(Self { sources: Sources::of_machine(wanted)?, http: HttpClient::new(options)? })
     }
 }
 
-impl Transport for Archive {
+impl Transport for MirrorClient {
     fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>> {
         let extra;
         let roots = match repository {
@@ -39,12 +39,12 @@ impl Transport for Archive {
         for root in roots {
             match self.http.get(&url::join(root, path), LARGEST) {
                 Ok(bytes) => return Ok(bytes),
-                Err(failure) if failure.kind == Kind::Interrupted => return Err(failure.into_error(path)),
+                Err(failure) if failure.kind == FailureKind::Interrupted => return Err(failure.into_error(path)),
                 Err(failure) => failures.push(failure),
             }
         }
         // A mirror that is down says less than one that has no such file, but it is what can be put right.
-        let worst = failures.iter().find(|f| f.kind != Kind::Gone).or(failures.first());
+        let worst = failures.iter().find(|f| f.kind != FailureKind::Gone).or(failures.first());
         let Some(worst) = worst else { return Err(Error::bug(format!("no mirror for `{path}`"))) };
         let error = worst.clone().into_error(format!("`{path}` cannot be read"));
         let lines: Vec<_> = failures.iter().map(|f| format!("{}: {}", f.url, f.cause)).collect();

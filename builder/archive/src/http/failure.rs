@@ -7,47 +7,47 @@ use std::time::Duration;
 
 /// The classes of failure that are treated differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum FailureKind {
     /// The server is there and has no such file (404, 410).
     Gone,
     /// The server will not give it, now or later (401, 403, other 4xx, a redirect that leads nowhere).
     Refused,
     /// The server cannot now (408, 429, 5xx).
     Busy,
-    /// Nobody answers, the connection broke, or no byte came for too long.
+    /// No answer, a broken connection, or no byte for too long.
     Broken,
     /// The name of the host is not known.
     Unknown,
-    /// TLS: the certificate is not believed.
+    /// TLS: no certificate authority that is trusted here signed the certificate.
     Certificate,
-    /// The continuation asked for cannot be had; from the beginning it may work.
+    /// The server cannot send the rest of a file that was begun; it may send the whole.
     Range,
     /// The bytes are not the ones asked for.
     Wrong,
     /// The network is not to be used.
     Offline,
-    /// SIGINT.
+    /// A signal asked the process to end while it waited.
     Interrupted,
 }
 
 /// One failed attempt.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    /// Its class.
-    pub kind: Kind,
+    /// What kind of failure it was, which decides whether another attempt makes sense.
+    pub kind: FailureKind,
     /// The URL, fit to be shown.
     pub url: String,
-    /// In words.
+    /// What went wrong, as a sentence for an error message.
     pub cause: String,
     /// The status of the answer, when that is what failed.
     pub status: Option<u16>,
-    /// How long the server wants to be left alone.
+    /// How long the server asks clients to wait (Retry-After).
     pub retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure at this URL.
-    pub fn new(kind: Kind, url: &str, cause: impl fmt::Display) -> Self {
+    pub fn new(kind: FailureKind, url: &str, cause: impl fmt::Display) -> Self {
         Self { kind, url: url::shown(url), cause: cause.to_string(), status: None, retry_after: None }
     }
 
@@ -55,22 +55,24 @@ impl Failure {
     pub fn broken(url: &str, error: &std::io::Error) -> Self {
         match error.get_ref().and_then(|e| e.downcast_ref::<ureq::Error>()) {
             Some(error) => Self::request(url, error),
-            None => Self::new(Kind::Broken, url, plain(error)),
+            None => Self::new(FailureKind::Broken, url, plain(error)),
         }
     }
 
     /// A request that ureq could not carry out.
     pub(super) fn request(url: &str, error: &ureq::Error) -> Self {
         let (kind, cause) = match error {
-            ureq::Error::HostNotFound => (Kind::Unknown, "no such host is known".to_owned()),
-            ureq::Error::Timeout(_) => (Kind::Broken, "no answer came in time".to_owned()),
-            ureq::Error::Io(e) if certificate(&e.to_string()) => (Kind::Certificate, e.to_string()),
-            ureq::Error::Io(e) => (Kind::Broken, plain(e)),
-            ureq::Error::Rustls(e) if certificate(&e.to_string()) => (Kind::Certificate, e.to_string()),
-            ureq::Error::Rustls(e) => (Kind::Broken, e.to_string()),
-            ureq::Error::ConnectProxyFailed(e) => (Kind::Refused, format!("the proxy does not connect: {}", e.trim())),
-            ureq::Error::BadUri(e) => (Kind::Refused, e.clone()),
-            other => (Kind::Broken, other.to_string()),
+            ureq::Error::HostNotFound => (FailureKind::Unknown, "no such host is known".to_owned()),
+            ureq::Error::Timeout(_) => (FailureKind::Broken, "no answer came in time".to_owned()),
+            ureq::Error::Io(e) if certificate(&e.to_string()) => (FailureKind::Certificate, e.to_string()),
+            ureq::Error::Io(e) => (FailureKind::Broken, plain(e)),
+            ureq::Error::Rustls(e) if certificate(&e.to_string()) => (FailureKind::Certificate, e.to_string()),
+            ureq::Error::Rustls(e) => (FailureKind::Broken, e.to_string()),
+            ureq::Error::ConnectProxyFailed(e) => {
+                (FailureKind::Refused, format!("the proxy does not connect: {}", e.trim()))
+            }
+            ureq::Error::BadUri(e) => (FailureKind::Refused, e.clone()),
+            other => (FailureKind::Broken, other.to_string()),
         };
         Self::new(kind, url, cause)
     }
@@ -78,9 +80,9 @@ impl Failure {
     /// A status that is not success.
     pub(super) fn status(url: &str, status: u16, reason: &str) -> Self {
         let kind = match status {
-            404 | 410 => Kind::Gone,
-            408 | 429 | 500..=599 => Kind::Busy,
-            _ => Kind::Refused,
+            404 | 410 => FailureKind::Gone,
+            408 | 429 | 500..=599 => FailureKind::Busy,
+            _ => FailureKind::Refused,
         };
         let cause = format!("the server answers {status} {reason}");
         Self { status: Some(status), ..Self::new(kind, url, cause.trim_end()) }
@@ -88,14 +90,14 @@ impl Failure {
 
     /// May another attempt end differently?
     pub fn passing(&self) -> bool {
-        matches!(self.kind, Kind::Busy | Kind::Broken)
+        matches!(self.kind, FailureKind::Busy | FailureKind::Broken)
     }
 
     /// The error when there is nowhere else to go: `what` names the thing that was wanted.
     pub fn into_error(self, what: impl Into<String>) -> Error {
         let error = match self.kind {
-            Kind::Interrupted => return Error::new(Exit::Interrupted, self.cause),
-            Kind::Offline => Error::host(what),
+            FailureKind::Interrupted => return Error::new(Exit::Interrupted, self.cause),
+            FailureKind::Offline => Error::host(what),
             _ => Error::remote(what),
         };
         error.at(self.url.clone()).because(&self.cause).hint(self.hint())
@@ -104,24 +106,24 @@ impl Failure {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self.kind {
-            Kind::Gone | Kind::Range => {
+            FailureKind::Gone | FailureKind::Range => {
                 "name another mirror (DIORITE_MIRROR, or `mirrors` under [archive] in the profile)"
             }
-            Kind::Wrong => {
+            FailureKind::Wrong => {
                 "the mirror, or a proxy on the way, changes files: name another mirror (DIORITE_MIRROR), best with https"
             }
-            Kind::Refused => {
+            FailureKind::Refused => {
                 "see whether a proxy or login is needed (http_proxy, https_proxy), or name another mirror (DIORITE_MIRROR)"
             }
-            Kind::Busy => "try again later, or name another mirror (DIORITE_MIRROR)",
-            Kind::Broken | Kind::Unknown | Kind::Interrupted => {
+            FailureKind::Busy => "try again later, or name another mirror (DIORITE_MIRROR)",
+            FailureKind::Broken | FailureKind::Unknown | FailureKind::Interrupted => {
                 "see whether this machine has a network and needs a proxy (http_proxy, https_proxy), or name another \
                  mirror (DIORITE_MIRROR)"
             }
-            Kind::Certificate => {
+            FailureKind::Certificate => {
                 "install the certificate authority of your network on this host, or name a file with it in SSL_CERT_FILE"
             }
-            Kind::Offline => "allow the network, or bring the packages with `diorite vault import FILE`",
+            FailureKind::Offline => "allow the network, or bring the packages with `diorite vault import FILE`",
         }
     }
 }
@@ -129,7 +131,7 @@ impl Failure {
 impl From<Error> for Failure {
     /// Only an interruption arrives here.
     fn from(error: Error) -> Self {
-        Self { kind: Kind::Interrupted, url: String::new(), cause: error.what, status: None, retry_after: None }
+        Self { kind: FailureKind::Interrupted, url: String::new(), cause: error.what, status: None, retry_after: None }
     }
 }
 

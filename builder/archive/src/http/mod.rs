@@ -1,5 +1,5 @@
 //! Reading URLs: `http:`, `https:` and `file:`. Blocking, one connection pool for all threads, deterministic pauses
-//! between attempts, and failures that say whether the file is not there, the server is busy, or nobody answers.
+//! between attempts, and failures that say whether the file is not there, the server is busy, or there is no answer.
 //!
 //! Bytes arrive as they are stored: no content coding is asked for, because everything read here has a SHA-256.
 
@@ -13,22 +13,22 @@ pub(crate) mod tests;
 
 use crate::url;
 use agent::Agents;
-pub use archive::Archive;
+pub use archive::MirrorClient;
 use diorite_host::interrupt;
 use diorite_model::Result;
-pub use failure::{Failure, Kind};
+pub use failure::{Failure, FailureKind};
 use std::io::Read;
 use std::time::{Duration, Instant};
 use ureq::http::{Response, header};
 
-/// How patient to be. Nothing of this changes a byte that arrives.
+/// Timeouts and retries. They change no byte that arrives.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// To reach a server, TLS included.
     pub connect: Duration,
     /// Without a single byte from a server before it counts as dead.
     pub stall: Duration,
-    /// Tries in a row that bring nothing.
+    /// Attempts in a row without a byte received.
     pub attempts: u32,
     /// Pause after the first of them; doubled after each further one.
     pub pause: Duration,
@@ -53,21 +53,21 @@ impl Default for Options {
 }
 
 /// The client. One is made for a whole run and shared by reference.
-pub struct Http {
+pub struct HttpClient {
     options: Options,
     agents: Agents,
 }
 
-/// What a server that may want a login answers.
-pub enum Answer {
-    /// The file.
-    Reply(Reply),
-    /// 401, with what it wants: its `WWW-Authenticate` headers.
+/// The answer of a server that may require a login.
+pub enum AuthResponse {
+    /// The server sends the file.
+    File(RemoteFile),
+    /// Status 401: the challenges of its `WWW-Authenticate` headers.
     Unauthorized(Vec<String>),
 }
 
 /// An open file at a server.
-pub struct Reply {
+pub struct RemoteFile {
     /// Offset of the first byte that will be read: what was asked for, or 0 when the server does not do ranges.
     pub from: u64,
     /// Whole size of the file, where the server says it.
@@ -78,7 +78,7 @@ pub struct Reply {
     url: String,
 }
 
-impl Http {
+impl HttpClient {
     /// A client with the process environment's proxies and certificates.
     ///
     /// Errors: [`diorite_model::Exit::Host`] for a proxy variable that is no URL, or a certificate file named by the
@@ -87,30 +87,30 @@ impl Http {
         Self::with_environment(options, &|name| std::env::var(name).ok().filter(|value| !value.is_empty()))
     }
 
-    /// As [`Http::new`], with the environment given.
+    /// As [`HttpClient::new`], with the environment given.
     pub fn with_environment(options: Options, environment: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         // Without a network its settings cannot be wrong.
         let environment = if options.offline { &|_: &str| None } else { environment };
         Ok(Self { agents: Agents::new(&options, environment)?, options })
     }
 
-    /// What it was made with.
+    /// The options it was created with.
     pub fn options(&self) -> &Options {
         &self.options
     }
 
-    /// Makes every request that is under way fail, in all threads. Only for the way out.
+    /// Makes every request that is under way fail, in all threads. For the end of the process.
     pub fn shutdown(&self) {
         self.agents.shutdown();
     }
 
     /// Opens a URL at an offset: one attempt, redirects followed.
-    pub fn open(&self, url: &str, from: u64) -> Result<Reply, Failure> {
+    pub fn open(&self, url: &str, from: u64) -> Result<RemoteFile, Failure> {
         if let Some(path) = url::file_path(url) {
             return open_file(&path, url, from);
         }
         if self.options.offline {
-            return Err(Failure::new(Kind::Offline, url, "the network is not to be used"));
+            return Err(Failure::new(FailureKind::Offline, url, "the network is not to be used"));
         }
         let mut at = url.to_owned();
         for _ in 0..10 {
@@ -123,17 +123,23 @@ impl Http {
             // Only to where a mirror may be: never from the network into a file.
             let next = location.and_then(|l| url::redirect(&at, l));
             at = next.filter(|next| matches!(url::scheme(next), Some("http" | "https"))).ok_or_else(|| {
-                Failure::new(Kind::Refused, &at, format!("it redirects to `{}`", location.unwrap_or("nowhere")))
+                Failure::new(FailureKind::Refused, &at, format!("it redirects to `{}`", location.unwrap_or("nowhere")))
             })?;
         }
-        Err(Failure::new(Kind::Refused, url, "it redirects more than ten times"))
+        Err(Failure::new(FailureKind::Refused, url, "it redirects more than ten times"))
     }
 
-    /// As [`Http::open`], with what to accept and an authorization. That is for the URL's own host: where it redirects to
-    /// gets none, and what that wants is nobody's login.
-    pub fn ask(&self, url: &str, from: u64, accept: &str, authorization: Option<&str>) -> Result<Answer, Failure> {
+    /// As [`HttpClient::open`], with what to accept and an authorization. It is sent to the URL's own host only: a host
+    /// that the request is redirected to gets none, and its own request for a login is refused.
+    pub fn ask(
+        &self,
+        url: &str,
+        from: u64,
+        accept: &str,
+        authorization: Option<&str>,
+    ) -> Result<AuthResponse, Failure> {
         if self.options.offline {
-            return Err(Failure::new(Kind::Offline, url, "the network is not to be used"));
+            return Err(Failure::new(FailureKind::Offline, url, "the network is not to be used"));
         }
         let mut at = url.to_owned();
         for _ in 0..10 {
@@ -146,19 +152,20 @@ impl Http {
             let status = response.status().as_u16();
             if status == 401 && own {
                 let all = response.headers().get_all(header::WWW_AUTHENTICATE);
-                return Ok(Answer::Unauthorized(
+                return Ok(AuthResponse::Unauthorized(
                     all.iter().filter_map(|v| Some(v.to_str().ok()?.to_owned())).collect(),
                 ));
             }
             if !matches!(status, 301 | 302 | 303 | 307 | 308) {
-                return reply(response, bare, from).map(Answer::Reply);
+                return reply(response, bare, from).map(AuthResponse::File);
             }
             let location = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok());
             let next = location.and_then(|l| url::redirect(&at, l)).filter(|next| url::may_lead(&at, next));
             let place = || url::shown(location.unwrap_or("nowhere")).split('?').next().unwrap_or_default().to_owned();
-            at = next.ok_or_else(|| Failure::new(Kind::Refused, bare, format!("it redirects to `{}`", place())))?;
+            at =
+                next.ok_or_else(|| Failure::new(FailureKind::Refused, bare, format!("it redirects to `{}`", place())))?;
         }
-        Err(Failure::new(Kind::Refused, url, "it redirects more than ten times"))
+        Err(Failure::new(FailureKind::Refused, url, "it redirects more than ten times"))
     }
 
     /// The whole file, at most `limit` bytes, tried again as often as the options say.
@@ -176,7 +183,7 @@ impl Http {
     }
 
     fn get_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        let too_large = || Failure::new(Kind::Refused, url, format!("it is larger than {limit} bytes"));
+        let too_large = || Failure::new(FailureKind::Refused, url, format!("it is larger than {limit} bytes"));
         let mut reply = self.open(url, 0)?;
         let expected = reply.size;
         if expected.is_some_and(|size| size > limit) {
@@ -196,7 +203,7 @@ impl Http {
         }
         match expected {
             Some(size) if size != bytes.len() as u64 => {
-                Err(Failure::new(Kind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
+                Err(Failure::new(FailureKind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
             }
             _ => Ok(bytes),
         }
@@ -219,24 +226,24 @@ impl Http {
     }
 }
 
-impl Read for Reply {
+impl Read for RemoteFile {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         self.body.read(buffer)
     }
 }
 
-impl Reply {
+impl RemoteFile {
     /// Where it was opened, after redirects.
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
-fn open_file(path: &std::path::Path, url: &str, from: u64) -> Result<Reply, Failure> {
+fn open_file(path: &std::path::Path, url: &str, from: u64) -> Result<RemoteFile, Failure> {
     use std::io::{ErrorKind, Seek, SeekFrom};
     let kind = |e: &std::io::Error| match e.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => Kind::Gone,
-        _ => Kind::Refused,
+        ErrorKind::NotFound | ErrorKind::NotADirectory => FailureKind::Gone,
+        _ => FailureKind::Refused,
     };
     let open = || {
         let mut file = std::fs::File::open(path)?;
@@ -249,11 +256,11 @@ fn open_file(path: &std::path::Path, url: &str, from: u64) -> Result<Reply, Fail
         Ok((file, meta.len(), from))
     };
     let (file, size, from) = open().map_err(|e| Failure::new(kind(&e), url, e))?;
-    Ok(Reply { from, size: Some(size), html: false, body: Box::new(file), url: url.to_owned() })
+    Ok(RemoteFile { from, size: Some(size), html: false, body: Box::new(file), url: url.to_owned() })
 }
 
 /// Judges the status (RFC 9110, section 15) and where the body begins (section 14.4, Content-Range).
-fn reply(response: Response<ureq::Body>, url: &str, asked: u64) -> Result<Reply, Failure> {
+fn reply(response: Response<ureq::Body>, url: &str, asked: u64) -> Result<RemoteFile, Failure> {
     let text = |name| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let number = |name| text(name).and_then(|v| v.trim().parse::<u64>().ok());
     let status = response.status();
@@ -261,8 +268,10 @@ fn reply(response: Response<ureq::Body>, url: &str, asked: u64) -> Result<Reply,
     let (from, size) = match (status.as_u16(), range) {
         (200, _) => (0, number(header::CONTENT_LENGTH)),
         (206, Some((from, size))) if from == asked => (from, size),
-        (206, _) => return Err(Failure::new(Kind::Range, url, "it answers with another range than the one asked for")),
-        (416, _) => return Err(Failure::new(Kind::Range, url, "it has not as many bytes as we already hold")),
+        (206, _) => {
+            return Err(Failure::new(FailureKind::Range, url, "it answers with another range than the one asked for"));
+        }
+        (416, _) => return Err(Failure::new(FailureKind::Range, url, "it has not as many bytes as we already hold")),
         _ => {
             let mut failure = Failure::status(url, status.as_u16(), status.canonical_reason().unwrap_or(""));
             failure.retry_after = number(header::RETRY_AFTER).map(Duration::from_secs);
@@ -270,7 +279,7 @@ fn reply(response: Response<ureq::Body>, url: &str, asked: u64) -> Result<Reply,
         }
     };
     let html = text(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/html"));
-    Ok(Reply { from, size, html, body: Box::new(response.into_body().into_reader()), url: url.to_owned() })
+    Ok(RemoteFile { from, size, html, body: Box::new(response.into_body().into_reader()), url: url.to_owned() })
 }
 
 /// `bytes 5-9/10` → (5, Some(10)); `bytes 5-9/*` → (5, None).

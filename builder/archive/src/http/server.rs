@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 /// What the server does with one request for a path.
 #[allow(dead_code)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Act {
+pub enum ServerAction {
     /// As it should be.
     Serve,
     /// Ends the connection after so many bytes of the body, having promised all.
@@ -37,25 +37,25 @@ pub enum Act {
 
 /// One request as it arrived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct ServedRequest {
     pub target: String,
     pub range: Option<u64>,
     pub connection: usize,
 }
 
 #[derive(Default)]
-struct State {
+struct ServerState {
     files: BTreeMap<String, Vec<u8>>,
     /// Acts still to come for a path; the last one stays.
-    acts: BTreeMap<String, Vec<Act>>,
-    asked: Vec<Asked>,
+    acts: BTreeMap<String, Vec<ServerAction>>,
+    asked: Vec<ServedRequest>,
     connections: usize,
 }
 
 /// Serves until the process ends; threads hold the sockets.
 #[derive(Clone)]
 pub struct Server {
-    state: Arc<Mutex<State>>,
+    state: Arc<Mutex<ServerState>>,
     pub root: String,
 }
 
@@ -80,7 +80,7 @@ impl Server {
     }
 
     /// Puts a file there, with what is to happen at each request; the last act stays.
-    pub fn file(&self, path: &str, bytes: impl Into<Vec<u8>>, acts: &[Act]) -> String {
+    pub fn file(&self, path: &str, bytes: impl Into<Vec<u8>>, acts: &[ServerAction]) -> String {
         let mut state = self.state.lock().unwrap();
         state.files.insert(path.to_owned(), bytes.into());
         state.acts.insert(path.to_owned(), acts.to_vec());
@@ -88,7 +88,7 @@ impl Server {
     }
 
     /// Every request so far.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ServedRequest> {
         self.state.lock().unwrap().asked.clone()
     }
 
@@ -98,12 +98,12 @@ impl Server {
             let path = target.strip_prefix(&self.root).unwrap_or(&target).to_owned();
             let (bytes, act) = {
                 let mut state = self.state.lock().unwrap();
-                state.asked.push(Asked { target, range, connection });
+                state.asked.push(ServedRequest { target, range, connection });
                 let bytes = state.files.get(&path).cloned();
                 let act = match state.acts.get_mut(&path) {
                     Some(acts) if acts.len() > 1 => acts.remove(0),
-                    Some(acts) => acts.first().copied().unwrap_or(Act::Serve),
-                    None => Act::Status(404),
+                    Some(acts) => acts.first().copied().unwrap_or(ServerAction::Serve),
+                    None => ServerAction::Status(404),
                 };
                 (bytes.unwrap_or_default(), act)
             };
@@ -135,43 +135,45 @@ fn request(reader: &mut impl BufRead) -> Option<(String, Option<u64>)> {
 }
 
 /// Answers; whether the connection lives on.
-fn answer(mut stream: &TcpStream, mut bytes: Vec<u8>, range: Option<u64>, act: Act) -> std::io::Result<bool> {
+fn answer(mut stream: &TcpStream, mut bytes: Vec<u8>, range: Option<u64>, act: ServerAction) -> std::io::Result<bool> {
     let mut brief = |head: &str, body: &str| {
         let text = format!("HTTP/1.1 {head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
         stream.write_all(text.as_bytes()).map(|()| true)
     };
     match act {
-        Act::Status(status) => return brief(&format!("{status} X"), ""),
-        Act::RetryAfter(status, seconds) => return brief(&format!("{status} X\r\nRetry-After: {seconds}"), ""),
-        Act::Redirect(to) => return brief(&format!("302 X\r\nLocation: {to}"), ""),
-        Act::Portal => return brief("200 OK\r\nContent-Type: text/html", "<html>please log in</html>"),
-        Act::Wrong => bytes.iter_mut().for_each(|b| *b ^= 0x55),
-        Act::TooMany => bytes.extend_from_slice(b"more"),
+        ServerAction::Status(status) => return brief(&format!("{status} X"), ""),
+        ServerAction::RetryAfter(status, seconds) => {
+            return brief(&format!("{status} X\r\nRetry-After: {seconds}"), "");
+        }
+        ServerAction::Redirect(to) => return brief(&format!("302 X\r\nLocation: {to}"), ""),
+        ServerAction::Portal => return brief("200 OK\r\nContent-Type: text/html", "<html>please log in</html>"),
+        ServerAction::Wrong => bytes.iter_mut().for_each(|b| *b ^= 0x55),
+        ServerAction::TooMany => bytes.extend_from_slice(b"more"),
         _ => {}
     }
-    let range = range.filter(|_| !matches!(act, Act::WithoutRange));
+    let range = range.filter(|_| !matches!(act, ServerAction::WithoutRange));
     let from = range.unwrap_or(0) as usize;
     if from >= bytes.len() && range.is_some() {
         return brief("416 Range Not Satisfiable", "");
     }
     let body = &bytes[from..];
     let mut head = if range.is_some() {
-        let said = if act == Act::OtherRange { 0 } else { from };
+        let said = if act == ServerAction::OtherRange { 0 } else { from };
         format!("HTTP/1.1 206 Partial Content\r\nContent-Range: bytes {said}-{}/{}\r\n", bytes.len() - 1, bytes.len())
     } else {
         "HTTP/1.1 200 OK\r\n".to_owned()
     };
     match act {
-        Act::CutSilently(_) => head.push_str("Connection: close\r\n\r\n"),
+        ServerAction::CutSilently(_) => head.push_str("Connection: close\r\n\r\n"),
         _ => head.push_str(&format!("Content-Length: {}\r\n\r\n", body.len())),
     }
     stream.write_all(head.as_bytes())?;
     match act {
-        Act::Cut(n) | Act::CutSilently(n) => {
+        ServerAction::Cut(n) | ServerAction::CutSilently(n) => {
             stream.write_all(&body[..n.min(body.len())])?;
             Ok(false)
         }
-        Act::Stall(n) => {
+        ServerAction::Stall(n) => {
             stream.write_all(&body[..n.min(body.len())])?;
             // Nothing more until the client goes away.
             let _ = std::io::Read::read(&mut stream, &mut [0]);

@@ -1,6 +1,6 @@
 //! The client against a server that misbehaves, and the texts of its errors.
 
-use super::server::{Act, Server};
+use super::server::{Server, ServerAction};
 use super::*;
 use diorite_model::Exit;
 
@@ -16,8 +16,8 @@ pub(crate) fn impatient() -> Options {
     }
 }
 
-pub(crate) fn client(options: Options) -> Http {
-    Http::with_environment(options, &|_| None).unwrap()
+pub(crate) fn client(options: Options) -> HttpClient {
+    HttpClient::with_environment(options, &|_| None).unwrap()
 }
 
 fn body() -> Vec<u8> {
@@ -26,9 +26,15 @@ fn body() -> Vec<u8> {
 
 #[test]
 fn a_busy_server_is_asked_again() {
-    for busy in [Act::Status(503), Act::Status(500), Act::Status(429), Act::Status(408), Act::RetryAfter(503, 3600)] {
+    for busy in [
+        ServerAction::Status(503),
+        ServerAction::Status(500),
+        ServerAction::Status(429),
+        ServerAction::Status(408),
+        ServerAction::RetryAfter(503, 3600),
+    ] {
         let server = Server::start();
-        let url = server.file("/x", body(), &[busy, Act::Serve]);
+        let url = server.file("/x", body(), &[busy, ServerAction::Serve]);
         assert_eq!(client(impatient()).get(&url, 1 << 20).unwrap(), body(), "{busy:?}");
         assert_eq!(server.asked().len(), 2, "{busy:?}");
     }
@@ -36,9 +42,9 @@ fn a_busy_server_is_asked_again() {
 
 #[test]
 fn a_broken_connection_is_tried_again() {
-    for broken in [Act::Cut(0), Act::Cut(1000), Act::Stall(0), Act::Stall(1000)] {
+    for broken in [ServerAction::Cut(0), ServerAction::Cut(1000), ServerAction::Stall(0), ServerAction::Stall(1000)] {
         let server = Server::start();
-        let url = server.file("/x", body(), &[broken, Act::Serve]);
+        let url = server.file("/x", body(), &[broken, ServerAction::Serve]);
         assert_eq!(client(impatient()).get(&url, 1 << 20).unwrap(), body(), "{broken:?}");
         assert_eq!(server.asked().len(), 2, "{broken:?}");
     }
@@ -47,11 +53,11 @@ fn a_broken_connection_is_tried_again() {
 #[test]
 fn what_is_final_is_not_asked_again() {
     for (act, kind) in [
-        (Act::Status(404), Kind::Gone),
-        (Act::Status(410), Kind::Gone),
-        (Act::Status(403), Kind::Refused),
-        (Act::Redirect("ftp://example.invalid/x"), Kind::Refused),
-        (Act::Redirect("file:///etc/passwd"), Kind::Refused),
+        (ServerAction::Status(404), FailureKind::Gone),
+        (ServerAction::Status(410), FailureKind::Gone),
+        (ServerAction::Status(403), FailureKind::Refused),
+        (ServerAction::Redirect("ftp://example.invalid/x"), FailureKind::Refused),
+        (ServerAction::Redirect("file:///etc/passwd"), FailureKind::Refused),
     ] {
         let server = Server::start();
         let url = server.file("/x", body(), &[act]);
@@ -63,21 +69,21 @@ fn what_is_final_is_not_asked_again() {
 #[test]
 fn attempts_and_sizes_have_limits() {
     let server = Server::start();
-    let url = server.file("/busy", body(), &[Act::Status(503)]);
-    assert_eq!(client(impatient()).get(&url, 1 << 20).unwrap_err().kind, Kind::Busy);
+    let url = server.file("/busy", body(), &[ServerAction::Status(503)]);
+    assert_eq!(client(impatient()).get(&url, 1 << 20).unwrap_err().kind, FailureKind::Busy);
     assert_eq!(server.asked().len(), 3);
-    let url = server.file("/x", body(), &[Act::Serve]);
+    let url = server.file("/x", body(), &[ServerAction::Serve]);
     assert!(client(impatient()).get(&url, 199_999).unwrap_err().cause.contains("larger than 199999 bytes"));
     assert_eq!(client(impatient()).get(&url, 200_000).unwrap().len(), 200_000);
-    let url = server.file("/loop", body(), &[Act::Redirect("/loop")]);
+    let url = server.file("/loop", body(), &[ServerAction::Redirect("/loop")]);
     assert!(client(impatient()).get(&url, 9).unwrap_err().cause.contains("more than ten times"));
 }
 
 #[test]
 fn redirects_are_followed_and_connections_kept() {
     let server = Server::start();
-    let url = server.file("/a/old", "", &[Act::Redirect("new")]);
-    server.file("/a/new", "hello", &[Act::Serve]);
+    let url = server.file("/a/old", "", &[ServerAction::Redirect("new")]);
+    server.file("/a/new", "hello", &[ServerAction::Serve]);
     let http = client(impatient());
     for _ in 0..3 {
         assert_eq!(http.get(&url, 100).unwrap(), b"hello");
@@ -90,7 +96,11 @@ fn redirects_are_followed_and_connections_kept() {
 #[test]
 fn ranges() {
     let server = Server::start();
-    let url = server.file("/x", body(), &[Act::Serve, Act::WithoutRange, Act::OtherRange, Act::Serve]);
+    let url = server.file(
+        "/x",
+        body(),
+        &[ServerAction::Serve, ServerAction::WithoutRange, ServerAction::OtherRange, ServerAction::Serve],
+    );
     let http = client(impatient());
     let mut reply = http.open(&url, 150_000).unwrap();
     assert_eq!((reply.from, reply.size), (150_000, Some(200_000)));
@@ -100,8 +110,8 @@ fn ranges() {
     let reply = http.open(&url, 150_000).unwrap();
     assert_eq!((reply.from, reply.size), (0, Some(200_000)));
     drop(reply);
-    assert_eq!(http.open(&url, 150_000).err().unwrap().kind, Kind::Range);
-    assert_eq!(http.open(&url, 200_000).err().unwrap().kind, Kind::Range);
+    assert_eq!(http.open(&url, 150_000).err().unwrap().kind, FailureKind::Range);
+    assert_eq!(http.open(&url, 200_000).err().unwrap().kind, FailureKind::Range);
     assert_eq!(content_range("bytes 5-9/10"), Some((5, Some(10))));
     assert_eq!(content_range("bytes 5-9/*"), Some((5, None)));
     assert_eq!(content_range("lines 5-9/10"), None);
@@ -115,9 +125,12 @@ fn files_are_read_in_place() {
     let url = url::join(&format!("file://{}", directory.path().display()), "a b");
     assert_eq!(http.get(&url, 100).unwrap(), b"hello");
     assert_eq!(http.open(&url, 3).unwrap().from, 3);
-    assert_eq!(http.get(&format!("file://{}/none", directory.path().display()), 9).unwrap_err().kind, Kind::Gone);
-    assert_eq!(http.get(&format!("file://{}", directory.path().display()), 9).unwrap_err().kind, Kind::Gone);
-    assert_eq!(http.get("http://127.0.0.1:1/x", 9).unwrap_err().kind, Kind::Offline);
+    assert_eq!(
+        http.get(&format!("file://{}/none", directory.path().display()), 9).unwrap_err().kind,
+        FailureKind::Gone
+    );
+    assert_eq!(http.get(&format!("file://{}", directory.path().display()), 9).unwrap_err().kind, FailureKind::Gone);
+    assert_eq!(http.get("http://127.0.0.1:1/x", 9).unwrap_err().kind, FailureKind::Offline);
 }
 
 /// A port nobody listens on: bound and closed again.
@@ -135,12 +148,12 @@ fn what_is_wrong_is_said() {
     };
     let server = Server::start();
     for (name, act) in [
-        ("gone", Act::Status(404)),
-        ("forbidden", Act::Status(403)),
-        ("busy", Act::Status(503)),
-        ("cut", Act::Cut(7)),
-        ("stalled", Act::Stall(7)),
-        ("astray", Act::Redirect("ftp://example.invalid/x")),
+        ("gone", ServerAction::Status(404)),
+        ("forbidden", ServerAction::Status(403)),
+        ("busy", ServerAction::Status(503)),
+        ("cut", ServerAction::Cut(7)),
+        ("stalled", ServerAction::Stall(7)),
+        ("astray", ServerAction::Redirect("ftp://example.invalid/x")),
     ] {
         let url = server.file(&format!("/{name}"), body(), &[act]);
         let failure = client(impatient()).get(&url, 1 << 20).unwrap_err();
@@ -165,7 +178,7 @@ fn what_is_wrong_is_said() {
         ("SSL_CERT_FILE", empty.to_str().unwrap()),
     ] {
         let environment = |asked: &str| (asked == name).then(|| value.to_owned());
-        let error = Http::with_environment(impatient(), &environment).err().unwrap();
+        let error = HttpClient::with_environment(impatient(), &environment).err().unwrap();
         say(error, Exit::Host, directory.path().to_str().unwrap());
     }
     insta::assert_snapshot!(texts.join("\n\n"));

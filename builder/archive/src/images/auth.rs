@@ -18,7 +18,7 @@ pub(super) struct Logins {
 
 /// What there is for one repository.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct StoredLogin {
     /// `user:password` in Base64, as it goes into a header, and the file it stands in.
     pub login: Option<(String, PathBuf)>,
     /// A file that leaves this registry to a helper.
@@ -30,7 +30,7 @@ pub(super) struct Found {
 /// One file. Unknown keys are passed over: docker keeps other things in its own.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+struct AuthFile {
     #[serde(default)]
     auths: BTreeMap<String, Login>,
     #[serde(default)]
@@ -77,8 +77,8 @@ impl Logins {
 
     /// The login for a repository: of the first file that has one, the entry that says most of `host/name`. Error: a
     /// cause in words, which names no secret.
-    pub(super) fn find(&self, host: &str, name: &str) -> Result<Found, String> {
-        let mut found = Found { asked: self.places(), ..Found::default() };
+    pub(super) fn find(&self, host: &str, name: &str) -> Result<StoredLogin, String> {
+        let mut found = StoredLogin { asked: self.places(), ..StoredLogin::default() };
         for place in &found.asked {
             let text = match std::fs::read(place) {
                 Ok(text) => text,
@@ -87,7 +87,7 @@ impl Logins {
             };
             let legacy = place.file_name().is_some_and(|n| n == ".dockercfg");
             let file = match legacy {
-                true => serde_json::from_slice(&text).map(|auths| File {
+                true => serde_json::from_slice(&text).map(|auths| AuthFile {
                     auths,
                     cred_helpers: BTreeMap::new(),
                     creds_store: None,
@@ -95,8 +95,8 @@ impl Logins {
                 false => serde_json::from_slice(&text),
             };
             // The parser's own words could show a password.
-            let file: File =
-                file.map_err(|_| format!("{} is no file of logins (containers-auth.json(5))", place.display()))?;
+            let file: AuthFile =
+                file.map_err(|_| format!("{} is not a file of logins (containers-auth.json(5))", place.display()))?;
             let unusable = |why: &str| Err(format!("the login for {host} in {} {why}", place.display()));
             match entry(&file, host, name, legacy) {
                 Some(Login { identitytoken: Some(token), .. }) if !token.is_empty() => {
@@ -121,7 +121,7 @@ impl Logins {
 }
 
 /// The entry that says most of `host/name`. docker writes some hosts as URLs.
-fn entry<'a>(file: &'a File, host: &str, name: &str, legacy: bool) -> Option<&'a Login> {
+fn entry<'a>(file: &'a AuthFile, host: &str, name: &str, legacy: bool) -> Option<&'a Login> {
     let host_of = |key: &str| {
         let bare = key.strip_prefix("https://").or_else(|| key.strip_prefix("http://"));
         let host = bare.unwrap_or(key).split('/').next().unwrap_or_default();
@@ -149,7 +149,7 @@ mod tests {
     fn the_entry_that_says_most_wins() {
         let text = r#"{"auths": {"r.example": {"auth": "aG9zdA=="}, "r.example/team": {"auth": "dGVhbQ=="},
             "https://old.example/v1/": {"auth": "b2xk"}, "helped.example": {}}, "credHelpers": {"x": "y"}}"#;
-        let file: File = serde_json::from_str(text).unwrap();
+        let file: AuthFile = serde_json::from_str(text).unwrap();
         let login = |host, name| entry(&file, host, name, false).and_then(|l| l.auth.as_deref());
         assert_eq!(login("r.example", "team/app"), Some("dGVhbQ=="));
         assert_eq!(login("r.example", "teams/app"), Some("aG9zdA=="));

@@ -8,15 +8,13 @@ mod tarball;
 #[cfg(test)]
 mod tests;
 
-use crate::http::{Http, Options};
+use crate::http::{HttpClient, Options};
 use diorite_host::progress::{Progress, bytes};
 use diorite_model::lock::{ARCHIVED, PULLED};
 use diorite_model::oci::{Config, Descriptor, Document, Image as Described, Manifest, Reference, choose, sha256};
 use diorite_model::recipe::ContainerSource;
-use diorite_model::{Digest, Error, Exit, Hasher, LockedPackage, Recipe, Result};
-use registry::{Kept, Registry, Tokens};
-use std::fs::File;
-use std::io::Read;
+use diorite_model::{Digest, Error, Exit, LockedPackage, Recipe, Result};
+use registry::{Registry, RegistryFile, Tokens};
 use std::path::{Path, PathBuf};
 
 /// What an image's files are called in the lock; layers are `layer-01` and so on, the lowest first. An index of indexes
@@ -32,7 +30,7 @@ const LARGEST_LAYER: u64 = 16 << 30;
 
 /// An image that lies in files.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Image {
+pub struct ContainerImage {
     /// How it wants to be started.
     pub config: Config,
     /// Its layers, lowest first.
@@ -46,7 +44,7 @@ pub struct Layer {
     pub file: PathBuf,
     /// Where it begins there, in bytes.
     pub start: u64,
-    /// Its bytes.
+    /// Its size in bytes.
     pub size: u64,
     /// Digest of the tar in it.
     pub diff_id: Digest,
@@ -63,10 +61,10 @@ pub fn lock(name: &str, recipe: &Recipe, directory: &Path, progress: &Progress) 
         ContainerSource::Packages(_) => return Err(Error::bug(format!("container `{name}` has no image"))),
         ContainerSource::Archive(path) => {
             let file = directory.join(path);
-            let (sha256, size) = digest(&file).map_err(|e| {
-                let missing = e.kind() == std::io::ErrorKind::NotFound;
-                let error = Error::io(format!("the image of container `{name}` cannot be read"), &file, e);
-                if missing { error.hint("`archive` is a path relative to the profile") } else { error }
+            let what = format!("the image of container `{name}`");
+            let (sha256, size) = diorite_host::file::sha256(&file, &what).map_err(|error| match file.exists() {
+                true => error,
+                false => error.hint("`archive` is a path relative to the profile"),
             })?;
             let (_, about) = tarball::open(name, &file, architecture)?;
             let one = LockedPackage {
@@ -81,7 +79,7 @@ pub fn lock(name: &str, recipe: &Recipe, directory: &Path, progress: &Progress) 
             (vec![one], about)
         }
         ContainerSource::Oci(reference) => {
-            pulled(name, reference, architecture, &Http::new(Options::default())?, &Tokens::default())?
+            pulled(name, reference, architecture, &HttpClient::new(Options::default())?, &Tokens::default())?
         }
     };
     stage.done(about.words(files.iter().map(|f| f.size).sum()));
@@ -108,9 +106,9 @@ fn pulled(
     name: &str,
     reference: &str,
     architecture: &str,
-    http: &Http,
+    http: &HttpClient,
     tokens: &Tokens,
-) -> Result<(Vec<LockedPackage>, About)> {
+) -> Result<(Vec<LockedPackage>, ImageDescription)> {
     let Reference { repository, digest } =
         Reference::parse(reference).map_err(|e| Error::bug(format!("`{reference}`: {e}")))?;
     let registry = Registry::new(http, tokens, &repository)?;
@@ -119,9 +117,9 @@ fn pulled(
         text.map_err(|e| Error { what: format!("the image of container `{name}` cannot be pulled"), ..e })
     };
     let wrong = |cause| unusable(name, reference, cause);
-    let first = read(Kept::Manifest, &digest)?;
+    let first = read(RegistryFile::Manifest, &digest)?;
     let image = follow(&first, architecture, read, &wrong)?;
-    let file = |name: String, kind: Kept, sha256: Digest, size: u64| LockedPackage {
+    let file = |name: String, kind: RegistryFile, sha256: Digest, size: u64| LockedPackage {
         name,
         version: sha256.short(12),
         architecture: architecture.to_owned(),
@@ -141,15 +139,15 @@ fn pulled(
             (false, 0) => INDEX.into(),
             (false, _) => format!("{INDEX}-{}", i + 1),
         };
-        files.push(file(name, Kept::Manifest, *digest, *size));
+        files.push(file(name, RegistryFile::Manifest, *digest, *size));
     }
     let Manifest { config, layers } = &image.manifest;
-    files.push(file(CONFIG.into(), Kept::Blob, config.sha256().map_err(wrong)?, config.size));
+    files.push(file(CONFIG.into(), RegistryFile::Blob, config.sha256().map_err(wrong)?, config.size));
     for (i, layer) in layers.iter().enumerate() {
         if layer.size > LARGEST_LAYER {
             return Err(wrong(format!("layer {} is larger than {LARGEST_LAYER} bytes", i + 1)));
         }
-        files.push(file(format!("layer-{:02}", i + 1), Kept::Blob, layer.sha256().map_err(wrong)?, layer.size));
+        files.push(file(format!("layer-{:02}", i + 1), RegistryFile::Blob, layer.sha256().map_err(wrong)?, layer.size));
     }
     files.sort();
     Ok((files, image.about))
@@ -164,11 +162,11 @@ pub fn open(
     files: &[LockedPackage],
     file: &dyn Fn(&LockedPackage) -> PathBuf,
     architecture: &str,
-) -> Result<Image> {
+) -> Result<ContainerImage> {
     match (source, files) {
         (ContainerSource::Archive(_), [one]) if one.release == ARCHIVED => {
             let (layers, about) = tarball::open(name, &file(one), architecture)?;
-            Ok(Image { config: about.config, layers })
+            Ok(ContainerImage { config: about.config, layers })
         }
         (ContainerSource::Oci(reference), all) => opened(name, reference, all, file, architecture),
         _ => Err(not_locked(name)),
@@ -187,7 +185,7 @@ fn opened(
     files: &[LockedPackage],
     file: &dyn Fn(&LockedPackage) -> PathBuf,
     architecture: &str,
-) -> Result<Image> {
+) -> Result<ContainerImage> {
     let find = |sha256: &Digest| files.iter().find(|f| f.sha256 == *sha256).ok_or_else(|| not_locked(name));
     let read = |_, digest: &Digest| {
         let path = file(find(digest)?);
@@ -198,14 +196,14 @@ fn opened(
     };
     let wrong = |cause| unusable(name, reference, cause);
     let Reference { digest, .. } = Reference::parse(reference).map_err(wrong)?;
-    let first = read(Kept::Manifest, &digest)?;
-    let Found { manifest, about, .. } = follow(&first, architecture, read, &wrong)?;
+    let first = read(RegistryFile::Manifest, &digest)?;
+    let ImageManifest { manifest, about, .. } = follow(&first, architecture, read, &wrong)?;
     let layer = |(layer, diff_id): (&Descriptor, Digest)| {
         let locked = find(&layer.sha256().map_err(wrong)?)?;
         Ok(Layer { file: file(locked), start: 0, size: locked.size, diff_id })
     };
     let layers = manifest.layers.iter().zip(about.diff_ids).map(layer).collect::<Result<_>>()?;
-    Ok(Image { config: about.config, layers })
+    Ok(ContainerImage { config: about.config, layers })
 }
 
 /// The error of an image that is none.
@@ -214,15 +212,15 @@ fn unusable(name: &str, place: impl std::fmt::Display, cause: impl std::fmt::Dis
 }
 
 /// What a manifest, or an index of manifests, leads to.
-struct Found {
+struct ImageManifest {
     /// What was followed to the manifest; nothing where the first document is the manifest.
     path: Vec<Descriptor>,
     manifest: Manifest,
-    about: About,
+    about: ImageDescription,
 }
 
 /// What an image says of itself.
-struct About {
+struct ImageDescription {
     config: Config,
     /// When it was made.
     created: Option<String>,
@@ -230,7 +228,7 @@ struct About {
     diff_ids: Vec<Digest>,
 }
 
-impl About {
+impl ImageDescription {
     /// What it is, for people. Whatever it says of itself is shown without control characters.
     fn words(&self, size: u64) -> String {
         let plain = |text: &str| text.chars().take(120).collect::<String>().escape_debug().to_string();
@@ -252,10 +250,10 @@ impl About {
 fn follow<E>(
     document: &[u8],
     architecture: &str,
-    mut read: impl FnMut(Kept, &Digest) -> Result<Vec<u8>, E>,
+    mut read: impl FnMut(RegistryFile, &Digest) -> Result<Vec<u8>, E>,
     wrong: &dyn Fn(String) -> E,
-) -> Result<Found, E> {
-    let mut get = |kind: Kept, d: &Descriptor| {
+) -> Result<ImageManifest, E> {
+    let mut get = |kind: RegistryFile, d: &Descriptor| {
         let bytes = read(kind, &d.sha256().map_err(wrong)?)?;
         match bytes.len() as u64 == d.size {
             true => Ok(bytes),
@@ -272,20 +270,20 @@ fn follow<E>(
             Document::Manifest(manifest) => manifest,
             Document::Index { manifests } => {
                 let next = choose(&manifests, architecture).map_err(wrong)?.clone();
-                document = parse(&get(Kept::Manifest, &next)?)?;
+                document = parse(&get(RegistryFile::Manifest, &next)?)?;
                 path.push(next);
                 continue;
             }
         };
-        let text = get(Kept::Blob, &manifest.config)?;
+        let text = get(RegistryFile::Blob, &manifest.config)?;
         let about = described(&text, manifest.layers.len(), architecture).map_err(wrong)?;
-        return Ok(Found { path, manifest, about });
+        return Ok(ImageManifest { path, manifest, about });
     }
     Err(wrong("its indexes point to indexes without end".into()))
 }
 
 /// An image's configuration, for this architecture and with as many layers as its manifest. Error: a cause in words.
-fn described(bytes: &[u8], layers: usize, architecture: &str) -> Result<About, String> {
+fn described(bytes: &[u8], layers: usize, architecture: &str) -> Result<ImageDescription, String> {
     let image: Described = serde_json::from_slice(bytes).map_err(|e| format!("its configuration: {e}"))?;
     if (image.os.as_str(), image.architecture.as_str()) != ("linux", architecture) {
         let (os, other) = (image.os.escape_default(), image.architecture.escape_default());
@@ -296,20 +294,5 @@ fn described(bytes: &[u8], layers: usize, architecture: &str) -> Result<About, S
         return Err(format!("its manifest names {layers} layers, its configuration {said}"));
     }
     let diff_ids = image.rootfs.diff_ids.iter().map(|id| sha256(id)).collect::<Result<_, _>>()?;
-    Ok(About { config: image.config, created: image.created, diff_ids })
-}
-
-/// SHA-256 and size of a file.
-fn digest(path: &Path) -> std::io::Result<(Digest, u64)> {
-    let (mut file, mut hasher, mut size) = (File::open(path)?, Hasher::new(), 0);
-    let mut buffer = vec![0; 1 << 18];
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok((hasher.finish(), size)),
-            n => {
-                hasher.update(&buffer[..n]);
-                size += n as u64;
-            }
-        }
-    }
+    Ok(ImageDescription { config: image.config, created: image.created, diff_ids })
 }

@@ -1,8 +1,8 @@
 //! A registry, by the OCI distribution specification 1.1: manifests and blobs by digest, and the token that most want
 //! before they give either. Everything is asked for by SHA-256, so a registry can refuse and not lie.
 
-use super::auth::{Found, Logins};
-use crate::http::{Answer, Failure, Http, Kind, Reply};
+use super::auth::{Logins, StoredLogin};
+use crate::http::{AuthResponse, Failure, FailureKind, HttpClient, RemoteFile};
 use crate::url;
 use diorite_host::interrupt;
 use diorite_model::oci::Reference;
@@ -44,14 +44,14 @@ impl Tokens {
 
 /// The two kinds of file that a registry gives by digest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum RegistryFile {
     /// A manifest, or an index of them.
     Manifest,
-    /// Anything else.
+    /// A configuration or a layer.
     Blob,
 }
 
-impl Kept {
+impl RegistryFile {
     /// As it stands in URLs and in the paths of the lock.
     pub fn directory(self) -> &'static str {
         match self {
@@ -63,7 +63,7 @@ impl Kept {
 
 /// One repository of a registry, as the paths of the lock begin: `registry/name`.
 pub struct Registry<'a> {
-    http: &'a Http,
+    http: &'a HttpClient,
     tokens: &'a Tokens,
     host: &'a str,
     name: &'a str,
@@ -71,7 +71,7 @@ pub struct Registry<'a> {
 
 impl<'a> Registry<'a> {
     /// The repository of `registry/name`.
-    pub fn new(http: &'a Http, tokens: &'a Tokens, repository: &'a str) -> Result<Self> {
+    pub fn new(http: &'a HttpClient, tokens: &'a Tokens, repository: &'a str) -> Result<Self> {
         let (host, name) =
             repository.split_once('/').ok_or_else(|| Error::bug(format!("`{repository}` names no registry")))?;
         Ok(Self { http, tokens, host, name })
@@ -84,26 +84,26 @@ impl<'a> Registry<'a> {
     }
 
     /// Where a file is.
-    pub fn url(&self, kind: Kept, digest: &Digest) -> String {
+    pub fn url(&self, kind: RegistryFile, digest: &Digest) -> String {
         format!("{}/v2/{}/{}/sha256:{digest}", self.root(), self.name, kind.directory())
     }
 
     /// Opens a URL of this repository at an offset, with a token if one is wanted.
-    pub fn open(&self, kind: Kept, url: &str, from: u64) -> Result<Reply, Failure> {
+    pub fn open(&self, kind: RegistryFile, url: &str, from: u64) -> Result<RemoteFile, Failure> {
         let repository = format!("{}/{}", self.host, self.name);
         let known = || self.tokens.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let accept = if kind == Kept::Manifest { MANIFESTS } else { "*/*" };
+        let accept = if kind == RegistryFile::Manifest { MANIFESTS } else { "*/*" };
         let mut authorization = known().get(&repository).cloned();
         for again in [true, false] {
             match self.http.ask(url, from, accept, authorization.as_deref())? {
-                Answer::Reply(reply) => return Ok(reply),
+                AuthResponse::File(reply) => return Ok(reply),
                 // A token may have run out as well.
-                Answer::Unauthorized(challenges) if again => {
+                AuthResponse::Unauthorized(challenges) if again => {
                     let fresh = self.authorize(url, &challenges)?;
                     known().insert(repository.clone(), fresh.clone());
                     authorization = Some(fresh);
                 }
-                Answer::Unauthorized(_) => break,
+                AuthResponse::Unauthorized(_) => break,
             }
         }
         Err(unauthorized(url, "the server answers 401 Unauthorized"))
@@ -111,17 +111,18 @@ impl<'a> Registry<'a> {
 
     /// The `Authorization` that answers a challenge: RFC 9110 11.6.1, and the token protocol of the distribution project.
     fn authorize(&self, url: &str, challenges: &[String]) -> Result<String, Failure> {
-        let refused = |cause: String| Failure::new(Kind::Refused, url, cause);
+        let refused = |cause: String| Failure::new(FailureKind::Refused, url, cause);
         let login = self.tokens.logins.find(self.host, self.name).map_err(|e| unauthorized(url, &e))?.login;
         let basic = login.map(|(login, _)| format!("Basic {login}"));
         let find = |scheme: &str| challenges.iter().find_map(|c| challenge(c, scheme));
         let Some(fields) = find("bearer") else {
             return match (find("basic"), basic) {
                 (Some(_), Some(basic)) => Ok(basic),
-                (Some(_), None) => Err(unauthorized(url, "the server answers 401 Unauthorized: it wants a login")),
-                (None, _) => {
-                    Err(unauthorized(url, "the server answers 401 Unauthorized and does not say what it wants"))
-                }
+                (Some(_), None) => Err(unauthorized(url, "the server answers 401 Unauthorized: it requires a login")),
+                (None, _) => Err(unauthorized(
+                    url,
+                    "the server answers 401 Unauthorized and does not say which kind of login it accepts",
+                )),
             };
         };
         let realm = fields.get("realm").ok_or_else(|| refused("it does not say where tokens are given".into()))?;
@@ -134,20 +135,22 @@ impl<'a> Registry<'a> {
             at += &format!("&service={}", encoded(service));
         }
         let reply = match self.http.ask(&at, 0, "application/json", basic.as_deref()) {
-            Ok(Answer::Reply(reply)) => reply,
-            Ok(Answer::Unauthorized(_)) if basic.is_some() => {
+            Ok(AuthResponse::File(reply)) => reply,
+            Ok(AuthResponse::Unauthorized(_)) if basic.is_some() => {
                 return Err(unauthorized(realm, "the login is not accepted (401 Unauthorized)"));
             }
-            Ok(Answer::Unauthorized(_)) => {
+            Ok(AuthResponse::Unauthorized(_)) => {
                 return Err(unauthorized(realm, "no token is given without a login (401 Unauthorized)"));
             }
             // It is the place of tokens that has gone, not the image.
-            Err(failure) if failure.kind == Kind::Gone => return Err(Failure { kind: Kind::Refused, ..failure }),
+            Err(failure) if failure.kind == FailureKind::Gone => {
+                return Err(Failure { kind: FailureKind::Refused, ..failure });
+            }
             Err(failure) => return Err(failure),
         };
         let mut text = Vec::new();
         reply.take(LARGEST_TOKEN).read_to_end(&mut text).map_err(|e| Failure::broken(realm, &e))?;
-        let none = || Failure::new(Kind::Wrong, realm, "what comes is no token");
+        let none = || Failure::new(FailureKind::Wrong, realm, "the answer is not a token");
         let token: Token = serde_json::from_slice(&text).map_err(|_| none())?;
         let token = token.token.or(token.access_token).unwrap_or_default();
         let plain = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
@@ -155,7 +158,7 @@ impl<'a> Registry<'a> {
     }
 
     /// A manifest or a configuration, whole, with its digest.
-    pub fn text(&self, kind: Kept, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
+    pub fn text(&self, kind: RegistryFile, digest: &Digest, limit: u64) -> Result<Vec<u8>> {
         let url = self.url(kind, digest);
         let mut failures = 0;
         let bytes = loop {
@@ -172,10 +175,10 @@ impl<'a> Registry<'a> {
             return Ok(bytes);
         }
         let cause = format!("its SHA-256 is {}, asked for was {digest}", Digest::of(&bytes));
-        Err(self.refused(Failure::new(Kind::Wrong, &url, cause)))
+        Err(self.refused(Failure::new(FailureKind::Wrong, &url, cause)))
     }
 
-    fn text_once(&self, kind: Kept, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+    fn text_once(&self, kind: RegistryFile, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
         let reply = self.open(kind, url, 0)?;
         if reply.html {
             return Err(web_page(url));
@@ -185,10 +188,10 @@ impl<'a> Registry<'a> {
         reply.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Failure::broken(url, &e))?;
         match said {
             _ if bytes.len() as u64 > limit => {
-                Err(Failure::new(Kind::Refused, url, format!("it is larger than {limit} bytes")))
+                Err(Failure::new(FailureKind::Refused, url, format!("it is larger than {limit} bytes")))
             }
             Some(size) if size != bytes.len() as u64 => {
-                Err(Failure::new(Kind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
+                Err(Failure::new(FailureKind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
             }
             _ => Ok(bytes),
         }
@@ -198,26 +201,26 @@ impl<'a> Registry<'a> {
     pub fn refused(&self, failure: Failure) -> Error {
         let hint = match (failure.kind, failure.status) {
             (_, Some(401 | 403)) => self.login_hint(),
-            (Kind::Busy, Some(429)) => {
+            (FailureKind::Busy, Some(429)) => {
                 format!("it limits how much one may ask: try again later, or log in (`podman login {}`)", self.host)
             }
-            (Kind::Gone, _) => {
+            (FailureKind::Gone, _) => {
                 "see whether registry, name and digest are right; if the registry has removed the image, a \
                                 vault may have it (`diorite vault import FILE`)"
                     .into()
             }
-            (Kind::Busy, _) => "try again later".into(),
-            (Kind::Wrong, _) => {
+            (FailureKind::Busy, _) => "try again later".into(),
+            (FailureKind::Wrong, _) => {
                 "the registry, or a proxy on the way, gives other files, or this is not the host that speaks a \
                                  registry's protocol; nothing was kept"
                     .into()
             }
-            (Kind::Refused, _) => {
+            (FailureKind::Refused, _) => {
                 "see whether this is the host that speaks a registry's protocol; it can be another one than \
                                    its name among people"
                     .into()
             }
-            (Kind::Broken, _) => {
+            (FailureKind::Broken, _) => {
                 "try again, what has arrived is kept; or see whether this machine has a network and needs a \
                                   proxy (http_proxy, https_proxy)"
                     .into()
@@ -235,17 +238,17 @@ impl<'a> Registry<'a> {
         match self.tokens.logins.find(host, self.name) {
             // Its words are the cause already.
             Err(_) => format!("log in again: `podman login {host}`"),
-            Ok(Found { login: Some((_, file)), .. }) => format!(
+            Ok(StoredLogin { login: Some((_, file)), .. }) => format!(
                 "the login for {host} in {} does not suffice: log in as somebody who may read the image (`podman login \
                  {host}`); {too}",
                 shown(&file)
             ),
-            Ok(Found { helped: Some(file), .. }) => format!(
+            Ok(StoredLogin { helped: Some(file), .. }) => format!(
                 "{} leaves the login for {host} to a helper program, which is not run: name a file with the login in \
                  REGISTRY_AUTH_FILE (`podman login --authfile FILE {host}` writes one)",
                 shown(&file)
             ),
-            Ok(Found { asked, .. }) => {
+            Ok(StoredLogin { asked, .. }) => {
                 let places: Vec<String> = asked.iter().map(|p| shown(p)).collect();
                 format!("there is no login for {host} in {}: log in (`podman login {host}`); {too}", places.join(", "))
             }
@@ -255,12 +258,12 @@ impl<'a> Registry<'a> {
 
 /// The failure of one who may not.
 fn unauthorized(url: &str, cause: &str) -> Failure {
-    Failure { status: Some(401), ..Failure::new(Kind::Refused, url, cause) }
+    Failure { status: Some(401), ..Failure::new(FailureKind::Refused, url, cause) }
 }
 
 /// What comes is made for people.
 pub fn web_page(url: &str) -> Failure {
-    Failure::new(Kind::Wrong, url, "a web page came instead (the login page of a network?)")
+    Failure::new(FailureKind::Wrong, url, "a web page came instead (the login page of a network?)")
 }
 
 #[derive(Deserialize)]

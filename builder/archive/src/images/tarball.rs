@@ -1,7 +1,7 @@
 //! An image in one tar file: the OCI image layout (`oci-layout`, `index.json`, `blobs/`), else what `docker save` writes
 //! (`manifest.json`). Members are found by name and read where they lie; nothing is unpacked.
 
-use super::{About, Found, LARGEST_TEXT, Layer, described, follow, unusable};
+use super::{ImageDescription, ImageManifest, LARGEST_TEXT, Layer, described, follow, unusable};
 use diorite_model::{Digest, Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -14,19 +14,19 @@ use std::path::Path;
 /// One image of `docker save`'s manifest.json.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Saved {
+struct SavedImage {
     config: String,
     layers: Vec<String>,
 }
 
 /// Opens an archive. Errors: `Input` when it holds no image, or several, or none for this architecture.
-pub(super) fn open(name: &str, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About)> {
+pub(super) fn open(name: &str, path: &Path, architecture: &str) -> Result<(Vec<Layer>, ImageDescription)> {
     let file =
         File::open(path).map_err(|e| Error::io(format!("the image of container `{name}` cannot be read"), path, e))?;
     let error = |cause: String| {
         unusable(name, path.display(), cause).hint("`podman save` or `docker save` write such a file, uncompressed")
     };
-    let archive = Archive::read(file).map_err(error)?;
+    let archive = ImageTar::read(file).map_err(error)?;
     let image = match archive.members.contains_key("oci-layout") {
         true => archive.layout(path, architecture),
         false => archive.saved(path, architecture),
@@ -34,20 +34,21 @@ pub(super) fn open(name: &str, path: &Path, architecture: &str) -> Result<(Vec<L
     image.map_err(error)
 }
 
-struct Archive {
+struct ImageTar {
     file: File,
     /// Start and size of every regular file by name, and what links stand for.
     members: BTreeMap<String, (u64, u64)>,
 }
 
-impl Archive {
+impl ImageTar {
     fn read(file: File) -> Result<Self, String> {
         let mut magic = [0; 4];
         let n = file.read_at(&mut magic, 0).map_err(|e| e.to_string())?;
         if n == 4 && (magic[..2] == [0x1f, 0x8b] || magic == [0x28, 0xb5, 0x2f, 0xfd]) {
             return Err("the archive itself is compressed".into());
         }
-        let damaged = |e: std::io::Error| format!("it is no whole tar archive: {}", e.to_string().escape_default());
+        let damaged =
+            |e: std::io::Error| format!("it is not a complete tar archive: {}", e.to_string().escape_default());
         let length = file.metadata().map_err(|e| e.to_string())?.len();
         let mut members = BTreeMap::new();
         let mut links = Vec::new();
@@ -103,19 +104,20 @@ impl Archive {
         if Digest::of(&bytes) == *digest { Ok(bytes) } else { Err(format!("`{name}` has another digest")) }
     }
 
-    fn layout(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About), String> {
+    fn layout(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, ImageDescription), String> {
         let read = |_, digest: &Digest| self.blob(digest);
-        let Found { manifest, about, .. } = follow(&self.bytes("index.json")?, architecture, read, &|cause| cause)?;
+        let ImageManifest { manifest, about, .. } =
+            follow(&self.bytes("index.json")?, architecture, read, &|cause| cause)?;
         let names = manifest.layers.iter().map(|l| Ok(format!("blobs/sha256/{}", l.sha256()?)));
         let names = names.collect::<Result<_, String>>()?;
         Ok((self.layers(path, names, &about)?, about))
     }
 
-    fn saved(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, About), String> {
+    fn saved(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, ImageDescription), String> {
         if !self.members.contains_key("manifest.json") {
             return Err("it has neither `oci-layout` nor `manifest.json`".into());
         }
-        let mut all: Vec<Saved> = self.json("manifest.json")?;
+        let mut all: Vec<SavedImage> = self.json("manifest.json")?;
         let (Some(one), true) = (all.pop(), all.is_empty()) else {
             return Err("it holds several images, or none: save one".into());
         };
@@ -123,7 +125,7 @@ impl Archive {
         Ok((self.layers(path, one.layers, &about)?, about))
     }
 
-    fn layers(&self, path: &Path, names: Vec<String>, about: &About) -> Result<Vec<Layer>, String> {
+    fn layers(&self, path: &Path, names: Vec<String>, about: &ImageDescription) -> Result<Vec<Layer>, String> {
         let layer = |(name, &diff_id): (&String, &Digest)| {
             let (start, size) = self.find(name)?;
             Ok(Layer { file: path.to_owned(), start, size, diff_id })

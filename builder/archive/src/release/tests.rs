@@ -47,15 +47,15 @@ fn text(suite: &str, date: &str, until: &str) -> String {
 const DATE: &str = "Wed, 31 Dec 2025 00:00:00 UTC";
 const UNTIL: &str = "Wed, 07 Jan 2026 00:00:00 UTC";
 
-fn verify(bytes: &[u8], keyring: &Keyring) -> Result<Release> {
-    Release::verify(
+fn verify(bytes: &[u8], keyring: &Keyring) -> Result<SignedRelease> {
+    SignedRelease::verify(
         bytes,
-        &Expected { suite: Some("trixie"), keyring, now: NOW, place: "mirror/dists/trixie/InRelease" },
+        &ReleaseRequirements { suite: Some("trixie"), keyring, now: NOW, place: "mirror/dists/trixie/InRelease" },
     )
 }
 
 /// Key identifiers differ from run to run; everything else in an error must not.
-fn words(result: Result<Release>) -> String {
+fn words(result: Result<SignedRelease>) -> String {
     let text = result.expect_err("must be refused").to_string();
     text.split(' ').map(|w| if w.len() > 16 && w.ends_with(':') { "KEY:" } else { w }).collect::<Vec<_>>().join(" ")
 }
@@ -164,6 +164,6 @@ fn keyrings() {
 }
 
 /// A release for tests of what comes after verification.
-pub(crate) fn release() -> Release {
-    Release { text: String::new(), sha256: Digest::of(b""), date: NOW, valid_until: None }
+pub(crate) fn release() -> SignedRelease {
+    SignedRelease { text: String::new(), sha256: Digest::of(b""), date: NOW, valid_until: None }
 }

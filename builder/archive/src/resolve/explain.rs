@@ -1,8 +1,8 @@
 //! Why a list cannot be installed, in a few lines that name what requires what.
 
-use super::needs::Reader;
+use super::needs::NeedReader;
 use super::request::shortened;
-use super::solver::Core;
+use super::solver::UnsatCore;
 use crate::relation::Relation;
 use crate::universe::Id;
 use diorite_model::Error;
@@ -12,8 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 const MOST_REASONS: usize = 6;
 
 /// The error for a list whose roots cannot be installed together. `root` says in words why a root is one.
-pub fn unsatisfiable(reader: &Reader<'_, '_>, core: &Core, list: &str, root: impl Fn(Id) -> String) -> Error {
-    let story = Story { reader, core, root: &root, reached: reach(core) };
+pub fn unsatisfiable(reader: &NeedReader<'_, '_>, core: &UnsatCore, list: &str, root: impl Fn(Id) -> String) -> Error {
+    let story = Explanation { reader, core, root: &root, reached: reach(core) };
     let mut lines = Vec::new();
     let missing = core.requires.iter().filter(|(_, options)| options.is_empty()).filter_map(|(from, _)| *from);
     for id in missing {
@@ -38,7 +38,7 @@ pub fn unsatisfiable(reader: &Reader<'_, '_>, core: &Core, list: &str, root: imp
 }
 
 /// For each package of the core, the way it came in: the package that needs it, nearest to the request.
-fn reach(core: &Core) -> BTreeMap<Id, Option<Id>> {
+fn reach(core: &UnsatCore) -> BTreeMap<Id, Option<Id>> {
     let mut reached: BTreeMap<Id, Option<Id>> = BTreeMap::new();
     let mut queue: VecDeque<Option<Id>> = VecDeque::from([None]);
     while let Some(from) = queue.pop_front() {
@@ -52,14 +52,14 @@ fn reach(core: &Core) -> BTreeMap<Id, Option<Id>> {
     reached
 }
 
-struct Story<'s, 'u, 'a> {
-    reader: &'s Reader<'u, 'a>,
-    core: &'s Core,
+struct Explanation<'s, 'u, 'a> {
+    reader: &'s NeedReader<'u, 'a>,
+    core: &'s UnsatCore,
     root: &'s dyn Fn(Id) -> String,
     reached: BTreeMap<Id, Option<Id>>,
 }
 
-impl Story<'_, '_, '_> {
+impl Explanation<'_, '_, '_> {
     fn name(&self, id: Id) -> String {
         let package = self.reader.universe.package(id);
         format!("{} {}", package.name, package.version)

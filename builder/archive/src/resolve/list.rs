@@ -1,8 +1,8 @@
 //! One list of packages: requests → ids of the universe, closed under what they need.
 
 use super::explain;
-use super::needs::Reader;
-use super::request::{self, Request};
+use super::needs::NeedReader;
+use super::request::{self, PackageRequest};
 use super::solver;
 use super::walk::walk;
 use crate::universe::{Id, Stanzas, Universe};
@@ -30,7 +30,7 @@ pub struct List<'a> {
 }
 
 /// A resolved list.
-pub struct Resolved<'a> {
+pub struct Resolution<'a> {
     /// The universe it was resolved in.
     pub universe: Universe<'a>,
     /// The packages, sorted by name.
@@ -38,11 +38,11 @@ pub struct Resolved<'a> {
 }
 
 /// Resolves a list.
-pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resolved<'a>> {
+pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resolution<'a>> {
     // What the builder provides is there whether it is asked for or not.
     let asked = list.requests.iter().filter(|r| !list.provided.contains(r));
     let requests =
-        asked.map(|text| Request::parse(text, stanzas.architecture(), list.name)).collect::<Result<Vec<_>>>()?;
+        asked.map(|text| PackageRequest::parse(text, stanzas.architecture(), list.name)).collect::<Result<Vec<_>>>()?;
     let universe = Universe::new(stanzas, &request::pins(&requests, list.name)?, list.debian_only);
     let mut roots: Vec<Id> = Vec::new();
     if list.essential {
@@ -54,7 +54,7 @@ pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resolved
             roots.push(id);
         }
     }
-    let reader = Reader::new(&universe, list.provided, list.recommends);
+    let reader = NeedReader::new(&universe, list.provided, list.recommends);
     let ids = complete(&reader, &roots).map_err(|core| {
         let root = |id| match universe.package(id).essential && list.essential {
             true => "is Essential".to_owned(),
@@ -62,11 +62,11 @@ pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resolved
         };
         explain::unsatisfiable(&reader, &core, list.name, root)
     })?;
-    Ok(Resolved { universe, ids })
+    Ok(Resolution { universe, ids })
 }
 
 /// The set for these roots: apt's own way where it leads to an end, else the solver's.
-fn complete(reader: &Reader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::Core> {
+fn complete(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::UnsatCore> {
     if let Some(set) = walk(reader, roots)
         && let Ok(confirmed) = solver::solve(reader, &set, &[])
         && confirmed == set
@@ -77,7 +77,7 @@ fn complete(reader: &Reader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::Co
 }
 
 /// The solver alone; Recommends by rounds, because each accepted one may recommend more.
-pub(super) fn search(reader: &Reader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::Core> {
+pub(super) fn search(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::UnsatCore> {
     let mut wishes: Vec<Id> = Vec::new();
     let mut chosen = solver::solve(reader, roots, &[])?;
     for _ in 0..if reader.recommends { ROUNDS } else { 0 } {

@@ -17,12 +17,12 @@ pub use update::explain_update;
 use crate::packages::{Suite, SuiteIndex};
 use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
-use crate::universe::{LOCAL, Package, Stanzas};
+use crate::universe::{LOCAL, PackageStanza, Stanzas};
 use crate::{date, deb, stanza};
 use diorite_host::progress::{Progress, Unit};
 use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result, lock};
-use list::{List, Resolved};
+use list::{List, Resolution};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -48,7 +48,7 @@ pub struct Inputs<'a> {
 pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result<Lock> {
     let archive = &recipe.archive;
     let suites = read_suites(archive, inputs, progress)?;
-    not_older(&suites, inputs.previous)?;
+    reject_older_release(&suites, inputs.previous)?;
     let local = Local::read(&archive.debs, inputs.directory)?;
 
     let stage = progress.stage("choosing packages");
@@ -147,7 +147,7 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
 }
 
 /// A mirror that shows an older state than the one locked before hides updates, by accident or not.
-fn not_older(suites: &[(SuiteIndex, bool)], previous: Option<&Lock>) -> Result<()> {
+fn reject_older_release(suites: &[(SuiteIndex, bool)], previous: Option<&Lock>) -> Result<()> {
     for (suite, _) in suites {
         let Some(before) = previous.and_then(|lock| lock.release.get(&suite.name)) else { continue };
         let now = date::rfc3339(suite.release.date);
@@ -188,7 +188,7 @@ impl Local {
             let path = directory.join(name);
             let bytes = std::fs::read(&path).map_err(|e| Error::io("cannot read the local package", &path, e))?;
             let control = deb::read_control(&bytes[..]).map_err(|cause| {
-                Error::input("this is no Debian package").at(path.display().to_string()).because(cause)
+                Error::input("this is not a Debian package").at(path.display().to_string()).because(cause)
             })?;
             if deb::identity(&control).is_none() {
                 return Err(Error::input("this package does not say what it is")
@@ -202,14 +202,14 @@ impl Local {
     }
 
     /// The file a local stanza was read from.
-    fn file(&self, package: &Package<'_>) -> Option<&(String, u64, Digest)> {
+    fn file(&self, package: &PackageStanza<'_>) -> Option<&(String, u64, Digest)> {
         let here = package.stanza.as_ptr() as usize;
         let position =
             self.controls.iter().position(|c| (c.as_ptr() as usize..c.as_ptr() as usize + c.len()).contains(&here))?;
         self.files.get(position)
     }
 
-    /// A local package that no list wants was named for nothing: better said than found out on the machine.
+    /// A local package that no list asks for is an error: its author expects it on the machine.
     fn all_used(&self, lock: &Lock, debs: &[String]) -> Result<()> {
         let used: BTreeSet<&str> =
             lock.packages().into_iter().filter(|p| p.release == LOCAL).map(|p| p.path.as_str()).collect();
@@ -224,14 +224,14 @@ impl Local {
 }
 
 /// The lock's words for a resolved list, sorted by name.
-fn locked(resolved: &Resolved<'_>, local: &Local) -> Result<Vec<LockedPackage>> {
+fn locked(resolved: &Resolution<'_>, local: &Local) -> Result<Vec<LockedPackage>> {
     let mut packages = Vec::with_capacity(resolved.ids.len());
     for &id in &resolved.ids {
         let package = resolved.universe.package(id);
         let origin = resolved.universe.stanzas.origin(package);
         let (path, size, sha256) = match origin.name == LOCAL {
             true => local.file(package).cloned().ok_or_else(|| Error::bug(format!("{} has no file", package.name)))?,
-            false => vouched(package, &origin.prefix).ok_or_else(|| {
+            false => index_entry(package, &origin.prefix).ok_or_else(|| {
                 Error::remote(format!("the entry of `{}` {} is damaged", package.name, package.version))
                     .at(format!("the package index of {}", origin.name))
                     .because("it has no Filename inside the repository, no Size or no SHA256")
@@ -252,7 +252,7 @@ fn locked(resolved: &Resolved<'_>, local: &Local) -> Result<Vec<LockedPackage>> 
 }
 
 /// Path, size and digest that an index gives for a package; the path must stay inside the repository.
-fn vouched(package: &Package<'_>, prefix: &str) -> Option<(String, u64, Digest)> {
+fn index_entry(package: &PackageStanza<'_>, prefix: &str) -> Option<(String, u64, Digest)> {
     let name = stanza::field(package.stanza, "Filename")?;
     let name = name.strip_prefix("./").unwrap_or(name);
     let inside = !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."));

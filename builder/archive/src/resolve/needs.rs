@@ -9,20 +9,20 @@ use std::rc::Rc;
 
 /// The field a requirement comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// Pre-Depends.
+pub enum NeedKind {
+    /// The field Pre-Depends: must be configured before this package is unpacked.
     PreDepends,
-    /// Depends.
+    /// The field Depends: must be installed.
     Depends,
-    /// Recommends.
+    /// The field Recommends: installed unless the profile turns it off.
     Recommends,
 }
 
 /// One group of alternatives.
 pub struct Requirement<'a> {
-    /// Field.
-    pub kind: Kind,
-    /// As written.
+    /// The field it was written in.
+    pub kind: NeedKind,
+    /// The alternatives as the control file gives them.
     pub group: Vec<Relation<'a>>,
     /// What meets it, the preferred first: alternatives from left to right, in each the real package first.
     pub options: Vec<Id>,
@@ -32,7 +32,7 @@ pub struct Requirement<'a> {
 pub struct Refusal<'a> {
     /// Field: `conflicts with` or `breaks`.
     pub verb: &'static str,
-    /// As written.
+    /// The relation as the control file gives it.
     pub relation: Relation<'a>,
     /// What it means.
     pub targets: Vec<Id>,
@@ -49,30 +49,30 @@ pub struct Needs<'a> {
 impl Needs<'_> {
     /// The requirements that must be met.
     pub fn hard(&self) -> impl Iterator<Item = &Requirement<'_>> {
-        self.requires.iter().filter(|r| r.kind != Kind::Recommends)
+        self.requires.iter().filter(|r| r.kind != NeedKind::Recommends)
     }
     /// The requirements that should be met.
     pub fn soft(&self) -> impl Iterator<Item = &Requirement<'_>> {
-        self.requires.iter().filter(|r| r.kind == Kind::Recommends)
+        self.requires.iter().filter(|r| r.kind == NeedKind::Recommends)
     }
-    /// Everything refused.
+    /// All packages that cannot be installed together with this one.
     pub fn refused(&self) -> impl Iterator<Item = Id> {
         self.refuses.iter().flat_map(|r| r.targets.iter().copied())
     }
 }
 
 /// Reads relations when they are first asked for: a list touches some hundreds of seventy thousand packages.
-pub struct Reader<'u, 'a> {
-    /// The universe.
+pub struct NeedReader<'u, 'a> {
+    /// The candidates that relations are resolved against.
     pub universe: &'u Universe<'a>,
     /// Names that the builder itself provides: what they meet is met already.
     pub provided: &'u [&'u str],
-    /// Read Recommends.
+    /// Whether Recommends are installed like Depends.
     pub recommends: bool,
     read: RefCell<HashMap<Id, Rc<Needs<'a>>>>,
 }
 
-impl<'u, 'a> Reader<'u, 'a> {
+impl<'u, 'a> NeedReader<'u, 'a> {
     /// A reader that has read nothing yet.
     pub fn new(universe: &'u Universe<'a>, provided: &'u [&'u str], recommends: bool) -> Self {
         Self { universe, provided, recommends, read: RefCell::default() }
@@ -93,9 +93,9 @@ impl<'u, 'a> Reader<'u, 'a> {
         let (mut pre, mut hard, mut soft, mut refuses) = (vec![], vec![], vec![], vec![]);
         for (field, value) in stanza::fields(package.stanza) {
             match field {
-                "Pre-Depends" => self.requirements(value, Kind::PreDepends, &mut pre),
-                "Depends" => self.requirements(value, Kind::Depends, &mut hard),
-                "Recommends" if self.recommends => self.requirements(value, Kind::Recommends, &mut soft),
+                "Pre-Depends" => self.requirements(value, NeedKind::PreDepends, &mut pre),
+                "Depends" => self.requirements(value, NeedKind::Depends, &mut hard),
+                "Recommends" if self.recommends => self.requirements(value, NeedKind::Recommends, &mut soft),
                 "Conflicts" => self.refusals(id, value, "conflicts with", &mut refuses),
                 "Breaks" => self.refusals(id, value, "breaks", &mut refuses),
                 _ => {}
@@ -106,7 +106,7 @@ impl<'u, 'a> Reader<'u, 'a> {
         Needs { requires: pre, refuses }
     }
 
-    fn requirements(&self, value: &'a str, kind: Kind, into: &mut Vec<Requirement<'a>>) {
+    fn requirements(&self, value: &'a str, kind: NeedKind, into: &mut Vec<Requirement<'a>>) {
         for group in relation::groups(value, self.universe.stanzas.architecture()) {
             if group.iter().any(|r| r.version.is_none() && self.provided.contains(&r.name)) {
                 continue;

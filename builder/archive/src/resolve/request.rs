@@ -7,18 +7,18 @@ use std::collections::BTreeMap;
 
 /// One asked-for package.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Request<'a> {
-    /// Package.
+pub struct PackageRequest<'a> {
+    /// The name of the package.
     pub name: &'a str,
     /// Version, when only this one will do.
     pub version: Option<&'a str>,
 }
 
-impl<'a> Request<'a> {
+impl<'a> PackageRequest<'a> {
     /// Reads a request; `list` names the list it stands in, for errors.
     pub fn parse(text: &'a str, architecture: &str, list: &str) -> Result<Self> {
         let wrong = |cause: &str| {
-            Err(Error::input(format!("`{text}` is no package request"))
+            Err(Error::input(format!("`{text}` is not a package request"))
                 .at(list.to_owned())
                 .because(cause)
                 .hint("write `name` or `name=version`"))
@@ -35,14 +35,14 @@ impl<'a> Request<'a> {
             return wrong("a package's name has small letters, digits and `+-.` only, two at least");
         }
         match version {
-            Some(v) if !version::is_valid(v) => wrong(&format!("`{v}` is no version")),
+            Some(v) if !version::is_valid(v) => wrong(&format!("`{v}` is not a version")),
             version => Ok(Self { name, version }),
         }
     }
 }
 
 /// The versions that requests pin.
-pub fn pins<'a>(requests: &[Request<'a>], list: &str) -> Result<BTreeMap<&'a str, &'a str>> {
+pub fn pins<'a>(requests: &[PackageRequest<'a>], list: &str) -> Result<BTreeMap<&'a str, &'a str>> {
     let mut pins: BTreeMap<&str, &str> = BTreeMap::new();
     for request in requests {
         let Some(version) = request.version else { continue };
@@ -57,7 +57,7 @@ pub fn pins<'a>(requests: &[Request<'a>], list: &str) -> Result<BTreeMap<&'a str
 }
 
 /// The package a request means. `list` names the list, `suite` the suite, for errors.
-pub fn find(request: &Request<'_>, universe: &Universe<'_>, list: &str, suite: &str) -> Result<Id> {
+pub fn find(request: &PackageRequest<'_>, universe: &Universe<'_>, list: &str, suite: &str) -> Result<Id> {
     if let Some(id) = universe.named(request.name) {
         return Ok(id);
     }

@@ -5,7 +5,7 @@
 //! packages spelled out as their providers, and a conflict constrains each target to "not it". No synthetic package is
 //! needed, and every conflict the solver reports is about packages that exist.
 
-use super::needs::Reader;
+use super::needs::NeedReader;
 use crate::universe::Id;
 use resolvo::conflict::{ConflictCause, ConflictEdge, ConflictNode};
 use resolvo::{
@@ -19,7 +19,7 @@ use std::fmt::Display;
 
 /// Why a set cannot be installed: the packages and quarrels that the proof needed.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Core {
+pub struct UnsatCore {
     /// Package (`None`: the request itself) and what meets one of its needs; a need nothing meets has no options.
     pub requires: BTreeSet<(Option<Id>, Vec<Id>)>,
     /// Package, and a package it refuses.
@@ -28,8 +28,8 @@ pub struct Core {
 
 /// A set that holds the roots and is closed under what each needs, without quarrels; sorted. `wishes` are added where they
 /// can be, in their order.
-pub fn solve(reader: &Reader<'_, '_>, roots: &[Id], wishes: &[Id]) -> Result<Vec<Id>, Core> {
-    let provider = Provider { reader, unions: RefCell::default() };
+pub fn solve(reader: &NeedReader<'_, '_>, roots: &[Id], wishes: &[Id]) -> Result<Vec<Id>, UnsatCore> {
+    let provider = PackageProvider { reader, unions: RefCell::default() };
     let requirements = roots.iter().map(|&id| Requirement::Single(it(id)).into()).collect();
     let mut solver = Solver::new(provider);
     let wishes: Vec<_> = wishes.iter().map(|&id| SolvableId::from_raw(id)).collect();
@@ -44,8 +44,8 @@ pub fn solve(reader: &Reader<'_, '_>, roots: &[Id], wishes: &[Id]) -> Result<Vec
     }
 }
 
-fn core(graph: &resolvo::conflict::ConflictGraph, solver: &Solver<Provider<'_, '_, '_>>) -> Core {
-    let mut core = Core::default();
+fn core(graph: &resolvo::conflict::ConflictGraph, solver: &Solver<PackageProvider<'_, '_, '_>>) -> UnsatCore {
+    let mut core = UnsatCore::default();
     let nodes = &graph.graph;
     let package = |node| match nodes[node] {
         ConflictNode::Solvable::<SolvableId>(id) => Some(id.into_raw()),
@@ -73,8 +73,8 @@ fn core(graph: &resolvo::conflict::ConflictGraph, solver: &Solver<Provider<'_, '
     core
 }
 
-struct Provider<'p, 'u, 'a> {
-    reader: &'p Reader<'u, 'a>,
+struct PackageProvider<'p, 'u, 'a> {
+    reader: &'p NeedReader<'u, 'a>,
     unions: RefCell<Vec<Vec<VersionSetId>>>,
 }
 
@@ -85,7 +85,7 @@ fn not_it(id: Id) -> VersionSetId {
     VersionSetId(2 * id + 1)
 }
 
-impl Provider<'_, '_, '_> {
+impl PackageProvider<'_, '_, '_> {
     /// A version set of a name that does not exist: what a need that nothing meets asks for.
     fn nothing(&self) -> VersionSetId {
         it(self.reader.universe.packages.len() as Id)
@@ -108,7 +108,7 @@ impl Provider<'_, '_, '_> {
     }
 }
 
-impl Interner for Provider<'_, '_, '_> {
+impl Interner for PackageProvider<'_, '_, '_> {
     type NameId = NameId;
     type SolvableId = SolvableId;
 
@@ -138,7 +138,7 @@ impl Interner for Provider<'_, '_, '_> {
     }
 }
 
-impl DependencyProvider for Provider<'_, '_, '_> {
+impl DependencyProvider for PackageProvider<'_, '_, '_> {
     async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
         let wanted = set.0.is_multiple_of(2) != inverse;
         if wanted { candidates.to_vec() } else { Vec::new() }

@@ -1,7 +1,7 @@
 //! Small universes, one rule each, and the words of every error.
 
 use super::list::{List, resolve, search};
-use super::needs::Reader;
+use super::needs::NeedReader;
 use crate::packages::SuiteIndex;
 use crate::release::tests::release;
 use crate::universe::{Stanzas, Universe};
@@ -57,7 +57,7 @@ fn solve_in(suites: &[(SuiteIndex, bool)], requests: &str, ask: &Ask<'_>) -> Res
     let resolved = resolve(&stanzas, &list).map_err(|e| e.to_string())?;
     let names: Vec<_> = resolved.ids.iter().map(|&id| resolved.universe.package(id)).collect();
     // The solver alone must find a set for the same roots as well.
-    let reader = Reader::new(&resolved.universe, ask.provided, ask.recommends);
+    let reader = NeedReader::new(&resolved.universe, ask.provided, ask.recommends);
     search(&reader, &resolved.ids).expect("the set satisfies itself");
     Ok(names
         .iter()
@@ -159,7 +159,7 @@ fn recommends_by_the_solver_alone() {
     let suites = [suite("trixie", 500, "aa 1; Recommends: bb | cc\nbb 1; Conflicts: aa\ncc 1; Recommends: dd\ndd 1")];
     let stanzas = Stanzas::read(&suites, &[], "amd64");
     let universe = Universe::new(&stanzas, &BTreeMap::new(), false);
-    let reader = Reader::new(&universe, &[], true);
+    let reader = NeedReader::new(&universe, &[], true);
     let names: Vec<_> = search(&reader, &[0]).unwrap().into_iter().map(|id| universe.package(id).name).collect();
     assert_eq!(names, ["aa", "cc", "dd"]);
 }

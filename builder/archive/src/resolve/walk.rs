@@ -2,14 +2,14 @@
 //! alternative that can be had. It never revises a choice, so where it fails the solver looks further; where it succeeds,
 //! its set is what people know from apt, and the solver only confirms it.
 
-use super::needs::{Kind, Reader};
+use super::needs::{NeedKind, NeedReader};
 use crate::universe::Id;
 
 /// Marks beyond this many mean that choices are being tried over and over: then the solver is the better way.
 const PATIENCE: usize = 200_000;
 
 /// Walks from the roots; `None` when a dependency could not be met without revising a choice.
-pub fn walk(reader: &Reader<'_, '_>, roots: &[Id]) -> Option<Vec<Id>> {
+pub fn walk(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Option<Vec<Id>> {
     let all = reader.universe.packages.len();
     let mut walk = Walk { reader, marked: vec![false; all], refused: vec![0; all], trail: Vec::new(), left: PATIENCE };
     for &root in roots {
@@ -26,7 +26,7 @@ pub fn walk(reader: &Reader<'_, '_>, roots: &[Id]) -> Option<Vec<Id>> {
 }
 
 struct Walk<'w, 'u, 'a> {
-    reader: &'w Reader<'u, 'a>,
+    reader: &'w NeedReader<'u, 'a>,
     marked: Vec<bool>,
     /// How many marked packages refuse each.
     refused: Vec<u32>,
@@ -63,7 +63,7 @@ impl Walk<'_, '_, '_> {
                 continue;
             }
             let met = requirement.options.iter().any(|&option| self.take(option));
-            if !met && requirement.kind != Kind::Recommends {
+            if !met && requirement.kind != NeedKind::Recommends {
                 return false;
             }
         }

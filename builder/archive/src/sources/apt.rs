@@ -2,14 +2,14 @@
 //! (`*.sources`) and one-line entries (`sources.list`, `*.list`), and the mirror lists of apt-transport-mirror(1).
 //!
 //! Only what serves Debian itself counts: third-party repositories, `deb-src`, disabled entries, CD-ROMs and schemes
-//! Diorite does not speak are passed over. Nothing here is believed: what a mirror serves is checked by signature.
+//! Diorite does not speak are passed over. A mirror need not be trusted: what it serves is checked by signature.
 
 use crate::url;
 use std::path::{Path, PathBuf};
 
 /// Debian mirrors found on the host, in apt's order, each once.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct HostMirrors {
     /// Roots of the main archive (the directory with `dists` and `pool`).
     pub main: Vec<String>,
     /// Roots of the security archive.
@@ -20,7 +20,7 @@ pub struct Found {
 
 /// One repository as apt would read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+struct AptEntry {
     uris: Vec<String>,
     suites: Vec<String>,
     components: Vec<String>,
@@ -29,7 +29,7 @@ struct Entry {
 }
 
 /// Reads `etc/apt/sources.list`, `sources.list.d/*.list` and `*.sources` below `root`. What cannot be read is passed over.
-pub fn discover(root: &Path) -> Found {
+pub fn discover(root: &Path) -> HostMirrors {
     let etc = root.join("etc/apt");
     let mut files = vec![etc.join("sources.list")];
     let mut parts: Vec<_> = std::fs::read_dir(etc.join("sources.list.d"))
@@ -37,7 +37,7 @@ pub fn discover(root: &Path) -> Found {
         .unwrap_or_default();
     parts.sort();
     files.extend(parts);
-    let mut found = Found::default();
+    let mut found = HostMirrors::default();
     let mut entries = Vec::new();
     for file in files {
         let parse = match file.extension().and_then(|e| e.to_str()) {
@@ -58,8 +58,8 @@ pub fn discover(root: &Path) -> Found {
         for entry in &entries {
             for uri in &entry.uris {
                 let list = match serves(entry, uri, strict) {
-                    Some(Archive::Main) => &mut found.main,
-                    Some(Archive::Security) => &mut found.security,
+                    Some(ArchiveKind::Main) => &mut found.main,
+                    Some(ArchiveKind::Security) => &mut found.security,
                     None => continue,
                 };
                 let uri = uri.trim_end_matches('/').to_owned();
@@ -75,7 +75,7 @@ pub fn discover(root: &Path) -> Found {
     found
 }
 
-enum Archive {
+enum ArchiveKind {
     Main,
     Security,
 }
@@ -84,7 +84,7 @@ enum Archive {
 const CODE_NAMES: [&str; 8] = ["buster", "bullseye", "bookworm", "trixie", "forky", "duke", "sid", "unstable"];
 
 /// What of Debian this entry serves, if anything.
-fn serves(entry: &Entry, uri: &str, strict: bool) -> Option<Archive> {
+fn serves(entry: &AptEntry, uri: &str, strict: bool) -> Option<ArchiveKind> {
     url::scheme(uri)?;
     // Third-party repositories under …/debian have components of their own, or a key of their own.
     let of_debian = entry.signed_by.is_empty() || entry.signed_by.iter().any(|k| k.contains("debian"));
@@ -94,17 +94,17 @@ fn serves(entry: &Entry, uri: &str, strict: bool) -> Option<Archive> {
     let path = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let path = path.trim_end_matches('/');
     match path.rsplit_once('/').map(|(_, last)| last) {
-        Some("debian") => return Some(Archive::Main),
-        Some("debian-security") => return Some(Archive::Security),
+        Some("debian") => return Some(ArchiveKind::Main),
+        Some("debian-security") => return Some(ArchiveKind::Security),
         _ if strict => return None,
         _ => {}
     }
     let security = |s: &str| s.strip_suffix("-security").or_else(|| s.strip_suffix("/updates")).map(str::to_owned);
     let known = |s: &str| CODE_NAMES.contains(&s);
     if entry.suites.iter().any(|s| security(s).is_some_and(|s| known(&s))) {
-        Some(Archive::Security)
+        Some(ArchiveKind::Security)
     } else if entry.suites.iter().any(|s| known(s)) {
-        Some(Archive::Main)
+        Some(ArchiveKind::Main)
     } else {
         None
     }
@@ -127,7 +127,7 @@ fn mirror_list(root: &Path, uri: &str) -> Vec<String> {
 }
 
 /// sources.list(5), one-line style: `deb [ option=value … ] uri suite [component …]`.
-fn one_line(text: &str) -> Vec<Entry> {
+fn one_line(text: &str) -> Vec<AptEntry> {
     let mut entries = Vec::new();
     for line in text.lines() {
         let line = line.split('#').next().unwrap_or("").trim();
@@ -149,13 +149,13 @@ fn one_line(text: &str) -> Vec<Entry> {
         }
         let mut words = rest.split_whitespace().map(str::to_owned);
         let (Some(uri), Some(suite)) = (words.next(), words.next()) else { continue };
-        entries.push(Entry { uris: vec![uri], suites: vec![suite], components: words.collect(), signed_by });
+        entries.push(AptEntry { uris: vec![uri], suites: vec![suite], components: words.collect(), signed_by });
     }
     entries
 }
 
 /// sources.list(5), deb822 style: stanzas of `Field: value`, lines that begin with a blank continue the field.
-fn deb822(text: &str) -> Vec<Entry> {
+fn deb822(text: &str) -> Vec<AptEntry> {
     let mut entries = Vec::new();
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in text.lines().chain([""]) {
@@ -177,7 +177,7 @@ fn deb822(text: &str) -> Vec<Entry> {
     entries
 }
 
-fn stanza(fields: &[(String, String)]) -> Option<Entry> {
+fn stanza(fields: &[(String, String)]) -> Option<AptEntry> {
     let field = |name: &str| fields.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v.as_str());
     let words = |name: &str| field(name).split_whitespace().map(str::to_owned).collect::<Vec<_>>();
     let disabled =
@@ -187,5 +187,5 @@ fn stanza(fields: &[(String, String)]) -> Option<Entry> {
     }
     let key = field("signed-by");
     let signed_by = if key.contains("BEGIN PGP") { Vec::new() } else { words("signed-by") };
-    Some(Entry { uris: words("uris"), suites: words("suites"), components: words("components"), signed_by })
+    Some(AptEntry { uris: words("uris"), suites: words("suites"), components: words("components"), signed_by })
 }

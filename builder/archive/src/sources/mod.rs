@@ -19,7 +19,7 @@ pub const LOCAL: &str = "local";
 
 /// What a profile says about mirrors; all of it may be empty.
 #[derive(Debug, Clone, Default)]
-pub struct Wanted {
+pub struct SourceConfig {
     /// Mirrors in order of preference; one whose path ends in `debian-security` is a mirror of the security archive.
     pub mirrors: Vec<String>,
     /// Mirrors of the security archive whose path does not say so.
@@ -32,7 +32,7 @@ pub struct Wanted {
     pub directory: PathBuf,
 }
 
-impl Wanted {
+impl SourceConfig {
     /// What a profile in this directory says.
     pub fn of(settings: &Settings, recipe: &Recipe, directory: &Path) -> Self {
         Self {
@@ -47,12 +47,12 @@ impl Wanted {
 
 /// Where the mirrors were named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// In the profile.
+pub enum MirrorOrigin {
+    /// `[archive] mirrors` of the profile.
     Profile,
-    /// In DIORITE_MIRROR.
+    /// The environment variable DIORITE_MIRROR.
     Environment,
-    /// In the build host's apt sources.
+    /// The build host's apt sources, sources.list(5).
     Host,
 }
 
@@ -66,14 +66,14 @@ pub struct Sources {
     /// Archive of packages that have gone.
     pub snapshot: Option<Snapshot>,
     /// Who named the mirrors.
-    pub origin: Origin,
+    pub origin: MirrorOrigin,
     extra: BTreeMap<String, String>,
     directory: PathBuf,
 }
 
 /// One place to try for one package.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct PackageUrl {
     /// The mirror's root, the same text for every package of that mirror.
     pub root: String,
     /// The whole URL.
@@ -82,33 +82,33 @@ pub struct Place {
 
 impl Sources {
     /// The sources for this profile on this machine: process environment and `/etc/apt`.
-    pub fn of_machine(wanted: &Wanted) -> Result<Self> {
+    pub fn of_machine(wanted: &SourceConfig) -> Result<Self> {
         Self::discover(wanted, &|name| std::env::var(name).ok(), Path::new("/"))
     }
 
     /// As [`Sources::of_machine`], with the environment and the root of the host's file system given.
     ///
     /// Errors: [`diorite_model::Exit::Host`] when nobody names a mirror; `Input` for one that is no URL.
-    pub fn discover(wanted: &Wanted, environment: &dyn Fn(&str) -> Option<String>, host: &Path) -> Result<Self> {
+    pub fn discover(wanted: &SourceConfig, environment: &dyn Fn(&str) -> Option<String>, host: &Path) -> Result<Self> {
         let words = |name: &str| -> Vec<String> {
             environment(name).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
         let (main, security) = (words("DIORITE_MIRROR"), words("DIORITE_SECURITY_MIRROR"));
         let (origin, main, security) = if !wanted.mirrors.is_empty() || !wanted.security_mirrors.is_empty() {
-            (Origin::Profile, wanted.mirrors.clone(), wanted.security_mirrors.clone())
+            (MirrorOrigin::Profile, wanted.mirrors.clone(), wanted.security_mirrors.clone())
         } else if !main.is_empty() || !security.is_empty() {
-            (Origin::Environment, main, security)
+            (MirrorOrigin::Environment, main, security)
         } else {
             let found = apt::discover(host);
             if found.main.is_empty() {
                 return Err(nobody_names_a_mirror(&found));
             }
-            (Origin::Host, found.main, found.security)
+            (MirrorOrigin::Host, found.main, found.security)
         };
         let (main_name, security_name) = match origin {
-            Origin::Profile => ("[archive] mirrors in the profile", "[archive] mirrors in the profile"),
-            Origin::Environment => ("DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"),
-            Origin::Host => ("the host's apt sources", "the host's apt sources"),
+            MirrorOrigin::Profile => ("[archive] mirrors in the profile", "[archive] mirrors in the profile"),
+            MirrorOrigin::Environment => ("DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"),
+            MirrorOrigin::Host => ("the host's apt sources", "the host's apt sources"),
         };
         let (also_security, main): (Vec<_>, Vec<_>) =
             checked(&main, main_name)?.into_iter().partition(|root| root.ends_with("/debian-security"));
@@ -142,7 +142,7 @@ impl Sources {
     }
 
     /// The mirrors of a package, best first. Errors: a path that leaves the mirror, a release the profile does not know.
-    pub fn places(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<Place>> {
+    pub fn places(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<PackageUrl>> {
         within(package)?;
         let roots = match self.extra.get(&package.release) {
             Some(root) => std::slice::from_ref(root),
@@ -155,7 +155,7 @@ impl Sources {
 
     /// Places in the snapshot archive for a package that has gone from every mirror; none without such an archive, and
     /// none for packages that are not Debian's own.
-    pub fn archived(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<Place>> {
+    pub fn archived(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<PackageUrl>> {
         within(package)?;
         let (Some(snapshot), Some(release)) = (&self.snapshot, lock.release.get(&package.release)) else {
             return Ok(Vec::new());
@@ -168,8 +168,8 @@ impl Sources {
     }
 }
 
-fn place(root: &str, package: &LockedPackage) -> Place {
-    Place { root: root.to_owned(), url: url::join(root, &package.path) }
+fn place(root: &str, package: &LockedPackage) -> PackageUrl {
+    PackageUrl { root: root.to_owned(), url: url::join(root, &package.path) }
 }
 
 /// Does this package come from the security archive?
@@ -223,7 +223,7 @@ fn checked(roots: &[String], place: &str) -> Result<Vec<String>> {
     Ok(out)
 }
 
-fn nobody_names_a_mirror(found: &apt::Found) -> Error {
+fn nobody_names_a_mirror(found: &apt::HostMirrors) -> Error {
     let read = found.files.iter().map(|f| format!("read: {}", f.display())).collect::<Vec<_>>().join("\n");
     let error = Error::host("no Debian mirror is known")
         .because("neither the profile nor DIORITE_MIRROR names one, and this host's apt sources list no Debian archive")

@@ -118,28 +118,29 @@ fn profile_before_environment_before_host() {
         "DIORITE_SNAPSHOT" => Some("http://s.example.invalid/{archive}/{timestamp}".to_owned()),
         _ => None,
     };
-    let from_host = Sources::discover(&Wanted::default(), NOTHING, host.path()).unwrap();
+    let from_host = Sources::discover(&SourceConfig::default(), NOTHING, host.path()).unwrap();
     assert_eq!(
         (from_host.origin, from_host.main),
-        (Origin::Host, vec!["http://host.example.invalid/debian".to_owned()])
+        (MirrorOrigin::Host, vec!["http://host.example.invalid/debian".to_owned()])
     );
-    let from_environment = Sources::discover(&Wanted::default(), &environment, host.path()).unwrap();
-    assert_eq!(from_environment.origin, Origin::Environment);
+    let from_environment = Sources::discover(&SourceConfig::default(), &environment, host.path()).unwrap();
+    assert_eq!(from_environment.origin, MirrorOrigin::Environment);
     assert_eq!(from_environment.main, ["http://a.example.invalid/debian", "file:///srv/debian"]);
     assert_eq!(from_environment.security, ["http://a.example.invalid/debian-security", "file:///srv/debian-security"]);
     assert!(from_environment.snapshot.is_some());
-    let wanted = Wanted {
+    let wanted = SourceConfig {
         mirrors: vec!["https://p.example.invalid".into()],
         security_mirrors: vec!["https://p.example.invalid/sec/".into()],
-        ..Wanted::default()
+        ..SourceConfig::default()
     };
     let from_profile = Sources::discover(&wanted, &environment, host.path()).unwrap();
-    assert_eq!(from_profile.origin, Origin::Profile);
+    assert_eq!(from_profile.origin, MirrorOrigin::Profile);
     assert_eq!(from_profile.main, ["https://p.example.invalid"]);
     assert_eq!(from_profile.security, ["https://p.example.invalid/sec"]);
     let mixed =
         ["http://a.example.invalid/debian", "http://b.example.invalid/x/debian-security/"].map(str::to_owned).into();
-    let mixed = Sources::discover(&Wanted { mirrors: mixed, ..Wanted::default() }, NOTHING, host.path()).unwrap();
+    let mixed =
+        Sources::discover(&SourceConfig { mirrors: mixed, ..SourceConfig::default() }, NOTHING, host.path()).unwrap();
     assert_eq!(mixed.main, ["http://a.example.invalid/debian"]);
     assert_eq!(mixed.security, ["http://b.example.invalid/x/debian-security"]);
 }
@@ -183,12 +184,12 @@ fn lock() -> Lock {
 
 #[test]
 fn each_release_has_its_own_places() {
-    let wanted = Wanted {
+    let wanted = SourceConfig {
         mirrors: vec!["http://a.example.invalid/debian".into(), "http://b.example.invalid/debian".into()],
         snapshot: Some("http://s.example.invalid/{archive}/{timestamp}".into()),
         extra: [("tools".to_owned(), "https://e.example.invalid/apt/".to_owned())].into(),
         directory: "/profiles".into(),
-        ..Wanted::default()
+        ..SourceConfig::default()
     };
     let sources = Sources::discover(&wanted, NOTHING, Path::new("/nonexistent")).unwrap();
     let urls = |release: &str, archived: bool| -> Vec<String> {
@@ -215,32 +216,45 @@ fn each_release_has_its_own_places() {
 #[test]
 fn what_is_wrong_is_said() {
     let mut texts = Vec::new();
-    let mut failing = |wanted: Wanted, variables: &[(&str, &str)], host: &Path, exit: Exit| {
+    let mut failing = |wanted: SourceConfig, variables: &[(&str, &str)], host: &Path, exit: Exit| {
         let environment = |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
         let error = Sources::discover(&wanted, &environment, host).unwrap_err();
         assert_eq!(error.exit, exit, "{error}");
         texts.push(error.to_string().replace(&host.display().to_string(), "HOST"));
     };
     let nowhere = Path::new("/nonexistent");
-    failing(Wanted::default(), &[], nowhere, Exit::Host);
+    failing(SourceConfig::default(), &[], nowhere, Exit::Host);
     let ubuntu = "Types: deb\nURIs: http://u.example.invalid/ubuntu/\nSuites: noble noble-updates\n\
         Components: main universe\nSigned-By: /usr/share/keyrings/ubuntu-archive-keyring.gpg\n";
     let ubuntu = host(&[("sources.list.d/ubuntu.sources", ubuntu)]);
-    failing(Wanted::default(), &[], ubuntu.path(), Exit::Host);
-    failing(Wanted::default(), &[("DIORITE_MIRROR", "example.invalid/debian")], nowhere, Exit::Input);
-    failing(Wanted::default(), &[("DIORITE_MIRROR", "http:///debian")], nowhere, Exit::Input);
-    failing(Wanted::default(), &[("DIORITE_MIRROR", "ftp://me:secret@example.invalid/debian")], nowhere, Exit::Input);
-    failing(Wanted::default(), &[("DIORITE_SECURITY_MIRROR", "http://example.invalid/s")], nowhere, Exit::Input);
+    failing(SourceConfig::default(), &[], ubuntu.path(), Exit::Host);
+    failing(SourceConfig::default(), &[("DIORITE_MIRROR", "example.invalid/debian")], nowhere, Exit::Input);
+    failing(SourceConfig::default(), &[("DIORITE_MIRROR", "http:///debian")], nowhere, Exit::Input);
+    failing(
+        SourceConfig::default(),
+        &[("DIORITE_MIRROR", "ftp://me:secret@example.invalid/debian")],
+        nowhere,
+        Exit::Input,
+    );
+    failing(SourceConfig::default(), &[("DIORITE_SECURITY_MIRROR", "http://example.invalid/s")], nowhere, Exit::Input);
     let main = ("DIORITE_MIRROR", "http://example.invalid/debian");
     for template in
         ["http://example.invalid/", "example.invalid/{timestamp}", "http://example.invalid/{timestamp}/{suite}"]
     {
-        failing(Wanted::default(), &[main, ("DIORITE_SNAPSHOT", template)], nowhere, Exit::Input);
+        failing(SourceConfig::default(), &[main, ("DIORITE_SNAPSHOT", template)], nowhere, Exit::Input);
     }
-    failing(Wanted { mirrors: vec!["/srv/debian".into()], ..Wanted::default() }, &[main], nowhere, Exit::Input);
-    let sources =
-        Sources::discover(&Wanted { mirrors: vec!["file:/srv".into()], ..Wanted::default() }, NOTHING, nowhere)
-            .unwrap();
+    failing(
+        SourceConfig { mirrors: vec!["/srv/debian".into()], ..SourceConfig::default() },
+        &[main],
+        nowhere,
+        Exit::Input,
+    );
+    let sources = Sources::discover(
+        &SourceConfig { mirrors: vec!["file:/srv".into()], ..SourceConfig::default() },
+        NOTHING,
+        nowhere,
+    )
+    .unwrap();
     for package in
         [package("trixie", "../../etc/passwd"), package("trixie", "/etc/passwd"), package("forky", "pool/x.deb")]
     {

@@ -13,6 +13,7 @@
 mod tests;
 
 use crate::fetch::{Part, Pool, held, same_package};
+use diorite_host::file::NewFile;
 use diorite_host::progress::{Bar, Progress, Unit, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Hasher, Lock, LockedPackage, Result};
@@ -28,7 +29,7 @@ const LARGEST_TEXT: u64 = 64 << 20;
 /// `vault.json`.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Index {
+struct Contents {
     /// Version of this format: 1.
     schema: u32,
     /// File name of the lock.
@@ -41,7 +42,7 @@ struct Index {
 
 /// What an import brought.
 #[derive(Debug)]
-pub struct Imported {
+pub struct VaultImport {
     /// File name of the lock, `server.lock`.
     pub lock_name: String,
     /// The lock, byte for byte.
@@ -61,43 +62,32 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
     let text = std::fs::read(lock_path).map_err(|e| Error::io("the lock cannot be read", lock_path, e))?;
     let name = lock_path.file_name().and_then(|n| n.to_str()).filter(|n| plain(n));
     let name = name.ok_or_else(|| {
-        Error::input("the lock's name cannot stand in a vault")
+        Error::input("the lock's file name cannot be used in a vault")
             .at(lock_path.display().to_string())
             .hint("letters, digits and `-_.`")
     })?;
     let mut packages: Vec<_> = lock.packages().into_iter().cloned().collect();
     packages.sort();
-    let index = Index { schema: 1, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages };
+    let index = Contents { schema: 1, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages };
     let total = index.packages.iter().map(|p| p.size).sum();
     let stage = progress.stage("export the vault");
     let bar = stage.bar(total, Unit::Bytes);
 
     let fail = |e| Error::io("the vault cannot be written", out, e);
-    let directory = out.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let file_name = out.file_name().ok_or_else(|| fail(std::io::ErrorKind::IsADirectory.into()))?;
-    let temporary = directory.join(format!(".{}.{}.part", file_name.to_string_lossy(), std::process::id()));
-    let write = || -> Result<Digest> {
-        let file = File::create(&temporary).map_err(fail)?;
-        let mut tar = tar::Builder::new(Hashed { file, hasher: Hasher::new() });
-        let json = serde_json::to_vec_pretty(&index).map_err(|e| Error::bug(e.to_string()))?;
-        append(&mut tar, INDEX, json.len() as u64, &json[..]).map_err(fail)?;
-        append(&mut tar, name, text.len() as u64, &text[..]).map_err(fail)?;
-        for package in &index.packages {
-            interrupt::check()?;
-            bar.set_message(&package.name);
-            let mut deb = Counted::open(pool, package, &bar)?;
-            append(&mut tar, &member(package), package.size, (&mut deb).take(package.size)).map_err(fail)?;
-            deb.check()?;
-        }
-        let hashed = tar.into_inner().map_err(fail)?;
-        hashed.file.sync_all().map_err(fail)?;
-        std::fs::rename(&temporary, out).map_err(fail)?;
-        File::open(directory).and_then(|f| f.sync_all()).map_err(fail)?;
-        Ok(hashed.hasher.finish())
-    };
-    let digest = write().inspect_err(|_| {
-        let _ = std::fs::remove_file(&temporary);
-    })?;
+    let file = NewFile::create(out, 0o666).map_err(fail)?;
+    let mut tar = tar::Builder::new(HashedFile { file: file.file(), hasher: Hasher::new() });
+    let json = serde_json::to_vec_pretty(&index).map_err(|e| Error::bug(e.to_string()))?;
+    append(&mut tar, INDEX, json.len() as u64, &json[..]).map_err(fail)?;
+    append(&mut tar, name, text.len() as u64, &text[..]).map_err(fail)?;
+    for package in &index.packages {
+        interrupt::check()?;
+        bar.set_message(&package.name);
+        let mut deb = PoolFile::open(pool, package, &bar)?;
+        append(&mut tar, &member(package), package.size, (&mut deb).take(package.size)).map_err(fail)?;
+        deb.check()?;
+    }
+    let digest = tar.into_inner().map_err(fail)?.hasher.finish();
+    file.publish().map_err(fail)?;
     bar.finish();
     stage.done(format!("{} packages, {}", index.packages.len(), bytes(total)));
     Ok(digest)
@@ -107,14 +97,14 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
 ///
 /// Errors: [`Exit::Input`] for a file that is no vault, is cut short, or holds other bytes than it says; `Host` for a
 /// store that cannot be written. Packages that were right stay in the pool, which trusts nothing but their digest.
-pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Imported> {
+pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultImport> {
     let tar = File::open(file).map_err(|e| Error::io("the vault cannot be read", file, e))?;
     let mut tar = tar::Archive::new(BufReader::with_capacity(1 << 18, tar));
     let wrong = |cause: String| {
-        Error::input("this vault cannot be used")
+        Error::input("the vault cannot be used")
             .at(file.display().to_string())
             .because(cause)
-            .hint("bring the file again, or make it again with `diorite vault export`; no package of it is used unseen")
+            .hint("copy the file again, or make it again with `diorite vault export`; every package is verified before it is used")
     };
     let damaged = |e: std::io::Error| wrong(format!("it is damaged or cut short: {e}"));
     let mut entries = tar.entries().map_err(damaged)?;
@@ -122,7 +112,7 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Importe
         Some(Ok(entry)) if entry.path_bytes().as_ref() == expected.as_bytes() => Ok(entry),
         Some(Ok(entry)) => {
             let found = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-            Err(wrong(format!("`{found}` stands where `{expected}` should")))
+            Err(wrong(format!("`{found}` was found where `{expected}` was expected")))
         }
         Some(Err(e)) => Err(damaged(e)),
         None => Err(wrong(format!("it ends before `{expected}`"))),
@@ -133,7 +123,7 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Importe
         if n as u64 == LARGEST_TEXT { Err(wrong(format!("`{name}` is too large"))) } else { Ok(text) }
     };
     let json = text(&mut next(INDEX)?, INDEX)?;
-    let index: Index = serde_json::from_str(&json).map_err(|e| wrong(format!("`{INDEX}`: {e}")))?;
+    let index: Contents = serde_json::from_str(&json).map_err(|e| wrong(format!("`{INDEX}`: {e}")))?;
     if index.schema != 1 || !plain(&index.lock) {
         return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schema 1", index.schema)));
     }
@@ -166,11 +156,11 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Importe
         let part = if held(store, package) { None } else { Part::open(store, package)? };
         new += usize::from(part.is_some());
         take(&mut entry, part, package, store, &bar, file).map_err(|trouble| match trouble {
-            Unfit::Read(e) => damaged(e),
-            Unfit::Other(digest) => {
+            MemberError::Read(e) => damaged(e),
+            MemberError::Other(digest) => {
                 wrong(format!("package `{}`: its SHA-256 is {digest}, its lock says {}", package.name, package.sha256))
             }
-            Unfit::Final(e) => e,
+            MemberError::Final(e) => e,
         })?;
     }
     match entries.next() {
@@ -179,16 +169,16 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<Importe
     }
     bar.finish();
     stage.done(format!("{} packages, {new} of them new, {}", packages.len(), bytes(total)));
-    Ok(Imported { lock_name: index.lock, lock_text, lock, new, packages: packages.len() })
+    Ok(VaultImport { lock_name: index.lock, lock_text, lock, new, packages: packages.len() })
 }
 
-enum Unfit {
+enum MemberError {
     Read(std::io::Error),
     Other(Digest),
     Final(Error),
 }
 
-impl From<Error> for Unfit {
+impl From<Error> for MemberError {
     fn from(error: Error) -> Self {
         Self::Final(error)
     }
@@ -202,7 +192,7 @@ fn take(
     store: &Store,
     bar: &Bar,
     vault: &Path,
-) -> Result<(), Unfit> {
+) -> Result<(), MemberError> {
     if let Some(part) = &mut part {
         part.clear()?;
     }
@@ -210,7 +200,7 @@ fn take(
     let (mut hasher, mut buffer) = (Hasher::new(), vec![0; 1 << 18]);
     loop {
         interrupt::check()?;
-        let n = entry.read(&mut buffer).map_err(Unfit::Read)?;
+        let n = entry.read(&mut buffer).map_err(MemberError::Read)?;
         if n == 0 {
             break;
         }
@@ -225,7 +215,7 @@ fn take(
         if let Some(part) = part {
             part.discard();
         }
-        return Err(Unfit::Other(digest));
+        return Err(MemberError::Other(digest));
     }
     if let Some(part) = part {
         if !package.is_image() {
@@ -261,7 +251,7 @@ fn append(tar: &mut tar::Builder<impl Write>, path: &str, size: u64, bytes: impl
 }
 
 /// A .deb of the pool, hashed while it is copied.
-struct Counted<'a> {
+struct PoolFile<'a> {
     file: File,
     path: std::path::PathBuf,
     hasher: Hasher,
@@ -269,7 +259,7 @@ struct Counted<'a> {
     bar: &'a Bar,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> PoolFile<'a> {
     fn open(pool: &Pool, package: &'a LockedPackage, bar: &'a Bar) -> Result<Self> {
         let path = pool.path(package);
         let fail = |e| Error::io(format!("package `{}` cannot be read from the store", package.name), &path, e);
@@ -292,7 +282,7 @@ fn not_as_stored(package: &LockedPackage, path: &Path) -> Error {
         .hint("remove the file and fetch again; look at the disk's health")
 }
 
-impl Read for Counted<'_> {
+impl Read for PoolFile<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
         let n = self.file.read(buffer)?;
         self.hasher.update(&buffer[..n]);
@@ -302,12 +292,12 @@ impl Read for Counted<'_> {
 }
 
 /// The vault's own digest, for people to compare.
-struct Hashed {
-    file: File,
+struct HashedFile<'a> {
+    file: &'a File,
     hasher: Hasher,
 }
 
-impl Write for Hashed {
+impl Write for HashedFile<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         let n = self.file.write(bytes)?;
         self.hasher.update(&bytes[..n]);

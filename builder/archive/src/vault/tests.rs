@@ -3,14 +3,14 @@
 use super::*;
 use crate::fetch::tests::World;
 use crate::fetch::{fetch, missing};
-use crate::http::Archive;
-use crate::http::server::Act;
+use crate::http::MirrorClient;
+use crate::http::server::ServerAction;
 
 /// A world with three packages in its pool, one of them also for the tools, and its lock written down.
 fn full() -> (World, std::path::PathBuf, Pool) {
     let mut world = World::new();
     for name in ["one", "two", "three"] {
-        world.package(name, &[Act::Serve]);
+        world.package(name, &[ServerAction::Serve]);
     }
     world.lock.tools.push(world.lock.image[1].clone());
     let path = world.directory.path().join("server.lock");
@@ -40,7 +40,7 @@ fn out_and_in_again_without_a_network() {
     assert_eq!((imported.lock_name.as_str(), &imported.lock), ("server.lock", &world.lock));
     assert_eq!(imported.lock_text, std::fs::read_to_string(&lock_path).unwrap());
     let packages = imported.lock.packages();
-    let nobody = || -> Result<Archive> { panic!("the mirrors were asked for") };
+    let nobody = || -> Result<MirrorClient> { panic!("the mirrors were asked for") };
     let new_pool = fetch(&packages, &imported.lock, nobody, &store, &quiet()).unwrap();
     for package in &packages {
         assert!(std::fs::read(new_pool.path(package)).unwrap() == std::fs::read(pool.path(package)).unwrap());
@@ -123,7 +123,8 @@ fn what_is_wrong_is_said() {
     let mut packages: Vec<_> = world.lock.packages().into_iter().cloned().collect();
     packages.sort();
     let index = |lock: &[u8], schema: u32, packages: &[LockedPackage]| {
-        let index = Index { schema, lock: "x.lock".into(), lock_sha256: Digest::of(lock), packages: packages.to_vec() };
+        let index =
+            Contents { schema, lock: "x.lock".into(), lock_sha256: Digest::of(lock), packages: packages.to_vec() };
         serde_json::to_vec(&index).unwrap()
     };
     let good = index(&text, 1, &packages);

@@ -16,7 +16,7 @@ mod truth;
 
 use diorite_host::progress::Progress;
 use diorite_host::store::Store;
-use diorite_host::{interrupt, sandbox, standin};
+use diorite_host::{interrupt, multicall, sandbox};
 use diorite_model::{Error, Result};
 use process::Run;
 use serde::{Deserialize, Serialize};
@@ -62,7 +62,7 @@ pub struct Limit {
 
 fn main() -> ExitCode {
     // The peers' tree is configured with the same stand-ins as ours.
-    if let Some(code) = standin::dispatch(&[]) {
+    if let Some(code) = multicall::dispatch(&[]) {
         return code;
     }
     let arguments: Vec<String> = std::env::args().collect();

@@ -4,8 +4,8 @@
 use crate::process::{self, Run};
 use crate::repository;
 use crate::room::Room;
-use diorite_archive::http::{Archive, Options};
-use diorite_archive::sources::Wanted;
+use diorite_archive::http::{MirrorClient, Options};
+use diorite_archive::sources::SourceConfig;
 use diorite_archive::{fetch, lockfile, resolve};
 use diorite_host::progress::Progress;
 use diorite_host::sandbox;
@@ -93,7 +93,7 @@ pub fn prepare(store: &Store, directory: &Path, image: &Lock, recipe: &Recipe, p
     let mut wanted =
         profile::parse(&base()?, "profiles/base.toml", &mut |_| Err(Error::bug("base extends nothing")))?.0;
     wanted.packages.include = HOST.iter().map(|&n| n.to_owned()).collect();
-    let mirrors = || Archive::of_machine(&Wanted::default(), Options::default());
+    let mirrors = || MirrorClient::of_machine(&SourceConfig::default(), Options::default());
     let transport = mirrors()?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |t| t.as_secs());
     let inputs =

@@ -13,6 +13,7 @@ pub use renamed::explain;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use diorite_checks::Forward;
+use diorite_image::format::Format;
 use diorite_model::report::Shard;
 use std::path::PathBuf;
 
@@ -158,9 +159,9 @@ pub struct BuildArgs {
     pub profile: ProfileArgs,
     #[command(flatten)]
     pub relock: RelockArgs,
-    /// Do not write disk.qcow2.
-    #[arg(long)]
-    pub no_qcow2: bool,
+    /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
+    #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
+    pub format: Vec<Format>,
 }
 
 /// What `plan` takes.

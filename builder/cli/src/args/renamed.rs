@@ -12,6 +12,8 @@ const OPTIONS: &[(&str, &str, &str)] = &[
     ("rollback", "--to", "--version VERSION"),
     ("deploy", "--patience", "--timeout SECONDS"),
     ("rollback", "--patience", "--timeout SECONDS"),
+    ("build", "--no-qcow2", "--format raw"),
+    ("image", "--no-qcow2", "--format raw"),
     ("drive", "--disc", "--iso FILE"),
 ];
 

@@ -1,6 +1,8 @@
 //! Values of options that clap has no parser for.
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use diorite_checks::Forward;
+use diorite_image::format::{self, Format};
 use diorite_model::report::Shard;
 
 /// `6f9619ff-8b86-4d11-b42d-00c04fc964ff`, in lower case.
@@ -29,4 +31,10 @@ pub fn shard(text: &str) -> Result<Shard, String> {
         Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
         _ => Err("give two numbers, the first from 1 to the second: `2/3`".into()),
     }
+}
+
+/// The name of a disk format.
+pub fn format() -> impl TypedValueParser<Value = Format> {
+    let names = format::ALL.iter().map(|format| format.name);
+    PossibleValuesParser::new(names).map(|name| Format::named(&name).expect("one of the names"))
 }

@@ -6,7 +6,7 @@ use diorite_host::interrupt;
 use diorite_host::progress::Unit;
 use diorite_host::store::Store;
 use diorite_image::{filesystem, verity};
-use diorite_model::{Digest, Error, Result};
+use diorite_model::{Digest, Error, Result, uuid};
 use diorite_rootfs::seal::SealedTree;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -60,7 +60,7 @@ fn write(context: &BuildContext, key: &Digest, sealed: &SealedTree) -> Result<Pa
     let scratch = store.scratch("filesystem")?;
     // Identity follows from content alone, never from who built it.
     let identity = Digest::of(sealed.tree().listing().as_bytes());
-    let options = filesystem::Options::new(inputs.recipe.image.epoch, uuid_of(&identity, b"root"));
+    let options = filesystem::FilesystemOptions::new(inputs.recipe.image.epoch, uuid_of(&identity, b"root"));
     let previous = PreviousRoot::of(store, &inputs.recipe.image.name);
     let image = scratch.path().join(IMAGE);
     let bar = stage.bar(0, Unit::Bytes);
@@ -81,18 +81,15 @@ fn write(context: &BuildContext, key: &Digest, sealed: &SealedTree) -> Result<Pa
 fn describe(directory: &Path, root_hash: Digest) -> Result<()> {
     let text = serde_json::to_vec(&RootDescription { root_hash }).expect("a digest serializes");
     let file = directory.join(DESCRIPTION);
-    fs::write(&file, text).map_err(|e| Error::io("the root hash cannot be kept", &file, e))
+    diorite_host::file::write_scratch(&file, text).map_err(|e| Error::io("the root hash cannot be kept", &file, e))
 }
 
-/// A UUID that follows from an identity: version 8 of RFC 9562.
+/// The UUID of a part, which follows from an identity.
 fn uuid_of(identity: &Digest, what: &[u8]) -> [u8; 16] {
     let mut hasher = diorite_model::Hasher::new();
     hasher.field(&identity.0);
     hasher.field(what);
-    let mut uuid: [u8; 16] = hasher.finish().0[..16].try_into().expect("sixteen bytes");
-    uuid[6] = uuid[6] & 0x0f | 0x80;
-    uuid[8] = uuid[8] & 0x3f | 0x80;
-    uuid
+    uuid::derived(&hasher.finish()).0
 }
 
 /// The newest root file system of this name in the store, whose unchanged pieces are copied.

@@ -63,7 +63,8 @@ fn merge(
     })?;
     let file = result.path().join(CONFIG);
     let json = serde_json::to_vec(&image.config).expect("our own types serialize");
-    fs::write(&file, json).map_err(|e| Error::io("an image's configuration cannot be kept", &file, e))?;
+    diorite_host::file::write_scratch(&file, json)
+        .map_err(|e| Error::io("an image's configuration cannot be kept", &file, e))?;
     pack::write(&tree, result.path())?;
     stage.done(format!("{} files of {} layers", tree.nodes.len(), layers.len()));
     store.put("tree", key, result).map(drop)

@@ -12,7 +12,7 @@
 //! SealedTree
 //!   │ filesystem  EROFS and its dm-verity hash tree          filesystem.rs
 //! RootImage
-//!   │ disk        initrd, UKI, ESP, GPT, qcow2               disk.rs
+//!   │ disk        initrd, UKI, ESP, GPT, formats              disk.rs
 //! Build           out/NAME                                   ../results.rs
 //! ```
 
@@ -34,6 +34,7 @@ use diorite_archive::fetch::Pool;
 use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
+use diorite_image::format::Format;
 use diorite_model::Result;
 use diorite_model::plan::{Build, Step};
 use keys::StepKeys;
@@ -73,11 +74,10 @@ impl BuildPlan<'_> {
     }
 
     /// Plan and pool → disk image in `out/NAME`.
-    pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, with_qcow2: bool, progress: &Progress) -> Result<Build> {
+    pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, formats: &[Format], progress: &Progress) -> Result<Build> {
         let Self { project, inputs, store, steps } = self;
         if let Some(build) = project.results.finished(&steps.disk.key) {
-            let raw_only = !project.results.qcow2().exists();
-            if !(with_qcow2 && raw_only) {
+            if formats.iter().all(|format| project.results.disk(format).exists()) {
                 return Ok(build);
             }
         }
@@ -89,7 +89,7 @@ impl BuildPlan<'_> {
         let changes = changes.unwrap_or_default();
         let sealed = seal::run(trees, &changes, inputs, progress)?;
         let root = runner.run(&steps.filesystem, &sealed)?;
-        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, with_qcow2 })?;
+        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, formats })?;
         disk.publish(steps.disk.key, runner)
     }
 }

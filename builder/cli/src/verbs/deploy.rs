@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::project::Project;
 use crate::{disks, file, out, print_deploy as print};
 use diorite_checks::plan as checks;
+use diorite_image::format;
 use diorite_model::plan::Build;
 use diorite_model::recipe::NodeExporter;
 use diorite_model::report::{Report, Subject, UnverifiedImage};
@@ -21,8 +22,6 @@ use diorite_proxmox::observed::MachineRef;
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::status::{self, MachineStatus, MetricsSource};
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -140,11 +139,7 @@ fn desired(project: &Project, name: &str, image: &DeployImage, file: ImageFile, 
 /// The UUID of a machine that is to be made (RFC 9562, version 8): a run that was interrupted before the machine was there
 /// is taken up with the same one, and finds the disc that it has uploaded.
 fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
-    let mut bytes = Digest::of(format!("{}\n{}", target.url, name.to_lowercase()).as_bytes()).0;
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
+    diorite_model::uuid::derived(&Digest::of(format!("{}\n{}", target.url, name.to_lowercase()).as_bytes())).to_string()
 }
 
 /// Goes back to an image that a machine had before.
@@ -255,29 +250,14 @@ fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
 /// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
 fn qcow2(project: &Project, image: &DeployImage, context: &Context) -> Result<(PathBuf, ImageFile)> {
     let stage = context.progress.stage("qcow2 of the disk");
-    let file = project.results.qcow2();
+    let file = project.results.disk(&format::qcow2::FORMAT);
     let raw = project.results.raw();
-    let used = diorite_image::qcow2::write(&raw, &file)?.used();
+    let used = format::qcow2::write(&raw, &file)?.used();
     let disk = std::fs::metadata(&raw).map_err(|e| Error::io("the disk cannot be read", &raw, e))?.len();
-    let (size, sha256) = digest(&file)?;
+    let (sha256, size) = diorite_host::file::sha256(&file, "the image")?;
     stage.done(diorite_host::progress::bytes(size));
     let form = ImageFile::new(&project.recipe, image.sha256(), size, sha256);
     Ok((file, ImageFile { disk, used, ..form }))
-}
-
-fn digest(file: &Path) -> Result<(u64, Digest)> {
-    let fail = |e| Error::io("the image cannot be read", file, e);
-    let (mut from, mut hasher, mut size) = (File::open(file).map_err(fail)?, Hasher::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        match from.read(&mut buffer).map_err(fail)? {
-            0 => return Ok((size, hasher.finish())),
-            n => {
-                hasher.update(&buffer[..n]);
-                size += n as u64;
-            }
-        }
-    }
 }
 
 /// The machine that is meant.

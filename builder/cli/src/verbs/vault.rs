@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::{downloads, out, print};
-use diorite_archive::vault::Imported;
+use diorite_archive::vault::VaultImport;
 use diorite_archive::{lockfile, vault};
 use diorite_model::{Error, Exit, Result};
 use std::path::{Path, PathBuf};
@@ -32,7 +32,7 @@ pub fn run(verb: &VaultVerb, context: &Context) -> Result<Exit> {
 }
 
 /// Puts the lock where `build` looks for it, and returns that path. Outside a project there is none.
-fn keep_lock(imported: &Imported) -> Result<Option<PathBuf>> {
+fn keep_lock(imported: &VaultImport) -> Result<Option<PathBuf>> {
     let directory = Path::new("profiles");
     if !directory.is_dir() {
         return Ok(None);

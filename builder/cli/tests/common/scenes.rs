@@ -75,7 +75,7 @@ fn built(project: &Project, name: &str) {
     let machines = listed["scenarios"][0]["machines"].as_array().expect("machines").clone();
     let profiles: BTreeSet<&str> = machines.iter().filter_map(|m| m["source"]["profile"].as_str()).collect();
     for profile in profiles.into_iter().filter(|p| *p != "server") {
-        let arguments = ["build", profile, "--relock", "--no-qcow2"];
+        let arguments = ["build", profile, "--relock", "--format", "raw"];
         let output = vm::online(project, &arguments).output().expect("the program starts");
         assert!(output.status.success(), "{profile}: {}{}", text(&output.stdout), text(&output.stderr));
     }

@@ -44,7 +44,7 @@ impl Story<'_> {
         fs::write(self.project.path("profiles/mine.toml"), profile).expect("a profile");
         (self.relock)(self.project, "mine");
         let mut command = self.project.diorite();
-        command.args(["build", "mine", "--no-qcow2"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+        command.args(["build", "mine", "--format", "raw"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
         let output = command.output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
     }

@@ -163,7 +163,8 @@ pub fn online(project: &Project, arguments: &[&str]) -> Command {
 pub fn boots(name: &str) {
     let _alone = alone();
     let project = Project::locked();
-    let output = online(&project, &["image", name, "--relock", "--no-qcow2"]).output().expect("the program starts");
+    let output =
+        online(&project, &["image", name, "--relock", "--format", "raw"]).output().expect("the program starts");
     let out = project.path(format!("out/{name}"));
     expect(&output, 0, &out);
     let report = report(&out);

@@ -121,7 +121,7 @@ fn a_machine_takes_its_own_signed_values_and_no_others() {
     let changed = project.path("changed.iso");
     fs::write(&changed, bytes).expect("a changed disc");
 
-    let output = vm::online(&project, &["build", "drive", "--relock", "--no-qcow2"]).output().expect("it starts");
+    let output = vm::online(&project, &["build", "drive", "--relock", "--format", "raw"]).output().expect("it starts");
     let out = project.path("out/drive");
     vm::expect(&output, 0, &out);
     let tools = ToolsTree::open(&material("DIORITE_TEST_TOOLS")).expect("the tools tree");

@@ -25,7 +25,7 @@ fn unencrypted(disk: &Path, to: &Path) {
 fn state_encrypted_to_a_tpm_opens_by_that_tpm_or_a_recovery_key() {
     let _alone = vm::alone();
     let project = Project::locked();
-    let arguments = ["build", "example-encryption", "--relock", "--no-qcow2"];
+    let arguments = ["build", "example-encryption", "--relock", "--format", "raw"];
     let output = vm::online(&project, &arguments).output().expect("the program starts");
     let out = project.path("out/example-encryption");
     vm::expect(&output, 0, &out);

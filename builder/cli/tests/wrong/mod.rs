@@ -131,7 +131,7 @@ fn locked(project: &Project, name: &str) -> String {
 fn build(project: &Project, name: &str) -> Output {
     locked(project, name);
     let mut command = project.diorite();
-    command.args(["build", name, "--no-qcow2"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+    command.args(["build", name, "--format", "raw"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
     command.output().expect("the program starts")
 }
 

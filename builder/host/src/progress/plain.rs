@@ -12,18 +12,18 @@ const BEAT: Duration = Duration::from_secs(5);
 pub(super) struct Plain(Arc<Shared>);
 
 struct Shared {
-    state: Mutex<State>,
+    state: Mutex<PlainLog>,
     changed: Condvar,
 }
 
-pub(super) struct State {
+pub(super) struct PlainLog {
     out: Box<dyn Write + Send>,
     stages: BTreeMap<u64, (String, Instant)>,
-    bars: BTreeMap<u64, Bar>,
+    bars: BTreeMap<u64, PlainBar>,
     last: Instant,
 }
 
-struct Bar {
+struct PlainBar {
     stage: u64,
     total: u64,
     unit: Unit,
@@ -35,7 +35,7 @@ struct Bar {
 impl Plain {
     /// With a thread that keeps the log moving while a stage has nothing to say.
     pub(super) fn start(out: Box<dyn Write + Send>) -> Self {
-        let state = State { out, stages: BTreeMap::new(), bars: BTreeMap::new(), last: Instant::now() };
+        let state = PlainLog { out, stages: BTreeMap::new(), bars: BTreeMap::new(), last: Instant::now() };
         let shared = Arc::new(Shared { state: Mutex::new(state), changed: Condvar::new() });
         let weak = Arc::downgrade(&shared);
         // Without the thread (none to be had) there are fewer lines, no fewer results.
@@ -66,7 +66,7 @@ fn beat(weak: &Weak<Shared>) {
     }
 }
 
-impl State {
+impl PlainLog {
     #[cfg(test)]
     pub(super) fn new(out: Box<dyn Write + Send>, now: Instant) -> Self {
         Self { out, stages: BTreeMap::new(), bars: BTreeMap::new(), last: now }
@@ -85,7 +85,7 @@ impl State {
                 }
             }
             Event::Bar { id, stage, total, unit } => {
-                let bar = Bar { stage, total, unit, position: 0, message: String::new(), begun: now };
+                let bar = PlainBar { stage, total, unit, position: 0, message: String::new(), begun: now };
                 self.bars.insert(id, bar);
             }
             Event::BarDone { id } => {
@@ -127,7 +127,7 @@ impl State {
         }
     }
 
-    fn bar(&self, bar: &Bar, now: Instant) -> String {
+    fn bar(&self, bar: &PlainBar, now: Instant) -> String {
         let name = self.stages.get(&bar.stage).map_or("", |(name, _)| name.as_str());
         let seconds = (now - bar.begun).as_secs_f64().max(0.001);
         let rate = bar.position as f64 / seconds;

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 pub(super) struct Terminal {
     lines: MultiProgress,
-    state: Mutex<State>,
+    state: Mutex<Bars>,
 }
 
 #[derive(Default)]
-struct State {
+struct Bars {
     stages: HashMap<u64, (String, ProgressBar)>,
     bars: HashMap<u64, ProgressBar>,
 }

@@ -20,7 +20,7 @@ fn a_log_moves_every_few_seconds() {
     let page = Page::default();
     let start = Instant::now();
     let at = |s: u64| start + Duration::from_secs(s);
-    let mut log = plain::State::new(Box::new(page.clone()), start);
+    let mut log = plain::PlainLog::new(Box::new(page.clone()), start);
     log.event(Event::Stage { id: 1, name: "fetch".into() }, at(0));
     log.event(Event::Bar { id: 2, stage: 1, total: 100_000_000, unit: Unit::Bytes }, at(0));
     log.event(Event::Position { id: 2, position: 10_000_000 }, at(2));

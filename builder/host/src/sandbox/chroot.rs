@@ -1,41 +1,40 @@
-//! The fence where neither unshare(2) nor mount(2) is to be had: everything is really put into the tree, and taken
+//! The sandbox where neither unshare(2) nor mount(2) is allowed: everything is really put into the tree, and taken
 //! out again.
 //!
 //! The tree's own /dev, /run and /tmp step aside (a rename keeps all there is to know about them), as do files that
-//! something is shown over; what steps aside lies beside the tree, so that nobody inside sees it. There is no /proc.
+//! something is shown over; what steps aside lies beside the tree, so that programs inside do not see it. There is no /proc.
 //! The tree's own systemd-tmpfiles needs one and is silent when it fails, so it runs outside: see [`super::outside`].
 
-use super::fence::{DEVICE_LINKS, DEVICES};
+use super::dev::{chmod, devices, directory};
+use super::mountpoints::MountPoints;
 use super::paths::resolve;
-use super::traces::Made;
 use diorite_model::{Error, Result};
-use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use std::collections::HashMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What was put into the tree; put back on drop, also after a failure.
-pub(super) struct Place {
+pub(super) struct AsideGuard {
     /// Beside the tree.
     aside: PathBuf,
     /// (where it is now, where it belongs)
     moved: Vec<(PathBuf, PathBuf)>,
     ours: Vec<PathBuf>,
     /// Restores the times of the directories touched, and removes directories that were missing. Dropped last.
-    made: Made,
+    made: MountPoints,
 }
 
-impl Place {
+impl AsideGuard {
     /// Prepares the tree. `binds` are (host path, path in the tree).
     pub fn prepare(root: &Path, binds: &[(PathBuf, PathBuf)]) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let parent = root.parent().ok_or_else(|| Error::bug("the root of the host is no tree"))?;
+        let parent = root.parent().ok_or_else(|| Error::bug("the host's root directory is not a tree"))?;
         let aside = parent.join(format!(".aside-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)));
-        fs::create_dir(&aside).map_err(|e| Error::io("a directory beside the tree cannot be made", &aside, e))?;
-        let mut place = Self { aside, moved: Vec::new(), ours: Vec::new(), made: Made::default() };
+        fs::create_dir(&aside).map_err(|e| Error::io("a directory beside the tree cannot be created", &aside, e))?;
+        let mut place = Self { aside, moved: Vec::new(), ours: Vec::new(), made: MountPoints::default() };
         let fail = |path: &Path| {
             let path = path.to_owned();
             move |e: io::Error| Error::io("the tree cannot be prepared", &path, e)
@@ -85,7 +84,7 @@ impl Place {
         }
         if fs::symlink_metadata(path).is_ok() {
             let now = self.aside.join(self.moved.len().to_string());
-            fs::rename(path, &now).map_err(|e| Error::io("the tree cannot be prepared", path, e))?;
+            crate::file::rename_scratch(path, &now).map_err(|e| Error::io("the tree cannot be prepared", path, e))?;
             self.moved.push((now, path.to_owned()));
         }
         self.ours.push(path.to_owned());
@@ -93,7 +92,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for AsideGuard {
     fn drop(&mut self) {
         for path in self.ours.drain(..).rev() {
             let _ = match fs::symlink_metadata(&path).is_ok_and(|m| m.is_dir()) {
@@ -102,32 +101,10 @@ impl Drop for Place {
             };
         }
         for (now, belongs) in self.moved.drain(..).rev() {
-            let _ = fs::rename(now, belongs);
+            let _ = crate::file::rename_scratch(now, belongs);
         }
         let _ = fs::remove_dir(&self.aside);
     }
-}
-
-fn chmod(path: &Path, mode: u32) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode))
-}
-
-fn directory(path: &Path, mode: u32) -> io::Result<()> {
-    fs::create_dir(path).and_then(|()| chmod(path, mode))
-}
-
-/// Nodes and links of /dev; without devpts, whose nodes only a mount can give.
-pub(super) fn devices(dev: &Path) -> io::Result<()> {
-    for (name, major, minor) in DEVICES {
-        let path = dev.join(name);
-        mknodat(CWD, &path, FileType::CharacterDevice, Mode::from_raw_mode(0o666), makedev(major, minor))?;
-        chmod(&path, 0o666)?;
-    }
-    for (name, target) in DEVICE_LINKS {
-        symlink(target, dev.join(name))?;
-    }
-    directory(&dev.join("pts"), 0o755)?;
-    directory(&dev.join("shm"), 0o1777)
 }
 
 /// A copy with modes: a file, or a directory with what is in it.

@@ -13,7 +13,7 @@ pub(crate) enum When {
 }
 
 /// A call, when it is refused, and with which errno.
-pub(crate) type Refused = (libc::c_long, When, libc::c_int);
+pub(crate) type DeniedCall = (libc::c_long, When, libc::c_int);
 
 #[cfg(target_arch = "x86_64")]
 const ARCH: u32 = 0xc000_003e; // AUDIT_ARCH_X86_64, linux/audit.h
@@ -39,7 +39,7 @@ fn refuse(errno: libc::c_int) -> sock_filter {
 }
 
 /// A filter that refuses these calls and allows all others; calls of another architecture do not exist for it.
-pub(crate) fn refusing(calls: &[Refused]) -> Vec<sock_filter> {
+pub(crate) fn refusing(calls: &[DeniedCall]) -> Vec<sock_filter> {
     let mut filter = vec![load(ARCHITECTURE), jump(BPF_JEQ, ARCH, 1, 0), refuse(libc::ENOSYS), load(NR)];
     // x32 calls have bit 30 set and would pass under other numbers.
     filter.extend([jump(BPF_JGE, 0x4000_0000, 0, 1), refuse(libc::ENOSYS)]);

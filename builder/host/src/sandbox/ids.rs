@@ -1,6 +1,6 @@
 //! Which ids a user namespace gets: user_namespaces(7), subuid(5), newuidmap(1).
 
-use super::probe::Why;
+use super::why::Why;
 use diorite_model::{Error, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,8 +106,8 @@ pub(crate) fn own_ids() -> Result<(), Why> {
 
 fn write(pid: libc::pid_t, file: &str, text: &str) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
-    fs::write(&path, text).map_err(|e| {
-        Error::host("the user namespace got no ids")
+    crate::file::write_scratch(&path, text).map_err(|e| {
+        Error::host("no ids could be mapped into the user namespace")
             .at(&path)
             .because(e)
             .hint("`diorite doctor` says what this host allows")
@@ -122,7 +122,7 @@ fn help(program: &Path, pid: libc::pid_t, map: &[Range]) -> Result<()> {
         Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
         Err(e) => e.to_string(),
     };
-    Err(Error::host("the user namespace got no ids")
+    Err(Error::host("no ids could be mapped into the user namespace")
         .at(program.display().to_string())
         .because(cause)
         .hint("the program must be set-user-ID root or have cap_setuid, as Debian's package `uidmap` installs it"))

@@ -7,7 +7,8 @@
 
 use super::ids::Ids;
 use super::launch::{Launch, c, pipe};
-use super::{Memory, Mode, mode};
+use super::program::program_path;
+use super::{Memory, SandboxMode, mode};
 use crate::interrupt;
 use crate::progress::Progress;
 use diorite_model::{Error, Exit, Result};
@@ -31,12 +32,12 @@ const VERB: &str = "__inside";
 #[serde(rename_all = "snake_case")]
 enum Answer {
     Ok(serde_json::Value),
-    Error(Told),
+    Error(JobError),
 }
 
 /// An [`Error`] on its way through the pipe.
 #[derive(Serialize, Deserialize)]
-struct Told {
+struct JobError {
     exit: u8,
     what: String,
     place: Option<String>,
@@ -45,14 +46,14 @@ struct Told {
     hint: Option<String>,
 }
 
-impl From<Error> for Told {
+impl From<Error> for JobError {
     fn from(e: Error) -> Self {
         Self { exit: e.exit as u8, what: e.what, place: e.place, detail: e.detail, cause: e.cause, hint: e.hint }
     }
 }
 
-impl From<Told> for Error {
-    fn from(t: Told) -> Self {
+impl From<JobError> for Error {
+    fn from(t: JobError) -> Self {
         use Exit::*;
         let all = [Input, Usage, LockOutdated, VerificationFailed, Host, Remote, NotReproducible, Bug, Interrupted];
         let exit = all.into_iter().find(|e| *e as u8 == t.exit).unwrap_or(Bug);
@@ -84,14 +85,14 @@ pub fn run_inside_with<R: DeserializeOwned>(
     let (stdin, stdin_end) = pipe().map_err(fail)?;
     let (stdout, stdout_end) = pipe().map_err(fail)?;
     let (stderr, stderr_end) = pipe().map_err(fail)?;
-    // In Mode::Chroot there is something to put back, so the child gets the time; elsewhere the kernel clears up.
-    let signal = if mode == Mode::Chroot { libc::SIGTERM } else { libc::SIGKILL };
+    // In chroot mode there is something to put back, so the child gets the time; elsewhere the kernel clears up.
+    let signal = if mode == SandboxMode::Chroot { libc::SIGTERM } else { libc::SIGKILL };
     let mut env: Vec<_> = std::env::vars_os().filter(|(k, _)| k != MODE_VARIABLE).map(|(k, v)| (c(k), c(v))).collect();
     env.push((c(MODE_VARIABLE), c(mode.name())));
     let launch = Launch {
         namespaces: memory.map_or(0, |_| libc::CLONE_NEWNS),
         ids: match mode {
-            Mode::UserNamespace => Some(Ids::full().map_err(|w| Error::host(w.cause).hint(w.hint))?),
+            SandboxMode::UserNamespace => Some(Ids::full().map_err(|w| Error::host(w.cause).hint(w.hint))?),
             _ => None,
         },
         init: false,
@@ -127,11 +128,6 @@ pub fn run_inside_with<R: DeserializeOwned>(
             Err(Error::bug(format!("job `{job}` ended without an answer")).because(ended.status).detail(words))
         }
     }
-}
-
-/// Our own program: `DIORITE_PROGRAM` for tests, else the file we run from.
-pub(crate) fn program_path() -> std::path::PathBuf {
-    std::env::var_os("DIORITE_PROGRAM").unwrap_or_else(|| "/proc/self/exe".into()).into()
 }
 
 /// Shows the child's progress; returns its other words, at most the last 100 lines.

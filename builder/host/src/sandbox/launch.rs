@@ -82,14 +82,14 @@ pub(crate) struct Running {
     report: File,
     whats: Vec<String>,
     program: String,
-    ended: Option<Ended>,
+    ended: Option<ProcessEnd>,
     signal: libc::c_int,
     _guard: interrupt::Guard,
 }
 
 /// How it ended, and the CPU time of it and of all it waited for.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Ended {
+pub(crate) struct ProcessEnd {
     pub status: Status,
     pub cpu: Duration,
 }
@@ -149,7 +149,7 @@ impl Running {
     ///
     /// # Errors
     /// When the program never ran: the step that failed, in words.
-    pub fn wait(mut self) -> Result<Ended> {
+    pub fn wait(mut self) -> Result<ProcessEnd> {
         let mut report = Vec::new();
         let _ = self.report.read_to_end(&mut report);
         let ended = self.reap(0).expect("a blocking wait ends");
@@ -163,7 +163,7 @@ impl Running {
             }
             let what = match tag {
                 EXEC => format!("`{}` cannot be executed", self.program),
-                WAIT_FOR_IDS => "the user namespace got no ids".to_owned(),
+                WAIT_FOR_IDS => "no ids could be mapped into the user namespace".to_owned(),
                 n => self.whats.get(n as usize).cloned().unwrap_or_default(),
             };
             let error = Error::host("the sandbox cannot be set up");
@@ -172,11 +172,11 @@ impl Running {
                 .because(format!("{what}: {}", io::Error::from_raw_os_error(value))));
         }
         interrupt::check()?;
-        Ok(Ended { status, cpu: ended.cpu })
+        Ok(ProcessEnd { status, cpu: ended.cpu })
     }
 
     /// How it ended, if it has.
-    pub fn try_wait(&mut self) -> Option<Ended> {
+    pub fn try_wait(&mut self) -> Option<ProcessEnd> {
         if self.ended.is_none() && self.reap(libc::WNOHANG).is_some() {
             // Process 1 always ends well; how the program ended it has told.
             let mut report = Vec::new();
@@ -198,7 +198,7 @@ impl Running {
         }
     }
 
-    fn reap(&mut self, flags: libc::c_int) -> Option<Ended> {
+    fn reap(&mut self, flags: libc::c_int) -> Option<ProcessEnd> {
         if self.ended.is_some() {
             return self.ended;
         }
@@ -212,7 +212,7 @@ impl Running {
             if pid == self.pid || (pid < 0 && io::Error::last_os_error().raw_os_error() != Some(libc::EINTR)) {
                 let time = |t: libc::timeval| Duration::new(t.tv_sec as u64, t.tv_usec as u32 * 1000);
                 let cpu = time(usage.ru_utime) + time(usage.ru_stime);
-                self.ended = Some(Ended { status: Status::from_wait(status), cpu });
+                self.ended = Some(ProcessEnd { status: Status::from_wait(status), cpu });
                 return self.ended;
             }
             if pid == 0 {

@@ -1,11 +1,11 @@
-//! Room in memory for what a job writes and nobody keeps: a tmpfs at a directory that only the job's process and its
+//! Memory for what a job writes and does not keep: a tmpfs at a directory that only the job's process and its
 //! children see. It is gone with the last of them, so nothing needs removing.
 //!
 //! A Debian tree is tens of thousands of small files that live for seconds. On a disk's file system each of them costs
 //! an inode on the disk, a journal entry and a write; in memory none of it.
 
 use super::launch::Op;
-use super::{Mode, mode};
+use super::{SandboxMode, mode};
 use crate::simulate;
 use rustix::fs::XattrFlags;
 use std::fs;
@@ -23,7 +23,7 @@ impl Memory {
     /// Room at an existing directory for about `need` bytes; none where that would be more than half of the memory that is
     /// free for us, or where we may not mount. What is written may grow to that half.
     pub fn at(directory: &Path, need: u64) -> Option<Self> {
-        if mode().ok()? == Mode::Chroot {
+        if mode().ok()? == SandboxMode::Chroot {
             return None;
         }
         if simulate::little_memory() {
@@ -35,9 +35,9 @@ impl Memory {
 
     /// What the child does first, in a mount namespace of its own.
     pub(super) fn ops(&self) -> Vec<(String, Op)> {
-        let mut list = super::List(Vec::new());
+        let mut list = super::operations::Operations(Vec::new());
         list.mount("", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "");
-        // Neither nodev nor nosuid: as it would be on the disk. What runs in it runs in the fence.
+        // Neither nodev nor nosuid: as it would be on the disk. What runs in it runs in the sandbox.
         list.mount("tmpfs", &self.directory, "tmpfs", 0, &format!("mode=700,size={}", self.limit));
         list.0
     }
@@ -57,7 +57,7 @@ impl Memory {
         let capability = [0x0200_0001u32, 1 << 13, 0, 0, 0].map(u32::to_le_bytes).concat();
         let probe = directory.join(".probe");
         let keeps = |name: &str, value: &[u8]| rustix::fs::setxattr(&probe, name, value, XattrFlags::empty()).is_ok();
-        let suits = fs::write(&probe, "").is_ok()
+        let suits = crate::file::write_scratch(&probe, "").is_ok()
             && keeps("system.posix_acl_access", &list)
             && keeps("security.capability", &capability);
         let _ = fs::remove_file(&probe);

@@ -16,7 +16,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// Code 0.
+    /// Whether it ended with exit code 0.
     pub fn success(self) -> bool {
         self == Self::Code(0)
     }

@@ -3,12 +3,12 @@
 //! Inside, our own program lies in the place of systemd-tmpfiles(8) and hands its arguments through a Unix socket in
 //! /run; outside, the tree's own systemd-tmpfiles runs by the tree's own loader with `--root=`. It then sees the
 //! host's /proc, resolves names by the tree's passwd and group, and its result is the same as that of a run inside
-//! with /proc mounted. Only [`super::Mode::Chroot`] needs this.
+//! with /proc mounted. Only [`super::SandboxMode::Chroot`] needs this.
 
-use super::chroot::Place;
-use super::fence::CAPABILITIES;
+use super::chroot::AsideGuard;
 use super::launch::{Launch, Op, c, null_device, pipe};
 use super::output::{LOG_LIMIT, Status, collect};
+use super::policy::CAPABILITIES;
 use diorite_model::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
@@ -35,7 +35,7 @@ struct Request {
 #[derive(Serialize, Deserialize)]
 struct Reply {
     code: u8,
-    words: Vec<u8>,
+    output: Vec<u8>,
 }
 
 /// Inside: asks for a run and ends as it ended.
@@ -50,18 +50,18 @@ pub(crate) fn ask(program: &str, arguments: &[OsString]) -> ExitCode {
     };
     match reply() {
         Ok(reply) => {
-            let _ = std::io::stderr().write_all(&reply.words);
+            let _ = std::io::stderr().write_all(&reply.output);
             ExitCode::from(reply.code)
         }
         Err(e) => {
-            eprintln!("{program}: nobody outside runs it: {e}");
+            eprintln!("{program}: cannot be run outside of the chroot: {e}");
             ExitCode::FAILURE
         }
     }
 }
 
 /// Serves requests while `work` runs.
-pub(super) fn serving<T>(root: &Path, place: &Place, work: impl FnOnce() -> T) -> Result<T> {
+pub(super) fn serving<T>(root: &Path, place: &AsideGuard, work: impl FnOnce() -> T) -> Result<T> {
     let fail = |e: std::io::Error| Error::io("the way out of the tree cannot be opened", root.join(SOCKET), e);
     // A socket's address has at most 107 bytes (unix(7)), a tree's path may have more: by way of its directory.
     let run = File::open(root.join("run")).map_err(fail)?;
@@ -81,7 +81,7 @@ pub(super) fn serving<T>(root: &Path, place: &Place, work: impl FnOnce() -> T) -
                     Ok(_) => {}
                 }
                 if let Ok((stream, _)) = listener.accept() {
-                    // Whoever asks and goes away has only himself to blame.
+                    // A client that closes its connection before the answer gets none.
                     let _ = serve(root, place, stream);
                 }
             }
@@ -92,20 +92,20 @@ pub(super) fn serving<T>(root: &Path, place: &Place, work: impl FnOnce() -> T) -
     }))
 }
 
-fn serve(root: &Path, place: &Place, mut stream: UnixStream) -> std::io::Result<()> {
+fn serve(root: &Path, place: &AsideGuard, mut stream: UnixStream) -> std::io::Result<()> {
     let mut text = Vec::new();
     stream.read_to_end(&mut text)?;
     let request: Request = serde_json::from_slice(&text)?;
     let reply = match run(root, place, &request) {
-        Ok((Status::Code(code), words)) => Reply { code: code as u8, words },
-        Ok((Status::Signal(signal), words)) => Reply { code: 128 + signal as u8, words },
-        Err(e) => Reply { code: 1, words: format!("{e}\n").into_bytes() },
+        Ok((Status::Code(code), output)) => Reply { code: code as u8, output },
+        Ok((Status::Signal(signal), output)) => Reply { code: 128 + signal as u8, output },
+        Err(e) => Reply { code: 1, output: format!("{e}\n").into_bytes() },
     };
     serde_json::to_writer(&mut stream, &reply)?;
     Ok(())
 }
 
-fn run(root: &Path, place: &Place, request: &Request) -> Result<(Status, Vec<u8>)> {
+fn run(root: &Path, place: &AsideGuard, request: &Request) -> Result<(Status, Vec<u8>)> {
     let unknown = || Error::bug(format!("`{}` does not run outside", request.program));
     let path = PROGRAMS.iter().find(|p| p.rsplit('/').next() == Some(request.program.as_str())).ok_or_else(unknown)?;
     let program = place.original(&root.join(path)).ok_or_else(unknown)?;
@@ -141,8 +141,8 @@ fn run(root: &Path, place: &Place, request: &Request) -> Result<(Status, Vec<u8>
     };
     let running = launch.start(libc::SIGKILL)?;
     drop(write);
-    let words = collect(read, &mut |_| {}, LOG_LIMIT);
-    Ok((running.wait()?.status, words))
+    let output = collect(read, &mut |_| {}, LOG_LIMIT);
+    Ok((running.wait()?.status, output))
 }
 
 /// A configuration file named by an absolute path is meant inside the tree.

@@ -1,33 +1,27 @@
 //! Which modes this host allows, found by trying: a child makes the very calls the sandbox will make.
 
-use super::Mode;
+use super::SandboxMode;
 use super::ids::{self, Ids};
 use super::launch::{Launch, Op, c, null_device};
+use super::policy::NAMESPACES;
+use super::why::Why;
 use diorite_model::Error;
 use serde::Serialize;
 use std::fs;
 use std::os::fd::AsRawFd as _;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
-
-/// Why something is not possible, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Why {
-    /// What is missing or refused.
-    pub cause: String,
-    /// What to do; may be empty.
-    pub hint: String,
-}
 
 /// What the host allows.
 #[derive(Debug, Clone, Serialize)]
 pub struct Probe {
-    /// For each mode of [`Mode::ALL`] why it is not possible, or `None`.
+    /// For each mode of [`SandboxMode::ALL`] why it is not possible, or `None`.
     modes: [Option<Why>; 3],
 }
 
 impl Probe {
     /// Why a mode is not possible here; `None`: it is.
-    pub fn why_not(&self, mode: Mode) -> Option<&Why> {
+    pub fn why_not(&self, mode: SandboxMode) -> Option<&Why> {
         self.modes[mode as usize].as_ref()
     }
     #[cfg(test)]
@@ -35,10 +29,6 @@ impl Probe {
         Self { modes }
     }
 }
-
-/// The flags of the fence's namespaces.
-pub(crate) const NAMESPACES: libc::c_int =
-    libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
 
 /// Tries every mode, once per process.
 pub fn probe() -> &'static Probe {
@@ -91,17 +81,34 @@ fn chroot() -> Result<(), Why> {
     ids::own_ids()?;
     attempt(0, None, vec![("chroot(2)".to_owned(), Op::Chroot(c("/")))])
         .map_err(|e| Why { cause: cause(&e), hint: "give the container the capability CAP_SYS_CHROOT".into() })?;
-    device_nodes().map_err(|e| Why {
-        cause: format!("device nodes cannot be made and used (mknod(2) in {}): {e}", std::env::temp_dir().display()),
-        hint: "give the container the capability CAP_MKNOD, and a store on a file system without nodev".into(),
-    })
+    device_nodes(TREES.get().unwrap_or(&std::env::temp_dir()))
 }
 
-/// Makes the nodes of a /dev and writes to its null.
-fn device_nodes() -> std::io::Result<()> {
-    let directory = std::env::temp_dir().join(format!("diorite-probe-{}", std::process::id()));
-    fs::create_dir(&directory)?;
-    let result = super::chroot::devices(&directory).and_then(|()| fs::write(directory.join("null"), "probe"));
+/// Where trees will be made; what counts is the file system they are on.
+static TREES: OnceLock<PathBuf> = OnceLock::new();
+
+/// Says where trees will be made. To be called before the first [`probe`].
+pub(crate) fn trees_in(directory: &Path) {
+    let _ = TREES.set(directory.to_owned());
+}
+
+/// Makes the nodes of a /dev in a directory, and writes to its null.
+fn device_nodes(parent: &Path) -> Result<(), Why> {
+    let directory = parent.join(format!(".probe-{}", std::process::id()));
+    let why = |what: &str, e: std::io::Error, hint: &str| Why {
+        cause: format!("{what} in {}: {e}", parent.display()),
+        hint: hint.into(),
+    };
+    fs::create_dir(&directory)
+        .map_err(|e| why("no directory can be made", e, "name a directory that can be written with DIORITE_STORE"))?;
+    let made = super::dev::devices(&directory)
+        .map_err(|e| why("device nodes cannot be made (mknod(2))", e, "give the container the capability CAP_MKNOD"));
+    let result = made.and_then(|()| {
+        crate::file::write_scratch(directory.join("null"), "probe").map_err(|e| {
+            let hint = "the file system is mounted with nodev: name a directory on another one with DIORITE_STORE";
+            why("device nodes cannot be used", e, hint)
+        })
+    });
     let _ = fs::remove_dir_all(&directory);
     result
 }
@@ -150,4 +157,20 @@ fn hint(user: bool) -> String {
         }
     }
     "in a container: allow unshare(2) and mount(2), or leave /proc unmasked (docker: --privileged, podman: --security-opt unmask=ALL)".into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_nodes_are_tried_where_trees_will_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let gone = directory.path().join("gone");
+        let why = device_nodes(&gone).unwrap_err();
+        assert!(why.cause.contains(&gone.display().to_string()) && why.hint.contains("DIORITE_STORE"), "{why:?}");
+        let tried = device_nodes(directory.path());
+        assert!(tried.is_ok() || tried.is_err_and(|why| why.cause.contains(&directory.path().display().to_string())));
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "nothing stays");
+    }
 }

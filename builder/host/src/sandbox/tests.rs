@@ -9,10 +9,10 @@ fn why(cause: &str) -> Option<Why> {
 #[test]
 fn the_strongest_mode_wins_and_a_wish_is_obeyed() {
     let all = Probe::of([None, None, None]);
-    assert_eq!(choose(&all, None).unwrap(), Mode::Namespaces);
-    assert_eq!(choose(&all, Some("chroot")).unwrap(), Mode::Chroot);
+    assert_eq!(choose(&all, None).unwrap(), SandboxMode::Namespaces);
+    assert_eq!(choose(&all, Some("chroot")).unwrap(), SandboxMode::Chroot);
     let some = Probe::of([why("no"), None, None]);
-    assert_eq!(choose(&some, None).unwrap(), Mode::UserNamespace);
+    assert_eq!(choose(&some, None).unwrap(), SandboxMode::UserNamespace);
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn without_any_mode_each_says_why() {
 
 #[test]
 fn names_go_both_ways() {
-    for mode in Mode::ALL {
-        assert_eq!(Mode::from_name(mode.name()), Some(mode));
+    for mode in SandboxMode::ALL {
+        assert_eq!(SandboxMode::from_name(mode.name()), Some(mode));
         assert_eq!(serde_json::to_string(&mode).unwrap(), format!("\"{}\"", mode.name()));
     }
 }

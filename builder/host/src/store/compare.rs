@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub struct Difference {
     /// Relative to the directories.
     pub path: PathBuf,
-    /// In words.
+    /// How the two differ, as a sentence for an error message.
     pub how: String,
 }
 

@@ -29,7 +29,7 @@ impl Scratch {
         loop {
             let unique = format!("{name}-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let (path, lock_path) = (parent.join(&unique), parent.join(format!("{unique}.lock")));
-            let fail = |e| Error::io("a scratch directory cannot be made", &path, e);
+            let fail = |e| Error::io("a scratch directory cannot be created", &path, e);
             let lock = match File::options().create_new(true).write(true).open(&lock_path) {
                 Ok(file) => file,
                 // Left by a dead process with our number; the next number is free.

@@ -1,4 +1,4 @@
-//! What the store gives back: results that nobody used for longest.
+//! Eviction: the results used least recently go when the store is over its limit.
 
 use super::Store;
 use diorite_model::profile::size;
@@ -25,12 +25,12 @@ pub fn limit() -> Result<u64> {
     })
 }
 
-/// Results that went, and their bytes.
+/// What was evicted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Shrunk {
-    /// How many.
+pub struct Eviction {
+    /// How many results were removed.
     pub results: usize,
-    /// What they took together.
+    /// The bytes of their files.
     pub bytes: u64,
 }
 
@@ -43,7 +43,7 @@ impl Store {
     /// Removes the results that were not used for longest until all of them take at most `limit` bytes; what was used
     /// since the store was opened stays. Does nothing (and says `None`) while another process uses the store.
     /// Call it last: for a moment the lock that keeps others from doing the same is not held (flock(2)).
-    pub fn shrink(&self, limit: u64) -> Result<Option<Shrunk>> {
+    pub fn shrink(&self, limit: u64) -> Result<Option<Eviction>> {
         if flock(&*self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             // A failed conversion may have dropped the shared lock.
             let _ = flock(&*self.lock, FlockOperation::LockShared);
@@ -54,7 +54,7 @@ impl Store {
         result.map(Some)
     }
 
-    fn remove_oldest(&self, limit: u64) -> Result<Shrunk> {
+    fn remove_oldest(&self, limit: u64) -> Result<Eviction> {
         let mut results = Vec::new();
         for step in directories(&self.root.join("steps"))? {
             for path in directories(&step)? {
@@ -65,17 +65,17 @@ impl Store {
         }
         results.sort();
         let mut total: u64 = results.iter().map(|(_, bytes, _)| bytes).sum();
-        let mut gone = Shrunk::default();
+        let mut gone = Eviction::default();
         for (_, bytes, path) in results.into_iter().take_while(|(used, ..)| *used < self.opened) {
             if total <= limit {
                 break;
             }
             // Renamed away first: a result is there whole or not at all.
             let scratch = self.scratch("old")?;
-            fs::rename(&path, scratch.path().join("old"))
+            crate::file::rename_scratch(&path, scratch.path().join("old"))
                 .map_err(|e| Error::io("an old result cannot be removed", &path, e))?;
             total -= bytes;
-            gone = Shrunk { results: gone.results + 1, bytes: gone.bytes + bytes };
+            gone = Eviction { results: gone.results + 1, bytes: gone.bytes + bytes };
         }
         Ok(gone)
     }

@@ -106,11 +106,11 @@ fn what_was_not_used_for_longest_goes_first() {
     let (directory, keys) = old_results();
     let store = Store::open(Some(directory.path())).unwrap();
     assert!(store.get("tree", &keys[0]).is_some(), "use makes it young");
-    assert_eq!(store.shrink(12).unwrap(), Some(Shrunk::default()), "there is room for all");
-    assert_eq!(store.shrink(6).unwrap(), Some(Shrunk { results: 2, bytes: 6 }));
+    assert_eq!(store.shrink(12).unwrap(), Some(Eviction::default()), "there is room for all");
+    assert_eq!(store.shrink(6).unwrap(), Some(Eviction { results: 2, bytes: 6 }));
     let left: Vec<bool> = (0..4).map(|i| store.get(["tree", "tools"][i % 2], &keys[i]).is_some()).collect();
     assert_eq!(left, [true, false, false, true]);
-    assert_eq!(store.shrink(0).unwrap(), Some(Shrunk::default()), "what this run has used stays");
+    assert_eq!(store.shrink(0).unwrap(), Some(Eviction::default()), "what this run has used stays");
     assert_eq!(fs::read_dir(directory.path().join("scratch")).unwrap().count(), 0);
 }
 
@@ -147,7 +147,7 @@ fn the_place_comes_from_the_environment() {
     assert_eq!(place(&[("XDG_CACHE_HOME", "/c"), ("HOME", "/h")]).unwrap(), "/c/diorite");
     assert_eq!(place(&[("XDG_CACHE_HOME", "c"), ("HOME", "/h")]).unwrap(), "/h/.cache/diorite");
     insta::assert_snapshot!(place(&[]).unwrap_err(), @r"
-    error: no place for the store is known
+    error: the store's directory is not known
       because neither DIORITE_STORE, XDG_CACHE_HOME nor HOME names a directory
       help: set DIORITE_STORE to a directory with some gigabytes of free space
     ");

@@ -1,6 +1,6 @@
 //! One run of a tool: arguments, files, descriptors; waited for or left running.
 
-use super::room::{Apart, Shown, apart, by_loader, operations};
+use super::toolroot::{Isolation, Mount, isolation, operations, via_loader};
 use super::{Tool, ToolsTree};
 use crate::sandbox::launch::{Launch, Running, c, null_device, pipe};
 use crate::sandbox::{NAMESPACES, Output, Status, collect};
@@ -20,7 +20,7 @@ pub struct ToolCommand {
     tool: Tool,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    shown: Vec<Shown>,
+    shown: Vec<Mount>,
     stdin: Vec<u8>,
     keep: Vec<RawFd>,
     cwd: Option<PathBuf>,
@@ -47,14 +47,14 @@ impl ToolCommand {
         self.args.push(arg.into());
         self
     }
-    /// Adds arguments.
+    /// Adds arguments after those that are there.
     pub fn args(mut self, args: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
     }
     /// Shows a file or directory, read-only, at its own absolute path. It is no argument by itself.
     pub fn input(mut self, path: impl AsRef<Path>) -> Self {
-        self.shown.push(Shown { path: absolute(path.as_ref()), writable: false });
+        self.shown.push(Mount { path: absolute(path.as_ref()), writable: false });
         self
     }
     /// Shows a file or directory for writing, at its own absolute path; for a file that is not there yet, its directory.
@@ -65,7 +65,7 @@ impl ToolCommand {
         {
             path = directory.to_owned();
         }
-        self.shown.push(Shown { path, writable: true });
+        self.shown.push(Mount { path, writable: true });
         self
     }
     /// Sets a variable; otherwise there are PATH, HOME, LC_ALL=C.UTF-8, TZ=UTC.
@@ -147,15 +147,15 @@ impl ToolCommand {
         };
         let mut env: Vec<_> = self.env.iter().map(|(k, v)| (c(k), c(v))).collect();
         let cwd = self.cwd.as_deref().unwrap_or(Path::new("/"));
-        let (namespaces, ids, ops, mut argv) = match apart() {
-            Apart::Namespaces(ids) => {
+        let (namespaces, ids, ops, mut argv) = match isolation() {
+            Isolation::Namespaces(ids) => {
                 // A missing program should be named as the tree's lack, not as a failed exec.
                 self.tools.file(self.tool.path())?;
                 let ops = operations(&self.tools, &self.shown, cwd)?;
                 (NAMESPACES, ids.clone(), ops, vec![c(Path::new("/").join(self.tool.path()))])
             }
-            Apart::Loader => {
-                let (argv, more) = by_loader(&self.tools, self.tool)?;
+            Isolation::Loader => {
+                let (argv, more) = via_loader(&self.tools, self.tool)?;
                 env.extend(more.into_iter().map(|(k, v)| (c(k), c(v))));
                 let chdir = crate::sandbox::launch::Op::Chdir(c(cwd));
                 (0, None, vec![(format!("chdir {}", cwd.display()), chdir)], argv)
@@ -206,7 +206,7 @@ impl Child {
     }
     /// The share of its time in which it could have run and the host ran others, 0 to 1, where the kernel says that.
     pub fn waited(&self) -> Option<f64> {
-        super::waited::waited(self.running.pid)
+        super::cpu_wait::share(self.running.pid)
     }
     /// What it wrote to stdout and stderr so far.
     pub fn log(&self) -> String {
@@ -225,7 +225,7 @@ impl Child {
         let mut bytes = Vec::new();
         log.seek(SeekFrom::Start(0))
             .and_then(|_| log.read_to_end(&mut bytes))
-            .map_err(|e| Error::host(format!("the words of `{}` are lost", self.name)).because(e))?;
+            .map_err(|e| Error::host(format!("the output of `{}` could not be read", self.name)).because(e))?;
         Ok(Output { status: ended.status, log: bytes, stdout: Vec::new(), cpu: ended.cpu })
     }
 }

@@ -33,7 +33,7 @@ pub enum Tool {
 
 /// How a program is started where there are no namespaces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ProgramKind {
     Elf,
     /// By the tree's python3.
     Python,
@@ -117,11 +117,11 @@ impl Tool {
         self.path().rsplit('/').next().unwrap_or_default()
     }
 
-    pub(super) fn kind(self) -> Kind {
+    pub(super) fn kind(self) -> ProgramKind {
         match self {
-            Self::Ukify | Self::Jsonschema => Kind::Python,
-            Self::Python => Kind::Interpreter,
-            _ => Kind::Elf,
+            Self::Ukify | Self::Jsonschema => ProgramKind::Python,
+            Self::Python => ProgramKind::Interpreter,
+            _ => ProgramKind::Elf,
         }
     }
 }
@@ -129,7 +129,7 @@ impl Tool {
 /// What brings the tools, and what they need without depending on it: firmware for QEMU, and `env` of the Essential
 /// coreutils, by which scripts find their interpreter. Two are for tests alone: uidmap, which is never run from here (it
 /// must be set-user-ID), and which tests put where a user without privileges finds it; and proxmoxer with what it asks by,
-/// another's client of Proxmox VE, which judges the stand-in.
+/// another's client of Proxmox VE, which judges the simulator.
 pub fn packages() -> &'static [&'static str] {
     &[
         "apt",

@@ -2,7 +2,7 @@
 
 use super::inmate::View;
 use diorite_host::progress::Progress;
-use diorite_host::sandbox::{Fence, Memory, Mode, Output, Status, mode, run_inside, run_inside_with};
+use diorite_host::sandbox::{Memory, Output, Sandbox, SandboxMode, Status, mode, run_inside, run_inside_with};
 use diorite_model::{Error, Exit, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 pub const ALL: &[(&str, fn())] = &[
     ("a job answers, fails and panics in its own way", jobs),
     ("a job owns every id", ids),
-    ("the fence shows the tree and little else", view),
-    ("nothing of the fence stays in the tree", traces),
+    ("the sandbox shows the tree and little else", view),
+    ("nothing of the sandbox stays in the tree", traces),
     ("a shown file is there only meanwhile", binds),
     ("an end is told as it was", ends),
     ("what a program leaves running dies", leftovers),
@@ -38,13 +38,13 @@ pub struct Ran {
     cpu: f64,
 }
 
-pub fn fence(run: serde_json::Value, _: &Progress) -> Result<Ran> {
+pub fn sandbox(run: serde_json::Value, _: &Progress) -> Result<Ran> {
     let run: Run = serde_json::from_value(run).unwrap();
-    let mut fence = Fence::new(&run.root).env("EXTRA", "1").stdin(run.stdin);
+    let mut sandbox = Sandbox::new(&run.root).env("EXTRA", "1").stdin(run.stdin);
     for (host, inside) in run.binds {
-        fence = fence.bind(host, inside);
+        sandbox = sandbox.bind(host, inside);
     }
-    let Output { status, log, cpu, .. } = fence.run(&run.argv, "/etc")?;
+    let Output { status, log, cpu, .. } = sandbox.run(&run.argv, "/etc")?;
     let (code, signal) = match status {
         Status::Code(code) => (Some(code), None),
         Status::Signal(signal) => (None, Some(signal)),
@@ -86,7 +86,7 @@ fn memory() {
     let names = || fs::read_dir(directory.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
     let quiet = Progress::quiet();
     let Some(memory) = Memory::at(directory.path(), 1) else {
-        return assert_eq!(mode().unwrap(), Mode::Chroot, "only there nothing can be mounted");
+        return assert_eq!(mode().unwrap(), SandboxMode::Chroot, "only there nothing can be mounted");
     };
     let told: [bool; 3] = run_inside_with(Some(&memory), "write", &directory.path(), &quiet).unwrap();
     assert_eq!(told, [true; 3]);
@@ -103,7 +103,7 @@ fn run(root: &Path, argv: &[&str]) -> Result<Ran> {
 
 fn run_with(root: &Path, argv: &[&str], binds: Vec<(PathBuf, PathBuf)>, stdin: &str) -> Result<Ran> {
     let argv = argv.iter().map(|a| (*a).to_owned()).collect();
-    run_inside("fence", &Run { root: root.to_owned(), argv, binds, stdin: stdin.into() }, &Progress::quiet())
+    run_inside("sandbox", &Run { root: root.to_owned(), argv, binds, stdin: stdin.into() }, &Progress::quiet())
 }
 
 /// A tree with ourselves as its only program, in a directory that only its owner may enter.
@@ -191,7 +191,7 @@ fn view() {
     assert_eq!(view.stdin, "words");
     assert_eq!(view.capabilities, 0xa00005fb);
     assert_eq!(view.escapes, Vec::<String>::new());
-    if mode().unwrap() != diorite_host::sandbox::Mode::Chroot {
+    if mode().unwrap() != diorite_host::sandbox::SandboxMode::Chroot {
         assert_eq!(view.hostname, "localhost");
         assert_eq!(view.processes, [1, 2], "only process 1 and the inmate");
         let host_paths: Vec<_> =

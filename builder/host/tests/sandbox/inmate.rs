@@ -1,4 +1,4 @@
-//! The program inside the fence: says what it sees, or does what it is told.
+//! The program inside the sandbox: says what it sees, or does what it is told.
 
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -119,7 +119,7 @@ fn view() -> View {
     }
 }
 
-/// Tries what the fence forbids.
+/// Tries what the sandbox forbids.
 fn escapes() -> Vec<String> {
     let mut done = Vec::new();
     let mut attempt = |what: &str, worked: bool| {

@@ -23,12 +23,12 @@ const LABEL: usize = 36;
 
 /// A partition in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Placed {
-    /// Label.
+pub struct DiskPartition {
+    /// The label: `esp`, `NAME_VERSION`, `_empty`.
     pub label: String,
-    /// Type.
+    /// The type by the Discoverable Partitions Specification.
     pub kind: Uuid,
-    /// Identifier.
+    /// The identifier, unique to this partition.
     pub id: Uuid,
     /// First logical block.
     pub first: u64,
@@ -38,7 +38,7 @@ pub struct Placed {
     pub read_only: bool,
 }
 
-impl Placed {
+impl DiskPartition {
     /// Where it begins, in bytes.
     pub fn offset(&self) -> u64 {
         self.first * SECTOR
@@ -90,7 +90,7 @@ pub(super) fn check_sizes(sizes: &recipe::Disk, esp: u64, root: u64, verity: u64
 }
 
 /// Places the five partitions.
-pub(super) fn place(name: &str, version: &str, root_hash: &Digest, sizes: &recipe::Disk) -> Result<Vec<Placed>> {
+pub(super) fn place(name: &str, version: &str, root_hash: &Digest, sizes: &recipe::Disk) -> Result<Vec<DiskPartition>> {
     let root = format!("{name}_{version}");
     let verity = format!("{root}_verity");
     if verity.encode_utf16().count() > LABEL {
@@ -114,13 +114,13 @@ pub(super) fn place(name: &str, version: &str, root_hash: &Digest, sizes: &recip
     .map(|(label, kind, id, size, read_only)| {
         let first = next / SECTOR;
         next += size;
-        Placed { label, kind, id, first, sectors: size / SECTOR, read_only }
+        DiskPartition { label, kind, id, first, sectors: size / SECTOR, read_only }
     })
     .into())
 }
 
 /// The disk's size: partitions, room for state, and a last MiB whose end holds the table's second copy.
-pub(super) fn disk_size(partitions: &[Placed], state: u64) -> u64 {
+pub(super) fn disk_size(partitions: &[DiskPartition], state: u64) -> u64 {
     let end = partitions.last().map_or(ALIGNMENT, |p| p.end() * SECTOR);
     (end + state).next_multiple_of(ALIGNMENT) + ALIGNMENT
 }
@@ -130,21 +130,19 @@ pub(super) fn disk_guid(root_hash: &Digest) -> Uuid {
     derived("disk", root_hash)
 }
 
-/// An identifier that follows from the root hash: RFC 9562, version 8.
+/// An identifier that follows from the root hash.
 fn derived(what: &str, root_hash: &Digest) -> Uuid {
     let mut hasher = Hasher::new();
     hasher.field(b"diorite partition identifier");
     hasher.field(what.as_bytes());
     hasher.field(&root_hash.0);
-    let mut id = [0; 16];
-    id.copy_from_slice(&hasher.finish().0[..16]);
-    uuid::Builder::from_custom_bytes(id).into_uuid()
+    Uuid::from_bytes(diorite_model::uuid::derived(&hasher.finish()).0)
 }
 
 /// Refuses a layout that overlaps, leaves the usable blocks, is not aligned, or names two partitions alike. The `gpt`
 /// crate writes whatever it is given.
-pub(super) fn validate(partitions: &[Placed], first_usable: u64, last_usable: u64) -> Result<()> {
-    let wrong = |p: &Placed, why: &str| Err(Error::bug(format!("partition `{}` {why}", p.label)));
+pub(super) fn validate(partitions: &[DiskPartition], first_usable: u64, last_usable: u64) -> Result<()> {
+    let wrong = |p: &DiskPartition, why: &str| Err(Error::bug(format!("partition `{}` {why}", p.label)));
     let mut before = first_usable;
     for (i, p) in partitions.iter().enumerate() {
         if p.sectors == 0 || p.offset() % ALIGNMENT != 0 {
@@ -168,7 +166,7 @@ pub(super) fn validate(partitions: &[Placed], first_usable: u64, last_usable: u6
 mod tests {
     use super::*;
 
-    fn placed() -> Vec<Placed> {
+    fn placed() -> Vec<DiskPartition> {
         let sizes = recipe::Disk { esp: 256 << 20, root: 384 << 20, verity: 16 << 20 };
         place("server", "1", &Digest::of(b"x"), &sizes).unwrap()
     }
@@ -186,7 +184,7 @@ mod tests {
     #[test]
     fn bad_layouts_are_refused() {
         let last = (2000 << 20) / SECTOR;
-        let spoiled = |spoil: &dyn Fn(&mut Vec<Placed>)| {
+        let spoiled = |spoil: &dyn Fn(&mut Vec<DiskPartition>)| {
             let mut p = placed();
             spoil(&mut p);
             validate(&p, 34, last).unwrap_err().what

@@ -1,6 +1,6 @@
 //! One piece → the blocks it is stored in. zstd is called once; what gains no block stays as it is.
 
-use super::Options;
+use super::FilesystemOptions;
 use super::encode::BLOCK;
 use diorite_model::{Error, Result};
 use std::sync::Mutex;
@@ -11,7 +11,7 @@ use zstd::zstd_safe::{CParameter, compress_bound};
 pub(super) struct Blocks {
     /// A whole number of blocks.
     pub bytes: Vec<u8>,
-    /// Not compressed.
+    /// Stored as it is, because compression gained nothing.
     pub raw: bool,
 }
 
@@ -22,7 +22,7 @@ pub(super) fn window_log(piece: usize) -> u8 {
 
 /// Compressors with their work space, one for each thread that asked at the same time.
 pub(super) struct Compressors<'o> {
-    options: &'o Options,
+    options: &'o FilesystemOptions,
     idle: Mutex<Vec<Worker>>,
 }
 
@@ -32,7 +32,7 @@ struct Worker {
 }
 
 impl<'o> Compressors<'o> {
-    pub fn new(options: &'o Options) -> Self {
+    pub fn new(options: &'o FilesystemOptions) -> Self {
         Self { options, idle: Mutex::default() }
     }
 
@@ -72,7 +72,7 @@ fn raw(piece: &[u8], len: usize) -> Blocks {
 }
 
 impl Worker {
-    fn new(options: &Options) -> std::io::Result<Self> {
+    fn new(options: &FilesystemOptions) -> std::io::Result<Self> {
         let mut zstd = Compressor::new(options.level)?;
         zstd.set_parameter(CParameter::WindowLog(u32::from(window_log(options.piece))))?;
         zstd.set_parameter(CParameter::ContentSizeFlag(true))?;

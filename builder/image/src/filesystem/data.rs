@@ -4,10 +4,10 @@
 
 use super::compress::{Blocks, Compressors};
 use super::encode::BLOCK;
-use super::output::Output;
-use super::pieces::Piece;
+use super::output::ImageWriter;
+use super::pieces::DataPiece;
 use super::sidecar::{Previous, Record};
-use super::{Options, rule};
+use super::{FilesystemOptions, rule};
 use diorite_model::{Digest, Result};
 use rayon::prelude::*;
 
@@ -16,18 +16,18 @@ const WINDOW: usize = 16 << 20;
 
 /// How a piece is stored.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stored {
+pub(super) struct PieceLocation {
     /// Bytes of content.
     pub len: usize,
     pub blkaddr: u32,
     pub blocks: u32,
-    /// Not compressed.
+    /// Stored as it is, because compression gained nothing.
     pub raw: bool,
 }
 
 /// What became of all pieces.
 pub(super) struct Data {
-    pub pieces: Vec<Stored>,
+    pub pieces: Vec<PieceLocation>,
     /// How many came from the previous image.
     pub reused: usize,
     /// For the next image's sake.
@@ -35,7 +35,7 @@ pub(super) struct Data {
 }
 
 /// Blocks of a piece with what the sidecar needs.
-struct Made {
+struct PieceBlocks {
     key: Digest,
     digest: Digest,
     blocks: Blocks,
@@ -44,26 +44,26 @@ struct Made {
 
 /// Writes every piece from the output's current position on.
 pub(super) fn write(
-    pieces: &[Piece],
-    options: &Options,
+    pieces: &[DataPiece],
+    options: &FilesystemOptions,
     previous: Option<&Previous>,
-    output: &mut Output,
+    output: &mut ImageWriter,
     done: &(dyn Fn(u64) -> Result<()> + Sync),
 ) -> Result<Data> {
     let rule = rule(options);
     let compressors = Compressors::new(options);
-    let make = |piece: &Piece| {
+    let make = |piece: &DataPiece| {
         let key = piece.key(rule);
         if let Some((blocks, digest)) = previous.and_then(|previous| previous.get(key)) {
-            return Ok(Made { key, digest, blocks, reused: true });
+            return Ok(PieceBlocks { key, digest, blocks, reused: true });
         }
         let blocks = compressors.compress(&piece.bytes())?;
-        Ok(Made { key, digest: Digest::of(&blocks.bytes), blocks, reused: false })
+        Ok(PieceBlocks { key, digest: Digest::of(&blocks.bytes), blocks, reused: false })
     };
 
     let mut data =
         Data { pieces: Vec::with_capacity(pieces.len()), reused: 0, records: Vec::with_capacity(pieces.len()) };
-    let mut ready: (&[Piece], Vec<Made>) = (&[], Vec::new());
+    let mut ready: (&[DataPiece], Vec<PieceBlocks>) = (&[], Vec::new());
     for window in pieces.chunks((WINDOW / options.piece).max(1)) {
         let (made, written) = rayon::join(
             || window.par_iter().map(&make).collect::<Result<Vec<_>>>(),
@@ -79,15 +79,20 @@ pub(super) fn write(
 impl Data {
     fn write(
         &mut self,
-        pieces: &[Piece],
-        made: &[Made],
-        output: &mut Output,
+        pieces: &[DataPiece],
+        made: &[PieceBlocks],
+        output: &mut ImageWriter,
         done: &(dyn Fn(u64) -> Result<()> + Sync),
     ) -> Result<()> {
         for (piece, made) in pieces.iter().zip(made) {
             let Blocks { bytes, raw } = &made.blocks;
             let blkaddr = output.blocks()?;
-            self.pieces.push(Stored { len: piece.len, blkaddr, blocks: (bytes.len() / BLOCK) as u32, raw: *raw });
+            self.pieces.push(PieceLocation {
+                len: piece.len,
+                blkaddr,
+                blocks: (bytes.len() / BLOCK) as u32,
+                raw: *raw,
+            });
             self.records.push(Record {
                 key: made.key,
                 digest: made.digest,

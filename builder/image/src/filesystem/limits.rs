@@ -6,7 +6,7 @@ use diorite_rootfs::tree::Node;
 
 /// PATH_MAX without its NUL: a longer target could not be followed.
 const LONGEST_TARGET: usize = 4095;
-/// NAME_MAX.
+/// NAME_MAX of linux/limits.h: the longest name of a file.
 const LONGEST_NAME: usize = 255;
 
 /// The error about a file of the tree.
@@ -17,7 +17,7 @@ pub(super) fn refused(path: &[u8], because: impl std::fmt::Display) -> Error {
 /// A name in a directory.
 pub(super) fn name(path: &[u8], name: &[u8]) -> Result<()> {
     if name.is_empty() || name == b"." || name == b".." || name.contains(&0) {
-        return Err(refused(path, "this is no name for a file"));
+        return Err(refused(path, "not a valid file name"));
     }
     match name.len() {
         1..=LONGEST_NAME => Ok(()),
@@ -45,7 +45,7 @@ pub(super) fn device(path: &[u8], major: u32, minor: u32) -> Result<u32> {
 
 /// Extended attributes as they are stored.
 pub(super) fn xattrs(path: &[u8], node: &Node) -> Result<Vec<u8>> {
-    encode::xattrs(&node.xattrs).map_err(|encode::Refused { name, because }| {
+    encode::xattrs(&node.xattrs).map_err(|encode::XattrError { name, because }| {
         refused(path, format!("attribute `{}`: {because}", name.escape_ascii()))
             .hint("remove the attribute in the overlay or package that sets it")
     })

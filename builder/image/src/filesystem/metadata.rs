@@ -3,11 +3,11 @@
 //! What an inode looks like is settled first (where pieces lie is known by now), then its place, and then
 //! the directories, which hold places.
 
-use super::Options;
-use super::data::Stored;
+use super::FilesystemOptions;
+use super::data::PieceLocation;
 use super::encode::{
-    BLOCK, COMPACT_LEN, Dirent, EXTENDED_LEN, Inode as Raw, Layout, Lcluster, SLOT, compact_index, directory_blocks,
-    directory_tail, map_header, packed_header,
+    BLOCK, COMPACT_LEN, Dirent, EXTENDED_LEN, InodeFields, InodeLayout, Lcluster, SLOT, compact_index,
+    directory_blocks, directory_tail, map_header, packed_header,
 };
 use super::layout::{self, Shape};
 use super::plan::{Body, Inode, Plan};
@@ -25,8 +25,8 @@ pub(super) struct Metadata {
 }
 
 /// One inode on its way to the disk.
-struct Record<'t> {
-    raw: Raw,
+struct InodeRecord<'t> {
+    raw: InodeFields,
     /// Map header and index.
     index: Vec<u8>,
     /// Content behind it, unless it is a directory's.
@@ -38,7 +38,12 @@ struct Record<'t> {
 }
 
 /// Lays out everything behind the data, which ends at block `blkaddr`.
-pub(super) fn assemble(plan: &Plan, stored: &[Stored], blkaddr: u32, options: &Options) -> Result<Metadata> {
+pub(super) fn assemble(
+    plan: &Plan,
+    stored: &[PieceLocation],
+    blkaddr: u32,
+    options: &FilesystemOptions,
+) -> Result<Metadata> {
     let mut records: Vec<_> =
         plan.inodes.iter().enumerate().map(|(number, inode)| record(inode, number as u32 + 1, stored)).collect();
     let (places, len) = layout::place(&records.iter().map(|record| record.shape()).collect::<Vec<_>>());
@@ -82,7 +87,7 @@ pub(super) fn assemble(plan: &Plan, stored: &[Stored], blkaddr: u32, options: &O
     })
 }
 
-impl Record<'_> {
+impl InodeRecord<'_> {
     fn core(&self) -> usize {
         if self.raw.needs_extended() { EXTENDED_LEN } else { COMPACT_LEN }
     }
@@ -96,10 +101,10 @@ impl Record<'_> {
 }
 
 /// Decides the layout of one inode and encodes its index.
-fn record<'t>(inode: &Inode<'t>, ino: u32, stored: &[Stored]) -> Record<'t> {
-    let mut record = Record {
-        raw: Raw {
-            layout: Layout::FlatPlain,
+fn record<'t>(inode: &Inode<'t>, ino: u32, stored: &[PieceLocation]) -> InodeRecord<'t> {
+    let mut record = InodeRecord {
+        raw: InodeFields {
+            layout: InodeLayout::FlatPlain,
             xattr_len: inode.xattrs.len(),
             mode: inode.file_type.mode_bits() | inode.mode,
             nlink: inode.nlink,
@@ -127,7 +132,7 @@ fn record<'t>(inode: &Inode<'t>, ino: u32, stored: &[Stored]) -> Record<'t> {
             record.flat(full, tail);
         }
         Body::Packed { offset, size } => {
-            record.raw.layout = Layout::CompressedCompact;
+            record.raw.layout = InodeLayout::CompressedCompact;
             record.raw.size = *size;
             record.index = packed_header(*offset).to_vec();
         }
@@ -139,25 +144,25 @@ fn record<'t>(inode: &Inode<'t>, ino: u32, stored: &[Stored]) -> Record<'t> {
     record
 }
 
-impl Record<'_> {
+impl InodeRecord<'_> {
     /// Content of `full` whole blocks and `tail` more bytes, which lie behind the inode if they can.
     fn flat(&mut self, full: usize, tail: usize) {
         self.raw.size = (full * BLOCK + tail) as u64;
         self.own_blocks = full + 1;
         if self.core() + self.raw.xattr_len + tail <= BLOCK {
-            self.raw.layout = Layout::FlatInline;
+            self.raw.layout = InodeLayout::FlatInline;
             self.inline_len = tail;
             self.own_blocks = full;
         }
     }
 
-    fn pieces(&mut self, pieces: &[Stored]) {
+    fn pieces(&mut self, pieces: &[PieceLocation]) {
         if pieces.iter().all(|piece| piece.raw) {
             // Then the blocks simply are the file.
             self.raw.union = pieces[0].blkaddr;
             return;
         }
-        self.raw.layout = Layout::CompressedCompact;
+        self.raw.layout = InodeLayout::CompressedCompact;
         self.raw.union = pieces.iter().map(|piece| piece.blocks).sum();
         let entries: Vec<_> = pieces.iter().flat_map(lclusters).collect();
         // Inodes lie at multiples of 32, so this is the index's place as far as it matters.
@@ -167,8 +172,8 @@ impl Record<'_> {
 }
 
 /// The index entries of one piece.
-fn lclusters(piece: &Stored) -> impl Iterator<Item = Lcluster> + use<> {
-    let Stored { len, blkaddr, blocks, raw } = *piece;
+fn lclusters(piece: &PieceLocation) -> impl Iterator<Item = Lcluster> + use<> {
+    let PieceLocation { len, blkaddr, blocks, raw } = *piece;
     let count = len.div_ceil(BLOCK);
     (0..count).map(move |i| match i {
         _ if raw => Lcluster::Plain { blkaddr: blkaddr + i as u32 },

@@ -13,7 +13,7 @@
 //!
 //! Files are cut at fixed lengths of *input* and every piece is compressed exactly once. mkfs.erofs looks for the
 //! input that fills a fixed *output* instead, and with zstd must compress again and again to find it. Files up to
-//! [`Options::pack_limit`] are packed together into bundles ("fragments"), and equal files are stored once.
+//! [`FilesystemOptions::pack_limit`] are packed together into bundles ("fragments"), and equal files are stored once.
 //!
 //! The image is superblock, data, directory blocks, metadata, in this order: data can be written while it is being
 //! compressed, and nothing needs seeking back but block 0.
@@ -35,13 +35,13 @@ pub use sidecar::sidecar_path;
 
 use diorite_model::{Digest, Error, Result};
 use diorite_rootfs::tree::Tree;
-use encode::{BLOCK, Superblock};
+use encode::{BLOCK, ErofsSuperblock};
 use serde::Serialize;
 use std::path::Path;
 
 /// Everything besides the tree that decides the bytes of the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Options {
+pub struct FilesystemOptions {
     /// Seconds since 1970: the time of every file that has none of its own.
     pub epoch: u64,
     /// UUID of the file system.
@@ -58,7 +58,7 @@ pub struct Options {
     pub keep_times: bool,
 }
 
-impl Options {
+impl FilesystemOptions {
     /// The measured optimum: level 3, pieces of 256 KiB, files up to 64 KiB packed, times kept.
     pub fn new(epoch: u64, uuid: [u8; 16]) -> Self {
         Self { epoch, uuid, level: 3, piece: 256 << 10, pack_limit: 64 << 10, keep_times: true }
@@ -101,12 +101,12 @@ pub struct Filesystem {
 /// image as `previous`, takes every piece that did not change. The bytes do not depend on `previous`, on
 /// the number of threads or on the host.
 ///
-/// Both files appear by renaming, complete; syncing them is left to the store, which does it for whole steps.
+/// Both files appear complete and synchronised, by renaming.
 ///
 /// # Errors
 /// A tree that EROFS cannot hold (names, attributes, device numbers, more than 16 TiB): the path and the limit.
 /// Failed reads and writes. A damaged or missing `previous` is never an error.
-pub fn write(tree: &Tree, options: &Options, out: &Path, previous: Option<&Path>) -> Result<Filesystem> {
+pub fn write(tree: &Tree, options: &FilesystemOptions, out: &Path, previous: Option<&Path>) -> Result<Filesystem> {
     write_with(tree, options, out, previous, &|_| Ok(()))
 }
 
@@ -114,7 +114,7 @@ pub fn write(tree: &Tree, options: &Options, out: &Path, previous: Option<&Path>
 /// by failing: for progress and interruption. The sum is at most that of all file sizes plus 4 KiB for each bundle.
 pub fn write_with(
     tree: &Tree,
-    options: &Options,
+    options: &FilesystemOptions,
     out: &Path,
     previous: Option<&Path>,
     done: &(dyn Fn(u64) -> Result<()> + Sync),
@@ -122,14 +122,14 @@ pub fn write_with(
     options.check()?;
     let plan = plan::Plan::of(tree, options)?;
     let previous = previous.and_then(sidecar::Previous::open);
-    let mut output = output::Output::create(out)?;
+    let mut output = output::ImageWriter::create(out)?;
     output.write(&[0; BLOCK])?;
     let stored = data::write(&plan.pieces, options, previous.as_ref(), &mut output, done)?;
     let metadata = metadata::assemble(&plan, &stored.pieces, output.blocks()?, options)?;
     output.write(&metadata.directories)?;
     output.write(&metadata.inodes)?;
 
-    let superblock = Superblock {
+    let superblock = ErofsSuperblock {
         root_nid: metadata.root_nid,
         packed_nid: metadata.packed_nid,
         inodes: plan.inodes.len() as u64,
@@ -148,7 +148,7 @@ pub fn write_with(
 
 /// What decides the stored bytes of a piece, besides its content: part of every key, so that a changed rule or another
 /// zstd is a miss.
-fn rule(options: &Options) -> Digest {
+fn rule(options: &FilesystemOptions) -> Digest {
     let zstd = zstd::zstd_safe::version_string();
     Digest::of(format!("piece 1, zstd {zstd} level {} window {}", options.level, options.piece).as_bytes())
 }

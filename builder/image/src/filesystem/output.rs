@@ -1,30 +1,23 @@
-//! A file that appears under its name only when it is complete.
+//! The image while it is being written from front to back.
 
 use super::encode::BLOCK;
+use diorite_host::file::NewFile;
 use diorite_model::{Error, Result};
-use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-/// A file being written from front to back.
-pub(super) struct Output {
-    file: File,
-    /// Where it is being written.
-    partial: PathBuf,
-    /// Where it will be.
+/// A file being written from front to back. It has its name only when it is complete.
+pub(super) struct ImageWriter {
+    new: NewFile,
     path: PathBuf,
     len: u64,
-    published: bool,
 }
 
-impl Output {
-    /// Begins a file that will be at `path`, in the same directory under a temporary name.
+impl ImageWriter {
+    /// Begins a file that will be at `path`.
     pub fn create(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().unwrap_or_default().to_os_string();
-        name.push(format!(".{}.partial", std::process::id()));
-        let partial = path.with_file_name(name);
-        let file = File::create(&partial).map_err(|e| Error::io("cannot write the root file system", &partial, e))?;
-        Ok(Self { file, partial, path: path.to_owned(), len: 0, published: false })
+        let new = NewFile::create(path, 0o666).map_err(|e| failed(path, e))?;
+        Ok(Self { new, path: path.to_owned(), len: 0 })
     }
 
     /// Bytes so far.
@@ -49,22 +42,15 @@ impl Output {
 
     /// Writes over what is there already.
     pub fn write_at(&self, bytes: &[u8], at: u64) -> Result<()> {
-        self.file.write_all_at(bytes, at).map_err(|e| Error::io("cannot write the root file system", &self.partial, e))
+        self.new.file().write_all_at(bytes, at).map_err(|e| failed(&self.path, e))
     }
 
     /// Gives the file its name.
-    pub fn publish(mut self) -> Result<()> {
-        std::fs::rename(&self.partial, &self.path)
-            .map_err(|e| Error::io("cannot give the root file system its name", &self.path, e))?;
-        self.published = true;
-        Ok(())
+    pub fn publish(self) -> Result<()> {
+        self.new.publish().map_err(|e| failed(&self.path, e))
     }
 }
 
-impl Drop for Output {
-    fn drop(&mut self) {
-        if !self.published {
-            let _ = std::fs::remove_file(&self.partial); // an error is already on its way
-        }
-    }
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::io("cannot write the root file system", path, error)
 }

@@ -6,25 +6,25 @@ use diorite_rootfs::tree::Content;
 use std::borrow::Cow;
 
 /// A stretch of content that is compressed as one. Only the last piece of a file may end inside a block.
-pub(super) struct Piece<'t> {
-    parts: Vec<Part<'t>>,
+pub(super) struct DataPiece<'t> {
+    parts: Vec<PiecePart<'t>>,
     /// Bytes, a bundle's padding included.
     pub len: usize,
 }
 
-struct Part<'t> {
+struct PiecePart<'t> {
     content: &'t Content,
     start: usize,
     len: usize,
 }
 
-impl Part<'_> {
+impl PiecePart<'_> {
     fn bytes(&self) -> &[u8] {
         &self.content.bytes()[self.start..self.start + self.len]
     }
 }
 
-impl Piece<'_> {
+impl DataPiece<'_> {
     /// The bytes to compress; only a bundle has to be put together.
     pub fn bytes(&self) -> Cow<'_, [u8]> {
         match &self.parts[..] {
@@ -53,12 +53,12 @@ impl Piece<'_> {
 }
 
 /// A file's pieces: as few as `limit` allows, and as equal as blocks allow, so that none is a small rest.
-pub(super) fn cut(content: &Content, limit: usize) -> impl Iterator<Item = Piece<'_>> {
+pub(super) fn cut(content: &Content, limit: usize) -> impl Iterator<Item = DataPiece<'_>> {
     let size = content.len();
     let step = size.div_ceil(size.div_ceil(limit).max(1)).next_multiple_of(BLOCK);
     (0..size).step_by(step).map(move |start| {
         let len = step.min(size - start);
-        Piece { parts: vec![Part { content, start, len }], len }
+        DataPiece { parts: vec![PiecePart { content, start, len }], len }
     })
 }
 
@@ -66,11 +66,11 @@ pub(super) fn cut(content: &Content, limit: usize) -> impl Iterator<Item = Piece
 /// packed inode.
 pub(super) struct Bundles<'t> {
     limit: usize,
-    open: Vec<Part<'t>>,
+    open: Vec<PiecePart<'t>>,
     open_len: usize,
     /// Bytes of all closed bundles: where the open one begins.
     closed_len: u64,
-    pieces: Vec<Piece<'t>>,
+    pieces: Vec<DataPiece<'t>>,
 }
 
 impl<'t> Bundles<'t> {
@@ -88,7 +88,7 @@ impl<'t> Bundles<'t> {
             self.close();
         }
         let offset = self.closed_len + self.open_len as u64;
-        self.open.push(Part { content, start: 0, len });
+        self.open.push(PiecePart { content, start: 0, len });
         self.open_len += len;
         if self.open_len >= self.limit / 2 && Digest::of(name).0[0].is_multiple_of(4) {
             self.close();
@@ -97,7 +97,7 @@ impl<'t> Bundles<'t> {
     }
 
     /// All bundles, and the size of the packed inode.
-    pub fn finish(mut self) -> (Vec<Piece<'t>>, u64) {
+    pub fn finish(mut self) -> (Vec<DataPiece<'t>>, u64) {
         self.close();
         (self.pieces, self.closed_len)
     }
@@ -105,7 +105,7 @@ impl<'t> Bundles<'t> {
     fn close(&mut self) {
         if !self.open.is_empty() {
             let len = self.open_len.next_multiple_of(BLOCK);
-            self.pieces.push(Piece { parts: std::mem::take(&mut self.open), len });
+            self.pieces.push(DataPiece { parts: std::mem::take(&mut self.open), len });
             self.closed_len += len as u64;
             self.open_len = 0;
         }

@@ -1,9 +1,9 @@
 //! Tree → inodes and pieces: every decision that can be made before anything is compressed.
 
-use super::Options;
+use super::FilesystemOptions;
 use super::encode::{BLOCK, EXTENDED_LEN, FileType};
 use super::limits::{self, refused};
-use super::pieces::{Bundles, Piece, cut};
+use super::pieces::{Bundles, DataPiece, cut};
 use diorite_model::{Digest, Error, Result};
 use diorite_rootfs::tree::{Content, Node, NodeKind, Tree};
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(super) struct Plan<'t> {
     pub inodes: Vec<Inode<'t>>,
     /// All pieces in the order in which they are stored.
-    pub pieces: Vec<Piece<'t>>,
+    pub pieces: Vec<DataPiece<'t>>,
     /// Whether the last inode is the packed one.
     pub packed: bool,
 }
@@ -52,7 +52,7 @@ pub(super) enum Body<'t> {
 impl<'t> Plan<'t> {
     /// Decides about every file. Fails on a tree that is none (missing parents, links to nothing) and on what EROFS has
     /// no room for, naming the path.
-    pub fn of(tree: &'t Tree, options: &Options) -> Result<Self> {
+    pub fn of(tree: &'t Tree, options: &FilesystemOptions) -> Result<Self> {
         let mut builder = Builder::new(options);
         for (path, node) in &tree.nodes {
             builder.add(path, node)?;
@@ -70,19 +70,19 @@ impl<'t> Plan<'t> {
 }
 
 struct Builder<'t, 'o> {
-    options: &'o Options,
+    options: &'o FilesystemOptions,
     inodes: Vec<Inode<'t>>,
     by_path: HashMap<&'t [u8], usize>,
     bundles: Bundles<'t>,
     /// Pieces of large files; bundles will come before them.
-    pieces: Vec<Piece<'t>>,
+    pieces: Vec<DataPiece<'t>>,
     /// Where the content with this digest is, so that equal files are stored once.
     offsets: HashMap<Digest, u64>,
     ranges: HashMap<Digest, Range<usize>>,
 }
 
 impl<'t, 'o> Builder<'t, 'o> {
-    fn new(options: &'o Options) -> Self {
+    fn new(options: &'o FilesystemOptions) -> Self {
         Self {
             options,
             inodes: Vec::new(),

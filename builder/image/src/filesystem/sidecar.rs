@@ -6,7 +6,7 @@
 
 use super::compress::Blocks;
 use super::encode::BLOCK;
-use super::output::Output;
+use super::output::ImageWriter;
 use diorite_model::{Digest, Result};
 use std::collections::HashMap;
 use std::fs::File;
@@ -48,7 +48,7 @@ pub(super) fn write(image: &Path, records: &[Record]) -> Result<()> {
         body.extend(record.len.to_le_bytes());
         body.extend(u32::from(record.raw).to_le_bytes());
     }
-    let mut output = Output::create(&sidecar_path(image))?;
+    let mut output = ImageWriter::create(&sidecar_path(image))?;
     output.write(MAGIC)?;
     output.write(&Digest::of(&body).0)?;
     output.write(&body)?;

@@ -2,19 +2,19 @@
 //! line. Paths are those of a merged-/usr tree.
 
 /// Something that must be there, and the Debian package that brings it.
-pub struct Wanted {
+pub struct RequiredFile {
     /// Path in the tree.
     pub path: &'static str,
     /// The package to name when it is missing.
     pub package: &'static str,
 }
 
-const fn wanted(path: &'static str, package: &'static str) -> Wanted {
-    Wanted { path, package }
+const fn wanted(path: &'static str, package: &'static str) -> RequiredFile {
+    RequiredFile { path, package }
 }
 
 /// Programs without which the image does not boot, or does not come back from a failed boot.
-pub const PROGRAMS: &[Wanted] = &[
+pub const PROGRAMS: &[RequiredFile] = &[
     wanted("usr/lib/systemd/systemd", "systemd"),
     // systemd starts every service through it.
     wanted("usr/lib/systemd/systemd-executor", "systemd"),
@@ -97,7 +97,7 @@ pub const FEATURES: &[&str] = &["kmod", "cryptsetup", "tpm"];
 pub const LIBRARIES: &[&str] = &["libgcc_s.so.1"];
 
 /// Device rules. 60-tpm-udev.rules is left out on purpose: it names a user the initrd does not have.
-pub const RULES: &[Wanted] = &[
+pub const RULES: &[RequiredFile] = &[
     wanted("usr/lib/udev/rules.d/50-udev-default.rules", "udev"),
     wanted("usr/lib/udev/rules.d/55-dm.rules", "dmsetup"),
     wanted("usr/lib/udev/rules.d/60-block.rules", "udev"),

@@ -15,19 +15,19 @@ const HAS_VALUES: u32 = 0x4000_0000;
 const HAS_CHILDREN: u32 = 0x2000_0000;
 
 /// One entry: a key, its priority among equal keys (lower is earlier), its value.
-pub type Entry = (Vec<u8>, u32, Vec<u8>);
+pub type IndexEntry = (Vec<u8>, u32, Vec<u8>);
 
 #[derive(Default)]
-struct Node<'a> {
+struct TrieNode<'a> {
     prefix: &'a [u8],
-    children: BTreeMap<u8, Node<'a>>,
+    children: BTreeMap<u8, TrieNode<'a>>,
     values: Vec<(u32, &'a [u8])>,
 }
 
 /// Writes an index. Keys must be ASCII without NUL; the order of entries does not matter except among those with the
 /// same key and priority.
-pub fn write(entries: &[Entry]) -> Vec<u8> {
-    let mut sorted: Vec<&Entry> = entries.iter().collect();
+pub fn write(entries: &[IndexEntry]) -> Vec<u8> {
+    let mut sorted: Vec<&IndexEntry> = entries.iter().collect();
     sorted.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let root = build(&sorted, 0);
     let mut out = [MAGIC, VERSION, 0].map(u32::to_be_bytes).concat();
@@ -37,11 +37,11 @@ pub fn write(entries: &[Entry]) -> Vec<u8> {
 }
 
 /// Entries are sorted and share their first `depth` characters.
-fn build<'a>(entries: &[&'a Entry], depth: usize) -> Node<'a> {
-    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return Node::default() };
+fn build<'a>(entries: &[&'a IndexEntry], depth: usize) -> TrieNode<'a> {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return TrieNode::default() };
     let common = first.0[depth..].iter().zip(&last.0[depth..]).take_while(|(a, b)| a == b).count();
     let end = depth + common;
-    let mut node = Node { prefix: &first.0[depth..end], ..Node::default() };
+    let mut node = TrieNode { prefix: &first.0[depth..end], ..TrieNode::default() };
     let own = entries.iter().take_while(|e| e.0.len() == end).count();
     node.values = entries[..own].iter().map(|e| (e.1, e.2.as_slice())).collect();
     for group in entries[own..].chunk_by(|a, b| a.0[end] == b.0[end]) {
@@ -51,7 +51,7 @@ fn build<'a>(entries: &[&'a Entry], depth: usize) -> Node<'a> {
 }
 
 /// Appends a node and everything below it; its offset with the bits that say what it has.
-fn emit(node: &Node, out: &mut Vec<u8>) -> u32 {
+fn emit(node: &TrieNode, out: &mut Vec<u8>) -> u32 {
     let mut offset = out.len() as u32;
     if !node.prefix.is_empty() {
         out.extend(node.prefix);
@@ -123,7 +123,7 @@ mod tests {
     #[test]
     fn finds_what_was_written_and_nothing_else() {
         let keys = ["erofs", "ext4", "e", "dm_mod", "dm_verity", "dm_bufio", "virtio_blk", "a"];
-        let entries: Vec<Entry> =
+        let entries: Vec<IndexEntry> =
             keys.iter().zip(0..).map(|(k, i)| (k.as_bytes().to_vec(), i, format!("v{k}").into_bytes())).collect();
         let index = write(&entries);
         for k in keys {

@@ -3,13 +3,13 @@
 use super::{BLOCK, MOST_SALT};
 
 /// `struct verity_sb`: 512 bytes.
-pub(super) struct Superblock {
+pub(super) struct VeritySuperblock {
     pub uuid: [u8; 16],
     pub data_blocks: u64,
     pub salt: Vec<u8>,
 }
 
-impl Superblock {
+impl VeritySuperblock {
     /// The superblock's whole block.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];

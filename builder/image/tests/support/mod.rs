@@ -1,6 +1,6 @@
 //! What the tests of artefacts share: a tree, and everything the crate makes from it.
 
-use diorite_image::{disk, esp, filesystem, initrd, kernel, qcow2, sparse::Sparse, uki, verity};
+use diorite_image::{disk, esp, filesystem, format, initrd, kernel, sparse::Sparse, uki, verity};
 use diorite_model::{Digest, Result, recipe};
 use diorite_rootfs::{clock::Times, pack, scan, secrets, tree::Tree};
 use std::fs::File;
@@ -46,10 +46,10 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
     let id = [7; 16];
     // The published keys that libraries carry to test themselves: a compressor may leave them as they were.
     let public = secrets::scan(tree, &secrets::Public::default())?;
-    filesystem::write(tree, &filesystem::Options::new(EPOCH, id), &path("root"), None)?;
+    filesystem::write(tree, &filesystem::FilesystemOptions::new(EPOCH, id), &path("root"), None)?;
     let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], id)?.root_hash;
     let kernel = kernel::find(tree)?;
-    let initrd = initrd::assemble(tree, &kernel.release, EPOCH, &public)?;
+    let initrd = initrd::assemble(tree, &kernel, EPOCH, &public)?;
     let cmdline = format!(
         "roothash={root_hash} ro rootfstype=erofs systemd.verity_root_options=restart-on-corruption \
          console=ttyS0,115200 panic=10"
@@ -57,16 +57,15 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
     let read = |path: &str| tree.read(path).unwrap_or_else(|| panic!("the tree has no /{path}"));
     let uki = uki::assemble(&uki::UkiParts {
         stub: read("usr/lib/systemd/boot/efi/linuxx64.efi.stub"),
-        kernel: kernel.image,
+        kernel: &kernel,
         initrd: &initrd,
         cmdline: &cmdline,
         os_release: read("usr/lib/os-release"),
-        uname: &kernel.release,
         splash: None,
     })?;
     let loader = read("usr/lib/systemd/boot/efi/systemd-bootx64.efi");
     let esp = esp::write(&esp::files(loader, &uki, "server", "1"), sizes.esp, 0x1234_5678, "ESP", EPOCH)?;
-    for (name, bytes) in [("initrd", &initrd), ("uki.efi", &uki)] {
+    for (name, bytes) in [("initrd", initrd.bytes()), ("uki.efi", uki.bytes())] {
         std::fs::write(path(name), bytes).unwrap();
     }
     save(&esp, &path("esp"));
@@ -83,7 +82,9 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
         public: &public,
     };
     let image = disk::write(&parts, &path("disk.raw"))?;
-    qcow2::write(&path("disk.raw"), &path("disk.qcow2"))?;
+    for format in format::ALL {
+        format.write(&path("disk.raw"), &image.sha256, &path(&format.file()))?;
+    }
     Ok(Made { cmdline, root_hash, image })
 }
 

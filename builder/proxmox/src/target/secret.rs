@@ -1,7 +1,7 @@
 //! A secret, from where the target says it is. No error and no `Debug` ever shows it.
 
 use super::{LoginMethod, Target};
-use diorite_host::secret::Sought;
+use diorite_host::secret::SecretRequest;
 use diorite_model::{Error, Result};
 use std::fmt;
 
@@ -65,7 +65,8 @@ impl Target {
     /// [`Exit::Input`](diorite_model::Exit::Input): it is not there, or not one; the file can be read by others; the program failed.
     pub fn credential(&self, environment: &dyn Fn(&str) -> Option<String>) -> Result<Credential> {
         let (source, noun, of) = (self.login.source(), self.login.noun(), format!("target `{}`", self.name));
-        let sought = Sought { noun, of: &of, place: &self.location, longest: LONGEST * 4, taken: "its first line" };
+        let sought =
+            SecretRequest { noun, of: &of, place: &self.location, longest: LONGEST * 4, taken: "its first line" };
         let text = String::from_utf8(sought.read(source, environment)?)
             .map_err(|_| Error::input(format!("the {noun} of {of} is not text")).at(source.words()))?;
         let line = text.lines().next().unwrap_or_default().trim();

@@ -101,7 +101,8 @@ impl Changes {
         let file = directory.join(LIST);
         let json =
             serde_json::to_vec_pretty(&self.list).map_err(|e| Error::bug("changes do not serialize").because(e))?;
-        fs::write(&file, json).map_err(|e| Error::io("a list of changes cannot be kept", &file, e))
+        diorite_host::file::write_scratch(&file, json)
+            .map_err(|e| Error::io("a list of changes cannot be kept", &file, e))
     }
 
     /// Reads them from the store.

@@ -30,7 +30,7 @@ fn one(node: &Node, place: &Path, root: &Path) -> io::Result<()> {
             owner(|p, u, g| chown(p, u, g))?;
         }
         NodeKind::File(content) => {
-            fs::write(place, content.bytes())?;
+            diorite_host::file::write_scratch(place, content.bytes())?;
             owner(|p, u, g| chown(p, u, g))?;
         }
         NodeKind::HardLink(first) => return fs::hard_link(root.join(OsStr::from_bytes(first)), place),

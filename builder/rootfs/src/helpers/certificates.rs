@@ -124,9 +124,9 @@ impl Work {
         if !self.bundle.is_empty() {
             let bundle = &self.settings.bundle;
             let new = format!("{directory}/{bundle}.new");
-            fs::write(&new, &self.bundle)
+            diorite_host::file::write_scratch(&new, &self.bundle)
                 .and_then(|()| fs::set_permissions(&new, fs::Permissions::from_mode(0o644)))
-                .and_then(|()| fs::rename(&new, bundle))
+                .and_then(|()| diorite_host::file::rename_scratch(&new, bundle))
                 .map_err(failed("cannot write", bundle))?;
         }
         println!("{} added, {} removed; done.", self.added.lines().count(), self.removed.lines().count());

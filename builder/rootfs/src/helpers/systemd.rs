@@ -165,7 +165,7 @@ impl UnitHelper {
         let text: String = lines.iter().map(|l| format!("{l}\n")).collect();
         let open = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary);
         open.and_then(|mut f| f.write_all(text.as_bytes()))
-            .and_then(|()| fs::rename(&temporary, &path))
+            .and_then(|()| diorite_host::file::rename_scratch(&temporary, &path))
             .map_err(failed("unable to write", &path))
     }
 

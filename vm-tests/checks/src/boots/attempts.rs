@@ -215,7 +215,8 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
             let evidence = input.out.join("evidence");
             if evidence.exists() {
                 let kept = input.out.join("evidence-retried");
-                std::fs::rename(&evidence, &kept).map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
+                diorite_host::file::rename_scratch(&evidence, &kept)
+                    .map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
             }
             if classes::accelerator(ended) && accelerator.kind == Kind::Kvm {
                 accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };

@@ -259,7 +259,8 @@ impl<'a> Verification<'a> {
         ] {
             let path = directory.join(name);
             let text = asker.run(command)?.text + "\n";
-            std::fs::write(&path, text).map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
+            diorite_host::file::write_scratch(&path, text)
+                .map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
         }
         Ok(())
     }

@@ -52,7 +52,7 @@ fn plug(machine: &Machine) -> Result<AgentPort> {
     let both = File::options().read(true).write(true).open(&question);
     let mut pipe = both.map_err(|e| fail(&question, e))?;
     pipe.write_all(QUESTION.as_bytes()).map_err(|e| fail(&question, e))?;
-    std::fs::write(&answer, "").map_err(|e| fail(&answer, e))?;
+    diorite_host::file::write_scratch(&answer, "").map_err(|e| fail(&answer, e))?;
     let files = json!({ "in": question.display().to_string(), "out": answer.display().to_string() });
     machine.qmp("chardev-add", json!({ "id": "agent", "backend": { "type": "file", "data": files } }))?;
     machine

@@ -21,9 +21,8 @@ pub fn write(report: &Report, directory: &Path) -> Result<()> {
 }
 
 fn replace(path: &Path, text: &str) -> Result<()> {
-    let new = path.with_extension("new");
-    let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path));
-    written.map_err(|e| Error::io("the report cannot be written", path, e))
+    diorite_host::file::write_whole(path, text.as_bytes(), 0o666)
+        .map_err(|e| Error::io("the report cannot be written", path, e))
 }
 
 #[cfg(test)]

@@ -72,13 +72,13 @@ impl RunDirectory {
             fs::read_dir(&self.directory).map_err(failed)?.collect::<std::io::Result<_>>().map_err(failed)?;
         fs::create_dir(&fresh).map_err(failed)?;
         for entry in left {
-            fs::rename(entry.path(), fresh.join(entry.file_name())).map_err(failed)?;
+            diorite_host::file::rename(entry.path(), fresh.join(entry.file_name())).map_err(failed)?;
         }
-        fs::write(fresh.join(OF), format!("{disk}\n")).map_err(failed)?;
+        diorite_host::file::write_scratch(fresh.join(OF), format!("{disk}\n")).map_err(failed)?;
         if self.kept.exists() {
-            fs::rename(&self.kept, before).map_err(failed)?;
+            diorite_host::file::rename(&self.kept, before).map_err(failed)?;
         }
-        fs::rename(fresh, &self.kept).map_err(failed)
+        diorite_host::file::rename(fresh, &self.kept).map_err(failed)
     }
 }
 

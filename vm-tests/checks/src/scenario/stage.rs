@@ -306,7 +306,7 @@ impl<'a> ScenarioStage<'a> {
                 // A machine that says nothing any more has said why elsewhere.
                 let Ok(said) = machine.run(command, &mut watch) else { break };
                 let path = own.join(name);
-                let written = std::fs::write(&path, said.text + "\n");
+                let written = diorite_host::file::write_scratch(&path, said.text + "\n");
                 written.map_err(|e| Error::io("the evidence cannot be written", &path, e))?;
             }
         }
@@ -318,7 +318,8 @@ impl<'a> ScenarioStage<'a> {
         (0..self.actors.len()).for_each(|place| self.end(place));
         for (name, from) in &self.logs {
             let to = out.join(format!("{name}-console.log"));
-            std::fs::rename(from, &to).map_err(|e| Error::io("the console's log cannot be kept", &to, e))?;
+            diorite_host::file::rename_scratch(from, &to)
+                .map_err(|e| Error::io("the console's log cannot be kept", &to, e))?;
         }
         Ok(())
     }

@@ -1,9 +1,9 @@
 //! Images out of a registry: what comes, who is shown which login, and what is said when something is wrong.
 
-use super::server::{Act, Door, Server, TOKEN};
+use super::server::{Door, Server, ServerAction, TOKEN};
 use super::*;
 use crate::fetch::{Pool, fetch, tests::World};
-use crate::http::{Archive, Http, Options};
+use crate::http::{HttpClient, MirrorClient, Options};
 use std::time::Duration;
 
 /// `me:secret` and another.
@@ -27,10 +27,10 @@ fn named(server: &Server, document: &[u8]) -> String {
     format!("{}/team/app:1@sha256:{}", server.host, Digest::of(document))
 }
 
-fn http() -> Http {
+fn http() -> HttpClient {
     let ms = Duration::from_millis;
     let options = Options { attempts: 2, pause: ms(1), longest_pause: ms(5), ..Options::default() };
-    Http::with_environment(options, &|_| None).unwrap()
+    HttpClient::with_environment(options, &|_| None).unwrap()
 }
 
 fn locked_as(reference: &str, logins: &Path) -> Result<Vec<LockedPackage>> {
@@ -50,13 +50,13 @@ fn world(files: &[LockedPackage]) -> World {
 }
 
 fn brought(world: &World) -> Result<Pool> {
-    let archive = Archive { http: http(), ..world.archive()? };
+    let archive = MirrorClient { http: http(), ..world.archive()? };
     let progress = Progress::quiet();
     fetch(&world.lock.packages(), &world.lock, || Ok(archive), &world.store, &progress)
 }
 
 /// Locks and fetches, then opens the image.
-fn whole(reference: &str) -> Result<Image> {
+fn whole(reference: &str) -> Result<ContainerImage> {
     let files = locked(reference)?;
     let world = world(&files);
     let pool = brought(&world)?;
@@ -178,14 +178,14 @@ fn a_redirect_takes_no_login_along() {
     fs::write(&file, format!(r#"{{"auths": {{"{}": {{"auth": "{LOGIN}"}}}}}}"#, server.host)).unwrap();
     let config = server.state.lock().unwrap().files[&paths[2]].clone();
     store.state.lock().unwrap().files.insert("/config?signed=yes".into(), config);
-    server.act(&paths[2], Act::To(format!("http://{}/config?signed=yes", store.host)));
+    server.act(&paths[2], ServerAction::To(format!("http://{}/config?signed=yes", store.host)));
     assert_eq!(locked_as(&reference, &file).unwrap().len(), 5);
     store.door(Door::Basic(LOGIN));
     let refused = locked_as(&reference, &file).unwrap_err();
     assert!(refused.place.as_deref().unwrap().ends_with("/config"), "a signature is not shown: {refused}");
     assert_eq!(store.asked().len(), 2);
     assert!(store.asked().iter().all(|a| a.authorization.is_empty()));
-    server.act(&paths[2], Act::To("http://registry.example/config".into()));
+    server.act(&paths[2], ServerAction::To("http://registry.example/config".into()));
     let cause = locked_as(&reference, &file).unwrap_err().cause.unwrap();
     assert_eq!(cause, "it redirects to `http://registry.example/config`");
 }
@@ -196,7 +196,8 @@ fn no_proxy_sees_what_stays_on_this_machine() {
     let (server, proxy) = (Server::start(), Server::start());
     let (reference, _) = offered(&server);
     let address = format!("http://{}", proxy.host);
-    let http = Http::with_environment(Options::default(), &|name| (name == "http_proxy").then(|| address.clone()));
+    let http =
+        HttpClient::with_environment(Options::default(), &|name| (name == "http_proxy").then(|| address.clone()));
     let none = Tokens::of(Path::new("/nowhere/auth.json"));
     assert_eq!(pulled("app", &reference, "amd64", &http.unwrap(), &none).unwrap().0.len(), 5);
     assert!(proxy.asked().is_empty());
@@ -209,7 +210,7 @@ fn a_pull_that_broke_off_is_continued() {
     let (reference, paths) = offered(&server);
     let files = locked(&reference).unwrap();
     let world = world(&files);
-    server.act(&paths[4], Act::Cut);
+    server.act(&paths[4], ServerAction::Cut);
     assert_eq!(brought(&world).unwrap_err().exit, Exit::Remote);
     let layer = &files[3];
     assert!(Pool::complete(&[layer], &world.store).is_err());
@@ -235,16 +236,16 @@ fn settled(host: &str, error: &Error) -> String {
 fn what_a_registry_does_wrong_is_said() {
     let mut said = Vec::new();
     for (file, act) in [
-        (0, Act::Status(404)),
-        (0, Act::Status(401)),
-        (0, Act::Status(403)),
-        (0, Act::Page),
-        (0, Act::Cut),
-        (1, Act::Status(429)),
-        (3, Act::Status(403)),
-        (4, Act::Status(404)),
-        (3, Act::Status(500)),
-        (4, Act::Cut),
+        (0, ServerAction::Status(404)),
+        (0, ServerAction::Status(401)),
+        (0, ServerAction::Status(403)),
+        (0, ServerAction::Page),
+        (0, ServerAction::Cut),
+        (1, ServerAction::Status(429)),
+        (3, ServerAction::Status(403)),
+        (4, ServerAction::Status(404)),
+        (3, ServerAction::Status(500)),
+        (4, ServerAction::Cut),
     ] {
         let server = Server::start();
         let (reference, paths) = offered(&server);

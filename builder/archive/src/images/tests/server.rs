@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 /// What is answered instead of the file.
 #[derive(Clone)]
-pub enum Act {
+pub enum ServerAction {
     /// A status without a body.
     Status(u16),
     /// Half of the body, having promised all.
@@ -35,7 +35,7 @@ pub enum Door {
 
 /// One request.
 #[derive(Clone, Default)]
-pub struct Asked {
+pub struct ServedRequest {
     pub path: String,
     pub authorization: String,
     /// First byte asked for.
@@ -46,9 +46,9 @@ pub struct Asked {
 pub struct State {
     /// Path → bytes.
     pub files: BTreeMap<String, Vec<u8>>,
-    pub acts: BTreeMap<String, Act>,
+    pub acts: BTreeMap<String, ServerAction>,
     pub door: Door,
-    pub asked: Vec<Asked>,
+    pub asked: Vec<ServedRequest>,
 }
 
 /// Serves until the process ends; threads hold the sockets.
@@ -83,7 +83,7 @@ impl Server {
         path
     }
 
-    pub fn act(&self, path: &str, act: Act) {
+    pub fn act(&self, path: &str, act: ServerAction) {
         self.state.lock().expect("state").acts.insert(path.to_owned(), act);
     }
 
@@ -91,7 +91,7 @@ impl Server {
         self.state.lock().expect("state").door = door;
     }
 
-    pub fn asked(&self) -> Vec<Asked> {
+    pub fn asked(&self) -> Vec<ServedRequest> {
         self.state.lock().expect("state").asked.clone()
     }
 
@@ -111,11 +111,11 @@ impl Server {
     }
 
     /// Status line with headers, body, and whether all of it is sent.
-    fn answer(&self, asked: &Asked) -> (String, Vec<u8>, bool) {
+    fn answer(&self, asked: &ServedRequest) -> (String, Vec<u8>, bool) {
         let state = self.state.lock().expect("state");
         let none = |head: String| (head, Vec::new(), true);
         let wants = |challenge: String| none(format!("401 Unauthorized\r\nWWW-Authenticate: {challenge}"));
-        let Asked { path, authorization, from } = asked;
+        let ServedRequest { path, authorization, from } = asked;
         match state.door {
             Door::Token(login) if path.starts_with("/token?") => {
                 return match login.is_empty() || *authorization == format!("Basic {login}") {
@@ -135,9 +135,9 @@ impl Server {
         }
         let file = state.files.get(path).cloned();
         match (state.acts.get(path), file) {
-            (Some(Act::Status(status)), _) => none(format!("{status} X\r\nRetry-After: 0")),
-            (Some(Act::To(place)), _) => none(format!("307 Temporary Redirect\r\nLocation: {place}")),
-            (Some(Act::Page), _) => ("200 OK\r\nContent-Type: text/html".into(), b"<html>".to_vec(), true),
+            (Some(ServerAction::Status(status)), _) => none(format!("{status} X\r\nRetry-After: 0")),
+            (Some(ServerAction::To(place)), _) => none(format!("307 Temporary Redirect\r\nLocation: {place}")),
+            (Some(ServerAction::Page), _) => ("200 OK\r\nContent-Type: text/html".into(), b"<html>".to_vec(), true),
             (act, Some(bytes)) => {
                 let whole = act.is_none();
                 match *from > 0 && *from < bytes.len() {
@@ -156,8 +156,8 @@ impl Server {
 }
 
 /// Reads one request; nothing at the end of the connection.
-fn request(reader: &mut impl BufRead) -> Option<Asked> {
-    let (mut line, mut asked) = (String::new(), Asked::default());
+fn request(reader: &mut impl BufRead) -> Option<ServedRequest> {
+    let (mut line, mut asked) = (String::new(), ServedRequest::default());
     reader.read_line(&mut line).ok().filter(|n| *n > 0)?;
     asked.path = line.split(' ').nth(1)?.to_owned();
     loop {

@@ -7,7 +7,7 @@ pub(in crate::filesystem) const EXTENDED_LEN: usize = 64;
 
 /// `EROFS_INODE_*`: how the content is found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::filesystem) enum Layout {
+pub(in crate::filesystem) enum InodeLayout {
     /// Whole blocks from `i_u` on.
     FlatPlain = 0,
     /// As `FlatPlain`, but the last, partial block lies right behind the inode.
@@ -18,8 +18,8 @@ pub(in crate::filesystem) enum Layout {
 
 /// The fields of an inode, whichever of the two forms holds them.
 #[derive(Debug, Clone)]
-pub(in crate::filesystem) struct Inode {
-    pub layout: Layout,
+pub(in crate::filesystem) struct InodeFields {
+    pub layout: InodeLayout,
     /// Bytes of attributes behind the inode, as [`super::xattrs`] made them.
     pub xattr_len: usize,
     /// Type and permission bits.
@@ -36,7 +36,7 @@ pub(in crate::filesystem) struct Inode {
     pub mtime: Option<i64>,
 }
 
-impl Inode {
+impl InodeFields {
     /// Whether the short form is too short.
     pub fn needs_extended(&self) -> bool {
         let wide = |n: u32| n > u32::from(u16::MAX);
@@ -82,9 +82,9 @@ impl Inode {
 mod tests {
     use super::*;
 
-    fn inode() -> Inode {
-        Inode {
-            layout: Layout::FlatPlain,
+    fn inode() -> InodeFields {
+        InodeFields {
+            layout: InodeLayout::FlatPlain,
             xattr_len: 0,
             mode: 0o100_644,
             nlink: 1,
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn compact_holds_sixteen_bits_of_everything() {
-        let inode = Inode { nlink: 65535, size: 0xFFFF_FFFF, ..inode() };
+        let inode = InodeFields { nlink: 65535, size: 0xFFFF_FFFF, ..inode() };
         let bytes = inode.encode(1);
         assert_eq!(bytes.len(), COMPACT_LEN);
         assert_eq!(&bytes[..12], [0, 0, 0, 0, 0xA4, 0x81, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn one_more_of_anything_needs_the_extended_form() {
-        let wider: [fn(&mut Inode); 5] =
+        let wider: [fn(&mut InodeFields); 5] =
             [|i| i.uid = 65536, |i| i.gid = 65536, |i| i.nlink = 65536, |i| i.size = 1 << 32, |i| i.mtime = Some(-1)];
         for widen in wider {
             let mut inode = inode();

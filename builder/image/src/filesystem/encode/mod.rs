@@ -11,9 +11,9 @@ mod xattr;
 
 pub(super) use directory::{Dirent, blocks as directory_blocks, tail as directory_tail};
 pub(super) use index::{Lcluster, encode as compact_index, map_header, packed_header};
-pub(super) use inode::{COMPACT_LEN, EXTENDED_LEN, Inode, Layout};
-pub(super) use superblock::Superblock;
-pub(super) use xattr::{Refused, encode as xattrs};
+pub(super) use inode::{COMPACT_LEN, EXTENDED_LEN, InodeFields, InodeLayout};
+pub(super) use superblock::ErofsSuperblock;
+pub(super) use xattr::{XattrError, encode as xattrs};
 
 /// Bytes in a block, in a logical cluster and in a page: `1 << blkszbits`.
 pub(in crate::filesystem) const BLOCK: usize = 4096;

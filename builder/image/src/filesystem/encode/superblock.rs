@@ -17,7 +17,7 @@ const INCOMPAT_FRAGMENTS: u32 = 0x20;
 /// Bit of zstd in `available_compr_algs`.
 const ALGORITHM_ZSTD: u16 = 1 << 3;
 
-pub(in crate::filesystem) struct Superblock {
+pub(in crate::filesystem) struct ErofsSuperblock {
     pub root_nid: u16,
     /// The hidden file that holds packed files, if there are any.
     pub packed_nid: Option<u64>,
@@ -31,7 +31,7 @@ pub(in crate::filesystem) struct Superblock {
     pub window_log: u8,
 }
 
-impl Superblock {
+impl ErofsSuperblock {
     /// The whole of block 0.
     pub fn encode(&self) -> [u8; BLOCK] {
         let mut block = [0; BLOCK];

@@ -7,7 +7,7 @@ const HEADER: usize = 12;
 
 /// An attribute that the format cannot hold, and why.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::filesystem) struct Refused {
+pub(in crate::filesystem) struct XattrError {
     pub name: Vec<u8>,
     pub because: &'static str,
 }
@@ -25,13 +25,13 @@ fn split(name: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 /// The bytes that follow the inode; empty for no attributes. Values of ACLs are stored as the kernel hands them out.
-pub(in crate::filesystem) fn encode(xattrs: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Vec<u8>, Refused> {
+pub(in crate::filesystem) fn encode(xattrs: &BTreeMap<Vec<u8>, Vec<u8>>) -> Result<Vec<u8>, XattrError> {
     if xattrs.is_empty() {
         return Ok(Vec::new());
     }
     let mut out = vec![0; HEADER];
     for (name, value) in xattrs {
-        let refused = |because| Refused { name: name.clone(), because };
+        let refused = |because| XattrError { name: name.clone(), because };
         let (index, rest) =
             split(name).ok_or_else(|| refused("only user.*, trusted.*, security.* and POSIX ACLs can be stored"))?;
         let name_len = u8::try_from(rest.len()).map_err(|_| refused("the name is longer than 255 bytes"))?;

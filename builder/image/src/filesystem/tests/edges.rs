@@ -1,7 +1,7 @@
 //! Trees at the limits of the format, and beyond them.
 
 use super::{bytes, image, options, round_trip};
-use crate::filesystem::{Options, write};
+use crate::filesystem::{FilesystemOptions, write};
 use diorite_model::Exit;
 use diorite_rootfs::tree::{Content, Node, NodeKind, Tree};
 use std::path::Path;
@@ -180,7 +180,7 @@ fn what_cannot_be_stored_is_refused_by_name() {
     assert_eq!(put(*b"nowhere/file", file()), "/nowhere/file its parent is not a directory of the tree");
     assert!(put([b'n'; 256], file()).ends_with("a name may have 255 bytes, this one has 256"));
     for name in [&b".."[..], b".", b"a\0b", b"/", b"x/"] {
-        assert!(put(name, file()).ends_with("this is no name for a file") || name.ends_with(b"/"), "{name:?}");
+        assert!(put(name, file()).ends_with("not a valid file name") || name.ends_with(b"/"), "{name:?}");
     }
     let link = |to: &[u8]| Node::new(0, NodeKind::HardLink(to.to_vec()));
     assert_eq!(put(*b"a", link(b"b")), "/a it is a hard link to /b, which is not a file of the tree");
@@ -203,12 +203,12 @@ fn impossible_options_are_refused() {
     let out = directory.path().join("image");
     let good = options();
     for bad in [
-        Options { piece: 0, ..good.clone() },
-        Options { piece: 5000, ..good.clone() },
-        Options { piece: 2 << 20, ..good.clone() },
-        Options { pack_limit: good.piece + 1, ..good.clone() },
-        Options { level: 0, ..good.clone() },
-        Options { level: 23, ..good.clone() },
+        FilesystemOptions { piece: 0, ..good.clone() },
+        FilesystemOptions { piece: 5000, ..good.clone() },
+        FilesystemOptions { piece: 2 << 20, ..good.clone() },
+        FilesystemOptions { pack_limit: good.piece + 1, ..good.clone() },
+        FilesystemOptions { level: 0, ..good.clone() },
+        FilesystemOptions { level: 23, ..good.clone() },
     ] {
         let error = write(&Tree::new(), &bad, &out, None).unwrap_err();
         assert!(error.exit == Exit::Input && error.hint.is_some());

@@ -6,7 +6,7 @@ mod random;
 mod reader;
 mod reuse;
 
-use super::{Options, write};
+use super::{FilesystemOptions, write};
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use reader::File;
@@ -14,23 +14,23 @@ use std::collections::BTreeMap;
 
 const EPOCH: u64 = 1_700_000_000;
 
-fn options() -> Options {
-    Options::new(EPOCH, *b"0123456789abcdef")
+fn options() -> FilesystemOptions {
+    FilesystemOptions::new(EPOCH, *b"0123456789abcdef")
 }
 
 /// Options that together take every way through the writer.
-fn many_options() -> Vec<Options> {
+fn many_options() -> Vec<FilesystemOptions> {
     vec![
         options(),
-        Options { pack_limit: 0, ..options() },
-        Options { piece: 4096, pack_limit: 4096, ..options() },
-        Options { piece: 64 << 10, pack_limit: 8 << 10, level: 1, keep_times: false, ..options() },
-        Options { piece: 1 << 20, pack_limit: 1 << 20, level: 6, ..options() },
+        FilesystemOptions { pack_limit: 0, ..options() },
+        FilesystemOptions { piece: 4096, pack_limit: 4096, ..options() },
+        FilesystemOptions { piece: 64 << 10, pack_limit: 8 << 10, level: 1, keep_times: false, ..options() },
+        FilesystemOptions { piece: 1 << 20, pack_limit: 1 << 20, level: 6, ..options() },
     ]
 }
 
 /// The image of a tree.
-fn image(tree: &Tree, options: &Options) -> Vec<u8> {
+fn image(tree: &Tree, options: &FilesystemOptions) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("root.erofs");
     let written = write(tree, options, &path, None).unwrap();
@@ -48,7 +48,7 @@ fn read(image: &[u8]) -> BTreeMap<Vec<u8>, File> {
 }
 
 /// Writes, reads back and compares every field of every file.
-fn round_trip(tree: &Tree, options: &Options) -> BTreeMap<Vec<u8>, File> {
+fn round_trip(tree: &Tree, options: &FilesystemOptions) -> BTreeMap<Vec<u8>, File> {
     let files = read(&image(tree, options));
     let paths = |paths: Vec<&Vec<u8>>| paths.iter().map(|path| path.escape_ascii().to_string()).collect::<Vec<_>>();
     assert_eq!(paths(files.keys().collect()), paths(tree.nodes.keys().collect()));
@@ -69,7 +69,7 @@ fn round_trip(tree: &Tree, options: &Options) -> BTreeMap<Vec<u8>, File> {
     files
 }
 
-fn compare(path: &str, file: &File, node: &Node, options: &Options) {
+fn compare(path: &str, file: &File, node: &Node, options: &FilesystemOptions) {
     let (bits, content): (u32, &[u8]) = match &node.kind {
         NodeKind::Directory => (4, &file.content),
         NodeKind::File(content) => (8, content.bytes()),
@@ -153,7 +153,7 @@ fn the_layouts_are_the_ones_meant() {
     assert_eq!([layout(b"sizes/4097-noise"), layout(b"sizes/262145-text")], [3, 3], "packed, compressed");
     assert_eq!([layout(b"sizes/262145-noise"), layout(b"sizes/0-text")], [0, 0], "incompressible, empty");
     assert_eq!([layout(b"link"), layout(b"")], [2, 2], "inline");
-    let unpacked = round_trip(&sample(), &Options { pack_limit: 0, ..options() });
+    let unpacked = round_trip(&sample(), &FilesystemOptions { pack_limit: 0, ..options() });
     assert_eq!([unpacked[&b"sizes/31-text"[..]].layout, unpacked[&b"sizes/4095-text"[..]].layout], [2, 0]);
     let extended = |path: &[u8]| files[path].extended;
     assert_eq!([extended(b"attributes/file"), extended(b"empty"), extended(b"sizes/1-noise")], [true, false, true]);

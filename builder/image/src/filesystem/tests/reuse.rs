@@ -1,20 +1,20 @@
 //! Images written with a previous one at hand: the same bytes, whatever state that one is in.
 
 use super::{bytes, options, sample};
-use crate::filesystem::{Filesystem, Options, sidecar_path, write, write_with};
+use crate::filesystem::{Filesystem, FilesystemOptions, sidecar_path, write, write_with};
 use diorite_model::{Error, Exit};
 use diorite_rootfs::tree::{Node, Tree};
 use proptest::prelude::*;
 use std::fs;
 use std::path::Path;
 
-fn fresh(directory: &Path, name: &str, tree: &Tree, options: &Options) -> Vec<u8> {
+fn fresh(directory: &Path, name: &str, tree: &Tree, options: &FilesystemOptions) -> Vec<u8> {
     write(tree, options, &directory.join(name), None).unwrap();
     fs::read(directory.join(name)).unwrap()
 }
 
 /// Writes again with `previous` at hand, and compares with a fresh image.
-fn again(directory: &Path, tree: &Tree, options: &Options, previous: &Path) -> Filesystem {
+fn again(directory: &Path, tree: &Tree, options: &FilesystemOptions, previous: &Path) -> Filesystem {
     let written = write(tree, options, &directory.join("again"), Some(previous)).unwrap();
     let expected = fresh(directory, "fresh", tree, options);
     assert!(fs::read(directory.join("again")).unwrap() == expected, "the image differs from a fresh one");
@@ -46,10 +46,10 @@ fn one_changed_file_costs_a_few_pieces() {
 fn another_rule_is_a_miss() {
     let directory = tempfile::tempdir().unwrap();
     fresh(directory.path(), "first", &sample(), &options());
-    let level = Options { level: 4, ..options() };
+    let level = FilesystemOptions { level: 4, ..options() };
     assert_eq!(again(directory.path(), &sample(), &level, &directory.path().join("first")).reused, 0);
     // What is not in the stored bytes of a piece does not matter.
-    let other = Options { epoch: 5, uuid: [9; 16], keep_times: false, ..options() };
+    let other = FilesystemOptions { epoch: 5, uuid: [9; 16], keep_times: false, ..options() };
     let written = again(directory.path(), &sample(), &other, &directory.path().join("first"));
     assert_eq!(written.reused, written.pieces);
 }
@@ -102,7 +102,7 @@ fn progress_adds_up() {
         seen.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
         Ok(())
     };
-    let unpacked = Options { pack_limit: 0, ..options() };
+    let unpacked = FilesystemOptions { pack_limit: 0, ..options() };
     let mut tree = Tree::new();
     (0..30u64).for_each(|i| tree.insert(format!("{i}"), Node::file(0o644, bytes(2_000_000, i, true))));
     write_with(&tree, &unpacked, &directory.path().join("image"), None, &count).unwrap();
@@ -129,7 +129,7 @@ proptest! {
     #[test]
     fn generations(generations in prop::collection::vec(prop::collection::vec(change(), 1..40), 2..5)) {
         let directory = tempfile::tempdir().unwrap();
-        let options = Options { piece: 64 << 10, pack_limit: 16 << 10, ..options() };
+        let options = FilesystemOptions { piece: 64 << 10, pack_limit: 16 << 10, ..options() };
         let mut tree = Tree::new();
         let previous = directory.path().join("again");
         for changes in generations {

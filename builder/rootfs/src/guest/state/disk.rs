@@ -41,7 +41,7 @@ fn rules(recipe: &Recipe) -> String {
          ATTR{{size}}!=\"0\", ATTR{{ro}}==\"0\", ATTR{{removable}}==\"0\", {unknown}, \
          SYMLINK+=\"diorite/blank/%k diorite/candidate\"\n\
          LABEL=\"diorite_state_end\"\n",
-        partition::uuid(recipe)
+        partition::id(recipe)
     )
 }
 

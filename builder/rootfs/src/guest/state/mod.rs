@@ -21,7 +21,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     // memory, so that a key given with the machine can be put there.
     let options = "rw,nosuid,nodev,x-initrd.mount,x-systemd.growfs";
     let device = match recipe.state.encryption {
-        Encryption::None => format!("PARTUUID={}", partition::uuid(recipe)),
+        Encryption::None => format!("PARTUUID={}", partition::id(recipe)),
         Encryption::Tpm2 => format!("/dev/mapper/{}", partition::VOLUME),
     };
     // The others need no check before they are mounted: their fsck(8) does nothing.

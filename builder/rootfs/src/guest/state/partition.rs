@@ -2,7 +2,7 @@
 
 use crate::guest::ini::Ini;
 use diorite_model::recipe::{Encryption, FileSystem};
-use diorite_model::{Digest, Recipe};
+use diorite_model::{Digest, Recipe, uuid};
 
 /// Name of the opened volume in /dev/mapper.
 pub(super) const VOLUME: &str = "var";
@@ -11,12 +11,8 @@ pub(super) const TPM_SERVICE: &str = "diorite-state-tpm.service";
 
 /// The partition's UUID: the same for every version of an image, so that a new version finds the old one's data.
 /// An RFC 9562 version 8 UUID made from the image's name.
-pub(in crate::guest) fn uuid(recipe: &Recipe) -> String {
-    let mut bytes = Digest::of(format!("diorite state {}", recipe.image.name).as_bytes()).0;
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes[..16].iter().map(|b| format!("{b:02x}")).collect();
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+pub(in crate::guest) fn id(recipe: &Recipe) -> String {
+    uuid::derived(&Digest::of(format!("diorite state {}", recipe.image.name).as_bytes())).to_string()
 }
 
 /// repart.d(5): made at first boot, grows into the rest of the disk.
@@ -25,7 +21,7 @@ pub(super) fn definition(recipe: &Recipe) -> Ini {
         .section("Partition")
         .set("Type", "var")
         .set("Label", "var")
-        .set("UUID", uuid(recipe))
+        .set("UUID", id(recipe))
         .set("Format", recipe.state.filesystem.name())
         .set("SizeMinBytes", format!("{}M", recipe.state.minimum >> 20))
         .set("FactoryReset", "yes");

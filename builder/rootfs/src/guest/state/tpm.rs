@@ -36,7 +36,7 @@ fn service() -> Ini {
 
 /// What systemd-cryptsetup-generator(8) makes of the crypttab, and what we add to it.
 fn opening(recipe: &Recipe) -> Ini {
-    let partition = format!("/dev/disk/by-partuuid/{}", partition::uuid(recipe));
+    let partition = format!("/dev/disk/by-partuuid/{}", partition::id(recipe));
     Ini::new()
         .section("Unit")
         // Not required: the end of the initrd stops that service, and the volume has to stay open.

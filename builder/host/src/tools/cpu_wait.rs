@@ -4,7 +4,7 @@ use std::fs;
 
 /// Of this process and all it has started: the share of the time in which its threads could have run and others did, 0 to 1.
 /// `None` where the kernel does not say.
-pub(super) fn waited(process: i32) -> Option<f64> {
+pub(super) fn share(process: i32) -> Option<f64> {
     let [ran, waited] = times(process)?;
     Some(waited as f64 / (ran + waited).max(1) as f64)
 }
@@ -41,7 +41,7 @@ mod tests {
             assert!(begun.elapsed().as_secs() < 60, "{:?}", times(pid));
             std::thread::yield_now();
         }
-        assert!(waited(pid).is_some_and(|share| (0.0..=1.0).contains(&share)), "{:?}", times(pid));
+        assert!(share(pid).is_some_and(|part| (0.0..=1.0).contains(&part)), "{:?}", times(pid));
         let below = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("children");
         for pid in below.split_whitespace().map(|pid| pid.parse().expect("a number")) {
             rustix::process::kill_process(
@@ -51,6 +51,6 @@ mod tests {
             .expect("ours");
         }
         above.wait().expect("its end");
-        assert_eq!(waited(pid), None, "nobody is there any more");
+        assert_eq!(share(pid), None, "nobody is there any more");
     }
 }

@@ -2,38 +2,38 @@
 
 use super::ToolsTree;
 use crate::sandbox::launch::{Op, c};
-use crate::sandbox::{CAPABILITIES, DEVICE_LINKS, DEVICES, Ids, List, locked_flags};
+use crate::sandbox::{CAPABILITIES, DEVICE_LINKS, DEVICES, Ids, Operations, locked_flags};
 use diorite_model::{Error, Result};
 use std::ffi::CString;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How a tool can be kept apart here.
+/// How a tool can be isolated here.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Apart {
+pub(super) enum Isolation {
     /// In namespaces; in a user namespace with these ids, if any.
     Namespaces(Option<Ids>),
-    /// Not at all: by the tree's loader.
+    /// Not at all: started by the tree's own loader.
     Loader,
 }
 
 /// Found by trying, once per process.
-pub(super) fn apart() -> &'static Apart {
-    static APART: std::sync::OnceLock<Apart> = std::sync::OnceLock::new();
-    APART.get_or_init(|| {
+pub(super) fn isolation() -> &'static Isolation {
+    static ISOLATION: std::sync::OnceLock<Isolation> = std::sync::OnceLock::new();
+    ISOLATION.get_or_init(|| {
         let candidates = match rustix::process::geteuid().is_root() {
             true => vec![None, Some(Ids::Direct), Some(Ids::Own)],
             false => vec![Some(Ids::Own)],
         };
         let wanted = std::env::var("DIORITE_SANDBOX").is_ok_and(|v| v == "chroot");
         let found = candidates.into_iter().find(|ids| !wanted && crate::sandbox::try_namespaces(ids.clone()).is_ok());
-        found.map_or(Apart::Loader, Apart::Namespaces)
+        found.map_or(Isolation::Loader, Isolation::Namespaces)
     })
 }
 
 /// A path to show: where, and whether it may be written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Shown {
+pub(super) struct Mount {
     pub path: PathBuf,
     pub writable: bool,
 }
@@ -43,8 +43,8 @@ const NEW: &str = "/new";
 
 /// The operations, in the manner of bubblewrap: a tmpfs becomes the root, the host moves to /old, the new root is
 /// built beside it and pivoted into, and the host is let go.
-pub(super) fn operations(tools: &ToolsTree, shown: &[Shown], cwd: &Path) -> Result<Vec<(String, Op)>> {
-    let mut list = List(Vec::new());
+pub(super) fn operations(tools: &ToolsTree, shown: &[Mount], cwd: &Path) -> Result<Vec<(String, Op)>> {
+    let mut list = Operations(Vec::new());
     let root = tools.root();
     let base = ["/tmp", "/run", "/mnt", "/var"].into_iter().find(|p| Path::new(p).is_dir()).unwrap_or("/proc");
     list.mount("", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "");
@@ -73,11 +73,11 @@ pub(super) fn operations(tools: &ToolsTree, shown: &[Shown], cwd: &Path) -> Resu
     configuration(&mut list, root, new);
     devices(&mut list, new);
     list.mount("proc", &new.join("proc"), "proc", plain | libc::MS_NOEXEC, "");
-    let tree = Shown { path: root.to_owned(), writable: false };
+    let tree = Mount { path: root.to_owned(), writable: false };
     // Outer paths first, so that what lies within them is shown on top of them.
-    let mut shown: Vec<Shown> = shown.iter().cloned().chain([tree]).collect();
+    let mut shown: Vec<Mount> = shown.iter().cloned().chain([tree]).collect();
     shown.sort();
-    for Shown { path, writable } in shown {
+    for Mount { path, writable } in shown {
         let source = fs::canonicalize(&path).map_err(|e| Error::io("a file given to a tool is missing", &path, e))?;
         let target = inside(&path);
         for directory in target.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev().filter(|f| f.starts_with(NEW))
@@ -104,7 +104,7 @@ fn inside(path: &Path) -> PathBuf {
 }
 
 /// Binds a host path, which now lies under /old.
-fn show(list: &mut List, host: &Path, target: &Path, writable: bool) {
+fn show(list: &mut Operations, host: &Path, target: &Path, writable: bool) {
     let old = Path::new("/old").join(host.strip_prefix("/").unwrap_or(host));
     list.bind(&old, target, libc::MS_REC);
     if !writable {
@@ -114,7 +114,7 @@ fn show(list: &mut List, host: &Path, target: &Path, writable: bool) {
 }
 
 /// /etc: what the tree's packages ship, and an account for whoever we are (ssh(1) insists on one).
-fn configuration(list: &mut List, root: &Path, new: &Path) {
+fn configuration(list: &mut Operations, root: &Path, new: &Path) {
     let names = fs::read_dir(root.join("etc")).into_iter().flatten().flatten().map(|e| e.file_name());
     let mut names: Vec<_> =
         names.filter(|n| !["passwd", "group", "hostname", "hosts"].contains(&&*n.to_string_lossy())).collect();
@@ -138,7 +138,7 @@ fn configuration(list: &mut List, root: &Path, new: &Path) {
 }
 
 /// /dev with the usual nodes, and KVM where the host has it.
-fn devices(list: &mut List, new: &Path) {
+fn devices(list: &mut Operations, new: &Path) {
     let dev = new.join("dev");
     let mut names: Vec<&str> = DEVICES.map(|(name, ..)| name).into();
     if Path::new("/dev/kvm").exists() {
@@ -155,7 +155,7 @@ fn devices(list: &mut List, new: &Path) {
 }
 
 /// Program and arguments, and additions to the environment.
-type ByLoader = (Vec<CString>, Vec<(&'static str, PathBuf)>);
+type LoaderCommand = (Vec<CString>, Vec<(&'static str, PathBuf)>);
 
 /// Where tools have their libraries. A DT_RUNPATH (ld.so(8)) is an absolute path, which means the host's directory here.
 const LIBRARIES: [&str; 5] = [
@@ -167,7 +167,7 @@ const LIBRARIES: [&str; 5] = [
 ];
 
 /// Program and arguments through the tree's loader, and what the environment needs then.
-pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader> {
+pub(super) fn via_loader(tools: &ToolsTree, tool: super::Tool) -> Result<LoaderCommand> {
     let root = tools.root();
     let path = LIBRARIES.map(|p| root.join(p).into_os_string()).join(std::ffi::OsStr::new(":"));
     let loader = tools.file("usr/lib64/ld-linux-x86-64.so.2")?;
@@ -175,9 +175,9 @@ pub(super) fn by_loader(tools: &ToolsTree, tool: super::Tool) -> Result<ByLoader
     let mut argv = vec![c(loader), c("--library-path"), c(path)];
     let mut env = Vec::new();
     match tool.kind() {
-        super::list::Kind::Elf => argv.push(c(program)),
+        super::list::ProgramKind::Elf => argv.push(c(program)),
         kind => {
-            if kind == super::list::Kind::Python {
+            if kind == super::list::ProgramKind::Python {
                 argv.push(c(tools.file("usr/bin/python3")?));
             }
             argv.push(c(program));

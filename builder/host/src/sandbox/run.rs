@@ -1,16 +1,18 @@
-//! The fence: a program runs in a Debian tree as if it were the system, and sees and reaches nothing else.
+//! A run in the sandbox: a program runs in a Debian tree as if it were the system, and sees and reaches nothing else.
 //!
 //! Inside: the tree as `/`, a fresh /proc with a read-only /proc/sys, a minimal /dev, empty /run and /tmp, no /sys, no
 //! network but a loopback that is down, host name `localhost`, root with the capabilities that package scripts use,
 //! umask 022, no terminal, a clean environment. Everything it starts dies with it. Of the mounts nothing stays in
 //! the tree; mount points that were missing are removed again.
 
-use super::chroot::Place;
+use super::chroot::AsideGuard;
 use super::launch::{Launch, Op, c, null_device, pipe};
+use super::operations::{Operations, locked_flags};
 use super::output::{LOG_LIMIT, Output, collect};
 use super::paths::resolve;
-use super::probe::NAMESPACES;
-use super::{Mode, filter, inside::program_path, mode, outside};
+use super::policy::{CAPABILITIES, DEVICE_LINKS, DEVICES, NAMESPACES};
+use super::program::program_path;
+use super::{SandboxMode, filter, mode, outside};
 use diorite_model::{Error, Result};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -20,32 +22,15 @@ use std::path::{Path, PathBuf};
 
 /// Runs programs inside a tree. Made in a job of [`super::run_inside`], where every id is ours.
 #[derive(Debug, Clone)]
-pub struct Fence {
+pub struct Sandbox {
     pub(super) root: PathBuf,
     pub(super) binds: Vec<(PathBuf, PathBuf)>,
     env: Vec<(OsString, OsString)>,
     stdin: Vec<u8>,
 }
 
-/// What container runtimes leave to root by default, without mknod and chroot: the same in every mode, so that a script
-/// cannot succeed in one and fail in another. Numbers of linux/capability.h.
-pub(crate) const CAPABILITIES: u64 = {
-    let [chown, dac_override, fowner, fsetid, kill, setgid, setuid, setpcap] = [0, 1, 3, 4, 5, 6, 7, 8];
-    let [net_bind_service, audit_write, setfcap] = [10, 29, 31];
-    let low = 1 << chown | 1 << dac_override | 1 << fowner | 1 << fsetid | 1 << kill | 1 << setgid | 1 << setuid;
-    low | 1 << setpcap | 1 << net_bind_service | 1 << audit_write | 1 << setfcap
-};
-
-/// Nodes of /dev: name, minor number; all of major 1 but tty (5, 0). Documentation/admin-guide/devices.txt.
-pub(crate) const DEVICES: [(&str, u32, u32); 6] =
-    [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0)];
-
-/// Links of /dev.
-pub(crate) const DEVICE_LINKS: [(&str, &str); 5] =
-    [("fd", "/proc/self/fd"), ("stdin", "fd/0"), ("stdout", "fd/1"), ("stderr", "fd/2"), ("ptmx", "pts/ptmx")];
-
-impl Fence {
-    /// A fence round the tree at `root`.
+impl Sandbox {
+    /// A sandbox round the tree at `root`.
     pub fn new(root: &Path) -> Self {
         let env = [("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"), ("HOME", "/root"), ("LC_ALL", "C"), ("LANG", "C")];
         let env = env.map(|(k, v)| (OsString::from(k), OsString::from(v))).into();
@@ -76,12 +61,12 @@ impl Fence {
     /// see [`Output::status`].
     ///
     /// # Errors
-    /// When the fence cannot be set up or the program not be found; [`diorite_model::Exit::Interrupted`].
+    /// When the sandbox cannot be set up or the program cannot be found; [`diorite_model::Exit::Interrupted`].
     pub fn run(&self, argv: &[impl AsRef<OsStr>], cwd: impl AsRef<Path>) -> Result<Output> {
         self.run_watched(argv, cwd, &mut |_| {})
     }
 
-    /// Like [`Fence::run`]; hands on every line of output when it comes.
+    /// Like [`Sandbox::run`]; hands on every line of output when it comes.
     pub fn run_watched(
         &self,
         argv: &[impl AsRef<OsStr>],
@@ -91,16 +76,16 @@ impl Fence {
         let mode = mode()?;
         let root = fs::canonicalize(&self.root).map_err(|e| Error::io("the tree cannot be entered", &self.root, e))?;
         match mode {
-            Mode::Namespaces | Mode::UserNamespace => {
-                let inside = Inside::namespaces(&root, &self.binds, cwd.as_ref())?;
+            SandboxMode::Namespaces | SandboxMode::UserNamespace => {
+                let inside = Namespaced::prepare(&root, &self.binds, cwd.as_ref())?;
                 self.launch(&root, argv, NAMESPACES, inside.ops, line)
             }
-            Mode::Chroot => {
+            SandboxMode::Chroot => {
                 let mut binds = self.binds.clone();
                 let program = |p: &&&str| root.join(p).is_file();
                 binds.extend(outside::PROGRAMS.iter().filter(program).map(|p| (program_path(), p.into())));
-                let place = Place::prepare(&root, &binds)?;
-                let mut list = List(Vec::new());
+                let place = AsideGuard::prepare(&root, &binds)?;
+                let mut list = Operations(Vec::new());
                 list.add("chroot", Op::Chroot(c(&root)));
                 list.add("umask", Op::Umask(0o022));
                 list.add(&format!("chdir {}", cwd.as_ref().display()), Op::Chdir(c(cwd.as_ref())));
@@ -157,15 +142,15 @@ impl Fence {
     }
 }
 
-/// The operations that make the fence, and the mount points made for it, which go with it.
-struct Inside {
+/// The operations that set the sandbox up, and the mount points made for it, which go with it.
+struct Namespaced {
     ops: Vec<(String, Op)>,
-    _made: super::traces::Made,
+    _made: super::mountpoints::MountPoints,
 }
 
-impl Inside {
-    fn namespaces(root: &Path, binds: &[(PathBuf, PathBuf)], cwd: &Path) -> Result<Self> {
-        let mut made = super::traces::Made::default();
+impl Namespaced {
+    fn prepare(root: &Path, binds: &[(PathBuf, PathBuf)], cwd: &Path) -> Result<Self> {
+        let mut made = super::mountpoints::MountPoints::default();
         let mut place = |name: &str| -> Result<PathBuf> {
             let path =
                 resolve(root, Path::new(name), true).map_err(|e| Error::io("the tree cannot be entered", root, e))?;
@@ -173,7 +158,7 @@ impl Inside {
             Ok(path)
         };
         let [proc, dev, run, tmp] = [place("proc")?, place("dev")?, place("run")?, place("tmp")?];
-        let mut list = List(Vec::new());
+        let mut list = Operations(Vec::new());
         list.mount("", Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "");
         list.bind(root, root, libc::MS_REC);
         list.add("umask", Op::Umask(0));
@@ -231,44 +216,5 @@ impl Inside {
         list.add(&format!("chdir {}", cwd.display()), Op::Chdir(c(cwd)));
         list.add("capabilities", Op::Capabilities(CAPABILITIES));
         Ok(Self { ops: list.0, _made: made })
-    }
-}
-
-/// Flags of the mount a path lies on that a remount in a user namespace must not lose (mount_namespaces(7)).
-pub(crate) fn locked_flags(path: &Path) -> libc::c_ulong {
-    let Ok(stat) = rustix::fs::statvfs(path) else { return 0 };
-    let flags = stat.f_flag.bits() as libc::c_ulong;
-    let pairs = [
-        (libc::ST_NOSUID, libc::MS_NOSUID),
-        (libc::ST_NODEV, libc::MS_NODEV),
-        (libc::ST_NOEXEC, libc::MS_NOEXEC),
-        (libc::ST_NOATIME, libc::MS_NOATIME),
-        (libc::ST_NODIRATIME, libc::MS_NODIRATIME),
-        (libc::ST_RELATIME, libc::MS_RELATIME),
-    ];
-    pairs.into_iter().filter(|(st, _)| flags & st != 0).fold(0, |all, (_, ms)| all | ms)
-}
-
-/// Operations with their words.
-pub(crate) struct List(pub Vec<(String, Op)>);
-
-impl List {
-    pub fn add(&mut self, what: &str, op: Op) {
-        self.0.push((what.to_owned(), op));
-    }
-    pub fn mount(&mut self, source: &str, target: &Path, kind: &str, flags: libc::c_ulong, data: &str) {
-        let what = format!("mount {} {}", if kind.is_empty() { "flags of" } else { kind }, target.display());
-        self.0.push((what, Op::Mount { source: c(source), target: c(target), kind: c(kind), flags, data: c(data) }));
-    }
-    pub fn bind(&mut self, source: &Path, target: &Path, flags: libc::c_ulong) {
-        let what = format!("bind {} at {}", source.display(), target.display());
-        let flags = libc::MS_BIND | flags;
-        self.0.push((what, Op::Mount { source: c(source), target: c(target), kind: c(""), flags, data: c("") }));
-    }
-    pub fn mkdir(&mut self, path: &Path, mode: libc::mode_t) {
-        self.0.push((format!("make {}", path.display()), Op::Mkdir(c(path), mode)));
-    }
-    pub fn touch(&mut self, path: &Path) {
-        self.0.push((format!("make {}", path.display()), Op::Touch(c(path))));
     }
 }

@@ -6,21 +6,21 @@ use std::path::{Path, PathBuf};
 
 /// What was made; undone on drop.
 #[derive(Debug, Default)]
-pub(crate) struct Made {
+pub(crate) struct MountPoints {
     /// In the order of making.
     paths: Vec<PathBuf>,
     /// Directories that were there before, with their times.
     times: Vec<(PathBuf, FileTimes)>,
 }
 
-impl Made {
+impl MountPoints {
     /// Makes a directory and those above it, below `root`, unless it is there.
     pub fn directory(&mut self, root: &Path, path: &Path) -> Result<()> {
         if path.is_dir() {
             return Ok(());
         }
         self.parent(root, path)?;
-        fs::create_dir(path).map_err(|e| Error::io("a mount point cannot be made", path, e))?;
+        fs::create_dir(path).map_err(|e| Error::io("a mount point cannot be created", path, e))?;
         self.paths.push(path.to_owned());
         Ok(())
     }
@@ -31,7 +31,7 @@ impl Made {
             return Ok(());
         }
         self.parent(root, path)?;
-        File::create_new(path).map_err(|e| Error::io("a mount point cannot be made", path, e))?;
+        File::create_new(path).map_err(|e| Error::io("a mount point cannot be created", path, e))?;
         self.paths.push(path.to_owned());
         Ok(())
     }
@@ -61,7 +61,7 @@ impl Made {
     }
 }
 
-impl Drop for Made {
+impl Drop for MountPoints {
     fn drop(&mut self) {
         // What a program put there meanwhile stays, and then so does the directory: it belongs to the tree now.
         for path in self.paths.drain(..).rev() {
@@ -87,7 +87,7 @@ mod tests {
         for path in ["usr", ""] {
             File::open(root.join(path)).unwrap().set_modified(old).unwrap();
         }
-        let mut made = Made::default();
+        let mut made = MountPoints::default();
         made.directory(root, &root.join("dev")).unwrap();
         made.file(root, &root.join("usr/sbin/policy-rc.d")).unwrap();
         made.directory(root, &root.join("usr")).unwrap();

@@ -4,11 +4,16 @@
 //! one pass: header, reference counts, first-level table, second-level tables, data in the order of the disk. So the
 //! same disk gives the same bytes.
 
-use crate::disk::{Removed, stretches, temporary};
+use super::{Format, blocks};
+use diorite_host::file::{self, NewFile};
 use diorite_model::{Error, Result};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+
+/// The format's value.
+pub const FORMAT: Format =
+    Format { name: "qcow2", used_by: "QEMU, Proxmox VE, OpenStack", write: |raw, _, out| write(raw, out).map(|_| ()) };
 
 const CLUSTER_BITS: u32 = 16;
 const CLUSTER: u64 = 1 << CLUSTER_BITS;
@@ -36,7 +41,7 @@ impl Qcow2 {
 }
 
 /// Where everything stands, in clusters.
-struct Layout {
+struct ClusterLayout {
     size: u64,
     /// Disk clusters that hold data, in order.
     data: Vec<u64>,
@@ -47,7 +52,7 @@ struct Layout {
     regions: Vec<u64>,
 }
 
-impl Layout {
+impl ClusterLayout {
     fn new(size: u64, data: Vec<u64>) -> Self {
         let mut regions: Vec<u64> = data.iter().map(|c| c / ENTRIES).collect();
         regions.dedup();
@@ -146,44 +151,22 @@ pub fn write(raw: &Path, out: &Path) -> Result<Qcow2> {
         return Err(Error::input(format!("a disk of {size} bytes has no whole number of sectors"))
             .at(raw.display().to_string()));
     }
-    let layout = Layout::new(size, data_clusters(&from, size).map_err(unreadable)?);
+    let layout = ClusterLayout::new(size, blocks::nonzero(&from, size, CLUSTER).map_err(unreadable)?);
 
-    let partial = temporary(out);
-    let unwritable = |e| Error::io("the qcow2 image cannot be written", &partial, e);
-    let file = File::create(&partial).map_err(unwritable)?;
-    let removed = Removed(Some(partial.clone()));
+    let unwritable = |e| Error::io("the qcow2 image cannot be written", out, e);
+    let new = NewFile::create(out, 0o666).map_err(unwritable)?;
+    let file = new.file();
     file.write_all_at(&layout.tables(), 0).map_err(unwritable)?;
     file.set_len(layout.clusters() * CLUSTER).map_err(unwritable)?;
     let mut target = layout.data_at() * CLUSTER;
     for run in layout.data.chunk_by(|a, b| a + 1 == *b) {
         let start = run[0] * CLUSTER;
         let end = (start + run.len() as u64 * CLUSTER).min(size);
-        crate::disk::copy_range(&from, start, end, &file, target).map_err(unwritable)?;
+        file::copy_range(&from, start, end, file, target).map_err(unwritable)?;
         target += run.len() as u64 * CLUSTER;
     }
-    file.sync_all().map_err(unwritable)?;
-    std::fs::rename(&partial, out).map_err(|e| Error::io("the qcow2 image cannot be put in place", out, e))?;
-    removed.keep();
+    new.publish().map_err(unwritable)?;
     Ok(Qcow2 { bytes: layout.clusters() * CLUSTER, data_clusters: layout.data.len() as u64 })
-}
-
-/// Numbers of the clusters that are not all zero.
-fn data_clusters(file: &File, size: u64) -> std::io::Result<Vec<u64>> {
-    let mut found = Vec::new();
-    let mut buffer = vec![0; CLUSTER as usize];
-    for (start, end) in stretches(file, size)? {
-        for cluster in start / CLUSTER..end.div_ceil(CLUSTER) {
-            if found.last() == Some(&cluster) {
-                continue;
-            }
-            let count = CLUSTER.min(size - cluster * CLUSTER) as usize;
-            file.read_exact_at(&mut buffer[..count], cluster * CLUSTER)?;
-            if buffer[..count].iter().any(|&b| b != 0) {
-                found.push(cluster);
-            }
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]
@@ -235,7 +218,7 @@ mod tests {
     #[test]
     fn every_cluster_is_counted_once() {
         for data in [0, 1, COUNTS - 6, COUNTS - 5, COUNTS - 4, COUNTS - 3, 3 * COUNTS] {
-            let layout = Layout::new(1 << 40, (0..data).collect());
+            let layout = ClusterLayout::new(1 << 40, (0..data).collect());
             assert!(layout.count_blocks * COUNTS >= layout.clusters(), "{data}");
             assert!((layout.count_blocks - 1) * COUNTS < layout.clusters(), "{data}");
             let tables = layout.tables();

@@ -1,0 +1,79 @@
+//! SealedTree, root file system and hash tree → DiskImage: the stages from the initrd to the disk, in order.
+
+use crate::disk::{self, DiskImage, DiskParts};
+use crate::uki::{self, UkiParts};
+use crate::{esp, initrd, kernel};
+use diorite_host::interrupt;
+use diorite_model::recipe::StateDisk;
+use diorite_model::{Digest, Recipe, Result};
+use diorite_rootfs::seal::SealedTree;
+use std::path::Path;
+
+/// What a disk image is assembled from.
+pub struct ImageParts<'a> {
+    /// The sealed tree: kernel, boot programs, and the files of the initrd.
+    pub sealed: &'a SealedTree,
+    /// The root file system, made from the same tree.
+    pub root: &'a Path,
+    /// Its hash tree.
+    pub verity: &'a Path,
+    /// The hash tree's top.
+    pub root_hash: Digest,
+    /// Name, version, sizes, command line.
+    pub recipe: &'a Recipe,
+}
+
+/// Writes the disk image to `out`, whole or not at all. The same parts give the same bytes.
+///
+/// # Errors
+/// A file that the initrd needs is missing; a part does not fit its partition; a secret is found;
+/// [`diorite_model::Exit::Interrupted`].
+pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
+    let ImageParts { sealed, root, verity, root_hash, recipe } = *parts;
+    let epoch = recipe.image.epoch;
+    let kernel = kernel::sealed(sealed);
+    let initrd = initrd::assemble(&sealed.tree, &kernel, epoch, &sealed.public)?;
+    let uki = uki::assemble(&UkiParts {
+        stub: &sealed.stub,
+        kernel: &kernel,
+        initrd: &initrd,
+        cmdline: &command_line(&root_hash, recipe),
+        os_release: &sealed.os_release,
+        splash: None,
+    })?;
+    let files = esp::files(&sealed.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+    let volume = u32::from_le_bytes(root_hash.0[..4].try_into().expect("four bytes"));
+    let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", epoch)?;
+    // The last moment to stop: from here on the disk is written as a whole.
+    interrupt::check()?;
+    let disk = DiskParts {
+        name: &recipe.image.name,
+        version: &recipe.image.version,
+        root,
+        verity,
+        root_hash,
+        esp: &esp,
+        sizes: &recipe.disk,
+        state: match recipe.state.disk {
+            StateDisk::Same => recipe.state.minimum,
+            StateDisk::Own => 0,
+        },
+        public: &sealed.public,
+    };
+    disk::write(&disk, out)
+}
+
+/// The kernel's command line: where its root is, what to do when a block of it is damaged, and what the recipe adds.
+fn command_line(root_hash: &Digest, recipe: &Recipe) -> String {
+    let root = format!("roothash={root_hash}");
+    let fixed = [
+        root.as_str(),
+        "ro",
+        "rootfstype=erofs",
+        "systemd.verity_root_options=restart-on-corruption",
+        "console=ttyS0,115200",
+        "panic=10",
+    ];
+    let more = recipe.hardening.command_line.iter().chain(&recipe.kernel.command_line).map(String::as_str);
+    fixed.into_iter().chain(more).collect::<Vec<_>>().join(" ")
+}

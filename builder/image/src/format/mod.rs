@@ -1,0 +1,84 @@
+//! The formats in which hypervisors take disks. Each is made from the raw disk, and the same disk gives the same bytes.
+//!
+//! A format is a file of this directory with one value [`Format`], and a line in [`ALL`].
+
+mod blocks;
+pub mod qcow2;
+
+use diorite_host::file::{self, NewFile};
+use diorite_model::{Digest, Error, Result};
+use std::fs::File;
+use std::path::Path;
+
+/// A format of disk images.
+#[derive(Debug, Clone, Copy)]
+pub struct Format {
+    /// What people call it, and the ending of its files.
+    pub name: &'static str,
+    /// Who takes it.
+    pub used_by: &'static str,
+    write: fn(raw: &Path, sha256: &Digest, out: &Path) -> Result<()>,
+}
+
+/// The disk itself, byte for byte. Every other format is made from it, so it is always there.
+pub const RAW: Format = Format { name: "raw", used_by: "everything", write: |raw, _, out| copy(raw, out) };
+
+/// Every format, the disk itself first.
+pub const ALL: &[Format] = &[RAW, qcow2::FORMAT];
+
+impl Format {
+    /// The format of this name.
+    ///
+    /// # Errors
+    /// A name that no format has; the hint lists all.
+    pub fn named(name: &str) -> Result<Self> {
+        ALL.iter().find(|f| f.name == name).copied().ok_or_else(|| {
+            let names: Vec<_> = ALL.iter().map(|f| f.name).collect();
+            Error::input(format!("`{name}` is not a disk format")).hint(format!("available: {}", names.join(", ")))
+        })
+    }
+
+    /// The file of a disk in this format, in the directory of results: `disk.qcow2`.
+    pub fn file(&self) -> String {
+        format!("disk.{}", self.name)
+    }
+
+    /// Writes the disk at `raw` to `out`, whole or not at all. `sha256` is the raw disk's, from which follow the identifiers
+    /// that some formats must have.
+    pub fn write(&self, raw: &Path, sha256: &Digest, out: &Path) -> Result<()> {
+        (self.write)(raw, sha256, out)
+    }
+}
+
+/// Copies a disk, holes left out; nothing is to be done where it is in its place already.
+fn copy(raw: &Path, out: &Path) -> Result<()> {
+    if raw == out {
+        return Ok(());
+    }
+    let copied = || {
+        let from = File::open(raw)?;
+        let size = from.metadata()?.len();
+        let new = NewFile::create(out, 0o666)?;
+        new.file().set_len(size)?;
+        for (start, end) in file::data_ranges(&from, size)? {
+            file::copy_range(&from, start, end, new.file(), start)?;
+        }
+        new.publish()
+    };
+    copied().map_err(|e: std::io::Error| Error::io("the disk image cannot be copied", out, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_their_own_and_found() {
+        for (n, format) in ALL.iter().enumerate() {
+            assert!(ALL[..n].iter().all(|other| other.name != format.name), "{}", format.name);
+            assert_eq!(Format::named(format.name).unwrap().file(), format!("disk.{}", format.name));
+        }
+        let error = Format::named("floppy").unwrap_err();
+        assert!(error.hint.is_some_and(|hint| hint.starts_with("available: raw, qcow2")));
+    }
+}
