@@ -21,6 +21,7 @@ mod derived;
 mod gpt;
 mod input;
 mod output;
+mod packet_names;
 mod placeholders;
 pub mod plan;
 mod quote;

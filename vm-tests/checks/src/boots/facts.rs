@@ -3,6 +3,7 @@
 
 use crate::{
     asker::Asker,
+    packet_names::words,
     session::LabSession,
     sweep::{Family, Vantage},
 };
@@ -122,26 +123,6 @@ fn first_packets(said: &[Said]) -> Vec<Moment> {
         until: None,
     };
     all.into_iter().map(moment).collect()
-}
-
-/// What people call an utterance.
-pub(crate) fn words(said: &Said) -> Option<&'static str> {
-    Some(match (said.kind.as_str(), said.port) {
-        ("udp", 67) => "DHCP",
-        ("udp", 547) => "DHCPv6",
-        ("udp", 53) | ("tcp-syn", 53) => "DNS",
-        ("tcp-syn", 853) => "DNS over TLS",
-        ("udp", 123) => "NTP",
-        ("udp", 5353) => "multicast DNS",
-        ("udp", 5355) => "LLMNR",
-        ("tcp-syn", _) => "TCP connection",
-        ("arp", _) => "ARP",
-        ("icmp6-133", _) => "router solicitation",
-        ("icmp6-135", _) => "neighbour solicitation",
-        ("icmp6-143", _) => "multicast report",
-        ("ip-2", _) => "IGMP report",
-        _ => return None,
-    })
 }
 
 /// What the console has seen, complete now that the machine has ended.

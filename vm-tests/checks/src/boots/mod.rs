@@ -11,7 +11,7 @@
 
 pub mod attempts;
 pub mod classes;
-pub mod facts;
+mod facts;
 mod keep;
 mod other_boots;
 mod pass;

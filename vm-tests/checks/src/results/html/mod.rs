@@ -6,7 +6,7 @@ mod ports;
 mod timeline;
 
 use super::junit::word;
-use crate::boots::facts;
+use crate::packet_names;
 use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
 use page::Page;
@@ -183,7 +183,7 @@ fn unasked(page: &mut Page, report: &Report) {
         .raw("<th class=\"number\">first</th><th class=\"number\">last</th></tr></thead><tbody>\n");
     for said in &report.boot.said {
         let port = if said.port == 0 { "–".to_owned() } else { said.port.to_string() };
-        let name = facts::words(said).map(|w| format!(" {w}")).unwrap_or_default();
+        let name = packet_names::words(said).map(|w| format!(" {w}")).unwrap_or_default();
         page.raw("<tr><td>").element("span", &[("class", &"mono")], &said.kind).text(name).raw("</td>");
         page.element("td", &[("class", &"mono")], &said.to);
         for value in [port, said.count.to_string(), format!("{:.1} s", said.first), format!("{:.1} s", said.last)] {
