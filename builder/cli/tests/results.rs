@@ -203,7 +203,7 @@ fn a_disk_from_somewhere_else_needs_a_recipe_and_tools() {
     for (arguments, exit, said) in [
         (&["some.raw", "--recipe", "profiles/server.toml"][..], 1, "the disk cannot be read"),
         (&["some.qcow2", "--recipe", "profiles/server.toml"], 1, "this is a qcow2 image"),
-        (&["some.qcow2", "--recipe", "recipe.json"], 1, "this is no recipe of this version"),
+        (&["some.qcow2", "--recipe", "recipe.json"], 1, "this is not a recipe of this version"),
         (&["some.qcow2", "--recipe", "nothing.json"], 1, "the recipe cannot be read"),
         (&["some.qcow2", "--recipe", "profiles/base.toml", "--lock", "none"], 3, "no lock to take the tools from"),
     ] {

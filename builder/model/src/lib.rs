@@ -1,5 +1,7 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
+#![forbid(unsafe_code)]
+
 pub mod base64;
 mod cidr;
 mod digest;

@@ -180,7 +180,7 @@ impl<'a> Asker<'a> {
                 loop {
                     self.watch.check()?;
                     let own = if address.is_ipv4() { lab.config().ipv4.into() } else { lab.config().ipv6.into() };
-                    if let Some(answer) = lab.knock(lab.config().vlan, own, *address, Duration::from_secs(5))? {
+                    if let Some(answer) = lab.reach(lab.config().vlan, own, *address, Duration::from_secs(5))? {
                         self.mac.get_or_insert(answer.mac);
                         self.addresses.insert(*family, *address);
                         break Ok(format!("{} has it", diorite_lab::record::mac(answer.mac)));
@@ -188,7 +188,7 @@ impl<'a> Asker<'a> {
                 }
             }
             Question::Tagged(tagged) => {
-                match lab.knock(Some(tagged.id), tagged.from, tagged.address, self.patience)? {
+                match lab.reach(Some(tagged.id), tagged.from, tagged.address, self.patience)? {
                     Some(answer) => Ok(format!("reply after {:.1} ms", answer.time.as_secs_f64() * 1000.0)),
                     None => Err("no reply".to_owned()),
                 }

@@ -183,7 +183,7 @@ impl From<&Metadata> for Stamp {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use diorite_machine::Kind;
+    use diorite_machine::AcceleratorKind;
 
     pub(crate) fn identity() -> Identity {
         Identity {
@@ -201,7 +201,7 @@ pub(crate) mod tests {
             name: RUNNING.into(),
             what: String::new(),
             kept: 1_760_000_000,
-            accelerator: Accelerator { kind: Kind::Tcg, reason: "a test".into() },
+            accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "a test".into() },
             disk: disk.to_owned(),
             disk_stamp: Stamp::of(disk).expect("a disk"),
             tools: "/tools".into(),

@@ -5,7 +5,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use diorite_host::tools::ToolsTree;
-use diorite_lab::{Config, Lab, Watch};
+use diorite_lab::{Config, Lab, PortWatchHandle};
 use diorite_machine::{
     Accelerator, Boot, Machine, MachineSpec, Pace, Second,
     credentials::{self, Credential},
@@ -45,7 +45,7 @@ pub struct Session {
     pub lab: Lab,
     /// Ports that must never answer, and who has asked them since before power-on.
     pub quiet: Vec<u16>,
-    pub watch: Cell<Option<Watch>>,
+    pub watch: Cell<Option<PortWatchHandle>>,
 }
 
 impl Session {

@@ -90,7 +90,7 @@ pub fn foreign(target: &Target, file: &Path) -> Result<Project> {
     }
     let text = std::fs::read(file).map_err(|e| Error::io("the recipe cannot be read", file, e))?;
     let recipe: Recipe = serde_json::from_slice(&text).map_err(|e| {
-        let error = Error::input("this is no recipe of this version").at(file.display().to_string()).because(e);
+        let error = Error::input("this is not a recipe of this version").at(file.display().to_string()).because(e);
         error.hint("give the profile the disk was made from, or the recipe.json of a build by this program")
     })?;
     let directory = file.parent().map(Path::to_owned).unwrap_or_default();

@@ -68,7 +68,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     for (name, g) in &access.groups {
         checked(name, g.gid, "groups", &[("group", &group)])?;
         if let Some(nobody) = g.members.iter().find(|m| !access.people().any(|(n, _)| n == *m)) {
-            return Err(Error::bug(format!("group `{name}` has a member that is nobody: {nobody:?}")));
+            return Err(Error::bug(format!("group `{name}` has a member that does not exist: {nobody:?}")));
         }
         let members = g.members.join(",");
         group += &format!("{name}:x:{}:{members}\n", g.gid);

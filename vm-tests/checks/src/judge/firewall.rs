@@ -2,7 +2,7 @@
 
 use super::{Judged, short, verdict};
 use crate::plan::{Claims, Sweep};
-use diorite_lab::{PortVerdict, Scan, Watched};
+use diorite_lab::{PortVerdict, Scan, WatchReport};
 use diorite_machine::Output;
 use diorite_model::recipe::{Protocol, Rate};
 
@@ -52,7 +52,7 @@ fn word(seen: PortVerdict) -> &'static str {
 }
 
 /// Ports that never answer did not, and the machine could be reached meanwhile.
-pub fn watched(watched: &Watched) -> Judged {
+pub fn watched(watched: &WatchReport) -> Judged {
     let asked = format!("{} questions to {} addresses", watched.asked, watched.addresses.len());
     match (&watched.answers[..], watched.first_echo) {
         ([], Some(at)) => Ok(format!(
@@ -210,9 +210,9 @@ mod tests {
     #[test]
     fn an_answer_during_the_boot_is_told_with_its_time() {
         let at = Duration::from_millis(12_300);
-        let mut seen = Watched { asked: 40, echoes: 3, first_echo: Some(at), ..Watched::default() };
+        let mut seen = WatchReport { asked: 40, echoes: 3, first_echo: Some(at), ..WatchReport::default() };
         assert!(watched(&seen).unwrap().contains("3 echo requests"), "{:?}", watched(&seen));
-        seen.answers.push(diorite_lab::Heard {
+        seen.answers.push(diorite_lab::UnexpectedAnswer {
             at,
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             protocol: diorite_lab::Protocol::Tcp,
@@ -220,7 +220,7 @@ mod tests {
             verdict: PortVerdict::Closed,
         });
         assert!(watched(&seen).expect_err("wrong").ends_with("after 12.3 s: Tcp port 111 of 127.0.0.1 closed"));
-        assert!(watched(&Watched::default()).is_err(), "nobody was there");
+        assert!(watched(&WatchReport::default()).is_err(), "nobody was there");
     }
 
     #[test]

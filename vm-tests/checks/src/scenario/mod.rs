@@ -21,7 +21,7 @@ use diorite_host::{
 };
 use diorite_machine::{
     Accelerator, AlarmKind, Budget, Machine,
-    accel::{self, Kind},
+    accel::{self, AcceleratorKind},
 };
 use diorite_model::{
     Digest, Error, Exit, Recipe, Result,
@@ -137,8 +137,9 @@ fn attempt(input: &ScenarioInput<'_>, accelerator: &mut Accelerator) -> Result<(
                 let kept = input.out.join("evidence-retried");
                 std::fs::rename(&evidence, &kept).map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
             }
-            if classes::accelerator(ended) && accelerator.kind == Kind::Kvm {
-                *accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };
+            if classes::accelerator(ended) && accelerator.kind == AcceleratorKind::Kvm {
+                *accelerator =
+                    Accelerator { kind: AcceleratorKind::Tcg, reason: format!("KVM failed: {}", ended.what) };
             }
             retried.push(ended.clone());
             continue;
