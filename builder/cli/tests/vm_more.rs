@@ -117,7 +117,7 @@ fn life(mut spec: MachineSpec, more: &[(&'static str, &str)]) -> BTreeMap<&'stat
     let address = said.get("addresses").and_then(|all| all.split('/').next()?.parse().ok());
     if let Some(address) = address {
         let (own, patience) = (lab.config().ipv4.into(), Duration::from_secs(60));
-        let answer = lab.knock(lab.config().vlan, own, address, patience).expect("the lab");
+        let answer = lab.reach(lab.config().vlan, own, address, patience).expect("the lab");
         said.insert("on the wire", answer.map_or("nobody".into(), |answer| answer.mac.to_string()));
     }
     run("echo kept >/var/lib/marker; systemctl poweroff --no-block");

@@ -51,7 +51,7 @@ pub struct Error {
     pub place: Option<String>,
     /// Lines of the user's own file, already laid out, or other detail of several lines.
     pub detail: Option<String>,
-    /// Why.
+    /// The cause, where it is known.
     pub cause: Option<String>,
     /// What to do.
     pub hint: Option<String>,

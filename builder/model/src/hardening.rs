@@ -15,7 +15,7 @@ pub enum Level {
 
 /// Where a setting takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum SettingKind {
     /// sysctl.d(5): name and value.
     Sysctl,
     /// The kernel's command line: one word, no value.
@@ -31,8 +31,8 @@ pub enum Place {
 pub struct Setting {
     /// The level from which on it is made. A strict row replaces a standard one of the same name.
     pub level: Level,
-    /// Where.
-    pub place: Place,
+    /// The file that it goes into.
+    pub place: SettingKind,
     /// Its name.
     pub name: &'static str,
     /// Its value, empty where it has none.
@@ -41,20 +41,20 @@ pub struct Setting {
     pub why: &'static str,
 }
 
-const fn row(level: Level, place: Place, name: &'static str, value: &'static str, why: &'static str) -> Setting {
+const fn row(level: Level, place: SettingKind, name: &'static str, value: &'static str, why: &'static str) -> Setting {
     Setting { level, place, name, value, why }
 }
 const fn sysctl(name: &'static str, value: &'static str, why: &'static str) -> Setting {
-    row(Level::Standard, Place::Sysctl, name, value, why)
+    row(Level::Standard, SettingKind::Sysctl, name, value, why)
 }
-const fn strict(place: Place, name: &'static str, value: &'static str, why: &'static str) -> Setting {
+const fn strict(place: SettingKind, name: &'static str, value: &'static str, why: &'static str) -> Setting {
     row(Level::Strict, place, name, value, why)
 }
 const fn word(name: &'static str, why: &'static str) -> Setting {
-    row(Level::Standard, Place::Word, name, "", why)
+    row(Level::Standard, SettingKind::Word, name, "", why)
 }
 const fn module(name: &'static str, why: &'static str) -> Setting {
-    row(Level::Standard, Place::Module, name, "", why)
+    row(Level::Standard, SettingKind::Module, name, "", why)
 }
 
 const REDIRECTS: &str = "a neighbour could send the traffic elsewhere";
@@ -120,47 +120,47 @@ pub const SETTINGS: &[Setting] = &[
     module("udf", FILE_SYSTEM),
     module("ksmbd", "a file server inside the kernel"),
     module("pktgen", "a packet generator that passes the packet filter"),
-    strict(Place::Sysctl, "kernel.yama.ptrace_scope", "2", "only root looks into other programs"),
+    strict(SettingKind::Sysctl, "kernel.yama.ptrace_scope", "2", "only root looks into other programs"),
     strict(
-        Place::Sysctl,
+        SettingKind::Sysctl,
         "kernel.unprivileged_userns_clone",
         "0",
         "user namespaces show more of the kernel to every user; rootless containers need them",
     ),
     strict(
-        Place::Sysctl,
+        SettingKind::Sysctl,
         "kernel.io_uring_disabled",
         "2",
         "io_uring had many holes; some databases are faster with it",
     ),
     strict(
-        Place::Sysctl,
+        SettingKind::Sysctl,
         "kernel.panic_on_oops",
         "1",
         "a kernel that stumbled restarts, which costs what was in flight",
     ),
     strict(
-        Place::Sysctl,
+        SettingKind::Sysctl,
         "net.ipv4.conf.all.rp_filter",
         "1",
         "a packet must come in where the answer goes out (RFC 3704, strict); not with two ways to one network",
     ),
-    strict(Place::Sysctl, "net.ipv4.conf.default.rp_filter", "1", "the same for interfaces that come later"),
+    strict(SettingKind::Sysctl, "net.ipv4.conf.default.rp_filter", "1", "the same for interfaces that come later"),
     strict(
-        Place::Word,
+        SettingKind::Word,
         "init_on_free=1",
         "",
         "memory is emptied when it is given back; every program is a little slower",
     ),
-    strict(Place::Word, "page_alloc.shuffle=1", "", "pages are handed out in random order"),
-    strict(Place::Word, "debugfs=off", "", "the kernel's debugging files do not exist"),
-    strict(Place::Word, "lockdown=integrity", "", "not even root changes the running kernel, kernel_lockdown(7)"),
-    strict(Place::Module, "af_key", "", "an old interface to IPsec that current daemons do not use"),
-    strict(Place::Module, "squashfs", "", FILE_SYSTEM),
-    strict(Place::Module, "algif_hash", "", "cryptography in the kernel for programs, which have libraries"),
-    strict(Place::Module, "algif_skcipher", "", "cryptography in the kernel for programs, which have libraries"),
+    strict(SettingKind::Word, "page_alloc.shuffle=1", "", "pages are handed out in random order"),
+    strict(SettingKind::Word, "debugfs=off", "", "the kernel's debugging files do not exist"),
+    strict(SettingKind::Word, "lockdown=integrity", "", "not even root changes the running kernel, kernel_lockdown(7)"),
+    strict(SettingKind::Module, "af_key", "", "an old interface to IPsec that current daemons do not use"),
+    strict(SettingKind::Module, "squashfs", "", FILE_SYSTEM),
+    strict(SettingKind::Module, "algif_hash", "", "cryptography in the kernel for programs, which have libraries"),
+    strict(SettingKind::Module, "algif_skcipher", "", "cryptography in the kernel for programs, which have libraries"),
     strict(
-        Place::Sshd,
+        SettingKind::Sshd,
         "DisableForwarding",
         "yes",
         "a login is a shell and file transfer, and no way into the networks behind the machine",
@@ -238,10 +238,10 @@ mod tests {
         for s in SETTINGS {
             let level = if s.level == Level::Standard { "standard" } else { "strict" };
             let setting = match (s.place, s.value) {
-                (Place::Sysctl, value) => format!("`{} = {value}`", s.name),
-                (Place::Sshd, value) => format!("sshd: `{} {value}`", s.name),
-                (Place::Word, _) => format!("kernel: `{}`", s.name),
-                (Place::Module, _) => format!("module `{}` blocked", s.name),
+                (SettingKind::Sysctl, value) => format!("`{} = {value}`", s.name),
+                (SettingKind::Sshd, value) => format!("sshd: `{} {value}`", s.name),
+                (SettingKind::Word, _) => format!("kernel: `{}`", s.name),
+                (SettingKind::Module, _) => format!("module `{}` blocked", s.name),
             };
             wanted.push(format!("| {setting} | {level} | {} |", s.why));
         }

@@ -1,5 +1,6 @@
 //! The words Diorite is made of: profile, recipe, lock, plan, digest, report, scenario. Pure: no I/O at all.
 
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod base64;

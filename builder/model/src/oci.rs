@@ -26,7 +26,7 @@ impl Descriptor {
 /// The digest in `sha256:HEX`; no other algorithm is read. Error: a cause in words.
 pub fn sha256(text: &str) -> Result<Digest, String> {
     let digest = text.strip_prefix("sha256:").and_then(|hex| hex.parse().ok());
-    digest.ok_or_else(|| format!("`{}` is no SHA-256 digest", text.escape_default()))
+    digest.ok_or_else(|| format!("`{}` is not a SHA-256 digest", text.escape_default()))
 }
 
 /// A kind of machine.
@@ -169,15 +169,15 @@ impl Reference {
         };
         let named = word(host, ".-") && (host.contains('.') || host == "localhost" || port.is_some());
         if !(named || host == "[::1]") || host.contains("..") || port.is_some_and(|p| p.parse::<u16>().is_err()) {
-            return Err(format!("`{registry}` is no registry: a host name with a dot, or with a port"));
+            return Err(format!("`{registry}` is not a registry: a host name with a dot, or with a port"));
         }
         let (name, tag) = name.split_once(':').map_or((name, None), |(n, t)| (n, Some(t)));
         if !name.split('/').all(|part| word(part, "._-")) {
-            return Err(format!("`{name}` is no name of an image"));
+            return Err(format!("`{name}` is not the name of an image"));
         }
         let fine = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
         if tag.is_some_and(|t| t.is_empty() || !t.chars().all(fine)) {
-            return Err("what stands behind the second `:` is no tag".into());
+            return Err("what follows the second `:` is not a tag".into());
         }
         Ok(format!("{registry}/{name}"))
     }

@@ -46,13 +46,13 @@ pub struct Recipe {
     pub firewall: Firewall,
     /// Who may log in.
     pub access: Access,
-    /// How much is closed.
+    /// Hardening level and exceptions.
     pub hardening: Hardening,
     /// Containers by name.
     pub containers: BTreeMap<String, Container>,
     /// Networks between containers, by name.
     pub container_networks: BTreeMap<String, ContainerNetwork>,
-    /// Who is watching.
+    /// Monitoring (node-exporter).
     pub monitoring: Monitoring,
     /// Units switched on or off.
     pub services: Services,

@@ -257,8 +257,8 @@ pub enum Trait {
 /// What a flood is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Wave {
-    /// SYNs to a port, from addresses that are invented.
+pub enum FloodKind {
+    /// SYNs to a port, from addresses that nobody has.
     Syn,
     /// Datagrams to a port.
     Udp,
@@ -272,7 +272,7 @@ pub enum Wave {
 pub enum Act {
     /// Machines are switched on together.
     Boot {
-        /// Which.
+        /// Machines, by their places.
         machines: Vec<usize>,
         /// How far they are waited for.
         until: Until,
@@ -283,7 +283,7 @@ pub enum Act {
         machine: usize,
         /// Who asks.
         from: From,
-        /// What.
+        /// The question.
         ask: Ask,
     },
     /// An echo request.
@@ -324,7 +324,7 @@ pub enum Act {
     },
     /// The DHCP server changes.
     Dhcp {
-        /// Where.
+        /// The segment on whose host the server is.
         segment: usize,
         /// How it behaves.
         mode: Mode,
@@ -333,7 +333,7 @@ pub enum Act {
     },
     /// The name server changes.
     NameServer {
-        /// Where.
+        /// The segment on whose host the server is.
         segment: usize,
         /// How it behaves.
         mode: Mode,
@@ -346,7 +346,7 @@ pub enum Act {
     },
     /// The time server changes.
     TimeServer {
-        /// Where.
+        /// The segment on whose host the server is.
         segment: usize,
         /// How it behaves.
         mode: Mode,
@@ -357,9 +357,9 @@ pub enum Act {
     },
     /// A machine starts anew.
     Restart {
-        /// Which.
+        /// The machine, by its place.
         machine: usize,
-        /// How.
+        /// By which means it starts anew.
         how: Restart,
         /// How often, one after the other.
         times: u32,
@@ -368,12 +368,12 @@ pub enum Act {
     },
     /// Machines are switched off by their power button.
     PowerOff {
-        /// Which.
+        /// Machines, by their places.
         machines: Vec<usize>,
     },
     /// A file system is filled until nothing more fits.
     Fill {
-        /// Where.
+        /// The machine whose file system is filled.
         machine: usize,
         /// A directory on it.
         path: String,
@@ -382,12 +382,12 @@ pub enum Act {
     },
     /// The lab floods a machine.
     Flood {
-        /// Which.
+        /// The machine that is flooded.
         machine: usize,
         /// From which segment.
         segment: usize,
         /// With what.
-        wave: Wave,
+        wave: FloodKind,
         /// To which port.
         port: u16,
         /// How many frames.
@@ -414,7 +414,7 @@ pub enum Act {
     },
     /// Machines are compared, with each other or with themselves earlier.
     Identity {
-        /// Which.
+        /// Machines, by their places.
         machines: Vec<usize>,
         /// What no two share.
         differ: Vec<Trait>,
@@ -425,7 +425,7 @@ pub enum Act {
     },
     /// All machines of a kind are booted, as many at a time as there is memory for, and compared.
     Clones {
-        /// Which.
+        /// The machine with a `count`, by its place.
         machine: usize,
         /// What no two share.
         differ: Vec<Trait>,
@@ -443,7 +443,7 @@ pub enum Act {
     },
     /// What a machine has sent.
     Sent {
-        /// Which.
+        /// The machine whose frames are counted.
         machine: usize,
         /// Frames in its busiest second, at least.
         busiest: u64,

@@ -7,7 +7,7 @@ use crate::{
     sweep::{Family, Sweep, Vantage},
 };
 use diorite_host::interrupt;
-use diorite_lab::{EthernetAddress, Lab, Lease, Pending, PortVerdict, Scan, Watched};
+use diorite_lab::{EthernetAddress, Lab, Lease, Pending, PortVerdict, Scan, WatchReport};
 use diorite_machine::{Machine, Output, Watch};
 use diorite_model::{Result, recipe::Protocol, report::Declared};
 use std::{
@@ -145,7 +145,7 @@ impl Asker<'_> {
         let own = if address.is_ipv4() { lab.config().ipv4.into() } else { lab.config().ipv6.into() };
         loop {
             self.watch.check()?;
-            if let Some(answer) = lab.knock(lab.config().vlan, own, address, Duration::from_secs(5))? {
+            if let Some(answer) = lab.reach(lab.config().vlan, own, address, Duration::from_secs(5))? {
                 self.mac.get_or_insert(answer.mac);
                 self.addresses.insert(Family::of(address), address);
                 return Ok(answer.mac);
@@ -230,12 +230,12 @@ impl Asker<'_> {
 /// Its ports.
 impl Asker<'_> {
     /// What undeclared ports have answered since power-on; `None`: they were not watched.
-    pub fn watched_from_power_on(&self) -> Result<Option<Watched>> {
+    pub fn watched_from_power_on(&self) -> Result<Option<WatchReport>> {
         self.session.watch.take().map(|watch| self.session.lab.end_watch(watch)).transpose()
     }
 
     /// Runs a command while ports that must never answer are asked.
-    pub fn run_watched(&mut self, command: &str) -> Result<(Output, Watched)> {
+    pub fn run_watched(&mut self, command: &str) -> Result<(Output, WatchReport)> {
         let watch = self.session.lab.keep_watch(self.session.quiet.clone())?;
         let output = self.run(command);
         let watched = self.session.lab.end_watch(watch)?;

@@ -33,14 +33,5 @@ pub struct VerifyInput<'a> {
 
 /// SHA-256 of a whole file.
 pub fn digest(path: &Path) -> Result<Digest> {
-    let failed = |e| Error::io("the disk cannot be read", path, e);
-    let (mut file, mut buffer) = (File::open(path).map_err(failed)?, vec![0; 1 << 20]);
-    let mut hasher = diorite_model::Hasher::new();
-    loop {
-        interrupt::check()?;
-        match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hasher.finish()),
-            n => hasher.update(&buffer[..n]),
-        }
-    }
+    Ok(diorite_host::file::sha256(path, "the disk")?.0)
 }

@@ -4,7 +4,7 @@ use crate::{
     setup::Setup,
     snapshot::{MachineSnapshot, StoredSnapshot, WireState},
 };
-use diorite_lab::{Lab, Watch};
+use diorite_lab::{Lab, PortWatchHandle};
 use diorite_machine::{Machine, credentials::Credential};
 use diorite_model::{Error, Exit, Result};
 use std::{
@@ -19,7 +19,7 @@ pub struct LabSession {
     pub lab: Lab,
     /// Ports that must never answer, and who has asked them since before power-on.
     pub quiet: Vec<u16>,
-    pub watch: Cell<Option<Watch>>,
+    pub watch: Cell<Option<PortWatchHandle>>,
 }
 
 impl LabSession {

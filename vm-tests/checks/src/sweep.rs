@@ -85,11 +85,7 @@ impl Sweep {
 
     /// How the lab asks it of the machine with this address.
     pub fn probe(&self, guest: IpAddr) -> Probe {
-        let protocol = match self.protocol {
-            Protocol::Tcp => diorite_lab::Protocol::Tcp,
-            Protocol::Udp => diorite_lab::Protocol::Udp,
-        };
-        let mut probe = Probe::new(guest, protocol, self.ports());
+        let mut probe = Probe::new(guest, self.protocol, self.ports());
         match self.vantage {
             Vantage::Here => {}
             Vantage::From(address) => probe.from = Some(address),

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 use smoltcp::wire::EthernetAddress;
 use std::{fmt, net::IpAddr, time::Duration};
 
-/// Who says something.
+/// Speaker says something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Who {
+pub enum Speaker {
     /// Every guest.
     Anyone,
     /// The guest with this hardware address.
@@ -53,9 +53,9 @@ pub enum To {
 /// Something that a guest may say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Allowed {
-    /// Who.
-    pub who: Who,
-    /// What.
+    /// The sender.
+    pub who: Speaker,
+    /// The kind of packet.
     pub what: What,
     /// To whom.
     pub to: To,
@@ -70,7 +70,7 @@ pub struct Allowed {
 impl Allowed {
     /// Everybody may say it, as often as they like.
     pub fn new(what: What, to: To, port: impl Into<Option<u16>>, why: &str) -> Self {
-        Self { who: Who::Anyone, what, to, port: port.into(), most: None, why: why.to_owned() }
+        Self { who: Speaker::Anyone, what, to, port: port.into(), most: None, why: why.to_owned() }
     }
     /// So often at most.
     pub fn most(mut self, times: u64, span: Duration) -> Self {
@@ -80,8 +80,8 @@ impl Allowed {
 
     fn covers(&self, said: &Utterance) -> bool {
         let who = match self.who {
-            Who::Anyone => true,
-            Who::Guest(address) => record::mac(address) == said.guest,
+            Speaker::Anyone => true,
+            Speaker::Guest(address) => record::mac(address) == said.guest,
         };
         let kind = match self.what {
             What::Arp => "arp".to_owned(),
@@ -295,9 +295,9 @@ mod tests {
         assert_eq!(check(&rule, "192.0.2.200", 80, 2, 5), 1, "another port");
         assert_eq!(check(&rule, "192.0.2.200", 443, 3, 5), 1, "too often");
         assert_eq!(check(&rule, "192.0.2.200", 443, 6, 29), 0, "twice in each ten seconds");
-        assert_eq!(check(&Allowed { who: Who::Guest(mac), ..rule.clone() }, "192.0.2.1", 443, 1, 0), 0);
+        assert_eq!(check(&Allowed { who: Speaker::Guest(mac), ..rule.clone() }, "192.0.2.1", 443, 1, 0), 0);
         let other = EthernetAddress([2, 0, 0, 0, 0, 1]);
-        assert_eq!(check(&Allowed { who: Who::Guest(other), ..rule.clone() }, "192.0.2.1", 443, 1, 0), 1);
+        assert_eq!(check(&Allowed { who: Speaker::Guest(other), ..rule.clone() }, "192.0.2.1", 443, 1, 0), 1);
         let six = To::Network("2001:db8::".parse().expect("an address"), 32);
         assert_eq!(check(&Allowed { to: six, ..rule.clone() }, "2001:db8:ff::1", 443, 1, 0), 0);
         assert_eq!(check(&Allowed { to: six, ..rule.clone() }, "2001:db9::1", 443, 1, 0), 1);

@@ -2,7 +2,7 @@
 
 use crate::{
     lab::Lab,
-    link::{Faults, Way},
+    link::{Direction, Faults},
     peers::{http::Site, syslog::Syslog},
     services::Services,
     switch::Traffic,
@@ -17,9 +17,9 @@ use std::{
 
 impl Lab {
     /// Gives a cable, by its place in the list of cables, these faults instead of those it has.
-    pub fn impair(&self, cable: usize, way: Way, faults: Faults) -> Result<()> {
+    pub fn impair(&self, cable: usize, direction: Direction, faults: Faults) -> Result<()> {
         self.known(cable)?;
-        self.with(move |engine| engine.switch.set(cable, way, faults))
+        self.with(move |engine| engine.switch.set(cable, direction, faults))
     }
 
     /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.

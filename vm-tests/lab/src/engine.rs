@@ -5,11 +5,11 @@ use crate::{
     host::Host,
     icmp::{self, Problem},
     jobs::{Job, Next, Wire},
-    lab::Shared,
-    port::Port,
+    port::CableEnd,
     record,
-    router::{self, Fate, Ration},
-    stack::{Talk, Until},
+    router::{self, RateLimit, RouteDecision},
+    shared::SharedState,
+    stack::{ReadUntil, Talk},
     switch::{Net, Switch},
     topology::Topology,
 };
@@ -26,11 +26,11 @@ use std::{
 };
 
 /// What a handle asks of the thread, on its segment.
-pub enum Command {
+pub enum EngineCommand {
     /// Ask with raw frames.
     Ask(Box<dyn Job>),
     /// Hold a TCP conversation.
-    Talk(SocketAddr, Vec<u8>, Until, Sender<Talk>),
+    Talk(SocketAddr, Vec<u8>, ReadUntil, Sender<Talk>),
     /// Look at something, or change it.
     With(Box<dyn FnOnce(&mut Engine) + Send>),
     /// End.
@@ -44,12 +44,12 @@ pub struct Engine {
     pub switch: Switch,
     /// By segment.
     pub hosts: Vec<Host>,
-    ration: Ration,
+    rate_limit: RateLimit,
     /// Each with the segment it asks from.
     jobs: Vec<(usize, Box<dyn Job>)>,
-    commands: Receiver<(usize, Command)>,
+    commands: Receiver<(usize, EngineCommand)>,
     wake: UnixStream,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     started: Instant,
 }
 
@@ -57,16 +57,16 @@ impl Engine {
     /// An engine that has not begun, in a network that has been checked.
     pub fn new(
         network: Topology,
-        ports: Vec<Port>,
-        commands: Receiver<(usize, Command)>,
+        ports: Vec<CableEnd>,
+        commands: Receiver<(usize, EngineCommand)>,
         wake: UnixStream,
-        shared: Arc<Shared>,
+        shared: Arc<SharedState>,
     ) -> Self {
         let started = shared.started;
         let switch = Switch::new(&network, ports);
         let hosts = network.segments.iter().map(|config| Host::new(config.clone(), network.seed, &shared)).collect();
-        let (ration, jobs) = (Ration::default(), Vec::new());
-        Self { network, switch, hosts, ration, jobs, commands, wake, shared, started }
+        let (rate_limit, jobs) = (RateLimit::default(), Vec::new());
+        Self { network, switch, hosts, rate_limit, jobs, commands, wake, shared, started }
     }
 
     /// Runs until told to stop.
@@ -74,12 +74,12 @@ impl Engine {
         loop {
             while let Ok((segment, command)) = self.commands.try_recv() {
                 match command {
-                    Command::Ask(job) => self.jobs.push((segment, job)),
-                    Command::Talk(to, send, until, reply) => {
+                    EngineCommand::Ask(job) => self.jobs.push((segment, job)),
+                    EngineCommand::Talk(to, send, until, reply) => {
                         self.hosts[segment].stack.talk(to, send, until, Instant::now(), reply);
                     }
-                    Command::With(change) => change(&mut self),
-                    Command::Stop => return self.finish(),
+                    EngineCommand::With(change) => change(&mut self),
+                    EngineCommand::Stop => return self.finish(),
                 }
             }
             let next = self.work(Instant::now());
@@ -224,7 +224,7 @@ impl Engine {
             self.hosts[segment].learn(&packet, &self.shared);
             let own = |ip| self.hosts[segment].config.owns(ip);
             // Through the router to another host of the lab.
-            if let Some(Fate::Here(other)) = ip
+            if let Some(RouteDecision::Here(other)) = ip
                 .filter(|ip| frame::ends(ip).is_some_and(|(_, to)| !own(to)))
                 .map(|ip| router::route(&self.network, segment, ip))
             {
@@ -270,12 +270,12 @@ impl Engine {
     /// The router takes a packet from a host of a segment.
     fn forward(&mut self, from: usize, packet: &[u8], now: Instant) {
         match router::route(&self.network, from, packet) {
-            Fate::Dropped => {}
-            Fate::Refused(problem) => self.refuse(packet, problem, now),
-            Fate::On(to, target, packets) => {
+            RouteDecision::Dropped => {}
+            RouteDecision::Refused(problem) => self.refuse(packet, problem, now),
+            RouteDecision::On(to, target, packets) => {
                 packets.into_iter().for_each(|packet| self.hosts[to].send(target, packet, now));
             }
-            Fate::Here(to) => {
+            RouteDecision::Here(to) => {
                 let mac = self.hosts[to].config.mac;
                 let Some(frame) = frame::ethernet(mac, mac, packet) else { return };
                 let Some(packet_in) = Packet::within(self.hosts[to].config.vlan, &frame) else { return };
@@ -293,7 +293,7 @@ impl Engine {
     fn refuse(&mut self, about: &[u8], problem: Problem, now: Instant) {
         let Some((sender, _)) = frame::ends(about) else { return };
         let Some(host) = self.hosts.iter_mut().find(|host| host.config.contains(sender)) else { return };
-        if let Some(error) = icmp::error(&host.config, about, problem).filter(|_| self.ration.take(now)) {
+        if let Some(error) = icmp::error(&host.config, about, problem).filter(|_| self.rate_limit.take(now)) {
             host.send(sender, error, now);
         }
     }

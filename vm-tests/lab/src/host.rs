@@ -3,10 +3,10 @@
 use crate::{
     config::Config,
     frame::{self, Body, Packet},
-    lab::Shared,
-    listen::{Session, Step},
+    listen::{ServiceSession, SessionStep},
     neighbours::{self, Neighbours},
-    services::{Identity, Manner, Message, Mood, Services, dhcp, dhcp6, dns, ntp, router},
+    services::{Behaviour, Identity, Message, Misbehaviour, Services, dhcp, dhcp6, dns, ntp, router},
+    shared::SharedState,
     stack::Stack,
 };
 use std::{
@@ -36,9 +36,9 @@ pub struct Host {
     /// What answers datagrams, by port.
     pub datagrams: BTreeMap<u16, Datagrams>,
     services: Arc<Mutex<Services>>,
-    mood: Mood,
-    dhcp: dhcp::Server,
-    dhcp6: dhcp6::Server,
+    misbehaviour: Misbehaviour,
+    dhcp: dhcp::DhcpServer,
+    dhcp6: dhcp6::Dhcp6Server,
     /// Answers that are sent later.
     later: BTreeMap<(Instant, u64), Vec<u8>>,
     number: u64,
@@ -47,7 +47,7 @@ pub struct Host {
 
 impl Host {
     /// A host that has said nothing yet.
-    pub fn new(config: Config, seed: u64, shared: &Arc<Shared>) -> Self {
+    pub fn new(config: Config, seed: u64, shared: &Arc<SharedState>) -> Self {
         let services = Arc::new(Mutex::new(Services::of(&config)));
         let mut host = Self {
             stack: Stack::new(&config, shared.started),
@@ -55,9 +55,9 @@ impl Host {
             out: Vec::new(),
             datagrams: BTreeMap::new(),
             services: services.clone(),
-            mood: Mood::new(seed),
-            dhcp: dhcp::Server::default(),
-            dhcp6: dhcp6::Server::default(),
+            misbehaviour: Misbehaviour::new(seed),
+            dhcp: dhcp::DhcpServer::default(),
+            dhcp6: dhcp6::Dhcp6Server::default(),
             later: BTreeMap::new(),
             number: 0,
             advertise: shared.started,
@@ -66,7 +66,7 @@ impl Host {
         let shared = shared.clone();
         let service = move |_| {
             let (services, shared) = (services.clone(), shared.clone());
-            Box::new(Stream { services, shared, due: None }) as Box<dyn Session>
+            Box::new(DnsStream { services, shared, due: None }) as Box<dyn ServiceSession>
         };
         host.stack.listeners.serve(53, Box::new(service));
         host
@@ -83,7 +83,7 @@ impl Host {
     }
 
     /// Learns who sent a packet.
-    pub fn learn(&mut self, packet: &Packet<'_>, shared: &Shared) {
+    pub fn learn(&mut self, packet: &Packet<'_>, shared: &SharedState) {
         if let Some(address) = self.neighbours.learn(&self.config, packet, &mut self.out) {
             let mut state = shared.state();
             if state.addresses.len() >= MOST_REMEMBERED {
@@ -105,7 +105,7 @@ impl Host {
     pub fn work(&mut self, now: Instant, beyond: &mut Vec<Vec<u8>>, lost: &mut Vec<Vec<u8>>) -> Instant {
         if now >= self.advertise {
             let router = lock(&self.services).router.clone();
-            self.out.extend(router::advertisement(&self.config, &router, &mut self.mood));
+            self.out.extend(router::advertisement(&self.config, &router, &mut self.misbehaviour));
             self.advertise = now + self.config.advertise_every;
         }
         while let Some(first) = self.later.first_entry().filter(|first| first.key().0 <= now) {
@@ -127,7 +127,7 @@ impl Host {
 
     /// The servers; `true` when the packet was for one of them. A packet that came through the router has
     /// `packet.source` set to this host's own hardware address, which is where its answer goes.
-    pub fn serve(&mut self, packet: &Packet<'_>, since: Duration, now: Instant, shared: &Shared) -> bool {
+    pub fn serve(&mut self, packet: &Packet<'_>, since: Duration, now: Instant, shared: &SharedState) -> bool {
         let identity = lock(&self.services).identity;
         let claimed = if let Identity::Elsewhere(mac) = identity { mac } else { self.config.mac };
         if let Some(reply) = neighbours::answer(&self.config, claimed, packet) {
@@ -141,7 +141,7 @@ impl Host {
                 let settings = lock(&self.services).dhcp6.clone();
                 let client = frame::Host { mac: packet.source, ip: from.ip() };
                 let before = self.dhcp6.informed;
-                let reply = self.dhcp6.answer(&self.config, &settings, &mut self.mood, since, client, data);
+                let reply = self.dhcp6.answer(&self.config, &settings, &mut self.misbehaviour, since, client, data);
                 self.out.extend(reply);
                 let (mut state, given) = (shared.state(), &self.dhcp6.leases);
                 state.leases6.retain(|ip, _| !self.config.on_link6(*ip));
@@ -182,9 +182,9 @@ impl Host {
         self.dhcp.remember(mac, address);
     }
 
-    fn lease(&mut self, data: &[u8], since: Duration, shared: &Shared) {
+    fn lease(&mut self, data: &[u8], since: Duration, shared: &SharedState) {
         let settings = lock(&self.services).dhcp.clone();
-        let answered = self.dhcp.answer(&self.config, &settings, &mut self.mood, since, data);
+        let answered = self.dhcp.answer(&self.config, &settings, &mut self.misbehaviour, since, data);
         let mac = answered.as_ref().map(|(_, mac)| *mac);
         self.out.extend(answered.map(|(reply, _)| reply));
         let lease = mac.and_then(|mac| self.dhcp.leases.get(&mac));
@@ -209,20 +209,20 @@ impl Host {
         port: u16,
         data: &[u8],
         now: Instant,
-        shared: &Shared,
+        shared: &SharedState,
     ) -> Option<(Option<Vec<u8>>, Instant)> {
         let services = lock(&self.services);
         Some(match port {
             53 => {
                 asked(shared, data);
                 let reply = dns::answer(&services.dns, data, true);
-                let reply = reply.and_then(|r| self.mood.colour(services.dns.manner, r, Message::Dns));
+                let reply = reply.and_then(|r| self.misbehaviour.apply(services.dns.behaviour, r, Message::Dns));
                 (reply, now + services.dns.delay)
             }
             123 => {
                 let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let reply = ntp::answer(&services.ntp, data, time);
-                (reply.and_then(|r| self.mood.colour(services.ntp.manner, r, Message::Plain)), now)
+                (reply.and_then(|r| self.misbehaviour.apply(services.ntp.behaviour, r, Message::Plain)), now)
             }
             _ => {
                 drop(services);
@@ -240,7 +240,9 @@ impl Host {
             Identity::Own | Identity::Elsewhere(_) => good,
             Identity::Malformed => {
                 let shape = if head == 14 { Message::Plain } else { Message::Neighbour(20) };
-                let Some(bad) = self.mood.colour(Manner::Malformed, good[head..].to_vec(), shape) else { return };
+                let Some(bad) = self.misbehaviour.apply(Behaviour::Malformed, good[head..].to_vec(), shape) else {
+                    return;
+                };
                 let target = frame::ends(&good[14..]).map(|(_, to)| to);
                 match target.filter(|_| head == 58) {
                     Some(ip) => {
@@ -261,7 +263,7 @@ fn lock(services: &Mutex<Services>) -> MutexGuard<'_, Services> {
 }
 
 /// Remembers which name was asked for.
-fn asked(shared: &Shared, query: &[u8]) {
+fn asked(shared: &SharedState, query: &[u8]) {
     if let Some(question) = dns::question(query) {
         let names = &mut shared.state().names;
         if names.len() < MOST_REMEMBERED || names.contains_key(&question.name) {
@@ -271,14 +273,14 @@ fn asked(shared: &Shared, query: &[u8]) {
 }
 
 /// DNS in a stream: every message behind two bytes of length (RFC 1035 §4.2.2).
-struct Stream {
+struct DnsStream {
     services: Arc<Mutex<Services>>,
-    shared: Arc<Shared>,
+    shared: Arc<SharedState>,
     due: Option<Instant>,
 }
 
-impl Session for Stream {
-    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> Step {
+impl ServiceSession for DnsStream {
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> SessionStep {
         let services = lock(&self.services);
         while let Some(length) = input.first_chunk::<2>().map(|l| usize::from(u16::from_be_bytes(*l))) {
             if input.len() < 2 + length {
@@ -286,26 +288,26 @@ impl Session for Stream {
             }
             let due = *self.due.get_or_insert(now + services.dns.delay);
             if now < due {
-                return Step::Until(due);
+                return SessionStep::Until(due);
             }
             self.due = None;
             let query: Vec<u8> = input.drain(..2 + length).skip(2).collect();
             asked(&self.shared, &query);
-            match services.dns.manner {
-                Manner::Good => {
+            match services.dns.behaviour {
+                Behaviour::Good => {
                     if let Some(reply) = dns::answer(&services.dns, &query, false) {
                         output.extend_from_slice(&(reply.len() as u16).to_be_bytes());
                         output.extend_from_slice(&reply);
                     }
                 }
-                Manner::Silent => {}
+                Behaviour::Silent => {}
                 // A length that promises more than comes.
-                Manner::Malformed => {
+                Behaviour::Malformed => {
                     output.extend_from_slice(&[0xff, 0xff, 0]);
-                    return Step::Close;
+                    return SessionStep::Close;
                 }
             }
         }
-        if ended { Step::Close } else { Step::Wait }
+        if ended { SessionStep::Close } else { SessionStep::Wait }
     }
 }

@@ -2,34 +2,35 @@
 
 use crate::{
     config::Config,
-    engine::{Command, Engine},
+    engine::{Engine, EngineCommand},
     jobs::{
-        flood::{Flood, Wave},
-        knock::{Answer, Knock},
+        flood::Flood,
         ping::Ping,
-        scan::{Probe, Protocol, Scan, ScanJob},
+        port_watch::{PortWatch, WatchReport},
+        reach_probe::{ReachAnswer, ReachProbe},
+        scan::{Probe, Scan, ScanJob},
         udp::{UdpJob, UdpVerdict},
-        vigil::{Vigil, Watched},
     },
     pcapng::Pcapng,
     peers::metrics::Metrics,
-    port::Port,
+    port::CableEnd,
     record::Record,
     services::{dhcp::Lease, dhcp6::Lease6},
+    shared::{Observations, SharedState},
     ssh,
-    stack::{Ending, Talk, Until},
+    stack::{Ending, ReadUntil, Talk},
     topology::Topology,
 };
-use diorite_model::{Error, Result};
+use diorite_model::{Error, Result, recipe::Protocol, scenario::FloodKind};
 use smoltcp::wire::EthernetAddress;
 use std::{
     collections::BTreeMap,
     io::Write,
-    net::{IpAddr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, SocketAddr},
     os::{fd::OwnedFd, unix::net::UnixStream},
     path::Path,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering},
         mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError},
     },
@@ -37,38 +38,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What the thread has found out, for the handle to read.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) leases: BTreeMap<EthernetAddress, Lease>,
-    pub(crate) leases6: BTreeMap<Ipv6Addr, Lease6>,
-    pub(crate) informed: u64,
-    pub(crate) addresses: BTreeMap<IpAddr, EthernetAddress>,
-    pub(crate) record: Record,
-    pub(crate) names: BTreeMap<String, u64>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Shared {
-    state: Mutex<State>,
-    pub(crate) changed: Condvar,
-    pub(crate) frames: AtomicU64,
-    /// Those of them that answered a watch.
-    answered: Arc<AtomicU64>,
-    pub(crate) all_closed: AtomicBool,
-    ended: AtomicBool,
-    pub(crate) started: Instant,
-}
-
-impl Shared {
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Asked several times a second while something is waited for; its error ends the waiting. Give it what knows whether
 /// the machine still lives: its console patterns, its watchdog, the user's interrupt.
-pub type Patience<'a> = &'a mut dyn FnMut() -> Result<()>;
+pub type WaitHook<'a> = &'a mut dyn FnMut() -> Result<()>;
 
 /// An answer over HTTP.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,17 +59,17 @@ pub struct Pending<T>(Receiver<T>);
 
 /// Ports that are asked again and again.
 #[derive(Debug)]
-pub struct Watch {
+pub struct PortWatchHandle {
     stop: Arc<AtomicBool>,
-    answer: Pending<Watched>,
+    answer: Pending<WatchReport>,
 }
 
 /// A running network, seen from one of its segments. Dropping the handle that started it ends the thread and completes
 /// the capture.
 #[derive(Debug)]
 pub struct Lab {
-    shared: Arc<Shared>,
-    commands: Sender<(usize, Command)>,
+    shared: Arc<SharedState>,
+    commands: Sender<(usize, EngineCommand)>,
     wake: UnixStream,
     thread: Option<JoinHandle<()>>,
     /// Identifiers of echo requests and blocks of 64 source ports, so that questions never mix.
@@ -121,11 +93,14 @@ impl Lab {
     pub fn start_in(network: Topology, cables: Vec<OwnedFd>) -> Result<Self> {
         network.check(cables.len())?;
         let failed = |e: std::io::Error| Error::host("the lab's network cannot be set up").because(e);
-        let ports: Vec<Port> =
-            cables.into_iter().map(|fd| Port::new(UnixStream::from(fd))).collect::<Result<_, _>>().map_err(failed)?;
+        let ports: Vec<CableEnd> = cables
+            .into_iter()
+            .map(|fd| CableEnd::new(UnixStream::from(fd)))
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
         let (wake, ear) = UnixStream::pair().map_err(failed)?;
         wake.set_nonblocking(true).map_err(failed)?;
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(SharedState {
             state: Mutex::default(),
             changed: Condvar::new(),
             frames: AtomicU64::new(0),
@@ -192,7 +167,7 @@ impl Lab {
             // The asker waits for it.
             let _ = reply.send(f(engine));
         };
-        self.tell(Command::With(Box::new(run)))?;
+        self.tell(EngineCommand::With(Box::new(run)))?;
         self.answer(&answer)
     }
 
@@ -241,19 +216,19 @@ impl Lab {
     }
 
     /// Waits until a guest has taken an address by DHCP.
-    pub fn wait_for_lease(&self, patience: Patience<'_>) -> Result<Lease> {
+    pub fn wait_for_lease(&self, patience: WaitHook<'_>) -> Result<Lease> {
         self.wait(patience, |state| state.leases.values().next().cloned())
     }
 
     /// Waits until the guest with this hardware address uses a global IPv6 address (in the announced prefix).
-    pub fn wait_for_ipv6(&self, mac: EthernetAddress, patience: Patience<'_>) -> Result<IpAddr> {
+    pub fn wait_for_ipv6(&self, mac: EthernetAddress, patience: WaitHook<'_>) -> Result<IpAddr> {
         self.wait(patience, |state| {
             let global = |ip: &IpAddr| matches!(ip, IpAddr::V6(v6) if !v6.is_unicast_link_local());
             state.addresses.iter().find(|(ip, owner)| **owner == mac && global(ip)).map(|(ip, _)| *ip)
         })
     }
 
-    fn wait<T>(&self, patience: Patience<'_>, found: impl Fn(&State) -> Option<T>) -> Result<T> {
+    fn wait<T>(&self, patience: WaitHook<'_>, found: impl Fn(&Observations) -> Option<T>) -> Result<T> {
         loop {
             if let Some(value) = found(&self.shared.state()) {
                 return Ok(value);
@@ -272,18 +247,24 @@ impl Lab {
     pub fn ping(&self, guest: IpAddr, limit: Duration) -> Result<Option<Duration>> {
         let (reply, answer) = mpsc::channel();
         let job = Ping::new(guest, self.number(), Instant::now() + limit, reply);
-        self.tell(Command::Ask(Box::new(job)))?;
+        self.tell(EngineCommand::Ask(Box::new(job)))?;
         self.answer(&answer)
     }
 
     /// Looks for an address that may never have been heard, and asks it for an echo, for at most `limit`: from the address
     /// `from`, inside a virtual network or outside of all.
-    pub fn knock(&self, vlan: Option<u16>, from: IpAddr, guest: IpAddr, limit: Duration) -> Result<Option<Answer>> {
+    pub fn reach(
+        &self,
+        vlan: Option<u16>,
+        from: IpAddr,
+        guest: IpAddr,
+        limit: Duration,
+    ) -> Result<Option<ReachAnswer>> {
         let (reply, answer) = mpsc::channel();
-        let job = Knock::new(vlan, from, guest, self.number(), Instant::now() + limit, reply);
+        let job = ReachProbe::new(vlan, from, guest, self.number(), Instant::now() + limit, reply);
         let segment = self.network.segments.iter().position(|segment| segment.vlan == vlan);
         let segment = segment.filter(|_| self.config().vlan != vlan).unwrap_or(self.segment);
-        self.tell_on(segment, Command::Ask(Box::new(job)))?;
+        self.tell_on(segment, EngineCommand::Ask(Box::new(job)))?;
         self.answer(&answer)
     }
 
@@ -298,33 +279,33 @@ impl Lab {
         let (reply, answer) = mpsc::channel();
         let number = self.number();
         let source = 10_000 + number % 512 * 64;
-        self.tell(Command::Ask(Box::new(ScanJob::new(probe, number, source, Instant::now(), reply))))?;
+        self.tell(EngineCommand::Ask(Box::new(ScanJob::new(probe, number, source, Instant::now(), reply))))?;
         Ok(Pending(answer))
     }
 
     /// Begins to flood a guest with so many frames, so many of them in a second; the result is how many were sent. None when
     /// the guest has not been heard.
-    pub fn flood(&self, guest: IpAddr, port: u16, wave: Wave, frames: u32, rate: u32) -> Result<Pending<u32>> {
+    pub fn flood(&self, guest: IpAddr, port: u16, kind: FloodKind, frames: u32, rate: u32) -> Result<Pending<u32>> {
         let (reply, answer) = mpsc::channel();
         let seed = self.network.seed;
-        let job = Flood::new(guest, port, wave, (frames, rate), seed, Instant::now(), reply);
-        self.tell(Command::Ask(Box::new(job)))?;
+        let job = Flood::new(guest, port, kind, (frames, rate), seed, Instant::now(), reply);
+        self.tell(EngineCommand::Ask(Box::new(job)))?;
         Ok(Pending(answer))
     }
 
     /// Asks these ports of everybody, by both protocols, again and again from now on, until [`Lab::end_watch`]. They should
     /// be ports that never answer.
-    pub fn keep_watch(&self, ports: Vec<u16>) -> Result<Watch> {
+    pub fn keep_watch(&self, ports: Vec<u16>) -> Result<PortWatchHandle> {
         let (reply, answer) = mpsc::channel();
         let (number, stop) = (self.number(), Arc::new(AtomicBool::new(false)));
         let names = (number, 47_200 + number % 2048);
-        let job = Vigil::new(ports, names, self.shared.started, stop.clone(), self.shared.answered.clone(), reply);
-        self.tell(Command::Ask(Box::new(job)))?;
-        Ok(Watch { stop, answer: Pending(answer) })
+        let job = PortWatch::new(ports, names, self.shared.started, stop.clone(), self.shared.answered.clone(), reply);
+        self.tell(EngineCommand::Ask(Box::new(job)))?;
+        Ok(PortWatchHandle { stop, answer: Pending(answer) })
     }
 
     /// What the watch has seen.
-    pub fn end_watch(&self, watch: Watch) -> Result<Watched> {
+    pub fn end_watch(&self, watch: PortWatchHandle) -> Result<WatchReport> {
         watch.stop.store(true, Ordering::Release);
         self.wait_for(&watch.answer)
     }
@@ -348,20 +329,20 @@ impl Lab {
         let (reply, answer) = mpsc::channel();
         let number = self.number();
         let job = UdpJob::new(guest, port, data, number, 43_000 + number % 4096, reply);
-        self.tell(Command::Ask(Box::new(job)))?;
+        self.tell(EngineCommand::Ask(Box::new(job)))?;
         self.answer(&answer)
     }
 
     /// Connects, sends `data`, and reads until it is enough.
-    pub fn talk(&self, guest: SocketAddr, data: &[u8], until: Until) -> Result<Talk> {
+    pub fn talk(&self, guest: SocketAddr, data: &[u8], until: ReadUntil) -> Result<Talk> {
         let (reply, answer) = mpsc::channel();
-        self.tell(Command::Talk(guest, data.to_vec(), until, reply))?;
+        self.tell(EngineCommand::Talk(guest, data.to_vec(), until, reply))?;
         self.answer(&answer)
     }
 
     /// The first line a server says by itself, without its line ending. An error in words when there is none.
     pub fn banner(&self, guest: IpAddr, port: u16) -> Result<Result<String, String>> {
-        let talk = self.talk(SocketAddr::new(guest, port), b"", Until::Line)?;
+        let talk = self.talk(SocketAddr::new(guest, port), b"", ReadUntil::Line)?;
         let line = talk.data.split(|b| *b == b'\n').next().unwrap_or_default();
         Ok(match talk.ending {
             Ending::Enough if talk.data.contains(&b'\n') => Ok(String::from_utf8_lossy(line).trim_end().to_owned()),
@@ -372,7 +353,7 @@ impl Lab {
     /// The public host key of a secure shell (RFC 4253 §6.6), as it stands in known_hosts before base64. An error in
     /// words when none is shown.
     pub fn host_key(&self, guest: IpAddr, port: u16) -> Result<Result<Vec<u8>, String>> {
-        let talk = self.talk(SocketAddr::new(guest, port), &ssh::hello(), Until::Closed { most: 1 << 16 })?;
+        let talk = self.talk(SocketAddr::new(guest, port), &ssh::hello(), ReadUntil::Closed { most: 1 << 16 })?;
         Ok(ssh::host_key(&talk.data).map(<[u8]>::to_vec).ok_or_else(|| in_words(&talk.ending, &talk.data)))
     }
 
@@ -381,7 +362,7 @@ impl Lab {
         let host = SocketAddr::new(guest, port);
         let request =
             format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: diorite\r\nConnection: close\r\n\r\n");
-        let talk = self.talk(host, request.as_bytes(), Until::Closed { most: 8 << 20 })?;
+        let talk = self.talk(host, request.as_bytes(), ReadUntil::Closed { most: 8 << 20 })?;
         Ok(parse_http(&talk.data).ok_or_else(|| in_words(&talk.ending, &talk.data)))
     }
 
@@ -400,11 +381,11 @@ impl Lab {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn tell(&self, command: Command) -> Result<()> {
+    fn tell(&self, command: EngineCommand) -> Result<()> {
         self.tell_on(self.segment, command)
     }
 
-    fn tell_on(&self, segment: usize, command: Command) -> Result<()> {
+    fn tell_on(&self, segment: usize, command: EngineCommand) -> Result<()> {
         self.commands.send((segment, command)).map_err(|_| gone())?;
         // A full pipe wakes as well as one more byte.
         let _ = (&self.wake).write(&[1]);
@@ -424,7 +405,7 @@ impl Lab {
 }
 
 /// Says that the thread has ended, also where it ended by a panic.
-struct Over(Arc<Shared>);
+struct Over(Arc<SharedState>);
 
 impl Drop for Over {
     fn drop(&mut self) {
@@ -463,7 +444,7 @@ impl Drop for Lab {
     fn drop(&mut self) {
         if let Some(thread) = self.thread.take() {
             // If the thread is gone already there is nobody to tell.
-            let _ = self.tell(Command::Stop);
+            let _ = self.tell(EngineCommand::Stop);
             let _ = thread.join();
         }
     }

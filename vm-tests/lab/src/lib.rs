@@ -9,6 +9,7 @@
 //!                                                      └─ pcapng  └ host of segment 1: …                         ┘
 //! ```
 
+#![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod allow;
@@ -32,6 +33,7 @@ mod random;
 pub mod record;
 mod router;
 mod services;
+mod shared;
 mod ssh;
 mod stack;
 mod switch;
@@ -39,19 +41,20 @@ mod tls;
 mod topology;
 
 pub use config::Config;
+pub use diorite_model::{recipe::Protocol, scenario::FloodKind};
 pub use jobs::{
-    flood::Wave,
-    knock::Answer,
-    scan::{PortVerdict, Probe, Protocol, Scan},
+    port_watch::{UnexpectedAnswer, WatchReport},
+    reach_probe::ReachAnswer,
+    scan::{Probe, Scan},
     udp::UdpVerdict,
-    vigil::{Heard, Watched},
+    verdict::PortVerdict,
 };
-pub use lab::{HttpReply, Lab, Patience, Pending, Watch};
-pub use link::{Faults, Way};
+pub use lab::{HttpReply, Lab, Pending, PortWatchHandle, WaitHook};
+pub use link::{Direction, Faults};
 pub use random::Random;
 pub use record::{Record, Times, Utterance};
 pub use services::{
-    Identity, Manner, Services,
+    Behaviour, Identity, Services,
     dhcp::{Dhcp, Lease},
     dhcp6::{Dhcp6, Lease6},
     dns::{Dns, Name},
@@ -59,7 +62,7 @@ pub use services::{
     router::Advertised,
 };
 pub use smoltcp::wire::EthernetAddress;
-pub use stack::{Ending, Talk, Until};
+pub use stack::{Ending, ReadUntil, Talk};
 pub use switch::Traffic;
 pub use tls::Certificate;
 pub use topology::{Attachment, Cable, Topology};

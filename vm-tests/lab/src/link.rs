@@ -30,7 +30,7 @@ pub struct Faults {
 
 /// The direction of a cable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Way {
+pub enum Direction {
     /// From the guest to the switch.
     FromGuest,
     /// From the switch to the guest.
@@ -44,7 +44,7 @@ const MOST: usize = 8 << 20;
 
 /// One direction of one cable.
 #[derive(Debug)]
-pub struct Line {
+pub struct DelayLine {
     faults: Faults,
     random: Random,
     ready: VecDeque<Vec<u8>>,
@@ -56,7 +56,7 @@ pub struct Line {
     pub lost: u64,
 }
 
-impl Line {
+impl DelayLine {
     /// A line without faults.
     pub fn new(seed: u64, stream: u64) -> Self {
         Self {
@@ -138,7 +138,7 @@ mod tests {
 
     /// What arrives of 1000 numbered frames, a millisecond apart: number and time.
     fn through(seed: u64, faults: &Faults) -> Vec<(u16, Duration, Vec<u8>)> {
-        let (mut line, start) = (Line::new(seed, 0), Instant::now());
+        let (mut line, start) = (DelayLine::new(seed, 0), Instant::now());
         line.set(faults.clone());
         let mut seen = Vec::new();
         for millisecond in 0..3000u16 {
@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn what_is_on_its_way_is_bounded_and_a_cut_loses_it() {
-        let (mut line, now) = (Line::new(1, 0), Instant::now());
+        let (mut line, now) = (DelayLine::new(1, 0), Instant::now());
         line.set(Faults { delay: Duration::from_secs(1), ..Faults::default() });
         (0..10_000).for_each(|_| line.put(vec![0; 1500], now));
         assert!(line.bytes < MOST + 3000 && line.lost > 4000);

@@ -13,7 +13,7 @@ use std::{
 
 /// What a connection's machine wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum SessionStep {
     /// More from the other side, or room for more to it.
     Wait,
     /// To be asked again at this time, or earlier.
@@ -25,13 +25,13 @@ pub enum Step {
 }
 
 /// One connection.
-pub trait Session: Send {
+pub trait ServiceSession: Send {
     /// Takes what it understands from `input`, appends to `output`. `ended`: the other side says nothing more.
-    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> Step;
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> SessionStep;
 }
 
 /// Makes the machine for a connection from this address.
-pub type Service = Box<dyn FnMut(SocketAddr) -> Box<dyn Session> + Send>;
+pub type Service = Box<dyn FnMut(SocketAddr) -> Box<dyn ServiceSession> + Send>;
 
 /// Sockets that wait for a connection on each port, and connections at the same time in all; further ones are reset.
 const BACKLOG: usize = 4;
@@ -41,14 +41,14 @@ const HELD: usize = 256 << 10;
 /// A connection whose other side acknowledges nothing for so long is over.
 const TIMEOUT: Ticks = Ticks::from_secs(60);
 
-struct Listener {
+struct PortListener {
     service: Service,
     waiting: Vec<SocketHandle>,
 }
 
-struct Connection {
+struct ServedConnection {
     handle: SocketHandle,
-    session: Box<dyn Session>,
+    session: Box<dyn ServiceSession>,
     input: Vec<u8>,
     output: Vec<u8>,
     closing: bool,
@@ -57,15 +57,15 @@ struct Connection {
 /// Everything that listens on one host.
 #[derive(Default)]
 pub struct Listeners {
-    ports: BTreeMap<u16, Listener>,
-    open: Vec<Connection>,
+    ports: BTreeMap<u16, PortListener>,
+    open: Vec<ServedConnection>,
 }
 
 impl Listeners {
     /// Serves a port from now on; another service on it is replaced, its connections go on.
     pub fn serve(&mut self, port: u16, service: Service) {
         let waiting = self.ports.remove(&port).map(|old| old.waiting).unwrap_or_default();
-        self.ports.insert(port, Listener { service, waiting });
+        self.ports.insert(port, PortListener { service, waiting });
     }
 
     /// Serves a port no more; its connections go on.
@@ -91,13 +91,14 @@ impl Listeners {
                 if let Some(peer) = socket.remote_endpoint() {
                     let session = service(SocketAddr::new(IpAddr::from(peer.addr), peer.port));
                     let (input, output, closing) = (Vec::new(), Vec::new(), false);
-                    open.push(Connection { handle: *handle, session, input, output, closing });
+                    open.push(ServedConnection { handle: *handle, session, input, output, closing });
                 }
                 false
             });
             if self.open.len() + listener.waiting.len() >= MOST {
                 // A flood of SYNs pushes out its own half-open connections first.
-                let half = |c: &Connection| sockets.get::<tcp::Socket<'_>>(c.handle).state() == tcp::State::SynReceived;
+                let half =
+                    |c: &ServedConnection| sockets.get::<tcp::Socket<'_>>(c.handle).state() == tcp::State::SynReceived;
                 if let Some(place) = self.open.iter().position(half) {
                     let gone = self.open.remove(place);
                     sockets.get_mut::<tcp::Socket<'_>>(gone.handle).abort();
@@ -125,7 +126,7 @@ impl Listeners {
     }
 }
 
-impl Connection {
+impl ServedConnection {
     /// Whether it goes on, and when to come back.
     fn step(&mut self, socket: &mut tcp::Socket<'_>, now: Instant) -> (bool, Option<Instant>) {
         while socket.can_recv() && self.input.len() < HELD {
@@ -139,10 +140,10 @@ impl Connection {
         if !self.closing && !early && self.output.len() < HELD {
             let ended = !socket.may_recv() && !socket.can_recv();
             match self.session.step(&mut self.input, ended, &mut self.output, now) {
-                Step::Wait => {}
-                Step::Until(at) => next = Some(at),
-                Step::Close => self.closing = true,
-                Step::Reset => {
+                SessionStep::Wait => {}
+                SessionStep::Until(at) => next = Some(at),
+                SessionStep::Close => self.closing = true,
+                SessionStep::Reset => {
                     socket.abort();
                     return (false, None);
                 }

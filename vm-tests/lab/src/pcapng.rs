@@ -11,7 +11,7 @@ use std::{
 
 /// Which way a frame went, seen from the lab; the epb_flags of the format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
+pub enum FrameDirection {
     /// From a guest.
     FromGuest = 1,
     /// To a guest.
@@ -70,7 +70,7 @@ impl Pcapng {
         &mut self,
         interface: usize,
         since_1970: Duration,
-        direction: Direction,
+        direction: FrameDirection,
         frame: &[u8],
         lost: bool,
     ) -> Result<()> {

@@ -19,7 +19,7 @@ const TURN: usize = 16;
 
 /// The lab's end of a cable.
 #[derive(Debug)]
-pub struct Port {
+pub struct CableEnd {
     stream: UnixStream,
     incoming: Vec<u8>,
     outgoing: Vec<u8>,
@@ -29,7 +29,7 @@ pub struct Port {
     pub lost: u64,
 }
 
-impl Port {
+impl CableEnd {
     /// Takes the stream and makes it non-blocking.
     pub fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
@@ -88,7 +88,7 @@ impl Port {
         self.incoming.drain(..at);
     }
 
-    /// Queues a frame; [`Port::flush`] sends.
+    /// Queues a frame; [`CableEnd::flush`] sends.
     pub fn send(&mut self, frame: &[u8]) {
         if self.outgoing.len() - self.sent > QUEUE {
             self.lost += 1;
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn frames_survive_arbitrary_cuts_of_the_stream() {
         let (near, mut far) = UnixStream::pair().expect("socket pair");
-        let mut port = Port::new(near).expect("port");
+        let mut port = CableEnd::new(near).expect("port");
         let frames: [&[u8]; 3] = [b"first", b"", &[7; 3000]];
         let mut bytes = Vec::new();
         for f in frames {
@@ -147,7 +147,7 @@ mod tests {
     #[test]
     fn an_absurd_length_ends_the_conversation() {
         let (near, mut far) = UnixStream::pair().expect("socket pair");
-        let mut port = Port::new(near).expect("port");
+        let mut port = CableEnd::new(near).expect("port");
         far.write_all(&[0xff; 8]).expect("write");
         port.receive(|_| panic!("no frame"));
         assert!(port.closed());
@@ -156,7 +156,7 @@ mod tests {
     #[test]
     fn a_deaf_guest_loses_frames_instead_of_memory() {
         let (near, _far) = UnixStream::pair().expect("socket pair");
-        let mut port = Port::new(near).expect("port");
+        let mut port = CableEnd::new(near).expect("port");
         for _ in 0..10_000 {
             port.send(&[0; 1500]);
             port.flush();

@@ -10,7 +10,7 @@ use std::{
 
 /// What becomes of a packet.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Fate {
+pub enum RouteDecision {
     /// It is dropped without a word, as Linux does with what is damaged or meant for the link.
     Dropped,
     /// It is for the lab's host on this segment.
@@ -22,23 +22,25 @@ pub enum Fate {
 }
 
 /// Decides about an IP packet that came from segment `from`.
-pub fn route(network: &Topology, from: usize, packet: &[u8]) -> Fate {
-    let (Some((source, target)), Some(packet)) = (frame::ends(packet), whole(packet)) else { return Fate::Dropped };
+pub fn route(network: &Topology, from: usize, packet: &[u8]) -> RouteDecision {
+    let (Some((source, target)), Some(packet)) = (frame::ends(packet), whole(packet)) else {
+        return RouteDecision::Dropped;
+    };
     if [source, target].into_iter().any(|ip| !travels(ip)) {
-        return Fate::Dropped;
+        return RouteDecision::Dropped;
     }
     let reach = |n: &usize| network.forwards(from, *n) && network.segments[*n].contains(target);
-    let Some(to) = (0..network.segments.len()).find(reach) else { return Fate::Refused(Problem::NoRoute) };
+    let Some(to) = (0..network.segments.len()).find(reach) else { return RouteDecision::Refused(Problem::NoRoute) };
     let segment = &network.segments[to];
     if target == IpAddr::V4(segment.broadcast()) {
-        return Fate::Dropped;
+        return RouteDecision::Dropped;
     }
     let hops = if target.is_ipv4() { 8 } else { 7 };
     if packet[hops] <= 1 {
-        return Fate::Refused(Problem::TimeExceeded);
+        return RouteDecision::Refused(Problem::TimeExceeded);
     }
     if segment.owns(target) {
-        return Fate::Here(to);
+        return RouteDecision::Here(to);
     }
     let mut copy = packet.to_vec();
     copy[hops] -= 1;
@@ -46,11 +48,13 @@ pub fn route(network: &Topology, from: usize, packet: &[u8]) -> Fate {
         Ipv4Packet::new_unchecked(&mut copy).fill_checksum();
     }
     if copy.len() <= usize::from(segment.mtu) {
-        return Fate::On(to, target, vec![copy]);
+        return RouteDecision::On(to, target, vec![copy]);
     }
     match target {
-        IpAddr::V4(_) if !Ipv4Packet::new_unchecked(&copy).dont_frag() => Fate::On(to, target, cut(&copy, segment.mtu)),
-        _ => Fate::Refused(Problem::TooBig(segment.mtu)),
+        IpAddr::V4(_) if !Ipv4Packet::new_unchecked(&copy).dont_frag() => {
+            RouteDecision::On(to, target, cut(&copy, segment.mtu))
+        }
+        _ => RouteDecision::Refused(Problem::TooBig(segment.mtu)),
     }
 }
 
@@ -96,12 +100,12 @@ fn cut(packet: &[u8], mtu: u16) -> Vec<Vec<u8>> {
 
 /// How many errors the router still sends: Linux allows 1000 a second, 50 at once (icmp_msgs_per_sec, icmp_msgs_burst).
 #[derive(Debug, Default)]
-pub struct Ration {
+pub struct RateLimit {
     left: u32,
     filled: Option<Instant>,
 }
 
-impl Ration {
+impl RateLimit {
     const MOST: u32 = 50;
     const EACH: Duration = Duration::from_millis(1);
 
@@ -141,45 +145,45 @@ mod tests {
     #[test]
     fn packets_go_where_a_route_leads_and_nowhere_else() {
         let network = network();
-        let fate = |from: &str, to: &str| route(&network, 0, &packet(from, to, 10));
+        let decide = |from: &str, to: &str| route(&network, 0, &packet(from, to, 10));
         for (from, to) in [("10.77.1.5", "10.77.2.5"), ("fd77:0:0:1::5", "2001:db8:77:2::5")] {
-            let Fate::On(1, target, packets) = fate(from, to) else { panic!("{to} is routed") };
+            let RouteDecision::On(1, target, packets) = decide(from, to) else { panic!("{to} is routed") };
             assert_eq!((target.to_string(), packets.len()), (to.to_owned(), 1));
             let hops = if target.is_ipv4() { 8 } else { 7 };
             assert_eq!(packets[0][hops], 63);
             assert!(whole(&packets[0]).is_some(), "its checksum is right");
         }
-        assert_eq!(fate("10.77.1.5", "10.77.2.1"), Fate::Here(1));
-        assert_eq!(fate("fd77:0:0:1::5", "fd77:0:0:2::1"), Fate::Here(1));
+        assert_eq!(decide("10.77.1.5", "10.77.2.1"), RouteDecision::Here(1));
+        assert_eq!(decide("fd77:0:0:1::5", "fd77:0:0:2::1"), RouteDecision::Here(1));
         for (from, to) in [("10.77.1.5", "10.77.3.5"), ("10.77.1.5", "192.0.2.1"), ("fd77:0:0:1::5", "fd77:0:0:3::1")] {
-            assert_eq!(fate(from, to), Fate::Refused(Problem::NoRoute), "{to}");
+            assert_eq!(decide(from, to), RouteDecision::Refused(Problem::NoRoute), "{to}");
         }
         for (from, to) in [("10.77.1.5", "10.77.2.255"), ("fe80::5", "fd77:0:0:2::5"), ("10.77.1.5", "224.0.0.5")] {
-            assert_eq!(fate(from, to), Fate::Dropped, "{to}");
+            assert_eq!(decide(from, to), RouteDecision::Dropped, "{to}");
         }
         let mut damaged = packet("10.77.1.5", "10.77.2.5", 10);
         damaged[8] = 5;
-        assert_eq!(route(&network, 0, &damaged), Fate::Dropped, "its checksum is wrong");
+        assert_eq!(route(&network, 0, &damaged), RouteDecision::Dropped, "its checksum is wrong");
         Ipv4Packet::new_unchecked(&mut damaged[..]).set_hop_limit(1);
         Ipv4Packet::new_unchecked(&mut damaged[..]).fill_checksum();
-        assert_eq!(route(&network, 0, &damaged), Fate::Refused(Problem::TimeExceeded));
+        assert_eq!(route(&network, 0, &damaged), RouteDecision::Refused(Problem::TimeExceeded));
     }
 
     #[test]
     fn what_is_too_long_is_cut_or_refused() {
         let network = network();
         let mut long = packet("10.77.1.5", "10.77.2.5", 1400);
-        assert_eq!(route(&network, 0, &long), Fate::Refused(Problem::TooBig(1280)), "it must not be cut");
+        assert_eq!(route(&network, 0, &long), RouteDecision::Refused(Problem::TooBig(1280)), "it must not be cut");
         long[6] = 0;
         Ipv4Packet::new_unchecked(&mut long[..]).fill_checksum();
-        let Fate::On(1, _, pieces) = route(&network, 0, &long) else { panic!("cut") };
+        let RouteDecision::On(1, _, pieces) = route(&network, 0, &long) else { panic!("cut") };
         assert!(pieces.len() == 2 && pieces.iter().all(|p| p.len() <= 1280 && whole(p).is_some()));
         assert_eq!((pieces[0][6] & 0x20, pieces[1][6] & 0x20), (0x20, 0));
         let at = usize::from(u16::from_be_bytes([pieces[1][6], pieces[1][7]])) * 8;
         assert_eq!(at, pieces[0].len() - 20);
         assert_eq!([&pieces[0][20..], &pieces[1][20..]].concat(), long[20..]);
         let six = packet("fd77:0:0:1::5", "fd77:0:0:2::5", 1400);
-        assert_eq!(route(&network, 0, &six), Fate::Refused(Problem::TooBig(1280)));
+        assert_eq!(route(&network, 0, &six), RouteDecision::Refused(Problem::TooBig(1280)));
     }
 
     #[test]
@@ -200,9 +204,9 @@ mod tests {
             assert_eq!(icmp::error(&network.segments[0], &error, Problem::NoRoute), None, "about an error");
         }
         assert_eq!(icmp::error(&network.segments[0], &packet("0.0.0.0", "192.0.2.1", 1), Problem::NoRoute), None);
-        let mut ration = Ration::default();
+        let mut rate_limit = RateLimit::default();
         let now = Instant::now();
-        assert_eq!((0..1000).filter(|_| ration.take(now)).count(), 50);
-        assert_eq!((0..1000).filter(|_| ration.take(now + Duration::from_millis(7))).count(), 7);
+        assert_eq!((0..1000).filter(|_| rate_limit.take(now)).count(), 50);
+        assert_eq!((0..1000).filter(|_| rate_limit.take(now + Duration::from_millis(7))).count(), 7);
     }
 }

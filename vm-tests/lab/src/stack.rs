@@ -17,7 +17,7 @@ use std::{
 
 /// When a conversation has said enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Until {
+pub enum ReadUntil {
     /// The first line has come.
     Line,
     /// The guest has closed, or so many bytes have come.
@@ -52,7 +52,7 @@ pub struct Talk {
 struct Conversation {
     handle: SocketHandle,
     send: Vec<u8>,
-    until: Until,
+    until: ReadUntil,
     data: Vec<u8>,
     connected: bool,
     moved: Instant,
@@ -97,7 +97,7 @@ impl Stack {
     }
 
     /// Connects, sends, and reads until it is enough.
-    pub fn talk(&mut self, guest: SocketAddr, send: Vec<u8>, until: Until, now: Instant, reply: Sender<Talk>) {
+    pub fn talk(&mut self, guest: SocketAddr, send: Vec<u8>, until: ReadUntil, now: Instant, reply: Sender<Talk>) {
         let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
         let mut socket = tcp::Socket::new(buffer(65_535), buffer(16_384));
         if socket.connect(self.interface.context(), guest, following(&mut self.next_port)).is_err() {
@@ -171,8 +171,8 @@ impl Conversation {
             self.moved = now;
         }
         let enough = match self.until {
-            Until::Line => self.data.contains(&b'\n') || self.data.len() > 4096,
-            Until::Closed { most } => self.data.len() >= most,
+            ReadUntil::Line => self.data.contains(&b'\n') || self.data.len() > 4096,
+            ReadUntil::Closed { most } => self.data.len() >= most,
         };
         if enough {
             return Some(Ending::Enough);
@@ -196,15 +196,15 @@ struct Queues {
     mtu: usize,
 }
 
-struct Taken(Vec<u8>);
+struct ReceiveToken(Vec<u8>);
 struct Given<'a>(&'a mut Vec<Vec<u8>>);
 
 impl Device for Queues {
-    type RxToken<'a> = Taken;
+    type RxToken<'a> = ReceiveToken;
     type TxToken<'a> = Given<'a>;
-    fn receive(&mut self, _: Tick) -> Option<(Taken, Given<'_>)> {
+    fn receive(&mut self, _: Tick) -> Option<(ReceiveToken, Given<'_>)> {
         let frame = self.incoming.pop_front()?;
-        Some((Taken(frame), Given(&mut self.outgoing)))
+        Some((ReceiveToken(frame), Given(&mut self.outgoing)))
     }
     fn transmit(&mut self, _: Tick) -> Option<Given<'_>> {
         Some(Given(&mut self.outgoing))
@@ -223,7 +223,7 @@ impl Device for Queues {
     }
 }
 
-impl RxToken for Taken {
+impl RxToken for ReceiveToken {
     fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
         f(&self.0)
     }

@@ -2,9 +2,9 @@
 
 use crate::{
     frame,
-    link::{Faults, Line, Way},
-    pcapng::{Direction, Pcapng},
-    port::Port,
+    link::{DelayLine, Direction, Faults},
+    pcapng::{FrameDirection, Pcapng},
+    port::CableEnd,
     topology::{Attachment, Cable, Topology},
 };
 use smoltcp::wire::EthernetAddress;
@@ -27,11 +27,11 @@ pub enum Net {
 /// real one.
 const MOST_LEARNED: usize = 4096;
 
-struct Plug {
+struct CablePlug {
     cable: Cable,
-    port: Port,
-    from_guest: Line,
-    to_guest: Line,
+    port: CableEnd,
+    from_guest: DelayLine,
+    to_guest: DelayLine,
     traffic: Traffic,
 }
 
@@ -68,7 +68,7 @@ impl Traffic {
 
 /// All cables of a lab.
 pub struct Switch {
-    plugs: Vec<Plug>,
+    plugs: Vec<CablePlug>,
     /// By segment.
     vlans: Vec<Option<u16>>,
     learned: BTreeMap<(Net, EthernetAddress), usize>,
@@ -78,11 +78,11 @@ pub struct Switch {
 
 impl Switch {
     /// The cables of `topology`, which has been checked, in the order of `ports`.
-    pub fn new(topology: &Topology, ports: Vec<Port>) -> Self {
-        let line = |n: usize, way: u64| Line::new(topology.seed, n as u64 * 2 + way);
-        let plug = |(n, (cable, port)): (usize, (Cable, Port))| {
+    pub fn new(topology: &Topology, ports: Vec<CableEnd>) -> Self {
+        let line = |n: usize, direction: u64| DelayLine::new(topology.seed, n as u64 * 2 + direction);
+        let plug = |(n, (cable, port)): (usize, (Cable, CableEnd))| {
             let (from_guest, to_guest, traffic) = (line(n, 0), line(n, 1), Traffic::default());
-            Plug { cable, port, from_guest, to_guest, traffic }
+            CablePlug { cable, port, from_guest, to_guest, traffic }
         };
         let plugs = topology.cables.iter().cloned().zip(ports).enumerate().map(plug).collect();
         let vlans = topology.segments.iter().map(|s| s.vlan).collect();
@@ -90,7 +90,7 @@ impl Switch {
     }
 
     /// The sockets whose other end is there.
-    pub fn open(&self) -> impl Iterator<Item = &Port> {
+    pub fn open(&self) -> impl Iterator<Item = &CableEnd> {
         self.plugs.iter().map(|plug| &plug.port).filter(|port| !port.closed())
     }
 
@@ -112,12 +112,12 @@ impl Switch {
     }
 
     /// Changes the faults of a cable.
-    pub fn set(&mut self, number: usize, way: Way, faults: Faults) {
+    pub fn set(&mut self, number: usize, direction: Direction, faults: Faults) {
         let plug = &mut self.plugs[number];
-        if way != Way::ToGuest {
+        if direction != Direction::ToGuest {
             plug.from_guest.set(faults.clone());
         }
-        if way != Way::FromGuest {
+        if direction != Direction::FromGuest {
             plug.to_guest.set(faults);
         }
     }
@@ -142,7 +142,7 @@ impl Switch {
                 let before = plug.from_guest.lost;
                 plug.from_guest.put(frame.clone(), now);
                 let lost = plug.from_guest.lost > before;
-                self.keep(number, Direction::FromGuest, &frame, lost);
+                self.keep(number, FrameDirection::FromGuest, &frame, lost);
             }
         }
         all
@@ -160,7 +160,7 @@ impl Switch {
             while let Some(frame) = self.plugs[number].to_guest.take(now) {
                 self.plugs[number].port.send(&frame);
                 self.plugs[number].traffic.received += 1;
-                self.keep(number, Direction::ToGuest, &frame, false);
+                self.keep(number, FrameDirection::ToGuest, &frame, false);
             }
             self.plugs[number].port.flush();
         }
@@ -218,7 +218,7 @@ impl Switch {
         }
     }
 
-    fn keep(&mut self, number: usize, direction: Direction, frame: &[u8], lost: bool) {
+    fn keep(&mut self, number: usize, direction: FrameDirection, frame: &[u8], lost: bool) {
         if let Some(capture) = &mut self.capture {
             let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
             // A capture that could not be written is missed where it is read.

@@ -1,6 +1,6 @@
 //! TLS (RFC 8446, 5246) before a service: the service hears and says plain bytes, the wire carries others.
 
-use crate::listen::{Service, Session, Step};
+use crate::listen::{Service, ServiceSession, SessionStep};
 use diorite_model::{Error, Result};
 use rustls::{
     ServerConfig, ServerConnection,
@@ -47,35 +47,35 @@ impl Certificate {
             let mut tls = ServerConnection::new(config.clone()).ok();
             // What is said is limited by who calls.
             tls.iter_mut().for_each(|tls| tls.set_buffer_limit(None));
-            Box::new(Layer { tls, inner, heard, said })
+            Box::new(TlsLayer { tls, inner, heard, said })
         })
     }
 }
 
 /// One connection.
-struct Layer {
+struct TlsLayer {
     /// `None`: no connection can be made of this configuration.
     tls: Option<ServerConnection>,
-    inner: Box<dyn Session>,
+    inner: Box<dyn ServiceSession>,
     /// In the clear: what was heard and the service has not taken, what it says.
     heard: Vec<u8>,
     said: Vec<u8>,
 }
 
-impl Session for Layer {
-    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> Step {
-        let Some(tls) = &mut self.tls else { return Step::Reset };
+impl ServiceSession for TlsLayer {
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> SessionStep {
+        let Some(tls) = &mut self.tls else { return SessionStep::Reset };
         let understood = take(tls, input, &mut self.heard);
         let step = match understood {
             Some(over) if !tls.is_handshaking() => self.inner.step(&mut self.heard, ended || over, &mut self.said, now),
-            Some(over) if ended || over => Step::Close,
-            Some(_) => Step::Wait,
-            None => Step::Close,
+            Some(over) if ended || over => SessionStep::Close,
+            Some(_) => SessionStep::Wait,
+            None => SessionStep::Close,
         };
         // Writing to memory: neither can fail.
         let _ = tls.writer().write_all(&self.said);
         self.said.clear();
-        if step == Step::Close && understood.is_some() {
+        if step == SessionStep::Close && understood.is_some() {
             tls.send_close_notify();
         }
         while tls.wants_write() && tls.write_tls(output).is_ok() {}

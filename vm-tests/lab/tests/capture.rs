@@ -5,7 +5,7 @@ mod client;
 mod guest;
 
 use client::Client;
-use diorite_lab::{Attachment, Config, Faults, Lab, Topology, Way};
+use diorite_lab::{Attachment, Config, Direction, Faults, Lab, Topology};
 use std::{net::SocketAddr, time::Duration};
 
 /// A block with its options: for a packet, interface, time in nanoseconds, and its bytes.
@@ -111,7 +111,7 @@ fn a_capture_names_its_cables_and_phases() {
     lab.phase("the first question").expect("phase");
     client.ask(dns, query, Duration::from_secs(5)).expect("an answer");
     lab.phase("a lost question").expect("phase");
-    lab.impair(0, Way::FromGuest, Faults { cut: true, ..Faults::default() }).expect("cut");
+    lab.impair(0, Direction::FromGuest, Faults { cut: true, ..Faults::default() }).expect("cut");
     assert_eq!(client.ask(dns, query, Duration::from_millis(200)), None);
     lab.phase("the end").expect("phase");
     drop(lab);

@@ -2,7 +2,7 @@
 
 mod guest;
 
-use diorite_lab::{Config, Faults, Lab, PortVerdict::*, Traffic, Way};
+use diorite_lab::{Config, Direction, Faults, Lab, PortVerdict::*, Traffic};
 use diorite_model::{Error, Result};
 use guest::{Behaviour, Guest, PLAIN};
 use std::{
@@ -36,7 +36,7 @@ fn lab() -> (Guest, Lab, IpAddr) {
 fn a_cut_cable_is_silent_until_it_is_mended() {
     let (_guest, lab, v4) = lab();
     let short = Duration::from_millis(400);
-    for way in [Way::Both, Way::ToGuest, Way::FromGuest] {
+    for way in [Direction::Both, Direction::ToGuest, Direction::FromGuest] {
         assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some(), "before");
         lab.impair(0, way, Faults { cut: true, ..Faults::default() }).expect("cut");
         assert_eq!(lab.ping(v4, short).expect("ping"), None, "{way:?}");
@@ -52,10 +52,10 @@ fn a_cut_cable_is_silent_until_it_is_mended() {
 fn delay_is_measured_and_loss_repaired() {
     let (_guest, lab, v4) = lab();
     let late = Faults { delay: Duration::from_millis(120), ..Faults::default() };
-    lab.impair(0, Way::ToGuest, late).expect("delay");
+    lab.impair(0, Direction::ToGuest, late).expect("delay");
     let time = lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo");
     assert!(time >= Duration::from_millis(120), "{time:?}");
-    lab.impair(0, Way::Both, Faults::default()).expect("no delay");
+    lab.impair(0, Direction::Both, Faults::default()).expect("no delay");
     // On a busy machine one of several is quick.
     let time = (0..10).map(|_| lab.ping(v4, Duration::from_secs(5)).expect("ping").expect("an echo")).min();
     assert!(time < Some(Duration::from_millis(120)), "{time:?}");
@@ -63,7 +63,7 @@ fn delay_is_measured_and_loss_repaired() {
     // TCP repairs what a cable loses, repeats, damages and mixes up.
     let bad =
         Faults { loss: 0.1, duplicate: 0.1, jitter: Duration::from_millis(5), reorder: true, ..Faults::default() };
-    lab.impair(0, Way::Both, bad).expect("a bad cable");
+    lab.impair(0, Direction::Both, bad).expect("a bad cable");
     let page = lab.http_get(v4, 80, "/").expect("lab").expect("a page");
     assert_eq!((page.status, page.body.len()), (200, 300));
     let scan = lab.scan(v4, &[22, 80, 81]).expect("scan");
@@ -74,10 +74,10 @@ fn delay_is_measured_and_loss_repaired() {
 #[test]
 fn a_narrow_cable_swallows_what_is_long() {
     let (_guest, lab, v4) = lab();
-    lab.impair(0, Way::FromGuest, Faults { mtu: Some(200), ..Faults::default() }).expect("narrow");
+    lab.impair(0, Direction::FromGuest, Faults { mtu: Some(200), ..Faults::default() }).expect("narrow");
     assert_eq!(lab.banner(v4, 22).expect("lab"), Ok("SSH-2.0-Test_1.0".to_owned()));
     assert!(lab.http_get(v4, 80, "/").expect("lab").is_err(), "300 bytes do not pass");
-    lab.impair(0, Way::FromGuest, Faults { mtu: Some(1500), ..Faults::default() }).expect("wide");
+    lab.impair(0, Direction::FromGuest, Faults { mtu: Some(1500), ..Faults::default() }).expect("wide");
     // This guest listens with one socket, which may still be busy with the connection before.
     let page = (0..50).find_map(|_| lab.http_get(v4, 80, "/").expect("lab").ok());
     assert_eq!(page.expect("a page").body.len(), 300);

@@ -2,7 +2,7 @@
 
 mod guest;
 
-use diorite_lab::{Attachment, Config, Ending, Lab, Lease, PortVerdict::*, Topology, Until};
+use diorite_lab::{Attachment, Config, Ending, Lab, Lease, PortVerdict::*, ReadUntil, Topology};
 use diorite_model::{Error, Result};
 use guest::{Action, Behaviour, Guest};
 use std::{
@@ -55,7 +55,7 @@ fn a_second_network_asks_through_the_router_and_a_third_cannot() {
         assert!(scan.witnessed);
         assert_eq!(second.banner(guest, 22).expect("lab"), Ok("SSH-2.0-Test_1.0".to_owned()));
         assert_eq!(third.ping(guest, Duration::from_millis(300)).expect("ping"), None, "{guest}");
-        let talk = third.talk(SocketAddr::new(guest, 22), b"", Until::Line).expect("lab");
+        let talk = third.talk(SocketAddr::new(guest, 22), b"", ReadUntil::Line).expect("lab");
         assert_eq!(talk.ending, Ending::NotConnected);
         assert!(!third.scan(guest, &[22]).expect("scan").witnessed);
     }
@@ -101,10 +101,10 @@ fn a_tag_and_an_access_port_lead_to_the_same_segment() {
     let long = Duration::from_secs(10);
     // Both guests have the same address in this test's guest, so each is asked by its own hardware address.
     let own = tagged.config().ipv4.into();
-    let answer = tagged.knock(Some(10), own, guest::TAGGED[0], long).expect("knock");
+    let answer = tagged.reach(Some(10), own, guest::TAGGED[0], long).expect("an answer");
     assert_eq!(answer.map(|a| a.mac), Some(guest::mac(1)), "the tag leads to the trunk, an access port takes none");
     assert!(first.ping(guest::TAGGED[0], long).expect("ping").is_some(), "by way of the router, into the tag");
     assert!(first.ping(lease.ipv4.into(), long).expect("ping").is_some(), "by way of the router, without a tag");
     let short = Duration::from_millis(500);
-    assert_eq!(tagged.knock(Some(11), own, guest::TAGGED[0], short).expect("knock"), None, "nobody is in VLAN 11");
+    assert_eq!(tagged.reach(Some(11), own, guest::TAGGED[0], short).expect("an answer"), None, "nobody is in VLAN 11");
 }

@@ -4,7 +4,7 @@ mod client;
 mod guest;
 
 use client::Client;
-use diorite_lab::{Advertised, Config, Dhcp6, Dns, Identity, Lab, Manner, Name, Ntp};
+use diorite_lab::{Advertised, Behaviour, Config, Dhcp6, Dns, Identity, Lab, Name, Ntp};
 use diorite_model::{Error, Result};
 use guest::{Guest, PLAIN};
 use std::{
@@ -71,7 +71,7 @@ fn a_long_answer_is_had_over_tcp() {
     let whole = client.talk(dns, &[&framed[..], &framed].concat(), |got| got.len() >= 2 * (2 + QUERY.len() + 1600));
     let length = usize::from(u16::from_be_bytes([whole[0], whole[1]]));
     assert_eq!((length, whole.len(), whole[9]), (QUERY.len() + 1600, 2 * (2 + length), 100));
-    lab.change(|s| s.dns.manner = Manner::Malformed).expect("change");
+    lab.change(|s| s.dns.behaviour = Behaviour::Malformed).expect("change");
     assert_eq!(client.talk(dns, &framed, |_| false), [0xff, 0xff, 0], "a length that lies");
 }
 
@@ -88,7 +88,7 @@ fn the_clock_is_ours_or_says_nothing() {
     assert!((0..60).contains(&(since(&later) - since(&now) - 86_400 * 365)), "a year ahead");
     lab.change(|s| s.ntp = Ntp { synchronised: false, ..Ntp::default() }).expect("change");
     assert_eq!(client.ask(server, &query, LONG).expect("an answer")[0] >> 6, 3, "not to be believed");
-    lab.change(|s| s.ntp.manner = Manner::Silent).expect("change");
+    lab.change(|s| s.ntp.behaviour = Behaviour::Silent).expect("change");
     assert_eq!(client.ask(server, &query, SHORT), None);
 }
 
@@ -115,7 +115,7 @@ fn advertisements_change_at_once_and_dhcp6_answers() {
     assert_eq!(client.ask_from(546, server, solicit, LONG).expect("a reply")[0], 7, "rapid commit");
     let (leases, informed) = lab.leases6();
     assert_eq!((leases.len(), leases[0].mac, informed), (1, client::MAC, 1));
-    lab.change(|s| s.router.manner = Manner::Silent).expect("change");
+    lab.change(|s| s.router.behaviour = Behaviour::Silent).expect("change");
     assert!(!advertised(&mut client, 0xc0));
 }
 
@@ -135,11 +135,11 @@ fn a_lease_is_renewed_refused_and_missing() {
     let (count, before) = (lab.leases()[&lease.mac].count, asked("udp"));
     wait("it begins anew", || asked("udp") >= before + 3);
     assert_eq!(lab.leases()[&lease.mac].count, count, "and gets nothing");
-    lab.change(|s| (s.dhcp.refuse, s.dhcp.manner) = (false, Manner::Silent)).expect("change");
+    lab.change(|s| (s.dhcp.refuse, s.dhcp.behaviour) = (false, Behaviour::Silent)).expect("change");
     let before = asked("udp");
     wait("it asks into the void", || asked("udp") >= before + 2);
     assert_eq!(lab.leases()[&lease.mac].count, count);
-    lab.change(|s| s.dhcp.manner = Manner::Good).expect("change");
+    lab.change(|s| s.dhcp.behaviour = Behaviour::Good).expect("change");
     wait("the outage is over", || lab.leases()[&lease.mac].count > count);
 }
 
@@ -165,12 +165,12 @@ fn the_host_is_found_or_not_or_elsewhere() {
 fn malformed_answers_are_damaged_in_every_way() {
     let (mut client, lab, dns) = start();
     let good = client.ask(dns, QUERY, LONG).expect("an answer");
-    lab.change(|s| s.dns = Dns { manner: Manner::Malformed, ..s.dns.clone() }).expect("change");
+    lab.change(|s| s.dns = Dns { behaviour: Behaviour::Malformed, ..s.dns.clone() }).expect("change");
     let mut bad: Vec<Vec<u8>> = (0..8).map(|_| client.ask(dns, QUERY, LONG).expect("an answer")).collect();
     assert!(bad.iter().all(|answer| *answer != good));
     bad.sort();
     bad.dedup();
     assert_eq!(bad.len(), 8);
-    lab.change(|s| s.dns.manner = Manner::Good).expect("change");
+    lab.change(|s| s.dns.behaviour = Behaviour::Good).expect("change");
     assert_eq!(client.ask(dns, QUERY, LONG).expect("an answer"), good);
 }

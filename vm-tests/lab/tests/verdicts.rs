@@ -147,10 +147,14 @@ fn a_guest_in_a_virtual_network_answers_there_and_nowhere_else() {
     let from: [IpAddr; 2] = ["10.9.0.1".parse().expect("an address"), "fd09::1".parse().expect("an address")];
     let (long, short) = (Duration::from_secs(10), Duration::from_secs(2));
     for (from, guest) in from.into_iter().zip(guest::TAGGED) {
-        let answer = lab.knock(Some(10), from, guest, long).expect("knock");
+        let answer = lab.reach(Some(10), from, guest, long).expect("an answer");
         assert_eq!(answer.map(|a| a.mac), Some(guest::MAC), "{guest}");
-        assert_eq!(lab.knock(Some(11), from, guest, short).expect("knock"), None, "{guest} answers in another network");
-        assert_eq!(lab.knock(None, from, guest, short).expect("knock"), None, "{guest} answers outside of all");
+        assert_eq!(
+            lab.reach(Some(11), from, guest, short).expect("an answer"),
+            None,
+            "{guest} answers in another network"
+        );
+        assert_eq!(lab.reach(None, from, guest, short).expect("an answer"), None, "{guest} answers outside of all");
     }
     assert!(lab.addresses().is_empty(), "what is said inside a virtual network is not heard outside");
 }
@@ -161,11 +165,11 @@ fn a_silent_guest_is_found_by_its_address() {
     let (_guest, fd) = Guest::start(Behaviour { dhcp: false, ..BEHAVIOUR });
     let lab = lab(fd);
     let (own, guest) = (lab.config().link_local.into(), guest::LINK_LOCAL.into());
-    let answer = lab.knock(None, own, guest, Duration::from_secs(10)).expect("knock");
+    let answer = lab.reach(None, own, guest, Duration::from_secs(10)).expect("an answer");
     assert_eq!(answer.map(|a| a.mac), Some(guest::MAC));
     assert_eq!(lab.addresses().get(&guest), Some(&guest::MAC), "then everybody knows where it is");
     assert_eq!(
-        lab.knock(None, own, "fe80::9".parse().expect("an address"), Duration::from_secs(2)).expect("knock"),
+        lab.reach(None, own, "fe80::9".parse().expect("an address"), Duration::from_secs(2)).expect("an answer"),
         None
     );
 }

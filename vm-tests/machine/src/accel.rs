@@ -10,7 +10,7 @@ use std::fmt;
 /// What runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum AcceleratorKind {
     /// The processor, through /dev/kvm.
     Kvm,
     /// QEMU's translator.
@@ -21,12 +21,12 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Accelerator {
     /// What was chosen.
-    pub kind: Kind,
-    /// Why.
+    pub kind: AcceleratorKind,
+    /// The reason for it, for the report.
     pub reason: String,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for AcceleratorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Kvm => "kvm",
@@ -49,17 +49,17 @@ pub fn probe() -> Result<Accelerator> {
 
 fn choose(wish: Option<&str>, try_kvm: impl FnOnce() -> std::result::Result<String, String>) -> Result<Accelerator> {
     match wish {
-        Some("tcg") => Ok(Accelerator { kind: Kind::Tcg, reason: "DIORITE_ACCEL=tcg".to_owned() }),
+        Some("tcg") => Ok(Accelerator { kind: AcceleratorKind::Tcg, reason: "DIORITE_ACCEL=tcg".to_owned() }),
         Some("kvm") => {
             let reason = match try_kvm() {
                 Ok(seen) => format!("DIORITE_ACCEL=kvm; {seen}"),
                 Err(seen) => format!("DIORITE_ACCEL=kvm, although {seen}"),
             };
-            Ok(Accelerator { kind: Kind::Kvm, reason })
+            Ok(Accelerator { kind: AcceleratorKind::Kvm, reason })
         }
         None | Some("" | "auto") => Ok(match try_kvm() {
-            Ok(reason) => Accelerator { kind: Kind::Kvm, reason },
-            Err(reason) => Accelerator { kind: Kind::Tcg, reason },
+            Ok(reason) => Accelerator { kind: AcceleratorKind::Kvm, reason },
+            Err(reason) => Accelerator { kind: AcceleratorKind::Tcg, reason },
         }),
         Some(other) => Err(Error::input(format!("DIORITE_ACCEL is `{other}`")).hint("auto, kvm or tcg")),
     }
@@ -83,11 +83,14 @@ mod tests {
     fn a_wish_is_followed_and_a_wrong_one_refused() {
         let good = || Ok("ran".to_owned());
         let bad = || Err("it hangs".to_owned());
-        assert_eq!(choose(None, good).expect("auto").kind, Kind::Kvm);
+        assert_eq!(choose(None, good).expect("auto").kind, AcceleratorKind::Kvm);
         let fallen_back = choose(Some("auto"), bad).expect("auto");
-        assert_eq!((fallen_back.kind, fallen_back.reason.as_str()), (Kind::Tcg, "it hangs"));
+        assert_eq!((fallen_back.kind, fallen_back.reason.as_str()), (AcceleratorKind::Tcg, "it hangs"));
         let forced = choose(Some("kvm"), bad).expect("kvm");
-        assert_eq!((forced.kind, forced.reason.as_str()), (Kind::Kvm, "DIORITE_ACCEL=kvm, although it hangs"));
+        assert_eq!(
+            (forced.kind, forced.reason.as_str()),
+            (AcceleratorKind::Kvm, "DIORITE_ACCEL=kvm, although it hangs")
+        );
         let tcg = choose(Some("tcg"), || panic!("must not be tried")).expect("tcg");
         assert_eq!(tcg.to_string(), "accelerator tcg: DIORITE_ACCEL=tcg");
         assert_eq!(choose(Some("hvf"), good).expect_err("unknown").what, "DIORITE_ACCEL is `hvf`");

@@ -1,7 +1,7 @@
 //! What a machine is made of, and QEMU's command line for it (qemu(1)). Nothing is left to QEMU's defaults.
 
 use crate::{
-    accel::{Accelerator, Kind},
+    accel::{Accelerator, AcceleratorKind},
     credentials::{Credential, SHELL_PORT},
 };
 use diorite_host::tools::ToolsTree;
@@ -143,7 +143,7 @@ impl MachineSpec {
             let bytes = std::fs::read(&code).map_err(|e| Error::io("the firmware cannot be read", &code, e))?;
             all.push(format!("firmware {}", Digest::of(&bytes)));
         }
-        if self.accelerator.kind == Kind::Kvm {
+        if self.accelerator.kind == AcceleratorKind::Kvm {
             let known = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
             let said = |key: &str| known.lines().find(|l| l.starts_with(key)).unwrap_or_default().to_owned();
             let processor = ["model name", "stepping", "microcode", "flags"].map(said).concat();
@@ -210,8 +210,8 @@ impl MachineSpec {
             &self.memory.to_string(),
         ]);
         match self.accelerator.kind {
-            Kind::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
-            Kind::Tcg => add(&["-accel", "tcg,thread=multi", "-cpu", EMULATED]),
+            AcceleratorKind::Kvm => add(&["-accel", "kvm", "-cpu", "host"]),
+            AcceleratorKind::Tcg => add(&["-accel", "tcg,thread=multi", "-cpu", EMULATED]),
         }
         if let Some([code, _]) = self.boot.firmware() {
             let code = escaped(&self.tools.file(code)?);

@@ -54,7 +54,7 @@ const PATTERNS: &[(AlarmKind, &[&str])] = &[
 /// A line that means something.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
-    /// What.
+    /// The event that the line reports.
     pub kind: AlarmKind,
     /// The line, without control sequences.
     pub line: String,
@@ -65,7 +65,7 @@ pub struct Alarm {
 /// The listening end.
 #[derive(Debug)]
 pub struct Console {
-    seen: Arc<Mutex<Seen>>,
+    seen: Arc<Mutex<ScanState>>,
     follower: Arc<Mutex<Follower>>,
     log: PathBuf,
     input: Option<UnixStream>,
@@ -86,7 +86,7 @@ impl std::fmt::Debug for Follower {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+struct ScanState {
     lines: Vec<(Duration, String)>,
     alarms: Vec<Alarm>,
     /// What was said, letters only.
@@ -100,7 +100,7 @@ impl Console {
     /// Reads from `stream` until it ends, into the file `log`.
     pub(crate) fn listen(mut stream: UnixStream, log: &Path, power_on: Instant) -> Result<Self> {
         let mut file = File::create(log).map_err(|e| Error::io("cannot write the console's log", log, e))?;
-        let seen = Arc::new(Mutex::new(Seen::default()));
+        let seen = Arc::new(Mutex::new(ScanState::default()));
         let follower: Arc<Mutex<Follower>> = Arc::default();
         let (shared, follows) = (seen.clone(), follower.clone());
         let input = stream.try_clone().map_err(|e| Error::host("no second end for the console").because(e))?;
@@ -175,7 +175,7 @@ impl Console {
         last.iter().map(|(_, line)| line.as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
+    fn seen(&self) -> MutexGuard<'_, ScanState> {
         locked(&self.seen)
     }
 
@@ -196,7 +196,7 @@ fn contains(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|w| w == text)
 }
 
-fn take(seen: &Mutex<Seen>, line: String, at: Duration) {
+fn take(seen: &Mutex<ScanState>, line: String, at: Duration) {
     let mut seen = locked(seen);
     if let Some((kind, _)) = PATTERNS.iter().find(|(_, texts)| texts.iter().all(|text| line.contains(text))) {
         seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });

@@ -9,6 +9,7 @@
 //!                                         └─ network   a socket of the caller's: the lab
 //! ```
 
+#![deny(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod accel;
@@ -19,6 +20,7 @@ pub mod credentials;
 mod disks;
 mod machine;
 #[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)] // the guest that measures the processor is run by ioctls of KVM
 mod microguest;
 mod pace;
 mod qmp;
@@ -26,7 +28,7 @@ mod shell;
 mod tpm;
 mod watch;
 
-pub use accel::{Accelerator, Kind};
+pub use accel::{Accelerator, AcceleratorKind};
 pub use arguments::{Boot, MachineSpec, Second};
 pub use budget::{Budget, Share};
 pub use console::{Alarm, AlarmKind, Console};

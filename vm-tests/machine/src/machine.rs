@@ -13,7 +13,7 @@ use diorite_host::{
     sandbox::Status,
     tools::{Child, Tool},
 };
-use diorite_model::{Error, Result, plan::ToolRun};
+use diorite_model::{Error, Result};
 use serde_json::{Value, json};
 use std::{
     os::{
@@ -38,7 +38,7 @@ pub struct Machine {
     /// Calibrated when the machine started.
     pub pace: Pace,
     power_on: Instant,
-    run: ToolRun,
+    argv: Vec<String>,
     spec: MachineSpec,
     /// What it has written is not to go with it.
     stays: bool,
@@ -114,7 +114,7 @@ impl Machine {
         for fd in &network {
             command = command.fd(fd);
         }
-        let run = command.record();
+        let argv = command.record().argv;
         let pace = Pace::measure(spec.accelerator.kind);
         let power_on = Instant::now();
         let child = command.spawn()?;
@@ -128,17 +128,12 @@ impl Machine {
             e
         })?;
         let (child, qmp, shell) = (Mutex::new(Some(child)), Mutex::new(qmp), Mutex::new(Shell::new(shell)?));
-        Ok(Self { child, tpm: Mutex::new(tpm), qmp, shell, console, pace, power_on, run, spec, stays: false })
+        Ok(Self { child, tpm: Mutex::new(tpm), qmp, shell, console, pace, power_on, argv, spec, stays: false })
     }
 
     /// Time since power-on.
     pub fn uptime(&self) -> Duration {
         self.power_on.elapsed()
-    }
-
-    /// QEMU's version and command line, as it was run.
-    pub fn tool_run(&self) -> &ToolRun {
-        &self.run
     }
 
     /// How QEMU ended, if it has.
@@ -284,7 +279,7 @@ impl Machine {
             std::fs::copy(&from, &to).map_err(|e| Error::io("the evidence cannot be written", &to, e))?;
         }
         write("qemu.log", self.complaints() + "\n")?;
-        write("qemu.argv", self.run.argv.join("\n") + "\n")?;
+        write("qemu.argv", self.argv.join("\n") + "\n")?;
         let mut state = serde_json::Map::new();
         for question in ["query-status", "query-blockstats", "query-cpus-fast"] {
             let answer = self.qmp(question, json!({})).unwrap_or_else(|e| Value::String(e.to_string()));

@@ -36,7 +36,7 @@ const SET_CPUID2: u64 = 0x4008_AE90;
 /// Where the child got to. The number travels through the pipe.
 #[repr(u8)]
 #[derive(Clone, Copy)]
-enum Step {
+enum GuestStep {
     Passed = 0,
     ApiVersion,
     CreateVm,
@@ -67,7 +67,7 @@ pub fn try_kvm() -> Result<String, String> {
     let mut seen = once();
     for _ in 1..TRIES {
         match seen {
-            Err(ref reason) if reason.contains(STEPS[Step::Slow as usize]) => seen = once(),
+            Err(ref reason) if reason.contains(STEPS[GuestStep::Slow as usize]) => seen = once(),
             _ => break,
         }
     }
@@ -123,7 +123,7 @@ fn read_result(reader: OwnedFd) -> Result<String, String> {
     let milliseconds = micros as f64 / 1000.0;
     match STEPS.get(usize::from(*step)) {
         Some(_) if *step == 0 => Ok(format!("a guest ran: 100,000 loops of ring 0 in {milliseconds:.2} ms")),
-        Some(what) if *step == Step::Slow as u8 => {
+        Some(what) if *step == GuestStep::Slow as u8 => {
             Err(format!("/dev/kvm opens, but {what}: 100,000 loops in {milliseconds:.0} ms"))
         }
         what => Err(format!("/dev/kvm opens, but {}", what.unwrap_or(&"it fails"))),
@@ -155,7 +155,7 @@ struct MemoryRegion {
 }
 #[repr(C)]
 #[derive(Clone, Copy)]
-struct Segment {
+struct KvmSegment {
     base: u64,
     limit: u32,
     selector: u16,
@@ -171,15 +171,15 @@ struct Segment {
     padding: u8,
 }
 #[repr(C)]
-struct Table {
+struct DescriptorTable {
     base: u64,
     limit: u16,
     padding: [u16; 3],
 }
 #[repr(C)]
 struct SystemRegisters {
-    segments: [Segment; 8], // cs ds es fs gs ss tr ldt
-    tables: [Table; 2],
+    segments: [KvmSegment; 8], // cs ds es fs gs ss tr ldt
+    tables: [DescriptorTable; 2],
     cr0: u64,
     cr2: u64,
     cr3: u64,
@@ -201,16 +201,16 @@ struct Cpuid {
 ///
 /// # Safety
 /// Must be called in a process that ends soon: mappings and descriptors are left to the kernel.
-unsafe fn guest(kvm: i32) -> (Step, Duration) {
+unsafe fn guest(kvm: i32) -> (GuestStep, Duration) {
     let none = Duration::ZERO;
     // SAFETY: every ioctl gets the structure its number names, and the mappings are as long as asked for.
     unsafe {
         if libc::ioctl(kvm, GET_API_VERSION, 0) != 12 {
-            return (Step::ApiVersion, none);
+            return (GuestStep::ApiVersion, none);
         }
         let vm = libc::ioctl(kvm, CREATE_VM, 0);
         if vm < 0 {
-            return (Step::CreateVm, none);
+            return (GuestStep::CreateVm, none);
         }
         // Old processors need it, others ignore it.
         libc::ioctl(vm, SET_TSS_ADDR, 0xfffb_d000_u64);
@@ -218,7 +218,7 @@ unsafe fn guest(kvm: i32) -> (Step, Duration) {
         let memory =
             libc::mmap(std::ptr::null_mut(), MEMORY, protection, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
         if memory == libc::MAP_FAILED {
-            return (Step::Memory, none);
+            return (GuestStep::Memory, none);
         }
         let mut cpuid = Cpuid { count: 128, padding: 0, entries: [[0; 10]; 128] };
         let known = libc::ioctl(kvm, GET_SUPPORTED_CPUID, &mut cpuid) == 0;
@@ -227,22 +227,22 @@ unsafe fn guest(kvm: i32) -> (Step, Duration) {
         write_guest(std::slice::from_raw_parts_mut(memory.cast(), MEMORY), bmi2);
         let region = MemoryRegion { slot: 0, flags: 0, guest: 0, size: MEMORY as u64, host: memory as u64 };
         if libc::ioctl(vm, SET_USER_MEMORY_REGION, &region) != 0 {
-            return (Step::Memory, none);
+            return (GuestStep::Memory, none);
         }
         let vcpu = libc::ioctl(vm, CREATE_VCPU, 0);
         let size = libc::ioctl(kvm, GET_VCPU_MMAP_SIZE, 0);
         if vcpu < 0 || size < 4096 {
-            return (Step::CreateVcpu, none);
+            return (GuestStep::CreateVcpu, none);
         }
         let run = libc::mmap(std::ptr::null_mut(), size as usize, protection, libc::MAP_SHARED, vcpu, 0);
         if run == libc::MAP_FAILED {
-            return (Step::CreateVcpu, none);
+            return (GuestStep::CreateVcpu, none);
         }
         if known {
             libc::ioctl(vcpu, SET_CPUID2, &cpuid);
         }
         if !registers(vcpu) {
-            return (Step::Registers, none);
+            return (GuestStep::Registers, none);
         }
         execute(vcpu, run.cast())
     }
@@ -275,7 +275,7 @@ fn write_guest(memory: &mut [u8], bmi2: bool) {
 /// # Safety
 /// `vcpu` is a virtual processor.
 unsafe fn registers(vcpu: i32) -> bool {
-    let segment = Segment {
+    let segment = KvmSegment {
         base: 0,
         limit: u32::MAX,
         selector: 16,
@@ -296,7 +296,7 @@ unsafe fn registers(vcpu: i32) -> bool {
         if libc::ioctl(vcpu, GET_SREGS, &mut system) != 0 {
             return false;
         }
-        system.segments[0] = Segment { selector: 8, kind: 11, db: 0, l: 1, ..segment };
+        system.segments[0] = KvmSegment { selector: 8, kind: 11, db: 0, l: 1, ..segment };
         system.segments[1..6].fill(segment);
         system.cr3 = 0x2000;
         system.cr4 = 1 << 5; // PAE
@@ -314,14 +314,14 @@ unsafe fn registers(vcpu: i32) -> bool {
 ///
 /// # Safety
 /// `run` is the processor's shared page (struct kvm_run).
-unsafe fn execute(vcpu: i32, run: *const u8) -> (Step, Duration) {
+unsafe fn execute(vcpu: i32, run: *const u8) -> (GuestStep, Duration) {
     let none = Duration::ZERO;
     let (mut said, mut begun, mut time) = (0, Instant::now(), none);
     for _ in 0..8 {
         // SAFETY: offsets of struct kvm_run: exit_reason at 8, the port's data offset at 40.
         unsafe {
             if libc::ioctl(vcpu, RUN, 0) != 0 {
-                return (Step::Run, none);
+                return (GuestStep::Run, none);
             }
             match run.add(8).cast::<u32>().read() {
                 2 => {
@@ -330,18 +330,18 @@ unsafe fn execute(vcpu: i32, run: *const u8) -> (Step, Duration) {
                         (0, b'D') => {}
                         (1, b'B') => begun = Instant::now(),
                         (2, b'L') => time = begun.elapsed(),
-                        _ => return (Step::Unexpected, none),
+                        _ => return (GuestStep::Unexpected, none),
                     }
                     said += 1;
                 }
-                5 if said == 3 && time <= SLOWEST => return (Step::Passed, time),
-                5 if said == 3 => return (Step::Slow, time),
-                17 => return (Step::Internal, none),
-                _ => return (Step::Unexpected, none),
+                5 if said == 3 && time <= SLOWEST => return (GuestStep::Passed, time),
+                5 if said == 3 => return (GuestStep::Slow, time),
+                17 => return (GuestStep::Internal, none),
+                _ => return (GuestStep::Unexpected, none),
             }
         }
     }
-    (Step::Unexpected, none)
+    (GuestStep::Unexpected, none)
 }
 
 #[cfg(test)]
@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(size_of::<SystemRegisters>() as u64, SET_SREGS >> 16 & 0x3fff);
         assert_eq!(size_of::<[u64; 18]>() as u64, SET_REGS >> 16 & 0x3fff);
         assert_eq!(size_of::<MemoryRegion>() as u64, SET_USER_MEMORY_REGION >> 16 & 0x3fff);
-        assert_eq!(size_of::<Segment>(), 24);
+        assert_eq!(size_of::<KvmSegment>(), 24);
     }
 
     #[test]
@@ -362,7 +362,7 @@ mod tests {
         drop(writer);
         assert!(read_result(reader).expect_err("silence").contains("did not end"));
         let (reader, writer) = rustix::pipe::pipe().expect("pipe");
-        let mut slow = vec![Step::Slow as u8];
+        let mut slow = vec![GuestStep::Slow as u8];
         slow.extend(370_000_u64.to_ne_bytes());
         rustix::io::write(&writer, &slow).expect("write");
         drop(writer);

@@ -1,7 +1,7 @@
 //! How fast this host is now: the unit that patience is counted in. A fixed piece of work is timed on the wall clock,
 //! so a slow processor and a busy one both stretch the unit.
 
-use crate::accel::Kind;
+use crate::accel::AcceleratorKind;
 use std::time::{Duration, Instant};
 
 /// What the piece of work takes on a quiet processor of about 3 GHz.
@@ -21,7 +21,7 @@ pub struct Pace {
 
 impl Pace {
     /// Times the work.
-    pub fn measure(kind: Kind) -> Self {
+    pub fn measure(kind: AcceleratorKind) -> Self {
         let started = Instant::now();
         let mut x = 0x9e37_79b9_7f4a_7c15_u64;
         for _ in 0..STEPS {
@@ -29,8 +29,8 @@ impl Pace {
         }
         let slowness = (started.elapsed().as_secs_f64() / REFERENCE.as_secs_f64()).clamp(1.0, 50.0);
         let canary = match kind {
-            Kind::Kvm => Duration::from_secs(1),
-            Kind::Tcg => Duration::from_secs(5),
+            AcceleratorKind::Kvm => Duration::from_secs(1),
+            AcceleratorKind::Tcg => Duration::from_secs(5),
         };
         Self { unit: canary.mul_f64(slowness) }
     }

@@ -2,7 +2,7 @@
 //! (`DIORITE_TEST_TOOLS`), no image.
 
 use diorite_host::tools::ToolsTree;
-use diorite_machine::{Accelerator, AlarmKind, Boot, Kind, Machine, MachineSpec, Second, credentials};
+use diorite_machine::{Accelerator, AcceleratorKind, AlarmKind, Boot, Machine, MachineSpec, Second, credentials};
 use diorite_model::Exit;
 use serde_json::json;
 use std::{
@@ -20,7 +20,7 @@ fn spec(directory: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
     let (near, far) = UnixStream::pair().expect("socket pair");
     let spec = MachineSpec {
         tools: tools(),
-        accelerator: Accelerator { kind: Kind::Tcg, reason: "the test's".to_owned() },
+        accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "the test's".to_owned() },
         disk,
         second: None,
         disc: None,

@@ -9,9 +9,9 @@ use crate::{Error, Result};
 /// A value that was read, and where it stands.
 #[derive(Debug, Clone)]
 pub struct At<T> {
-    /// What.
+    /// The value.
     pub value: T,
-    /// Where.
+    /// Its bytes in the user's file.
     pub span: Span,
 }
 

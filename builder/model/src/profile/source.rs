@@ -22,9 +22,9 @@ pub struct Span {
 /// A value and where it stands.
 #[derive(Debug, Clone)]
 pub struct Value {
-    /// Where.
+    /// Its bytes in the user's file.
     pub span: Span,
-    /// What.
+    /// The value itself.
     pub kind: Kind,
 }
 

@@ -23,7 +23,7 @@ pub(super) fn check(line: &str) -> Result<(), String> {
         if name == "ssh-dss" {
             return Err("DSA keys are no longer secure".into());
         }
-        return Err(format!("`{}` is no key type", name.chars().take(24).collect::<String>()));
+        return Err(format!("`{}` is not a key type", name.chars().take(24).collect::<String>()));
     };
     let blob = words.next().ok_or("the key itself is missing behind its type")?;
     let comment = words.collect::<Vec<_>>().join(" ");

@@ -115,7 +115,7 @@ pub const UNIT: Form =
             ["service", "socket", "timer", "path", "mount", "automount", "target", "slice", "swap"];
         let (name, kind) = text.rsplit_once('.').ok_or("it does not end in a unit type")?;
         if !TYPES.contains(&kind) {
-            return Err(format!("`.{kind}` is no unit type that can be switched"));
+            return Err(format!("`.{kind}` is not a unit type that can be switched"));
         }
         starts(name, |c| c.is_ascii_alphanumeric(), "a letter or digit")?;
         only(name, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '@' | ':'))
@@ -184,7 +184,7 @@ pub const RATE: Form =
 pub fn rate(text: &str) -> Result<(u32, Period), String> {
     let (number, period) = text.split_once('/').ok_or("the time is missing")?;
     let all = [Period::Second, Period::Minute, Period::Hour, Period::Day];
-    let period = all.into_iter().find(|p| p.name() == period).ok_or_else(|| format!("`{period}` is no such time"))?;
+    let period = all.into_iter().find(|p| p.name() == period).ok_or_else(|| format!("`{period}` is not a period"))?;
     let count = number.parse::<u32>().ok().filter(|n| (1..=10_000).contains(n) && number == n.to_string());
     Ok((count.ok_or_else(|| format!("`{number}` is not a number from 1 to 10000"))?, period))
 }

@@ -84,7 +84,7 @@ use crate::Result;
 use crate::profile::field::*;
 use crate::profile::section::Section;
 use crate::profile::source::{Files, Value};
-use crate::profile::{Settings, values, written::Written};
+use crate::profile::{settings::Settings, values, written::Written};
 use crate::recipe::Recipe;
 
 /// The whole profile.
@@ -102,7 +102,7 @@ pub(crate) const PROFILE: &[Field] = &[
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
     table("access", access::read::ACCESS, "who may log in"),
-    table("hardening", hardening::read::HARDENING, "how much is closed, and what is not"),
+    table("hardening", hardening::read::HARDENING, "hardening level and exceptions"),
     named("containers", &values::NAME, containers::read::CONTAINER, "containers by name"),
     named(
         "container_networks",
@@ -110,7 +110,7 @@ pub(crate) const PROFILE: &[Field] = &[
         container_networks::read::NETWORK,
         "networks between containers, by name",
     ),
-    table("monitoring", monitoring::read::MONITORING, "who is watching"),
+    table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
     table("config_drive", config_drive::read::CONFIG_DRIVE, "values of its own that a machine may be given on a drive"),

@@ -15,7 +15,7 @@ use crate::{
 };
 use diorite_machine::{
     Accelerator,
-    accel::{self, Kind},
+    accel::{self, AcceleratorKind},
 };
 use diorite_model::{
     Digest, Error, Exit, Result,
@@ -218,8 +218,8 @@ fn attempt(input: &VerifyInput<'_>, common: &Common<'_>) -> Result<(Report, Opti
                 diorite_host::file::rename_scratch(&evidence, &kept)
                     .map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
             }
-            if classes::accelerator(ended) && accelerator.kind == Kind::Kvm {
-                accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };
+            if classes::accelerator(ended) && accelerator.kind == AcceleratorKind::Kvm {
+                accelerator = Accelerator { kind: AcceleratorKind::Tcg, reason: format!("KVM failed: {}", ended.what) };
             }
             retried.push(ended.clone());
             if from.take().is_some() {

@@ -118,7 +118,8 @@ impl<'a> Keeper<'a> {
             snapshot::evidence(failed, directory, names, &evidence)?;
             let (recipe, file) = (serde_json::to_string(input.recipe), evidence.join("recipe.json"));
             let recipe = recipe.map_err(|e| Error::bug("the recipe is no JSON").because(e))?;
-            std::fs::write(&file, recipe).map_err(|e| Error::io("the evidence cannot be written", &file, e))?;
+            diorite_host::file::write_scratch(&file, recipe)
+                .map_err(|e| Error::io("the evidence cannot be written", &file, e))?;
         }
         if let Some(SettledMark { known, at, took }) = &self.settled {
             let (kept, bytes) =

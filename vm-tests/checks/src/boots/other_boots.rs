@@ -158,5 +158,5 @@ fn judged(asked: AskResult) -> Result<Judged> {
 
 /// Moves a console's log to where people look for it.
 pub(crate) fn keep(from: &Path, to: &Path) -> Result<()> {
-    std::fs::rename(from, to).map_err(|e| Error::io("the console's log cannot be kept", to, e))
+    diorite_host::file::rename_scratch(from, to).map_err(|e| Error::io("the console's log cannot be kept", to, e))
 }

@@ -61,7 +61,7 @@ impl FailureSnapshot {
         let text =
             std::fs::read(&file).map_err(|e| Error::io("the recipe beside the failure cannot be read", &file, e))?;
         let recipe = serde_json::from_slice(&text).map_err(|e| {
-            let error = Error::input("this is no recipe of this version").at(file.display().to_string()).because(e);
+            let error = Error::input("this is not a recipe of this version").at(file.display().to_string()).because(e);
             error.hint("another version of this program has left it; go back with that one")
         })?;
         Ok(Self { directory: directory.to_owned(), snapshot, recipe })

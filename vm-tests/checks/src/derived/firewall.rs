@@ -11,7 +11,7 @@ use crate::{
     scope::Scope,
     sweep::{Family, word},
 };
-use diorite_lab::Watched;
+use diorite_lab::WatchReport;
 use diorite_machine::Output;
 use diorite_model::{
     Recipe,
@@ -110,7 +110,7 @@ fn connection(address: IpAddr, port: u16) -> String {
 }
 
 /// Ports that never answer did not, and the machine could be reached meanwhile.
-fn watched(watched: &Watched) -> Judged {
+fn watched(watched: &WatchReport) -> Judged {
     let asked = format!("{} questions to {} addresses", watched.asked, watched.addresses.len());
     match (&watched.answers[..], watched.first_echo) {
         ([], Some(at)) => Ok(format!(
@@ -205,9 +205,9 @@ mod tests {
     #[test]
     fn an_answer_during_the_boot_is_told_with_its_time() {
         let at = Duration::from_millis(12_300);
-        let mut seen = Watched { asked: 40, echoes: 3, first_echo: Some(at), ..Watched::default() };
+        let mut seen = WatchReport { asked: 40, echoes: 3, first_echo: Some(at), ..WatchReport::default() };
         assert!(watched(&seen).unwrap().contains("3 echo requests"), "{:?}", watched(&seen));
-        seen.answers.push(diorite_lab::Heard {
+        seen.answers.push(diorite_lab::UnexpectedAnswer {
             at,
             address: std::net::Ipv4Addr::LOCALHOST.into(),
             protocol: diorite_lab::Protocol::Tcp,
@@ -215,7 +215,7 @@ mod tests {
             verdict: PortVerdict::Closed,
         });
         assert!(watched(&seen).expect_err("wrong").ends_with("after 12.3 s: Tcp port 111 of 127.0.0.1 closed"));
-        assert!(watched(&Watched::default()).is_err(), "nobody was there");
+        assert!(watched(&WatchReport::default()).is_err(), "nobody was there");
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub fn vlans(scope: &Scope<'_>) -> Vec<Check> {
             let what = format!("{address} answers inside VLAN {vlan}");
             let id = format!("vlan-{name}-{}", Family::of(address).name());
             let check = Check::outside(id, what, move |machine| {
-                let reply = machine.lab().knock(Some(vlan), from, address, machine.patience())?;
+                let reply = machine.lab().reach(Some(vlan), from, address, machine.patience())?;
                 Ok(ping(reply.map(|answer| answer.time)))
             });
             all.push(check.phase(Phase::Ports));

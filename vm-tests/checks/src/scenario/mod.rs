@@ -23,7 +23,7 @@ use crate::{answer::Judged, boots::classes, input::digest, results, session::Wor
 use diorite_host::{interrupt, progress::Unit};
 use diorite_machine::{
     Accelerator, AlarmKind, Budget, Machine,
-    accel::{self, Kind},
+    accel::{self, AcceleratorKind},
 };
 use diorite_model::{
     Error, Exit, Result,
@@ -112,8 +112,9 @@ fn attempt(input: &ScenarioInput<'_>, accelerator: &mut Accelerator) -> Result<(
                 diorite_host::file::rename_scratch(&evidence, &kept)
                     .map_err(|e| Error::io("the evidence cannot be kept", &kept, e))?;
             }
-            if classes::accelerator(ended) && accelerator.kind == Kind::Kvm {
-                *accelerator = Accelerator { kind: Kind::Tcg, reason: format!("KVM failed: {}", ended.what) };
+            if classes::accelerator(ended) && accelerator.kind == AcceleratorKind::Kvm {
+                *accelerator =
+                    Accelerator { kind: AcceleratorKind::Tcg, reason: format!("KVM failed: {}", ended.what) };
             }
             retried.push(ended.clone());
             continue;

@@ -253,7 +253,7 @@ impl<'a> ScenarioStage<'a> {
         let fixed = links.filter_map(|text| text.split('/').next()?.parse::<IpAddr>().ok());
         for ip in fixed.filter(|ip| found.is_none() && ip.is_ipv4() == own.is_ipv4() && config.contains(*ip)) {
             // Its answer is how it is heard.
-            lab.knock(config.vlan, own, ip, Duration::from_secs(2).mul_f64(self.slowness()))?;
+            lab.reach(config.vlan, own, ip, Duration::from_secs(2).mul_f64(self.slowness()))?;
         }
         Ok(self.address(machine, Some(near), family))
     }

@@ -7,11 +7,11 @@ use crate::{
     derived::network::ping,
     quote,
 };
-use diorite_lab::{Faults, Manner, Name, Probe, Protocol, Services, Wave as Flood, Way};
+use diorite_lab::{Behaviour, Direction, Faults, Name, Probe, Services};
 use diorite_model::{
     Result,
-    recipe::Protocol as Transport,
-    scenario::{Act, From, Link, Mode, Patience, Says, Step, Wave},
+    recipe::Protocol,
+    scenario::{Act, FloodKind, From, Link, Mode, Patience, Says, Step},
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::{
@@ -61,7 +61,7 @@ impl ScenarioStage<'_> {
                 Ok(verdict(traffic.busiest >= *busiest, seen))
             }),
             Act::Link { machine, card, link } => {
-                self.lab.impair(self.actor(*machine).cables[*card], Way::Both, faults(link))?;
+                self.lab.impair(self.actor(*machine).cables[*card], Direction::Both, faults(link))?;
                 Ok(Ok("done".to_owned()))
             }
             Act::Carrier { machine, card, up } => {
@@ -71,25 +71,26 @@ impl ScenarioStage<'_> {
             Act::Dhcp { segment, mode, lease } => {
                 let (mode, lease) = (*mode, *lease);
                 self.serve(*segment, move |services| {
-                    (services.dhcp.manner, services.dhcp.refuse) = (manner(mode), mode == Mode::Refusing);
+                    (services.dhcp.behaviour, services.dhcp.refuse) = (behaviour(mode), mode == Mode::Refusing);
                     if let Some(lease) = lease {
                         services.dhcp.lease_time = Duration::from_secs(lease.into());
                     }
                 })
             }
             Act::NameServer { segment, mode, delay, names, truncate } => {
-                let (manner, delay, truncate) = (manner(*mode), Duration::from_millis((*delay).into()), *truncate);
+                let (behaviour, delay, truncate) =
+                    (behaviour(*mode), Duration::from_millis((*delay).into()), *truncate);
                 let names: BTreeMap<String, Name> =
                     names.iter().map(|(name, says)| (name.clone(), said(says))).collect();
                 self.serve(*segment, move |services| {
-                    (services.dns.manner, services.dns.delay, services.dns.truncate) = (manner, delay, truncate);
+                    (services.dns.behaviour, services.dns.delay, services.dns.truncate) = (behaviour, delay, truncate);
                     services.dns.names.extend(names);
                 })
             }
             Act::TimeServer { segment, mode, offset, synchronised } => {
-                let (manner, offset, synchronised) = (manner(*mode), *offset, *synchronised);
+                let (behaviour, offset, synchronised) = (behaviour(*mode), *offset, *synchronised);
                 self.serve(*segment, move |services| {
-                    (services.ntp.manner, services.ntp.offset) = (manner, offset);
+                    (services.ntp.behaviour, services.ntp.offset) = (behaviour, offset);
                     services.ntp.synchronised = synchronised;
                 })
             }
@@ -105,12 +106,7 @@ impl ScenarioStage<'_> {
                 let Some(address) = self.reach(*machine, *segment, *family)? else {
                     return Ok(Err(NOT_HEARD.to_owned()));
                 };
-                self.scan(
-                    *machine,
-                    *segment,
-                    Probe::all(address, wire(*protocol)),
-                    ExpectedPorts { open, maybe, meanwhile },
-                )
+                self.scan(*machine, *segment, Probe::all(address, *protocol), ExpectedPorts { open, maybe, meanwhile })
             }
         }
     }
@@ -212,7 +208,7 @@ impl ScenarioStage<'_> {
                 let Some(address) = self.reach(machine, n, family)? else { return Ok(Err(NOT_HEARD.to_owned())) };
                 let lab = self.lab.at(n)?;
                 Ok(match ask {
-                    Ask::Port(p) if p.protocol == Transport::Tcp => {
+                    Ask::Port(p) if p.protocol == Protocol::Tcp => {
                         judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state)
                     }
                     Ask::Port(p) => judge::udp(&lab.udp_probe(address, p.port, EMPTY_QUERY)?, p.state),
@@ -234,20 +230,15 @@ impl ScenarioStage<'_> {
         &mut self,
         machine: usize,
         segment: usize,
-        wave: Wave,
+        kind: FloodKind,
         port: u16,
         (frames, rate): (u32, u32),
     ) -> Result<Judged> {
         let Some(address) = self.reach(machine, segment, IpFamily::Ipv4)? else {
             return Ok(Err(NOT_HEARD.to_owned()));
         };
-        let wave = match wave {
-            Wave::Syn => Flood::Syn,
-            Wave::Udp => Flood::Udp,
-            Wave::Malformed => Flood::Malformed,
-        };
         let received = self.traffic(machine)?.received;
-        let pending = self.lab.at(segment)?.flood(address, port, wave, frames, rate)?;
+        let pending = self.lab.at(segment)?.flood(address, port, kind, frames, rate)?;
         // It is under way when the first frames are on the cable; it goes on during the next steps.
         loop {
             let more = self.traffic(machine)?.received - received;
@@ -279,10 +270,6 @@ const FILL: &str = "f=$1/diorite-fill; n=0; s=$(df --output=avail -B1 \"$1\" | t
 /// `$1`: a directory. Takes away what filled it.
 const FREE: &str = "rm -f \"$1\"/diorite-fill.*; df --output=avail -B1M \"$1\" | tail -n1 | sed \"s/\\$/ MiB free/\"";
 
-fn wire(protocol: Transport) -> Protocol {
-    if protocol == Transport::Udp { Protocol::Udp } else { Protocol::Tcp }
-}
-
 fn faults(link: &Link) -> Faults {
     let share = |percent: u8| f64::from(percent) / 100.0;
     Faults {
@@ -297,11 +284,11 @@ fn faults(link: &Link) -> Faults {
     }
 }
 
-fn manner(mode: Mode) -> Manner {
+fn behaviour(mode: Mode) -> Behaviour {
     match mode {
-        Mode::Good | Mode::Refusing => Manner::Good,
-        Mode::Silent => Manner::Silent,
-        Mode::Malformed => Manner::Malformed,
+        Mode::Good | Mode::Refusing => Behaviour::Good,
+        Mode::Silent => Behaviour::Silent,
+        Mode::Malformed => Behaviour::Malformed,
     }
 }
 

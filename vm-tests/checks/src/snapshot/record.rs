@@ -177,7 +177,7 @@ impl From<&Metadata> for FileStamp {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use diorite_machine::Kind;
+    use diorite_machine::AcceleratorKind;
 
     pub(crate) fn identity() -> SnapshotIdentity {
         SnapshotIdentity {
@@ -195,7 +195,7 @@ pub(crate) mod tests {
             name: RUNNING.into(),
             what: String::new(),
             kept: 1_760_000_000,
-            accelerator: Accelerator { kind: Kind::Tcg, reason: "a test".into() },
+            accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "a test".into() },
             disk: disk.to_owned(),
             disk_stamp: FileStamp::of(disk).expect("a disk"),
             tools: "/tools".into(),

@@ -75,14 +75,14 @@ impl SnapshotStore {
         gone(&new).map_err(failed)?;
         fs::create_dir_all(&new).map_err(failed)?;
         for name in names {
-            fs::rename(from.join(name), new.join(name)).map_err(failed)?;
+            diorite_host::file::rename(from.join(name), new.join(name)).map_err(failed)?;
         }
         let snapshot = described(snapshot, &new, names)?;
         // At most one, of whatever machine.
         for entry in fs::read_dir(&self.0).map_err(failed)?.flatten().filter(|e| e.path() != new) {
             gone(&entry.path()).map_err(failed)?;
         }
-        fs::rename(&new, &directory).map_err(failed)?;
+        diorite_host::file::rename(&new, &directory).map_err(failed)?;
         let about = names.iter().filter_map(|name| fs::metadata(directory.join(name)).ok());
         let bytes = about.map(|m| m.blocks() * 512).sum();
         Ok((StoredSnapshot { snapshot, directory }, bytes))
@@ -154,7 +154,7 @@ fn described(snapshot: MachineSnapshot, directory: &Path, names: &[&str]) -> Res
 fn write(snapshot: &MachineSnapshot, directory: &Path) -> Result<()> {
     let (file, new) = (directory.join(DESCRIPTION), directory.join("moment.new"));
     let text = serde_json::to_string_pretty(snapshot).map_err(|e| Error::bug("a snapshot is no JSON").because(e))?;
-    let written = fs::write(&new, text + "\n").and_then(|()| fs::rename(&new, &file));
+    let written = diorite_host::file::write_whole(&file, (text + "\n").as_bytes(), 0o666);
     written.map_err(|e| Error::io("the snapshot's description cannot be written", &file, e))
 }
 

@@ -1,11 +1,12 @@
 //! More than a guest can use: SYNs from addresses that nobody has, datagrams, or frames that contradict themselves, at a
-//! steady rate. What the guest answers is nobody's: the flood does not listen.
+//! steady rate. The flood ignores what the guest answers.
 
 use super::{Job, Next, Wire};
 use crate::{
     frame::{self, Host, Packet},
     random::Random,
 };
+use diorite_model::scenario::FloodKind;
 use smoltcp::wire::{TcpControl, TcpSeqNumber};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
@@ -13,22 +14,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a flood is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wave {
-    /// SYNs to the port, from addresses of the documentation's networks (RFC 5737, RFC 3849).
-    Syn,
-    /// Datagrams to the port, 64 bytes each.
-    Udp,
-    /// Packets to the guest with bytes of chance behind the Ethernet header.
-    Malformed,
-}
-
 /// A flood in progress.
 pub struct Flood {
     guest: IpAddr,
     port: u16,
-    wave: Wave,
+    kind: FloodKind,
     frames: u32,
     rate: u32,
     sent: u32,
@@ -45,22 +35,23 @@ impl Flood {
     pub fn new(
         guest: IpAddr,
         port: u16,
-        wave: Wave,
+        kind: FloodKind,
         (frames, rate): (u32, u32),
         seed: u64,
         begun: Instant,
         reply: Sender<u32>,
     ) -> Self {
         let random = Random::new(seed, u64::from(port) + 0xf100d);
-        Self { guest, port, wave, frames, rate: rate.max(1), sent: 0, begun, random, reply }
+        Self { guest, port, kind, frames, rate: rate.max(1), sent: 0, begun, random, reply }
     }
 
     fn frame(&mut self, guest: Host, wire: &mut Wire<'_>) -> Vec<u8> {
         let own = wire.own(self.guest);
         let chance = self.random.number();
         let source = 1024 + (chance % 60_000) as u16;
-        match self.wave {
-            Wave::Syn => {
+        match self.kind {
+            FloodKind::Syn => {
+                // From addresses of the documentation's networks (RFC 5737, RFC 3849).
                 let ip = match self.guest {
                     IpAddr::V4(_) => Ipv4Addr::new(198, 51, 100, (chance >> 32) as u8).into(),
                     IpAddr::V6(_) => Ipv6Addr::from_bits(0x2001_0db8 << 96 | u128::from(chance)).into(),
@@ -68,10 +59,11 @@ impl Flood {
                 let sequence = TcpSeqNumber((chance >> 32) as i32);
                 frame::tcp(Host { ip, ..own }, source, guest, self.port, TcpControl::Syn, sequence)
             }
-            Wave::Udp => frame::udp(own, source, guest, self.port, &[0x55; 64]),
-            Wave::Malformed => {
-                let kind: [u8; 2] = if self.guest.is_ipv4() { [8, 0] } else { [0x86, 0xdd] };
-                let mut frame = [guest.mac.as_bytes(), own.mac.as_bytes(), &kind].concat();
+            FloodKind::Udp => frame::udp(own, source, guest, self.port, &[0x55; 64]),
+            FloodKind::Malformed => {
+                // Bytes of chance behind the Ethernet header.
+                let ethertype: [u8; 2] = if self.guest.is_ipv4() { [8, 0] } else { [0x86, 0xdd] };
+                let mut frame = [guest.mac.as_bytes(), own.mac.as_bytes(), &ethertype].concat();
                 let length = (chance % 200) as usize;
                 for _ in 0..=length / 8 {
                     frame.extend(self.random.number().to_be_bytes());
@@ -117,13 +109,13 @@ mod tests {
     use std::{collections::BTreeMap, sync::mpsc};
 
     /// Everything that a flood of 500 frames at 1000 a second sends, and how long that takes.
-    fn flood(wave: Wave, known: bool) -> (Vec<Vec<u8>>, u32, Duration) {
+    fn flood(kind: FloodKind, known: bool) -> (Vec<Vec<u8>>, u32, Duration) {
         let (config, guest) = (Config::default(), "10.77.0.100".parse().expect("an address"));
         let mac = EthernetAddress([0x52, 0x54, 0, 1, 2, 3]);
         let neighbours = if known { BTreeMap::from([(guest, mac)]) } else { BTreeMap::new() };
         let (reply, answer) = mpsc::channel();
         let begun = Instant::now();
-        let mut job = Flood::new(guest, 22, wave, (500, 1000), 3, begun, reply);
+        let mut job = Flood::new(guest, 22, kind, (500, 1000), 3, begun, reply);
         let (mut out, mut raw, mut now) = (Vec::new(), Vec::new(), begun);
         loop {
             let mut lent = Wire { config: &config, routed: &[], neighbours: &neighbours, out: &mut out, raw: &mut raw };
@@ -136,26 +128,29 @@ mod tests {
 
     #[test]
     fn a_flood_is_as_long_and_as_fast_as_was_said() {
-        for wave in [Wave::Syn, Wave::Udp, Wave::Malformed] {
-            let (frames, sent, took) = flood(wave, true);
-            assert_eq!((frames.len(), sent), (500, 500), "{wave:?}");
-            assert!((450..600).contains(&took.as_millis()), "{wave:?}: {took:?}");
-            assert_eq!(frames, flood(wave, true).0, "the seed decides");
+        for kind in [FloodKind::Syn, FloodKind::Udp, FloodKind::Malformed] {
+            let (frames, sent, took) = flood(kind, true);
+            assert_eq!((frames.len(), sent), (500, 500), "{kind:?}");
+            assert!((450..600).contains(&took.as_millis()), "{kind:?}: {took:?}");
+            assert_eq!(frames, flood(kind, true).0, "the seed decides");
         }
-        assert_eq!(flood(Wave::Syn, false).1, 0, "nobody is there");
+        assert_eq!(flood(FloodKind::Syn, false).1, 0, "nobody is there");
     }
 
     #[test]
-    fn each_wave_is_what_its_name_says() {
-        for frame in flood(Wave::Syn, true).0 {
+    fn each_kind_is_what_its_name_says() {
+        for frame in flood(FloodKind::Syn, true).0 {
             let packet = Packet::parse(&frame).expect("well-formed");
             let Body::Tcp { to, control: TcpControl::Syn, .. } = packet.body else { panic!("{packet:?}") };
             assert_eq!(to.port(), 22);
         }
         assert!(
-            flood(Wave::Udp, true).0.iter().all(|f| matches!(Packet::parse(f).map(|p| p.body), Some(Body::Udp { .. })))
+            flood(FloodKind::Udp, true)
+                .0
+                .iter()
+                .all(|f| matches!(Packet::parse(f).map(|p| p.body), Some(Body::Udp { .. })))
         );
-        let sound = flood(Wave::Malformed, true).0.iter().filter(|f| Packet::parse(f).is_some()).count();
+        let sound = flood(FloodKind::Malformed, true).0.iter().filter(|f| Packet::parse(f).is_some()).count();
         assert!(sound < 250, "{sound} of 500 are well-formed");
     }
 }

@@ -2,11 +2,12 @@
 
 mod answer;
 pub mod flood;
-pub mod knock;
 pub mod ping;
+pub mod port_watch;
+pub mod reach_probe;
 pub mod scan;
 pub mod udp;
-pub mod vigil;
+pub mod verdict;
 
 use crate::{
     config::Config,

@@ -6,8 +6,9 @@
 //! too: a guest that works slowly is asked slowly, and none of its queues overflows. A port is silent when that was so
 //! in two rounds in which no echo was lost.
 
-use super::{GRACE, Job, Next, Wire, answer::answer, echo_reply};
+use super::{GRACE, Job, Next, Wire, answer::answer, echo_reply, verdict::PortVerdict};
 use crate::frame::{self, Host, Packet};
+use diorite_model::recipe::Protocol;
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{TcpControl, TcpSeqNumber};
 use std::{
@@ -16,20 +17,6 @@ use std::{
     sync::mpsc::Sender,
     time::{Duration, Instant},
 };
-
-/// What a port answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum PortVerdict {
-    /// SYN and ACK, or a datagram: something listens.
-    Open,
-    /// RST, or port unreachable: nothing listens, and nothing keeps us from knowing.
-    Closed,
-    /// Another ICMP error: a filter that says so.
-    Rejected,
-    /// Nothing at all.
-    Silent,
-}
 
 /// A finished scan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,22 +32,13 @@ pub struct Scan {
     pub took: Duration,
 }
 
-/// The protocol of what is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// A SYN to each port.
-    Tcp,
-    /// An empty datagram to each port. A program that does not answer one is as silent as a filter.
-    Udp,
-}
-
 /// What is asked, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Probe {
     /// Who is asked.
     pub guest: IpAddr,
-    /// By which protocol.
+    /// By which protocol: a SYN to each port, or an empty datagram. A program that does not answer a datagram is as silent
+    /// as a filter.
     pub protocol: Protocol,
     /// Which ports.
     pub ports: Vec<u16>,

@@ -3,8 +3,8 @@
 
 mod request;
 
-use crate::listen::{Service, Session, Step};
-use request::{Reader, Taken};
+use crate::listen::{Service, ServiceSession, SessionStep};
+use request::{Intake, RequestReader};
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -112,7 +112,7 @@ const PIECE: usize = 64 << 10;
 /// Answers requests by what they say.
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
-struct Inner {
+struct SiteState {
     paths: BTreeMap<String, Reply>,
     others: Reply,
     requests: Vec<Request>,
@@ -122,7 +122,7 @@ struct Inner {
 
 /// A site. Copies of the handle are the same site; it may be changed while it is served.
 #[derive(Clone)]
-pub struct Site(Arc<Mutex<Inner>>);
+pub struct Site(Arc<Mutex<SiteState>>);
 
 impl std::fmt::Debug for Site {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -134,7 +134,7 @@ impl Default for Site {
     fn default() -> Self {
         let others = Reply::new(404, "text/plain", "not found\n");
         let (paths, requests, handlers) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(Inner { paths, others, requests, handlers })))
+        Self(Arc::new(Mutex::new(SiteState { paths, others, requests, handlers })))
     }
 }
 
@@ -157,7 +157,7 @@ impl Site {
         self.inner().requests.clone()
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, SiteState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -165,7 +165,7 @@ impl Site {
     pub(crate) fn service(&self) -> Service {
         let site = self.clone();
         Box::new(move |from| {
-            let (site, reader, due, sending) = (site.clone(), Reader::new(from), None, None);
+            let (site, reader, due, sending) = (site.clone(), RequestReader::new(from), None, None);
             Box::new(Connection { site, reader, due, sending })
         })
     }
@@ -176,39 +176,39 @@ struct Sending {
     head: Vec<u8>,
     file: Option<std::io::Take<File>>,
     trickle: Option<(usize, Duration)>,
-    end: Option<Step>,
+    end: Option<SessionStep>,
 }
 
 struct Connection {
     site: Site,
-    reader: Reader,
+    reader: RequestReader,
     /// An answer that waits for its time.
     due: Option<(Instant, Sending)>,
     sending: Option<Sending>,
 }
 
-impl Session for Connection {
-    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> Step {
+impl ServiceSession for Connection {
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> SessionStep {
         loop {
             if let Some((at, sending)) = self.due.take() {
                 if now < at {
                     self.due = Some((at, sending));
-                    return Step::Until(at);
+                    return SessionStep::Until(at);
                 }
                 self.sending = Some(sending);
             }
             if let Some(mut sending) = self.sending.take() {
                 let step = sending.step(output, now);
-                let over = step == Step::Wait && sending.head.is_empty() && sending.file.is_none();
+                let over = step == SessionStep::Wait && sending.head.is_empty() && sending.file.is_none();
                 if let Some(end) = sending.end.filter(|_| over) {
-                    if end == Step::Wait {
+                    if end == SessionStep::Wait {
                         // Open and silent for ever.
                         input.clear();
                         self.sending = Some(sending);
                     }
                     return end;
                 }
-                if let (Step::Until(at), false) = (step, over) {
+                if let (SessionStep::Until(at), false) = (step, over) {
                     self.due = Some((at, sending));
                     return step;
                 }
@@ -218,19 +218,19 @@ impl Session for Connection {
                 }
             }
             match self.reader.take(input, self.most()) {
-                Taken::Request(request, close) => {
+                Intake::Request(request, close) => {
                     let reply = self.note(&request);
                     let delay = reply.delay;
                     self.due = Some((now + delay, Sending::new(reply, &request, close)));
                 }
-                Taken::Continue => output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"),
-                Taken::NotYet if ended => return Step::Close,
-                Taken::NotYet => return Step::Wait,
-                Taken::Wrong(status) => {
+                Intake::Continue => output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n"),
+                Intake::NotYet if ended => return SessionStep::Close,
+                Intake::NotYet => return SessionStep::Wait,
+                Intake::Wrong(status) => {
                     input.clear();
                     let head = format!("HTTP/1.1 {status} no\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
                     output.extend_from_slice(head.as_bytes());
-                    return Step::Close;
+                    return SessionStep::Close;
                 }
             }
         }
@@ -260,11 +260,11 @@ impl Connection {
 
 impl Sending {
     fn new(reply: Reply, request: &Request, close: bool) -> Self {
-        let mut end = close.then_some(Step::Close);
+        let mut end = close.then_some(SessionStep::Close);
         let trickle = reply.trickle;
         let none = |head: &str| {
             let head = format!("{head}Content-Length: 0\r\nConnection: close\r\n\r\n").into_bytes();
-            Self { head, file: None, trickle: None, end: Some(Step::Close) }
+            Self { head, file: None, trickle: None, end: Some(SessionStep::Close) }
         };
         let (mut file, bytes, length) = match &reply.body {
             Body::Bytes(bytes) => (None, bytes.to_vec(), bytes.len() as u64),
@@ -311,25 +311,25 @@ impl Sending {
         });
         match reply.fault {
             None => {}
-            Some(Fault::Instead(bytes)) => (head, end) = (bytes, Some(Step::Close)),
+            Some(Fault::Instead(bytes)) => (head, end) = (bytes, Some(SessionStep::Close)),
             Some(Fault::CutAfter(n)) => {
                 head.truncate(n);
-                end = Some(Step::Close);
+                end = Some(SessionStep::Close);
             }
             Some(Fault::ResetAfter(n)) => {
                 head.truncate(n);
-                end = Some(Step::Reset);
+                end = Some(SessionStep::Reset);
             }
             Some(Fault::SilentAfter(n)) => {
                 head.truncate(n);
-                end = Some(Step::Wait);
+                end = Some(SessionStep::Wait);
             }
         }
         Self { head, file, trickle, end }
     }
 
     /// Hands on a piece.
-    fn step(&mut self, output: &mut Vec<u8>, now: Instant) -> Step {
+    fn step(&mut self, output: &mut Vec<u8>, now: Instant) -> SessionStep {
         let most = self.trickle.map_or(PIECE, |(bytes, _)| bytes.clamp(1, PIECE));
         let mut file = self.file.take();
         while self.head.len() < most {
@@ -344,8 +344,8 @@ impl Sending {
         self.file = file;
         output.extend(self.head.drain(..most.min(self.head.len())));
         match self.trickle {
-            Some((_, pause)) if !self.head.is_empty() || self.file.is_some() => Step::Until(now + pause),
-            _ => Step::Wait,
+            Some((_, pause)) if !self.head.is_empty() || self.file.is_some() => SessionStep::Until(now + pause),
+            _ => SessionStep::Wait,
         }
     }
 }
@@ -388,7 +388,7 @@ fn reason(status: u16) -> &'static str {
 mod tests {
     use super::*;
 
-    fn talk(site: &Site, bytes: &[u8]) -> (String, Step) {
+    fn talk(site: &Site, bytes: &[u8]) -> (String, SessionStep) {
         let mut session = site.service()("10.77.0.9:999".parse().expect("an address"));
         let (mut input, mut output) = (bytes.to_vec(), Vec::new());
         let step = session.step(&mut input, true, &mut output, Instant::now());
@@ -402,7 +402,7 @@ mod tests {
         let two = b"GET /a?x=1 HTTP/1.1\r\nHost: h\r\n\r\nPOST /b HTTP/1.1\r\nContent-Length: 3\r\n\r\nxyz";
         let (said, step) = talk(&site, two);
         assert!(said.starts_with("HTTP/1.1 200 OK\r\n") && said.contains("\r\n\r\nhelloHTTP/1.1 404 Not Found\r\n"));
-        assert_eq!(step, Step::Close, "the other side has said all");
+        assert_eq!(step, SessionStep::Close, "the other side has said all");
         let asked = site.requests();
         assert_eq!(
             (asked[0].target.as_str(), asked[0].field("host"), &asked[1].body[..]),
@@ -421,7 +421,7 @@ mod tests {
         ] {
             assert_eq!(&talk(&site, wrong).0[9..12], status);
         }
-        assert_eq!(talk(&site, b"GET /a HTT"), (String::new(), Step::Close));
+        assert_eq!(talk(&site, b"GET /a HTT"), (String::new(), SessionStep::Close));
     }
 
     #[test]
@@ -450,10 +450,10 @@ mod tests {
     fn faults_are_what_they_are_called() {
         let site = Site::default();
         for (fault, said, end) in [
-            (Fault::CutAfter(12), "HTTP/1.1 200", Step::Close),
-            (Fault::ResetAfter(3), "HTT", Step::Reset),
-            (Fault::SilentAfter(0), "", Step::Wait),
-            (Fault::Instead(b"220 ftp".to_vec()), "220 ftp", Step::Close),
+            (Fault::CutAfter(12), "HTTP/1.1 200", SessionStep::Close),
+            (Fault::ResetAfter(3), "HTT", SessionStep::Reset),
+            (Fault::SilentAfter(0), "", SessionStep::Wait),
+            (Fault::Instead(b"220 ftp".to_vec()), "220 ftp", SessionStep::Close),
         ] {
             site.set("/", Reply::text("hello").broken(fault));
             assert_eq!(talk(&site, b"GET / HTTP/1.1\r\n\r\n"), (said.to_owned(), end));

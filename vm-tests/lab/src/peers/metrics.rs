@@ -34,7 +34,7 @@ impl Metrics {
 
     /// Reads a whole page. The error names the line.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut reader = Reader::default();
+        let mut reader = LineReader::default();
         if !text.is_empty() && !text.ends_with('\n') {
             return Err("the last line has no line feed".to_owned());
         }
@@ -49,7 +49,7 @@ impl Metrics {
 }
 
 #[derive(Default)]
-struct Reader {
+struct LineReader {
     metrics: Metrics,
     helped: BTreeSet<String>,
     /// The family whose lines are being read, and those that are complete.
@@ -58,7 +58,7 @@ struct Reader {
     seen: BTreeSet<(String, BTreeMap<String, String>)>,
 }
 
-impl Reader {
+impl LineReader {
     fn line(&mut self, line: &str) -> Result<(), String> {
         if line.trim().is_empty() {
             return Ok(());

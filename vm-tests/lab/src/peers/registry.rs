@@ -31,7 +31,7 @@ struct Repository {
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct RegistryState {
     blobs: BTreeMap<String, Arc<[u8]>>,
     repositories: BTreeMap<String, Repository>,
     /// Number → repository and what has come.
@@ -41,7 +41,7 @@ struct Inner {
 
 /// A registry. Copies of the handle are the same one; it may be changed while it is served.
 #[derive(Debug, Clone, Default)]
-pub struct Registry(Arc<Mutex<Inner>>);
+pub struct Registry(Arc<Mutex<RegistryState>>);
 
 /// `sha256:` and 64 digits.
 fn digest(bytes: &[u8]) -> String {
@@ -49,7 +49,7 @@ fn digest(bytes: &[u8]) -> String {
 }
 
 impl Registry {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, RegistryState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -84,7 +84,7 @@ impl Repository {
 }
 
 /// What is asked for, behind `/v2/`.
-enum Place<'a> {
+enum Endpoint<'a> {
     Root,
     Blob(&'a str, &'a str),
     /// Where uploads begin.
@@ -94,30 +94,31 @@ enum Place<'a> {
     Tags(&'a str),
 }
 
-fn place(path: &str) -> Option<Place<'_>> {
+fn place(path: &str) -> Option<Endpoint<'_>> {
     let rest = path.strip_prefix("/v2/")?;
     if rest.is_empty() {
-        return Some(Place::Root);
+        return Some(Endpoint::Root);
     }
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        return named(name, Place::Tags(name));
+        return named(name, Endpoint::Tags(name));
     }
     if let Some((name, number)) = rest.rsplit_once("/blobs/uploads/") {
-        let place = if number.is_empty() { Place::Uploads(name) } else { Place::Upload(name, number.parse().ok()?) };
+        let place =
+            if number.is_empty() { Endpoint::Uploads(name) } else { Endpoint::Upload(name, number.parse().ok()?) };
         return named(name, place);
     }
     if let Some(name) = rest.strip_suffix("/blobs/uploads") {
-        return named(name, Place::Uploads(name));
+        return named(name, Endpoint::Uploads(name));
     }
     if let Some((name, digest)) = rest.rsplit_once("/blobs/") {
-        return named(name, Place::Blob(name, digest));
+        return named(name, Endpoint::Blob(name, digest));
     }
     let (name, reference) = rest.rsplit_once("/manifests/")?;
-    named(name, Place::Manifest(name, reference))
+    named(name, Endpoint::Manifest(name, reference))
 }
 
 /// Whether a repository may be called so (§ "Pulling manifests").
-fn named<'a>(name: &str, place: Place<'a>) -> Option<Place<'a>> {
+fn named<'a>(name: &str, place: Endpoint<'a>) -> Option<Endpoint<'a>> {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let part = |part: &str| {
         let (bytes, inner) = (part.as_bytes(), |b: &u8| letter(*b) || b"._-".contains(b));
@@ -150,29 +151,29 @@ fn empty(status: u16) -> Reply {
     Reply { fields: Vec::new(), ..Reply::new(status, "", "") }
 }
 
-impl Inner {
+impl RegistryState {
     fn answer(&mut self, request: &Request) -> Reply {
         let path = request.target.split('?').next().unwrap_or_default();
         let Some(place) = place(path) else { return refused(404, "NAME_INVALID", "no such place") };
         let method = request.method.as_str();
         match (place, method) {
-            (Place::Root, "GET" | "HEAD") => Reply::new(200, "application/json", "{}"),
-            (Place::Blob(name, digest), "GET" | "HEAD") => self.blob(name, digest),
-            (Place::Uploads(name), "POST") => self.begin(name, request),
-            (Place::Upload(name, number), "PATCH") => self.piece(name, number, request),
-            (Place::Upload(name, number), "PUT") => self.finish(name, number, request),
-            (Place::Upload(name, number), "GET") => match self.uploads.get(&number) {
+            (Endpoint::Root, "GET" | "HEAD") => Reply::new(200, "application/json", "{}"),
+            (Endpoint::Blob(name, digest), "GET" | "HEAD") => self.blob(name, digest),
+            (Endpoint::Uploads(name), "POST") => self.begin(name, request),
+            (Endpoint::Upload(name, number), "PATCH") => self.piece(name, number, request),
+            (Endpoint::Upload(name, number), "PUT") => self.finish(name, number, request),
+            (Endpoint::Upload(name, number), "GET") => match self.uploads.get(&number) {
                 Some((owner, bytes)) if owner == name => came(empty(204), name, number, bytes.len()),
                 _ => unknown_upload(),
             },
-            (Place::Upload(name, number), "DELETE") => match self.uploads.get(&number) {
+            (Endpoint::Upload(name, number), "DELETE") => match self.uploads.get(&number) {
                 Some((owner, _)) if owner == name => {
                     self.uploads.remove(&number);
                     empty(204)
                 }
                 _ => unknown_upload(),
             },
-            (Place::Manifest(name, reference), "GET" | "HEAD") => {
+            (Endpoint::Manifest(name, reference), "GET" | "HEAD") => {
                 let found = self.repositories.get(name).and_then(|r| r.manifest(reference));
                 let Some((digest, manifest)) = found else {
                     return refused(404, "MANIFEST_UNKNOWN", "no such manifest");
@@ -180,8 +181,8 @@ impl Inner {
                 let reply = Reply::new(200, &manifest.kind, manifest.bytes.to_vec());
                 reply.field("Docker-Content-Digest", digest).field("ETag", &format!("\"{digest}\""))
             }
-            (Place::Manifest(name, reference), "PUT") => self.put(name, reference, request),
-            (Place::Tags(name), "GET") => self.list(name, request),
+            (Endpoint::Manifest(name, reference), "PUT") => self.put(name, reference, request),
+            (Endpoint::Tags(name), "GET") => self.list(name, request),
             _ => refused(405, "UNSUPPORTED", "not here"),
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     host::Datagrams,
-    listen::{Service, Session, Step},
+    listen::{Service, ServiceSession, SessionStep},
 };
 use std::{
     net::SocketAddr,
@@ -83,25 +83,25 @@ impl Syslog {
 
     pub(crate) fn service(&self) -> Service {
         let own = self.clone();
-        Box::new(move |from| Box::new(Stream { own: own.clone(), from }))
+        Box::new(move |from| Box::new(SyslogStream { own: own.clone(), from }))
     }
 }
 
-struct Stream {
+struct SyslogStream {
     own: Syslog,
     from: SocketAddr,
 }
 
-impl Session for Stream {
-    fn step(&mut self, input: &mut Vec<u8>, ended: bool, _: &mut Vec<u8>, _: Instant) -> Step {
+impl ServiceSession for SyslogStream {
+    fn step(&mut self, input: &mut Vec<u8>, ended: bool, _: &mut Vec<u8>, _: Instant) -> SessionStep {
         loop {
             match frame(input, ended) {
                 Framed::Message(bytes) => self.own.take(self.from, true, &bytes),
-                Framed::NotYet if ended => return Step::Close,
-                Framed::NotYet => return Step::Wait,
+                Framed::NotYet if ended => return SessionStep::Close,
+                Framed::NotYet => return SessionStep::Wait,
                 Framed::Wrong => {
                     self.own.take(self.from, true, &input[..input.len().min(80)]);
-                    return Step::Reset;
+                    return SessionStep::Reset;
                 }
             }
         }
@@ -268,13 +268,13 @@ mod tests {
             input.push(*byte);
             let last = n + 1 == bytes.len();
             let step = session.step(&mut input, last, &mut Vec::new(), Instant::now());
-            assert_eq!(step, if last { Step::Close } else { Step::Wait });
+            assert_eq!(step, if last { SessionStep::Close } else { SessionStep::Wait });
         }
         let priorities: Vec<u8> = syslog.messages().iter().map(|m| m.facility * 8 + m.severity).collect();
         assert_eq!((priorities, syslog.messages()[3].text.as_str()), (vec![34, 35, 36, 37], "last"));
         for wrong in [&b"999999 <"[..], b"no", b"17x<34>"] {
             let step = session.step(&mut wrong.to_vec(), false, &mut Vec::new(), Instant::now());
-            assert_eq!(step, Step::Reset);
+            assert_eq!(step, SessionStep::Reset);
         }
     }
 }

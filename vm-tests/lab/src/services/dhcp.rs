@@ -1,6 +1,6 @@
 //! DHCPv4 server: RFC 2131, options of RFC 2132. One address per hardware address, handed out in order of asking.
 
-use super::{Manner, Message, Mood};
+use super::{Behaviour, Message, Misbehaviour};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -16,7 +16,7 @@ use std::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dhcp {
     /// Whether and how it answers.
-    pub manner: Manner,
+    pub behaviour: Behaviour,
     /// It refuses every request (DHCPNAK), renewals too.
     pub refuse: bool,
     /// How long a lease lasts, in whole seconds on the wire.
@@ -29,7 +29,13 @@ pub struct Dhcp {
 
 impl Default for Dhcp {
     fn default() -> Self {
-        Self { manner: Manner::Good, refuse: false, lease_time: Duration::from_secs(3600), renew: None, gateway: None }
+        Self {
+            behaviour: Behaviour::Good,
+            refuse: false,
+            lease_time: Duration::from_secs(3600),
+            renew: None,
+            gateway: None,
+        }
     }
 }
 
@@ -59,23 +65,23 @@ const MOST: usize = 4096;
 
 /// The server's memory.
 #[derive(Debug, Default)]
-pub struct Server {
+pub struct DhcpServer {
     reserved: BTreeMap<EthernetAddress, Ipv4Addr>,
     /// Acknowledged leases.
     pub leases: BTreeMap<EthernetAddress, Lease>,
 }
 
-impl Server {
+impl DhcpServer {
     /// Answers one datagram sent to port 67; says whose lease that changed.
     pub fn answer(
         &mut self,
         config: &Config,
         dhcp: &Dhcp,
-        mood: &mut Mood,
+        misbehaviour: &mut Misbehaviour,
         now: Duration,
         data: &[u8],
     ) -> Option<(Vec<u8>, EthernetAddress)> {
-        if dhcp.manner == Manner::Silent {
+        if dhcp.behaviour == Behaviour::Silent {
             return None;
         }
         let packet = DhcpPacket::new_checked(data).ok()?;
@@ -102,7 +108,7 @@ impl Server {
             }
             _ => return None,
         };
-        if kind == DhcpMessageType::Ack && dhcp.manner == Manner::Good {
+        if kind == DhcpMessageType::Ack && dhcp.behaviour == Behaviour::Good {
             let requested = ask.parameter_request_list.unwrap_or_default().to_vec();
             let (hostname, vendor) = (text(12), text(60));
             let (at, count) = self.leases.get(&mac).map_or((now, 0), |lease| (lease.at, lease.count));
@@ -151,7 +157,7 @@ impl Server {
         };
         let mut bytes = vec![0; reply.buffer_len()];
         reply.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).ok()?;
-        let bytes = mood.colour(dhcp.manner, bytes, Message::Dhcp)?;
+        let bytes = misbehaviour.apply(dhcp.behaviour, bytes, Message::Dhcp)?;
         let server = Host { mac: config.mac, ip: config.ipv4.into() };
         // RFC 2131 §4.1: to the client's own address once it has one, else to its hardware address or to everybody.
         let client = match (ask.client_ip, refused || ask.broadcast) {
@@ -215,14 +221,15 @@ mod tests {
         bytes
     }
 
-    fn ask(server: &mut Server, dhcp: &Dhcp, at: u64, data: &[u8]) -> Option<Vec<u8>> {
-        let answer = server.answer(&Config::default(), dhcp, &mut Mood::new(1), Duration::from_secs(at), data)?;
+    fn ask(server: &mut DhcpServer, dhcp: &Dhcp, at: u64, data: &[u8]) -> Option<Vec<u8>> {
+        let answer =
+            server.answer(&Config::default(), dhcp, &mut Misbehaviour::new(1), Duration::from_secs(at), data)?;
         Some(answer.0)
     }
 
     #[test]
     fn two_guests_get_two_addresses_and_a_stolen_one_is_refused() {
-        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), Server::default());
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpServer::default());
         let (one, two) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
         for mac in [one, two] {
             ask(&mut server, &dhcp, 0, &discover(mac, DhcpMessageType::Discover, None)).expect("offer");
@@ -239,7 +246,7 @@ mod tests {
         ask(&mut server, &dhcp, 5, &request).expect("ack");
         let lease = &server.leases[&one];
         assert_eq!((lease.count, lease.at.as_secs(), lease.last.as_secs()), (2, 3, 5), "it is renewed");
-        assert_eq!(ask(&mut server, &Dhcp { manner: Manner::Silent, ..dhcp.clone() }, 6, &request), None);
+        assert_eq!(ask(&mut server, &Dhcp { behaviour: Behaviour::Silent, ..dhcp.clone() }, 6, &request), None);
         let nak = ask(&mut server, &Dhcp { refuse: true, ..dhcp }, 7, &request).expect("a refusal");
         let packet = DhcpPacket::new_checked(&nak[42..]).expect("well-formed");
         assert_eq!(DhcpRepr::parse(&packet).expect("well-formed").message_type, DhcpMessageType::Nak);
@@ -248,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_lease_of_an_earlier_life_is_renewed_and_nobody_else_gets_it() {
-        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), Server::default());
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpServer::default());
         let (old, new) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
         let third = Ipv4Addr::from_bits(config.first_lease.to_bits() + 1);
         server.remember(old, third);
@@ -264,7 +271,7 @@ mod tests {
         let (lease_time, renew) = (Duration::from_secs(100), Some(Duration::from_secs(20)));
         for (renew, times) in [(renew, [100, 20, 80]), (None, [100, 50, 86])] {
             let dhcp = Dhcp { lease_time, renew, ..Dhcp::default() };
-            let offer = ask(&mut Server::default(), &dhcp, 0, &request).expect("an offer");
+            let offer = ask(&mut DhcpServer::default(), &dhcp, 0, &request).expect("an offer");
             let packet = DhcpPacket::new_checked(&offer[42..]).expect("well-formed");
             let said = DhcpRepr::parse(&packet).expect("well-formed");
             let option = |kind| packet.options().find(|o| o.kind == kind).map(|o| o.data.to_vec());
@@ -276,7 +283,7 @@ mod tests {
 
     #[test]
     fn noise_is_not_answered() {
-        let mut server = Server::default();
+        let mut server = DhcpServer::default();
         let good = discover(EthernetAddress([2, 0, 0, 0, 0, 1]), DhcpMessageType::Discover, None);
         for cut in 0..good.len().min(243) {
             assert!(ask(&mut server, &Dhcp::default(), 0, &good[..cut]).is_none(), "cut at {cut}");

@@ -1,7 +1,7 @@
 //! DHCPv6 server (RFC 8415): addresses for those who ask for them, name servers and the rest for all. One address per
 //! client and interface, handed out in order of asking.
 
-use super::{Manner, Message, Mood, dns};
+use super::{Behaviour, Message, Misbehaviour, dns};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, net::Ipv6Addr, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dhcp6 {
     /// Whether and how it answers.
-    pub manner: Manner,
+    pub behaviour: Behaviour,
     /// It hands out addresses; else it says that there are none, and gives information alone.
     pub addresses: bool,
     /// How long an address is valid. It is preferred for half of that, and to be renewed after a quarter.
@@ -27,7 +27,7 @@ pub struct Dhcp6 {
 impl Default for Dhcp6 {
     fn default() -> Self {
         let (dns, domains) = (Vec::new(), Vec::new());
-        Self { manner: Manner::Good, addresses: true, valid: Duration::from_secs(7200), dns, domains }
+        Self { behaviour: Behaviour::Good, addresses: true, valid: Duration::from_secs(7200), dns, domains }
     }
 }
 
@@ -51,7 +51,7 @@ const MOST: usize = 4096;
 
 /// The server's memory.
 #[derive(Debug, Default)]
-pub struct Server {
+pub struct Dhcp6Server {
     reserved: BTreeMap<(Vec<u8>, u32), Ipv6Addr>,
     /// Leases that were replied, by client and interface.
     pub leases: BTreeMap<(Vec<u8>, u32), Lease6>,
@@ -107,13 +107,13 @@ fn duid(config: &Config) -> Vec<u8> {
     [&[0, 3, 0, 1], config.mac.as_bytes()].concat()
 }
 
-impl Server {
+impl Dhcp6Server {
     /// Answers one datagram sent to port 547 from a client's link-local address.
     pub fn answer(
         &mut self,
         config: &Config,
         dhcp: &Dhcp6,
-        mood: &mut Mood,
+        misbehaviour: &mut Misbehaviour,
         now: Duration,
         client: Host,
         data: &[u8],
@@ -130,7 +130,7 @@ impl Server {
             3 | 5 | 8 | 9 => (false, named && to_us),
             _ => return None,
         };
-        if !right || dhcp.manner == Manner::Silent || (find(CLIENT).is_none() && head[0] != 11) {
+        if !right || dhcp.behaviour == Behaviour::Silent || (find(CLIENT).is_none() && head[0] != 11) {
             return None;
         }
         let who = find(CLIENT).unwrap_or_default().to_vec();
@@ -154,7 +154,7 @@ impl Server {
                 _ => match self.address(config, &name).filter(|_| dhcp.addresses) {
                     None => status(NO_ADDRESS),
                     Some(ipv6) => {
-                        if binds && dhcp.manner == Manner::Good {
+                        if binds && dhcp.behaviour == Behaviour::Good {
                             let (mac, duid) = (client.mac, who.clone());
                             let lease = Lease6 { mac, duid, ipv6, at: now, count: 0 };
                             self.leases.entry(name).or_insert(lease).count += 1;
@@ -180,7 +180,7 @@ impl Server {
             option(&mut reply, DOMAINS, &dhcp.domains.iter().flat_map(|name| dns::labels(name)).collect::<Vec<_>>());
         }
         self.informed += u64::from(head[0] == 11);
-        let reply = mood.colour(dhcp.manner, reply, Message::Dhcp6)?;
+        let reply = misbehaviour.apply(dhcp.behaviour, reply, Message::Dhcp6)?;
         let server = Host { mac: config.mac, ip: config.link_local.into() };
         Some(frame::udp(server, 547, client, 546, &reply))
     }
@@ -227,10 +227,10 @@ mod tests {
     type Options = Vec<(u16, Vec<u8>)>;
 
     /// The message in the answer, and its options.
-    fn ask(server: &mut Server, dhcp: &Dhcp6, data: &[u8]) -> Option<(u8, Options)> {
+    fn ask(server: &mut Dhcp6Server, dhcp: &Dhcp6, data: &[u8]) -> Option<(u8, Options)> {
         let client = Host { mac: EthernetAddress([2, 0, 0, 0, 0, 9]), ip: "fe80::9".parse().expect("an address") };
         let config = Config::numbered(4);
-        let frame = server.answer(&config, dhcp, &mut Mood::new(1), Duration::from_secs(3), client, data)?;
+        let frame = server.answer(&config, dhcp, &mut Misbehaviour::new(1), Duration::from_secs(3), client, data)?;
         let frame::Body::Udp { from, to, data } = frame::Packet::parse(&frame).expect("well-formed").body else {
             panic!("a datagram")
         };
@@ -245,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_client_gets_an_address_renews_and_gives_it_back() {
-        let (mut server, dhcp) = (Server::default(), Dhcp6::default());
+        let (mut server, dhcp) = (Dhcp6Server::default(), Dhcp6::default());
         let ia = [0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0, 0];
         let (kind, offer) = ask(&mut server, &dhcp, &message(1, &[(IA_NA, &ia)])).expect("an offer");
         assert!(kind == ADVERTISE && server.leases.is_empty(), "an offer is no lease");
@@ -262,7 +262,7 @@ mod tests {
             let lease = server.leases.values().next().expect("a lease");
             assert_eq!((kind, lease.ipv6, lease.count, lease.duid.as_slice()), (REPLY, expected, count, WHO));
         }
-        let state = |server: &mut Server, message: &[u8]| {
+        let state = |server: &mut Dhcp6Server, message: &[u8]| {
             let inner =
                 get(&ask(server, &dhcp, message).expect("a reply").1, IA_NA).expect("an association")[12..].to_vec();
             u16::from_be_bytes([inner[4], inner[5]])
@@ -284,7 +284,7 @@ mod tests {
     fn information_is_given_to_those_who_ask_for_it() {
         let address: Ipv6Addr = "fd77::53".parse().expect("an address");
         let dhcp = Dhcp6 { dns: vec![address], domains: vec!["lab.test".into()], ..Dhcp6::default() };
-        let mut server = Server::default();
+        let mut server = Dhcp6Server::default();
         let (kind, told) = ask(&mut server, &dhcp, &message(11, &[(ORO, &[0, 23, 0, 24])])).expect("a reply");
         assert_eq!((kind, get(&told, DNS), server.informed), (REPLY, Some(address.octets().to_vec()), 1));
         assert_eq!(get(&told, DOMAINS).expect("domains"), b"\x03lab\x04test\0");
@@ -294,7 +294,7 @@ mod tests {
 
     #[test]
     fn what_is_not_for_this_server_or_cut_is_not_answered() {
-        let (mut server, dhcp) = (Server::default(), Dhcp6::default());
+        let (mut server, dhcp) = (Dhcp6Server::default(), Dhcp6::default());
         let request = message(3, &[(SERVER, b"\0\x03\0\x01somebody")]);
         assert_eq!(ask(&mut server, &dhcp, &request), None);
         assert_eq!(ask(&mut server, &dhcp, &message(3, &[])), None, "a request names its server");
@@ -304,6 +304,6 @@ mod tests {
         for cut in (0..solicit.len()).filter(|cut| ![18].contains(cut)) {
             assert_eq!(ask(&mut server, &dhcp, &solicit[..cut]), None, "cut at {cut}");
         }
-        assert_eq!(ask(&mut server, &Dhcp6 { manner: Manner::Silent, ..dhcp }, &solicit), None);
+        assert_eq!(ask(&mut server, &Dhcp6 { behaviour: Behaviour::Silent, ..dhcp }, &solicit), None);
     }
 }

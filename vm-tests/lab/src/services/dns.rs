@@ -1,6 +1,6 @@
 //! DNS answers (RFC 1035) of our choice: right, wrong, late, none.
 
-use super::Manner;
+use super::Behaviour;
 use crate::config::Config;
 use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Dns {
     /// Whether and how it answers.
-    pub manner: Manner,
+    pub behaviour: Behaviour,
     /// What it says of names, in lower case without the last dot.
     pub names: BTreeMap<String, Name>,
     /// What it says of all other names.
@@ -45,7 +45,7 @@ impl Dns {
     pub fn of(config: &Config) -> Self {
         let router = Name::Addresses(vec![config.ipv4.into(), config.ipv6.into()]);
         Self {
-            manner: Manner::Good,
+            behaviour: Behaviour::Good,
             names: [(format!("router.{}", config.domain), router)].into(),
             others: Name::Missing,
             delay: Duration::ZERO,
@@ -61,7 +61,7 @@ impl Dns {
 
 /// A question as it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct DnsQuestion {
     /// Name in lower case without the last dot.
     pub name: String,
     /// Type: 1 A, 28 AAAA.
@@ -70,7 +70,7 @@ pub struct Question {
 }
 
 /// The first question of a query.
-pub fn question(query: &[u8]) -> Option<Question> {
+pub fn question(query: &[u8]) -> Option<DnsQuestion> {
     // A query, not a response; at least one question.
     if query.len() < 12 || query[2] & 0x80 != 0 || u16::from_be_bytes([query[4], query[5]]) == 0 {
         return None;
@@ -88,7 +88,7 @@ pub fn question(query: &[u8]) -> Option<Question> {
     }
     // RFC 1035 §2.3.4.
     let kind = query.get(at..at + 4).filter(|_| at <= 12 + 255)?;
-    Some(Question { name: labels.join("."), kind: u16::from_be_bytes([kind[0], kind[1]]), end: at + 4 })
+    Some(DnsQuestion { name: labels.join("."), kind: u16::from_be_bytes([kind[0], kind[1]]), end: at + 4 })
 }
 
 /// A name as labels, each behind its length (RFC 1035 §3.1).
@@ -105,7 +105,7 @@ pub fn labels(name: &str) -> Vec<u8> {
 
 /// The longest answer over UDP that the asker takes: 512 bytes, or what its OPT record says (RFC 6891 §6.2.3), which must
 /// be the only record behind the question.
-fn longest(query: &[u8], asked: &Question) -> usize {
+fn longest(query: &[u8], asked: &DnsQuestion) -> usize {
     match query.get(asked.end..) {
         Some([0, 0, 41, a, b, ..]) if query[6..12] == [0, 0, 0, 0, 0, 1] => {
             usize::from(u16::from_be_bytes([*a, *b])).clamp(512, 4096)

@@ -8,12 +8,11 @@ pub mod ntp;
 pub mod router;
 
 use crate::{config::Config, random::Random};
-use malformed::Shape;
 use smoltcp::wire::EthernetAddress;
 
 /// How a server behaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Manner {
+pub enum Behaviour {
     /// As its specification says.
     #[default]
     Good,
@@ -59,7 +58,7 @@ impl Services {
     pub fn of(config: &Config) -> Self {
         Self {
             dhcp: dhcp::Dhcp { lease_time: config.lease_time, ..dhcp::Dhcp::default() },
-            dhcp6: dhcp6::Dhcp6 { manner: Manner::Silent, ..dhcp6::Dhcp6::default() },
+            dhcp6: dhcp6::Dhcp6 { behaviour: Behaviour::Silent, ..dhcp6::Dhcp6::default() },
             router: router::Advertised::default(),
             dns: dns::Dns::of(config),
             ntp: ntp::Ntp { offset: config.clock_offset, ..ntp::Ntp::default() },
@@ -69,23 +68,23 @@ impl Services {
 }
 
 /// Passes a good answer on, or spoils it, or keeps it back. `lengths` finds the bytes in it that say how long something is.
-pub struct Mood {
+pub struct Misbehaviour {
     random: Random,
     turn: u64,
 }
 
-impl Mood {
+impl Misbehaviour {
     /// Its damage follows from the seed.
     pub fn new(seed: u64) -> Self {
         Self { random: Random::new(seed, u64::MAX), turn: 0 }
     }
 
-    /// The answer in this manner.
-    pub fn colour(&mut self, manner: Manner, good: Vec<u8>, shape: Shape) -> Option<Vec<u8>> {
-        match manner {
-            Manner::Good => Some(good),
-            Manner::Silent => None,
-            Manner::Malformed => {
+    /// The answer as this behaviour has it.
+    pub fn apply(&mut self, behaviour: Behaviour, good: Vec<u8>, shape: Message) -> Option<Vec<u8>> {
+        match behaviour {
+            Behaviour::Good => Some(good),
+            Behaviour::Silent => None,
+            Behaviour::Malformed => {
                 self.turn += 1;
                 Some(malformed::spoil(&good, shape, self.turn, &mut self.random))
             }
@@ -93,4 +92,4 @@ impl Mood {
     }
 }
 
-pub use malformed::Shape as Message;
+pub use malformed::Message;

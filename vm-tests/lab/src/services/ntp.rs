@@ -1,13 +1,13 @@
 //! NTP answers (RFC 5905 §7.3, client/server mode) with a clock that can be set off.
 
-use super::Manner;
+use super::Behaviour;
 use std::time::Duration;
 
 /// How the time server behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ntp {
     /// Whether and how it answers.
-    pub manner: Manner,
+    pub behaviour: Behaviour,
     /// Seconds by which its clock is ahead of ours.
     pub offset: i64,
     /// It says that it is synchronised itself; else clients must not believe it (leap indicator 3, stratum 16).
@@ -16,7 +16,7 @@ pub struct Ntp {
 
 impl Default for Ntp {
     fn default() -> Self {
-        Self { manner: Manner::Good, offset: 0, synchronised: true }
+        Self { behaviour: Behaviour::Good, offset: 0, synchronised: true }
     }
 }
 

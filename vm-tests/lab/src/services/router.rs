@@ -1,7 +1,7 @@
 //! IPv6 router advertisements (RFC 4861 §4.2) with prefixes for stateless addresses (RFC 4862), name servers and search
 //! domains (RFC 8106). smoltcp reads them but sends none, so they are sent as raw frames.
 
-use super::{Manner, Message, Mood, dns};
+use super::{Behaviour, Message, Misbehaviour, dns};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -13,7 +13,7 @@ use std::{net::Ipv6Addr, time::Duration};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advertised {
     /// Whether and how it advertises.
-    pub manner: Manner,
+    pub behaviour: Behaviour,
     /// M: addresses are to be had by DHCPv6.
     pub managed: bool,
     /// O: other things are to be had by DHCPv6.
@@ -33,7 +33,7 @@ pub struct Advertised {
 impl Default for Advertised {
     fn default() -> Self {
         Self {
-            manner: Manner::Good,
+            behaviour: Behaviour::Good,
             managed: false,
             other: false,
             autonomous: true,
@@ -50,7 +50,7 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_NODES_MAC: EthernetAddress = EthernetAddress([0x33, 0x33, 0, 0, 0, 1]);
 
 /// One advertisement for everybody.
-pub fn advertisement(config: &Config, says: &Advertised, mood: &mut Mood) -> Option<Vec<u8>> {
+pub fn advertisement(config: &Config, says: &Advertised, misbehaviour: &mut Misbehaviour) -> Option<Vec<u8>> {
     let seconds = |time: Duration| u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
     let flags = u8::from(says.managed) << 7 | u8::from(says.other) << 6;
     let mut rest = vec![64, flags];
@@ -80,7 +80,7 @@ pub fn advertisement(config: &Config, says: &Advertised, mood: &mut Mood) -> Opt
         rest.extend_from_slice(&seconds(says.lifetime).to_be_bytes());
         rest.extend_from_slice(&names);
     }
-    let rest = mood.colour(says.manner, rest, Message::Neighbour(12))?;
+    let rest = misbehaviour.apply(says.behaviour, rest, Message::Neighbour(12))?;
     let (from, to) = (config.link_local.into(), ALL_NODES.into());
     Some(frame::icmp(Host { mac: config.mac, ip: from }, Host { mac: ALL_NODES_MAC, ip: to }, 255, [134, 0], &rest))
 }
@@ -100,7 +100,7 @@ mod tests {
         let lifetime = Duration::from_secs(60);
         let says = Advertised { managed: true, rdnss: rdnss.clone(), dnssl, lifetime, ..Advertised::default() };
         let read = |says: &Advertised| {
-            let frame = advertisement(&config, says, &mut Mood::new(1)).expect("an advertisement");
+            let frame = advertisement(&config, says, &mut Misbehaviour::new(1)).expect("an advertisement");
             let packet = Icmpv6Packet::new_checked(frame[54..].to_vec()).expect("well-formed");
             assert!(packet.verify_checksum(&config.link_local, &ALL_NODES) && frame[21] == 255);
             frame
@@ -130,7 +130,7 @@ mod tests {
         let plain = read(&Advertised { autonomous: false, ..Advertised::default() });
         assert_eq!((plain[59], plain.windows(16).filter(|w| *w == config.ipv6_prefix.octets()).count()), (0, 1));
         assert_eq!(find(3, &plain).expect("a prefix")[3], 0x80, "no addresses of the guest's own");
-        let silent = Advertised { manner: Manner::Silent, ..Advertised::default() };
-        assert_eq!(advertisement(&config, &silent, &mut Mood::new(1)), None);
+        let silent = Advertised { behaviour: Behaviour::Silent, ..Advertised::default() };
+        assert_eq!(advertisement(&config, &silent, &mut Misbehaviour::new(1)), None);
     }
 }

@@ -126,7 +126,7 @@ fn segments(top: &Section) -> Result<Vec<Segment>> {
         let ipv6 = six.map(|at| match values::address_and_prefix(&at.value) {
             Ok((IpAddr::V6(address), 64)) if !address.is_unicast_link_local() => Ok(address),
             _ => {
-                let error = t.files.error(at.span, format!("`{}` is no IPv6 address in a /64", at.value));
+                let error = t.files.error(at.span, format!("`{}` is not an IPv6 address in a /64", at.value));
                 Err(error.hint("the lab's host on the segment: `2001:db8:0:10::1/64`"))
             }
         });
@@ -155,7 +155,7 @@ fn host(t: &Section, at: &At<String>) -> Result<(Ipv4Addr, u8)> {
         Ok((IpAddr::V4(address), prefix @ 8..=29)) => Ok((address, prefix)),
         _ => {
             let error =
-                t.files.error(at.span, format!("`{}` is no IPv4 address in a network of 8 to 29 bits", at.value));
+                t.files.error(at.span, format!("`{}` is not an IPv4 address in a network of 8 to 29 bits", at.value));
             Err(error.hint("the lab's host on the segment: `192.0.2.1/24`"))
         }
     }

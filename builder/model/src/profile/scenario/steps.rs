@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 const AROUND: [&str; 7] = ["name", "on", "at", "from", "retry", "wait", "not"];
 
 /// A step that is being read.
-struct Reader<'a> {
+struct StepReader<'a> {
     /// The step.
     t: Section<'a>,
     /// What stands under its kind.
@@ -63,7 +63,7 @@ fn step(t: Section, names: &Names, machines: &[Machine]) -> Result<Step> {
     };
     let inner = t.table(kind)?.expect("its key is there");
     let name = t.text("name")?;
-    let reader = Reader { kind, span, names, machines, inner, t };
+    let reader = StepReader { kind, span, names, machines, inner, t };
     let act = reader.act()?;
     reader.unused()?;
     let not = reader.not(&act)?;
@@ -72,7 +72,7 @@ fn step(t: Section, names: &Names, machines: &[Machine]) -> Result<Step> {
     Ok(Step { name, place: reader.t.files.place(span), patience, not, act })
 }
 
-impl Reader<'_> {
+impl StepReader<'_> {
     fn act(&self) -> Result<Act> {
         let t = &self.inner;
         Ok(match self.kind {
@@ -147,9 +147,9 @@ impl Reader<'_> {
                 machine: self.on()?,
                 segment: self.asking_segment()?,
                 wave: match t.needed("wave")?.value.as_str() {
-                    "udp" => Wave::Udp,
-                    "malformed" => Wave::Malformed,
-                    _ => Wave::Syn,
+                    "udp" => FloodKind::Udp,
+                    "malformed" => FloodKind::Malformed,
+                    _ => FloodKind::Syn,
                 },
                 port: t.needed_number("port")?.value,
                 frames: t.needed_number("frames")?.value,

@@ -25,10 +25,10 @@ pub const LOCALE: Form = form("`C.UTF-8` or language and country with `.UTF-8`: 
     let lower = |t: &str| t.chars().all(|c| c.is_ascii_lowercase());
     let upper = |t: &str| t.chars().all(|c| c.is_ascii_uppercase());
     if !matches!(language.len(), 2 | 3) || !lower(language) {
-        return Err(format!("`{language}` is no language of two or three letters"));
+        return Err(format!("`{language}` is not a language of two or three letters"));
     }
     if country.len() != 2 || !upper(country) {
-        return Err(format!("`{country}` is no country of two capitals"));
+        return Err(format!("`{country}` is not a country of two capital letters"));
     }
     Ok(())
 });

@@ -90,10 +90,11 @@ pub fn timer(text: &str) -> Result<Timer, String> {
         number.filter(|_| part.len() == 2 && part.bytes().all(|b| b.is_ascii_digit()))
     };
     let (Some(hour), Some(minute)) = (two(hour, 24), two(minute, 60)) else {
-        return Err(format!("`{time}` is no time of day: two digits each, such as `03:30`"));
+        return Err(format!("`{time}` is not a time of day: two digits each, such as `03:30`"));
     };
-    let day =
-        |name: &str| DAYS.iter().position(|d| *d == name).ok_or(format!("`{name}` is no day: {}", DAYS.join(", ")));
+    let day = |name: &str| {
+        DAYS.iter().position(|d| *d == name).ok_or(format!("`{name}` is not a day of the week: {}", DAYS.join(", ")))
+    };
     let days = match days {
         None => String::new(),
         Some(days) => {

@@ -31,7 +31,8 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
                 let known: Vec<&str> = access.people().map(|(n, _)| n.as_str()).collect();
                 let near = nearest(member, &known).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
                 let path = format!("access.groups.{name}.members.{i}");
-                let error = places.finding(&path, format!("group `{name}` has a member that is nobody: `{member}`"));
+                let error =
+                    places.finding(&path, format!("group `{name}` has a member that does not exist: `{member}`"));
                 return Err(error.hint(format!("{near}declare them in [access.administrators] or [access.users]")));
             }
         }

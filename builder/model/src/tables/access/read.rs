@@ -61,7 +61,7 @@ fn derived_number(name: &str) -> u32 {
 pub(crate) fn access(top: &Section) -> Result<Access> {
     let t = top.table_or_empty("access")?;
     let user_ca = t.plain("user_ca")?;
-    let mut taken = Taken::default();
+    let mut taken = TakenNumbers::default();
     let mut people = |key: &str| -> Result<BTreeMap<String, Person>> {
         let mut all = BTreeMap::new();
         for (name, p) in t.named(key)? {
@@ -128,12 +128,12 @@ fn sudo(t: &Section, otherwise: Sudo) -> Result<Sudo> {
 
 /// Names and numbers of accounts and groups: each account has a group of its own name and number.
 #[derive(Default)]
-struct Taken {
+struct TakenNumbers {
     numbers: BTreeMap<u32, String>,
     names: BTreeMap<String, crate::profile::source::Span>,
 }
 
-impl Taken {
+impl TakenNumbers {
     fn number(&mut self, name: &str, t: &Section, key: &str) -> Result<u32> {
         if let Some(other) = self.names.insert(name.to_owned(), t.span) {
             let error = t.files.error(t.span, format!("`{name}` is there twice in `[access]`"));

@@ -73,7 +73,7 @@ fn rules(recipe: &Recipe, all: &[Rule], taken: &[String], peers: &str, places: &
     for (i, rule) in all.iter().enumerate() {
         if let Some(wide) = all[..i].iter().find(|w| w.covers(rule, firewall)) {
             let same = rule.covers(wide, firewall);
-            let what = if same { "this rule stands there twice" } else { "this rule can never match" };
+            let what = if same { "duplicate rule" } else { "this rule can never match" };
             let why = if same { "the other one" } else { "everything it would match is decided before" };
             let hint = if same { "remove one of them" } else { "remove it, or put it before the wider one" };
             return Err(places.between(&rule.path, what, &wide.path, why).hint(hint));

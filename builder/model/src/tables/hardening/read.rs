@@ -1,6 +1,6 @@
 //! `[hardening]`.
 
-use crate::hardening::{self as table, DIRECTIVES, Level, Place, SETUID_AT_MOST};
+use crate::hardening::{self as table, DIRECTIVES, Level, SETUID_AT_MOST, SettingKind};
 use crate::profile::section::{At, nearest};
 use crate::profile::source::Span;
 use crate::profile::{field::*, section::Section, values, written::Written};
@@ -9,7 +9,7 @@ use crate::{Error, Result};
 use std::collections::BTreeMap;
 
 pub(crate) const HARDENING: &[Field] = &[
-    choice("level", LEVEL, "how much is closed; the guide lists each setting with its reason").or_text("standard"),
+    choice("level", LEVEL, "hardening level; the guide lists each setting with its reason").or_text("standard"),
     mapping("sysctl", &values::SYSCTL, &values::SYSCTL_VALUE, "further kernel settings, a string each"),
     texts("blocked_modules", &values::BLOCKED_MODULE, "further kernel modules that must not load"),
     tables("exceptions", EXCEPTION, "settings that are not made, each with its reason"),
@@ -40,10 +40,10 @@ pub(crate) fn hardening(top: &Section) -> Result<Hardening> {
     for setting in table::settings(level).filter(|s| !excepted(s.name)) {
         let (name, value) = (setting.name.to_owned(), setting.value.to_owned());
         match setting.place {
-            Place::Sysctl => drop(all.sysctl.insert(name, value)),
-            Place::Sshd => drop(all.sshd.insert(name, value)),
-            Place::Word => all.command_line.push(name),
-            Place::Module => all.blocked_modules.push(name),
+            SettingKind::Sysctl => drop(all.sysctl.insert(name, value)),
+            SettingKind::Sshd => drop(all.sshd.insert(name, value)),
+            SettingKind::Word => all.command_line.push(name),
+            SettingKind::Module => all.blocked_modules.push(name),
         }
     }
     let mut said: BTreeMap<String, Span> = BTreeMap::new();
@@ -102,9 +102,9 @@ fn exceptions(t: &Section, level: Level) -> Result<Vec<Exception>> {
         };
         if !known.iter().any(|k| same(k, &setting.value)) {
             let of = if unit.is_some() {
-                "no directive of a sandbox".into()
+                "not a directive of a sandbox".into()
             } else {
-                format!("no setting of level `{}`", word(level))
+                format!("not a setting of level `{}`", word(level))
             };
             let near = nearest(&setting.value, &known).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
             let what = format!("`{}` is {of}", setting.value);

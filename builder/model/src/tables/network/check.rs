@@ -26,12 +26,12 @@ type Links = BTreeMap<String, Link>;
 
 /// A network: its first address and prefix length.
 #[derive(Clone, Copy)]
-struct Network {
+struct Subnet {
     address: IpAddr,
     prefix: u8,
 }
 
-impl Network {
+impl Subnet {
     fn of(text: &str) -> Self {
         let (address, prefix) = address_and_prefix(text).expect("its form was checked");
         Self { address, prefix }
@@ -91,7 +91,7 @@ fn same_address(links: &Links, places: &Places) -> Result<()> {
     let mut seen: BTreeMap<IpAddr, String> = BTreeMap::new();
     for (name, link) in links {
         for (i, text) in link.addresses.iter().enumerate() {
-            let (address, path) = (Network::of(text).address, format!("network.{name}.addresses.{i}"));
+            let (address, path) = (Subnet::of(text).address, format!("network.{name}.addresses.{i}"));
             if let Some(first) = seen.insert(address, path.clone()) {
                 let what = format!("the machine has the address {address} twice");
                 return Err(places.between(&path, what, &first, "the other one").hint("remove one of them"));
@@ -103,7 +103,7 @@ fn same_address(links: &Links, places: &Places) -> Result<()> {
 
 fn addresses(link: &Link, path: &str, places: &Places) -> Result<()> {
     for (i, text) in link.addresses.iter().enumerate() {
-        let network = Network::of(text);
+        let network = Subnet::of(text);
         let address = network.address;
         let special = if address.is_unspecified() {
             Some("it means \"no address\"")
@@ -126,20 +126,20 @@ fn addresses(link: &Link, path: &str, places: &Places) -> Result<()> {
 /// Whether a link can hand a packet to this address directly: it is in the network of one of its addresses, on one of its
 /// routes without a gateway, or local to every link. `None`: that is known only on the machine.
 fn on_link(link: &Link, gateway: IpAddr) -> Option<bool> {
-    let own = link.addresses.iter().map(|a| Network::of(a)).any(|n| n.contains(gateway));
-    let direct = link.routes.iter().filter(|r| r.via.is_none()).any(|r| Network::of(&r.to).contains(gateway));
+    let own = link.addresses.iter().map(|a| Subnet::of(a)).any(|n| n.contains(gateway));
+    let direct = link.routes.iter().filter(|r| r.via.is_none()).any(|r| Subnet::of(&r.to).contains(gateway));
     let local = matches!(gateway, IpAddr::V6(v6) if v6.is_unicast_link_local());
     if own || direct || local {
         return Some(true);
     }
     let learned = if gateway.is_ipv4() { link.dhcp_ipv4 } else { link.dhcp_ipv6 || link.router_advertisements };
-    let fixed = link.addresses.iter().any(|a| Network::of(a).address.is_ipv4() == gateway.is_ipv4());
+    let fixed = link.addresses.iter().any(|a| Subnet::of(a).address.is_ipv4() == gateway.is_ipv4());
     if learned && !fixed { None } else { Some(false) }
 }
 
 fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places) -> Result<()> {
     let address = ip(gateway);
-    if let Some(i) = link.addresses.iter().position(|a| Network::of(a).address == address) {
+    if let Some(i) = link.addresses.iter().position(|a| Subnet::of(a).address == address) {
         let error = places.between(
             at,
             format!("the gateway {gateway} is the machine itself"),
@@ -152,7 +152,7 @@ fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places
         return Ok(());
     }
     let what = format!("the gateway {gateway} cannot be reached over this link");
-    let family = |a: &&String| Network::of(a).address.is_ipv4() == address.is_ipv4();
+    let family = |a: &&String| Subnet::of(a).address.is_ipv4() == address.is_ipv4();
     let error = match link.addresses.iter().position(|a| family(&a)) {
         Some(i) => {
             places.between(at, what, &format!("{path}.addresses.{i}"), "no address of the link is in a network with it")
@@ -180,7 +180,7 @@ fn gateways(link: &Link, path: &str, places: &Places) -> Result<()> {
 
 fn routes(link: &Link, path: &str, places: &Places) -> Result<()> {
     for (i, route) in link.routes.iter().enumerate() {
-        let to = Network::of(&route.to);
+        let to = Subnet::of(&route.to);
         if let Some(first) = link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric) {
             let what = format!("two routes lead to {} with the same metric", route.to);
             let (one, two) = (format!("{path}.routes.{i}"), format!("{path}.routes.{first}"));

@@ -90,11 +90,11 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
     for (name, t) in &sections {
         let kind = kinds.remove(name).expect("read above");
         let place = if members.contains(name) {
-            Place::Member
+            Role::Member
         } else if below.contains(name) {
-            Place::Below
+            Role::Below
         } else {
-            Place::Alone
+            Role::Alone
         };
         links.insert(name.clone(), link(t, kind, place)?);
     }
@@ -106,7 +106,7 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
 
 /// What stands on a link.
 #[derive(Clone, Copy, PartialEq)]
-enum Place {
+enum Role {
     /// Nothing.
     Alone,
     /// A VLAN.
@@ -189,7 +189,7 @@ fn kind(name: &str, t: &Section) -> Result<LinkKind> {
     Ok(kind)
 }
 
-fn link(t: &Section, kind: LinkKind, place: Place) -> Result<Link> {
+fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
     let addresses = t.plain("addresses")?;
     let gateways = t.texts("gateways")?;
     for (i, gateway) in gateways.iter().enumerate() {
@@ -206,11 +206,11 @@ fn link(t: &Section, kind: LinkKind, place: Place) -> Result<Link> {
         routes.push(Route { to: r.needed("to")?.value, via, metric: r.number("metric")?.map(|m| m.value) });
     }
     let own = match place {
-        Place::Alone => true,
-        Place::Below => !addresses.is_empty(),
-        Place::Member => false,
+        Role::Alone => true,
+        Role::Below => !addresses.is_empty(),
+        Role::Member => false,
     };
-    let dhcp = t.boolean("dhcp")?.unwrap_or(addresses.is_empty() && place == Place::Alone);
+    let dhcp = t.boolean("dhcp")?.unwrap_or(addresses.is_empty() && place == Role::Alone);
     let dns = t.plain("dns")?;
     let dns_over_tls = match t.needed("dns_over_tls")?.value.as_str() {
         "yes" => DnsOverTls::Yes,

@@ -74,7 +74,7 @@ fn nocloud(name: &str, link: &Link, places: &Places) -> Result<()> {
     let what = match &link.kind {
         LinkKind::Card(m) if m.name.is_none() && m.driver.is_none() && m.order.is_none() => return Ok(()),
         LinkKind::Card(_) => "is found by something else than its hardware address",
-        _ => "is no card",
+        _ => "is not a network card",
     };
     let path = format!("network.{name}");
     let what = format!("`nocloud` and link `{name}`, which {what}, do not go together");

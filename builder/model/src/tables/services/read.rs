@@ -73,7 +73,7 @@ fn units(t: &Section) -> Result<BTreeMap<String, Unit>> {
 fn unit(name: &str, u: &Section) -> Result<Unit> {
     let exec = u.texts("exec")?;
     let program = exec.first().ok_or_else(|| u.missing("exec"))?;
-    let absolute = if program.value.starts_with('/') { Ok(()) } else { Err("it is no absolute path".to_owned()) };
+    let absolute = if program.value.starts_with('/') { Ok(()) } else { Err("it is not an absolute path".to_owned()) };
     absolute.and_then(|()| (values::PROGRAM.check)(&program.value)).map_err(|cause| {
         let what = format!("`{}.exec` cannot start this program", u.path);
         u.files.error(program.span, what).because(cause).hint("allowed: an absolute path, such as `/usr/bin/rsync`")

@@ -134,10 +134,10 @@ const fn family() -> Field {
 }
 
 /// Reads what stands under a kind.
-pub(crate) type Reader = fn(&Section) -> Result<Ask>;
+pub(crate) type AskReader = fn(&Section) -> Result<Ask>;
 
 /// Every kind and its reader.
-pub(crate) const READERS: [(&str, Reader); 12] = [
+pub(crate) const READERS: [(&str, AskReader); 12] = [
     ("port", port_of),
     ("http", http),
     ("dns", dns),

@@ -9,7 +9,7 @@ pub(super) const LONGEST_HEAD: usize = 16 << 10;
 const LONGEST_LINE: usize = 1 << 10;
 
 /// What has been found.
-pub(super) enum Taken {
+pub(super) enum Intake {
     /// A whole request, and whether the connection ends after its answer.
     Request(Request, bool),
     /// The other side wants to hear that it may go on (RFC 9110 §10.1.1).
@@ -35,41 +35,41 @@ enum Framing {
 }
 
 /// Reads one connection.
-pub(super) struct Reader {
+pub(super) struct RequestReader {
     from: SocketAddr,
     open: Option<(Request, Framing, bool)>,
 }
 
-impl Reader {
+impl RequestReader {
     pub fn new(from: SocketAddr) -> Self {
         Self { from, open: None }
     }
 
     /// Takes a request with a body of at most `most` bytes from what has come.
-    pub fn take(&mut self, input: &mut Vec<u8>, most: usize) -> Taken {
+    pub fn take(&mut self, input: &mut Vec<u8>, most: usize) -> Intake {
         if self.open.is_none() {
             let Some(end) = input.windows(4).position(|w| w == b"\r\n\r\n") else {
-                return if input.len() > LONGEST_HEAD { Taken::Wrong(431) } else { Taken::NotYet };
+                return if input.len() > LONGEST_HEAD { Intake::Wrong(431) } else { Intake::NotYet };
             };
             let head: Vec<u8> = input.drain(..end + 4).collect();
             let opened = match opened(&String::from_utf8_lossy(&head[..end]), self.from, most) {
                 Ok(opened) => opened,
-                Err(status) => return Taken::Wrong(status),
+                Err(status) => return Intake::Wrong(status),
             };
             let waits = opened.0.field("expect").is_some_and(|e| e.eq_ignore_ascii_case("100-continue"));
             self.open = Some(opened);
             if waits && input.is_empty() {
-                return Taken::Continue;
+                return Intake::Continue;
             }
         }
-        let Some((request, framing, _)) = &mut self.open else { return Taken::NotYet };
+        let Some((request, framing, _)) = &mut self.open else { return Intake::NotYet };
         match body(framing, input, &mut request.body, most) {
             Ok(true) => match self.open.take() {
-                Some((request, _, close)) => Taken::Request(request, close),
-                None => Taken::NotYet,
+                Some((request, _, close)) => Intake::Request(request, close),
+                None => Intake::NotYet,
             },
-            Ok(false) => Taken::NotYet,
-            Err(status) => Taken::Wrong(status),
+            Ok(false) => Intake::NotYet,
+            Err(status) => Intake::Wrong(status),
         }
     }
 }
@@ -165,16 +165,16 @@ mod tests {
 
     /// The bodies of all requests, or the status that refuses one; the bytes come in pieces of this size.
     fn read(bytes: &[u8], piece: usize, most: usize) -> Result<Vec<String>, u16> {
-        let mut reader = Reader::new("10.77.0.9:999".parse().expect("an address"));
+        let mut reader = RequestReader::new("10.77.0.9:999".parse().expect("an address"));
         let (mut input, mut bodies) = (Vec::new(), Vec::new());
         for piece in bytes.chunks(piece) {
             input.extend_from_slice(piece);
             loop {
                 match reader.take(&mut input, most) {
-                    Taken::Request(request, _) => bodies.push(String::from_utf8(request.body).expect("text")),
-                    Taken::Continue => bodies.push("continue".to_owned()),
-                    Taken::NotYet => break,
-                    Taken::Wrong(status) => return Err(status),
+                    Intake::Request(request, _) => bodies.push(String::from_utf8(request.body).expect("text")),
+                    Intake::Continue => bodies.push("continue".to_owned()),
+                    Intake::NotYet => break,
+                    Intake::Wrong(status) => return Err(status),
                 }
             }
         }

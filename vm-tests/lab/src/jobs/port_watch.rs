@@ -1,13 +1,9 @@
 //! The same few ports asked again and again, of every address the guest is heard with, from before it has any: a filter
 //! that comes up later than the network shows as an answer of a port that should never give one.
 
-use super::{
-    Job, Next, Wire,
-    answer::answer,
-    echo_reply,
-    scan::{PortVerdict, Protocol},
-};
+use super::{Job, Next, Wire, answer::answer, echo_reply, verdict::PortVerdict};
 use crate::frame::{self, Host, Packet};
+use diorite_model::recipe::Protocol;
 use serde::{Deserialize, Serialize};
 use smoltcp::wire::{TcpControl, TcpSeqNumber};
 use std::{
@@ -21,9 +17,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What a vigil has seen.
+/// What a watch over ports has seen.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Watched {
+pub struct WatchReport {
     /// Addresses that were asked.
     pub addresses: BTreeSet<IpAddr>,
     /// SYNs and datagrams sent.
@@ -35,12 +31,12 @@ pub struct Watched {
     /// Time since the lab's start.
     pub first_echo: Option<Duration>,
     /// Ports that answered, the first hundred times.
-    pub answers: Vec<Heard>,
+    pub answers: Vec<UnexpectedAnswer>,
 }
 
 /// An answer that should not have come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Heard {
+pub struct UnexpectedAnswer {
     /// Time since the lab's start.
     pub at: Duration,
     /// Who answered.
@@ -49,7 +45,7 @@ pub struct Heard {
     pub protocol: Protocol,
     /// From which port.
     pub port: u16,
-    /// What.
+    /// The answer.
     pub verdict: PortVerdict,
 }
 
@@ -57,8 +53,8 @@ pub struct Heard {
 const EVERY: Duration = Duration::from_millis(200);
 const MOST_ANSWERS: usize = 100;
 
-/// A vigil in progress.
-pub struct Vigil {
+/// A watch over ports in progress.
+pub struct PortWatch {
     ports: Vec<u16>,
     ident: u16,
     source: u16,
@@ -67,11 +63,11 @@ pub struct Vigil {
     at: Instant,
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
-    watched: Watched,
-    reply: Sender<Watched>,
+    watched: WatchReport,
+    reply: Sender<WatchReport>,
 }
 
-impl Vigil {
+impl PortWatch {
     /// Asks until `stop` is set. `started` is when the lab's clock began; `answered` counts every answer.
     pub fn new(
         ports: Vec<u16>,
@@ -79,9 +75,9 @@ impl Vigil {
         started: Instant,
         stop: Arc<AtomicBool>,
         answered: Arc<AtomicU64>,
-        reply: Sender<Watched>,
+        reply: Sender<WatchReport>,
     ) -> Self {
-        let (number, watched) = (0, Watched::default());
+        let (number, watched) = (0, WatchReport::default());
         Self { ports, ident, source, number, started, at: started, stop, answered, watched, reply }
     }
 
@@ -99,7 +95,7 @@ impl Vigil {
     }
 }
 
-impl Job for Vigil {
+impl Job for PortWatch {
     fn frame(&mut self, packet: &Packet<'_>, now: Instant, wire: &mut Wire<'_>) -> bool {
         let at = now - self.started;
         for guest in &self.watched.addresses {
@@ -115,7 +111,7 @@ impl Job for Vigil {
                 self.answered.fetch_add(1, Ordering::Relaxed);
                 if self.watched.answers.len() < MOST_ANSWERS {
                     let (port, verdict) = (answer.port, answer.verdict);
-                    self.watched.answers.push(Heard { at, address: *guest, protocol, port, verdict });
+                    self.watched.answers.push(UnexpectedAnswer { at, address: *guest, protocol, port, verdict });
                 }
                 return true;
             }

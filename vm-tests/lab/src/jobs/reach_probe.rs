@@ -12,15 +12,15 @@ use std::{
 
 /// An address that answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
+pub struct ReachAnswer {
     /// Its hardware address.
     pub mac: EthernetAddress,
     /// From the echo request to its reply.
     pub time: Duration,
 }
 
-/// Asks every second until an echo comes back or the patience is over.
-pub struct Knock {
+/// Asks every second until an echo comes back or the time is over.
+pub struct ReachProbe {
     vlan: Option<u16>,
     from: IpAddr,
     guest: IpAddr,
@@ -29,11 +29,11 @@ pub struct Knock {
     last: Option<Instant>,
     sent: Vec<Instant>,
     until: Instant,
-    answered: Option<Answer>,
-    reply: Sender<Option<Answer>>,
+    answered: Option<ReachAnswer>,
+    reply: Sender<Option<ReachAnswer>>,
 }
 
-impl Knock {
+impl ReachProbe {
     /// Asks `guest` from the address `from`, in a virtual network or outside of all. The answer goes to `reply`.
     pub fn new(
         vlan: Option<u16>,
@@ -41,7 +41,7 @@ impl Knock {
         guest: IpAddr,
         ident: u16,
         until: Instant,
-        reply: Sender<Option<Answer>>,
+        reply: Sender<Option<ReachAnswer>>,
     ) -> Self {
         let (found, last, sent, answered) = (None, None, Vec::new(), None);
         Self { vlan, from, guest, ident, found, last, sent, until, answered, reply }
@@ -69,7 +69,7 @@ impl Knock {
     }
 }
 
-impl Job for Knock {
+impl Job for ReachProbe {
     fn frame(&mut self, packet: &Packet<'_>, now: Instant, wire: &mut Wire<'_>) -> bool {
         if packet.vlan != self.vlan {
             return false;
@@ -110,7 +110,7 @@ impl Job for Knock {
         }
         let Some(number) = echo_reply(packet, self.guest, self.ident) else { return false };
         if let Some(sent) = self.sent.get(usize::from(number)) {
-            self.answered.get_or_insert(Answer { mac: packet.source, time: now - *sent });
+            self.answered.get_or_insert(ReachAnswer { mac: packet.source, time: now - *sent });
         }
         true
     }
