@@ -32,16 +32,16 @@ pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
     let ImageParts { sealed, root, verity, root_hash, recipe } = *parts;
     let epoch = recipe.image.epoch;
     let kernel = kernel::sealed(sealed);
-    let initrd = initrd::assemble(&sealed.tree, &kernel, epoch, &sealed.public)?;
+    let initrd = initrd::assemble(sealed.tree(), &kernel, epoch, sealed.public())?;
     let uki = uki::assemble(&UkiParts {
-        stub: &sealed.stub,
+        stub: sealed.stub(),
         kernel: &kernel,
         initrd: &initrd,
         cmdline: &command_line(&root_hash, recipe),
-        os_release: &sealed.os_release,
+        os_release: sealed.os_release(),
         splash: None,
     })?;
-    let files = esp::files(&sealed.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+    let files = esp::files(sealed.boot_manager(), &uki, &recipe.image.name, &recipe.image.version);
     let volume = u32::from_le_bytes(root_hash.0[..4].try_into().expect("four bytes"));
     let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", epoch)?;
     // The last moment to stop: from here on the disk is written as a whole.
@@ -58,7 +58,7 @@ pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
             StateDisk::Same => recipe.state.minimum,
             StateDisk::Own => 0,
         },
-        public: &sealed.public,
+        public: sealed.public(),
     };
     disk::write(&disk, out)
 }

@@ -28,7 +28,7 @@ impl<'a> KernelImage<'a> {
 
 /// The kernel that sealing took out of a tree.
 pub fn sealed(sealed: &SealedTree) -> KernelImage<'_> {
-    KernelImage { release: &sealed.kernel_release, program: &sealed.kernel }
+    KernelImage { release: sealed.kernel_release(), program: sealed.kernel() }
 }
 
 /// Finds the one kernel of a tree that is not sealed yet: `usr/lib/modules/RELEASE/vmlinuz`, or `boot/vmlinuz-RELEASE` where Debian's package

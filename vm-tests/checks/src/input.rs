@@ -1,9 +1,9 @@
 //! What a verification is asked for, and the digest by which its disk is known.
 
 use crate::select::Choice;
-use diorite_host::{interrupt, progress::Progress, tools::ToolsTree};
-use diorite_model::{Digest, Error, Recipe, Result, verify::OwnCheck};
-use std::{fs::File, io::Read as _, path::Path};
+use diorite_host::{progress::Progress, tools::ToolsTree};
+use diorite_model::{Digest, Recipe, Result, verify::OwnCheck};
+use std::path::Path;
 
 /// What a verification needs.
 #[derive(Debug, Clone, Copy)]

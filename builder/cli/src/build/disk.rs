@@ -13,7 +13,7 @@ use diorite_rootfs::seal::SealedTree;
 use diorite_rootfs::{manifest, privileges};
 
 /// What a disk is made of.
-pub struct DiskSource<'a> {
+pub struct DiskSource {
     /// Kernel, boot manager, and the files of the initrd.
     pub sealed: SealedTree,
     /// The root partition and its hash partition.
@@ -21,7 +21,7 @@ pub struct DiskSource<'a> {
     /// What the overlays' `configure` programs changed: the manifest names it.
     pub changes: Changes,
     /// The formats that are wanted beside the raw disk.
-    pub formats: &'a [Format],
+    pub formats: Vec<Format>,
 }
 
 /// A disk that is written and not yet in place.
@@ -41,7 +41,7 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     let raw = staging.disk(&format::RAW);
     // From here on the results belong together, and all of them are written.
     let image = diorite_image::write(&parts, &raw)?;
-    for format in *formats {
+    for format in formats {
         format.write(&raw, &image.sha256, &staging.disk(format))?;
     }
     staging.manifest(&manifest::write(sealed, &changes.list))?;

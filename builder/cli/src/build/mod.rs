@@ -89,7 +89,7 @@ impl BuildPlan<'_> {
         let changes = changes.unwrap_or_default();
         let sealed = seal::run(trees, &changes, inputs, progress)?;
         let root = runner.run(&steps.filesystem, &sealed)?;
-        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, formats })?;
+        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, formats: formats.to_vec() })?;
         disk.publish(steps.disk.key, runner)
     }
 }

@@ -11,7 +11,7 @@ use diorite_image::format;
 use diorite_model::plan::Build;
 use diorite_model::recipe::NodeExporter;
 use diorite_model::report::{Report, Subject, UnverifiedImage};
-use diorite_model::{Digest, Error, Exit, Hasher, Result};
+use diorite_model::{Digest, Error, Exit, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
 use diorite_proxmox::desired::{ConfigDriveIso, DeployImage, Desired, ImageFile};

@@ -152,7 +152,7 @@ fn described(snapshot: MachineSnapshot, directory: &Path, names: &[&str]) -> Res
 }
 
 fn write(snapshot: &MachineSnapshot, directory: &Path) -> Result<()> {
-    let (file, new) = (directory.join(DESCRIPTION), directory.join("moment.new"));
+    let file = directory.join(DESCRIPTION);
     let text = serde_json::to_string_pretty(snapshot).map_err(|e| Error::bug("a snapshot is no JSON").because(e))?;
     let written = diorite_host::file::write_whole(&file, (text + "\n").as_bytes(), 0o666);
     written.map_err(|e| Error::io("the snapshot's description cannot be written", &file, e))

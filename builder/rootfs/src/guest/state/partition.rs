@@ -47,6 +47,6 @@ pub(super) fn maker(recipe: &Recipe) -> Ini {
 /// opened for the sake of the mount, not waited for before there is a partition. The console waits five minutes
 /// for a recovery key, if one was enrolled.
 pub(super) fn crypttab(recipe: &Recipe) -> String {
-    let partition = uuid(recipe);
+    let partition = id(recipe);
     format!("{VOLUME} PARTUUID={partition} - tpm2-device=auto,x-initrd.attach,noauto,timeout=5min\n")
 }
