@@ -21,6 +21,7 @@ const GOLDEN: &[(&str, &str)] = &[
     ("cpio", "b6907482f928b2bb7867a4d77ace3c66f4a3e0bcac10d2e55b0d0c1eb5431dab"),
     ("disk.qcow2", "13ef809f4a0ecc86273c2162551e24ec57f780cc62cab36691b78b6e42a3c021"),
     ("disk.raw", "1f5407dbff7e27bcf155add6d53ecdc86ce6c691a221b914f765dd28b773a72c"),
+    ("disk.vhdx", "edf72b9d55d045a59bf4e1367d2d8358db1b9c290a67b1d1acfb653964799e46"),
     ("erofs", "78f0134cd630c5bdd7bde0a88f918384fa5217c7c8bfd57331f561a4bd0f4410"),
     ("esp", "8734029fd416c46100bc88e2cb3225b90cea83da710df8f01a02aab114dd38c8"),
     ("gpt", "246a016cc2d89547e487066d0914e49e777315a4bb78ce11378d4aea92da49e8"),
