@@ -412,7 +412,7 @@ mod tests {
         gathering.copy(b"opt/now/tool").unwrap();
         assert!(matches!(gathering.into.get("opt/now").unwrap().kind, NodeKind::Symlink(_)));
         assert!(gathering.into.get("usr/bin/tool").is_some());
-        assert!(gathering.copy(b"round/x").unwrap_err().to_string().contains("circle"));
+        assert!(gathering.copy(b"round/x").unwrap_err().to_string().contains("loop"));
     }
 
     #[test]

@@ -115,14 +115,14 @@ fn qemu_img_accepts_the_qcow2_and_refuses_a_damaged_one() {
 #[test]
 fn qemu_img_reads_every_format_as_the_same_disk_and_notices_a_change() {
     let raw = BENCH.path("disk.raw");
-    for format in format::ALL {
+    for format in format::ALL.iter().filter(|format| format.name != format::RAW.name) {
         let (name, good) = (format.name, BENCH.path(&format.file()));
         let same = |path: &Path| {
             BENCH.accepts(Tool::QemuImg, &["compare", "-f", "raw", "-F", name, text(&raw), text(path)], "identical")
         };
         let sound = |path: &Path| BENCH.accepts(Tool::QemuImg, &["check", "-f", name, text(path)], "No errors");
         assert!(same(&good), "{name}");
-        assert!(name == "raw" || sound(&good), "{name}");
+        assert!(sound(&good), "{name}");
         // Converted by another's hand.
         let back = BENCH.path("converted.raw");
         assert!(BENCH.accepts(Tool::QemuImg, &["convert", "-f", name, "-O", "raw", text(&good), text(&back)], ""));

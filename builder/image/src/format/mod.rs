@@ -4,6 +4,7 @@
 
 mod blocks;
 pub mod qcow2;
+pub mod vhdx;
 
 use diorite_host::file::{self, NewFile};
 use diorite_model::{Digest, Error, Result};
@@ -24,7 +25,7 @@ pub struct Format {
 pub const RAW: Format = Format { name: "raw", used_by: "everything", write: |raw, _, out| copy(raw, out) };
 
 /// Every format, the disk itself first.
-pub const ALL: &[Format] = &[RAW, qcow2::FORMAT];
+pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhdx::FORMAT];
 
 impl Format {
     /// The format of this name.
