@@ -101,7 +101,10 @@ fn instead_of(file: &Path) -> String {
     if file != by_name && by_name.exists() {
         return format!("`{}` is taken as a path; the profile {} is named `{stem}`", file.display(), by_name.display());
     }
-    let names = profiles(directory);
+    let mut names = profiles(directory);
+    if names.is_empty() && directory.as_os_str().is_empty() {
+        names = profiles(Path::new(DIRECTORY));
+    }
     if names.is_empty() {
         return format!(
             "there is no profile in {}: run in the directory that holds profiles/, or give a path",

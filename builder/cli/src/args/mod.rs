@@ -19,11 +19,10 @@ use std::path::PathBuf;
 
 /// What help and the reference say at their end.
 const AFTER: &str = "\
-Exit codes: 0 done; 1 your input is wrong; 2 wrong usage; 3 the lock is out of date; 4 verification failed; 5 the host \
-lacks something; 6 a remote refused; 7 not reproducible; 70 a bug in diorite; 130 interrupted; 141 the output was \
-closed.
-
-stdout is data, stderr is progress.";
+Exit codes: 0 done; 1 your input is wrong; 2 wrong usage; 3 the lock is out of
+date; 4 verification failed; 5 the host lacks something; 6 a remote refused;
+7 not reproducible; 70 a bug in diorite; 130 interrupted; 141 the output was
+closed. stdout is data, stderr is progress.";
 
 /// Immutable Debian images: declared once, built reproducibly, proven by booting them.
 #[derive(Debug, Parser)]
