@@ -7,7 +7,7 @@ DIORITE  = ./diorite
 
 # Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
 UNIT     = dependencies tiers deploy errors errors_archive errors_reopen output target sandbox \
-           check double download faults fleet login refusals room status targets upload hostile \
+           check simulator download faults fleet login refusals capacity status targets upload hostile list \
            capture forward https links peers record scans segments services verdicts
 
 .PHONY: image unit test vm-tests proxmox-test bench endurance reference check diorite clean rust
