@@ -1,4 +1,4 @@
-//! Answers about deployments on stdout.
+//! What people and scripts read about deployments on stdout.
 
 use diorite_proxmox::deploy::{DeployPlan, Deployment};
 use diorite_proxmox::desired::Desired;
@@ -28,7 +28,7 @@ pub fn plan(plan: &DeployPlan, as_json: bool) -> String {
     }
     let mut text = not_had(unmet);
     if steps.is_empty() {
-        return text + "nothing to do: the VM is up to date\n";
+        return text + "nothing to do: everything is as declared\n";
     }
     for (number, (step, call)) in steps.iter().enumerate() {
         text += &format!("{:>3}  {step}\n", number + 1);
@@ -47,7 +47,7 @@ pub fn plan(plan: &DeployPlan, as_json: bool) -> String {
 
 /// What the profile asks of the cluster and the cluster cannot do.
 fn not_had(unmet: &[String]) -> String {
-    unmet.iter().map(|what| format!("NOT   {what}\n")).collect()
+    unmet.iter().map(|what| format!("UNMET {what}\n")).collect()
 }
 
 /// `deployment.json`.
@@ -75,22 +75,25 @@ pub fn done(desired: &Desired, done: &Deployment, target: &str, as_json: bool) -
     let mut text: String = done.steps.iter().map(|step| format!("done  {step}\n")).collect();
     text += &not_had(&done.unmet);
     text += &format!(
-        "{} {} runs on {target} as machine {} (`{}`, node {})",
+        "{} {} runs on {target} as VM {} (`{}`, node {})",
         desired.image, desired.version, done.id, desired.name, done.node
     );
     if done.steps.is_empty() {
-        return text + "; nothing was to do\n";
+        return text + "; nothing to do\n";
     }
     text += &format!("\n{} steps in {:.0} s", done.steps.len(), done.seconds);
     if let Some(away) = done.away {
         text += &format!("; down for {away:.0} s");
+    }
+    if done.locked >= 1.0 {
+        text += &format!("; {:.0} s of it waiting for locks", done.locked);
     }
     if let Some(evidence) = &done.evidence {
         let addresses: Vec<_> = evidence.addresses.iter().map(ToString::to_string).collect();
         let at = if addresses.is_empty() { String::new() } else { format!(" at {}", addresses.join(", ")) };
         let asked =
             if evidence.asked.is_empty() { String::new() } else { format!("; checks: {}", evidence.asked.join(", ")) };
-        let agent = if evidence.agent { "its guest agent answers" } else { "it runs, without a guest agent to ask" };
+        let agent = if evidence.agent { "its guest agent answers" } else { "it runs; it has no guest agent" };
         text += &format!("\n{agent}{at}{asked}");
     }
     text + "\n"
@@ -105,28 +108,33 @@ pub fn status(machines: &[MachineStatus], desired: &[Desired], target: &str, as_
     for machine in machines {
         let state = match (machine.running, machine.agent) {
             (false, _) => "stopped",
-            (true, Some(false)) => "running; its guest agent does not answer",
-            (true, Some(true)) => "running; its guest agent answers",
+            (true, Some(false)) => "running, its guest agent does not answer",
+            (true, Some(true)) => "running, its guest agent answers",
             (true, None) => "running",
         };
-        text += &format!("{} (machine {} on {}): {state}\n", machine.name, machine.id, machine.node);
+        text += &format!("{} (VM {} on {}): {state}\n", machine.name, machine.id, machine.node);
         if let Some(state) = &machine.ha {
             text += &format!("  under high availability: {state}\n");
         }
         if machine.waits {
-            text += "  configuration changes are pending until its next start\n";
+            text += "  changes of its configuration are pending until its next start\n";
+        }
+        if let Some(run) = &machine.run {
+            text += &format!("  a deployment is under way: {}\n", run.describe());
         }
         let Some(image) = &machine.image else {
-            text += "  not deployed by Diorite, or its notes were edited: its image is unknown\n";
+            text += "  its notes do not say which image it runs\n";
             continue;
         };
         for disk in &machine.disks {
             let (generation, now) = (&disk.generation, if disk.runs { "now " } else { "    " });
             let proven = match generation.proven {
-                HealthVerdict::New => "not proven yet",
-                HealthVerdict::Good => "worked",
+                _ if generation.on_trial => "on trial",
+                HealthVerdict::New => "not tried yet",
+                HealthVerdict::Good => "works",
                 HealthVerdict::Failed => "failed",
             };
+            let proven = if disk.missing { "MISSING from its storage" } else { proven };
             let verified = if generation.verified { "" } else { ", deployed unverified" };
             let volume = generation.volume.as_deref().unwrap_or("?");
             let digest = generation.sha256.short(12);
@@ -136,7 +144,7 @@ pub fn status(machines: &[MachineStatus], desired: &[Desired], target: &str, as_
             text += &format!("  its metrics cannot be read from here: {why}\n");
         }
         if let Some(said) = &machine.says {
-            let blessed = if said.blessed == Some(false) { ", its boot is not blessed yet" } else { "" };
+            let blessed = if said.blessed == Some(false) { ", its boot is not marked good yet" } else { "" };
             text +=
                 &format!("  reports   {} {}, root hash {:.12}{blessed}\n", said.image, said.version, said.root_hash);
             for (name, active) in &said.containers {
@@ -161,14 +169,14 @@ pub fn status(machines: &[MachineStatus], desired: &[Desired], target: &str, as_
             }
         }
         for what in &machine.unsaid {
-            text += &format!("  only in the guest's packet filter: {what}\n");
+            text += &format!("  only in the guest's own filter: {what}\n");
         }
     }
     if machines.is_empty() {
-        text += &format!("target `{target}` has no VM deployed by Diorite\n");
+        text += &format!("target `{target}` has no VM that Diorite made\n");
     } else {
         for desired in desired.iter().filter(|w| !machines.iter().any(|m| m.name.eq_ignore_ascii_case(&w.name))) {
-            text += &format!("there is no machine `{}`\n", desired.name);
+            text += &format!("there is no VM `{}`\n", desired.name);
         }
     }
     text

@@ -1,6 +1,8 @@
 //! `deploy`, `rollback`, `status`: the program against a simulator for a Proxmox VE host, on loopback.
 
 mod common;
+#[path = "common/story.rs"]
+mod story;
 use common::errors::refuses;
 use common::{Project, text};
 use diorite_checks::plan;
@@ -11,6 +13,7 @@ use diorite_proxmox_simulator::{Simulator, TOKEN, World};
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
+use story::Story;
 
 const PROFILE: &str = r#"
 [image]
@@ -43,7 +46,11 @@ struct Case {
 
 impl Case {
     fn new() -> Self {
-        let simulator = Simulator::http(World::new());
+        Self::on(World::new())
+    }
+
+    fn on(world: World) -> Self {
+        let simulator = Simulator::http(world);
         let project = Project::new();
         let target = format!(
             "[targets.school]\nurl = \"{}\"\nstorage = {{ import = \"local\", disks = \"local-zfs\" }}\n\
@@ -154,18 +161,18 @@ fn deploy_redeploy_and_back() {
     let case = Case::new();
     let plan = case.run(&["deploy", "web", "--target", "school", "--plan"]);
     assert!(
-        plan.contains("make machine 9000") && plan.contains("memory=1024") && plan.contains("nothing was changed"),
+        plan.contains("create VM 9000") && plan.contains("memory=1024") && plan.contains("nothing was changed"),
         "{plan}"
     );
     assert!(case.simulator.world().machines.is_empty());
 
     let page = case.run(&["deploy", "web", "--target", "school"]);
-    assert!(page.contains("web 1 runs on school as machine 9000 (`web`, node pve1)"), "{page}");
+    assert!(page.contains("web 1 runs on school as VM 9000 (`web`, node pve1)"), "{page}");
     assert!(page.contains("its guest agent answers at 127.0.0.1; checks: page"), "{page}");
     let left: serde_json::Value =
         serde_json::from_slice(&fs::read(case.project.path("out/web/deployment.json")).expect("it")).expect("JSON");
     assert_eq!((&left["machine"], &left["verified"]), (&9000.into(), &true.into()));
-    assert!(case.run(&["deploy", "web", "--target", "school"]).contains("nothing was to do"));
+    assert!(case.run(&["deploy", "web", "--target", "school"]).contains("nothing to do"));
 
     case.build("2");
     let status = case.diorite().args(["status", "web", "--target", "school"]).output().expect("the program starts");
@@ -184,6 +191,53 @@ fn deploy_redeploy_and_back() {
     assert!(page.contains("web 1 runs on school") && !page.contains("upload"), "{page}");
     assert!(case.run(&["status", "--target", "school"]).contains("  now web 1"));
     assert!(case.run(&["rollback", "web", "--target", "school", "--version", "2"]).contains("web 2 runs on school"));
+}
+
+/// Deploy, redeploy, rollback, a failed image, drift, two at once: as a real host is told it.
+#[test]
+fn the_whole_story_on_each_version() {
+    for version in ["8.4.14", "9.1.7", "9.2.11"] {
+        println!("Proxmox VE {version}");
+        let case = Case::on(World::of_version(version));
+        let build = |_: &Story, version: &str, more: &str| {
+            case.build(version);
+            if more == story::BROKEN {
+                let (raw, file) = (case.project.path("out/web/disk.raw"), case.project.path("broken.qcow2"));
+                diorite_image::format::qcow2::write(&raw, &file).expect("a file");
+                let digest = diorite_model::Digest::of(&fs::read(&file).expect("the file"));
+                case.simulator.world().unhealthy.insert(digest);
+            }
+        };
+        let story = Story {
+            project: &case.project,
+            profile: "web",
+            build: &build,
+            failing: 1,
+            target: "school",
+            name: "web",
+            environment: vec![("PVE_TOKEN", TOKEN.to_owned())],
+            signer: None,
+            relock: |_, _| {},
+        };
+        story.tell(|_| {});
+        story.tell_of_trouble();
+        assert_eq!(case.simulator.world().orphans(), Vec::<String>::new());
+        story.end();
+        assert!(case.simulator.world().machines.is_empty());
+    }
+}
+
+#[test]
+fn what_cannot_be_deployed_is_refused_before_it_is_built() {
+    let case = Case::new();
+    let profile = case.project.path("profiles/web.toml");
+    let text = fs::read_to_string(&profile).expect("the profile").replace("disk = \"own\"", "disk = \"same\"");
+    fs::write(&profile, text).expect("the profile");
+    fs::remove_dir_all(case.project.path("out/web")).expect("nothing is built");
+    let said = refuses(&case.project, &mut case.diorite(), &["deploy", "web", "--target", "school"], 1);
+    assert!(said.contains("`web` cannot be deployed: the next image would delete /var"), "{said}");
+    assert!(said.contains("write `disk = \"own\"` under `[state]`"), "{said}");
+    assert!(case.simulator.requests().is_empty());
 }
 
 #[test]
@@ -210,7 +264,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let other = other.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
     let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", other), &deploy, 1);
     assert!(said.contains("is not in `config_drive.signers` of the profile"), "{said}");
-    assert!(case.simulator.asked().is_empty(), "nobody was asked");
+    assert!(case.simulator.requests().is_empty(), "nobody was asked");
 
     let run = |arguments: &[&str], token: &str| {
         let mut command = case.diorite();
@@ -218,13 +272,13 @@ fn one_image_becomes_several_machines_one_after_the_other() {
         command.output().expect("the program starts")
     };
     let plan = text(&run(&[&deploy[..], &["--plan"]].concat(), "one").stdout);
-    assert!(plan.contains("make machine 9000") && plan.contains("make machine 9001"), "{plan}");
+    assert!(plan.contains("create VM 9000") && plan.contains("create VM 9001"), "{plan}");
     assert!(case.simulator.world().machines.is_empty());
     let output = run(&deploy, "one");
     let page = text(&output.stdout);
     assert!(output.status.success(), "{page}{}", text(&output.stderr));
     for (name, id) in [("a", 9000), ("b", 9001)] {
-        assert!(page.contains(&format!("web 1 runs on school as machine {id} (`{name}`, node pve1)")), "{page}");
+        assert!(page.contains(&format!("web 1 runs on school as VM {id} (`{name}`, node pve1)")), "{page}");
         assert!(case.project.path(format!("out/web/deployment-{name}.json")).exists());
     }
     let discs = |case: &Case| {
@@ -233,7 +287,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     };
     let before = discs(&case);
     assert!(before[0].starts_with("local:iso/diorite-a-") && before[1].starts_with("local:iso/diorite-b-"));
-    assert!(text(&run(&deploy, "one").stdout).matches("nothing was to do").count() == 2, "it rests");
+    assert!(text(&run(&deploy, "one").stdout).matches("nothing to do").count() == 2, "it rests");
     assert!(case.run(&["status", "web", "--target", "school"]).matches("as its profile declares").count() == 2);
 
     // Where the secrets are at hand, they are compared too.
@@ -241,13 +295,13 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     assert!(text(&compare("one").stdout).matches("as its profile declares").count() == 2);
     let other = compare("two");
     assert_eq!(
-        (other.status.code(), text(&other.stdout).matches("DIFFERS its own values: local:iso/").count()),
+        (other.status.code(), text(&other.stdout).matches("DIFFERS config drive: local:iso/").count()),
         (Some(4), 1)
     );
 
     // Another secret is another disc of that machine alone.
     let page = text(&run(&deploy, "two").stdout);
-    assert!(page.contains("upload the disc") && page.contains("nothing was to do"), "{page}");
+    assert!(page.contains("upload the config drive") && page.contains("nothing to do"), "{page}");
     assert!(discs(&case)[0] == before[0] && discs(&case)[1] != before[1]);
 
     // The first that does not work ends it; the others are as they were.
@@ -258,7 +312,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     case.simulator.world().address = "127.0.0.2".into();
     let output = run(&[&deploy[..], &["--timeout", "1", "--max-unavailable", "1"]].concat(), "two");
     assert_eq!(output.status.code(), Some(4), "nobody answers at 127.0.0.2, port {}", listener.port());
-    assert!(text(&output.stderr).contains("not touched: b"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("not deployed: b"), "{}", text(&output.stderr));
     assert_eq!(starts(9001), before);
 }
 
@@ -350,14 +404,10 @@ fn what_cannot_be_deployed_is_said_before_anybody_is_asked() {
     fs::write(&profile, text.replace("8080", "8081")).expect("another");
     let said = refuses(&case.project, &mut case.diorite(), &deploy, 1);
     assert!(said.contains("`web` has changed since it was built"), "{said}");
-    assert!(case.simulator.asked().is_empty());
+    assert!(case.simulator.requests().is_empty());
 
     let said = refuses(&case.project, &mut case.diorite(), &["rollback", "--target", "school"], 1);
-    assert!(
-        said.contains("target `school` has no machine")
-            && said.contains("none of the VMs there was deployed by Diorite"),
-        "{said}"
-    );
+    assert!(said.contains("target `school` has no VM") && said.contains("it has no VM that Diorite made"), "{said}");
 }
 
 #[test]
@@ -375,7 +425,7 @@ fn a_check_that_fails_from_here_takes_the_image_back() {
     assert_eq!(output.status.code(), Some(4), "{}", text(&output.stderr));
     let said = text(&output.stderr);
     assert!(said.contains("check `page` at 127.0.0.1: port") && said.contains("refused"), "{said}");
-    assert!(said.contains("went back to web 1"), "{said}");
+    assert!(said.contains("was rolled back to web 1"), "{said}");
     let world = simulator.world();
     let system = world.machines[&9000].config["scsi0"].split(',').next().expect("a volume").to_owned();
     let aside = &world.machines[&9000].config["unused0"];
@@ -391,7 +441,7 @@ fn a_node_fetches_the_image_or_why_not_is_said() {
     let deployed = || {
         let output = case.diorite().args(["deploy", "web", "--target", "school"]).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
-        let ends = |end: &str| case.simulator.asked().iter().filter(|asked| asked.path.ends_with(end)).count();
+        let ends = |end: &str| case.simulator.requests().iter().filter(|asked| asked.path.ends_with(end)).count();
         (text(&output.stderr), ends("/download-url"), ends("/upload"))
     };
     let (said, fetched, uploaded) = deployed();
@@ -418,7 +468,7 @@ fn too_little_room_is_said_before_anything_changes() {
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(6), "{said}");
     assert!(said.contains("storage `local` on node `pve1` has 1.0 kB left, and "), "{said}");
-    assert!(case.simulator.asked().iter().all(|asked| asked.method == "GET"), "nothing was changed");
+    assert!(case.simulator.requests().iter().all(|asked| asked.method == "GET"), "nothing was changed");
 
     // Enough for what the image holds, not for its disks when they are full.
     free("local", 1 << 30);

@@ -1,5 +1,5 @@
-//! The same story as the simulator is told, on a real host: `make proxmox-test TARGET=…`. It makes a machine of its own, in the
-//! target's pool, and takes it away again; the two images stay in the import storage, because to remove them is an
+//! The same story as the simulator is told, on a real host: `make proxmox-test TARGET=…`. It creates a VM of its own, in the
+//! target's pool, and removes it again; the images stay in the import storage, because removing them is an
 //! administrator's right.
 
 mod common;
@@ -25,15 +25,20 @@ fn a_machine_is_made_and_goes_its_way() -> Outcome {
     let output = project.diorite().args(["target", "check", &target]).output().expect("the program starts");
     assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
     let name = format!("diorite-test-{}", std::process::id());
+    println!("target check         ready");
     let story = Story {
         project: &project,
+        profile: "mine",
+        build: &Story::build_mine,
+        failing: 120,
         target: &target,
         name: &name,
         environment: vec![],
         signer: None,
         relock: vm::relock,
     };
-    story.tell(|version| println!("{version} runs"));
+    story.tell(|_| {});
+    story.tell_of_trouble();
     story.end();
     Ok(())
 }

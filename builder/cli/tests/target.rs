@@ -34,7 +34,7 @@ fn a_target_that_is_ready() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     let page = text(&output.stdout);
     assert!(page.contains("all 15 privileges are granted") && page.ends_with("\nready\n"), "{page}");
-    assert!(simulator.asked().iter().all(|asked| asked.method == "GET"));
+    assert!(simulator.requests().iter().all(|asked| asked.method == "GET"));
 
     let output = diorite(&project).args(["target", "check", "school", "--json"]).output().expect("the program starts");
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).expect("one JSON value");

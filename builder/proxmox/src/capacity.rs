@@ -4,10 +4,10 @@
 //! once must have that; all others write what an image holds, and the rest when the machine does: there the whole size is
 //! worth a word, not a refusal (docs/decisions/room.md).
 
-use crate::check::{number, truth};
 use crate::client::{Parameters, Path};
 use crate::deploy::Deployer;
 use crate::desired::{self, Desired};
+use crate::json::{number, truth};
 use crate::plan::{self, DeployStep};
 use diorite_host::progress::bytes;
 use diorite_model::{Error, Result};
@@ -28,8 +28,8 @@ struct SpaceNeed {
 /// Bytes of all of them, and of what they are: `1.0 GB for …, 2.0 GB for …`.
 fn sum(items: &[SpaceNeed], of: impl Fn(&SpaceNeed) -> u64) -> (u64, String) {
     let some = items.iter().filter(|item| of(item) > 0);
-    let words: Vec<_> = some.map(|item| format!("{} for {}", bytes(of(item)), item.what)).collect();
-    (items.iter().map(&of).sum(), words.join(", "))
+    let parts: Vec<_> = some.map(|item| format!("{} for {}", bytes(of(item)), item.what)).collect();
+    (items.iter().map(&of).sum(), parts.join(", "))
 }
 
 /// Node and storage; no node where all of them see the same.
@@ -61,7 +61,7 @@ impl Deployer<'_> {
         let (mut storages, mut needs) = (BTreeMap::new(), BTreeMap::<StorageKey, Vec<SpaceNeed>>::new());
         let mut files = BTreeSet::new();
         for desired in machines {
-            let observed = self.observed(desired)?;
+            let observed = self.inspect(desired)?;
             let Some(file) = &desired.file else { continue };
             if !storages.contains_key(&observed.node) {
                 storages.insert(observed.node.clone(), self.storages(&observed.node)?);
@@ -112,11 +112,11 @@ impl Deployer<'_> {
         if missing.is_empty() {
             return Ok(());
         }
-        Err(Error::remote(format!("target `{}` has no room for this; nothing was changed", target.name))
+        Err(Error::remote(format!("target `{}` has too little space; nothing was changed", target.name))
             .at(target.url.clone())
             .detail(missing.join("\n"))
             .hint(format!(
-                "remove old images and disks there, give the storage more room, or name another one in {}",
+                "remove old images and disks there, enlarge the storage, or name another one in {}",
                 target.location
             )))
     }

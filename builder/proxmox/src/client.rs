@@ -9,6 +9,7 @@ mod login;
 mod parameters;
 mod transport;
 
+pub(crate) use error::locked;
 pub use error::{CallError, CallErrorKind};
 pub use parameters::{Parameters, Path};
 
@@ -19,6 +20,7 @@ use login::Session;
 use serde_json::Value;
 use std::io::Read as _;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use transport::PeerCertificate;
 use ureq::http::{Request, Response, header};
@@ -103,6 +105,8 @@ pub struct Client {
     /// What changes something never goes over a connection that may just have been closed.
     writes: Agent,
     limits: ClientLimits,
+    /// Microseconds of waiting for locks.
+    lock_time: AtomicU64,
 }
 
 /// What came back, before it is judged.
@@ -151,6 +155,7 @@ impl Client {
             reads: agent(4),
             writes: agent(0),
             limits,
+            lock_time: AtomicU64::new(0),
         })
     }
 
@@ -215,6 +220,7 @@ impl Client {
         let (mut attempt, mut renewed) = (0, false);
         loop {
             attempt += 1;
+            let tried = Instant::now();
             let failure = match once().and_then(|answer| self.judge(method, path, answer)) {
                 Ok(value) => return Ok(value),
                 Err(failure) => failure,
@@ -225,11 +231,25 @@ impl Client {
             match failure.kind {
                 // Refused before anything was done: with a fresh ticket the same request may pass.
                 CallErrorKind::Unauthorised if !renewed && self.session.forget() => renewed = true,
-                CallErrorKind::Locked if begun.elapsed() < self.limits.lock => self.rest(1),
+                CallErrorKind::Locked if begun.elapsed() < self.limits.lock => {
+                    self.rest(1);
+                    self.waited_for_lock(tried);
+                }
                 _ if failure.passing(method) && attempt < self.limits.attempts => self.rest(attempt),
                 _ => return Err(CallError { attempts: attempt, ..failure }),
             }
         }
+    }
+
+    /// How long locks were waited for that somebody else held.
+    pub fn lock_time(&self) -> Duration {
+        Duration::from_micros(self.lock_time.load(Relaxed))
+    }
+
+    /// Counts the time since an attempt that met a lock.
+    pub(crate) fn waited_for_lock(&self, since: Instant) {
+        let micros = u64::try_from(since.elapsed().as_micros()).unwrap_or(u64::MAX);
+        self.lock_time.fetch_add(micros, Relaxed);
     }
 
     /// Waits, unless somebody wants us to end.
@@ -272,9 +292,11 @@ impl Client {
         match status {
             200..=299 => match json.as_mut().and_then(Value::as_object_mut).and_then(|o| o.remove("data")) {
                 Some(data) => Ok(data),
-                None => Err(failed(CallErrorKind::Strange, "the answer is not one of Proxmox VE's".into())),
+                None => {
+                    Err(failed(CallErrorKind::UnexpectedReply, "the answer is not in the form of Proxmox VE's".into()))
+                }
             },
-            300..=399 => Err(failed(CallErrorKind::Strange, "the answer leads elsewhere".into())),
+            300..=399 => Err(failed(CallErrorKind::UnexpectedReply, "the answer is a redirect".into())),
             _ => Err(CallError::of_answer(self.target.clone(), method, path, status, &reason, json.as_ref())),
         }
     }

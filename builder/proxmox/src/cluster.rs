@@ -23,7 +23,7 @@ const ENOUGH: usize = 3;
 /// A cluster, as far as one machine is concerned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClusterState {
-    /// Its nodes, those that are down included; empty when nobody asked.
+    /// Its nodes, those that are down included; empty when the profile asks nothing of the cluster.
     pub nodes: BTreeSet<String>,
     /// Nodes that machines may be on.
     pub usable: BTreeSet<String>,
@@ -31,7 +31,7 @@ pub struct ClusterState {
     pub storage: String,
     /// Whether all nodes see the same disks.
     pub shared: bool,
-    /// Whether all nodes see the same discs with machines' own values.
+    /// Whether all nodes see the same config drives.
     pub shared_config_drives: bool,
     /// It has rules, not groups.
     pub has_rules: bool,
@@ -114,30 +114,30 @@ impl ClusterState {
         self.siblings.iter().copied().chain([of.id]).collect()
     }
 
-    /// What is wished and cannot be had here, in words.
+    /// What is asked for and cannot be had here, for people.
     pub fn unmet(&self, spec: &ClusterSpec, of: ClusterMember, has_config_drive: bool) -> Vec<String> {
         let mut all = Vec::new();
-        let local = "so no other node can start it there";
+        let local = "so no other node can start it";
         if spec.ha && !self.can() {
             all.push(format!(
-                "high availability: nodes here: {}; {ENOUGH} are needed to tell a dead node from a cut wire",
+                "high availability: {ENOUGH} nodes are needed for a quorum when one fails; nodes here: {}",
                 self.nodes.len()
             ));
         }
         if spec.ha && self.can() && !self.shared && !self.copies(spec) {
-            all.push(format!("high availability: its disks are on a storage that is its node's own, {local}"));
+            all.push(format!("high availability: its disks are on a storage that only its node has, {local}"));
         }
         if spec.ha && self.can() && has_config_drive && !self.shared_config_drives {
-            let what = "the disc with its own values is on a storage that is its node's own";
+            let what = "its config drive is on a storage that only its node has";
             all.push(format!("high availability: {what}, {local}: name a shared one as `storage.iso`"));
         }
         if spec.anti_affinity && self.can() {
             match (self.has_rules, self.family(of).len()) {
                 (false, _) => all.push(
-                    "anti-affinity: Proxmox VE 8 knows none; each machine prefers the node that it was made on".into(),
+                    "anti-affinity: Proxmox VE 8 has none; each VM prefers the node that it was created on".into(),
                 ),
                 (true, n) if n > self.usable.len() => {
-                    all.push(format!("anti-affinity: {n} machines cannot be apart on {} nodes", self.usable.len()));
+                    all.push(format!("anti-affinity: {n} VMs cannot be kept apart on {} nodes", self.usable.len()));
                 }
                 (true, _) => {}
             }
@@ -154,7 +154,7 @@ impl ClusterState {
             _ if self.shared => Some("all nodes see the same disks already".into()),
             "zfspool" if self.usable.len() < 2 => Some("there is no other node".into()),
             "zfspool" => None,
-            other => Some(format!("only disks on ZFS are copied, and these are on a storage of type {other}")),
+            other => Some(format!("only disks on ZFS are replicated, and these are on a storage of type {other}")),
         }
     }
 

@@ -1,9 +1,10 @@
-//! What a machine of ours must be, in the hypervisor's words (qm.conf(5)).
+//! What a VM must be, in the hypervisor's terms (qm.conf(5)).
 
 use crate::Target;
 use crate::firewall;
 use crate::notes::{Generation, HealthVerdict, MachineNotes};
 use crate::properties::Properties;
+use crate::run::DeployRun;
 use diorite_model::machine::{Cluster, Machine as Hardware};
 use diorite_model::recipe::{Link, StateDisk};
 use diorite_model::report::{UnverifiedImage, VerifiedImage};
@@ -15,7 +16,7 @@ use std::fmt;
 pub const SYSTEM: &str = "scsi0";
 /// Slot of the disk for /var. Nothing here ever changes it.
 pub const STATE: &str = "scsi1";
-/// Slot of the disc with a machine's own values. It is changed while the machine is off: the values are read once, at boot.
+/// Slot of the config drive. It is changed while the VM is off: its values are read once, at boot.
 pub const CONFIG_DRIVE: &str = "scsi2";
 
 /// The Debian package of the guest agent.
@@ -48,17 +49,17 @@ impl ImageFile {
     }
 }
 
-/// A disc with a machine's own values.
+/// A config drive: an ISO with one VM's own values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ConfigDriveIso {
     /// `local:iso/NAME.iso`; the digest in the name makes it the name of these bytes.
     pub volume: String,
-    /// Its bytes; none when only a disc that is there already will do.
+    /// Its bytes; none when only one that is there already will do.
     pub bytes: Option<Vec<u8>>,
 }
 
 impl ConfigDriveIso {
-    /// The disc of the machine of this name.
+    /// The config drive of the VM of this name.
     pub fn new(name: &str, bytes: Vec<u8>, target: &Target) -> Self {
         let digest = Digest::of(&bytes).short(20);
         Self { volume: format!("{}:iso/diorite-{name}-{digest}.iso", target.iso_storage), bytes: Some(bytes) }
@@ -70,7 +71,7 @@ impl ConfigDriveIso {
     }
 }
 
-/// Secrets may be on it.
+/// Without its bytes: they may hold secrets.
 impl fmt::Debug for ConfigDriveIso {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.volume)
@@ -82,7 +83,7 @@ impl fmt::Debug for ConfigDriveIso {
 pub enum DeployImage {
     /// These very bytes were booted and checked.
     Verified(VerifiedImage),
-    /// Somebody wants it all the same; the machine's notes say so.
+    /// Deployed without a report; the VM's notes say so.
     Unverified(UnverifiedImage),
 }
 
@@ -121,7 +122,7 @@ pub struct Desired {
     pub firewall: Option<firewall::FirewallRules>,
     /// Replaced system disks that are kept; none: all.
     pub keep: Option<u32>,
-    /// The disc with its own values; none: it stays as it is.
+    /// Its config drive; none: it stays as it is.
     pub config_drive: Option<ConfigDriveIso>,
     /// UUID of a machine that is to be made; none: the hypervisor makes one up.
     pub uuid: Option<String>,
@@ -131,6 +132,8 @@ pub struct Desired {
     pub cluster: Option<Cluster>,
     /// What this very run has found out about the image on this machine.
     pub verdict: Option<HealthVerdict>,
+    /// The run that makes it so; none when nothing is changed.
+    pub run: Option<DeployRun>,
 }
 
 impl Desired {
@@ -147,12 +150,7 @@ impl Desired {
         file: ImageFile,
         target: &Target,
     ) -> Result<Self> {
-        if recipe.state.disk == StateDisk::Same {
-            return Err(Error::input(format!("the next image of `{}` would take /var away", recipe.image.name))
-                .at("[state] of the profile")
-                .because("/var is on the disk that the image is on, and that disk is exchanged as a whole")
-                .hint("write `disk = \"own\"` under `[state]`, and build and verify again"));
-        }
+        deployable(recipe)?;
         let agent = |package: &String| package.split('=').next() == Some(AGENT);
         Ok(Self {
             name: name.to_owned(),
@@ -171,6 +169,7 @@ impl Desired {
             node: None,
             cluster: Some(machine.cluster.clone()),
             verdict: None,
+            run: None,
         })
     }
 
@@ -193,12 +192,18 @@ impl Desired {
             node: None,
             cluster: None,
             verdict: None,
+            run: None,
         }
     }
 
     /// The notes of a machine that is created from it.
     pub fn initial_notes(&self) -> MachineNotes {
-        MachineNotes { image: self.image.clone(), generations: vec![self.generation()], config_drives: BTreeSet::new() }
+        MachineNotes {
+            image: self.image.clone(),
+            generations: vec![self.generation()],
+            config_drives: BTreeSet::new(),
+            run: self.run.clone(),
+        }
     }
 
     /// What the notes say of its image before it has shown anything.
@@ -209,6 +214,7 @@ impl Desired {
             volume: None,
             proven: HealthVerdict::New,
             verified: self.verified,
+            on_trial: false,
             firewall: None,
         }
     }
@@ -218,10 +224,32 @@ impl Desired {
         format!("{}-staging", self.name)
     }
 
-    /// Its tags: whose it is, and what is on it.
+    /// Its tags: whose it is, and which image has shown that it works on it.
     pub fn tags(&self, target: &Target) -> String {
-        format!("{};{}-{}", target.tag, target.tag, self.sha256.short(12))
+        format!("{};{}", target.tag, image_tag(target, self.sha256))
     }
+}
+
+/// The tag that says that an image works on a machine: the second place, besides the notes, where that is written.
+pub fn image_tag(target: &Target, sha256: Digest) -> String {
+    format!("{}-{}", target.tag, sha256.short(12))
+}
+
+/// Whether images of this recipe can be deployed: known from the profile alone, before anything is built.
+///
+/// # Errors
+/// The recipe keeps /var on the image's own disk, which the next image would replace.
+pub fn deployable(recipe: &Recipe) -> Result<()> {
+    if recipe.state.disk == StateDisk::Same {
+        return Err(Error::input(format!(
+            "`{}` cannot be deployed: the next image would delete /var",
+            recipe.image.name
+        ))
+        .at("[state] of the profile")
+        .because("/var is on the system disk, and a deployment replaces that disk as a whole")
+        .hint("write `disk = \"own\"` under `[state]`, then build and verify"));
+    }
+    Ok(())
 }
 
 /// How the system disk is attached; `volume` is what stands before the first comma.
@@ -229,7 +257,7 @@ pub fn system(volume: &str, sha256: Digest) -> String {
     format!("{volume},discard=on,iothread=1,serial={}", crate::notes::serial(sha256))
 }
 
-/// How a disc is attached.
+/// How a config drive is attached.
 pub fn config_drive(volume: &str) -> String {
     format!("{volume},media=cdrom")
 }
@@ -341,7 +369,7 @@ mod tests {
             assert!(differs("net0", Some(&there), other), "{other}");
         }
         let tagged = format!("{there},tag=5");
-        assert!(differs("net0", Some(&tagged), desired), "a network nobody asked for");
+        assert!(differs("net0", Some(&tagged), desired), "a VLAN that is not declared");
         assert_eq!(
             corrected("net0", Some(&there), "virtio,bridge=vmbr1,firewall=1"),
             "virtio=BC:24:11:00:00:01,bridge=vmbr1,firewall=1"

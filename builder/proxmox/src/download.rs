@@ -43,7 +43,7 @@ impl Client {
         let bar = stage.bar(upload.size, Unit::Bytes);
         let served = match FileServer::start(from, upload.size, serve, self.target().authority(), bar) {
             Ok(served) => served,
-            Err(e) => return not(format!("it cannot be served from here: {e}")),
+            Err(e) => return not(format!("this host cannot serve it: {e}")),
         };
         let path = Path::new(["nodes", upload.node, "storage", upload.storage, "download-url"]);
         let parameters = Parameters::none()
@@ -55,7 +55,7 @@ impl Client {
         let answer = self.call(Method::Post, &path, &parameters)?;
         let task = task::of_answer(self, Method::Post, &path, &answer)?;
         let begun = Instant::now();
-        while !served.requested() && !self.ended(&task)? {
+        while !served.requested() && !self.has_ended(&task)? {
             if interrupt::came() {
                 let _ = self.stop(&task);
                 return Err(self.failure(CallErrorKind::Interrupted, Method::Post, &path, "interrupted"));
@@ -64,7 +64,7 @@ impl Client {
                 // It would go on trying for many minutes. That it may have ended meanwhile does no harm.
                 let _ = self.stop(&task);
                 return not(format!(
-                    "nobody requested to {} within {} seconds; is there a firewall or address translation in between?",
+                    "no connection to {} within {} seconds; is there a firewall or address translation in between?",
                     served.host(),
                     self.limits().connect.as_secs()
                 ));
@@ -80,7 +80,7 @@ impl Client {
             Err(failure) if served.requested() && failure.why.contains("checksum mismatch") => Err(failure),
             Err(failure) if failure.kind == CallErrorKind::Task => not(failure.why),
             Err(failure) => {
-                // Nobody serves it any more.
+                // It is not served any longer.
                 let _ = self.stop(&task);
                 Err(failure)
             }

@@ -45,7 +45,7 @@ impl std::fmt::Debug for ServedFile {
 }
 
 impl FileServer {
-    /// Serves this file of so many bytes to whoever knows where. `target` is `HOST:PORT` of the one who is to come.
+    /// Serves this file of so many bytes under a path that cannot be guessed. `target` is `HOST:PORT` of the API.
     pub fn start(file: &Path, size: u64, serve: &Serve, target: &str, bar: Bar) -> io::Result<Self> {
         let (listener, host) = match &serve.host {
             // Where the target's answers arrive, its nodes arrive too, as a rule.
@@ -53,7 +53,7 @@ impl FileServer {
                 let own = own_address(target)?;
                 (TcpListener::bind((own, serve.port))?, bracketed(own))
             }
-            // Perhaps another machine's address, which passes it on to here.
+            // Perhaps another machine's address, which forwards it to here.
             Some(host) => (everywhere(serve.port)?, host.clone()),
         };
         let address = listener.local_addr()?;
@@ -68,7 +68,7 @@ impl FileServer {
                     return;
                 }
                 let shared = theirs.clone();
-                // Whoever does not get it whole asks again, or says so in his task.
+                // A transfer that breaks off is repeated by the node, or its task says why not.
                 thread::spawn(move || drop(answer(stream, &shared)));
             }
         });
@@ -85,7 +85,7 @@ impl FileServer {
         self.url.split('/').nth(2).unwrap_or_default()
     }
 
-    /// Whether anybody has come for it.
+    /// Whether it has been requested.
     pub fn requested(&self) -> bool {
         self.shared.requested.load(SeqCst)
     }
@@ -99,7 +99,7 @@ impl Drop for FileServer {
             IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
             ip => ip,
         };
-        // The thread waits for somebody to come.
+        // The thread waits for a connection.
         let woken = TcpStream::connect((here, self.address.port())).is_ok();
         if let Some(thread) = self.thread.take().filter(|_| woken) {
             let _ = thread.join();

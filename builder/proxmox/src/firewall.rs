@@ -1,12 +1,12 @@
 //! `[firewall]` → the hypervisor's firewall of one machine, and the calls that bring it there.
 //!
-//! The guest's own filter and this one say the same, so that a packet that nobody declared is stopped twice. What this one
-//! cannot say is listed. An exchange widens before it narrows: while an image is on trial, what the old and the new one
-//! admit may come in; what the old one alone admitted goes when the new one has shown that it works.
+//! The guest's own filter and this one say the same, so that an undeclared packet is dropped twice. What this one
+//! cannot express is listed. While an image is on trial, what it and the image before it declare may come in and nothing
+//! else; what the old one alone declares goes when the new one has shown that it works.
 
 mod change;
 
-pub use change::{FirewallChange, next};
+pub use change::{FirewallChange, next, trial};
 
 use diorite_model::Recipe;
 use diorite_model::recipe::{Link, LinkKind, Peer, Policy, Protocol};
@@ -30,12 +30,12 @@ pub struct FirewallRules {
     pub sets: BTreeMap<String, BTreeSet<String>>,
     /// The first that fits a packet decides.
     pub rules: Vec<FirewallRule>,
-    /// In words, what the guest's filter does and this one cannot.
+    /// For people: what the guest's filter does and this one cannot.
     #[serde(skip)]
     pub unsaid: Vec<String>,
 }
 
-/// The recipe's firewall in the hypervisor's words, for a machine with these links.
+/// The recipe's firewall as rules of the hypervisor, for a VM with these links.
 pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> FirewallRules {
     let firewall = &recipe.firewall;
     let mut all = FirewallRules::default();
@@ -138,6 +138,14 @@ impl FirewallRules {
         self.sets.insert(name.clone(), networks);
         Some(format!("+guest/{name}"))
     }
+
+    /// Those of the rules that bear our mark, with sets and options as they are: the best guess at what was declared where
+    /// the notes do not say it.
+    pub fn ours(&self) -> Self {
+        let marked = |rule: &&FirewallRule| rule.get("comment").is_some_and(|comment| comment.starts_with(MARK));
+        let rules = self.rules.iter().filter(marked).map(comparable).collect();
+        Self { rules, ..self.clone() }
+    }
 }
 
 /// A network as the hypervisor keeps it: one address has no length.
@@ -154,8 +162,8 @@ pub fn comparable(rule: &FirewallRule) -> FirewallRule {
     kept.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// A rule in words.
-pub fn words(rule: &FirewallRule) -> String {
+/// A rule for people.
+pub fn describe(rule: &FirewallRule) -> String {
     let of = |name: &str| rule.get(name).map(String::as_str);
     let mut text = format!("{} {}", of("type").unwrap_or("?").to_uppercase(), of("action").unwrap_or("?"));
     for (name, before) in

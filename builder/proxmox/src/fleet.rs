@@ -1,12 +1,12 @@
-//! Several machines from one image: so many at a time as may be away, until one does not show that it works.
+//! Several VMs from one image: a rolling update that ends with the first VM that does not become healthy.
 
 use crate::deploy::{Deployer, Deployment};
 use crate::desired::Desired;
 use diorite_model::{Error, Result};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Makes the machines what is desired, in their order, at most `at_once` of them at a time. `each` hears of every one that
-/// works. After the first that does not no further one is begun; those that were begun are ended as they must be.
+/// Deploys the VMs in their order, at most `at_once` of them at a time. `each` is called for every one that works. After the
+/// first that does not no further one is begun; those that were begun are completed.
 ///
 /// # Errors
 /// That of the first machine in order; the others that failed, and those that were not touched, stand below it.
@@ -42,7 +42,7 @@ pub fn roll(
     below.extend(failed.map(|error| error.to_string()));
     if begun < desired.len() {
         let names: Vec<_> = desired[begun..].iter().map(|desired| desired.name.as_str()).collect();
-        below.push(format!("not touched: {}", names.join(", ")));
+        below.push(format!("not deployed: {}", names.join(", ")));
     }
     let detail = Some(below.join("\n")).filter(|text| !text.is_empty());
     Err(Error { detail, ..first })

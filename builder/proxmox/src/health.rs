@@ -90,25 +90,25 @@ pub struct HealthCheck<'a> {
     /// Whether it has a guest agent.
     pub agent: bool,
     /// How long it may take.
-    pub patience: Duration,
+    pub timeout: Duration,
 }
 
 /// One connection.
 const CONNECT: Duration = Duration::from_secs(5);
 
 impl HealthCheck<'_> {
-    /// Asks until everything is as it must be, or the time is over. The words say what was not.
+    /// Asks until everything is as it must be, or the time is over. The text says what was not.
     ///
     /// # Errors
     /// The hypervisor itself cannot be asked.
-    pub fn ask(
+    pub fn wait(
         &self,
         vm: &Vm,
         probes: &[HealthProbe],
         progress: &Progress,
     ) -> Result<Result<HealthEvidence, String>, CallError> {
-        let stage = progress.stage(format!("wait for machine {}", vm.id));
-        let end = Instant::now() + self.patience;
+        let stage = progress.stage(format!("wait until VM {} is healthy", vm.id));
+        let end = Instant::now() + self.timeout;
         loop {
             let answer = self.once(vm, probes)?;
             match answer {
@@ -117,7 +117,7 @@ impl HealthCheck<'_> {
                     return Ok(Ok(evidence));
                 }
                 Err(why) if Instant::now() >= end => {
-                    return Ok(Err(format!("{why}, {} seconds after it was started", self.patience.as_secs())));
+                    return Ok(Err(format!("{why}, {} seconds after it was started", self.timeout.as_secs())));
                 }
                 Err(_) if interrupt::came() => {
                     return Err(self.client.failure(
@@ -204,7 +204,7 @@ fn asked(address: IpAddr, ask: &ProbeKind) -> Result<(), String> {
         ProbeKind::Port { port, open } => match TcpStream::connect_timeout(&SocketAddr::new(address, *port), CONNECT) {
             Ok(_) if *open => Ok(()),
             Ok(_) => Err(format!("port {port} is open")),
-            Err(e) if *open => Err(format!("port {port}: {}", words(&e))),
+            Err(e) if *open => Err(format!("port {port}: {}", reason(&e))),
             Err(_) => Ok(()),
         },
         ProbeKind::Http { port, path, status, contains, lacks } => {
@@ -236,7 +236,7 @@ pub(crate) fn page(address: IpAddr, port: u16, path: &str) -> Result<(u16, Strin
     Ok((response.status().as_u16(), text))
 }
 
-fn words(error: &io::Error) -> &'static str {
+fn reason(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => "refused",
         io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => "nothing comes back",

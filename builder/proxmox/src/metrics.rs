@@ -24,7 +24,7 @@ pub struct ImageMetrics {
 /// Asks the first of these addresses that answers.
 ///
 /// # Errors
-/// In words: why none of them does.
+/// Why none of them does.
 pub fn ask(addresses: &[IpAddr], port: u16) -> Result<ImageMetrics, String> {
     let mut why = "its network card has no address".to_owned();
     for address in addresses {

@@ -1,7 +1,8 @@
-//! What a machine's notes say of its system disks. A volume carries no data about itself, and a disk that was put aside
-//! keeps nothing but its volume's name: which image is on it is written down in the notes of the machine that owns it.
+//! A VM's notes: which image is on which of its disks, and whether it works. Volumes carry no metadata, and a detached disk
+//! keeps nothing but its volume's name.
 
 use crate::firewall::FirewallRules;
+use crate::run::DeployRun;
 use diorite_model::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -36,13 +37,22 @@ pub struct Generation {
     pub sha256: Digest,
     /// `local-zfs:vm-100-disk-2`; none until the hypervisor has named it.
     pub volume: Option<String>,
-    /// Whether it works.
+    /// Whether it works. What has worked stays known: a new start does not take it back, only a failure does.
     pub proven: HealthVerdict,
+    /// It was started and has not shown yet that it works after that start.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub on_trial: bool,
     /// Whether these bytes had been booted and checked before they came here.
     pub verified: bool,
     /// The hypervisor's firewall that it came with, for the way back; none where it is not looked at, or did not fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub firewall: Option<FirewallRules>,
+}
+
+/// For serde.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Generation {
@@ -61,25 +71,28 @@ pub fn serial(sha256: Digest) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]
 pub enum Notes {
-    /// Of one that works.
+    /// Of a VM that runs an image.
     Machine(MachineNotes),
-    /// Of one that only takes an image in, to hand its disk on.
+    /// Of a staging VM: it imports an image and passes its disk on.
     Staging(StagingNotes),
 }
 
-/// The notes of a machine that works.
+/// The notes of a VM that runs an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MachineNotes {
     /// IMAGE_ID.
     pub image: String,
     /// The system disk that it has, and those that it had, the latest first.
     pub generations: Vec<Generation>,
-    /// Discs with its own values that it has or had, as long as they are on their storage.
+    /// Config drives that it has or had, as long as they are on their storage.
     #[serde(default, rename = "discs", skip_serializing_if = "BTreeSet::is_empty")]
     pub config_drives: BTreeSet<String>,
+    /// The deployment that is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<DeployRun>,
 }
 
-/// The notes of a machine that only takes an image in.
+/// The notes of a staging VM.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StagingNotes {
     /// Number of the machine that the disk is for.
@@ -114,12 +127,12 @@ impl Notes {
                 let version = now.map_or(String::new(), |g| format!(" {}, disk {}", g.version, g.sha256.short(12)));
                 format!("{}{version}", machine.image)
             }
-            Notes::Staging(staging) => format!("takes in an image for machine {}, then goes", staging.machine),
+            Notes::Staging(staging) => format!("imports an image for VM {}, then is removed", staging.machine),
         };
         format!("{SENTENCE}{what}. The next line is read by it: leave it as it is.")
     }
 
-    /// From the notes of a machine; none when they are not ours or were changed.
+    /// From the notes of a VM; none when they are not ours or were changed.
     pub fn parse(notes: &str) -> Option<Self> {
         let line = notes.lines().rev().find_map(|line| line.trim().strip_prefix(MARK))?;
         serde_json::from_str(line).ok()
@@ -154,12 +167,14 @@ mod tests {
             volume: Some("local-zfs:vm-100-disk-0".into()),
             proven: HealthVerdict::Good,
             verified: true,
+            on_trial: false,
             firewall: None,
         };
         let machine = Notes::Machine(MachineNotes {
             image: "server".into(),
             generations: vec![generation.clone()],
             config_drives: BTreeSet::new(),
+            run: None,
         });
         let staging =
             Notes::Staging(StagingNotes { machine: 100, slot: "unused3".into(), generation: generation.clone() });
@@ -186,6 +201,7 @@ mod tests {
             image: "server".into(),
             generations: ["3", "2", "1"].map(wide).into(),
             config_drives: BTreeSet::new(),
+            run: None,
         };
         let record = machine.fitting("Call Anna first.");
         let Notes::Machine(fitted) = &record else { panic!("{record:?}") };

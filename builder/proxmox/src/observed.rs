@@ -4,7 +4,7 @@
 use crate::cluster::ClusterState;
 use crate::desired::{Keys, SYSTEM};
 use crate::firewall;
-use crate::notes::{self, Notes};
+use crate::notes::{self, Generation, HealthVerdict, Notes};
 use crate::properties::{Properties, volume};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ pub struct Observed {
     pub node: String,
     /// Files of the import storage, with their sizes.
     pub images: BTreeMap<String, u64>,
-    /// Discs with machines' own values; empty when nobody asked for them.
+    /// Config drives; empty where the VM has none.
     pub config_drives: BTreeSet<String>,
     /// Whether this login may remove them.
     pub may_remove: bool,
@@ -44,7 +44,11 @@ pub struct Observed {
     pub machine: Option<Vm>,
     /// The machine that takes its next image in.
     pub staging: Option<Vm>,
-    /// Numbers that are free.
+    /// The VM's volumes that are on the storage of the disks.
+    pub volumes: BTreeSet<String>,
+    /// Type of that storage: `zfspool`.
+    pub disk_storage_type: String,
+    /// VM IDs that are free.
     pub free: Vec<u32>,
     /// What the cluster does for the machine.
     pub cluster: ClusterState,
@@ -89,6 +93,23 @@ impl Vm {
     /// Whether the image with this serial number is what it starts from.
     pub fn boots_from(&self, serial: &str) -> bool {
         self.config.get(SYSTEM).is_some_and(|value| has_serial(value, serial))
+    }
+
+    /// The images on its system disks, the latest first. One that its notes do not vouch for works where its tag says so,
+    /// which is set after it has shown it.
+    pub fn generations(&self) -> Vec<Generation> {
+        let tags = self.tags();
+        let tagged = |g: &Generation| {
+            let end = format!("-{}", g.sha256.short(12));
+            tags.iter().any(|tag| tag.ends_with(&end))
+        };
+        let mut all = self.machine().map(|machine| machine.generations.clone()).unwrap_or_default();
+        for generation in &mut all {
+            if generation.proven == HealthVerdict::New && tagged(generation) {
+                generation.proven = HealthVerdict::Good;
+            }
+        }
+        all
     }
 
     /// The notes of a machine that works.

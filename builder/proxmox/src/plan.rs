@@ -1,10 +1,11 @@
 //! What is there → the next step towards what is desired; none when everything is as it must be. Pure.
 //!
-//! A run of steps that is broken off anywhere is taken up by asking again. That is why each decision looks at what is
-//! there and at nothing else, and why a step says what is there afterwards ([`DeployStep::after`]): a plan is the steps that
-//! follow from each other's results, and carrying it out is the same with real ones.
+//! A run that is interrupted anywhere is taken up by asking again. That is why each decision looks at what is there and at
+//! nothing else, and why a step also predicts what is there afterwards ([`DeployStep::after`]): a plan is the steps that
+//! follow from predictions, and carrying it out is the same with real answers.
 
 mod call;
+mod inventory;
 mod predict;
 mod step;
 
@@ -15,12 +16,12 @@ use crate::Target;
 use crate::cluster::{self, ClusterMember};
 use crate::desired::{self, CONFIG_DRIVE, ConfigDriveIso, Desired, Keys, SYSTEM};
 use crate::firewall;
-use crate::notes::{self, Generation, HealthVerdict, MachineNotes, Notes, serial};
+use crate::notes::{self, Generation, HealthVerdict, MachineNotes, serial};
 use crate::observed::{Observed, Vm, has_serial, split_tags};
-use crate::properties::volume;
 use diorite_model::{Error, Result};
+use inventory::Inventory;
 
-/// Steps of the longest plan that is believed.
+/// Steps of the longest plan; more are a bug.
 const LONGEST: usize = 500;
 
 /// The next step.
@@ -34,7 +35,7 @@ pub fn next(desired: &Desired, observed: &Observed, target: &Target) -> Result<O
     }
 }
 
-/// All steps, as far as they can be foreseen: that an image shows that it works is taken for granted.
+/// All steps, as far as they can be foreseen: that the image becomes healthy is assumed.
 pub fn all(desired: &Desired, observed: &Observed, target: &Target) -> Result<Vec<DeployStep>> {
     let (mut desired, mut observed, mut steps) = (desired.clone(), observed.clone(), Vec::new());
     while let Some(step) = next(&desired, &observed, target)? {
@@ -45,7 +46,7 @@ pub fn all(desired: &Desired, observed: &Observed, target: &Target) -> Result<Ve
         }
         steps.push(step);
         if steps.len() > LONGEST {
-            return Err(Error::bug("a plan for a machine does not end").because(format!("{:?}", steps.last())));
+            return Err(Error::bug("a plan for a VM does not end").because(format!("{:?}", steps.last())));
         }
     }
     Ok(steps)
@@ -53,19 +54,19 @@ pub fn all(desired: &Desired, observed: &Observed, target: &Target) -> Result<Ve
 
 fn create(desired: &Desired, observed: &Observed) -> Result<DeployStep> {
     let (Some(file), Some(_)) = (&desired.file, &desired.hardware) else {
-        return Err(Error::remote(format!("there is no machine `{}`", desired.name)).hint("deploy it first"));
+        return Err(Error::remote(format!("there is no VM `{}`", desired.name)).hint("deploy it first"));
     };
     if observed.images.get(&file.name) != Some(&file.size) {
         return Ok(DeployStep::Upload);
     }
-    if desired.config_drive.as_ref().is_some_and(|disc| !observed.config_drives.contains(&disc.volume)) {
+    if desired.config_drive.as_ref().is_some_and(|iso| !observed.config_drives.contains(&iso.volume)) {
         return Ok(DeployStep::UploadConfigDrive);
     }
-    let id = *observed.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
+    let id = *observed.free.first().ok_or_else(|| Error::bug("no free VM ID was looked for"))?;
     Ok(DeployStep::Create { id })
 }
 
-/// The way of one machine from what it is to what it must be.
+/// Brings one VM from what it is to what it must be.
 struct Reconciler<'a> {
     desired: &'a Desired,
     observed: &'a Observed,
@@ -74,54 +75,74 @@ struct Reconciler<'a> {
 }
 
 impl Reconciler<'_> {
+    /// The notes come first, so that whatever happens next is written down; they name the run until nothing is left to do.
     fn next(&self) -> Result<Option<DeployStep>> {
+        let vm = self.vm;
+        let notes = Inventory { desired: self.desired, observed: self.observed, vm, target: self.target }.notes()?;
+        let step = self.work(&notes)?;
+        let run = step.as_ref().and(self.desired.run.clone());
+        let before = vm.config.get("description").map_or("", String::as_str);
+        let notes = MachineNotes { run, ..notes }.fitting(before);
+        Ok(if vm.notes.as_ref() == Some(&notes) { step } else { Some(DeployStep::WriteNotes { id: vm.id, notes }) })
+    }
+
+    /// The next step besides the notes, which are these.
+    fn work(&self, notes: &MachineNotes) -> Result<Option<DeployStep>> {
         let (vm, desired) = (self.vm, self.desired);
-        let notes = self.notes()?;
         let serial = serial(desired.sha256);
         let attached = vm.boots_from(&serial);
-        self.known(&serial)?;
-        if vm.notes.as_ref() != Some(&notes) {
-            return Ok(Some(DeployStep::WriteNotes { id: vm.id, notes }));
+        self.refuse_foreign_disk(notes)?;
+        if !attached && desired.file.is_none() && self.kept(notes).is_none() {
+            return Err(self.lost(notes));
         }
-        if let Some(step) = self.finished_staging(attached) {
+        if !vm.tags().contains(self.target.tag.as_str()) {
+            return Ok(Some(self.set_tags(&self.target.tag)));
+        }
+        if let Some(step) = self.finished_staging(attached, notes) {
             return Ok(Some(step));
         }
-        if let Some(change) = self.firewall(false) {
+        let settled = attached && vm.running && !vm.has_pending(self.managed()) && self.healthy(notes);
+        if let Some(change) = self.firewall(notes, settled) {
             return Ok(Some(DeployStep::Firewall { id: vm.id, change }));
         }
         if let Some(keys) = self.drift() {
             return Ok(Some(DeployStep::SetConfig { id: vm.id, keys }));
         }
         if !attached {
-            return self.attach().map(Some);
+            return self.attach(notes).map(Some);
         }
-        let disc = self.other_config_drive();
-        if let Some(disc) = disc
-            && disc.bytes.is_some()
-            && !self.observed.config_drives.contains(&disc.volume)
+        let iso = self.other_config_drive();
+        if let Some(iso) = iso
+            && iso.bytes.is_some()
+            && !self.observed.config_drives.contains(&iso.volume)
         {
             return Ok(Some(DeployStep::UploadConfigDrive));
         }
-        if vm.running && (disc.is_some() || vm.has_pending(self.managed())) {
+        if vm.running && (iso.is_some() || vm.has_pending(self.managed())) {
             return Ok(Some(self.paused().unwrap_or(DeployStep::Shutdown { id: vm.id })));
         }
-        if let Some(disc) = disc {
-            let keys = Keys::from([(CONFIG_DRIVE.to_owned(), desired::config_drive(&disc.volume))]);
+        if let Some(iso) = iso {
+            let keys = Keys::from([(CONFIG_DRIVE.to_owned(), desired::config_drive(&iso.volume))]);
             return Ok(Some(DeployStep::SetConfig { id: vm.id, keys }));
         }
         if !vm.running {
             return Ok(Some(self.paused().unwrap_or(DeployStep::Start { id: vm.id })));
         }
-        Ok(self.afterwards())
+        Ok(self.afterwards(notes))
     }
 
-    /// A machine that the cluster sees to is only asked for when the cluster has been told to leave it alone.
+    /// Whether the desired image has shown that it works, since its last start.
+    fn healthy(&self, notes: &MachineNotes) -> bool {
+        notes.of(self.desired.sha256).is_some_and(|g| g.proven == HealthVerdict::Good && !g.on_trial)
+    }
+
+    /// A VM under high availability is shut down or started only when the cluster has been told to leave it alone.
     fn paused(&self) -> Option<DeployStep> {
         let resource = self.observed.cluster.resource.as_ref().filter(|resource| resource.state != "ignored")?;
         Some(DeployStep::Cluster { id: self.vm.id, change: cluster::ClusterChange::Pause(resource.clone()) })
     }
 
-    /// What the cluster does for the machine.
+    /// What the cluster does for the VM.
     fn cluster(&self) -> Option<DeployStep> {
         let (vm, cluster) = (self.vm, &self.observed.cluster);
         let of = ClusterMember { id: vm.id, node: &vm.node, image: &self.desired.image };
@@ -132,152 +153,73 @@ impl Reconciler<'_> {
         Some(DeployStep::Cluster { id: vm.id, change })
     }
 
-    /// The keys whose changes are worth a restart.
+    /// The keys whose pending changes are worth a restart.
     fn managed(&self) -> impl Iterator<Item = &str> {
         let hardware = self.desired.hardware.iter().flat_map(|keys| keys.keys().map(String::as_str));
         [SYSTEM, "boot"].into_iter().chain(hardware)
     }
 
-    /// When the machine runs from its image.
-    fn afterwards(&self) -> Option<DeployStep> {
+    /// When the VM runs from its image.
+    fn afterwards(&self, notes: &MachineNotes) -> Option<DeployStep> {
         let (vm, desired) = (self.vm, self.desired);
-        let proven = vm.machine().and_then(|m| m.of(desired.sha256)).map(|g| g.proven);
-        if proven != Some(HealthVerdict::Good) {
-            // A verdict is written down before anything else, above: here it has not been reached.
+        if !self.healthy(notes) {
+            // With a verdict of this run there is nothing left to try.
             return desired.verdict.is_none().then_some(DeployStep::HealthCheck);
         }
         let tags = desired.tags(self.target);
         if !split_tags(&tags).is_subset(&self.vm.tags()) {
-            return Some(DeployStep::SetTags { id: vm.id, tags: self.retagged(&tags) });
+            return Some(self.set_tags(&tags));
         }
-        if let Some(change) = self.firewall(true) {
+        if let Some(change) = self.firewall(notes, true) {
             return Some(DeployStep::Firewall { id: vm.id, change });
         }
         if let Some(step) = self.cluster() {
             return Some(step);
         }
-        if let Some(volume) = self.old_config_drive() {
+        if let Some(volume) = self.old_config_drive(notes) {
             return Some(DeployStep::RemoveConfigDrive { volume });
         }
-        self.superfluous().map(|(slot, volume)| DeployStep::DeleteDisk { id: vm.id, slot, volume })
+        self.superfluous(notes).map(|(slot, volume)| DeployStep::DeleteDisk { id: vm.id, slot, volume })
     }
 
-    /// Somebody's own tags stay; ours of other images go.
-    fn retagged(&self, ours: &str) -> String {
-        let before = format!("{}-", self.target.tag);
-        let digest = |tag: &str| {
-            tag.strip_prefix(&before).is_some_and(|t| t.len() == 12 && t.chars().all(|c| c.is_ascii_hexdigit()))
+    /// Tags of other people stay. Those of our other images go when a tag of an image is among the new ones.
+    fn set_tags(&self, ours: &str) -> DeployStep {
+        let prefix = format!("{}-", self.target.tag);
+        let of_image = |tag: &str| {
+            tag.strip_prefix(&prefix).is_some_and(|t| t.len() == 12 && t.chars().all(|c| c.is_ascii_hexdigit()))
         };
         let mut all = split_tags(ours);
-        all.extend(self.vm.tags().into_iter().filter(|tag| !digest(tag)));
-        all.into_iter().collect::<Vec<_>>().join(";")
+        let exchanged = all.iter().any(|tag| of_image(tag));
+        all.extend(self.vm.tags().into_iter().filter(|tag| !exchanged || !of_image(tag)));
+        DeployStep::SetTags { id: self.vm.id, tags: all.into_iter().collect::<Vec<_>>().join(";") }
     }
 
-    /// A system disk that nobody wrote down is somebody's work.
-    fn known(&self, serial: &str) -> Result<()> {
+    /// A system disk that the notes do not name was attached by somebody else and is never exchanged.
+    fn refuse_foreign_disk(&self, notes: &MachineNotes) -> Result<()> {
         let vm = self.vm;
-        let generations = vm.machine().map(|m| m.generations.as_slice()).unwrap_or_default();
+        let serial = serial(self.desired.sha256);
         for disk in [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten() {
-            let ours = has_serial(disk, serial) || generations.iter().any(|g| has_serial(disk, &g.serial()));
-            if !ours {
-                let what = format!(
-                    "the system disk of machine {} (`{}`) was not deployed by Diorite",
-                    vm.id, self.desired.name
-                );
+            let known = vm.generations().iter().chain(&notes.generations).any(|g| has_serial(disk, &g.serial()));
+            if !known && !has_serial(disk, &serial) {
+                let what =
+                    format!("the system disk of VM {} (`{}`) was not deployed by Diorite", vm.id, self.desired.name);
                 return Err(Error::remote(what)
                     .at(self.target.url.clone())
                     .because(format!("{SYSTEM} is {disk}, which its notes do not name"))
                     .hint(format!(
-                        "put the disk back that it had, or, if it may go, detach {SYSTEM}: a deployment then attaches its own"
+                        "attach the former disk again, or, if this one is not needed, detach {SYSTEM}: a deployment then \
+                         attaches its own"
                     )));
             }
         }
         Ok(())
     }
 
-    /// The notes as they must be: every disk that there is, the one that the machine starts from first.
-    fn notes(&self) -> Result<Notes> {
-        let (vm, desired) = (self.vm, self.desired);
-        let machine = match &vm.notes {
-            Some(Notes::Machine(machine)) if machine.image == desired.image => machine.clone(),
-            Some(Notes::Machine(machine)) => {
-                let what = format!("machine {} (`{}`) has the image `{}`", vm.id, desired.name, machine.image);
-                return Err(Error::remote(what)
-                    .at(self.target.url.clone())
-                    .because(format!("`{}` would take its place, and its /var", desired.image))
-                    .hint("give the new machine another name: `--name`"));
-            }
-            Some(Notes::Staging(_)) => {
-                return Err(self.stranger("its notes are those of a machine that takes an image in"));
-            }
-            None => return Err(self.stranger("its notes do not have the line that Diorite writes")),
-        };
-        let there = |desired: &str| {
-            let disks = [vm.config.get(SYSTEM), vm.now.get(SYSTEM)].into_iter().flatten().map(|disk| volume(disk));
-            disks.chain(vm.unused_disks().map(|(_, v)| v)).any(|v| v == desired)
-        };
-        let mut generations = machine.generations.clone();
-        // The one it starts from learns its volume from the machine itself.
-        for generation in &mut generations {
-            let attached = vm.config.get(SYSTEM).filter(|disk| has_serial(disk, &generation.serial()));
-            if let Some(disk) = attached {
-                generation.volume = Some(volume(disk).to_owned());
-            }
-        }
-        generations.retain(|g| g.volume.as_deref().is_some_and(there));
-        if let Some(arrived) = self.arrived() {
-            generations.retain(|g| g.sha256 != arrived.sha256);
-            generations.insert(1.min(generations.len()), arrived);
-        }
-        if vm.boots_from(&serial(desired.sha256)) {
-            let place = generations.iter().position(|g| g.sha256 == desired.sha256);
-            let mut its = place.map_or_else(|| desired.generation(), |place| generations.remove(place));
-            its.volume = vm.volume(SYSTEM).map(str::to_owned);
-            its.verified |= desired.verified;
-            let said =
-                |rules: &firewall::FirewallRules| firewall::FirewallRules { unsaid: Vec::new(), ..rules.clone() };
-            its.firewall = desired.firewall.as_ref().filter(|_| self.target.firewall).map(said);
-            // What was good once shows it again after each start.
-            let restarts = !vm.running || vm.config.get(SYSTEM) != vm.now.get(SYSTEM);
-            its.proven = desired.verdict.unwrap_or(if restarts { HealthVerdict::New } else { its.proven });
-            generations.insert(0, its);
-        }
-        let before = vm.config.get("description").map_or("", String::as_str);
-        let mut config_drives = machine.config_drives;
-        if desired.config_drive.is_some() {
-            config_drives.extend(
-                [&vm.config, &vm.now]
-                    .into_iter()
-                    .filter_map(|keys| keys.get(CONFIG_DRIVE))
-                    .map(|d| volume(d).to_owned()),
-            );
-            config_drives.retain(|disc| self.observed.config_drives.contains(disc));
-        }
-        Ok(MachineNotes { image: desired.image.clone(), generations, config_drives }.fitting(before))
-    }
-
-    fn stranger(&self, why: &str) -> Error {
-        let vm = self.vm;
-        Error::remote(format!("machine {} (`{}`) has our tag, but not our notes", vm.id, self.desired.name))
-            .at(self.target.url.clone())
-            .because(why)
-            .hint(format!("put its notes back, or take the tag `{}` away if it is not ours", self.target.tag))
-    }
-
-    /// An image that the other machine has handed over, and that nobody has written down yet.
-    fn arrived(&self) -> Option<Generation> {
-        let staging = self.observed.staging.as_ref()?;
-        let note = staging.staging().filter(|note| note.machine == self.vm.id && staging.volume(SYSTEM).is_none())?;
-        let volume = self.vm.volume(&note.slot)?;
-        let known = self.vm.machine()?.generations.iter().any(|g| g.volume.as_deref() == Some(volume));
-        (!known).then(|| Generation { volume: Some(volume.to_owned()), ..note.generation.clone() })
-    }
-
-    /// The machine that takes images in goes when it has handed its disk over, or when nobody wants what it has.
-    fn finished_staging(&self, attached: bool) -> Option<DeployStep> {
+    /// The staging VM goes when it has passed its disk on, or when its image is not the one that is desired now.
+    fn finished_staging(&self, attached: bool, notes: &MachineNotes) -> Option<DeployStep> {
         let staging = self.observed.staging.as_ref()?;
         let useful = !attached
-            && self.kept().is_none()
+            && self.kept(notes).is_none()
             && staging.volume(SYSTEM).is_some()
             && staging.node == self.vm.node
             && staging.staging().is_some_and(|note| {
@@ -288,29 +230,34 @@ impl Reconciler<'_> {
         (!useful).then_some(DeployStep::RemoveStaging { id: staging.id })
     }
 
-    /// The disk of the desired image, where it was put aside.
-    fn kept(&self) -> Option<&str> {
-        let volume = self.vm.machine()?.of(self.desired.sha256)?.volume.as_deref()?;
-        self.vm.unused_disks().find(|(_, v)| *v == volume).map(|(_, v)| v)
+    /// The detached disk of the desired image, if it is still on its storage.
+    fn kept(&self, notes: &MachineNotes) -> Option<String> {
+        let volume = notes.of(self.desired.sha256)?.volume.as_deref()?;
+        let found = self.vm.unused_disks().find(|(_, v)| *v == volume).map(|(_, v)| v.to_owned());
+        found.filter(|volume| self.observed.volumes.contains(volume))
     }
 
-    fn attach(&self) -> Result<DeployStep> {
+    /// There is neither a disk of the desired image nor a file.
+    fn lost(&self, notes: &MachineNotes) -> Error {
+        let (vm, desired) = (self.vm, self.desired);
+        let error = Error::remote(format!("VM {} no longer has {} {}", vm.id, desired.image, desired.version));
+        let error = match notes.of(desired.sha256).and_then(|g| g.volume.clone()) {
+            Some(volume) => error.because(format!("its disk {volume} is not on the storage any more")),
+            None => error,
+        };
+        error.at(self.target.url.clone()).hint("deploy that version again")
+    }
+
+    fn attach(&self, notes: &MachineNotes) -> Result<DeployStep> {
         let (vm, desired) = (self.vm, self.desired);
         if vm.config.get(SYSTEM) != vm.now.get(SYSTEM) {
-            // Another exchange waits: it must not be mistaken for this one.
+            // Another exchange is pending: it must not be mistaken for this one.
             return Ok(DeployStep::Revert { id: vm.id });
         }
-        if let Some(volume) = self.kept() {
-            return Ok(DeployStep::SwapDisk { id: vm.id, volume: volume.to_owned() });
+        if let Some(volume) = self.kept(notes) {
+            return Ok(DeployStep::SwapDisk { id: vm.id, volume });
         }
-        let Some(file) = &desired.file else {
-            return Err(Error::remote(format!(
-                "machine {} does not have {} {} any more",
-                vm.id, desired.image, desired.version
-            ))
-            .at(self.target.url.clone())
-            .hint("deploy that version again"));
-        };
+        let Some(file) = &desired.file else { return Err(self.lost(notes)) };
         if let Some(staging) = &self.observed.staging {
             let slot = staging.staging().map(|note| note.slot.clone()).unwrap_or_default();
             return Ok(DeployStep::MoveDisk { from: staging.id, to: vm.id, slot });
@@ -318,15 +265,24 @@ impl Reconciler<'_> {
         if self.observed.images.get(&file.name) != Some(&file.size) {
             return Ok(DeployStep::Upload);
         }
-        let id = *self.observed.free.first().ok_or_else(|| Error::bug("no number was asked for"))?;
+        let id = *self.observed.free.first().ok_or_else(|| Error::bug("no free VM ID was looked for"))?;
         let staging =
             notes::StagingNotes { machine: vm.id, slot: vm.free_unused_slot(), generation: desired.generation() };
         Ok(DeployStep::ImportStaging { id, staging })
     }
 
-    fn firewall(&self, exact: bool) -> Option<firewall::FirewallChange> {
+    /// Until the image has shown that it works, what the image before it declares is tolerated besides what it declares
+    /// itself; everything else is closed before it is tried.
+    fn firewall(&self, notes: &MachineNotes, settled: bool) -> Option<firewall::FirewallChange> {
         let desired = self.desired.firewall.as_ref().filter(|_| self.target.firewall)?;
-        firewall::next(desired, &self.vm.firewall, exact)
+        let present = &self.vm.firewall;
+        if settled {
+            return firewall::next(desired, desired, present);
+        }
+        let before = notes.generations.iter().find(|g| g.sha256 != self.desired.sha256);
+        let before = before.map(|g| g.firewall.clone().unwrap_or_else(|| present.ours()));
+        let (required, tolerated) = firewall::trial(desired, before.as_ref(), present);
+        firewall::next(&required, &tolerated, present)
     }
 
     /// Keys that are not as they must be.
@@ -338,27 +294,33 @@ impl Reconciler<'_> {
         (!all.is_empty()).then_some(all)
     }
 
-    /// The disc with its own values, where it has another one, or none.
+    /// The desired config drive, where another one is attached, or none.
     fn other_config_drive(&self) -> Option<&ConfigDriveIso> {
-        let disc = self.desired.config_drive.as_ref()?;
-        (self.vm.volume(CONFIG_DRIVE) != Some(&disc.volume)).then_some(disc)
+        let iso = self.desired.config_drive.as_ref()?;
+        (self.vm.volume(CONFIG_DRIVE) != Some(&iso.volume)).then_some(iso)
     }
 
-    /// A disc that the machine had before, with values that are nobody's any more.
-    fn old_config_drive(&self) -> Option<String> {
-        let (now, discs) = (&self.desired.config_drive.as_ref()?.volume, &self.vm.machine()?.config_drives);
-        discs.iter().find(|disc| *disc != now).filter(|_| self.observed.may_remove).cloned()
+    /// A former config drive, which no machine reads any more.
+    fn old_config_drive(&self, notes: &MachineNotes) -> Option<String> {
+        let now = &self.desired.config_drive.as_ref()?.volume;
+        notes.config_drives.iter().find(|iso| *iso != now).filter(|_| self.observed.may_remove).cloned()
     }
 
-    /// The oldest disk beyond those that are kept.
-    fn superfluous(&self) -> Option<(String, String)> {
+    /// A detached system disk that is not kept: of a failed image, unless it is the one that was tried last, and may be
+    /// looked at or tried again; else the oldest beyond those that are kept. Failed images take no place of good ones.
+    fn superfluous(&self, notes: &MachineNotes) -> Option<(String, String)> {
         let keep = usize::try_from(self.desired.keep?).unwrap_or(usize::MAX);
-        let aside: Vec<_> = self.vm.unused_disks().collect();
+        let unused: Vec<_> = self.vm.unused_disks().collect();
         let slot = |g: &Generation| {
             let volume = g.volume.as_deref()?;
-            aside.iter().find(|(_, v)| *v == volume).map(|(slot, v)| ((*slot).to_owned(), (*v).to_owned()))
+            unused.iter().find(|(_, v)| *v == volume).map(|(slot, v)| ((*slot).to_owned(), (*v).to_owned()))
         };
-        let ours: Vec<_> = self.vm.machine()?.generations.iter().filter_map(slot).collect();
-        ours.into_iter().skip(keep).next_back()
+        let failed = |g: &Generation| g.proven == HealthVerdict::Failed;
+        let generations = &notes.generations;
+        if let Some(found) = generations.iter().skip(2).filter(|g| failed(g)).filter_map(slot).next_back() {
+            return Some(found);
+        }
+        let good: Vec<_> = generations.iter().filter(|g| !failed(g)).filter_map(slot).collect();
+        good.into_iter().skip(keep).next_back()
     }
 }

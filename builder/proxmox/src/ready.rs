@@ -21,5 +21,5 @@ pub fn ready(client: &Client, spec: &ClusterSpec) -> Result<check::TargetReport>
     Err(Error::remote(format!("target `{}` is not ready; nothing was changed", target.name))
         .at(target.url.clone())
         .detail(lines.join("\n"))
-        .hint(format!("`diorite target check {}` says everything there is", target.name)))
+        .hint(format!("`diorite target check {}` lists everything", target.name)))
 }

@@ -1,4 +1,4 @@
-//! What runs at a target: the machines, their images, and where they differ from what a profile declares.
+//! What runs at a target: the VMs, their images, and where they differ from what a profile declares.
 
 use crate::client::{Client, Method, Parameters, Path};
 use crate::desired::{self, CONFIG_DRIVE, Desired, SYSTEM};
@@ -8,12 +8,13 @@ use crate::inspector::Inspector;
 use crate::metrics::{self, ImageMetrics};
 use crate::notes::Generation;
 use crate::observed::Vm;
+use crate::run::DeployRun;
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
-/// A machine of ours.
+/// A VM of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MachineStatus {
     /// Its name.
@@ -32,17 +33,20 @@ pub struct MachineStatus {
     pub ha: Option<String>,
     /// IMAGE_ID; none when its notes are not ours.
     pub image: Option<String>,
+    /// The deployment that is under way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<DeployRun>,
     /// Its system disks, the latest first.
     pub disks: Vec<DiskStatus>,
     /// What it says of itself.
     pub says: Option<ImageMetrics>,
-    /// In words, why that cannot be heard. Neither where nobody asked.
+    /// Why its metrics cannot be read. Neither where no profile asks for them.
     pub unheard: Option<String>,
-    /// In words, what is not as its profile declares. Empty when no profile was asked for.
+    /// What is not as its profile declares. Empty when no profile was named.
     pub drift: Vec<String>,
     /// The firewall, side by side. Empty when no profile was asked for.
     pub firewall: Vec<FirewallLine>,
-    /// In words, what the guest's own filter does and the hypervisor's cannot.
+    /// What the guest's own filter does and the hypervisor's cannot.
     pub unsaid: Vec<String>,
 }
 
@@ -59,14 +63,17 @@ pub struct DiskStatus {
     /// What the notes say of it.
     #[serde(flatten)]
     pub generation: Generation,
-    /// Whether the machine runs from it now.
+    /// Whether the VM runs from it now.
     pub runs: bool,
+    /// Its volume is not on the storage any more: somebody deleted it there.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub missing: bool,
 }
 
 /// A line of the firewall.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FirewallLine {
-    /// In words.
+    /// For people.
     pub what: String,
     /// The profile declares it, so that the guest's own filter has it.
     pub guest: bool,
@@ -93,11 +100,12 @@ pub fn status(
     metrics: Option<MetricsSource>,
     progress: &Progress,
 ) -> Result<Vec<MachineStatus>> {
-    let look = Inspector { client, progress, taken: BTreeSet::new() };
+    let inspector = Inspector { client, progress, used_ids: BTreeSet::new() };
     let mut all = Vec::new();
-    for listed in look.ours()? {
-        let Some(vm) = look.vm(listed.id, &listed.node)? else { continue };
-        let mut machine = of(client, &vm, listed.ha);
+    for listed in inspector.ours()? {
+        let Some(vm) = inspector.vm(listed.id, &listed.node)? else { continue };
+        let volumes = inspector.volumes(&vm)?;
+        let mut machine = of(client, &vm, listed.ha, &volumes);
         if let Some(desired) = desired.iter().find(|desired| desired.name.eq_ignore_ascii_case(&machine.name)) {
             machine.drift = drift(desired, &vm);
             if let Some(metrics) = metrics.filter(|_| machine.agent == Some(true)) {
@@ -120,11 +128,12 @@ pub fn status(
     Ok(all)
 }
 
-fn of(client: &Client, vm: &Vm, ha: Option<String>) -> MachineStatus {
+fn of(client: &Client, vm: &Vm, ha: Option<String>, volumes: &BTreeSet<String>) -> MachineStatus {
     let path = Path::new(["nodes", &vm.node, "qemu", &vm.id.to_string(), "agent", "ping"]);
     let ping = || client.call(Method::Post, &path, &Parameters::none()).is_ok();
     let runs = |serial: &str| vm.running && vm.now.get(SYSTEM).is_some_and(|d| crate::observed::has_serial(d, serial));
-    let generations = vm.machine().map(|m| m.generations.as_slice()).unwrap_or_default();
+    let missing = |g: &Generation| g.volume.as_ref().is_some_and(|volume| !volumes.contains(volume));
+    let disk = |g: Generation| DiskStatus { runs: runs(&g.serial()), missing: missing(&g), generation: g };
     MachineStatus {
         name: vm.config.get("name").cloned().unwrap_or_default(),
         id: vm.id,
@@ -134,7 +143,8 @@ fn of(client: &Client, vm: &Vm, ha: Option<String>) -> MachineStatus {
         waits: vm.config != vm.now,
         ha,
         image: vm.machine().map(|m| m.image.clone()),
-        disks: generations.iter().map(|g| DiskStatus { generation: g.clone(), runs: runs(&g.serial()) }).collect(),
+        disks: vm.generations().into_iter().map(disk).collect(),
+        run: vm.machine().and_then(|m| m.run.clone()).filter(|run| !run.is_over()),
         says: None,
         unheard: None,
         drift: Vec::new(),
@@ -155,7 +165,7 @@ fn other(said: &ImageMetrics, machine: &MachineStatus, desired: &Desired, metric
     let runs = machine.disks.iter().any(|disk| disk.runs && disk.generation.sha256 == desired.sha256);
     let built = metrics.root_hash.to_string();
     (runs && said.root_hash != built)
-        .then(|| format!("root hash: it says {}; that of the disk that its notes name is {built}", said.root_hash))
+        .then(|| format!("root hash: it reports {}; its notes name a disk with {built}", said.root_hash))
 }
 
 /// What is not as it must be.
@@ -167,12 +177,8 @@ fn drift(desired: &Desired, vm: &Vm) -> Vec<String> {
             there.map_or("nothing of ours".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
         all.push(format!("image: {there}; built is {} (disk {})", desired.version, desired.sha256.short(12)));
     }
-    if let Some(disc) = desired.config_drive.as_ref().filter(|disc| vm.volume(CONFIG_DRIVE) != Some(&disc.volume)) {
-        all.push(format!(
-            "its own values: {}; declared are those of {}",
-            vm.volume(CONFIG_DRIVE).unwrap_or("none"),
-            disc.volume
-        ));
+    if let Some(iso) = desired.config_drive.as_ref().filter(|iso| vm.volume(CONFIG_DRIVE) != Some(&iso.volume)) {
+        all.push(format!("config drive: {}; declared is {}", vm.volume(CONFIG_DRIVE).unwrap_or("none"), iso.volume));
     }
     for (key, value) in desired.hardware.iter().flatten() {
         let there = vm.config.get(key);
@@ -186,7 +192,7 @@ fn drift(desired: &Desired, vm: &Vm) -> Vec<String> {
 /// The rules, options and sets of both, each once.
 fn side_by_side(declared: &firewall::FirewallRules, there: &firewall::FirewallRules) -> Vec<FirewallLine> {
     let lines = |rules: &firewall::FirewallRules| -> BTreeSet<String> {
-        let all = rules.rules.iter().map(|rule| firewall::words(&comparable(rule)));
+        let all = rules.rules.iter().map(|rule| firewall::describe(&comparable(rule)));
         let sets = rules
             .sets
             .iter()

@@ -5,7 +5,7 @@ mod read;
 mod secret;
 
 pub use diorite_model::instance::Source;
-pub use read::{example, parse};
+pub use read::{example, parse, parse_each};
 pub use secret::{Credential, Secret};
 
 use diorite_model::profile::reader::nearest;
@@ -26,7 +26,7 @@ pub struct Target {
     pub nodes: Vec<String>,
     /// Storage that takes uploaded images.
     pub import_storage: String,
-    /// Storage that takes discs with machines' own values.
+    /// Storage that takes config drives.
     pub iso_storage: String,
     /// Storage for the disks of machines.
     pub disk_storage: String,
@@ -40,7 +40,7 @@ pub struct Target {
     pub vmids: RangeInclusive<u32>,
     /// Whether the hypervisor's firewall is to be in force.
     pub firewall: bool,
-    /// What makes its certificate believed.
+    /// Which certificates are trusted.
     pub trust: Trust,
     /// How to log in.
     pub login: LoginMethod,
@@ -54,7 +54,7 @@ pub struct Target {
     pub location: String,
 }
 
-/// What makes a certificate believed.
+/// Which certificates are trusted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trust {
     /// The host's own certificate authorities.
@@ -96,23 +96,24 @@ pub fn files(environment: &dyn Fn(&str) -> Option<String>) -> Vec<PathBuf> {
     files
 }
 
-/// The target of this name. Every file is read and must be right; a target of the nearer file hides one of the same name.
+/// The target of this name; what is wrong with others does not matter. A target of the nearer file hides one of the same
+/// name.
 ///
 /// # Errors
 /// [`Exit::Input`]: no such target (with those that there are), or a file is wrong, with the user's line.
 pub fn find(name: &str, files: &[PathBuf], environment: &dyn Fn(&str) -> Option<String>) -> Result<Target> {
-    let mut all: Vec<Target> = Vec::new();
+    let mut all: Vec<(String, Result<Target>)> = Vec::new();
     let mut read = Vec::new();
     for file in files {
         let Some(text) = text(file)? else { continue };
         let directory = file.parent().unwrap_or(Path::new("."));
-        all.extend(parse(&text, &file.display().to_string(), directory, environment("HOME").as_deref())?);
+        all.extend(parse_each(&text, &file.display().to_string(), directory, environment("HOME").as_deref())?);
         read.push(file.display().to_string());
     }
-    if let Some(found) = all.iter().find(|target| target.name == name) {
-        return Ok(found.clone());
+    if let Some(place) = all.iter().position(|(target, _)| target == name) {
+        return all.swap_remove(place).1;
     }
-    let mut names: Vec<_> = all.iter().map(|target| target.name.as_str()).collect();
+    let mut names: Vec<_> = all.iter().map(|(target, _)| target.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let places: Vec<_> = files.iter().map(|file| file.display().to_string()).collect();
@@ -123,9 +124,9 @@ pub fn find(name: &str, files: &[PathBuf], environment: &dyn Fn(&str) -> Option<
             .hint(format!("describe it in one of them:\n{}", example())),
         (true, _) => error.at(read.join(", ")).hint(format!("describe it there:\n{}", example())),
         (_, Some(near)) => {
-            error.at(read.join(", ")).hint(format!("did you mean `{near}`? there is {}", names.join(", ")))
+            error.at(read.join(", ")).hint(format!("did you mean `{near}`? available: {}", names.join(", ")))
         }
-        (_, None) => error.at(read.join(", ")).hint(format!("there is {}", names.join(", "))),
+        (_, None) => error.at(read.join(", ")).hint(format!("available: {}", names.join(", "))),
     })
 }
 
@@ -167,8 +168,8 @@ impl LoginMethod {
     }
 }
 
-/// `sha256:AB:CD:…`, as Proxmox VE shows it.
+/// `AB:CD:…`, as `pvenode cert info` prints it.
 pub fn fingerprint(digest: &[u8; 32]) -> String {
     let bytes: Vec<_> = digest.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("sha256:{}", bytes.join(":"))
+    bytes.join(":")
 }

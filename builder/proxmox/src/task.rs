@@ -1,6 +1,6 @@
 //! Tasks: what takes longer goes on by itself on a node, under a number that says where (UPID).
 
-use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
+use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path, locked};
 use diorite_host::interrupt;
 use diorite_host::progress::{Progress, Unit};
 use serde_json::Value;
@@ -15,17 +15,35 @@ const SHOWN: usize = 15;
 /// Parts of a bar: a tenth of a percent.
 const WHOLE: u64 = 1000;
 
-/// `UPID:NODE:PID:PSTART:STARTTIME:TYPE:ID:USER:`; the node is where the task runs, whoever was asked.
+/// `UPID:NODE:PID:PSTART:STARTTIME:TYPE:ID:USER:`; the node is where the task runs, whichever was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Upid {
     text: String,
     node: String,
+    started: u64,
+    kind: String,
+    user: String,
 }
 
 impl Upid {
     /// The node it runs on.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// When it began, in seconds since 1970.
+    pub fn started(&self) -> u64 {
+        self.started
+    }
+
+    /// `qmclone`.
+    pub fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    /// Whose it is: `root@pam`, `deploy@pve!ci`.
+    pub fn user(&self) -> &str {
+        &self.user
     }
 }
 
@@ -41,15 +59,17 @@ impl FromStr for Upid {
     fn from_str(text: &str) -> Result<Self, String> {
         let parts: Vec<_> = text.split(':').collect();
         match parts.as_slice() {
-            ["UPID", node, pid, pstart, start, kind, .., _user, ""]
+            ["UPID", node, pid, pstart, start, kind, .., user, ""]
                 if parts.len() >= 9
                     && [pid, pstart, start].iter().all(|n| u64::from_str_radix(n, 16).is_ok())
                     && !node.is_empty()
                     && !kind.is_empty() =>
             {
-                Ok(Self { text: text.to_owned(), node: (*node).to_owned() })
+                let started = u64::from_str_radix(start, 16).unwrap_or_default();
+                let owned = |part: &str| part.to_owned();
+                Ok(Self { text: owned(text), node: owned(node), started, kind: owned(kind), user: owned(user) })
             }
-            _ => Err("this is no number of a task (UPID)".into()),
+            _ => Err("this is not a task ID (UPID)".into()),
         }
     }
 }
@@ -58,7 +78,7 @@ impl FromStr for Upid {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TaskOutcome {
     /// `OK`.
-    Well,
+    Clean,
     /// `WARNINGS: n`, with the lines of its log that warn.
     WithWarnings(Vec<String>),
 }
@@ -66,10 +86,10 @@ pub enum TaskOutcome {
 /// The task that a call has started.
 ///
 /// # Errors
-/// The answer is no UPID: [`CallErrorKind::Strange`].
+/// The answer is no UPID: [`CallErrorKind::UnexpectedReply`].
 pub fn of_answer(client: &Client, method: Method, path: &Path, answer: &Value) -> Result<Upid, CallError> {
     let text = answer.as_str().unwrap_or_default();
-    text.parse().map_err(|why: String| client.failure(CallErrorKind::Strange, method, path, why))
+    text.parse().map_err(|why: String| client.failure(CallErrorKind::UnexpectedReply, method, path, why))
 }
 
 impl Client {
@@ -83,16 +103,16 @@ impl Client {
         let (status, stage) = (names("status"), progress.stage(name));
         let bar = stage.bar(0, Unit::Items);
         let mut log = Log::default();
-        let (mut known, mut strangers, mut heard) = (0, 0, Instant::now());
+        let (mut known, mut unknown, mut heard) = (0, 0, Instant::now());
         let mut pause = self.limits().poll / 16;
         loop {
             if interrupt::came() {
                 return Err(self.failure(CallErrorKind::Interrupted, Method::Get, &status, "interrupted"));
             }
             let now = match self.get(&status, &Parameters::none()) {
-                // For a moment after it began nobody may know it.
-                Err(f) if f.kind == CallErrorKind::Parameters && strangers < self.limits().attempts => {
-                    strangers += 1;
+                // For a moment after it began the node may not know it.
+                Err(f) if f.kind == CallErrorKind::Parameters && unknown < self.limits().attempts => {
+                    unknown += 1;
                     self.rest(1);
                     continue;
                 }
@@ -111,11 +131,11 @@ impl Client {
                 }
             }
             if now.get("status").and_then(Value::as_str) == Some("stopped") {
-                let end = now.get("exitstatus").and_then(Value::as_str).unwrap_or("it ended without a word");
+                let end = now.get("exitstatus").and_then(Value::as_str).unwrap_or("it ended without a status");
                 return match end {
                     "OK" => {
                         stage.done("");
-                        Ok(TaskOutcome::Well)
+                        Ok(TaskOutcome::Clean)
                     }
                     _ if end.starts_with("WARNINGS") => {
                         stage.done(end.to_lowercase());
@@ -124,8 +144,10 @@ impl Client {
                     }
                     _ => {
                         let log = log.lines.split_off(log.lines.len().saturating_sub(SHOWN));
-                        let failure = self.failure(CallErrorKind::Task, Method::Get, &status, end);
-                        Err(CallError { path: format!("{name} ({task})"), log, ..failure })
+                        // A lock that was waited for in vain before anything was done; since 9.2 only the task says so.
+                        let kind = if locked(end) { CallErrorKind::Locked } else { CallErrorKind::Task };
+                        let failure = self.failure(kind, Method::Get, &status, end);
+                        Err(CallError { task: Some(format!("{name} ({task})")), log, ..failure })
                     }
                 };
             }
@@ -143,10 +165,10 @@ impl Client {
     ///
     /// # Errors
     /// As of any question.
-    pub fn ended(&self, task: &Upid) -> Result<bool, CallError> {
+    pub fn has_ended(&self, task: &Upid) -> Result<bool, CallError> {
         let status = Path::new(["nodes", task.node(), "tasks", &task.to_string(), "status"]);
         match self.get(&status, &Parameters::none()) {
-            // Nobody knows it yet.
+            // The node does not know it yet.
             Err(failure) if failure.kind == CallErrorKind::Parameters => Ok(false),
             answer => Ok(answer?.get("status").and_then(Value::as_str) == Some("stopped")),
         }
@@ -180,8 +202,8 @@ impl Log {
             // Where there is nothing yet, one line says so.
             let number = |entry: &&Value| entry.get("n").and_then(Value::as_u64).unwrap_or(0) > self.last;
             let new: Vec<_> = new.into_iter().filter(number).collect();
-            let words = |v: &&Value| v.get("t").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
-            let texts: Vec<String> = new.iter().map(words).collect();
+            let line = |v: &&Value| v.get("t").and_then(Value::as_str).unwrap_or_default().trim().to_owned();
+            let texts: Vec<String> = new.iter().map(line).collect();
             if texts.iter().all(|t| t == "no content") {
                 return Ok(());
             }
@@ -211,7 +233,9 @@ mod tests {
     #[test]
     fn numbers_of_tasks() {
         let good = "UPID:pve1:0003F2A1:01C2B3D4:65A1B2C3:imgcopy:local:deploy@pve!ci:";
-        assert_eq!(good.parse::<Upid>().expect("a task").node(), "pve1");
+        let task = good.parse::<Upid>().expect("a task");
+        assert_eq!((task.node(), task.kind(), task.user()), ("pve1", "imgcopy", "deploy@pve!ci"));
+        assert_eq!(task.started(), 0x65a1_b2c3);
         assert!("UPID:pve1:0003F2A1:01C2B3D4:65A1B2C3:qmmove:900-scsi0>100-scsi3:root@pam:".parse::<Upid>().is_ok());
         for wrong in ["", "UPID:pve1:x:y:z:a:b:c:", "OK", "UPID::0003F2A1:01C2B3D4:65A1B2C3:imgcopy:l:u@p:"] {
             assert!(wrong.parse::<Upid>().is_err(), "{wrong}");

@@ -115,7 +115,7 @@ impl Client {
         let path = Path::new(["access", "permissions"]);
         let answer = self.get(&path, &Parameters::none().text("path", at))?;
         let granted = answer.get(at).and_then(|v| v.as_object()).into_iter().flatten();
-        Ok(granted.map(|(name, below)| (name.clone(), crate::check::truth(below))).collect())
+        Ok(granted.map(|(name, below)| (name.clone(), crate::json::truth(below))).collect())
     }
 }
 
@@ -130,7 +130,7 @@ fn frame(upload: &Upload) -> (String, String) {
     }
     head += &format!(
         "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"filename\"; filename=\"{}\"\r\n\
-         UploadContent-Type: application/octet-stream\r\n\r\n",
+         Content-Type: application/octet-stream\r\n\r\n",
         upload.name
     );
     (head, format!("\r\n--{BOUNDARY}--\r\n"))

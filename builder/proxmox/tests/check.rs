@@ -15,9 +15,9 @@ fn checked(more: &str, change: impl FnOnce(&mut World)) -> Result<TargetReport> 
     let simulator = Simulator::http(world);
     let report = check(&client_with(&simulator.url(), more, &environment, limits()), &Default::default());
     assert!(
-        simulator.asked().iter().all(|asked| asked.method == "GET"),
+        simulator.requests().iter().all(|asked| asked.method == "GET"),
         "a check changes nothing: {:?}",
-        simulator.asked()
+        simulator.requests()
     );
     report
 }
@@ -103,6 +103,28 @@ fn version_8_has_another_name_for_the_agent() {
         world.grant("/pool/school", "VM.Monitor");
     });
     assert_eq!(problems(&report), "");
+}
+
+/// Storages come in another order each time.
+#[test]
+fn a_report_is_the_same_each_time() {
+    let simulator = Simulator::http(World::new());
+    let client = client(&simulator);
+    let names = || {
+        let report = check(&client, &Default::default()).expect("a report");
+        report.storages.into_iter().map(|s| s.name).collect::<Vec<_>>()
+    };
+    for _ in 0..4 {
+        assert_eq!(names(), ["local", "local-zfs"]);
+    }
+}
+
+#[test]
+fn version_9_2_is_told_what_it_needs() {
+    let report = found("", |world| *world = World::of_version("9.2.11"));
+    assert_eq!(problems(&report), "");
+    assert!(report.findings.iter().any(|f| f.what.contains("tags are set after a VM is created")), "{report}");
+    assert!(!found("", |_| {}).findings.iter().any(|f| f.what.contains("tags")));
 }
 
 #[test]

@@ -76,7 +76,7 @@ fn the_way_back_needs_no_upload_and_leads_back_again() {
     for version in [1, 2] {
         case.deploy(version).unwrap_or_else(|e| panic!("{e}"));
     }
-    let uploads = || case.simulator.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    let uploads = || case.simulator.requests().iter().filter(|a| a.path.ends_with("/upload")).count();
     let before = uploads();
     case.roll_back(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.runs(), 1);
@@ -198,7 +198,7 @@ fn a_machine_gets_its_own_values_and_new_ones_with_one_restart() {
     case.simulator.world().unhealthy.insert(Digest::of(b"address 3"));
     let error = case.deploy(2).expect_err("it cannot be reached");
     assert_eq!(error.exit, Exit::VerificationFailed);
-    assert!(error.to_string().contains("the machine went back to server 2, which works"), "{error}");
+    assert!(error.to_string().contains("the VM was rolled back to server 2, which works"), "{error}");
     assert_eq!((attached(&case), case.runs()), (good.clone(), 2));
     let machine = case.simulator.world().machines[&9000].clone();
     assert!(machine.running && case.generations()[0].proven == HealthVerdict::Good);
@@ -271,14 +271,30 @@ fn a_plan_changes_nothing_and_shows_every_call() {
 }
 
 #[test]
-fn killed_after_any_call_the_next_run_ends_the_same() {
+fn killed_after_any_call_on_8_4_the_next_run_ends_the_same() {
+    killed_after_any_call("8.4.14");
+}
+
+#[test]
+fn killed_after_any_call_on_9_1_the_next_run_ends_the_same() {
+    killed_after_any_call("9.1.7");
+}
+
+#[test]
+fn killed_after_any_call_on_9_2_the_next_run_ends_the_same() {
+    killed_after_any_call("9.2.11");
+}
+
+fn killed_after_any_call(version_of_host: &str) {
     let story: &[(&str, &[u32], u32)] =
         &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
     // Alone; with values of its own; in a cluster that does all that it can for it.
     let kinds = [(false, false), (true, false), (false, true)];
     let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
+    let mut kills = 0;
     for ((name, before, version), (values, cluster)) in stories {
-        let fresh = || if cluster { Case::clustered() } else { Case::new().may_remove() };
+        let fresh =
+            || if cluster { Case::clustered_on(version_of_host) } else { Case::on(version_of_host).may_remove() };
         let deploy = |case: &mut Case, version: u32| {
             case.values = values.then(|| format!("address {version}"));
             case.deploy(version)
@@ -288,13 +304,14 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
             before.iter().for_each(|v| drop(deploy(&mut case, *v).unwrap_or_else(|e| panic!("{e}"))));
             case
         };
-        let mut calm = told();
+        let told = told();
+        let mut calm = told.again();
         let start = calm.changes();
         deploy(&mut calm, *version).unwrap_or_else(|e| panic!("{e}"));
         let (calls, desired) = (calm.changes() - start, calm.picture());
         assert!(calls > 4, "{name}: {calls}");
         for k in 1..=calls {
-            let mut case = told();
+            let mut case = told.again();
             case.simulator.vanish_after(k);
             deploy(&mut case, *version).expect_err("nobody answers");
             case.simulator.mend();
@@ -302,6 +319,8 @@ fn killed_after_any_call_the_next_run_ends_the_same() {
             assert_eq!(case.picture(), desired, "{name}, killed after call {k} of {calls}");
             assert_eq!(case.simulator.world().orphans(), Vec::<String>::new(), "{name}, {k}");
         }
-        println!("{name}, {values}, {cluster}: {calls} calls");
+        kills += calls;
+        println!("{version_of_host}, {name}, values {values}, cluster {cluster}: {calls} calls");
     }
+    println!("{version_of_host}: {kills} runs were killed, and the next one of each arrived");
 }

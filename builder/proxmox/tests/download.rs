@@ -26,7 +26,7 @@ fn world() -> World {
 }
 
 fn asked(simulator: &Simulator, path: &str) -> Vec<LoggedRequest> {
-    simulator.asked().into_iter().filter(|asked| asked.path == path && asked.method == "POST").collect()
+    simulator.requests().into_iter().filter(|asked| asked.path == path && asked.method == "POST").collect()
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn where_it_cannot_be_served_it_is_uploaded() {
     let port = taken.local_addr().expect("an address").port();
     let case = Case::of(world(), &format!("serve = \"auto:{port}\""));
     let why = not(uploaded(&case));
-    assert!(why.starts_with("it cannot be served from here: Address already in use"), "{why}");
+    assert!(why.starts_with("this host cannot serve it: Address already in use"), "{why}");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn where_nobody_comes_it_is_uploaded() {
     let short = ClientLimits { connect: Duration::from_secs(1), ..limits() };
     case.client = client_with(&case.simulator.url(), "serve = \"auto\"", &environment, short);
     let why = not(uploaded(&case));
-    assert!(why.starts_with("nobody came to 127.0.0.1:") && why.contains("within 1 seconds"), "{why}");
+    assert!(why.starts_with("no connection to 127.0.0.1:") && why.contains("within 1 seconds"), "{why}");
     // What goes on trying is ended.
     let tasks = &case.simulator.world().tasks;
     let downloads: Vec<_> = tasks.values().filter(|task| task.kind == "download").collect();
@@ -174,7 +174,7 @@ fn a_check_names_the_privilege_where_it_is_wished_for() {
             check(&client_with(&simulator.url(), more, &environment, limits()), &Default::default()).expect("a report");
         assert_eq!(report.problems().count(), 0, "{report}");
         let about: Vec<_> = report.findings.into_iter().filter(|f| f.what.contains("images from this host")).collect();
-        let looked = simulator.asked().iter().any(|a| a.parameters.iter().any(|(_, value)| value == "/nodes/pve1"));
+        let looked = simulator.requests().iter().any(|a| a.parameters.iter().any(|(_, value)| value == "/nodes/pve1"));
         (about, looked)
     };
     assert_eq!(checked(World::new(), ""), (vec![], false));

@@ -146,7 +146,7 @@ fn came(simulator: &Simulator, call: &Endpoint) -> usize {
             && asked.path.ends_with(last)
             && asked.path.split('/').count() == depth
     };
-    simulator.asked().iter().filter(mine).count()
+    simulator.requests().iter().filter(mine).count()
 }
 
 /// Every call ends in this fault, again and again. `expect` gets the call, the failure, and how often it was asked.
@@ -348,7 +348,9 @@ fn texts() {
         (remove, ApiFault::Lock),
     ] {
         simulator.fail(call.method, call.path, fault, usize::MAX);
-        let mut failure = ask(&client(&simulator), call, &upid).expect_err("it fails");
+        let short = ClientLimits { lock: Duration::from_millis(10), ..limits() };
+        let client = client_with(&simulator.url(), "", &environment, short);
+        let mut failure = ask(&client, call, &upid).expect_err("it fails");
         if failure.kind == CallErrorKind::Locked {
             // How often depends on the host's speed.
             failure.attempts = 1;

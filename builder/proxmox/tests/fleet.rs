@@ -38,7 +38,7 @@ fn state(case: &Case, id: u64) -> Option<BTreeMap<String, String>> {
 /// The most machines that were away at once: from the shutdown to the answer of the guest's agent.
 fn most_away(case: &Case, from: usize) -> usize {
     let (mut away, mut most) = (BTreeSet::new(), 0);
-    for asked in &case.simulator.asked()[from..] {
+    for asked in &case.simulator.requests()[from..] {
         let Some(id) = asked.path.split('/').nth(4).map(str::to_owned) else { continue };
         if asked.path.ends_with("/status/shutdown") {
             away.insert(id);
@@ -57,7 +57,7 @@ fn machines_are_spread_over_the_nodes_and_exchanged_so_many_at_a_time() {
         good(case.roll(&NAMES, 1, at_once));
         let nodes: BTreeSet<_> = places(&case).into_values().collect();
         assert_eq!(nodes.len(), 3, "{:?}", places(&case));
-        let before = case.simulator.asked().len();
+        let before = case.simulator.requests().len();
         good(case.roll(&NAMES, 2, at_once));
         let most = most_away(&case, before);
         assert!((1..=at_once.min(3)).contains(&most), "{most} of {at_once}");
@@ -66,7 +66,7 @@ fn machines_are_spread_over_the_nodes_and_exchanged_so_many_at_a_time() {
             world.machines.values().all(|m| world.content(case.system(m)) == Some(case.digest(2)) && m.starts == 2)
         );
         assert_eq!((world.machines.len(), world.orphans()), (3, vec![]));
-        let uploads = case.simulator.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+        let uploads = case.simulator.requests().iter().filter(|a| a.path.ends_with("/upload")).count();
         assert_eq!(uploads, 2, "each image once");
         drop(world);
         let changes = case.changes();
@@ -85,7 +85,7 @@ fn the_first_machine_that_does_not_work_ends_it() {
     assert_eq!(error.exit, Exit::VerificationFailed);
     let text = error.to_string();
     assert!(
-        text.contains("not touched: web-2, web-3") && text.contains("went back to server 1, which works"),
+        text.contains("not deployed: web-2, web-3") && text.contains("was rolled back to server 1, which works"),
         "{text}"
     );
     let world = case.simulator.world();
@@ -94,10 +94,7 @@ fn the_first_machine_that_does_not_work_ends_it() {
     drop(world);
     // Both that were begun are said.
     let error = case.roll(&NAMES, 2, 2).expect_err("the image is unhealthy").to_string();
-    assert!(
-        error.contains("machine 9000") && error.contains("machine 9001") && error.contains("not touched: web-3"),
-        "{error}"
-    );
+    assert!(error.contains("VM 9000") && error.contains("VM 9001") && error.contains("not deployed: web-3"), "{error}");
 }
 
 #[test]
@@ -166,7 +163,7 @@ fn nodes_that_the_target_does_not_name_are_not_used() {
     // Three cannot be apart on two, which is said, and no rule is made that the cluster would refuse.
     assert!(!cluster.rules.contains_key("diorite-server-apart"));
     let unmet = case.with(1, |d| d.plan(&case.named("web-1", 1), &BTreeSet::new())).expect("a plan").unmet;
-    assert_eq!(unmet, ["anti-affinity: 3 machines cannot be apart on 2 nodes"]);
+    assert_eq!(unmet, ["anti-affinity: 3 VMs cannot be kept apart on 2 nodes"]);
 }
 
 #[test]
@@ -180,15 +177,18 @@ fn what_a_cluster_cannot_do_is_said() {
     let mut one = World::new();
     one.grant("/", "Sys.Console");
     let (said, cluster) = unmet(one);
-    let high = "high availability: nodes here: 1; 3 are needed to tell a dead node from a cut wire";
+    let high = "high availability: 3 nodes are needed for a quorum when one fails; nodes here: 1";
     assert_eq!(said, [high, "replication: there is no other node"]);
     assert!(cluster.resources.is_empty() && cluster.jobs.is_empty());
 
     let mut thin = three_nodes();
     thin.storages.get_mut("local-zfs").expect("a storage").kind = "lvmthin";
     let (said, cluster) = unmet(thin);
-    assert!(said[0].contains("its disks are on a storage that is its node's own"), "{said:?}");
-    assert!(said[1].contains("only disks on ZFS are copied, and these are on a storage of type lvmthin"), "{said:?}");
+    assert!(said[0].contains("its disks are on a storage that only its node has"), "{said:?}");
+    assert!(
+        said[1].contains("only disks on ZFS are replicated, and these are on a storage of type lvmthin"),
+        "{said:?}"
+    );
     assert!(cluster.resources.contains_key(&9000) && cluster.jobs.is_empty());
 
     let mut shared = three_nodes();
@@ -209,7 +209,7 @@ fn somebody_elses_high_availability_stays_and_is_told_to_wait() {
     assert_eq!((state(&case, 9000), case.runs()), (Some(theirs.clone()), 2));
     let paused = case
         .simulator
-        .asked()
+        .requests()
         .iter()
         .any(|a| a.parameters.iter().any(|(n, v)| n == "comment" && v.ends_with("; Anna's")));
     assert!(paused, "the comment says why, and keeps what it said");

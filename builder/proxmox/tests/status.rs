@@ -32,7 +32,7 @@ fn values_that_are_not_those_of_the_profile_are_a_finding() {
     };
     assert!(!ask(&case).differs(), "{:?}", ask(&case).drift);
     case.values = Some("address 2".into());
-    assert!(ask(&case).drift[0].starts_with("its own values: local:iso/diorite-web-"), "{:?}", ask(&case).drift);
+    assert!(ask(&case).drift[0].starts_with("config drive: local:iso/diorite-web-"), "{:?}", ask(&case).drift);
     // Nobody fetched the secrets: they are not compared.
     case.values = None;
     assert!(!ask(&case).differs());
@@ -61,7 +61,7 @@ fn a_machine_says_what_it_runs() {
 
     // The notes name one disk, and the machine runs from another.
     let machine = ask(exporter(page(wrong)));
-    assert!(machine.differs() && machine.drift[0].contains(&format!("it says {wrong}")), "{:?}", machine.drift);
+    assert!(machine.differs() && machine.drift[0].contains(&format!("it reports {wrong}")), "{:?}", machine.drift);
 
     let machine = ask(exporter("node_load1 0.2\n".into()));
     assert!(machine.unheard.expect("it says nothing").contains("does not say which image runs"));

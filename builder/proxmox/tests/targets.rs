@@ -122,6 +122,38 @@ fn the_nearer_file_goes_first() {
     assert_eq!(files(&home), desired);
 }
 
+/// `pvenode cert info` prints no algorithm, openssl and curl do.
+#[test]
+fn a_fingerprint_is_taken_as_it_is_printed() {
+    let bytes: Vec<_> = (0..32).map(|n| format!("{n:02X}")).collect();
+    let pin = |form: String| {
+        let text = described(URL, &format!("fingerprint = \"{form}\""));
+        parse(&text, "t.toml", Path::new("."), None).unwrap_or_else(|e| panic!("{e}")).remove(0).trust
+    };
+    let expected = diorite_proxmox::target::Trust::Fingerprint(std::array::from_fn(|n| n as u8));
+    for form in [bytes.join(":"), bytes.concat(), bytes.join(":").to_lowercase(), format!("sha256:{}", bytes.join(":"))]
+    {
+        assert_eq!(pin(form.clone()), expected, "{form}");
+    }
+    // And as errors show it.
+    assert_eq!(pin(diorite_proxmox::target::fingerprint(&std::array::from_fn(|n| n as u8))), expected);
+}
+
+#[test]
+fn one_bad_target_does_not_block_the_others() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = directory.path().join("targets.toml");
+    let bad = described("https://b.example", "fingerprnt = \"00\"").replace("school", "office");
+    fs::write(&file, described(URL, "") + &bad).expect("a file");
+    let of = |name: &str| find(name, std::slice::from_ref(&file), &|_| None);
+    assert_eq!(of("school").expect("it is right").name, "school");
+    let error = of("office").expect_err("it is wrong");
+    assert!(error.to_string().contains("`targets.office` has no key `fingerprnt`"), "{error}");
+    // What is said of a target that is not there names both.
+    let error = of("ofice").expect_err("no such target").to_string();
+    assert!(error.contains("did you mean `office`? available: office, school"), "{error}");
+}
+
 #[test]
 fn where_the_secret_is() {
     let directory = tempfile::tempdir().expect("a directory");

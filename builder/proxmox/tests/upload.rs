@@ -91,7 +91,7 @@ fn names_that_the_server_would_change() {
         let failure = send(&simulator, &upload(name, 1, Digest::of(b"1")), &mut &b"1"[..]).expect_err(name);
         assert_eq!(failure.kind, CallErrorKind::Local, "{name}");
     }
-    assert!(simulator.asked().is_empty(), "nobody was asked");
+    assert!(simulator.requests().is_empty(), "nobody was asked");
 }
 
 /// The server would let the connection break while it waits to refuse.
@@ -101,7 +101,7 @@ fn the_right_to_upload_is_asked_for_first() {
     simulator.world().revoke("/storage/local", "Datastore.AllocateTemplate");
     let failure = send(&simulator, &upload("x.raw", 1, Digest::of(b"1")), &mut &b"1"[..]).expect_err("it is missing");
     assert_eq!(failure.kind, CallErrorKind::Forbidden);
-    assert!(simulator.asked().iter().all(|a| a.method == "GET"), "{:?}", simulator.asked());
+    assert!(simulator.requests().iter().all(|a| a.method == "GET"), "{:?}", simulator.requests());
     insta::assert_snapshot!(common::steady(&failure.into_error()));
 }
 
@@ -134,7 +134,7 @@ fn the_node_compares_the_digest() {
     let token = diorite_proxmox_simulator::TOKEN;
     let head = format!(
         "POST /api2/json/nodes/pve1/storage/local/upload HTTP/1.1\r\nAuthorization: PVEAPIToken={token}\r\n\
-         UploadContent-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n\r\n{body}",
+         Content-Type: multipart/form-data; boundary=B\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     );
     stream.write_all(head.as_bytes()).expect("sent");

@@ -14,41 +14,50 @@ use diorite_model::report::{Report, Subject, UnverifiedImage};
 use diorite_model::{Digest, Error, Exit, Result};
 use diorite_proxmox::Client;
 use diorite_proxmox::deploy::Deployer;
-use diorite_proxmox::desired::{ConfigDriveIso, DeployImage, Desired, ImageFile};
+use diorite_proxmox::desired::{ConfigDriveIso, DeployImage, Desired, ImageFile, deployable};
 use diorite_proxmox::fleet;
 use diorite_proxmox::health::{self, HealthProbe};
 use diorite_proxmox::notes::{Generation, HealthVerdict};
 use diorite_proxmox::observed::MachineRef;
 use diorite_proxmox::ready::ready;
+use diorite_proxmox::run::DeployRun;
 use diorite_proxmox::status::{self, MachineStatus, MetricsSource};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
 /// What the VMs' config drives are made of: who signs, and credentials by VM.
 type ConfigDrives = BTreeMap<String, (Rc<Signer>, BTreeMap<String, Vec<u8>>)>;
 
-/// Brings the VMs to what their profile says, with the image that was built: `--max-unavailable` at a time, until one fails
-/// its health checks.
+/// Deploys the image that was built: creates the VMs of the profile or updates them, at most `--max-unavailable` at a time,
+/// until one does not become healthy.
 pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let project = Project::load(&args.profile)?;
+    // Known from the profile alone: nobody should build and verify first to hear it.
+    deployable(&project.recipe)?;
     let image = image(&project, args.unverified)?;
     let named = machines(&project, args.machine.as_deref())?;
     let client = target::client(&args.target.target)?;
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
-    let (file, form) = qcow2(&project, &image, context)?;
     let (probes, others) = health::probes(&project.settings.checks);
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }
+    let file = project.results.disk(&format::qcow2::FORMAT);
     let deployer = deployer(&client, Some(&file), &probes, args.timeout.timeout, context);
     let (mut all, mut placed) = (Vec::new(), Vec::new());
+    let unconverted = ImageFile::new(&project.recipe, image.sha256(), 0, image.sha256());
     for name in &named {
-        let mut desired = desired(&project, name, &image, form.clone(), &client)?;
+        let mut desired = desired(&project, name, &image, unconverted.clone(), &client)?;
         place(&mut desired, &deployer, &mut placed, &values)?;
         all.push(desired);
+    }
+    if deployer.needs_file(&all)? {
+        let converted = qcow2(&project, &image, &file, context)?;
+        all.iter_mut().for_each(|desired| desired.file = Some(converted.clone()));
     }
     deployer.check_capacity(&all)?;
     if args.plan {
@@ -69,7 +78,7 @@ fn plan(deployer: &Deployer, all: &[Desired], context: &Context) -> Result<Exit>
     let mut taken = BTreeSet::new();
     for desired in all {
         let plan = deployer.plan(desired, &taken)?;
-        taken.extend(plan.steps.iter().filter_map(|(step, _)| step.makes()));
+        taken.extend(plan.steps.iter().filter_map(|(step, _)| step.creates()));
         if all.len() > 1 && !context.json {
             out::line(&desired.name)?;
         }
@@ -195,10 +204,12 @@ fn deployer<'a>(
     client: &'a Client,
     file: Option<&'a Path>,
     probes: &'a [HealthProbe],
-    patience: u64,
+    timeout: u64,
     context: &'a Context,
 ) -> Deployer<'a> {
-    Deployer { client, file, probes, patience: Duration::from_secs(patience), progress: &context.progress }
+    let timeout = Duration::from_secs(timeout);
+    let run = DeployRun::begin(client.who(), timeout);
+    Deployer { client, file, probes, timeout, run, progress: &context.progress }
 }
 
 /// What `build` says it has made, when that is what the profile says today.
@@ -248,16 +259,18 @@ fn image(project: &Project, unverified: bool) -> Result<DeployImage> {
 }
 
 /// The disk that was verified as qcow2. It is made anew from those very bytes: what lies beside them may be something else.
-fn qcow2(project: &Project, image: &DeployImage, context: &Context) -> Result<(PathBuf, ImageFile)> {
-    let stage = context.progress.stage("qcow2 of the disk");
-    let file = project.results.disk(&format::qcow2::FORMAT);
+fn qcow2(project: &Project, image: &DeployImage, file: &Path, context: &Context) -> Result<ImageFile> {
+    let stage = context.progress.stage("convert the disk to qcow2");
     let raw = project.results.raw();
-    let used = format::qcow2::write(&raw, &file)?.used();
+    // Another run may convert the same disk at this moment.
+    let lock = File::open(&raw).and_then(|raw| raw.lock().map(|()| raw));
+    let _lock = lock.map_err(|e| Error::io("the disk cannot be read", &raw, e))?;
+    let used = format::qcow2::write(&raw, file)?.used();
     let disk = std::fs::metadata(&raw).map_err(|e| Error::io("the disk cannot be read", &raw, e))?.len();
-    let (sha256, size) = diorite_host::file::sha256(&file, "the image")?;
+    let (sha256, size) = diorite_host::file::sha256(file, "the image")?;
     stage.done(diorite_host::progress::bytes(size));
     let form = ImageFile::new(&project.recipe, image.sha256(), size, sha256);
-    Ok((file, ImageFile { disk, used, ..form }))
+    Ok(ImageFile { disk, used, ..form })
 }
 
 /// The machine that is meant.
@@ -267,32 +280,34 @@ fn the_machine(mut machines: Vec<MachineStatus>, args: &RollbackArgs, client: &C
         machines.retain(|m| m.name.eq_ignore_ascii_case(name));
     }
     let there = if names.is_empty() {
-        "none of the VMs there was deployed by Diorite".to_owned()
+        "it has no VM that Diorite made".to_owned()
     } else {
         format!("available: {}", names.join(", "))
     };
     match (machines.pop(), machines.is_empty()) {
         (Some(machine), true) => Ok(machine),
-        (Some(_), false) => Err(Error::input(format!("target `{}` has several machines", client.target().name))
+        (Some(_), false) => Err(Error::input(format!("target `{}` has several VMs", client.target().name))
             .hint(format!("name one: {}", names.join(", ")))),
         (None, _) => {
             let name = args.machine.as_deref().map_or(String::new(), |name| format!(" `{name}`"));
-            Err(Error::input(format!("target `{}` has no machine{name}", client.target().name)).hint(there))
+            Err(Error::input(format!("target `{}` has no VM{name}", client.target().name)).hint(there))
         }
     }
 }
 
 /// The generation that is meant: the one named, or the one that worked before.
 fn generation(machine: &MachineStatus, version: Option<&str>, client: &Client) -> Result<Generation> {
-    let mut all = machine.disks.iter().map(|disk| &disk.generation);
+    let mut all = machine.disks.iter();
     let found = match version {
-        Some(version) => all.find(|g| g.version == version),
-        None => all.skip(1).find(|g| g.proven == HealthVerdict::Good),
+        Some(version) => all.find(|disk| disk.generation.version == version),
+        None => all.skip(1).find(|disk| disk.generation.proven == HealthVerdict::Good && !disk.missing),
     };
-    found.cloned().ok_or_else(|| {
-        let desired = version.map_or("no version that worked before".to_owned(), |v| format!("no version {v}"));
-        let all: Vec<_> = machine.disks.iter().map(|d| d.generation.version.as_str()).collect();
-        let error = Error::input(format!("machine {} (`{}`) has {desired}", machine.id, machine.name));
-        error.at(client.target().url.clone()).hint(format!("it has {}; deploy another one", all.join(", ")))
+    found.map(|disk| disk.generation.clone()).ok_or_else(|| {
+        let desired = version.map_or("no earlier version that works".to_owned(), |v| format!("no version {v}"));
+        let all: Vec<_> = machine.disks.iter().filter(|d| !d.missing).map(|d| d.generation.version.as_str()).collect();
+        let error = Error::input(format!("VM {} (`{}`) has {desired}", machine.id, machine.name));
+        error
+            .at(client.target().url.clone())
+            .hint(format!("available: {}; name one with `--version`, or deploy another image", all.join(", ")))
     })
 }

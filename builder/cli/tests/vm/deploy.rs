@@ -35,7 +35,17 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
     let note = ("NOTE", "only here".to_owned());
     let environment = vec![("PVE_TOKEN", TOKEN.to_owned()), ("SIGNING_KEY", private), note];
     let signer = Some(key.public_key().to_openssh().expect("its public half"));
-    let story = Story { project: &project, target: "school", name: "mine", environment, signer, relock: vm::relock };
+    let story = Story {
+        project: &project,
+        profile: "mine",
+        build: &Story::build_mine,
+        failing: 120,
+        target: "school",
+        name: "mine",
+        environment,
+        signer,
+        relock: vm::relock,
+    };
     let mut first: Option<Vec<String>> = None;
     story.tell(|version| {
         let said: Vec<String> = qemu.shell(9000, WHO).lines().map(str::to_owned).collect();
@@ -52,7 +62,7 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
             }
         }
     });
-    let uploads = simulator.asked().iter().filter(|a| a.path.ends_with("/upload")).count();
+    let uploads = simulator.requests().iter().filter(|a| a.path.ends_with("/upload")).count();
     assert_eq!(uploads, 3, "two images, and the disc of one machine");
     assert_eq!(simulator.world().orphans(), Vec::<String>::new());
     assert_eq!(simulator.world().machines[&9000].starts, 3, "one restart each");

@@ -1,6 +1,6 @@
 //! What a cluster does for its machines: high availability with rules (9) or groups (8), copies of disks.
 //!
-//! Nobody acts here as the real cluster would: what is asked of a machine that the cluster sees to is only written down.
+//! It does not act as a real cluster: what is asked of a VM under high availability is only recorded.
 
 use crate::endpoints::Endpoint;
 use crate::params::Params;
@@ -13,7 +13,7 @@ type Fields = BTreeMap<String, String>;
 
 impl World {
     fn is_nine(&self) -> bool {
-        !self.version.starts_with("8.")
+        self.is_at_least(9, 0)
     }
 
     /// What the cluster does with a machine, where it is asked instead of the machine itself.

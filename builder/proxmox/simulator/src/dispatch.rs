@@ -14,6 +14,10 @@ use std::io::{BufReader, Read, Write};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::thread;
+use std::time::Duration;
+
+/// What a request takes, by the simulator's clock.
+const REQUEST: Duration = Duration::from_millis(20);
 
 /// One request, its body read as far as it is looked at.
 pub(crate) fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &Arc<SimulatorState>) -> ApiReply {
@@ -67,8 +71,8 @@ pub(crate) fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &
         _ => {}
     }
     // The guard is let go before anybody waits.
-    let believed = authenticate(head, call, &lock(&shared.world));
-    let who = match believed {
+    let login = authenticate(head, call, &lock(&shared.world));
+    let who = match login {
         Ok(who) => who,
         Err(why) => {
             let delay = lock(&shared.world).delay;
@@ -98,6 +102,7 @@ pub(crate) fn request<S: Read>(head: &Head, reader: &mut BufReader<S>, shared: &
     }
     given.extend(values.clone());
     let mut world = lock(&shared.world);
+    world.clock += REQUEST;
     if let Some(wrong) = verify(call, &given) {
         return parameters(&wrong);
     }
@@ -146,9 +151,7 @@ fn stop(shared: &SimulatorState, id: u64, orderly: bool, upid: &str) {
         hardware.stop(id, orderly);
     }
     let mut world = lock(&shared.world);
-    if let Some(machine) = world.machines.get_mut(&id) {
-        machine.running = false;
-    }
+    world.has_stopped(id);
     if let Some(task) = world.tasks.get_mut(upid) {
         task.looks = 1;
     }

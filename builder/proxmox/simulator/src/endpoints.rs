@@ -38,9 +38,9 @@ pub enum Permission {
     Every(&'static str, &'static [&'static str]),
     /// With one of these.
     Some(&'static str, &'static [&'static str]),
-    /// Whoever all of these admit.
+    /// With all of these.
     And(&'static [Permission]),
-    /// Whoever one of these admits.
+    /// With one of these.
     Or(&'static [Permission]),
 }
 

@@ -9,14 +9,4 @@ impl Params {
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
-
-    /// The value of a parameter; empty when it was not sent.
-    pub fn text(&self, name: &str) -> &str {
-        self.get(name).unwrap_or_default()
-    }
-
-    /// Each with its name, without those of these names.
-    pub fn without(&self, names: &[&str]) -> impl Iterator<Item = (String, String)> {
-        self.0.iter().filter(move |(name, _)| !names.contains(&name.as_str())).cloned()
-    }
 }

@@ -9,6 +9,7 @@ use crate::reply::{ApiReply, ok, parameters, refuse};
 use crate::vms;
 use crate::world::{Storage, World};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 pub(crate) fn answer(
     call: &Endpoint,
@@ -51,7 +52,8 @@ pub(crate) fn answer(
                 json!({ "node": name, "status": status, "type": "node", "id": format!("node/{name}"),
                         "maxmem": 64u64 << 30, "mem": 8u64 << 30 })
             };
-            ok(world.nodes.iter().map(one).collect())
+            let all = world.nodes.iter().map(one).collect();
+            ok(world.any_order(all).into())
         }
         ("GET", "/nodes/{node}/storage") => {
             // A login that may not see a storage is told nothing of it, and no error either.
@@ -59,7 +61,8 @@ pub(crate) fn answer(
                 let granted = world.privileges(&format!("/storage/{name}"));
                 granted.contains("Datastore.Audit") || granted.contains("Datastore.AllocateSpace")
             };
-            ok(world.storages.iter().filter(|(name, _)| sees(name)).map(|(name, s)| storage(name, s)).collect())
+            let all = world.storages.iter().filter(|(name, _)| sees(name)).map(|(name, s)| storage(name, s)).collect();
+            ok(world.any_order(all).into())
         }
         ("GET", "/nodes/{node}/network") => {
             let node = &world.nodes[of("node").unwrap_or_default()];
@@ -90,11 +93,14 @@ pub(crate) fn answer(
             let sees = |id: &u64| world.privileges(&format!("/vms/{id}")).contains("VM.Audit");
             let one = |(id, m): (&u64, &crate::VirtualMachine)| {
                 let of = |key: &str| m.config.get(key).cloned().unwrap_or_default();
-                json!({ "id": format!("qemu/{id}"), "vmid": id, "type": "qemu", "node": m.node, "name": of("name"),
+                // The name comes with the node's own report of what it runs, every ten seconds.
+                let name = m.config.get("name").filter(|_| world.clock >= m.created + Duration::from_secs(10));
+                json!({ "id": format!("qemu/{id}"), "vmid": id, "type": "qemu", "node": m.node, "name": name,
                         "tags": of("tags"), "status": if m.running { "running" } else { "stopped" }, "template": 0,
                         "hastate": world.cluster.resources.get(id).and_then(|r| r.get("state")) })
             };
-            ok(world.machines.iter().filter(|(id, _)| sees(id)).map(one).collect())
+            let all = world.machines.iter().filter(|(id, _)| sees(id)).map(one).collect();
+            ok(world.any_order(all).into())
         }
         ("GET", "/pools") => {
             let sees = |pool: &&String| world.privileges(&format!("/pool/{pool}")).contains("Pool.Audit");
@@ -105,13 +111,21 @@ pub(crate) fn answer(
         ("GET", "/nodes/{node}/storage/{storage}/content") => {
             let name = of("storage").unwrap_or_default();
             let Some(storage) = world.storages.get(name) else { return unknown(name) };
-            let wanted = |volume: &str| of("content").is_none_or(|c| volume.starts_with(&format!("{c}/")));
-            let one = |(volume, (size, _)): (&String, &(u64, _))| {
-                let kind = volume.split('/').next().unwrap_or_default();
-                json!({ "volid": format!("{name}:{volume}"), "content": kind, "size": size,
-                        "format": volume.rsplit('.').next(), "ctime": 1_700_000_000 })
+            let kind = |volume: &str| match vms::owner(volume) {
+                Some(_) => "images".to_owned(),
+                None => volume.split('/').next().unwrap_or_default().to_owned(),
             };
-            ok(storage.files.iter().filter(|(volume, _)| wanted(volume)).map(one).collect())
+            let wanted = |volume: &str| {
+                let of_vm = of("vmid").is_none_or(|id| vms::owner(volume).is_some_and(|owner| owner.to_string() == id));
+                of_vm && of("content").is_none_or(|content| content == kind(volume))
+            };
+            let one = |(volume, (size, _)): (&String, &(u64, _))| {
+                let format = volume.rsplit_once('.').map_or("raw", |(_, ending)| ending);
+                json!({ "volid": format!("{name}:{volume}"), "content": kind(volume), "size": size, "format": format,
+                        "ctime": 1_700_000_000 })
+            };
+            let all = storage.files.iter().filter(|(volume, _)| wanted(volume)).map(one).collect();
+            ok(world.any_order(all).into())
         }
         ("DELETE", "/nodes/{node}/storage/{storage}/content/{volume}") => remove(given, who, world),
         ("GET", "/nodes/{node}/tasks") => {

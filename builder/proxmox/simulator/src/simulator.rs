@@ -80,7 +80,7 @@ impl Simulator {
         lock(&self.shared.faults).push(FaultPlan { method: method.into(), template: template.into(), fault, times });
     }
 
-    /// After so many more changes nobody answers any more, the last of them included: what a client sees that is killed,
+    /// After so many more changes it stops answering, the last of them included: what a client sees that is killed,
     /// or whose network goes.
     pub fn vanish_after(&self, changes: usize) {
         *lock(&self.shared.changes) = Some(changes);
@@ -93,7 +93,7 @@ impl Simulator {
     }
 
     /// Every request that came, in order.
-    pub fn asked(&self) -> Vec<LoggedRequest> {
+    pub fn requests(&self) -> Vec<LoggedRequest> {
         lock(&self.shared.asked).clone()
     }
 }

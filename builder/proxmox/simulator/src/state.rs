@@ -21,13 +21,13 @@ pub(crate) struct SimulatorState {
     pub world: Mutex<World>,
     pub faults: Mutex<Vec<FaultPlan>>,
     pub asked: Mutex<Vec<LoggedRequest>>,
-    /// Changes that are still carried out before nobody answers any more.
+    /// Changes that are still carried out before the simulator stops answering.
     pub changes: Mutex<Option<usize>>,
     pub closing: AtomicBool,
 }
 
 impl SimulatorState {
-    /// Nobody answers.
+    /// Whether it has stopped answering.
     pub fn gone(&self) -> bool {
         *lock(&self.changes) == Some(0)
     }

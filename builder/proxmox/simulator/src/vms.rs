@@ -9,9 +9,12 @@ mod volume;
 
 use crate::endpoints::Endpoint;
 use crate::params::Params;
+pub(crate) use volume::owner;
+
 use crate::reply::{ApiReply, ok, refuse};
 use crate::world::World;
 use serde_json::json;
+use std::time::Duration;
 
 pub(crate) fn answer(call: &Endpoint, given: &Params, who: &str, world: &mut World) -> ApiReply {
     let node = given.get("node").unwrap_or_default().to_owned();
@@ -30,8 +33,8 @@ pub(crate) fn answer(call: &Endpoint, given: &Params, who: &str, world: &mut Wor
         return agent::answer(call, id, world);
     }
     if (call.method, call.path.ends_with("/config")) == ("POST", true) {
-        for (_, text) in given.0.iter().filter(|(_, text)| create::is_disc(text)) {
-            if let Err(why) = world.disc(text) {
+        for (_, text) in given.0.iter().filter(|(_, text)| create::is_optical(text)) {
+            if let Err(why) = world.optical_drive(text) {
                 return refuse(500, why);
             }
             let privilege = "VM.Config.CDROM";
@@ -61,13 +64,17 @@ pub(crate) fn answer(call: &Endpoint, given: &Params, who: &str, world: &mut Wor
         ("GET", "current") => {
             return ok(json!({ "status": if machine.running { "running" } else { "stopped" }, "vmid": id }));
         }
-        ("POST", "config") => match machine.configure(id, given) {
-            Ok(destroyed) => {
-                destroyed.iter().for_each(|volume| world.destroy(volume));
-                "qmconfig"
+        ("POST", "config") => {
+            let done = if world.lock_is_held(id) { Err(world.lock_timeout(id)) } else { world.configure(id, given) };
+            match done {
+                Ok(()) => "qmconfig",
+                // Since 9.2 a task is begun first, and only the task says what went wrong.
+                Err(why) if world.is_at_least(9, 2) => {
+                    return ok(json!(world.failed(&node, "qmconfig", id, who, &why)));
+                }
+                Err(why) => return refuse(500, why),
             }
-            Err(why) => return refuse(500, why),
-        },
+        }
         ("POST", "start") if machine.running => return refuse(500, format!("VM {id} already running")),
         ("POST", "start") => {
             machine.apply(id);
@@ -88,19 +95,18 @@ pub(crate) fn answer(call: &Endpoint, given: &Params, who: &str, world: &mut Wor
                 world.tasks.get_mut(&upid).expect("it was just made").looks = u32::MAX;
                 world.stopping.push((id, orderly, upid.clone()));
             } else {
-                world.machines.get_mut(&id).expect("it was looked for").running = false;
+                world.shut_down(id, given.get("timeout").filter(|_| orderly));
             }
             return ok(json!(upid));
         }
-        ("POST", "move_disk") => return create::hand_over(id, given, who, world),
+        ("POST", "move_disk") => return create::move_disk(id, given, who, world),
         ("DELETE", _) if machine.running => return refuse(500, format!("VM {id} is running - destroy failed")),
         ("DELETE", _) => {
             // With every volume that is its own.
             world.machines.remove(&id);
-            let own = format!("vm-{id}-");
             let all = world.storages.iter().flat_map(|(storage, s)| s.files.keys().map(move |name| (storage, name)));
             let owned =
-                all.filter(|(_, name)| name.starts_with(&own)).map(|(storage, name)| format!("{storage}:{name}"));
+                all.filter(|(_, name)| owner(name) == Some(id)).map(|(storage, name)| format!("{storage}:{name}"));
             owned.collect::<Vec<_>>().iter().for_each(|volume| world.destroy(volume));
             "qmdestroy"
         }
@@ -108,4 +114,41 @@ pub(crate) fn answer(call: &Endpoint, given: &Params, who: &str, world: &mut Wor
     };
     let upid = world.task(&node, kind, &id.to_string(), who);
     ok(json!(upid))
+}
+
+impl World {
+    /// Whether `qm cleanup` still works on a VM that was stopped.
+    pub(crate) fn lock_is_held(&self, id: u64) -> bool {
+        self.machines.get(&id).is_some_and(|machine| self.clock < machine.locked_until)
+    }
+
+    /// A lock that was waited for, in vain, for ten seconds.
+    pub(crate) fn lock_timeout(&mut self, id: u64) -> String {
+        self.clock += Duration::from_secs(10);
+        format!("can't lock file '/var/lock/qemu-server/lock-{id}.conf' - got timeout")
+    }
+
+    fn configure(&mut self, id: u64, given: &Params) -> Result<(), String> {
+        let machine = self.machines.get_mut(&id).expect("it was looked for");
+        let destroyed = machine.configure(id, given)?;
+        destroyed.iter().for_each(|volume| self.destroy(volume));
+        Ok(())
+    }
+
+    /// A guest that works needs two seconds, one that does not answer all of the time that it is given. No time-out: it is
+    /// not asked.
+    fn shut_down(&mut self, id: u64, timeout: Option<&str>) {
+        let works = agent::is_healthy(id, self);
+        let seconds = timeout.map_or(0, |timeout| if works { 2 } else { timeout.parse().unwrap_or(60) });
+        self.clock += Duration::from_secs(seconds);
+        self.has_stopped(id);
+    }
+
+    /// It does not run any more, and is cleaned up behind.
+    pub(crate) fn has_stopped(&mut self, id: u64) {
+        let until = self.clock + self.cleanup;
+        if let Some(machine) = self.machines.get_mut(&id) {
+            (machine.running, machine.locked_until) = (false, until);
+        }
+    }
 }

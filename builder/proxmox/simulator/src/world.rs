@@ -1,4 +1,4 @@
-//! What a simulator has: nodes, storages, machines, tasks, and who may do what.
+//! What a simulated cluster has: nodes, storages, VMs, tasks, and who may do what.
 
 use crate::hardware::Hardware;
 use diorite_model::Digest;
@@ -75,6 +75,10 @@ pub struct VirtualMachine {
     pub sets: BTreeMap<String, BTreeSet<String>>,
     /// How often it was started.
     pub starts: u32,
+    /// When it was created, by the simulator's clock. For ten seconds the list of all VMs does not know its name.
+    pub created: Duration,
+    /// Until then `qm cleanup` holds the lock of its configuration.
+    pub locked_until: Duration,
 }
 
 /// Everything that is said of a cluster.
@@ -101,9 +105,16 @@ pub(crate) struct Download {
     pub upid: String,
 }
 
-/// Everything there is.
+/// The state of the simulated cluster.
 #[derive(Debug, Clone)]
 pub struct World {
+    /// The simulator's own clock: nothing in a test waits for it. Each request takes a little of it, a lock that is waited
+    /// for in vain ten seconds, a guest that ignores a shutdown its whole time-out.
+    pub clock: Duration,
+    /// How long `qm cleanup` holds a VM's lock after a stop.
+    pub cleanup: Duration,
+    /// Lists come in another order each time.
+    pub(crate) answers: usize,
     /// `9.1.7`.
     pub version: String,
     /// Nodes by name.
@@ -122,9 +133,9 @@ pub struct World {
     pub(crate) stopping: Vec<(u64, bool, String)>,
     /// Files that nodes are to fetch.
     pub(crate) downloads: Vec<Download>,
-    /// Nodes reach nobody: what they fetch never comes.
+    /// Nodes have no way out: downloads never complete.
     pub cut_off: bool,
-    /// The node goes down as soon as it has begun to make a machine.
+    /// The node goes down as soon as it has begun to create a VM.
     pub crash_during_create: bool,
     /// Images whose machines start, and whose guest agent never answers.
     pub unhealthy: BTreeSet<Digest>,
@@ -151,6 +162,30 @@ pub struct World {
 }
 
 impl World {
+    /// As [`World::new`], of this version: `8.4.14`, `9.1.7`, `9.2.11`. What differs between them follows from it.
+    pub fn of_version(version: &str) -> Self {
+        let mut world = Self { version: version.into(), ..Self::new() };
+        if !world.is_at_least(9, 0) {
+            world.revoke("/pool/school", "VM.GuestAgent.Audit");
+            world.grant("/pool/school", "VM.Monitor");
+        }
+        world
+    }
+
+    /// Whether it is of this series, or of a later one.
+    pub(crate) fn is_at_least(&self, major: u32, minor: u32) -> bool {
+        let mut parts = self.version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+        (parts.next().unwrap_or(0), parts.next().unwrap_or(0)) >= (major, minor)
+    }
+
+    /// A list in another order each time, as the real one gives those that come from hashes.
+    pub(crate) fn any_order<T>(&mut self, mut list: Vec<T>) -> Vec<T> {
+        self.answers += 1;
+        let by = self.answers % list.len().max(1);
+        list.rotate_left(by);
+        list
+    }
+
     /// One node with a file storage, a ZFS pool and a bridge, a pool of machines, and a login that may do all that a
     /// deployment into this pool needs, nothing at `/`, and see whether the firewall is on.
     pub fn new() -> Self {
@@ -165,6 +200,9 @@ impl World {
         };
         let node = ClusterNode { online: true, bridges: BTreeMap::from([("vmbr0".into(), true)]) };
         let mut world = Self {
+            clock: Duration::from_secs(1000),
+            cleanup: Duration::from_secs(30),
+            answers: 0,
             version: "9.1.7".into(),
             nodes: BTreeMap::from([("pve1".into(), node)]),
             storages: BTreeMap::from([

@@ -24,7 +24,7 @@ pub struct TargetFinding {
     pub level: Severity,
     /// What it is about: `privilege`, `node`, `storage`, `space`, `bridge`, `pool`, `firewall`, `version`.
     pub about: &'static str,
-    /// In words, naming the thing.
+    /// For people, naming the thing.
     pub what: String,
     /// What to do; empty when nothing is.
     pub hint: String,

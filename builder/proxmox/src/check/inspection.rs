@@ -3,8 +3,9 @@
 
 use super::findings::{NodeReport, Severity, StorageReport, TargetReport};
 use super::requirements::{REQUIRED, RequiredPrivilege, Scope, more};
-use super::{local, may_fetch, number, truth};
+use super::{local, may_fetch};
 use crate::client::{CallError, CallErrorKind, Client, Parameters, Path};
+use crate::json::{number, text, truth};
 use diorite_host::progress::bytes;
 use diorite_model::machine::Cluster as ClusterSpec;
 use diorite_model::profile::reader::nearest;
@@ -21,16 +22,11 @@ pub(super) struct Inspection<'a> {
     pub report: TargetReport,
 }
 
-/// What a table of the API says under a key.
-fn text<'v>(entry: &'v Value, key: &str) -> &'v str {
-    entry.get(key).and_then(Value::as_str).unwrap_or_default()
-}
-
 fn list(names: &BTreeSet<String>) -> String {
     if names.is_empty() {
-        "none is seen".into()
+        "none visible".into()
     } else {
-        format!("there is {}", names.iter().cloned().collect::<Vec<_>>().join(", "))
+        format!("available: {}", names.iter().cloned().collect::<Vec<_>>().join(", "))
     }
 }
 
@@ -200,7 +196,7 @@ impl Inspection<'_> {
         }
         let said = self.report.problems().any(|problem| problem.about == "node");
         if !said && !self.report.nodes.iter().any(|node| node.online) {
-            self.report.add(Severity::Problem, "node", "no node that may be used is online", "start one");
+            self.report.add(Severity::Problem, "node", "no usable node is online", "start one");
         }
         Ok(())
     }
@@ -245,7 +241,7 @@ impl Inspection<'_> {
         self.fetching(&node.name)
     }
 
-    /// Whether the node may fetch images from here, where that is wished for. It is uploaded to otherwise.
+    /// Whether the node may fetch images from here, where the target says `serve`. Without it images are uploaded.
     fn fetching(&mut self, node: &str) -> Result<(), CallError> {
         if self.client.target().serve.is_none() {
             return Ok(());
@@ -270,11 +266,11 @@ impl Inspection<'_> {
         let entries: Vec<&Value> = answer.as_array().into_iter().flatten().collect();
         let names: BTreeSet<_> = entries.iter().map(|s| text(s, "storage").to_owned()).collect();
         let target = self.client.target();
-        // Only who can sign a disc uploads one.
-        let discs = target.signing_key.as_ref().map(|_| (&target.iso_storage, "iso", "iso"));
+        // Config drives are uploaded only where there is a key to sign them.
+        let isos = target.signing_key.as_ref().map(|_| (&target.iso_storage, "iso", "iso"));
         let desired = [(&target.import_storage, "import", "import"), (&target.disk_storage, "images", "disks")]
             .into_iter()
-            .chain(discs);
+            .chain(isos);
         for (name, content, purpose) in desired {
             match entries.iter().find(|s| text(s, "storage") == name) {
                 Some(entry) => self.storage(node, name, entry, content, purpose),
@@ -284,15 +280,21 @@ impl Inspection<'_> {
                 }
             }
         }
-        self.report.storages.extend(entries.iter().map(|entry| StorageReport {
-            name: text(entry, "storage").into(),
-            node: node.into(),
-            kind: text(entry, "type").into(),
-            content: contents(entry),
-            free: number(entry.get("avail")),
-            total: number(entry.get("total")),
-            shared: entry.get("shared").is_some_and(truth),
-        }));
+        let mut storages: Vec<_> = entries
+            .iter()
+            .map(|entry| StorageReport {
+                name: text(entry, "storage").into(),
+                node: node.into(),
+                kind: text(entry, "type").into(),
+                content: contents(entry),
+                free: number(entry.get("avail")),
+                total: number(entry.get("total")),
+                shared: entry.get("shared").is_some_and(truth),
+            })
+            .collect();
+        // They come in any order.
+        storages.sort_by(|a, b| a.name.cmp(&b.name));
+        self.report.storages.extend(storages);
         Ok(())
     }
 

@@ -13,13 +13,13 @@ pub enum Scope {
     Machines,
     /// The storage that images are uploaded to.
     Import,
-    /// The storage that discs are uploaded to; the same one where nothing else is said.
-    Discs,
+    /// The storage of config drives: by default that of the images.
+    ConfigDrives,
     /// The storage of the disks.
     Disks,
     /// The bridge.
     Bridge,
-    /// The whole cluster; only where a profile wishes something of it.
+    /// The whole cluster; only where a profile asks something of it.
     Cluster,
     /// All storages; only where one of 8 is to copy disks.
     Storages,
@@ -27,14 +27,14 @@ pub enum Scope {
 
 impl Scope {
     /// Those that every deployment needs.
-    pub const ALL: [Scope; 5] = [Scope::Machines, Scope::Import, Scope::Discs, Scope::Disks, Scope::Bridge];
+    pub const ALL: [Scope; 5] = [Scope::Machines, Scope::Import, Scope::ConfigDrives, Scope::Disks, Scope::Bridge];
 
     /// Its path.
     pub fn path(self, target: &Target) -> String {
         match self {
             Scope::Machines => target.pool.as_ref().map_or("/vms".into(), |pool| format!("/pool/{pool}")),
             Scope::Import => format!("/storage/{}", target.import_storage),
-            Scope::Discs => format!("/storage/{}", target.iso_storage),
+            Scope::ConfigDrives => format!("/storage/{}", target.iso_storage),
             Scope::Disks => format!("/storage/{}", target.disk_storage),
             Scope::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
             Scope::Cluster => "/".into(),
@@ -67,15 +67,15 @@ const fn needed(name: &'static str, at: Scope, to: &'static str) -> RequiredPriv
     RequiredPrivilege { name, before: None, at, to }
 }
 
-/// What a profile wishes of the cluster needs besides. High availability cannot be had with less than these at `/`.
+/// What a profile asks of the cluster needs besides. High availability needs privileges at `/`: Proxmox VE has none below.
 pub fn more(spec: &ClusterSpec, series: (u32, u32)) -> Vec<RequiredPrivilege> {
     let mut all = Vec::new();
     if spec.ha {
         all.push(needed("Sys.Audit", Scope::Cluster, "see high availability"));
-        all.push(needed("Sys.Console", Scope::Cluster, "put machines under high availability"));
+        all.push(needed("Sys.Console", Scope::Cluster, "put VMs under high availability"));
     }
     if spec.replication.is_some() {
-        let to = "have disks copied to other nodes";
+        let to = "have disks replicated to other nodes";
         all.push(match series.0 {
             0..=8 => needed("Datastore.Allocate", Scope::Storages, to),
             _ => needed("VM.Replicate", Scope::Machines, to),
@@ -86,28 +86,28 @@ pub fn more(spec: &ClusterSpec, series: (u32, u32)) -> Vec<RequiredPrivilege> {
 
 /// Those that every deployment needs (pve-manager's and qemu-server's own checks of each call).
 pub const REQUIRED: &[RequiredPrivilege] = &[
-    needed("VM.Allocate", Scope::Machines, "make and remove machines"),
-    needed("VM.Audit", Scope::Machines, "see machines and their configuration"),
+    needed("VM.Allocate", Scope::Machines, "create and remove VMs"),
+    needed("VM.Audit", Scope::Machines, "see VMs and their configuration"),
     needed("VM.Config.Disk", Scope::Machines, "attach and exchange disks"),
-    needed("VM.Config.CDROM", Scope::Machines, "attach a CD with a machine's own values"),
+    needed("VM.Config.CDROM", Scope::Machines, "attach a config drive"),
     needed("VM.Config.CPU", Scope::Machines, "set processors"),
     needed("VM.Config.Memory", Scope::Machines, "set memory"),
-    needed("VM.Config.Network", Scope::Machines, "set network cards and the machine's firewall"),
+    needed("VM.Config.Network", Scope::Machines, "set network cards and the VM's firewall"),
     needed("VM.Config.HWType", Scope::Machines, "set chip set, UUID and serial console"),
     needed("VM.Config.Options", Scope::Machines, "set firmware, name, notes and tags"),
-    needed("VM.PowerMgmt", Scope::Machines, "start and stop machines"),
+    needed("VM.PowerMgmt", Scope::Machines, "start and stop VMs"),
     RequiredPrivilege {
         name: "VM.GuestAgent.Audit",
         // Which is gone in 9.
         before: Some("VM.Monitor"),
         at: Scope::Machines,
-        to: "ask a machine which version it runs",
+        to: "ask a VM's guest agent",
     },
     needed("Datastore.AllocateTemplate", Scope::Import, "upload images"),
     needed("Datastore.Audit", Scope::Import, "see which images are there, and the space left"),
-    needed("Datastore.AllocateTemplate", Scope::Discs, "upload discs with machines' own values"),
-    needed("Datastore.Audit", Scope::Discs, "see which discs are there"),
-    needed("Datastore.AllocateSpace", Scope::Disks, "make disks"),
+    needed("Datastore.AllocateTemplate", Scope::ConfigDrives, "upload config drives"),
+    needed("Datastore.Audit", Scope::ConfigDrives, "see which config drives are there"),
+    needed("Datastore.AllocateSpace", Scope::Disks, "create disks"),
     needed("Datastore.Audit", Scope::Disks, "see the space left"),
-    needed("SDN.Use", Scope::Bridge, "connect machines to it"),
+    needed("SDN.Use", Scope::Bridge, "connect VMs to it"),
 ];

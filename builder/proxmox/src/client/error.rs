@@ -11,9 +11,9 @@ use ureq::Timeout;
 /// The classes of failure that are treated differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CallErrorKind {
-    /// Nobody answers there, or nobody knows the name: nothing was sent.
+    /// No connection, or no such host: nothing was sent.
     Unreachable,
-    /// The certificate is not believed: nothing was sent.
+    /// The certificate is not trusted: nothing was sent.
     Certificate,
     /// The connection broke, or what came is no HTTP.
     Cut,
@@ -36,7 +36,7 @@ pub enum CallErrorKind {
     /// Any other status: the thing itself is refused.
     Refused,
     /// It answers, but not as Proxmox VE does.
-    Strange,
+    UnexpectedReply,
     /// A task ended badly.
     Task,
     /// Ours: what was to be sent cannot be.
@@ -56,10 +56,14 @@ pub struct CallError {
     pub path: String,
     /// The status, when there was an answer.
     pub status: Option<u16>,
-    /// The server's words, or ours.
+    /// The server's message, or ours.
     pub why: String,
     /// What is wrong with which parameter.
     pub parameters: Vec<(String, String)>,
+    /// The task that failed, where it is one: what it was for, and its ID.
+    pub task: Option<String>,
+    /// Whose lock it is, where that is known.
+    pub holder: Option<String>,
     /// The last lines of a task's own log.
     pub log: Vec<String>,
     /// It may have been carried out all the same.
@@ -87,6 +91,8 @@ impl CallError {
             status,
             why,
             parameters: Vec::new(),
+            task: None,
+            holder: None,
             log: Vec::new(),
             unclear: false,
             attempts: 1,
@@ -112,9 +118,9 @@ impl CallError {
             return Self::of_request(target, method, path, inner, shown);
         }
         let (kind, why, sent) = match error {
-            E::HostNotFound => (CallErrorKind::Unreachable, "no such host is known".to_owned(), false),
+            E::HostNotFound => (CallErrorKind::Unreachable, "unknown host".to_owned(), false),
             E::Timeout(Timeout::Connect | Timeout::Resolve) => {
-                (CallErrorKind::Unreachable, "nobody answers in time".to_owned(), false)
+                (CallErrorKind::Unreachable, "no answer in time".to_owned(), false)
             }
             E::Timeout(_) => (CallErrorKind::TimedOut, "no answer came in time".to_owned(), true),
             E::ConnectionFailed => (CallErrorKind::Unreachable, "no connection".to_owned(), false),
@@ -153,8 +159,8 @@ impl CallError {
         let why = match (message, status) {
             ("", 595) => "the node does not answer".into(),
             ("", 596 | 599) => "the node did not answer in time".into(),
-            ("", _) => "without a word".into(),
-            (words, _) => words.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; "),
+            ("", _) => "without a message".into(),
+            (message, _) => message.lines().map(str::trim).filter(|l| !l.is_empty()).collect::<Vec<_>>().join("; "),
         };
         Self {
             parameters: errors.into_iter().flatten().map(|(name, v)| (name.clone(), word(v))).collect(),
@@ -176,7 +182,7 @@ impl CallError {
 
     /// `GET /nodes`.
     pub fn call(&self) -> String {
-        format!("{} {}", self.method.word(), self.path)
+        self.task.clone().unwrap_or_else(|| format!("{} {}", self.method.word(), self.path))
     }
 
     /// The error for a person, with what to do.
@@ -209,14 +215,17 @@ impl CallError {
                 .hint("if this host is newer or older than those Diorite knows (8.4 and 9), please report it"),
             CallErrorKind::Missing => error(format!("target `{name}` does not know {call}"))
                 .hint("Proxmox VE 8.4 or later is needed; `diorite target check` says which it is"),
-            CallErrorKind::Locked => error(format!("target `{name}` is busy: {call}")).hint(
-                "somebody else works on it: look at the task list and try again; a lock that a broken task left \
-                 is removed on the node by `qm unlock ID`",
-            ),
+            CallErrorKind::Locked => {
+                let holder = self.holder.as_ref().map_or(String::new(), |holder| format!("{holder}; "));
+                error(format!("target `{name}` is busy: {call}")).hint(format!(
+                    "{holder}try again when it has ended; a lock that a broken task left is removed on the node by \
+                     `qm unlock ID`"
+                ))
+            }
             CallErrorKind::Task => {
                 error(format!("a task of target `{name}` failed: {call}")).hint("the lines above are its log")
             }
-            CallErrorKind::Strange => error(format!("what answers for target `{name}` is not Proxmox VE's API"))
+            CallErrorKind::UnexpectedReply => error(format!("what answers at target `{name}` is not Proxmox VE's API"))
                 .hint("is the address right? its port is 8006, nothing follows it"),
             CallErrorKind::Cut | CallErrorKind::TimedOut => {
                 error(format!("target `{name}` did not answer {call}")).hint(self.unclear_hint())
@@ -225,7 +234,7 @@ impl CallError {
                 error(format!("a node of target `{name}` did not answer {call}")).hint(self.unclear_hint())
             }
             CallErrorKind::Refused => error(format!("target `{name}` refuses {call}"))
-                .hint(format!("these are the host's own words; `diorite target check {name}` says what it offers")),
+                .hint(format!("this is the host's own message; `diorite target check {name}` says what it offers")),
         };
         let mut detail: Vec<_> = self.parameters.iter().map(|(name, why)| format!("{name}: {why}")).collect();
         detail.extend(self.log.iter().map(|line| format!("| {line}")));
@@ -261,24 +270,22 @@ impl CallError {
         let error = |what: String| Error::remote(what).at(self.target.url.clone());
         let compare = "compare it with what `pvenode cert info` says on the node itself";
         match (&self.target.trust, shown) {
-            (Trust::Fingerprint(pin), Some(shown)) => {
-                error(format!("target `{name}` shows another certificate than the pinned one"))
-                    .detail(format!("pinned  {}\nshown   {shown}", fingerprint(pin)))
-                    .because(
-                        "somebody stands in between, or the certificate was renewed, which happens every year or two",
-                    )
-                    .hint(format!(
-                        "{compare}; then write it to {}, or name the cluster's CA (`ca`), which lasts",
-                        self.target.location
-                    ))
-            }
+            (Trust::Fingerprint(pin), Some(shown)) => error(format!(
+                "target `{name}` presents another certificate than the pinned one"
+            ))
+            .detail(format!("pinned  {}\nshown   {shown}", fingerprint(pin)))
+            .because("the connection is intercepted, or the certificate was renewed, which happens every year or two")
+            .hint(format!(
+                "{compare}; then write it to {}, or name the cluster's CA (`ca`), which lasts",
+                self.target.location
+            )),
             (trust, shown) => {
                 let by = match trust {
                     Trust::Authority(file) => format!("the authorities in {}", file.display()),
                     _ => "this host's certificate authorities".into(),
                 };
                 let pin = shown.map_or("`fingerprint`".into(), |shown| format!("`fingerprint = \"{shown}\"`"));
-                error(format!("the certificate of target `{name}` is not vouched for by {by}")).because(&self.why).hint(
+                error(format!("the certificate of target `{name}` is not signed by {by}")).because(&self.why).hint(
                     format!(
                         "{compare} and write {pin}, or copy the cluster's CA, /etc/pve/pve-root-ca.pem, and name it: \
                          `ca = \"…\"`"
@@ -307,8 +314,8 @@ fn tls(error: &rustls::Error) -> (CallErrorKind, String, bool) {
         rustls::Error::InvalidCertificate(e) => {
             use rustls::CertificateError as C;
             let why = match e {
-                C::UnknownIssuer => "nobody who is known here has signed it".into(),
-                C::BadSignature => "its signature is not that of the issuer who is known here".into(),
+                C::UnknownIssuer => "it is signed by an unknown authority".into(),
+                C::BadSignature => "its signature is not that of the known issuer".into(),
                 C::Expired | C::ExpiredContext { .. } => "it has expired".into(),
                 C::NotValidYet | C::NotValidYetContext { .. } => {
                     "it is not valid yet: is this host's clock right?".into()

@@ -104,6 +104,8 @@ fn fetch(client: &Client, user: &str, password: &Secret) -> Result<Ticket, CallE
             Err(client.failure(CallErrorKind::SecondFactor, Method::Post, &path, "the user has a second factor"))
         }
         (_, Some(value), Some(csrf)) => Ok(Ticket { value, csrf, since: Instant::now() }),
-        _ => Err(client.failure(CallErrorKind::Strange, Method::Post, &path, "there is no ticket in the answer")),
+        _ => {
+            Err(client.failure(CallErrorKind::UnexpectedReply, Method::Post, &path, "there is no ticket in the answer"))
+        }
     }
 }

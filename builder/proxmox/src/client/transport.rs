@@ -1,5 +1,5 @@
-//! The connections below ureq: TLS with the target's own idea of which certificate is believed, and the words of status
-//! lines, in which Proxmox VE says why.
+//! The connections below ureq: TLS with the certificates that the target trusts, and the reason phrases
+//! of status lines, in which Proxmox VE says why.
 //!
 //! ureq's own TLS knows authorities only, not pins, and its answers have no reason phrase. Both are had by connectors of
 //! our own; the traits they implement may change with any version of ureq, which the workspace's lock pins.
@@ -111,7 +111,7 @@ pub(super) fn tls(
 ) -> Result<(Arc<ClientConfig>, PeerCertificate)> {
     let (peer, provider) = (PeerCertificate::default(), Arc::new(ring::default_provider()));
     let trust = match &target.trust {
-        // Without TLS nobody shows a certificate.
+        // Without TLS there is no certificate.
         _ if target.url.starts_with("http:") => TrustAnchor::Pin([0; 32]),
         Trust::Fingerprint(pin) => TrustAnchor::Pin(*pin),
         Trust::Authority(file) => TrustAnchor::Authorities(authorities(file, &provider, &target.location)?),
@@ -232,7 +232,7 @@ pub(super) fn forget_reason() {
     REASON.with_borrow_mut(|reason| *reason = None);
 }
 
-/// The words behind the status of the last answer on this thread.
+/// The reason phrase of the last answer on this thread.
 pub(super) fn reason() -> String {
     REASON.with_borrow(|reason| reason.clone().unwrap_or_default())
 }
@@ -280,8 +280,8 @@ impl<In: Transport> Transport for StatusLineReader<In> {
 fn phrase(input: &[u8]) -> Option<String> {
     let end = input.windows(2).position(|two| two == b"\r\n")?;
     let line = String::from_utf8_lossy(&input[..end]).into_owned();
-    let words = line.strip_prefix("HTTP/1.")?.splitn(3, ' ').nth(2).unwrap_or_default();
-    Some(words.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect())
+    let phrase = line.strip_prefix("HTTP/1.")?.splitn(3, ' ').nth(2).unwrap_or_default();
+    Some(phrase.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect())
 }
 
 #[cfg(test)]

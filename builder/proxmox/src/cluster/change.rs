@@ -7,7 +7,7 @@ use crate::plan::Call;
 use std::collections::BTreeSet;
 use std::fmt;
 
-/// How often disks are copied when nobody says it.
+/// How often disks are replicated by default.
 const USUAL: &str = "*/15";
 
 /// One call.
@@ -277,25 +277,25 @@ impl fmt::Display for ClusterChange {
             what.cloned().collect::<Vec<_>>().join(" on ")
         };
         match self {
-            ClusterChange::Pause(_) => write!(f, "leave it alone while it is exchanged"),
-            ClusterChange::Resume(_) => write!(f, "see to it again"),
-            ClusterChange::Add(None) => write!(f, "start it on another node when its own fails"),
+            ClusterChange::Pause(_) => write!(f, "set to `ignored` while its disk is exchanged"),
+            ClusterChange::Resume(_) => write!(f, "set to `started` again"),
+            ClusterChange::Add(None) => write!(f, "add it to high availability"),
             ClusterChange::Add(Some(group)) => {
-                write!(f, "start it on another node of group {group} when its own fails")
+                write!(f, "add it to high availability, in group {group}")
             }
-            ClusterChange::Join(group) => write!(f, "keep it on the nodes of group {group}"),
-            ClusterChange::Remove => write!(f, "leave it where it is when its node fails"),
+            ClusterChange::Join(group) => write!(f, "move it to group {group}"),
+            ClusterChange::Remove => write!(f, "remove it from high availability"),
             ClusterChange::Group(entry) => write!(f, "group {}: {}", entry.name, listed(entry)),
             ClusterChange::Rule(entry) if entry.keys.contains_key("affinity") => {
-                write!(f, "rule {}: apart are {}", entry.name, listed(entry))
+                write!(f, "rule {}: keep apart {}", entry.name, listed(entry))
             }
             ClusterChange::Rule(entry) => write!(f, "rule {}: {}", entry.name, listed(entry)),
-            ClusterChange::RemoveRule(name) => write!(f, "no rule {name}"),
+            ClusterChange::RemoveRule(name) => write!(f, "remove rule {name}"),
             ClusterChange::Copy(_, entry) => {
                 let of = |key: &str| entry.keys.get(key).map_or("", String::as_str);
-                write!(f, "copy its disks to {} ({})", of("target"), of("schedule"))
+                write!(f, "replicate its disks to {} ({})", of("target"), of("schedule"))
             }
-            ClusterChange::EndCopy(number) => write!(f, "end the copying of its disks (job {number})"),
+            ClusterChange::EndCopy(number) => write!(f, "remove replication job {number}"),
         }
     }
 }

@@ -1,8 +1,12 @@
 //! From what is there to what must be, one call at a time. Each call is right by itself: a run that ends anywhere between
 //! two is taken up where it was left.
+//!
+//! All rules that a profile declares admit something, and nothing else is left between them: their order says nothing, so
+//! that one rule which somebody changed is mended by two calls, whatever its place.
 
-use super::{FirewallRule, FirewallRules, SOURCES, comparable};
+use super::{FirewallRule, FirewallRules, SOURCES, comparable, describe};
 use std::collections::BTreeMap;
+use std::fmt;
 
 /// One call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,63 +27,93 @@ pub enum FirewallChange {
     RemoveSet(String),
 }
 
-/// The next call, if one is needed. With `exact` nothing stays that is not desired; without it nothing goes, and the
-/// policies are the wider ones of both; the set of addresses that the card may send from is the other way round, as it
-/// admits nothing and only keeps back.
-pub fn next(desired: &FirewallRules, there: &FirewallRules, exact: bool) -> Option<FirewallChange> {
-    let wider = |name: &str| !exact && there.options.get(name).is_some_and(|v| v == "ACCEPT") && is_on(there);
-    let options: BTreeMap<_, _> = desired
-        .options
-        .iter()
-        .filter(|(name, value)| there.options.get(*name) != Some(value) && !wider(name))
-        .map(|(name, value)| (name.clone(), value.clone()))
-        .collect();
-    // What is admitted first, so that a machine that runs loses nothing when its firewall is switched on.
-    let filtered = there.sets.contains_key(SOURCES);
-    if filtered && !desired.sets.contains_key(SOURCES) {
+/// The next call, if one is needed: first what is required and not there, then options, then what is there and not
+/// tolerated. What is admitted comes first, so that a VM that runs loses nothing when its firewall is switched on.
+pub fn next(required: &FirewallRules, tolerated: &FirewallRules, present: &FirewallRules) -> Option<FirewallChange> {
+    // It keeps back what the image may need to send from.
+    if present.sets.contains_key(SOURCES) && !tolerated.sets.contains_key(SOURCES) {
         return Some(FirewallChange::RemoveSet(SOURCES.into()));
     }
-    additions(desired, there, exact || filtered)
+    let differs = |(name, value): &(&String, &String)| present.options.get(*name) != Some(value);
+    let options: BTreeMap<_, _> =
+        required.options.iter().filter(differs).map(|(name, value)| (name.clone(), value.clone())).collect();
+    additions(required, present)
         .or_else(|| (!options.is_empty()).then_some(FirewallChange::Options(options)))
-        .or_else(|| exact.then(|| removals(desired, there)).flatten())
+        .or_else(|| removals(tolerated, present))
 }
 
-fn is_on(there: &FirewallRules) -> bool {
-    there.options.get("enable").is_some_and(|v| v == "1")
+/// What is required, and what is tolerated besides, until an image has shown that it works. `before`: what the image before
+/// it declares, which may still need it, and may come back.
+pub fn trial(
+    desired: &FirewallRules,
+    before: Option<&FirewallRules>,
+    present: &FirewallRules,
+) -> (FirewallRules, FirewallRules) {
+    let Some(before) = before else { return (desired.clone(), desired.clone()) };
+    let (mut required, mut tolerated) = (desired.clone(), desired.clone());
+    let admitted = comparables(&desired.rules);
+    tolerated.rules.extend(comparables(&before.rules).into_iter().filter(|rule| !admitted.contains(rule)));
+    for (name, networks) in before.sets.iter().filter(|(name, _)| *name != SOURCES) {
+        tolerated.sets.entry(name.clone()).or_default().extend(networks.clone());
+    }
+    // An option that is as the image before declares it stays where it admits more.
+    let stays = |name: &String| {
+        let there = present.options.get(name).filter(|value| before.options.get(name) == Some(value));
+        is_on(present) && there.is_some_and(|value| is_wider(name, value))
+    };
+    required.options.retain(|name, _| !stays(name));
+    // The addresses that may be sent from admit nothing: those of both images are needed, and where the image before
+    // may send from any, nothing keeps the new one back either until it works.
+    match (desired.sets.get(SOURCES), before.sets.get(SOURCES)) {
+        (Some(_), None) if !present.sets.contains_key(SOURCES) => drop(required.sets.remove(SOURCES)),
+        (Some(addresses), Some(others)) => {
+            let both: std::collections::BTreeSet<_> = addresses.union(others).cloned().collect();
+            required.sets.insert(SOURCES.into(), both.clone());
+            tolerated.sets.insert(SOURCES.into(), both);
+        }
+        _ => {}
+    }
+    (required, tolerated)
 }
 
-fn additions(desired: &FirewallRules, there: &FirewallRules, sources: bool) -> Option<FirewallChange> {
-    for (name, networks) in desired.sets.iter().filter(|(name, _)| sources || *name != SOURCES) {
-        let Some(has) = there.sets.get(name) else { return Some(FirewallChange::Set(name.clone())) };
+fn is_on(present: &FirewallRules) -> bool {
+    present.options.get("enable").is_some_and(|v| v == "1")
+}
+
+/// Whether an option's value admits more than its other one.
+fn is_wider(name: &str, value: &str) -> bool {
+    match name {
+        "policy_in" | "policy_out" => value == "ACCEPT",
+        "dhcp" | "ndp" | "radv" => value == "1",
+        "macfilter" => value == "0",
+        _ => false,
+    }
+}
+
+fn additions(required: &FirewallRules, present: &FirewallRules) -> Option<FirewallChange> {
+    for (name, networks) in &required.sets {
+        let Some(has) = present.sets.get(name) else { return Some(FirewallChange::Set(name.clone())) };
         if let Some(network) = networks.difference(has).next() {
             return Some(FirewallChange::Network(name.clone(), network.clone()));
         }
     }
-    let (rules, has) = (&desired.rules, comparables(&there.rules));
-    let done = inserted(rules, &has);
-    (done < rules.len()).then(|| FirewallChange::Rule(rules[rules.len() - 1 - done].clone()))
+    let has = comparables(&present.rules);
+    // A rule is always made at the top: the last one first, so that they stand as they are declared.
+    let missing = required.rules.iter().rev().find(|rule| !has.contains(&comparable(rule)));
+    missing.map(|rule| FirewallChange::Rule(rule.clone()))
 }
 
-/// Each rule is put at the top, so that the last is made first: how many stand there already.
-fn inserted(rules: &[FirewallRule], has: &[FirewallRule]) -> usize {
-    let fits = |n: &usize| has.len() >= *n && has[..*n] == rules[rules.len() - n..];
-    (0..=rules.len()).rev().find(fits).unwrap_or(0)
-}
-
-fn removals(desired: &FirewallRules, there: &FirewallRules) -> Option<FirewallChange> {
-    // From the end, so that no place shifts.
-    if there.rules.len() > desired.rules.len() {
-        let last = there.rules.len() - 1;
-        return Some(FirewallChange::RemoveRule(last, there.rules[last].clone()));
+fn removals(tolerated: &FirewallRules, present: &FirewallRules) -> Option<FirewallChange> {
+    let (allowed, has) = (comparables(&tolerated.rules), comparables(&present.rules));
+    // From the end, so that no place shifts that is still to be looked at. Of two that are the same one goes.
+    let superfluous = |place: &usize| !allowed.contains(&has[*place]) || has[..*place].contains(&has[*place]);
+    if let Some(place) = (0..has.len()).rev().find(superfluous) {
+        return Some(FirewallChange::RemoveRule(place, present.rules[place].clone()));
     }
-    for (name, has) in &there.sets {
-        let empty = Default::default();
-        let networks = desired.sets.get(name).unwrap_or(&empty);
+    for (name, has) in &present.sets {
+        let Some(networks) = tolerated.sets.get(name) else { return Some(FirewallChange::RemoveSet(name.clone())) };
         if let Some(network) = has.difference(networks).next() {
             return Some(FirewallChange::RemoveNetwork(name.clone(), network.clone()));
-        }
-        if !desired.sets.contains_key(name) {
-            return Some(FirewallChange::RemoveSet(name.clone()));
         }
     }
     None
@@ -108,100 +142,22 @@ impl FirewallChange {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rules(ports: &[&str]) -> FirewallRules {
-        let mut all = FirewallRules::default();
-        for port in ports {
-            all.add("in", "tcp", &[("dport", (*port).to_owned())], port);
+impl fmt::Display for FirewallChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FirewallChange::Options(options) => {
+                let all: Vec<_> = options.iter().map(|(name, value)| format!("{name} {value}")).collect();
+                f.write_str(&all.join(", "))
+            }
+            FirewallChange::Set(name) => write!(f, "create the IP set {name}"),
+            FirewallChange::Network(name, network) => write!(f, "add {network} to the IP set {name}"),
+            FirewallChange::Rule(rule) => write!(f, "add the rule {}", describe(rule)),
+            FirewallChange::RemoveRule(place, rule) => write!(f, "remove rule {place}, {}", describe(rule)),
+            FirewallChange::RemoveNetwork(name, network) => write!(f, "remove {network} from the IP set {name}"),
+            FirewallChange::RemoveSet(name) => write!(f, "remove the IP set {name}"),
         }
-        all.options.insert("enable".into(), "1".into());
-        all.sets.insert("set-a".into(), ports.iter().map(|p| format!("10.0.0.{p}")).collect());
-        all
-    }
-
-    fn run(desired: &FirewallRules, there: &mut FirewallRules, exact: bool) -> Vec<FirewallChange> {
-        let mut all = Vec::new();
-        while let Some(change) = next(desired, there, exact) {
-            change.apply(there);
-            all.push(change);
-            assert!(all.len() < 100, "{all:#?}");
-        }
-        all
-    }
-
-    #[test]
-    fn it_arrives_from_anywhere_and_rests() {
-        for (from, to) in [
-            (&[][..], &["1", "2", "3"][..]),
-            (&["1", "2", "3"], &["2"]),
-            (&["3", "2", "1"], &["1", "2", "3"]),
-            (&["2", "2"], &["2"]),
-            (&["9", "1", "2", "3"], &["1", "2", "3"]),
-        ] {
-            let (desired, mut there) = (rules(to), rules(from));
-            run(&desired, &mut there, true);
-            assert_eq!(there, desired, "{from:?} {to:?}");
-            assert!(run(&desired, &mut there, true).is_empty());
-        }
-    }
-
-    #[test]
-    fn on_trial_nothing_goes() {
-        let (desired, old) = (rules(&["1", "2"]), rules(&["2", "3"]));
-        let mut there = old.clone();
-        run(&desired, &mut there, false);
-        assert_eq!(there.rules[..2], desired.rules[..]);
-        assert!(old.rules.iter().all(|rule| there.rules.contains(rule)), "{there:?}");
-        assert_eq!(there.sets["set-a"].len(), 3);
-        run(&desired, &mut there, true);
-        assert_eq!(there, desired);
-    }
-
-    #[test]
-    fn a_rule_that_is_switched_off_is_another_rule() {
-        let desired = rules(&["1"]);
-        let mut there = desired.clone();
-        there.rules[0].insert("enable".into(), "0".into());
-        assert!(matches!(next(&desired, &there, true), Some(FirewallChange::Rule(_))));
-        there.rules[0].insert("enable".into(), "1".into());
-        there.rules[0].insert("pos".into(), "0".into());
-        assert_eq!(next(&desired, &there, true), None);
-    }
-
-    #[test]
-    fn what_the_card_may_send_from_narrows_at_the_end_and_widens_at_once() {
-        let from = |addresses: &[&str]| {
-            let set: std::collections::BTreeSet<_> = addresses.iter().map(|a| (*a).to_owned()).collect();
-            let sets = if set.is_empty() { BTreeMap::new() } else { BTreeMap::from([(SOURCES.to_owned(), set)]) };
-            FirewallRules { sets, ..FirewallRules::default() }
-        };
-        for (old, new, trial) in [
-            // Not kept back while it is on trial.
-            (&[][..], &["10.0.0.1"][..], &[][..]),
-            // Both the old and the new one.
-            (&["10.0.0.1"], &["10.0.0.2"], &["10.0.0.1", "10.0.0.2"]),
-            // Whatever address it will get.
-            (&["10.0.0.1", "10.0.0.2"], &[], &[]),
-        ] {
-            let (desired, mut there) = (from(new), from(old));
-            run(&desired, &mut there, false);
-            assert_eq!(there, from(trial), "{old:?} {new:?}");
-            run(&desired, &mut there, true);
-            assert_eq!(there, desired, "{old:?} {new:?}");
-        }
-    }
-
-    #[test]
-    fn a_narrower_policy_waits_for_the_end_of_the_trial() {
-        let option = |out: &str| FirewallRules {
-            options: [("enable", "1"), ("policy_out", out)].map(|(n, v)| (n.to_owned(), v.to_owned())).into(),
-            ..FirewallRules::default()
-        };
-        assert_eq!(next(&option("DROP"), &option("ACCEPT"), false), None);
-        assert!(matches!(next(&option("DROP"), &option("ACCEPT"), true), Some(FirewallChange::Options(_))));
-        assert!(matches!(next(&option("ACCEPT"), &option("DROP"), false), Some(FirewallChange::Options(_))));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,16 +1,17 @@
-//! What the cluster does for a machine, as far as somebody wants to know.
+//! What the cluster does for a VM, as far as its profile asks for it.
 
-use super::{Inspector, keys, list, text};
-use crate::check::{self, truth};
+use super::Inspector;
+use crate::check;
 use crate::client::{CallError, Parameters};
 use crate::cluster::{ClusterState, HaResource, MARK, sid};
 use crate::desired::{Desired, Keys};
+use crate::json::{keys, list, text, truth};
 use crate::observed::{MachineRef, Vm};
 use diorite_model::{Error, Result};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What needs to be granted at `/` for a machine under high availability, and nowhere less.
+/// Privileges that a VM under high availability needs at `/`: Proxmox VE checks them nowhere below.
 const RIGHTS: [&str; 2] = ["Sys.Audit", "Sys.Console"];
 
 impl Inspector<'_> {
@@ -20,7 +21,7 @@ impl Inspector<'_> {
         desired: &Desired,
         machine: Option<&Vm>,
         managed: bool,
-        node: &str,
+        storages: &Value,
         siblings: &[MachineRef],
     ) -> Result<ClusterState> {
         let mut all = ClusterState::default();
@@ -34,26 +35,24 @@ impl Inspector<'_> {
             let named = &self.client.target().nodes;
             let usable = |name: &&String| named.is_empty() || named.contains(name);
             all.usable = all.nodes.iter().filter(usable).cloned().collect();
-            self.storage(node, &mut all)?;
+            self.storage(storages, &mut all);
         }
         if ha || managed {
             self.availability(machine, siblings, &mut all)?;
         }
-        // Asked of every deployment: a job that nobody wishes any more ends.
+        // Asked by every deployment: a job that the profile no longer declares ends.
         if let Some(vm) = machine.filter(|_| spec.is_some()) {
             all.jobs = self.jobs(vm.id)?;
         }
         Ok(all)
     }
 
-    fn storage(&self, node: &str, all: &mut ClusterState) -> Result<(), CallError> {
+    fn storage(&self, storages: &Value, all: &mut ClusterState) {
         let target = self.client.target();
-        let storages = self.ask(&["nodes", node, "storage"], &Parameters::none())?;
-        let of = |name: &str| list(&storages).find(|s| text(s, "storage") == name);
+        let of = |name: &str| list(storages).find(|s| text(s, "storage") == name);
         let shared = |name: &str| of(name).is_some_and(|s| s.get("shared").is_some_and(truth));
         all.storage = of(&target.disk_storage).map_or(String::new(), |s| text(s, "type").to_owned());
         (all.shared, all.shared_config_drives) = (shared(&target.disk_storage), shared(&target.iso_storage));
-        Ok(())
     }
 
     fn availability(
@@ -90,7 +89,7 @@ impl Inspector<'_> {
         Ok(list(&all).filter_map(one).collect())
     }
 
-    /// Whoever exchanges a machine under high availability must be able to say so to the cluster.
+    /// The login must be able to tell the cluster to leave the VM alone.
     fn may_pause(&self, vm: &Vm) -> Result<()> {
         let granted = self.client.privileges("/")?;
         let missing: BTreeSet<_> = RIGHTS.into_iter().filter(|name| !granted.contains_key(*name)).collect();
@@ -100,13 +99,13 @@ impl Inspector<'_> {
         let missing = missing.into_iter().collect::<Vec<_>>().join(" and ");
         let who = self.client.who();
         Err(Error::remote(format!(
-            "machine {} is under high availability, and {who} cannot tell the cluster to leave it alone",
+            "VM {} is under high availability, and {who} cannot tell the cluster to leave it alone",
             vm.id
         ))
         .at(self.client.target().url.clone())
         .because(format!(
-            "{missing} at / is missing; without it the cluster would start the machine in the middle of an exchange"
+            "{missing} at / is missing; without it the cluster would start the VM while its disk is exchanged"
         ))
-        .hint("grant it, or take the machine out of high availability while it is deployed"))
+        .hint("grant it, or take the VM out of high availability while it is deployed"))
     }
 }

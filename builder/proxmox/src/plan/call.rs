@@ -45,9 +45,8 @@ impl DeployStep {
                 let (hardware, file) = (desired.hardware.as_ref()?, desired.file.as_ref()?);
                 let notes = Notes::Machine(desired.initial_notes());
                 let keys = desired::new(desired, hardware, target, file);
-                let parameters = with(made(*id, target), &keys)
-                    .text("tags", desired.tags(target))
-                    .text("description", notes.render(""));
+                // Without tags: since 9.2 they need a privilege at the VM itself, which is not in its pool yet.
+                let parameters = with(made(*id, target), &keys).text("description", notes.render(""));
                 call(Method::Post, Path::new(["nodes", node, "qemu"]), parameters)
             }
             DeployStep::ImportStaging { id, staging } => {
@@ -59,7 +58,6 @@ impl DeployStep {
                     .number("memory", 64)
                     .text("scsihw", "virtio-scsi-single")
                     .text(SYSTEM, desired::system(&image, desired.sha256))
-                    .text("tags", target.tag.clone())
                     .text("description", Notes::Staging(staging.clone()).render(""));
                 call(Method::Post, Path::new(["nodes", node, "qemu"]), parameters)
             }
@@ -71,7 +69,7 @@ impl DeployStep {
                 call(Method::Post, qemu(*from, &["move_disk"]), parameters)
             }
             DeployStep::RemoveStaging { id } => {
-                // The machine may have been moved to another node meanwhile.
+                // The VM may have been moved to another node meanwhile.
                 let node = observed.staging.as_ref().map_or(node, |staging| &staging.node);
                 let path = Path::new(["nodes", node, "qemu", &id.to_string()]);
                 call(Method::Delete, path, Parameters::none().flag("purge", true))
@@ -92,6 +90,7 @@ impl DeployStep {
                 let parameters = Parameters::none().number("timeout", PATIENCE).flag("forceStop", true);
                 call(Method::Post, qemu(*id, &["status", "shutdown"]), parameters)
             }
+            DeployStep::Stop { id } => call(Method::Post, qemu(*id, &["status", "stop"]), Parameters::none()),
             DeployStep::Start { id } => call(Method::Post, qemu(*id, &["status", "start"]), Parameters::none()),
             DeployStep::DeleteDisk { id, slot, .. } => configure(*id, guarded().text("delete", slot.clone())),
             DeployStep::RemoveConfigDrive { volume } => {

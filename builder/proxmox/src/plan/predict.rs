@@ -11,7 +11,8 @@ use crate::properties::volume;
 impl DeployStep {
     /// What is there afterwards, as far as it can be foreseen.
     pub fn after(&self, desired: &Desired, target: &Target, observed: &mut Observed) {
-        let disk = |id: u32, n: u32| format!("{}:vm-{id}-disk-{n}", target.disk_storage);
+        let storage_type = observed.disk_storage_type.clone();
+        let disk = |id: u32, n: u32| format!("{}:{}", target.disk_storage, volume_name(&storage_type, id, n));
         match self {
             DeployStep::HealthCheck => {}
             DeployStep::Upload => {
@@ -20,18 +21,17 @@ impl DeployStep {
                 }
             }
             DeployStep::UploadConfigDrive => {
-                observed.config_drives.extend(desired.config_drive.as_ref().map(|disc| disc.volume.clone()))
+                observed.config_drives.extend(desired.config_drive.as_ref().map(|iso| iso.volume.clone()))
             }
             DeployStep::Create { id } => {
                 let mut config = desired.hardware.clone().unwrap_or_default();
                 config.insert(SYSTEM.into(), desired::system(&disk(*id, 1), desired.sha256));
                 config.insert("boot".into(), format!("order={SYSTEM}"));
-                config.insert("tags".into(), desired.tags(target));
                 config.extend(
                     desired.config_drive.as_ref().map(|d| (CONFIG_DRIVE.to_owned(), desired::config_drive(&d.volume))),
                 );
-                let record = Notes::Machine(desired.initial_notes());
-                observed.machine = Some(made_vm(*id, &observed.node, config, record));
+                let notes = Notes::Machine(desired.initial_notes());
+                observed.machine = Some(made_vm(*id, &observed.node, config, notes));
                 observed.free.retain(|free| free != id);
             }
             DeployStep::ImportStaging { id, staging } => {
@@ -44,12 +44,17 @@ impl DeployStep {
             }
             DeployStep::MoveDisk { to, slot, .. } => {
                 let number = observed.machine.iter().flat_map(|vm| vm.config.values().chain(vm.now.values()));
-                let taken: Vec<_> = number.map(|v| volume(v).to_owned()).collect();
-                let new = (0..).map(|n| disk(*to, n)).find(|v| !taken.contains(v)).unwrap_or_default();
+                // Of files, too, the number counts and not the ending.
+                let bare = |name: &str| {
+                    name.rsplit(':').next().and_then(|name| name.split('.').next()).unwrap_or_default().to_owned()
+                };
+                let taken: Vec<_> = number.map(|v| bare(volume(v))).collect();
+                let new = (0..).map(|n| disk(*to, n)).find(|v| !taken.contains(&bare(v))).unwrap_or_default();
                 if let Some(staging) = &mut observed.staging {
                     staging.config.remove(SYSTEM);
                     staging.now.remove(SYSTEM);
                 }
+                observed.volumes.insert(new.clone());
                 with_both(observed, |keys| drop(keys.insert(slot.clone(), new.clone())));
             }
             DeployStep::RemoveStaging { id } => {
@@ -87,7 +92,7 @@ impl DeployStep {
                 }
                 change(observed, |config| drop(config.insert(SYSTEM.into(), disk.clone())));
             }
-            DeployStep::Shutdown { .. } => {
+            DeployStep::Shutdown { .. } | DeployStep::Stop { .. } => {
                 if let Some(vm) = &mut observed.machine {
                     vm.running = false;
                 }
@@ -111,6 +116,15 @@ impl DeployStep {
             DeployStep::Cluster { change, .. } => change.apply(&mut observed.cluster),
             DeployStep::DeleteDisk { slot, .. } => with_both(observed, |keys| drop(keys.remove(slot))),
         }
+    }
+}
+
+/// The name of a volume as its type of storage gives it: files stand in a directory of the VM (pve-storage, `alloc_image`).
+fn volume_name(storage_type: &str, id: u32, n: u32) -> String {
+    match storage_type {
+        "dir" | "nfs" | "cifs" | "cephfs" => format!("{id}/vm-{id}-disk-{n}.qcow2"),
+        "btrfs" => format!("{id}/vm-{id}-disk-{n}.raw"),
+        _ => format!("vm-{id}-disk-{n}"),
     }
 }
 

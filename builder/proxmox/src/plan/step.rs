@@ -1,131 +1,136 @@
-//! A step: the call that it is, its words, and what is there afterwards.
+//! The steps of a deployment, and how they are named to people.
 
 use crate::cluster;
 use crate::desired::Keys;
-use crate::firewall::{self, FirewallChange};
+use crate::firewall::FirewallChange;
 use crate::notes::{Notes, StagingNotes};
 use std::fmt;
 
-/// One step. Each but [`Prove`](DeployStep::HealthCheck) is one call.
+/// One step. Each but [`HealthCheck`](DeployStep::HealthCheck) is one call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DeployStep {
     /// The image's file goes to the import storage.
     Upload,
-    /// The disc with the machine's own values goes to its storage.
+    /// The config drive goes to its storage.
     UploadConfigDrive,
-    /// A disc that the machine had before goes.
+    /// A former config drive is removed.
     RemoveConfigDrive {
         /// `local:iso/NAME.iso`.
         volume: String,
     },
-    /// The machine is made, with its disks.
+    /// The VM is created, with its disks.
     Create {
-        /// Its number.
+        /// Its ID.
         id: u32,
     },
-    /// A machine is made that takes the image in: an import into the machine itself would hold its lock all the while.
+    /// A staging VM is created that imports the image: an import into the VM itself would hold its lock all the while.
     ImportStaging {
-        /// Its number.
+        /// Its ID.
         id: u32,
         /// Its notes.
         staging: StagingNotes,
     },
-    /// It hands its disk on: a new name for a volume.
+    /// The staging VM passes its disk on: a new name for a volume.
     MoveDisk {
-        /// Its number.
+        /// Its ID.
         from: u32,
-        /// Who gets it.
+        /// The VM that gets it.
         to: u32,
         /// The slot there.
         slot: String,
     },
-    /// It goes.
+    /// The staging VM is removed.
     RemoveStaging {
-        /// Its number.
+        /// Its ID.
         id: u32,
     },
-    /// The notes say what is there.
+    /// The notes say which image is on which disk.
     WriteNotes {
-        /// The machine.
+        /// The VM.
         id: u32,
         /// What they say.
         notes: Notes,
     },
-    /// The tags say what is on it.
+    /// Tags: whose the VM is, and which image works on it.
     SetTags {
-        /// The machine.
+        /// The VM.
         id: u32,
         /// All of its tags.
         tags: String,
     },
-    /// Keys get other values.
+    /// Configuration keys get other values.
     SetConfig {
-        /// The machine.
+        /// The VM.
         id: u32,
         /// What they get.
         keys: Keys,
     },
-    /// An exchange of the system disk that waits is taken back.
+    /// A pending exchange of the system disk is reverted.
     Revert {
-        /// The machine.
+        /// The VM.
         id: u32,
     },
-    /// Another system disk, at the next start.
+    /// Another system disk is attached, from the next start on.
     SwapDisk {
-        /// The machine.
+        /// The VM.
         id: u32,
-        /// The disk.
+        /// Its volume.
         volume: String,
     },
-    /// The machine is shut down, or stopped when it does not answer.
+    /// The VM is shut down, or stopped when it takes too long.
     Shutdown {
-        /// The machine.
+        /// The VM.
         id: u32,
     },
-    /// The machine is started.
+    /// The VM is stopped at once: its image has failed, and its guest agent does not answer.
+    Stop {
+        /// The VM.
+        id: u32,
+    },
+    /// The VM is started.
     Start {
-        /// The machine.
+        /// The VM.
         id: u32,
     },
-    /// The machine shows that it works.
+    /// The VM is waited for until it is healthy.
     HealthCheck,
-    /// The hypervisor's firewall of the machine.
+    /// The hypervisor's firewall of the VM.
     Firewall {
-        /// The machine.
+        /// The VM.
         id: u32,
         /// What changes.
         change: FirewallChange,
     },
-    /// What the cluster does for the machine.
+    /// What the cluster does for the VM.
     Cluster {
-        /// The machine.
+        /// The VM.
         id: u32,
         /// What changes.
         change: cluster::ClusterChange,
     },
-    /// A disk that was put aside is destroyed.
+    /// A detached system disk is deleted.
     DeleteDisk {
-        /// The machine.
+        /// The VM.
         id: u32,
-        /// Where it is.
+        /// Its slot.
         slot: String,
-        /// The disk.
+        /// Its volume.
         volume: String,
     },
 }
 
 impl DeployStep {
-    /// The number of the machine that it makes.
-    pub fn makes(&self) -> Option<u32> {
+    /// The ID of the VM that it creates.
+    pub fn creates(&self) -> Option<u32> {
         match self {
             DeployStep::Create { id } => Some(*id),
             _ => None,
         }
     }
 
-    /// Whether it interrupts what the machine does.
+    /// Whether it interrupts what the VM does.
     pub fn interrupts(&self) -> bool {
-        matches!(self, DeployStep::Shutdown { .. })
+        matches!(self, DeployStep::Shutdown { .. } | DeployStep::Stop { .. })
     }
 }
 
@@ -133,50 +138,34 @@ impl fmt::Display for DeployStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             DeployStep::Upload => write!(f, "upload the image"),
-            DeployStep::UploadConfigDrive => write!(f, "upload the disc with the machine's own values"),
-            DeployStep::RemoveConfigDrive { volume } => write!(f, "remove {volume}, the disc with its former values"),
-            DeployStep::Create { id } => write!(f, "make machine {id}"),
+            DeployStep::UploadConfigDrive => write!(f, "upload the config drive"),
+            DeployStep::RemoveConfigDrive { volume } => write!(f, "remove the former config drive {volume}"),
+            DeployStep::Create { id } => write!(f, "create VM {id}"),
             DeployStep::ImportStaging { id, staging } => {
-                write!(f, "take the image in, by machine {id}, for machine {}", staging.machine)
+                write!(f, "import the image into staging VM {id}, for VM {}", staging.machine)
             }
-            DeployStep::MoveDisk { from, to, slot } => {
-                write!(f, "hand the disk of machine {from} to machine {to}, as {slot}")
-            }
-            DeployStep::RemoveStaging { id } => write!(f, "remove machine {id}, which took the image in"),
-            DeployStep::WriteNotes { id, .. } => {
-                write!(f, "write down in the notes of machine {id} which disk is what")
-            }
-            DeployStep::SetTags { id, tags } => write!(f, "tag machine {id}: {tags}"),
+            DeployStep::MoveDisk { from, to, slot } => write!(f, "move the disk of VM {from} to VM {to}, as {slot}"),
+            DeployStep::RemoveStaging { id } => write!(f, "remove staging VM {id}"),
+            DeployStep::WriteNotes { id, .. } => write!(f, "update the notes of VM {id}: its images and their state"),
+            DeployStep::SetTags { id, tags } => write!(f, "tag VM {id}: {tags}"),
             DeployStep::SetConfig { id, keys } => {
                 let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect();
-                write!(f, "change machine {id}: {}", keys.join("; "))
+                write!(f, "configure VM {id}: {}", keys.join("; "))
             }
-            DeployStep::Revert { id } => write!(f, "take back the exchange of disks that waits on machine {id}"),
+            DeployStep::Revert { id } => write!(f, "revert the pending exchange of disks of VM {id}"),
             DeployStep::SwapDisk { id, volume } => {
-                write!(f, "make {volume} the system disk of machine {id} at its next start")
+                write!(f, "attach {volume} as the system disk of VM {id}, from its next start on")
             }
-            DeployStep::Shutdown { id } => write!(f, "shut machine {id} down"),
-            DeployStep::Start { id } => write!(f, "start machine {id}"),
-            DeployStep::HealthCheck => write!(f, "wait until the machine has shown that it works"),
-            DeployStep::Firewall { id, change } => match change {
-                FirewallChange::Options(options) => {
-                    let all: Vec<_> = options.iter().map(|(name, value)| format!("{name} {value}")).collect();
-                    write!(f, "firewall of machine {id}: {}", all.join(", "))
-                }
-                FirewallChange::Set(name) => write!(f, "firewall of machine {id}: make the set {name}"),
-                FirewallChange::Network(name, network) => write!(f, "firewall of machine {id}: {network} into {name}"),
-                FirewallChange::Rule(rule) => write!(f, "firewall of machine {id}: rule {}", firewall::words(rule)),
-                FirewallChange::RemoveRule(place, rule) => {
-                    write!(f, "firewall of machine {id}: remove rule {place}, {}", firewall::words(rule))
-                }
-                FirewallChange::RemoveNetwork(name, network) => {
-                    write!(f, "firewall of machine {id}: {network} out of {name}")
-                }
-                FirewallChange::RemoveSet(name) => write!(f, "firewall of machine {id}: remove the set {name}"),
-            },
-            DeployStep::Cluster { id, change } => write!(f, "cluster, machine {id}: {change}"),
+            DeployStep::Shutdown { id } => write!(f, "shut VM {id} down"),
+            DeployStep::Stop { id } => {
+                write!(f, "stop VM {id}, whose image failed and whose guest agent does not answer")
+            }
+            DeployStep::Start { id } => write!(f, "start VM {id}"),
+            DeployStep::HealthCheck => write!(f, "wait until the VM is healthy"),
+            DeployStep::Firewall { id, change } => write!(f, "firewall of VM {id}: {change}"),
+            DeployStep::Cluster { id, change } => write!(f, "cluster, VM {id}: {change}"),
             DeployStep::DeleteDisk { id, slot, volume } => {
-                write!(f, "destroy the old system disk {volume} of machine {id} ({slot}): newer ones are kept")
+                write!(f, "delete the old system disk {volume} of VM {id} ({slot})")
             }
         }
     }

@@ -66,7 +66,9 @@ pub(super) const VMIDS: Form =
 
 /// SHA-256 of a certificate.
 pub(super) const FINGERPRINT: Form =
-    form("`sha256:` and 32 bytes in hexadecimal, with or without colons", 110, |text| pinned(text).map(drop));
+    form("SHA-256 as `pvenode cert info` prints it: 32 bytes in hexadecimal, with or without colons", 110, |text| {
+        pinned(text).map(drop)
+    });
 
 /// A file; `~/` is the home directory, everything else is relative to the file that names it.
 pub(super) const FILE: Form = form("a file's path, `~/` being the home directory", 400, |text| {
@@ -182,7 +184,9 @@ pub(super) fn range(text: &str) -> Result<RangeInclusive<u32>, String> {
 
 /// The bytes of a fingerprint.
 pub(super) fn pinned(text: &str) -> Result<[u8; 32], String> {
-    let hex = text.strip_prefix("sha256:").ok_or("it does not begin with `sha256:`")?.replace(':', "");
+    // Openssl and curl write the algorithm in front, Proxmox VE does not.
+    let bare = ["sha256:", "SHA256:"].iter().find_map(|prefix| text.strip_prefix(prefix)).unwrap_or(text);
+    let hex = bare.replace(':', "");
     let mut digest = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() {
         return Err(format!("SHA-256 has 64 digits, this has {}", hex.chars().count()));

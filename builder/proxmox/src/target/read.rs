@@ -3,19 +3,16 @@
 
 use super::{LoginMethod, Source, Target, Trust, forms};
 use diorite_model::profile::Field;
-use diorite_model::profile::reader::{At, Files, Section, Span, Words, boolean, named, table, text, texts, words};
+use diorite_model::profile::reader::{
+    At, Files, Kind, Section, Span, Table, Value, Words, boolean, named, table, text, texts, words,
+};
 use diorite_model::{Error, Result};
 use std::path::{Path, PathBuf};
 
 const STORAGE: &[Field] = &[
     text("import", &forms::STORAGE, "takes uploaded images: a file storage with the content type `import`").needed(),
     text("disks", &forms::STORAGE, "holds the disks of machines").needed(),
-    text(
-        "iso",
-        &forms::STORAGE,
-        "takes discs with values of machines' own: a file storage with the content type `iso`",
-    )
-    .or_said("`import`"),
+    text("iso", &forms::STORAGE, "takes config drives: a file storage with the content type `iso`").or_said("`import`"),
 ];
 
 const TARGET: &[Field] = &[
@@ -27,8 +24,8 @@ const TARGET: &[Field] = &[
     text("tag", &forms::TAG, "marks machines as ours").or_text("diorite"),
     text("vmids", &forms::VMIDS, "numbers that new machines may get").or_text("9000-9999"),
     boolean("firewall", "whether the hypervisor's firewall must be on for the datacenter").or(true),
-    text("fingerprint", &forms::FINGERPRINT, "the only certificate that is believed"),
-    text("ca", &forms::FILE, "the only certificate authorities that are believed, in PEM"),
+    text("fingerprint", &forms::FINGERPRINT, "the only certificate that is trusted"),
+    text("ca", &forms::FILE, "the only certificate authorities that are trusted, in PEM"),
     text("token_env", &forms::VARIABLE, "where the API token is: an environment variable"),
     text("token_file", &forms::FILE, "where the API token is: a file of mode 600"),
     words("token_command", &forms::WORD, "where the API token is: a program that prints it"),
@@ -74,6 +71,19 @@ pub fn example() -> &'static str {
 /// # Errors
 /// [`Exit::Input`](diorite_model::Exit::Input) with the user's line.
 pub fn parse(text: &str, file: &str, directory: &Path, home: Option<&str>) -> Result<Vec<Target>> {
+    parse_each(text, file, directory, home)?.into_iter().map(|(_, target)| target).collect()
+}
+
+/// The same, target by target: what is wrong with one is no reason not to use another.
+///
+/// # Errors
+/// The file as a whole is wrong: it is not TOML, has an unknown table, or holds a secret.
+pub fn parse_each(
+    text: &str,
+    file: &str,
+    directory: &Path,
+    home: Option<&str>,
+) -> Result<Vec<(String, Result<Target>)>> {
     let mut files = Files::called(WORDS);
     // What cannot be read may still hold a secret, and then is not shown.
     let hide = |e: Error| if uuid(text).is_some() { Error { detail: None, ..e.hint(WORDS.instead) } } else { e };
@@ -83,8 +93,36 @@ pub fn parse(text: &str, file: &str, directory: &Path, home: Option<&str>) -> Re
         return Err(files.secret(span, "this file of targets holds what looks like the secret of an API token"));
     }
     let whole = Section::new(&files, String::new(), &value, FILE)?;
-    let read = |(name, section): (String, Section)| target(name, &section, directory, home);
-    whole.named("targets")?.into_iter().map(read).collect()
+    let Some((_, Value { kind: Kind::Table(targets), .. })) = whole_table(&value).get("targets") else {
+        // It is none, or of another kind, which is refused.
+        return whole.named("targets").map(|_| Vec::new());
+    };
+    let one = |name: &String| {
+        let alone = only(&value, name);
+        let section = Section::new(&files, String::new(), &alone, FILE)?.named("targets")?.pop();
+        let (name, section) = section.ok_or_else(|| Error::bug("a target that is there is not read"))?;
+        target(name, &section, directory, home)
+    };
+    Ok(targets.keys().map(|name| (name.clone(), one(name))).collect())
+}
+
+fn whole_table(value: &Value) -> &Table {
+    match &value.kind {
+        Kind::Table(table) => table,
+        other => panic!("a file is {}", other.words()),
+    }
+}
+
+/// The file with one of its targets.
+fn only(file: &Value, name: &str) -> Value {
+    let mut file = file.clone();
+    if let Kind::Table(table) = &mut file.kind
+        && let Some((_, targets)) = table.get_mut("targets")
+        && let Kind::Table(all) = &mut targets.kind
+    {
+        all.retain(|other, _| other == name);
+    }
+    file
 }
 
 /// The secret of a token is a UUID, and nothing else in this file is one.
@@ -137,8 +175,8 @@ fn trust(section: &Section, url: &At<String>, directory: &Path, home: Option<&st
     match (pin, authority) {
         (Some(_), Some(at)) => Err(section
             .files
-            .error(at.span, format!("`{}` says twice which certificate is believed", section.path))
-            .hint("keep `fingerprint`, which is one certificate, or `ca`, which outlives its renewal")),
+            .error(at.span, format!("`{}` says twice which certificate is trusted", section.path))
+            .hint("keep `fingerprint`, which is one certificate, or `ca`, which stays the same when it is renewed")),
         (Some(at), None) => Ok(Trust::Fingerprint(forms::pinned(&at.value).expect("the form was asked"))),
         (None, Some(at)) => Ok(Trust::Authority(path(&at.value, directory, home))),
         (None, None) => Ok(Trust::System),
@@ -198,7 +236,7 @@ fn login(section: &Section, directory: &Path, home: Option<&str>) -> Result<Logi
     if let Some((_, second, _)) = sources.next() {
         return Err(section
             .files
-            .error(second, format!("`{}` says twice how to log in", section.path))
+            .error(second, format!("`{}` names two logins", section.path))
             .because(format!("the first is at {}", section.files.place(span)))
             .hint("keep one of them"));
     }

@@ -13,6 +13,8 @@ use diorite_proxmox::fleet;
 use diorite_proxmox::health::HealthProbe;
 use diorite_proxmox::notes::{Generation, Notes};
 use diorite_proxmox::plan::{Call, DeployStep};
+use diorite_proxmox::run::DeployRun;
+use diorite_proxmox::status::{MachineStatus, status};
 use diorite_proxmox_simulator::{Simulator, VirtualMachine, World};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,6 +26,9 @@ pub const UUID: &str = "6f9619ff-8b86-8d11-b42d-00c04fc964ff";
 pub const DISK: u64 = 3 << 30;
 pub const USED: u64 = 1 << 30;
 
+/// One of each series that is supported.
+pub const VERSIONS: [&str; 3] = ["8.4.14", "9.1.7", "9.2.11"];
+
 pub struct Case {
     pub simulator: Simulator,
     pub client: Client,
@@ -31,6 +36,8 @@ pub struct Case {
     pub probes: Vec<HealthProbe>,
     /// What the machine's disc says, where it has one.
     pub values: Option<String>,
+    /// How its runs call themselves: by default by a process that is gone, as of a run that was killed.
+    pub run: DeployRun,
     directory: tempfile::TempDir,
 }
 
@@ -43,12 +50,32 @@ impl Case {
         let simulator = Simulator::http(world);
         let client = client_with(&simulator.url(), more, &environment, limits());
         let directory = tempfile::tempdir().expect("a directory");
-        Self { simulator, client, hardware: Hardware::default(), probes: vec![], values: None, directory }
+        let run = DeployRun { process: u32::MAX, ..DeployRun::begin("deploy@pve!ci", Duration::from_secs(1)) };
+        Self { simulator, client, hardware: Hardware::default(), probes: vec![], values: None, run, directory }
     }
 
-    /// On three nodes, watched and copied by the cluster.
+    /// Another simulator in the state of this one.
+    pub fn again(&self) -> Self {
+        let world = self.simulator.world().clone();
+        Self { hardware: self.hardware.clone(), values: self.values.clone(), ..Self::of(world, "") }
+    }
+
+    /// At a host of this version.
+    pub fn on(version: &str) -> Self {
+        Self::of(World::of_version(version), "")
+    }
+
+    /// On three nodes, with high availability and replication.
     pub fn clustered() -> Self {
-        let mut case = Self::of(three_nodes(), "");
+        Self::clustered_on("9.1.7")
+    }
+
+    pub fn clustered_on(version: &str) -> Self {
+        let mut world = spread(World::of_version(version));
+        if version.starts_with('8') {
+            world.grant("/storage", "Datastore.Allocate");
+        }
+        let mut case = Self::of(world, "");
         case.hardware.cluster = Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) };
         case
     }
@@ -108,17 +135,28 @@ impl Case {
             node: None,
             cluster: Some(self.hardware.cluster.clone()),
             verdict: None,
+            run: None,
         }
     }
 
     pub fn with<T>(&self, version: u32, act: impl FnOnce(&Deployer) -> Result<T>) -> Result<T> {
+        self.with_run(self.run.clone(), version, act)
+    }
+
+    /// What `status` says of all VMs.
+    pub fn status(&self) -> Result<Vec<MachineStatus>> {
+        status(&self.client, &[], None, &Progress::quiet())
+    }
+
+    pub fn with_run<T>(&self, run: DeployRun, version: u32, act: impl FnOnce(&Deployer) -> Result<T>) -> Result<T> {
         let file = self.file(version);
         let progress = Progress::quiet();
         act(&Deployer {
             client: &self.client,
             file: Some(&file),
             probes: &self.probes,
-            patience: Duration::from_millis(60),
+            timeout: Duration::from_millis(60),
+            run,
             progress: &progress,
         })
     }
@@ -151,7 +189,7 @@ impl Case {
     /// Requests that change something.
     pub fn changes(&self) -> usize {
         let reads = |path: &str| path.ends_with("/agent/ping");
-        self.simulator.asked().iter().filter(|a| a.method != "GET" && !reads(&a.path)).count()
+        self.simulator.requests().iter().filter(|a| a.method != "GET" && !reads(&a.path)).count()
     }
 
     /// The volume of a machine's system disk.
@@ -211,7 +249,10 @@ impl Case {
 
 /// A cluster of three nodes, and a login that may use what it does.
 pub fn three_nodes() -> World {
-    let mut world = World::new();
+    spread(World::new())
+}
+
+fn spread(mut world: World) -> World {
     for name in ["pve2", "pve3"] {
         world.nodes.insert(name.into(), world.nodes["pve1"].clone());
     }
@@ -245,7 +286,7 @@ pub fn describe(steps: &[DeployStep]) -> Vec<String> {
     steps
         .iter()
         .map(|step| match step {
-            DeployStep::WriteNotes { id, .. } => format!("note {id}"),
+            DeployStep::WriteNotes { id, .. } => format!("notes {id}"),
             other => other.to_string(),
         })
         .collect()

@@ -12,7 +12,7 @@ use diorite_proxmox_simulator::{Simulator, TOKEN, World};
 use std::path::Path;
 use std::time::Duration;
 
-/// Nothing is waited for longer than this.
+/// Nothing is waited for longer than this. A lock is never waited for in real time: the simulator's own clock runs.
 pub fn limits() -> ClientLimits {
     let ms = Duration::from_millis;
     ClientLimits {
@@ -21,7 +21,7 @@ pub fn limits() -> ClientLimits {
         uploaded: ms(3000),
         attempts: 3,
         pause: ms(2),
-        lock: ms(150),
+        lock: ms(60_000),
         poll: ms(2),
         silence: ms(20_000),
         ticket: Duration::from_secs(3600),

@@ -6,6 +6,14 @@ use crate::reply::{ApiReply, ok, refuse};
 use crate::world::World;
 use serde_json::json;
 
+/// Whether the guest works: neither its image nor its config drive is one that a test has declared unhealthy.
+pub(super) fn is_healthy(id: u64, world: &World) -> bool {
+    let Some(machine) = world.machines.get(&id) else { return false };
+    let content = |slot: &str| machine.config.get(slot).and_then(|value| world.content(volume(value)));
+    let unhealthy = |slot: &str| content(slot).is_some_and(|bytes| world.unhealthy.contains(&bytes));
+    content("scsi0").is_some() && !unhealthy("scsi0") && !unhealthy("scsi2")
+}
+
 pub(super) fn answer(call: &Endpoint, id: u64, world: &World) -> ApiReply {
     let machine = &world.machines[&id];
     let of = |key: &str| machine.config.get(key).map(String::as_str).unwrap_or_default();
@@ -22,9 +30,7 @@ pub(super) fn answer(call: &Endpoint, id: u64, world: &World) -> ApiReply {
             Err(why) => refuse(500, why),
         };
     }
-    // Its image makes it ill, or what its disc says.
-    let ill = |slot: &str| world.content(volume(of(slot))).is_some_and(|bytes| world.unhealthy.contains(&bytes));
-    if world.content(volume(of("scsi0"))).is_none() || ill("scsi0") || ill("scsi2") {
+    if !is_healthy(id, world) {
         return refuse(500, "QEMU guest agent is not running");
     }
     if call.path.ends_with("/ping") {

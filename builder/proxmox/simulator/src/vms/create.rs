@@ -1,7 +1,7 @@
 //! Machines are made with all their disks, or not at all; disks are handed from one to the other.
 
 use super::config;
-use super::volume::{holds_volume, volume};
+use super::volume::{holds_volume, name as volume_name, owner, volume};
 use crate::params::Params;
 use crate::reply::{ApiReply, ok, parameters, refuse};
 use crate::world::{VirtualMachine, World};
@@ -29,13 +29,16 @@ fn forbidden(id: u64, given: &Params, world: &World) -> Option<String> {
     let lacks = |path: &str, name: &str| {
         (!world.privileges(path).contains(name)).then(|| format!("Permission check failed ({path}, {name})"))
     };
+    // Since 9.2 tags are checked at the VM itself, which is in no pool before it is there.
+    let tags_at = if world.is_at_least(9, 2) { format!("/vms/{id}") } else { at.clone() };
     let mut all = lacks(&at, "VM.Allocate");
     for (key, text) in &given.0 {
-        if is_disc(text) {
+        if is_optical(text) {
             all = all.or_else(|| lacks(&at, "VM.Config.CDROM"));
             continue;
         }
-        all = all.or_else(|| needed(key).and_then(|name| lacks(&at, name)));
+        let path = if key == "tags" { &tags_at } else { &at };
+        all = all.or_else(|| needed(key).and_then(|name| lacks(path, name)));
         if holds_volume(key) {
             let storage = text.split(':').next().unwrap_or_default();
             all = all.or_else(|| lacks(&format!("/storage/{storage}"), "Datastore.AllocateSpace"));
@@ -63,14 +66,14 @@ pub(super) fn create(id: u64, given: &Params, who: &str, world: &mut World) -> A
     }
     let before = world.storages.clone();
     let pool = given.get("pool").map(str::to_owned);
-    let mut machine = VirtualMachine { node: node.clone(), pool, ..VirtualMachine::default() };
+    let mut machine = VirtualMachine { node: node.clone(), pool, created: world.clock, ..VirtualMachine::default() };
     let mut disks = 0;
     // Volumes are named in the order of the keys.
     let keys: BTreeMap<_, _> =
         given.0.iter().filter(|(k, _)| !["node", "vmid", "pool"].contains(&k.as_str())).cloned().collect();
     for (key, text) in keys {
-        let shown = if is_disc(&text) {
-            match world.disc(&text) {
+        let shown = if is_optical(&text) {
+            match world.optical_drive(&text) {
                 Ok(shown) => shown,
                 Err(why) => return refuse(500, why),
             }
@@ -121,14 +124,14 @@ enum AllocationError {
     Work(String),
 }
 
-/// Whether what is attached is a disc.
-pub(super) fn is_disc(text: &str) -> bool {
+/// Whether a drive is an optical one.
+pub(super) fn is_optical(text: &str) -> bool {
     text.split(',').any(|part| part == "media=cdrom")
 }
 
 impl World {
     /// `local:iso/a.iso,media=cdrom` → how its drive is shown.
-    pub(super) fn disc(&self, text: &str) -> Result<String, String> {
+    pub(super) fn optical_drive(&self, text: &str) -> Result<String, String> {
         let volid = volume(text);
         let (storage, name) = volid.split_once(':').unwrap_or((volid, ""));
         let found = self.storages.get(storage).and_then(|s| s.files.get(name)).filter(|_| name.starts_with("iso/"));
@@ -165,7 +168,8 @@ impl World {
             return Err(AllocationError::Work("out of space".into()));
         }
         into.free -= bytes;
-        let name = format!("vm-{id}-disk-{number}");
+        let format = if from.is_some() { "qcow2" } else { "raw" };
+        let name = volume_name(into.kind, id, number, format);
         into.files.insert(name.clone(), (bytes, digest));
         if let Some(hardware) = self.hardware.clone() {
             let to = hardware.place(storage, &name);
@@ -215,7 +219,7 @@ impl World {
     pub fn orphans(&self) -> Vec<String> {
         let mut all = Vec::new();
         for (storage, s) in &self.storages {
-            for name in s.files.keys().filter(|name| name.starts_with("vm-")) {
+            for name in s.files.keys().filter(|name| owner(name).is_some()) {
                 let volid = format!("{storage}:{name}");
                 let named = self.machines.values().any(|m| {
                     let waiting = m.pending.values().flatten();
@@ -230,8 +234,8 @@ impl World {
     }
 }
 
-/// `move_disk` to another machine: a new name for a volume.
-pub(super) fn hand_over(id: u64, given: &Params, who: &str, world: &mut World) -> ApiReply {
+/// `move_disk` to another VM: a new name for a volume, which is read there afterwards.
+pub(super) fn move_disk(id: u64, given: &Params, who: &str, world: &mut World) -> ApiReply {
     let of = |name: &str| given.get(name).unwrap_or_default().to_owned();
     let (node, disk, slot) = (of("node"), of("disk"), of("target-disk"));
     let Ok(to) = of("target-vmid").parse::<u64>() else {
@@ -249,6 +253,22 @@ pub(super) fn hand_over(id: u64, given: &Params, who: &str, world: &mut World) -
     if world.machines[&to].node != node {
         return refuse(500, "Both VMs need to be on the same node");
     }
+    if world.lock_is_held(to) {
+        let why = world.lock_timeout(to);
+        return ok(json!(world.failed(&node, "qmmove", id, who, &why)));
+    }
+    let moved = world.machines[&id].config.get(&disk).map(|value| volume(value).to_owned()).unwrap_or_default();
+    let on = moved.split(':').next().unwrap_or_default().to_owned();
+    let may = world.privileges(&format!("/storage/{on}"));
+    if !may.contains("Datastore.Audit") && !may.contains("Datastore.AllocateSpace") {
+        return refuse(
+            403,
+            format!("Permission check failed (/storage/{on}, Datastore.AllocateSpace|Datastore.Audit)"),
+        );
+    }
+    if world.storages.get(&on).is_some_and(|storage| !storage.active) {
+        return ok(json!(world.failed(&node, "qmmove", id, who, &format!("storage '{on}' is not online"))));
+    }
     let machine = world.machines.get_mut(&id).expect("it was looked for");
     if machine.running {
         return refuse(500, "Cannot move disk of a running VM to another VM");
@@ -258,9 +278,14 @@ pub(super) fn hand_over(id: u64, given: &Params, who: &str, world: &mut World) -
     };
     let old = volume(&value).to_owned();
     let (storage, name) = old.split_once(':').expect("a volume");
-    let files = &mut world.storages.get_mut(storage).expect("a storage").files;
+    let into = world.storages.get_mut(storage).expect("a storage");
+    let (kind, files) = (into.kind, &mut into.files);
     let content = files.remove(name).expect("a volume's content");
-    let new = (0..).map(|n| format!("vm-{to}-disk-{n}")).find(|name| !files.contains_key(name)).expect("a name");
+    let format = name.rsplit_once('.').map_or("raw", |(_, ending)| ending);
+    // Of files, too, the number counts and not the ending.
+    let bare = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
+    let used: Vec<_> = files.keys().map(|name| bare(name)).collect();
+    let new = (0..).map(|n| volume_name(kind, to, n, format)).find(|name| !used.contains(&bare(name))).expect("a name");
     files.insert(new.clone(), content);
     if let Some(hardware) = &world.hardware {
         std::fs::rename(hardware.place(storage, name), hardware.place(storage, &new))
