@@ -198,7 +198,10 @@ fn deploy_redeploy_and_back() {
 fn the_whole_story_on_each_version() {
     for version in ["8.4.14", "9.1.7", "9.2.11"] {
         println!("Proxmox VE {version}");
-        let case = Case::on(World::of_version(version));
+        let mut world = World::of_version(version);
+        // One lock after each restart: the program waits for a second between two attempts.
+        world.cleanup = std::time::Duration::from_secs(10);
+        let case = Case::on(world);
         let build = |_: &Story, version: &str, more: &str| {
             case.build(version);
             if more == story::BROKEN {

@@ -1,7 +1,7 @@
 //! A simulator for clients that are not ours, which judge it in turn: `cargo run --example serve -- PORT CA.pem`, until
 //! stdin ends. It has what `World::new` has, and machine 100.
 
-use diorite_proxmox_simulator::{Simulator, TestCertificate, VirtualMachine, VirtualTOKEN, World};
+use diorite_proxmox_simulator::{Simulator, TOKEN, TestCertificate, VirtualMachine, World};
 use std::io::Read as _;
 
 fn main() {
@@ -16,7 +16,7 @@ fn main() {
     world
         .machines
         .insert(100, VirtualMachine { node: "pve1".into(), pool: Some("school".into()), ..VirtualMachine::default() });
-    let double = Simulator::at_port(world, Some(&certificate), port);
-    println!("{} {TOKEN}", double.url());
+    let simulator = Simulator::at_port(world, Some(&certificate), port);
+    println!("{} {TOKEN}", simulator.url());
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
 }
