@@ -1,6 +1,9 @@
 //! From nothing to a VM, to its next image and back, a failed image, drift, and two deployments at once, by the program's own
 //! verbs: told to the simulator and to real hosts, a line for each step.
 
+// Each test file that tells it uses a part.
+#![allow(dead_code)]
+
 use crate::common::{Project, material, text};
 use diorite_host::progress::Progress;
 use diorite_proxmox::client::{Method, Parameters, Path};
