@@ -8,7 +8,7 @@ use diorite_archive::fetch::Pool;
 use diorite_host::file::write_whole;
 use diorite_host::interrupt;
 use diorite_host::multicall::Applet;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
 use diorite_image::format::Format;
@@ -83,10 +83,9 @@ pub fn run(
     formats: &[Format],
     progress: &Progress,
 ) -> Result<Build> {
-    if let Some(done) = finished(planned.project, &planned.keys) {
-        if formats.iter().all(|format| planned.project.out.join(format.file()).exists()) {
-            return Ok(done);
-        }
+    let there = || formats.iter().all(|format| planned.project.out.join(format.file()).exists());
+    if let Some(done) = finished(planned.project, &planned.keys).filter(|_| there()) {
+        return Ok(done);
     }
     // Before seconds of work, not after them.
     writable(&planned.project.out)?;
@@ -234,7 +233,7 @@ impl Clock<'_> {
                 let options = filesystem::FilesystemOptions::new(inputs.recipe.image.epoch, uuid);
                 let previous = Previous::of(store, &inputs.recipe.image.name);
                 let image = scratch.path().join("root.erofs");
-                let bar = stage.bar(0, Unit::Bytes);
+                let bar = stage.bar(0, BarUnit::Bytes);
                 let moved = |bytes| {
                     bar.inc(bytes);
                     interrupt::check()

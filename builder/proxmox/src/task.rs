@@ -2,7 +2,7 @@
 
 use crate::client::{Client, Failure, Kind, Method, Parameters, Path};
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -81,7 +81,7 @@ impl Client {
     pub fn wait(&self, task: &Upid, name: &str, progress: &Progress) -> Result<Ended, Failure> {
         let names = |last: &'static str| Path::new(["nodes", task.node(), "tasks", &task.to_string(), last]);
         let (status, stage) = (names("status"), progress.stage(name));
-        let bar = stage.bar(0, Unit::Items);
+        let bar = stage.bar(0, BarUnit::Items);
         let mut log = Log::default();
         let (mut known, mut strangers, mut heard) = (0, 0, Instant::now());
         let mut pause = self.limits().poll / 16;

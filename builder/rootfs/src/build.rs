@@ -13,7 +13,7 @@ use crate::scripts::Environment;
 use crate::unpack::{self, Staged, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::{Error, Exit, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -95,7 +95,7 @@ fn configure(tree: &TreeParts, staged: &[Staged], work: &Path, epoch: u64, progr
         .map_err(|e| Error::io("cannot write", &policy, e))?;
     let mut binds = helpers::binds(&place)?;
     binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
-    let bar = stage.bar(staged.len() as u64, Unit::Items);
+    let bar = stage.bar(staged.len() as u64, BarUnit::Items);
     had_room(environment.configure(&mut layout.root, &binds, &bar), work)?;
     bar.finish();
     clean(&mut layout.root)?;

@@ -17,7 +17,7 @@ use crate::{
 };
 use diorite_host::{
     interrupt,
-    progress::{Bar, Unit},
+    progress::{Bar, BarUnit},
 };
 use diorite_machine::{Accelerator, AlarmKind, credentials};
 use diorite_model::{
@@ -50,7 +50,7 @@ pub(crate) struct Pass<'a> {
 /// nothing to report: the user's interrupt, or input that is wrong.
 pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<Passed> {
     let stage = input.progress.stage("verify");
-    let bar = stage.bar(pass.checks.len() as u64, Unit::Items);
+    let bar = stage.bar(pass.checks.len() as u64, BarUnit::Items);
     let mut run = Run {
         input,
         pass,

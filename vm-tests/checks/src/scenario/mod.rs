@@ -16,7 +16,7 @@ mod steps;
 use crate::{classes, judge::Judged, results, session::Workplace, verify};
 use diorite_host::{
     interrupt,
-    progress::{Progress, Unit},
+    progress::{BarUnit, Progress},
     tools::ToolsTree,
 };
 use diorite_machine::{
@@ -179,7 +179,7 @@ type Passed = (Vec<CheckResult>, f64, Option<(Ended, Error)>);
 fn pass(input: &ScenarioInput<'_>, accelerator: &Accelerator) -> Result<Passed> {
     let (scenario, begun) = (input.scenario, Instant::now());
     let shown = input.progress.stage(&scenario.name);
-    let bar = shown.bar(scenario.steps.len() as u64, Unit::Items);
+    let bar = shown.bar(scenario.steps.len() as u64, BarUnit::Items);
     let mut results: Vec<CheckResult> = Vec::new();
     let outcome = all(input, accelerator, begun, &mut |result, done| {
         if done {
