@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 /// What a bar counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Unit {
+pub enum BarUnit {
     /// Shown as kB, MB, GB with rate and time left.
     Bytes,
     /// Shown as n/total.
@@ -27,7 +27,7 @@ pub enum Unit {
 pub(crate) enum Event {
     Stage { id: u64, name: String },
     StageDone { id: u64, note: Option<String> },
-    Bar { id: u64, stage: u64, total: u64, unit: Unit },
+    Bar { id: u64, stage: u64, total: u64, unit: BarUnit },
     Position { id: u64, position: u64 },
     Total { id: u64, total: u64 },
     Message { id: u64, text: String },
@@ -128,7 +128,7 @@ pub struct Stage {
 
 impl Stage {
     /// A bar within the stage. `total` 0 means unknown.
-    pub fn bar(&self, total: u64, unit: Unit) -> Bar {
+    pub fn bar(&self, total: u64, unit: BarUnit) -> Bar {
         let id = NEXT.fetch_add(1, Relaxed);
         self.sink.event(Event::Bar { id, stage: self.id, total, unit });
         Bar(Arc::new(BarState {
@@ -228,8 +228,8 @@ impl Relay {
 }
 
 /// Whether the time left can be told. Items differ too much in size to say anything from the first few of them.
-pub(crate) fn foreseeable(unit: Unit, position: u64, total: u64) -> bool {
-    let enough = if unit == Unit::Items { total.div_ceil(4) } else { 1 };
+pub(crate) fn foreseeable(unit: BarUnit, position: u64, total: u64) -> bool {
+    let enough = if unit == BarUnit::Items { total.div_ceil(4) } else { 1 };
     position >= enough.max(1) && position < total
 }
 

@@ -118,8 +118,8 @@ fn open(path: &Path) -> Result<(File, u64)> {
 
 /// Copies a file's data to an offset of another, holes left out.
 fn copy(from: &File, size: u64, to: &File, offset: u64) -> std::io::Result<()> {
-    let ranges = file::data_ranges(from, size)?.into_iter();
-    ranges.map(|(start, end)| file::copy_range(from, start, end, to, offset + start)).collect()
+    let mut ranges = file::data_ranges(from, size)?.into_iter();
+    ranges.try_for_each(|(start, end)| file::copy_range(from, start, end, to, offset + start))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::target::Serve;
 use crate::task;
 use crate::upload::Upload;
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use std::path::Path as FilePath;
 use std::time::Instant;
 
@@ -40,7 +40,7 @@ impl Client {
             return not(format!("{} has no Sys.AccessNetwork at /nodes/{}", self.who(), upload.node));
         }
         let stage = progress.stage(format!("serve {}", upload.name));
-        let bar = stage.bar(upload.size, Unit::Bytes);
+        let bar = stage.bar(upload.size, BarUnit::Bytes);
         let served = match FileServer::start(from, upload.size, serve, self.target().authority(), bar) {
             Ok(served) => served,
             Err(e) => return not(format!("this host cannot serve it: {e}")),

@@ -171,7 +171,7 @@ fn answer(mut stream: TcpStream, shared: &ServedFile) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use diorite_host::progress::{Progress, Unit};
+    use diorite_host::progress::{BarUnit, Progress};
 
     fn asked(served: &FileServer, request: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", served.address.port())).expect("a connection");
@@ -185,7 +185,7 @@ mod tests {
     fn one_path_and_nothing_else() {
         let file = tempfile::NamedTempFile::new().expect("a file");
         std::fs::write(file.path(), "the image").expect("written");
-        let bar = || Progress::quiet().stage("").bar(0, Unit::Bytes);
+        let bar = || Progress::quiet().stage("").bar(0, BarUnit::Bytes);
         let serve = |host: Option<&str>| {
             let serve = Serve { host: host.map(str::to_owned), port: 0 };
             FileServer::start(file.path(), 9, &serve, "127.0.0.1:8006", bar()).expect("it is served")

@@ -2,7 +2,7 @@
 
 use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path, locked};
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -101,7 +101,7 @@ impl Client {
     pub fn wait(&self, task: &Upid, name: &str, progress: &Progress) -> Result<TaskOutcome, CallError> {
         let names = |last: &'static str| Path::new(["nodes", task.node(), "tasks", &task.to_string(), last]);
         let (status, stage) = (names("status"), progress.stage(name));
-        let bar = stage.bar(0, Unit::Items);
+        let bar = stage.bar(0, BarUnit::Items);
         let mut log = Log::default();
         let (mut known, mut unknown, mut heard) = (0, 0, Instant::now());
         let mut pause = self.limits().poll / 16;

@@ -7,7 +7,7 @@
 
 use crate::client::{CallError, CallErrorKind, Client, Method, Parameters, Path};
 use crate::task::{self, Upid};
-use diorite_host::progress::{Bar, Progress, Unit, bytes};
+use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_model::{Digest, Hasher};
 use std::io::{self, Read};
 use ureq::SendBody;
@@ -85,7 +85,7 @@ impl Client {
         let (head, tail) = frame(upload);
         let length = head.len() as u64 + upload.size + tail.len() as u64;
         let stage = progress.stage(format!("upload {}", upload.name));
-        let bar = stage.bar(upload.size, Unit::Bytes);
+        let bar = stage.bar(upload.size, BarUnit::Bytes);
         let mut wrong = None;
         let mut file =
             ChecksummedReader { from, left: upload.size, hasher: Some(Hasher::new()), upload, bar, wrong: &mut wrong };

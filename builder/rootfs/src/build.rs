@@ -14,7 +14,7 @@ use crate::scripts::ScriptEnvironment;
 use crate::staging::{self, StagedPackage, Staging};
 use crate::{accounts, helpers, pack};
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::{Error, Exit, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -103,7 +103,7 @@ fn configure(
         .map_err(|e| Error::io("cannot write", &policy, e))?;
     let mut binds = helpers::binds(&place)?;
     binds.push((policy, "/usr/sbin/policy-rc.d".to_owned()));
-    let bar = stage.bar(staged.len() as u64, Unit::Items);
+    let bar = stage.bar(staged.len() as u64, BarUnit::Items);
     reclassify_enospc(environment.configure(&mut layout.root, &binds, &bar), work)?;
     bar.finish();
     clean(&mut layout.root)?;

@@ -7,7 +7,7 @@ use crate::deb::{self, Deb, Member, MemberKind};
 use crate::extract::times;
 use crate::order;
 use diorite_host::interrupt;
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::{Error, LockedPackage, Result};
 use md5::{Digest as _, Md5};
 use rayon::prelude::*;
@@ -75,7 +75,7 @@ pub fn stage(
         }
     }
     let stage = progress.stage("unpack");
-    let bar = stage.bar(packages.iter().map(|(p, ..)| p.size).sum(), Unit::Bytes);
+    let bar = stage.bar(packages.iter().map(|(p, ..)| p.size).sum(), BarUnit::Bytes);
     // The largest first, so that no thread is left alone with a kernel at the end.
     packages.sort_by_key(|(p, _, places)| (std::cmp::Reverse(p.size), places[0]));
     let directory = |(set, at): &PackageRef| staging.join(format!("{set}-{at}"));

@@ -12,7 +12,7 @@ pub use pool::Pool;
 
 use crate::http::{Failure, MirrorClient};
 use crate::images::registry::Tokens;
-use diorite_host::progress::{Bar, Progress, Unit, bytes};
+use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Lock, LockedPackage, Result};
 use std::borrow::Borrow;
@@ -61,7 +61,7 @@ pub fn fetch<A: Borrow<MirrorClient>>(
     // The largest first: a large one that begins last would run alone at the end.
     missing.sort_by_key(|p| std::cmp::Reverse(p.size));
     let stage = progress.stage("fetch");
-    let bar = stage.bar(total, Unit::Bytes);
+    let bar = stage.bar(total, BarUnit::Bytes);
     let start = Instant::now();
     let run = Run {
         lock,

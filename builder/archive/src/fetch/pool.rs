@@ -1,7 +1,7 @@
 //! Pool: the verified .debs of a store.
 
 use super::held;
-use diorite_host::progress::{Progress, Unit, bytes};
+use diorite_host::progress::{BarUnit, Progress, bytes};
 use diorite_host::{file, store::Store};
 use diorite_model::{Error, Exit, LockedPackage, Result};
 use rayon::prelude::*;
@@ -44,7 +44,7 @@ impl Pool {
     pub fn verify(&self, packages: &[&LockedPackage], progress: &Progress) -> Result<()> {
         let stage = progress.stage("verify the pool");
         let total = packages.iter().map(|p| p.size).sum();
-        let bar = stage.bar(total, Unit::Bytes);
+        let bar = stage.bar(total, BarUnit::Bytes);
         let check = |package: &&LockedPackage| -> Result<Option<String>> {
             let path = self.path(package);
             let found = match held(&self.store, package) {

@@ -19,7 +19,7 @@ use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
 use crate::universe::{LOCAL, PackageStanza, Stanzas};
 use crate::{date, deb, stanza};
-use diorite_host::progress::{Progress, Unit};
+use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result, lock};
 use list::{List, Resolution};
@@ -130,7 +130,7 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
         suites.push((suite, false));
     }
     let stage = progress.stage("reading package indexes");
-    let bar = stage.bar(suites.len() as u64, Unit::Items);
+    let bar = stage.bar(suites.len() as u64, BarUnit::Items);
     let read = suites.par_iter().map(|(suite, debian)| {
         let index = suite.read(inputs.transport, &archive.architecture, inputs.now)?;
         bar.inc(1);

@@ -14,7 +14,7 @@ mod tests;
 
 use crate::fetch::{Part, Pool, held, same_package};
 use diorite_host::file::NewFile;
-use diorite_host::progress::{Bar, Progress, Unit, bytes};
+use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Hasher, Lock, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
     let index = Contents { schema: 1, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages };
     let total = index.packages.iter().map(|p| p.size).sum();
     let stage = progress.stage("export the vault");
-    let bar = stage.bar(total, Unit::Bytes);
+    let bar = stage.bar(total, BarUnit::Bytes);
 
     let fail = |e| Error::io("the vault cannot be written", out, e);
     let file = NewFile::create(out, 0o666).map_err(fail)?;
@@ -140,7 +140,7 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultIm
 
     let total = packages.iter().map(|p| p.size).sum();
     let stage = progress.stage("import the vault");
-    let bar = stage.bar(total, Unit::Bytes);
+    let bar = stage.bar(total, BarUnit::Bytes);
     let mut new = 0;
     for package in &packages {
         bar.set_message(&package.name);

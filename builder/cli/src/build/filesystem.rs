@@ -3,7 +3,7 @@
 use super::step::{BuildContext, StepOutput, size_of};
 use crate::file;
 use diorite_host::interrupt;
-use diorite_host::progress::Unit;
+use diorite_host::progress::BarUnit;
 use diorite_host::store::Store;
 use diorite_image::{filesystem, verity};
 use diorite_model::{Digest, Error, Result, uuid};
@@ -63,7 +63,7 @@ fn write(context: &BuildContext, key: &Digest, sealed: &SealedTree) -> Result<Pa
     let options = filesystem::FilesystemOptions::new(inputs.recipe.image.epoch, uuid_of(&identity, b"root"));
     let previous = PreviousRoot::of(store, &inputs.recipe.image.name);
     let image = scratch.path().join(IMAGE);
-    let bar = stage.bar(0, Unit::Bytes);
+    let bar = stage.bar(0, BarUnit::Bytes);
     let moved = |bytes| {
         bar.inc(bytes);
         interrupt::check()

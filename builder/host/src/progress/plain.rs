@@ -1,6 +1,6 @@
 //! Lines for a log: a stage when it begins and ends, and in between what moves, every few seconds.
 
-use super::{Event, Sink, Unit, bytes, duration};
+use super::{BarUnit, Event, Sink, bytes, duration};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::{Arc, Condvar, Mutex, Weak};
@@ -26,7 +26,7 @@ pub(super) struct PlainLog {
 struct PlainBar {
     stage: u64,
     total: u64,
-    unit: Unit,
+    unit: BarUnit,
     position: u64,
     message: String,
     begun: Instant,
@@ -132,15 +132,15 @@ impl PlainLog {
         let seconds = (now - bar.begun).as_secs_f64().max(0.001);
         let rate = bar.position as f64 / seconds;
         let mut line = match (bar.unit, bar.total) {
-            (Unit::Items, 0) => format!("{name} ... {}", bar.position),
-            (Unit::Items, total) => format!("{name} ... {} of {total}", bar.position),
-            (Unit::Bytes, 0) => format!("{name} ... {}", bytes(bar.position)),
-            (Unit::Bytes, total) => {
+            (BarUnit::Items, 0) => format!("{name} ... {}", bar.position),
+            (BarUnit::Items, total) => format!("{name} ... {} of {total}", bar.position),
+            (BarUnit::Bytes, 0) => format!("{name} ... {}", bytes(bar.position)),
+            (BarUnit::Bytes, total) => {
                 let percent = 100 * bar.position.min(total) / total;
                 format!("{name} ... {percent} %, {} of {}", bytes(bar.position), bytes(total))
             }
         };
-        if bar.unit == Unit::Bytes {
+        if bar.unit == BarUnit::Bytes {
             line += &format!(", {}/s", bytes(rate as u64));
         }
         if super::foreseeable(bar.unit, bar.position, bar.total) {

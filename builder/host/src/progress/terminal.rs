@@ -1,6 +1,6 @@
 //! Bars on a terminal, by indicatif: one line for each running stage and each bar, finished stages above them.
 
-use super::{Event, Sink, Unit, duration, foreseeable};
+use super::{BarUnit, Event, Sink, duration, foreseeable};
 use indicatif::{MultiProgress, ProgressBar, ProgressState, ProgressStyle};
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -24,7 +24,7 @@ impl Terminal {
 
     fn add(&self, after: Option<&ProgressBar>, bar: ProgressBar, template: &str) -> ProgressBar {
         let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let unit = if template.contains("{bytes}") { Unit::Bytes } else { Unit::Items };
+        let unit = if template.contains("{bytes}") { BarUnit::Bytes } else { BarUnit::Items };
         let style = style.with_key("left", move |state: &ProgressState, out: &mut dyn std::fmt::Write| {
             if foreseeable(unit, state.pos(), state.len().unwrap_or(0)) {
                 let _ = write!(out, "{} left", duration(state.eta()));
@@ -63,8 +63,8 @@ impl Sink for Terminal {
             Event::Bar { id, stage, total, unit } => {
                 let template = match (unit, total) {
                     (_, 0) => "    {pos} {wide_msg}",
-                    (Unit::Bytes, _) => "    [{bar:20}] {bytes}/{total_bytes} {bytes_per_sec} {left} {wide_msg}",
-                    (Unit::Items, _) => "    [{bar:20}] {pos}/{len} {left} {wide_msg}",
+                    (BarUnit::Bytes, _) => "    [{bar:20}] {bytes}/{total_bytes} {bytes_per_sec} {left} {wide_msg}",
+                    (BarUnit::Items, _) => "    [{bar:20}] {pos}/{len} {left} {wide_msg}",
                 };
                 let bar = if total == 0 { ProgressBar::no_length() } else { ProgressBar::new(total) };
                 let bar = self.add(state.stages.get(&stage).map(|(_, bar)| bar), bar, template);

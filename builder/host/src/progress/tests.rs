@@ -22,7 +22,7 @@ fn a_log_moves_every_few_seconds() {
     let at = |s: u64| start + Duration::from_secs(s);
     let mut log = plain::PlainLog::new(Box::new(page.clone()), start);
     log.event(Event::Stage { id: 1, name: "fetch".into() }, at(0));
-    log.event(Event::Bar { id: 2, stage: 1, total: 100_000_000, unit: Unit::Bytes }, at(0));
+    log.event(Event::Bar { id: 2, stage: 1, total: 100_000_000, unit: BarUnit::Bytes }, at(0));
     log.event(Event::Position { id: 2, position: 10_000_000 }, at(2));
     log.event(Event::Message { id: 2, text: "libc6".into() }, at(2));
     log.beat(at(4));
@@ -59,12 +59,12 @@ impl Sink for Recorder {
 
 #[test]
 fn the_time_left_is_told_when_it_can_be() {
-    assert!(!foreseeable(Unit::Items, 1, 51), "the first of many unlike items says nothing");
-    assert!(foreseeable(Unit::Items, 13, 51));
-    assert!(!foreseeable(Unit::Items, 51, 51));
-    assert!(foreseeable(Unit::Bytes, 1, 1000));
-    assert!(!foreseeable(Unit::Bytes, 0, 1000));
-    assert!(!foreseeable(Unit::Bytes, 5, 0));
+    assert!(!foreseeable(BarUnit::Items, 1, 51), "the first of many unlike items says nothing");
+    assert!(foreseeable(BarUnit::Items, 13, 51));
+    assert!(!foreseeable(BarUnit::Items, 51, 51));
+    assert!(foreseeable(BarUnit::Bytes, 1, 1000));
+    assert!(!foreseeable(BarUnit::Bytes, 0, 1000));
+    assert!(!foreseeable(BarUnit::Bytes, 5, 0));
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_bar_tells_its_last_position_and_goes() {
     let (sender, events) = mpsc::channel();
     let progress = Progress::on(Recorder(Mutex::new(sender)));
     let stage = progress.stage("tree");
-    let bar = stage.bar(10, Unit::Items);
+    let bar = stage.bar(10, BarUnit::Items);
     std::thread::scope(|s| {
         for _ in 0..4 {
             s.spawn(|| (0..1000).for_each(|_| bar.clone().inc(1)));
@@ -114,7 +114,7 @@ fn sizes_and_times_in_words() {
 fn terminal_templates_are_valid() {
     // A wrong template would fall back silently.
     let terminal = terminal::Terminal::new();
-    for (id, unit, total) in [(1, Unit::Bytes, 5), (2, Unit::Items, 5), (3, Unit::Bytes, 0)] {
+    for (id, unit, total) in [(1, BarUnit::Bytes, 5), (2, BarUnit::Items, 5), (3, BarUnit::Bytes, 0)] {
         terminal.event(Event::Stage { id: id + 10, name: "x".into() });
         terminal.event(Event::Bar { id, stage: id + 10, total, unit });
         terminal.event(Event::BarDone { id });

@@ -254,7 +254,7 @@ mod tests {
         let entries: Vec<u64> = table.chunks(8).map(|e| u64::from_le_bytes(e.try_into().unwrap())).collect();
         assert_eq!(entries.len(), 5 * 1024 + 1);
         let used: Vec<_> = (0..).zip(&entries).filter(|(_, e)| **e != 0).collect();
-        let at = |n: u64| TABLE_AT + MIB + n * BLOCK | PRESENT;
+        let at = |n: u64| (TABLE_AT + MIB + n * BLOCK) | PRESENT;
         assert_eq!(used, [(0, &at(0)), (4095, &at(1)), (4097, &at(2))]);
     }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 use diorite_host::{
     interrupt,
-    progress::{Bar, Unit},
+    progress::{Bar, BarUnit},
 };
 use diorite_machine::{AlarmKind, credentials};
 use diorite_model::{
@@ -37,7 +37,7 @@ use std::{
 /// nothing to report: the user's interrupt, or input that is wrong.
 pub(crate) fn pass(input: &VerifyInput<'_>, pass: &Pass<'_>) -> Result<PassResult> {
     let stage = input.progress.stage("verify");
-    let bar = stage.bar(pass.checks.len() as u64, Unit::Items);
+    let bar = stage.bar(pass.checks.len() as u64, BarUnit::Items);
     let mut run = Verification {
         input,
         pass,

@@ -17,7 +17,7 @@ pub use ports::{Forward, Forwarded};
 use crate::{setup::Setup, surroundings::Surroundings};
 use diorite_host::{
     interrupt,
-    progress::{Progress, Unit},
+    progress::{BarUnit, Progress},
     tools::ToolsTree,
 };
 use diorite_lab::Lab;
@@ -244,7 +244,7 @@ impl ConsoleSession<'_> {
 
     fn wait_for_shell(&mut self) -> Result<()> {
         let stage = self.input.progress.stage("boot");
-        let bar = stage.bar(0, Unit::Items);
+        let bar = stage.bar(0, BarUnit::Items);
         // Patience ends with a machine in which nothing moves any more.
         let (mut told, mut moved, mut seen) = (Instant::now(), Instant::now(), [0; 2]);
         while !self.machine.shell_ready() {

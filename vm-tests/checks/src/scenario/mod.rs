@@ -20,7 +20,7 @@ mod traits;
 pub use input::{ScenarioDisk, ScenarioInput};
 
 use crate::{answer::Judged, boots::classes, input::digest, results, session::Workplace};
-use diorite_host::{interrupt, progress::Unit};
+use diorite_host::{interrupt, progress::BarUnit};
 use diorite_machine::{
     Accelerator, AlarmKind, Budget, Machine,
     accel::{self, AcceleratorKind},
@@ -154,7 +154,7 @@ type ScenarioPass = (Vec<CheckResult>, f64, Option<(Ended, Error)>);
 fn pass(input: &ScenarioInput<'_>, accelerator: &Accelerator) -> Result<ScenarioPass> {
     let (scenario, begun) = (input.scenario, Instant::now());
     let shown = input.progress.stage(&scenario.name);
-    let bar = shown.bar(scenario.steps.len() as u64, Unit::Items);
+    let bar = shown.bar(scenario.steps.len() as u64, BarUnit::Items);
     let mut results: Vec<CheckResult> = Vec::new();
     let outcome = all(input, accelerator, begun, &mut |result, done| {
         if done {
