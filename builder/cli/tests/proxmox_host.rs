@@ -29,7 +29,7 @@ fn a_machine_is_made_and_goes_its_way() -> Outcome {
     let story = Story {
         project: &project,
         profile: "mine",
-        build: &Story::build_mine,
+        build: &|story: &Story, version: &str, more: &str| story.build_mine(version, more),
         failing: 120,
         target: &target,
         name: &name,

@@ -38,7 +38,7 @@ fn a_machine_gets_its_next_image_and_goes_back_with_its_state() {
     let story = Story {
         project: &project,
         profile: "mine",
-        build: &Story::build_mine,
+        build: &|story: &Story, version: &str, more: &str| story.build_mine(version, more),
         failing: 120,
         target: "school",
         name: "mine",
