@@ -5,6 +5,7 @@ mod common;
 use common::case::{Case, UUID, describe};
 use diorite_model::{Digest, Exit};
 use diorite_proxmox::notes::HealthVerdict;
+use diorite_proxmox::run::DeployRun;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
@@ -260,7 +261,9 @@ fn what_a_plan_says_is_what_is_done() {
 
 #[test]
 fn a_plan_changes_nothing_and_shows_every_call() {
-    let case = Case::new();
+    let mut case = Case::new();
+    let by = "deploy@pve!ci".to_owned();
+    case.run = DeployRun { by, host: "build1".into(), process: 4711, since: 1_796_036_520, until: 1_796_038_920 };
     let plan = case.plan(1).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(case.changes(), 0);
     let shown: Vec<_> = plan
