@@ -5,6 +5,7 @@ use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::results::Results;
 use diorite_archive::lockfile;
+use diorite_model::plan::Build;
 use diorite_model::profile::Settings;
 use diorite_model::{Digest, Error, Exit, Lock, Recipe, Result};
 use std::fs;
@@ -20,9 +21,21 @@ pub struct RawDisk {
     pub sha256: Digest,
 }
 
+/// What `build` has made, when that is what the profile says today. Otherwise `next` would make it.
+pub fn build_of(project: &Project, next: &str) -> Result<Build> {
+    let build = project.results.read_build(&project.name, next)?;
+    if build.recipe_digest != project.recipe.digest() {
+        return Err(Error::input(format!("`{}` has changed since it was built", project.name))
+            .at(project.results.build().display().to_string())
+            .because("the disk was built from another recipe than the profile's")
+            .hint(format!("run {next}")));
+    }
+    Ok(build)
+}
+
 /// The disk that `build` left, its digest, and the lock whose tools boot it. With `scratch` the scratch lock goes first.
 pub fn built(project: &Project, scratch: bool) -> Result<(RawDisk, Lock)> {
-    let build = project.results.read_build(&project.name, &format!("`diorite build {}`", project.name))?;
+    let build = build_of(project, &format!("`diorite build {}`", project.name))?;
     // The tools tree of the lock the disk was made from, whichever of the two that was.
     let lock = match CheckedLock::at_hand(project, scratch) {
         Ok(lock) if lock.digest() == build.lock_digest => lock,

@@ -6,7 +6,6 @@ use diorite_image::initrd::contents;
 use diorite_image::uki::UkiParts;
 use diorite_image::{cpio, disk, esp, filesystem, format, initrd, kernel, uki, verity};
 use diorite_model::{Digest, recipe};
-use diorite_rootfs::manifest;
 use diorite_rootfs::secrets::Public;
 use diorite_rootfs::tree::{Node, Tree};
 use std::collections::BTreeMap;
@@ -98,7 +97,7 @@ fn made() -> BTreeMap<String, Digest> {
     let of_file = |name: &str| sha256(&path(name), "the file").unwrap().0;
     let tree = tree();
     let mut made = BTreeMap::new();
-    made.insert("tree.manifest".to_owned(), Digest::of(manifest::of(&tree).as_bytes()));
+    made.insert("tree.manifest".to_owned(), Digest::of(tree.listing().as_bytes()));
 
     let kernel = kernel::find(&tree).unwrap();
     let gathered = initrd::gather(&tree, kernel.release()).unwrap();

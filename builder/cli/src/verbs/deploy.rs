@@ -212,16 +212,8 @@ fn deployer<'a>(
     Deployer { client, file, probes, timeout, run, progress: &context.progress }
 }
 
-/// What `build` says it has made, when that is what the profile says today.
 fn built(project: &Project) -> Result<Build> {
-    let next = format!("`diorite image {}`, which builds and verifies", project.name);
-    let build = project.results.read_build(&project.name, &next)?;
-    if build.recipe_digest != project.recipe.digest() {
-        return Err(Error::input(format!("`{}` has changed since it was built", project.name))
-            .at(project.results.build().display().to_string())
-            .hint(format!("run {next}")));
-    }
-    Ok(build)
+    disks::build_of(project, &format!("`diorite image {}`, which builds and verifies", project.name))
 }
 
 /// The image that was built, if its bytes are those that were verified.

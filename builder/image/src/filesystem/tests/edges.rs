@@ -148,7 +148,7 @@ fn a_file_of_more_than_four_gibibytes() {
     let content = Content::slice(Arc::new(Zeros(zeros, len)), 0, len, digest);
     let mut tree = Tree::new();
     tree.insert(*b"huge", Node { mtime: super::EPOCH as i64, ..Node::new(0o644, NodeKind::File(content)) });
-    let options = Options { piece: 1 << 20, level: 1, ..options() };
+    let options = FilesystemOptions { piece: 1 << 20, level: 1, ..options() };
     let image = image(&tree, &options);
     let superblock = &image[1024..];
     let metadata = u32::from_le_bytes(superblock[40..44].try_into().unwrap()) as usize * 4096;
