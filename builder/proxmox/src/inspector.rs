@@ -22,7 +22,7 @@ fn name_of(volume: &str) -> String {
 }
 
 /// The VMs that matter for one.
-struct Found {
+struct MachineSet {
     machine: Option<Vm>,
     staging: Option<Vm>,
     /// The VM is under high availability.
@@ -52,7 +52,7 @@ impl Inspector<'_> {
             // Another run may have created it before the IDs were asked for. One that does so from now on takes the same ID.
             found = self.find(desired)?;
         }
-        let Found { machine, staging, managed, siblings } = found;
+        let MachineSet { machine, staging, managed, siblings } = found;
         let node = match (&machine, &desired.node) {
             (Some(vm), _) => vm.node.clone(),
             (None, Some(node)) => node.clone(),
@@ -93,7 +93,7 @@ impl Inspector<'_> {
     }
 
     /// The VM, its staging VM, and the others of its image.
-    fn find(&self, desired: &Desired) -> Result<Found> {
+    fn find(&self, desired: &Desired) -> Result<MachineSet> {
         let (name, staging_name) = (desired.name.as_str(), desired.staging());
         let (mut machine, mut staging, mut managed, mut siblings) = (None, None, false, Vec::new());
         let mut foreign = None;
@@ -126,7 +126,7 @@ impl Inspector<'_> {
         }
         match (&machine, foreign) {
             (None, Some(id)) => Err(self.foreign(id, name)),
-            _ => Ok(Found { machine, staging, managed, siblings }),
+            _ => Ok(MachineSet { machine, staging, managed, siblings }),
         }
     }
 

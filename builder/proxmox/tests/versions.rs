@@ -96,7 +96,8 @@ fn a_lock_that_stays_is_told_and_nothing_that_worked_is_forgotten() {
         let mut case = Case::on(version);
         good(case.deploy(1));
         case.simulator.world().cleanup = Duration::from_secs(1 << 30);
-        case.client = impatient(&case);
+        let short = impatient(&case);
+        let patient = std::mem::replace(&mut case.client, short);
         let error = case.deploy(2).expect_err("nobody lets go");
         assert_eq!(error.exit, Exit::Remote);
         let text = steady(&error);
@@ -110,6 +111,7 @@ fn a_lock_that_stays_is_told_and_nothing_that_worked_is_forgotten() {
         world.cleanup = Duration::from_secs(30);
         world.machines.get_mut(&9000).expect("ours").locked_until = Duration::ZERO;
         drop(world);
+        case.client = patient;
         let mut way_back = good(case.status()).remove(0).disks.into_iter().skip(1);
         assert!(way_back.any(|d| d.generation.version == "1" && d.generation.proven == HealthVerdict::Good));
         good(case.roll_back(1));
