@@ -262,7 +262,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     assert!(said.contains("does not say where the key is that signs"), "{said}");
     fs::write(&targets, target + "signing_key_env = \"SIGNING_KEY\"\n").expect("the target");
     let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", &private), &deploy, 1);
-    assert!(said.contains("the credential `token` of instance `b` is not there"), "{said}");
+    assert!(said.contains("the credential `token` of instance `b` is not set"), "{said}");
     let other = ssh_key::PrivateKey::from(ssh_key::private::Ed25519Keypair::from_seed(&[8; 32]));
     let other = other.to_openssh(ssh_key::LineEnding::LF).expect("a key").to_string();
     let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", other), &deploy, 1);
