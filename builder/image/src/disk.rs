@@ -13,7 +13,7 @@ mod layout;
 
 use crate::sparse::Sparse;
 use diorite_model::{Digest, Error, Result, recipe};
-use diorite_rootfs::secrets::{Public, Scanner};
+use diorite_rootfs::secrets::{DiskScanner, PublicSecrets};
 use gpt::disk::LogicalBlockSize;
 use gpt::partition::Partition;
 use rustix::fs::SeekFrom;
@@ -44,7 +44,7 @@ pub struct DiskParts<'a> {
     /// Bytes left free at the end for the state partition.
     pub state: u64,
     /// What looks like a secret in it and is none.
-    pub public: &'a Public,
+    pub public: &'a PublicSecrets,
 }
 
 /// A finished disk image.
@@ -86,7 +86,7 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
     }
     copy(&root, root_size, &file, root_at).map_err(failed)?;
     copy(&verity, verity_size, &file, verity_at).map_err(failed)?;
-    let mut scanner = Scanner::new(parts.public);
+    let mut scanner = DiskScanner::new(parts.public);
     let sha256 = read(&file, bytes, &mut |at, piece| scanner.pass(at, piece)).map_err(failed)?;
     scanner.finish()?;
     file.sync_all().map_err(failed)?;
@@ -256,7 +256,7 @@ mod tests {
             esp: &esp,
             sizes: &sizes(),
             state: 64 * MIB,
-            public: &Public::default(),
+            public: &PublicSecrets::default(),
         };
         let image = write(&parts, &out)?;
         let mut bytes = Vec::new();

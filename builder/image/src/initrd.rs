@@ -14,7 +14,7 @@ use crate::modules::Modules;
 use crate::{cpio, elf};
 use contents::Wanted;
 use diorite_model::{Error, Result};
-use diorite_rootfs::secrets::{self, Public};
+use diorite_rootfs::secrets::{self, PublicSecrets};
 use diorite_rootfs::tree::{Node, NodeKind, Tree, TreePath};
 use std::collections::BTreeSet;
 
@@ -29,7 +29,7 @@ const DEPTH: usize = 200;
 /// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
 /// 1970. The same tree gives the same bytes. Errors name the file that the tree lacks and the package that brings it;
 /// or a secret that is in it and not `public`.
-pub fn assemble(tree: &Tree, kernel_release: &str, epoch: u64, public: &Public) -> Result<Vec<u8>> {
+pub fn assemble(tree: &Tree, kernel_release: &str, epoch: u64, public: &PublicSecrets) -> Result<Vec<u8>> {
     let archive = cpio::write(&gather(tree, kernel_release)?, epoch)?;
     secrets::bytes("the initrd", &archive, public)?;
     zstd::bulk::compress(&archive, LEVEL).map_err(|e| Error::bug("the initrd could not be compressed").because(e))

@@ -187,7 +187,8 @@ fn the_initrd_s_module_indexes_are_those_of_depmod() {
 fn the_initrd_is_complete_and_the_same_twice() {
     let tree = support::tree();
     let release = kernel::find(&tree).unwrap().release;
-    let again = initrd::assemble(&tree, &release, support::EPOCH, &diorite_rootfs::secrets::Public::default()).unwrap();
+    let again =
+        initrd::assemble(&tree, &release, support::EPOCH, &diorite_rootfs::secrets::PublicSecrets::default()).unwrap();
     assert!(again == std::fs::read(BENCH.path("initrd")).unwrap());
     let gathered = initrd::gather(&tree, &release).unwrap();
     // Every program's interpreter and libraries are inside, by the paths the loader will look at.
