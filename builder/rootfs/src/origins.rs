@@ -18,7 +18,7 @@ const FILE: &str = "origins";
 
 /// What one file was when it was unpacked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Origin {
+pub struct FileOrigin {
     /// Name of the package.
     pub package: String,
     /// SHA-256 of the content it shipped.
@@ -28,7 +28,7 @@ pub struct Origin {
 /// The origins of a tree's files by path: data.tar's, in their places after diversions, and control.tar's in dpkg's
 /// database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origins(BTreeMap<TreePath, Origin>);
+pub struct Origins(BTreeMap<TreePath, FileOrigin>);
 
 /// The file: version, then by package the digest of each path.
 #[derive(Serialize, Deserialize)]
@@ -41,23 +41,23 @@ struct OriginsFile {
 impl Origins {
     /// Adds what a package shipped at a path.
     pub fn insert(&mut self, path: impl Into<TreePath>, package: &str, digest: Digest) {
-        self.0.insert(path.into(), Origin { package: package.to_owned(), digest });
+        self.0.insert(path.into(), FileOrigin { package: package.to_owned(), digest });
     }
 
     /// What was shipped at this path.
-    pub fn get(&self, path: &[u8]) -> Option<&Origin> {
+    pub fn get(&self, path: &[u8]) -> Option<&FileOrigin> {
         self.0.get(path)
     }
 
     /// All of them, in bytewise order of the paths.
-    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &Origin)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &FileOrigin)> {
         self.0.iter()
     }
 
     /// Writes them into the directory of a pack: one line with the SHA-256 of what follows, then JSON.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let mut packages: BTreeMap<String, BTreeMap<String, Digest>> = BTreeMap::new();
-        for (path, Origin { package, digest }) in &self.0 {
+        for (path, FileOrigin { package, digest }) in &self.0 {
             packages.entry(package.clone()).or_default().insert(escape(path), *digest);
         }
         let json = serde_json::to_vec(&OriginsFile { version: VERSION, packages }).expect("our own types serialize");
@@ -123,7 +123,7 @@ impl<'a> ShippedContents<'a> {
     /// Those of some trees: the machine's and its containers'.
     pub fn of(trees: impl IntoIterator<Item = &'a Origins>) -> Self {
         let mut contents = HashMap::new();
-        for (path, Origin { package, digest }) in trees.into_iter().flat_map(Origins::iter) {
+        for (path, FileOrigin { package, digest }) in trees.into_iter().flat_map(Origins::iter) {
             // Equal contents: the first path, so that the answer does not depend on how a map is ordered.
             contents.entry(*digest).or_insert((package.as_str(), path.as_slice()));
         }

@@ -88,6 +88,7 @@ pub fn stage(
             bar.set_message(&locked.name);
             let directories: Vec<PathBuf> = places.iter().map(directory).collect();
             let staged = interrupt::check().and_then(|()| stage_one(locked, path, directories, how));
+            let staged = staged.map_err(|e| named_by_its_author(e, locked, path));
             bar.inc(locked.size);
             staged.map(|staged| places.iter().copied().zip(staged).collect())
         })
@@ -106,6 +107,17 @@ pub fn stage(
 /// The canonical order of staged packages.
 pub(crate) fn order_of(staged: &[StagedPackage]) -> order::Order {
     order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
+}
+
+/// A local package lies in the store under a name that nobody knows: an error speaks of the file that its author wrote.
+fn named_by_its_author(error: Error, locked: &LockedPackage, path: &Path) -> Error {
+    let in_store = error.place.as_deref() == Some(&*path.display().to_string());
+    if !locked.is_local() || !in_store {
+        return error;
+    }
+    Error { place: None, ..error }
+        .at(&*locked.path)
+        .hint("build that package again, for instance with dpkg-deb, and lock again")
 }
 
 /// One package into a directory for each set that has it.

@@ -89,7 +89,7 @@ pub fn seal(
         tree.remove(path);
     }
     against_generated(&generated, overlays)?;
-    let search = search::Search::new(&generated, overlays, origins);
+    let search = search::TreeSearch::new(&generated, overlays, origins);
     for (path, mut node) in generated.nodes {
         node.mtime = epoch;
         tree.insert(path, node);

@@ -10,7 +10,7 @@ use diorite_model::{Digest, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// What must be kept of a build until its tree is searched.
-pub(super) struct Search<'a> {
+pub(super) struct TreeSearch<'a> {
     origins: &'a ImageOrigins,
     declared: PublicSecrets,
     /// By content, because sealing moves files.
@@ -18,7 +18,7 @@ pub(super) struct Search<'a> {
     layers: BTreeMap<TreePath, String>,
 }
 
-impl<'a> Search<'a> {
+impl<'a> TreeSearch<'a> {
     pub(super) fn new(generated: &GuestFiles, overlays: &[Overlay], origins: &'a ImageOrigins) -> Self {
         let mut declared = generated.public.clone();
         let mut brought = HashMap::new();
