@@ -54,7 +54,7 @@ endurance: diorite
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) run --release --quiet -p diorite --example bench endurance
 
-## corpus: every package of builder/cli/tests/corpus/packages.toml on top of `base`, without a disk; GROUPS="mail vpn" for these alone
+## corpus: every package of builder/cli/tests/corpus/packages.toml on top of `base`, without a disk; ONLY="mail vpn" for these alone
 corpus: diorite
 	$(CARGO) run --release --quiet -p diorite --example corpus
 

@@ -2,7 +2,7 @@
 //!
 //! A group is first built as one set; one that fails is halved until the packages are known that cannot be built, so a fault of
 //! one hides no other, and sets that share hundreds of packages are unpacked together. Writes docs/measurements/DATE-corpus.md and
-//! ends with 1 when a package fails. `GROUPS="mail vpn"` runs these alone. Run from the repository, with ./diorite built.
+//! ends with 1 when a package fails. `ONLY="mail vpn"` runs these alone. Run from the repository, with ./diorite built.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -33,7 +33,7 @@ struct SetOutcome {
 fn main() -> ExitCode {
     let text = fs::read_to_string("builder/cli/tests/corpus/packages.toml").expect("run it from the repository");
     let groups: BTreeMap<String, CorpusGroup> = toml::from_str(&text).expect("packages.toml");
-    let only = std::env::var("GROUPS").unwrap_or_default();
+    let only = std::env::var("ONLY").unwrap_or_default();
     let project = tempfile::tempdir().expect("a temporary directory");
     for name in ["profiles", "overlays"] {
         fs::create_dir(project.path().join(name)).expect("a directory");
