@@ -10,7 +10,7 @@ UNIT     = dependencies imports tiers deploy errors errors_archive errors_reopen
            check simulator download faults fleet login refusals capacity status targets upload hostile list \
            capture forward https links peers record scans segments services verdicts
 
-.PHONY: image unit test vm-tests proxmox-test bench endurance reference check diorite clean rust
+.PHONY: image unit test vm-tests proxmox-test bench corpus endurance reference check diorite clean rust
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
@@ -53,6 +53,10 @@ endurance: diorite
 	@set -e; mkdir -p target; $(DIORITE) test-material server --relock > target/test-material.env; \
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) run --release --quiet -p diorite --example bench endurance
+
+## corpus: every package of builder/cli/tests/corpus/packages.toml on top of `base`, without a disk; ONLY="mail vpn" for these alone
+corpus: diorite
+	$(CARGO) run --release --quiet -p diorite --example corpus
 
 ## reference: the pages that are generated from the declarations of the profile language and of the command line
 reference: diorite

@@ -6,6 +6,7 @@
 use crate::packages::SuiteIndex;
 use crate::relation::{self, Relation};
 use crate::{stanza, version};
+use diorite_model::lock::LOCAL;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, HashMap};
 
@@ -113,9 +114,6 @@ impl<'a> Stanzas<'a> {
         &self.origins[usize::from(package.origin)]
     }
 }
-
-/// The origin of local files.
-pub const LOCAL: &str = "local";
 
 /// Cuts an index into pieces of some megabytes at empty lines, so that several cores can read it. The cuts depend on
 /// nothing but the text.

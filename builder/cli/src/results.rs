@@ -14,10 +14,11 @@ use std::path::{Path, PathBuf};
 
 const MANIFEST: &str = "tree.manifest";
 const PRIVILEGES: &str = "privileges.txt";
+const PUBLIC_SECRETS: &str = "public-secrets.txt";
 const RECIPE: &str = "recipe.json";
 const BUILD: &str = "build.json";
 /// What a build writes besides the disk, in the order in which it is put in place: the description of the others comes last.
-const BESIDE_THE_DISK: [&str; 4] = [MANIFEST, PRIVILEGES, RECIPE, BUILD];
+const BESIDE_THE_DISK: [&str; 5] = [MANIFEST, PRIVILEGES, PUBLIC_SECRETS, RECIPE, BUILD];
 /// Which key the disk has, and what its file looked like.
 const DISK_STATE: &str = ".disk";
 /// Where results are while they are being written.
@@ -156,6 +157,10 @@ impl ResultsStaging {
     /// Writes the list of setuid programs, capabilities and world-writable directories.
     pub fn privileges(&self, text: &str) -> Result<()> {
         file::write(&self.directory().join(PRIVILEGES), text.as_bytes())
+    }
+    /// Writes the list of what looks like a secret in the root and is public.
+    pub fn public_secrets(&self, text: &str) -> Result<()> {
+        file::write(&self.directory().join(PUBLIC_SECRETS), text.as_bytes())
     }
     /// Writes the recipe.
     pub fn recipe<T: Serialize>(&self, recipe: &T) -> Result<()> {

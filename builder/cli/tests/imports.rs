@@ -160,7 +160,14 @@ fn a_circle_is_found_in_each_way_of_writing_an_import() {
     };
     assert_eq!(found("use crate::b::Thing;", "use crate::c;", ""), 0, "one way, and a child that uses its parent");
     assert_eq!(found("use crate::b::Thing;", "use super::a::X;", ""), 2);
-    assert_eq!(found("use crate::{b::Thing, c};", "use crate::{\n    c::{self, X},\n};", "fn x() { crate::a::f() }"), 3);
+    assert_eq!(
+        found("use crate::{b::Thing, c};", "use crate::{\n    c::{self, X},\n};", "fn x() { crate::a::f() }"),
+        3
+    );
     assert_eq!(found("use crate::b::inner::Thing;", "", "use crate::a;"), 0);
-    assert_eq!(found("use crate::c;", "", "// crate::a\n#[cfg(test)]\nmod tests { use crate::a; }"), 0, "comment and test");
+    assert_eq!(
+        found("use crate::c;", "", "// crate::a\n#[cfg(test)]\nmod tests { use crate::a; }"),
+        0,
+        "comment and test"
+    );
 }

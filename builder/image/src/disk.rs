@@ -14,7 +14,7 @@ mod layout;
 use crate::sparse::Sparse;
 use diorite_host::file::{self, NewFile};
 use diorite_model::{Digest, Error, Result, recipe};
-use diorite_rootfs::secrets::{Public, Scanner};
+use diorite_rootfs::secrets::{DiskScanner, PublicSecrets};
 use gpt::disk::LogicalBlockSize;
 use gpt::partition::Partition;
 use std::collections::BTreeMap;
@@ -43,7 +43,7 @@ pub struct DiskParts<'a> {
     /// Bytes left free at the end for the state partition.
     pub state: u64,
     /// What looks like a secret in it and is none.
-    pub public: &'a Public,
+    pub public: &'a PublicSecrets,
 }
 
 /// A finished disk image.
@@ -83,7 +83,7 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
     }
     copy(&root, root_size, file, root_at).map_err(failed)?;
     copy(&verity, verity_size, file, verity_at).map_err(failed)?;
-    let mut scanner = Scanner::new(parts.public);
+    let mut scanner = DiskScanner::new(parts.public);
     let mut pass = |at, piece: &[u8]| {
         scanner.pass(at, piece);
         Ok(())
@@ -149,7 +149,7 @@ mod tests {
             esp: &esp,
             sizes: &sizes(),
             state: 64 * MIB,
-            public: &Public::default(),
+            public: &PublicSecrets::default(),
         };
         let image = write(&parts, &out)?;
         let mut bytes = Vec::new();

@@ -15,7 +15,7 @@ use crate::modules::Modules;
 use crate::{cpio, elf};
 use contents::RequiredFile;
 use diorite_model::{Error, Result};
-use diorite_rootfs::secrets::{self, Public};
+use diorite_rootfs::secrets::{self, PublicSecrets};
 use diorite_rootfs::tree::{Node, NodeKind, Tree, TreePath};
 use std::collections::BTreeSet;
 
@@ -45,7 +45,7 @@ impl Initrd {
 /// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
 /// 1970. The same tree gives the same bytes. Errors name the file that the tree lacks and the package that brings it;
 /// or a secret that is in it and not `public`.
-pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &Public) -> Result<Initrd> {
+pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &PublicSecrets) -> Result<Initrd> {
     let archive = cpio::write(&gather(tree, kernel.release())?, epoch)?;
     secrets::bytes("the initrd", &archive, public)?;
     let compressed = zstd::bulk::compress(&archive, LEVEL);

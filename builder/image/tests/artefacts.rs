@@ -205,7 +205,8 @@ fn the_initrd_s_module_indexes_are_those_of_depmod() {
 fn the_initrd_is_complete_and_the_same_twice() {
     let tree = support::tree();
     let kernel = kernel::find(&tree).unwrap();
-    let again = initrd::assemble(&tree, &kernel, support::EPOCH, &diorite_rootfs::secrets::Public::default()).unwrap();
+    let again =
+        initrd::assemble(&tree, &kernel, support::EPOCH, &diorite_rootfs::secrets::PublicSecrets::default()).unwrap();
     assert!(again.bytes() == std::fs::read(BENCH.path("initrd")).unwrap());
     let gathered = initrd::gather(&tree, kernel.release()).unwrap();
     // Every program's interpreter and libraries are inside, by the paths the loader will look at.

@@ -6,7 +6,7 @@ use diorite_image::initrd::contents;
 use diorite_image::uki::UkiParts;
 use diorite_image::{cpio, disk, esp, filesystem, format, initrd, kernel, uki, verity};
 use diorite_model::{Digest, recipe};
-use diorite_rootfs::secrets::Public;
+use diorite_rootfs::secrets::PublicSecrets;
 use diorite_rootfs::tree::{Node, Tree};
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,7 +102,7 @@ fn made() -> BTreeMap<String, Digest> {
     let kernel = kernel::find(&tree).unwrap();
     let gathered = initrd::gather(&tree, kernel.release()).unwrap();
     made.insert("cpio".into(), Digest::of(&cpio::write(&gathered, EPOCH).unwrap()));
-    let initrd = initrd::assemble(&tree, &kernel, EPOCH, &Public::default()).unwrap();
+    let initrd = initrd::assemble(&tree, &kernel, EPOCH, &PublicSecrets::default()).unwrap();
     made.insert("initrd".into(), Digest::of(initrd.bytes()));
 
     filesystem::write(&tree, &filesystem::FilesystemOptions::new(EPOCH, [7; 16]), &path("erofs"), None).unwrap();
@@ -130,7 +130,7 @@ fn made() -> BTreeMap<String, Digest> {
         esp: &esp,
         sizes: &sizes,
         state: 16 * MIB,
-        public: &Public::default(),
+        public: &PublicSecrets::default(),
     };
     let raw = path("disk.raw");
     let image = disk::write(&parts, &raw).unwrap();

@@ -61,7 +61,14 @@ pub const ARCHIVED: &str = "archive";
 /// `registry/name/blobs/sha256:…`, or `manifests` in place of `blobs`.
 pub const PULLED: &str = "oci";
 
+/// Release of a .deb that lies beside the profile.
+pub const LOCAL: &str = "local";
+
 impl LockedPackage {
+    /// A .deb that lies beside the profile.
+    pub fn is_local(&self) -> bool {
+        self.release == LOCAL
+    }
     /// A file of a container's image: no .deb.
     pub fn is_image(&self) -> bool {
         self.release == ARCHIVED || self.release == PULLED

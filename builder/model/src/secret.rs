@@ -6,6 +6,7 @@
 //! alphabets, structure. [`in_value`] and [`in_line`] add what only makes sense in a person's own text, where a random
 //! word has no business: there is no fixed string in it.
 
+mod crypt;
 mod signs;
 mod text;
 
@@ -14,6 +15,7 @@ use aho_corasick::packed::{self, Searcher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
+pub use crypt::Password;
 pub use text::{in_line, in_value, names_one};
 
 /// Bytes behind a sign that its judge may look at; a scanner in pieces must let them overlap by this much.

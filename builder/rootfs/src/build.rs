@@ -9,6 +9,7 @@ use crate::database::{self, ADMIN};
 use crate::deb::Deb;
 use crate::extract::Root;
 use crate::layout::{Layout, Rules};
+use crate::origins::Origins;
 use crate::scan::scan;
 use crate::scripts::ScriptEnvironment;
 use crate::staging::{self, StagedPackage, Staging};
@@ -58,13 +59,13 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
     let mut seconds = Vec::new();
     for (at, (tree, staged)) in job.trees.iter().zip(staged).enumerate() {
         let work = job.work.join(at.to_string());
-        let place = configure(tree, &staged, &work, job.epoch, progress)?;
+        let (place, origins) = configure(tree, &staged, &work, job.epoch, progress)?;
         interrupt::check()?;
         let stage = progress.stage("read the tree");
         let brought = staged.iter().flat_map(|s| s.files.iter().map(|file| file.member.mtime));
         let mut read = scan(&place, &start.times(epoch, brought))?;
         accounts::stabilize(&mut read, job.epoch)?;
-        pack::write(&read, &tree.result)?;
+        pack::write(&read, &origins, &tree.result)?;
         stage.done(format!("{} files", read.nodes.len()));
         seconds.push(step.elapsed().as_secs_f64());
         step = Instant::now();
@@ -72,14 +73,14 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
     Ok(seconds)
 }
 
-/// StagedPackage packages → a configured tree at the path it returns, below `work`.
+/// Staged packages → a configured tree at the path it returns, below `work`, and where its files come from.
 fn configure(
     tree: &TreeParts,
     staged: &[StagedPackage],
     work: &Path,
     epoch: u64,
     progress: &Progress,
-) -> Result<PathBuf> {
+) -> Result<(PathBuf, Origins)> {
     let place = work.join("root");
     fs::create_dir_all(&place)
         .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
@@ -91,6 +92,7 @@ fn configure(
     let environment = ScriptEnvironment { root: &place, epoch, dpkg: &dpkg };
     let mut layout = Layout::new(&place, Rules { own_ids: false })?;
     reclassify_enospc(lay_down(&mut layout, staged, &environment, initrd), work)?;
+    let origins = layout.origins(staged);
     stage.done("");
 
     let stage = progress.stage("configure");
@@ -108,7 +110,7 @@ fn configure(
     bar.finish();
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
-    Ok(place)
+    Ok((place, origins))
 }
 
 /// With less than this left after Debian's scripts ran, in bytes, they may have met a full file system: what they write

@@ -4,7 +4,7 @@
 use crate::accounts;
 use crate::overlay::{self, Overlay};
 use crate::privileges;
-use crate::secrets::{self, Public};
+use crate::secrets::{self, PublicSecrets};
 use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::Result;
@@ -14,7 +14,7 @@ use diorite_model::oci::Config;
 #[derive(Debug, Clone)]
 pub struct ContainerTree {
     tree: Tree,
-    public: Public,
+    public: PublicSecrets,
     config: Config,
 }
 
@@ -22,14 +22,14 @@ impl ContainerTree {
     /// A tree as it is, for tests of what comes after.
     #[cfg(test)]
     pub(crate) fn of(tree: Tree) -> Self {
-        Self { tree, public: Public::default(), config: Config::default() }
+        Self { tree, public: PublicSecrets::default(), config: Config::default() }
     }
     /// The root.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
     /// What looks like a secret in it and is none.
-    pub fn public(&self) -> &Public {
+    pub fn public(&self) -> &PublicSecrets {
         &self.public
     }
     /// How an image that others made wants to be started.
@@ -123,7 +123,7 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
         node.mtime = node.mtime.min(epoch);
     }
     privileges::strip_all(&mut tree)?;
-    let mut public = Public::default();
+    let mut public = PublicSecrets::default();
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.
     secrets::identity(&tree)?;
@@ -148,7 +148,7 @@ mod tests {
             why: "a test".into(),
             overrides: false,
             entries: [(b"srv/www/index.html".to_vec(), entry)].into(),
-            public: Public::default(),
+            public: PublicSecrets::default(),
             configure: None,
         };
         let made = of_packages(tree, &[overlay], 1_760_000_000).unwrap();

@@ -33,13 +33,18 @@ pub fn info_name(staged: &StagedPackage) -> String {
     }
 }
 
+/// Where the database keeps one file about a package.
+pub fn info_path(staged: &StagedPackage, file: &str) -> String {
+    format!("{ADMIN}/info/{}.{file}", info_name(staged))
+}
+
 /// Writes a package's info files. `list` has its paths without leading slash.
 pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> Result<()> {
-    let base = format!("{ADMIN}/info/{}.", info_name(staged));
+    let path = |name: &str| info_path(staged, name);
     for (name, member) in &staged.deb.members {
-        root.write(format!("{base}{name}").as_bytes(), &member.bytes, member.mode)?;
+        root.write(path(name).as_bytes(), &member.bytes, member.mode)?;
     }
-    root.write(format!("{base}list").as_bytes(), &list_text(list), 0o644)?;
+    root.write(path("list").as_bytes(), &list_text(list), 0o644)?;
     if !staged.deb.members.contains_key("md5sums") {
         let mut sums = Vec::new();
         for file in staged.files.iter() {
@@ -49,14 +54,14 @@ pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> 
                 sums.push(b'\n');
             }
         }
-        root.write(format!("{base}md5sums").as_bytes(), &sums, 0o644)?;
+        root.write(path("md5sums").as_bytes(), &sums, 0o644)?;
     }
     Ok(())
 }
 
 /// Writes a package's list again, after another one replaced some of its files.
 pub fn write_list(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> Result<()> {
-    root.write(format!("{ADMIN}/info/{}.list", info_name(staged)).as_bytes(), &list_text(list), 0o644)
+    root.write(info_path(staged, "list").as_bytes(), &list_text(list), 0o644)
 }
 
 fn list_text(list: &[Vec<u8>]) -> Vec<u8> {

@@ -88,14 +88,7 @@ impl Deb {
     pub fn open(path: &Path) -> Result<Self> {
         let mut file = File::open(path).map_err(|e| Error::io("cannot open a package", path, e))?;
         let ar = ar_members(&mut file).map_err(|e| damaged(path, e))?;
-        if ar.first().is_none_or(|m| m.name != "debian-binary") {
-            return Err(damaged(path, wrong("its first member is not `debian-binary`")));
-        }
-        let part = |prefix: &str| {
-            let found = ar.iter().position(|m| m.name == prefix || m.name.starts_with(&format!("{prefix}.")));
-            found.ok_or_else(|| damaged(path, wrong(format!("there is no {prefix} in it"))))
-        };
-        let (control_at, data_at) = (part("control.tar")?, part("data.tar")?);
+        let (control_at, data_at) = parts(&mut file, &ar).map_err(|e| damaged(path, e))?;
         let mut members = BTreeMap::new();
         let reader = decompress(&file, &ar[control_at]).map_err(|e| damaged(path, e))?;
         read_tar(reader, &mut |member, content| {
@@ -183,6 +176,32 @@ fn damaged(path: &Path, error: io::Error) -> Error {
         .hint("remove it from the pool; it is fetched again")
 }
 
+/// Where control.tar and data.tar are, by deb(5) as dpkg-deb reads it: `debian-binary` with a version 2 comes first; then
+/// control.tar; then data.tar; between them only members whose names begin with `_`. What is behind is not looked at.
+fn parts(file: &mut File, ar: &[ArMember]) -> io::Result<(usize, usize)> {
+    let first = ar.first().filter(|m| m.name == "debian-binary");
+    let first = first.ok_or_else(|| wrong("its first member is not `debian-binary`"))?;
+    file.seek(SeekFrom::Start(first.start))?;
+    let mut version = Vec::new();
+    file.take(first.size.min(64)).read_to_end(&mut version)?;
+    let minor = version.strip_prefix(b"2.").and_then(|v| v.split(|&b| b == b'\n').next().filter(|m| m.len() < v.len()));
+    if minor.is_none_or(|minor| minor.is_empty() || !minor.iter().all(u8::is_ascii_digit)) {
+        return Err(wrong(format!("its `debian-binary` is not a line with a version 2: `{}`", lossy(&version))));
+    }
+    let is = |name: &str, part: &str| name == part || name.starts_with(&format!("{part}."));
+    let mut control = None;
+    for (at, ArMember { name, .. }) in ar.iter().enumerate().skip(1).filter(|(_, m)| !m.name.starts_with('_')) {
+        match control {
+            None if is(name, "control.tar") => control = Some(at),
+            None => return Err(wrong(format!("`{name}` stands before its control.tar"))),
+            Some(_) if is(name, "control.tar") => return Err(wrong("there are two control.tar in it")),
+            Some(control) if is(name, "data.tar") => return Ok((control, at)),
+            Some(_) => return Err(wrong(format!("`{name}` stands where its data.tar should"))),
+        }
+    }
+    Err(wrong(format!("there is no {} in it", if control.is_none() { "control.tar" } else { "data.tar" })))
+}
+
 /// The members of an ar archive: a 60-byte header each, contents padded to even offsets.
 fn ar_members(file: &mut File) -> io::Result<Vec<ArMember>> {
     let end = file.seek(SeekFrom::End(0))?;
@@ -198,7 +217,10 @@ fn ar_members(file: &mut File) -> io::Result<Vec<ArMember>> {
         file.seek(SeekFrom::Start(at))?;
         file.read_exact(&mut header)?;
         let text = std::str::from_utf8(&header).map_err(|_| wrong("a member's header is not text"))?;
-        let size = text[48..58].trim_end().parse::<u64>().map_err(|_| wrong("a member's size is not a number"))?;
+        let digits = text[48..58].trim_end();
+        // Rust's own reading allows a sign.
+        let size = Some(digits).filter(|d| d.bytes().all(|b| b.is_ascii_digit())).and_then(|d| d.parse::<u64>().ok());
+        let size = size.ok_or_else(|| wrong("a member's size is not a number"))?;
         if &header[58..] != b"`\n" {
             return Err(wrong("a member's header does not end as it should"));
         }

@@ -2,10 +2,12 @@
 //! a directory that exists is left as it is, whoever made it; a path of two packages is an error unless one replaces the
 //! other or it is diverted; a symbolic link never takes the place of a directory.
 
+use crate::database;
 use crate::deb::{Member, MemberKind};
 use crate::extract::{Ownership, Root};
+use crate::origins::Origins;
 use crate::staging::{StagedFile, StagedPackage, open_directory};
-use diorite_model::{Error, Result};
+use diorite_model::{Digest, Error, Result};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -33,12 +35,19 @@ pub struct Layout {
     pub overrides: BTreeMap<Vec<u8>, Ownership>,
     /// Names that are known to be directories or to lead to one.
     directories: HashSet<Vec<u8>>,
-    /// Real path of what is not a directory → package.
-    owners: HashMap<Vec<u8>, usize>,
+    /// Real path of what is not a directory → the entry that is there.
+    owners: HashMap<Vec<u8>, Owner>,
     /// By package, the paths as dpkg's list has them: names as in the archive.
     pub lists: BTreeMap<usize, Vec<Vec<u8>>>,
     /// Directories whose final mode keeps us from writing into them: set at the end.
     modes: Vec<(Vec<u8>, u32)>,
+}
+
+/// A package of the set, and one of its entries.
+#[derive(Clone, Copy)]
+struct Owner {
+    package: usize,
+    entry: usize,
 }
 
 impl Layout {
@@ -81,6 +90,31 @@ impl Layout {
         Ok(())
     }
 
+    /// Where the regular files come from that have been laid down, and those that dpkg's database has from control.tar.
+    pub fn origins(&self, all: &[StagedPackage]) -> Origins {
+        let mut origins = Origins::default();
+        for (real, &Owner { package, entry }) in &self.owners {
+            let StagedPackage { deb, files, .. } = &all[package];
+            let file = &files[entry];
+            let digest = match &file.member.kind {
+                MemberKind::HardLink(first) => {
+                    files[..entry].iter().rev().find(|f| f.member.path == *first).and_then(|f| f.digest)
+                }
+                _ => file.digest,
+            };
+            if let Some(digest) = digest {
+                origins.insert(real.clone(), deb.name(), digest);
+            }
+        }
+        for staged in all {
+            for (name, member) in &staged.deb.members {
+                let path = database::info_path(staged, name);
+                origins.insert(path.into_bytes(), staged.deb.name(), Digest::of(&member.bytes));
+            }
+        }
+        origins
+    }
+
     /// Final modes of the directories of a tree of our own.
     pub fn finish(&mut self) -> Result<()> {
         for (real, mode) in std::mem::take(&mut self.modes) {
@@ -121,8 +155,8 @@ impl Layout {
             return Err(Error::input(format!("package `{name}` has a file where there is a directory"))
                 .at(format!("/{}", lossy(&member.path))));
         }
-        if let Some(&other) = self.owners.get(&real)
-            && !self.settle(package, other, all, &member.path, &real)?
+        if let Some(&owner) = self.owners.get(&real)
+            && !self.settle(package, owner, all, &member.path, &real)?
         {
             return Ok(false);
         }
@@ -158,7 +192,7 @@ impl Layout {
                 self.root.special(&real, kind, device, self.access(member))?;
             }
         }
-        self.owners.insert(real.clone(), package);
+        self.owners.insert(real.clone(), Owner { package, entry: at });
         if matches!(member.kind, MemberKind::File(_)) {
             placed.insert(member.path.clone(), real);
         }
@@ -215,11 +249,12 @@ impl Layout {
     fn settle(
         &mut self,
         package: usize,
-        other: usize,
+        owner: Owner,
         all: &[StagedPackage],
         path: &[u8],
         real: &[u8],
     ) -> Result<bool> {
+        let other = owner.package;
         let (name, other_name) = (all[package].deb.name(), all[other].deb.name());
         if package == other {
             return Ok(true);
@@ -229,7 +264,7 @@ impl Layout {
             && by == name
         {
             let moved = self.root.real(&to)?;
-            self.owners.insert(moved, other);
+            self.owners.insert(moved, owner);
             return Ok(true);
         }
         let replaces = |a: usize, b: usize| {

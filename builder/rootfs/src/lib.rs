@@ -12,7 +12,7 @@
 //!   scripts, helpers        Debian's scripts in the sandbox, and native stand-ins for what they call most
 //!   scan, accounts, clock   a directory → Tree, with numbers and times that are the same in every build
 //! secrets, privileges       what may be in no image
-//! tree, pack                files with owners, modes, times; in memory, and kept
+//! tree, pack, origins       files with owners, modes, times; in memory, and kept
 //! ```
 
 #![deny(unsafe_code)]
@@ -26,6 +26,7 @@ pub mod container;
 pub mod control;
 pub mod database;
 pub mod deb;
+mod escape;
 pub mod extract;
 pub mod guest;
 pub mod helpers;
@@ -34,6 +35,7 @@ pub mod layout;
 pub mod manifest;
 mod mapped;
 pub mod order;
+pub mod origins;
 pub mod overlay;
 pub mod pack;
 pub mod paths;

@@ -9,7 +9,7 @@ mod lay;
 
 pub(crate) use lay::lay;
 
-use crate::secrets::{self, Public};
+use crate::secrets::{self, PublicSecrets};
 use crate::tree::{Content, Node, NodeKind, TreePath};
 use diorite_model::{Digest, Error, Hasher, Result};
 use serde::Deserialize;
@@ -33,7 +33,7 @@ pub struct Overlay {
     /// A program that runs inside the tree when overlays are laid, see [`crate::configure`].
     pub configure: Option<Content>,
     /// What looks like a secret in it and is declared to be none.
-    pub public: Public,
+    pub public: PublicSecrets,
 }
 
 /// One file of an overlay.
@@ -93,7 +93,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
     if entries.is_empty() && configure.is_none() {
         return Err(wrong(&dir.join("tree"), "the overlay is empty"));
     }
-    let mut public = Public::default();
+    let mut public = PublicSecrets::default();
     let mut known = BTreeSet::new();
     for (path, special) in described.files {
         let Some(entry) = entries.get_mut(path.trim_matches('/').as_bytes()) else {

@@ -1,10 +1,13 @@
-//! Tree ⇄ pack: a directory of two files that holds a whole tree, whatever the host's ids and file systems can express.
+//! Tree ⇄ pack: a directory of three files that holds a whole tree, whatever the host's ids and file systems can express.
 //!
 //! `index` is one line with the SHA-256 of what follows, then JSON: version, length of the contents, one row per node in
 //! bytewise order of the paths. `contents` is every distinct file content once, uncompressed, in the order of first use.
+//! `origins` says which package brought what (origins.rs).
 //! Contents are mapped, so opening a pack costs milliseconds. The same tree always gives the same bytes.
 
+use crate::escape::{escape, unescape};
 use crate::mapped::MappedFile;
+use crate::origins::Origins;
 use crate::tree::{Content, Node, NodeKind, Tree};
 use diorite_model::{Digest, Error, Result};
 use serde::{Deserialize, Serialize};
@@ -66,8 +69,8 @@ enum RowKind {
     Socket,
 }
 
-/// Writes a tree as a pack into `dir`, which must exist or be creatable. Nothing is synced: the store does that.
-pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
+/// Writes a tree, and where its files come from, as a pack into `dir`, which must exist or be creatable. Nothing is synced: the store does that.
+pub fn write(tree: &Tree, origins: &Origins, dir: &Path) -> Result<()> {
     fs::create_dir_all(dir).map_err(|e| Error::io("cannot create the directory of a pack", dir, e))?;
     let contents = dir.join(CONTENTS);
     let failed = |e| Error::io("cannot write a pack's contents", &contents, e);
@@ -103,6 +106,7 @@ pub fn write(tree: &Tree, dir: &Path) -> Result<()> {
         nodes.push(Row { path: escape(path), mode, uid, gid, mtime, kind, xattrs });
     }
     out.flush().map_err(failed)?;
+    origins.write(dir)?;
     let json = serde_json::to_vec(&PackIndex { version: VERSION, contents: end, nodes })
         .map_err(|e| Error::bug("a tree cannot be written as JSON").because(e))?;
     let path = dir.join(INDEX);
@@ -216,35 +220,6 @@ fn check_place(tree: &Tree, path: &[u8]) -> std::result::Result<(), &'static str
     }
 }
 
-/// Bytes as ASCII text: everything but printable ASCII, and the percent sign, becomes `%XX`.
-fn escape(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &b in bytes {
-        if b == b'%' || !(b' '..=b'~').contains(&b) {
-            text.push_str(&format!("%{b:02X}"));
-        } else {
-            text.push(b as char);
-        }
-    }
-    text
-}
-
-fn unescape(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&b, tail)) = rest.split_first() {
-        if b != b'%' {
-            bytes.push(b);
-            rest = tail;
-            continue;
-        }
-        let digits = std::str::from_utf8(tail.get(..2)?).ok()?;
-        bytes.push(u8::from_str_radix(digits, 16).ok()?);
-        rest = &tail[2..];
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,11 +248,11 @@ mod tests {
     #[test]
     fn a_pack_gives_back_the_tree_and_is_deterministic() {
         let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        write(&sample(), a.path()).unwrap();
+        write(&sample(), &Origins::default(), a.path()).unwrap();
         let again = verify(a.path()).unwrap();
         assert_eq!(shown(&again), shown(&sample()));
         assert_eq!(again.read("etc/hard"), Some(b"root:x:0:0\n".as_slice()));
-        write(&again, b.path()).unwrap();
+        write(&again, &Origins::default(), b.path()).unwrap();
         for file in [INDEX, CONTENTS] {
             assert_eq!(fs::read(a.path().join(file)).unwrap(), fs::read(b.path().join(file)).unwrap());
         }
@@ -287,7 +262,7 @@ mod tests {
     #[test]
     fn every_flipped_byte_of_the_index_is_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        write(&sample(), dir.path()).unwrap();
+        write(&sample(), &Origins::default(), dir.path()).unwrap();
         let path = dir.path().join(INDEX);
         let good = fs::read(&path).unwrap();
         for at in 0..good.len() {
@@ -303,7 +278,7 @@ mod tests {
     #[test]
     fn damaged_contents_are_noticed() {
         let dir = tempfile::tempdir().unwrap();
-        write(&sample(), dir.path()).unwrap();
+        write(&sample(), &Origins::default(), dir.path()).unwrap();
         let path = dir.path().join(CONTENTS);
         let good = fs::read(&path).unwrap();
         fs::write(&path, &good[1..]).unwrap();

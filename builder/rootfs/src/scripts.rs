@@ -90,8 +90,15 @@ fn unconfigured(log: &str, status: &str, unfinished: &[(String, String)]) -> Err
     let failed = log.lines().find_map(|l| l.strip_prefix("dpkg: error processing package "));
     let package = failed.and_then(|l| l.split([' ', ':']).next()).map(str::to_owned);
     let package = package.or_else(|| unfinished.first().map(|(name, _)| name.clone())).unwrap_or_default();
+    // dpkg's words for what it ran: `installed NAME package post-installation script subprocess returned error …`.
+    let whose = format!("installed {package} package ");
+    let script = log.lines().find_map(|l| l.trim_start().strip_prefix(&whose)?.split_once(" script subprocess "));
+    let what = match script.map(|(script, _)| script) {
+        Some("post-installation") => format!("the postinst script of package `{package}` failed"),
+        _ => format!("package `{package}` could not be configured"),
+    };
     let states: Vec<_> = unfinished.iter().take(8).map(|(name, state)| format!("{name} ({state})")).collect();
-    Error::input(format!("package `{package}` could not be configured"))
+    Error::input(what)
         .detail(around(log, &package))
         .because(format!("dpkg ended with {status}; not installed: {}", states.join(", ")))
         .hint("the lines above are its script's output")
@@ -129,7 +136,7 @@ mod tests {
         let error = unconfigured(log, "exit code 1", &unfinished).to_string();
         assert_eq!(
             error,
-            "error: package `bad` could not be configured\n  Setting up bad (1.0) ...\n  no such colour: blue\n  \
+            "error: the postinst script of package `bad` failed\n  Setting up bad (1.0) ...\n  no such colour: blue\n  \
              dpkg: error processing package bad (--configure):\n   installed bad package post-installation script \
              subprocess returned error exit status 3\n  because dpkg ended with exit code 1; not installed: \
              bad (install ok half-configured), next (install ok unpacked)\n  help: the lines above are its script's output"

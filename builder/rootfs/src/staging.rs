@@ -8,7 +8,7 @@ use crate::extract::times;
 use crate::order;
 use diorite_host::interrupt;
 use diorite_host::progress::{BarUnit, Progress};
-use diorite_model::{Error, LockedPackage, Result};
+use diorite_model::{Digest, Error, Hasher, LockedPackage, Result};
 use md5::{Digest as _, Md5};
 use rayon::prelude::*;
 use rustix::fs::{self as rfs, Mode, OFlags, XattrFlags};
@@ -48,6 +48,8 @@ pub struct StagedFile {
     pub name: String,
     /// MD5 in hexadecimal, where dpkg's database wants it.
     pub md5: Option<String>,
+    /// SHA-256 of the content; none for a tools tree, which nobody asks where it comes from.
+    pub digest: Option<Digest>,
 }
 
 /// A package of a set: the set's number, and its own in the set.
@@ -86,6 +88,7 @@ pub fn stage(
             bar.set_message(&locked.name);
             let directories: Vec<PathBuf> = places.iter().map(directory).collect();
             let staged = interrupt::check().and_then(|()| stage_one(locked, path, directories, how));
+            let staged = staged.map_err(|e| named_by_its_author(e, locked, path));
             bar.inc(locked.size);
             staged.map(|staged| places.iter().copied().zip(staged).collect())
         })
@@ -104,6 +107,17 @@ pub fn stage(
 /// The canonical order of staged packages.
 pub(crate) fn order_of(staged: &[StagedPackage]) -> order::Order {
     order::order(&staged.iter().map(|s| &s.deb.control).collect::<Vec<_>>())
+}
+
+/// A local package lies in the store under a name that nobody knows: an error speaks of the file that its author wrote.
+fn named_by_its_author(error: Error, locked: &LockedPackage, path: &Path) -> Error {
+    let in_store = error.place.as_deref() == Some(&*path.display().to_string());
+    if !locked.is_local() || !in_store {
+        return error;
+    }
+    Error { place: None, ..error }
+        .at(&*locked.path)
+        .hint("build that package again, for instance with dpkg-deb, and lock again")
 }
 
 /// One package into a directory for each set that has it.
@@ -137,11 +151,14 @@ fn stage_one(
         if !how.privileged {
             member.mode &= 0o777;
         }
-        let mut staged = StagedFile { member, name: String::new(), md5: None };
+        let mut staged = StagedFile { member, name: String::new(), md5: None, digest: None };
         if let MemberKind::File(size) = staged.member.kind {
             staged.name = files.len().to_string();
             let sum = all_sums || conffiles.iter().any(|c| c.path == staged.member.path);
-            staged.md5 = write_one(&fds, &staged, size, content, sum.then(Md5::new), &mut buffer, how)?;
+            let mut sums = Sums { md5: sum.then(Md5::new), sha256: how.privileged.then(Hasher::new) };
+            write_one(&fds, &staged, size, content, &mut sums, &mut buffer, how)?;
+            staged.md5 = sums.md5.map(|md5| hex(&md5.finalize()));
+            staged.digest = sums.sha256.map(Hasher::finish);
         }
         files.push(staged);
         Ok(())
@@ -167,16 +184,22 @@ pub(crate) fn open_directory(directory: &Path) -> Result<OwnedFd> {
         .map_err(|e| Error::io("cannot open a staging directory", directory, e.into()))
 }
 
-/// Writes one file into all directories; its MD5 if `sum` is there.
+/// Digests that are taken of a file while it is written.
+struct Sums {
+    md5: Option<Md5>,
+    sha256: Option<Hasher>,
+}
+
+/// Writes one file into all directories.
 fn write_one(
     directories: &[OwnedFd],
     file: &StagedFile,
     size: u64,
     content: &mut dyn Read,
-    mut sum: Option<Md5>,
+    sums: &mut Sums,
     buffer: &mut [u8],
     how: Staging,
-) -> io::Result<Option<String>> {
+) -> io::Result<()> {
     // Where: whoever called knows the directory.
     let failed =
         |e: Errno| deb::carry(Error { place: None, ..Error::io("cannot write an unpacked file", "", e.into()) });
@@ -190,8 +213,11 @@ fn write_one(
         while filled < want {
             filled += content.read(&mut buffer[filled..want])?;
         }
-        if let Some(sum) = &mut sum {
-            sum.update(&buffer[..want]);
+        if let Some(md5) = &mut sums.md5 {
+            md5.update(&buffer[..want]);
+        }
+        if let Some(sha256) = &mut sums.sha256 {
+            sha256.update(&buffer[..want]);
         }
         for out in &outs {
             let mut rest = &buffer[..want];
@@ -210,7 +236,7 @@ fn write_one(
         rfs::fchmod(out, Mode::from_raw_mode(file.member.mode)).map_err(failed)?;
         rfs::futimens(out, &times(file.member.mtime)).map_err(failed)?;
     }
-    Ok(sum.map(|sum| hex(&sum.finalize())))
+    Ok(())
 }
 
 /// Bytes as lower-case hexadecimal digits.

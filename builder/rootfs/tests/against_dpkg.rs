@@ -11,6 +11,7 @@ use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::deb::Deb;
+use diorite_rootfs::origins::Origins;
 use diorite_rootfs::scan::scan;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use diorite_rootfs::{accounts, helpers, order, pack};
@@ -120,7 +121,7 @@ fn test() -> Result<()> {
     println!("test our_tree_is_dpkgs_tree ... ok ({} files)", ours.nodes.len());
 
     sandbox::run_inside::<Vec<f64>>("ours", &two, &quiet)?;
-    for file in ["index", "contents"] {
+    for file in ["index", "contents", "origins"] {
         let same = fs::read(one.trees[0].result.join(file)).ok() == fs::read(two.trees[0].result.join(file)).ok();
         assert!(same, "two builds differ in the pack's {file}");
     }
@@ -302,7 +303,7 @@ fn reference(job: &Reference) -> Result<()> {
     let day = (EPOCH / 86_400).to_string();
     assert!(shadow.lines().all(|l| l.split(':').nth(2) == Some(&day)), "not the day of SOURCE_DATE_EPOCH:\n{shadow}");
     accounts::stabilize(&mut tree, EPOCH)?;
-    pack::write(&tree, &job.work.join("pack"))
+    pack::write(&tree, &Origins::default(), &job.work.join("pack"))
 }
 
 fn compare(ours: &Tree, theirs: &Tree) {

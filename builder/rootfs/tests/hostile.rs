@@ -285,6 +285,52 @@ fn one_path_of_two_packages_needs_a_reason() {
     assert!(world.run(&[world.package("a", "", &one), world.package("b", "", &two)]).is_err());
 }
 
+/// The order of members and the version of the format, as dpkg-deb judges them (deb(5)).
+#[test]
+fn members_out_of_order_are_refused() {
+    let world = World::new();
+    let data = tarball(&[(b"./x", FILE, b"", b"x")]);
+    let (package, path) = world.package("p0", "", &data);
+    let control = tarball(&[(b"./control", FILE, b"", b"Package: p0\nVersion: 1\nArchitecture: all\n")]);
+    let (binary, control, data) =
+        (("debian-binary", &b"2.0\n"[..]), ("control.tar", &control[..]), ("data.tar", &data[..]));
+    let mut reasons = Vec::new();
+    for (members, good) in [
+        (&[binary, ("_note", b"x"), control, ("_more", b""), data, ("behind", b"x")][..], true),
+        (&[("debian-binary", b"2.1\nmore\n"), control, data], true),
+        (&[binary, data, control], false),
+        (&[binary, ("note", b"x"), control, data], false),
+        (&[binary, control, ("note", b"x"), data], false),
+        (&[binary, control, control, data], false),
+        (&[binary, control], false),
+        (&[binary], false),
+        (&[("debian-binary", b"3.0\n"), control, data], false),
+        (&[("debian-binary", b"2.0"), control, data], false),
+        (&[("debian-binary", b""), control, data], false),
+        (&[control, binary, data], false),
+    ] {
+        fs::write(&path, ar(members)).unwrap();
+        let result = world.run(&[(package.clone(), path.clone())]);
+        let names: Vec<_> = members.iter().map(|(name, _)| *name).collect();
+        assert_eq!(result.is_ok(), good, "{names:?}");
+        reasons.extend(result.err().and_then(|e| e.cause));
+        if let Some(theirs) = dpkg_deb(&path) {
+            assert_eq!(theirs, good, "dpkg-deb judges {names:?} otherwise");
+        }
+    }
+    insta::assert_snapshot!("members_out_of_order", reasons.join("\n"));
+    let signed = String::from_utf8(ar(&[binary])).unwrap().replacen("4         `", "+4        `", 1);
+    fs::write(&path, signed).unwrap();
+    assert!(Deb::open(&path).is_err_and(|e| e.to_string().contains("not a number")));
+}
+
+/// Does dpkg-deb unpack it? None where there is no dpkg-deb, which is no failure: the verdicts above are what it says.
+fn dpkg_deb(file: &std::path::Path) -> Option<bool> {
+    let into = tempfile::tempdir().unwrap();
+    let output = std::process::Command::new("dpkg-deb").arg("--extract").arg(file).arg(into.path()).output().ok()?;
+    Some(output.status.success())
+}
+
 #[test]
 fn a_tools_tree_has_no_devices() {
     assert!(World::new().unpack(&[&[(b"null", EntryType::Char, b"", b"")]]).is_err());

@@ -149,6 +149,9 @@ pub enum Verb {
     /// Prepare what the test suite needs and print it as shell assignments.
     #[command(hide = true)]
     TestMaterial(BuildArgs),
+    /// Lock, unpack, configure and seal, as `build` does, and stop there; print what was passed by the look for secrets.
+    #[command(hide = true)]
+    TestSeal(ProfileArgs),
 }
 
 /// What `build` takes.

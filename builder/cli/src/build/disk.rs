@@ -10,7 +10,7 @@ use diorite_model::plan::{Build, BuildTool};
 use diorite_model::{Digest, Result};
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::SealedTree;
-use diorite_rootfs::{manifest, privileges};
+use diorite_rootfs::{manifest, privileges, secrets};
 
 /// What a disk is made of.
 pub struct DiskSource {
@@ -46,6 +46,7 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     }
     staging.manifest(&manifest::write(sealed, &changes.list))?;
     staging.privileges(&privileges::list(sealed.tree()))?;
+    staging.public_secrets(&secrets::list(sealed.passed_secrets()))?;
     staging.recipe(recipe)?;
     stage.done(format!("root hash {}", root_hash.short(16)));
     let value = StagedDisk { staging, sha256: image.sha256, root_hash };

@@ -8,6 +8,7 @@ use diorite_host::store::Store;
 use diorite_model::oci::Config;
 use diorite_model::{Digest, Error, Result};
 use diorite_rootfs::layers::{self, LayerFile};
+use diorite_rootfs::origins::Origins;
 use diorite_rootfs::pack;
 use diorite_rootfs::tree::Tree;
 use std::collections::BTreeMap;
@@ -65,7 +66,7 @@ fn merge(
     let json = serde_json::to_vec(&image.config).expect("our own types serialize");
     diorite_host::file::write_scratch(&file, json)
         .map_err(|e| Error::io("an image's configuration cannot be kept", &file, e))?;
-    pack::write(&tree, result.path())?;
+    pack::write(&tree, &Origins::default(), result.path())?;
     stage.done(format!("{} files of {} layers", tree.nodes.len(), layers.len()));
     store.put("tree", key, result).map(drop)
 }

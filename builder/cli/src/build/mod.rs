@@ -37,6 +37,8 @@ use diorite_host::store::Store;
 use diorite_image::format::Format;
 use diorite_model::Result;
 use diorite_model::plan::{Build, Step};
+use diorite_rootfs::configure::Changes;
+use diorite_rootfs::seal::SealedTree;
 use keys::StepKeys;
 use std::path::PathBuf;
 use step::{BuildContext, StepRunner};
@@ -73,6 +75,22 @@ impl BuildPlan<'_> {
         self.store.get("tree", &self.steps.trees[0].planned.key).unwrap_or_default()
     }
 
+    /// Plan and pool → the sealed tree, and no further.
+    pub fn seal(&self, pool: &dyn Fn() -> Result<Pool>, progress: &Progress) -> Result<SealedTree> {
+        let Self { project, inputs, store, .. } = self;
+        let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
+        self.sealed(&mut runner).map(|(sealed, _)| sealed)
+    }
+
+    /// The part that a whole build begins with.
+    fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes)> {
+        let trees = trees::run(&self.steps.trees, &runner.context, &mut runner.results)?;
+        let changes =
+            self.steps.configure.as_ref().map(|step| runner.run(step, &trees)).transpose()?.unwrap_or_default();
+        let sealed = seal::run(trees, &changes, &self.inputs, runner.context.progress)?;
+        Ok((sealed, changes))
+    }
+
     /// Plan and pool → disk image in `out/NAME`.
     pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, formats: &[Format], progress: &Progress) -> Result<Build> {
         let Self { project, inputs, store, steps } = self;
@@ -84,10 +102,7 @@ impl BuildPlan<'_> {
         // Before seconds of work, not after them.
         project.results.probe()?;
         let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
-        let trees = trees::run(&steps.trees, &runner.context, &mut runner.results)?;
-        let changes = steps.configure.as_ref().map(|step| runner.run(step, &trees)).transpose()?;
-        let changes = changes.unwrap_or_default();
-        let sealed = seal::run(trees, &changes, inputs, progress)?;
+        let (sealed, changes) = self.sealed(&mut runner)?;
         let root = runner.run(&steps.filesystem, &sealed)?;
         let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, formats: formats.to_vec() })?;
         disk.publish(steps.disk.key, runner)

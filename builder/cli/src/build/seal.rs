@@ -28,7 +28,7 @@ pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress:
     let (mut tree, mut overlays) = (trees.root, inputs.overlays(&recipe.overlays));
     changes.apply(&mut tree, &mut overlays);
     let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
-    let sealed = seal::seal(tree, generated, &overlays, recipe)?;
+    let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins)?;
     stage.done(format!("{} files", sealed.tree().nodes.len()));
     Ok(sealed)
 }

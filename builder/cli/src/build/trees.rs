@@ -10,6 +10,7 @@ use diorite_host::store::{Scratch, Store};
 use diorite_model::plan::{Step, StepResult};
 use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob, TreeParts};
+use diorite_rootfs::origins::{ImageOrigins, Origins};
 use diorite_rootfs::pack;
 use diorite_rootfs::tree::Tree;
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,8 @@ pub struct TreeStep {
 pub struct BuildTrees {
     /// The machine's.
     pub root: Tree,
+    /// Where the files of all of them come from.
+    pub origins: ImageOrigins,
     /// Where its pack is.
     pub directory: PathBuf,
     /// Each container's.
@@ -47,9 +50,15 @@ pub fn run(steps: &[TreeStep], context: &BuildContext, results: &mut Vec<StepRes
     let requests: Vec<_> = steps.iter().map(|step| TreeRequest::of(step, context)).collect();
     let stored = stored(&requests, inputs.recipe.image.epoch, store, pool, progress)?;
     let mut opened = Vec::new();
+    let mut origins = ImageOrigins::default();
     for (step, tree) in steps.iter().zip(&stored) {
         let started = Instant::now();
         opened.push((pack::open(&tree.directory)?, images::config(&tree.directory)?));
+        let brought = Origins::open(&tree.directory)?;
+        match &step.container {
+            None => origins.machine = brought,
+            Some(name) => drop(origins.containers.insert(name.clone(), brought)),
+        }
         let merging = merged.get(&step.planned.key).unwrap_or(&0.0);
         let seconds = tree.seconds + merging + started.elapsed().as_secs_f64();
         results.push(StepResult { step: step.planned.clone(), seconds, bytes: size_of(&tree.directory) });
@@ -57,7 +66,7 @@ pub fn run(steps: &[TreeStep], context: &BuildContext, results: &mut Vec<StepRes
     let (root, _) = opened.remove(0);
     let names = steps.iter().filter_map(|step| step.container.clone());
     let directory = stored[0].directory.clone();
-    Ok(BuildTrees { root, directory, containers: names.zip(opened).collect() })
+    Ok(BuildTrees { root, origins, directory, containers: names.zip(opened).collect() })
 }
 
 /// A tree that is to be in the store.

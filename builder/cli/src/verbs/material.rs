@@ -1,11 +1,16 @@
 //! `test-material`: what the test suite needs from outside, prepared once by the product's own stages and printed as
-//! shell assignments: the tools tree, the .debs of the server image, its configured tree, and this program.
+//! shell assignments: the tools tree, the .debs of the server image, its configured tree, and this program. And `test-seal`:
+//! a profile without its disk.
 
-use crate::args::BuildArgs;
+use crate::args::{BuildArgs, ProfileArgs};
+use crate::build::{self, BuildInputs};
 use crate::built::BuiltImage;
 use crate::context::Context;
+use crate::lock::CheckedLock;
+use crate::project::Project;
 use crate::{downloads, out};
 use diorite_model::{Error, Exit, Result};
+use diorite_rootfs::secrets;
 use std::fs;
 use std::path::Path;
 
@@ -26,6 +31,21 @@ pub fn prepare(args: &BuildArgs, context: &Context) -> Result<Exit> {
     ] {
         out::line(format!("DIORITE_TEST_{name}='{}'", path.display()))?;
     }
+    Ok(Exit::Done)
+}
+
+/// A profile as far as its sealed tree: everything that can be wrong with its packages shows there, and no disk is written.
+pub fn seal(profile: &ProfileArgs, context: &Context) -> Result<Exit> {
+    let project = Project::load(profile)?;
+    let store = context.store()?;
+    let lock = match CheckedLock::own(&project) {
+        Err(e) if e.exit == Exit::LockOutdated => CheckedLock::resolve(&project, &context.progress)?,
+        own => own?,
+    };
+    let inputs = BuildInputs::read(&project, lock.clone())?;
+    let pool = || downloads::pool(&project, &lock, &lock.packages(), context);
+    let sealed = build::plan(&project, inputs, &store).seal(&pool, &context.progress)?;
+    out::print(secrets::list(sealed.passed_secrets()))?;
     Ok(Exit::Done)
 }
 

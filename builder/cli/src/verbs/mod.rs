@@ -50,6 +50,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Completions { shell } => reference::completions(*shell),
         Verb::Man { directory, .. } => reference::man(directory.as_deref()),
         Verb::TestMaterial(args) => material::prepare(args, context),
+        Verb::TestSeal(profile) => material::seal(profile, context),
     }
 }
 

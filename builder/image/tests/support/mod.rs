@@ -2,6 +2,7 @@
 
 use diorite_image::{disk, esp, filesystem, format, initrd, kernel, sparse::Sparse, uki, verity};
 use diorite_model::{Digest, Result, recipe};
+use diorite_rootfs::origins::{Origins, ShippedContents};
 use diorite_rootfs::{clock::Times, pack, scan, secrets, tree::Tree};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -15,6 +16,11 @@ const MIB: u64 = 1 << 20;
 pub fn directory(variable: &str) -> PathBuf {
     let value = std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set; `make test` sets it"));
     PathBuf::from(value)
+}
+
+/// Where the files of that tree come from.
+fn origins() -> Origins {
+    Origins::open(&directory("DIORITE_TEST_TREE")).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// The tree named by DIORITE_TEST_TREE, a pack or a directory, without the identity that sealing takes out.
@@ -45,7 +51,13 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
     let sizes = recipe::Disk { esp: 128 * MIB, root: 512 * MIB, verity: 16 * MIB };
     let id = [7; 16];
     // The published keys that libraries carry to test themselves: a compressor may leave them as they were.
-    let public = secrets::scan(tree, &secrets::Public::default())?;
+    let origins = origins();
+    let search = secrets::SecretSearch {
+        shipped: &ShippedContents::of([&origins]),
+        declared: &secrets::PublicSecrets::default(),
+        source: &|_, _| secrets::FileSource::Profile,
+    };
+    let public = secrets::scan(tree, &search)?.public;
     filesystem::write(tree, &filesystem::FilesystemOptions::new(EPOCH, id), &path("root"), None)?;
     let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], id)?.root_hash;
     let kernel = kernel::find(tree)?;

@@ -146,13 +146,13 @@ fn pem(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     }
     let rest = &bytes[at..bytes.len().min(at + super::REACH / 2)];
     let line = |l: &[u8]| {
-        // In a program's text the lines of a key may end in an escaped newline, JSON's or C's.
+        // In a program's text the lines of a key may end in an escaped newline, JSON's, C's or Python's, each in its quotes.
         let l = l.trim_ascii();
         l.len() >= 40 && l.iter().all(|&b| digit64(b)) && varied(l)
     };
     let body = rest.iter().position(|&b| b == b'\n' || b == b'\\')?;
-    let lines = rest[body..].split(|&b| matches!(b, b'\n' | b'\\' | b'"'));
-    lines.map(|l| l.strip_prefix(b"n").unwrap_or(l)).take(8).any(line).then_some(())?;
+    let lines = rest[body..].split(|&b| matches!(b, b'\n' | b'\\' | b'"' | b'\''));
+    lines.map(|l| l.strip_prefix(b"n").unwrap_or(l)).take(16).any(line).then_some(())?;
     let end = rest.windows(9).position(|w| w == b"-----END ").unwrap_or(rest.len());
     Some(start..at + end)
 }

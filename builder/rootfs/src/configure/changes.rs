@@ -1,5 +1,6 @@
 //! What `configure` programs did: the difference of two trees, kept in the store, and put into a tree again.
 
+use crate::origins::Origins;
 use crate::overlay::{Overlay, OverlayEntry};
 use crate::pack;
 use crate::tree::{Node, NodeKind, Tree};
@@ -97,7 +98,7 @@ impl Changes {
                 self.nodes.insert(path, node);
             }
         }
-        pack::write(&self.nodes, directory)?;
+        pack::write(&self.nodes, &Origins::default(), directory)?;
         let file = directory.join(LIST);
         let json =
             serde_json::to_vec_pretty(&self.list).map_err(|e| Error::bug("changes do not serialize").because(e))?;

@@ -25,7 +25,7 @@ mod units;
 
 use crate::container::ContainerTree;
 use crate::overlay::Overlay;
-use crate::secrets::Public;
+use crate::secrets::PublicSecrets;
 use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +37,7 @@ pub struct Guest<'a> {
     overlays: &'a [Overlay],
     nodes: BTreeMap<TreePath, Node>,
     removed: BTreeSet<TreePath>,
+    layers: BTreeMap<TreePath, String>,
 }
 
 /// What [`generate`] makes: no longer tied to the tree it was made for.
@@ -47,7 +48,9 @@ pub struct GuestFiles {
     /// Paths that must go before these files come.
     pub(crate) removed: BTreeSet<TreePath>,
     /// What looks like a secret in the containers and is none.
-    pub(crate) public: Public,
+    pub(crate) public: PublicSecrets,
+    /// Containers whose root is an image, by the path of their layer.
+    pub(crate) layers: BTreeMap<TreePath, String>,
 }
 
 /// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
@@ -80,15 +83,15 @@ pub fn generate(
     config_drive::generate(&mut guest, recipe)?;
     // Last: it closes and opens what all the others made.
     hardening::generate(&mut guest, recipe)?;
-    let mut public = Public::default();
+    let mut public = PublicSecrets::default();
     containers.values().for_each(|c| public.extend(c.public()));
-    Ok(GuestFiles { nodes: guest.nodes, removed: guest.removed, public })
+    Ok(GuestFiles { nodes: guest.nodes, removed: guest.removed, public, layers: guest.layers })
 }
 
 impl<'a> Guest<'a> {
     /// Nothing generated yet.
     pub fn new(tree: &'a Tree, overlays: &'a [Overlay]) -> Self {
-        Self { tree, overlays, nodes: BTreeMap::new(), removed: BTreeSet::new() }
+        Self { tree, overlays, nodes: BTreeMap::new(), removed: BTreeSet::new(), layers: BTreeMap::new() }
     }
 
     fn put(&mut self, path: &str, node: Node) -> Result<()> {

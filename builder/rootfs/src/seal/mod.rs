@@ -3,12 +3,14 @@
 
 mod clean;
 mod dpkg;
+mod search;
 mod setuid;
 mod var;
 
 use crate::guest::GuestFiles;
+use crate::origins::ImageOrigins;
 use crate::overlay::{self, Overlay};
-use crate::secrets::{self, Public};
+use crate::secrets::{PassedSecret, PassedSecrets, PublicSecrets};
 use crate::tree::edit::detach_links;
 use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Error, Recipe, Result};
@@ -23,7 +25,7 @@ pub struct SealedTree {
     stub: Vec<u8>,
     boot_manager: Vec<u8>,
     os_release: Vec<u8>,
-    public: Public,
+    passed: PassedSecrets,
 }
 
 impl SealedTree {
@@ -52,12 +54,16 @@ impl SealedTree {
         &self.os_release
     }
     /// What looks like a secret in it and is none.
-    pub fn public(&self) -> &Public {
-        &self.public
+    pub fn public(&self) -> &PublicSecrets {
+        &self.passed.public
+    }
+    /// The same for people: where it is, and why it is none.
+    pub fn passed_secrets(&self) -> &[PassedSecret] {
+        &self.passed.list
     }
 }
 
-/// Seals a configured tree.
+/// Seals a configured tree, whose files and whose containers' files have these origins.
 ///
 /// Order: clean, generated files, overlays (which may replace generated files if they declare `override`), privileges,
 /// state, package database, boot, times, and a look for secrets.
@@ -65,7 +71,13 @@ impl SealedTree {
 /// # Errors
 /// Overlays in conflict, an owner the tree does not know, a privilege nobody declared, no kernel or more than one, a
 /// secret left in the tree.
-pub fn seal(configured: Tree, generated: GuestFiles, overlays: &[Overlay], recipe: &Recipe) -> Result<SealedTree> {
+pub fn seal(
+    configured: Tree,
+    generated: GuestFiles,
+    overlays: &[Overlay],
+    recipe: &Recipe,
+    origins: &ImageOrigins,
+) -> Result<SealedTree> {
     let mut tree = configured;
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
     let alias = dpkg::Aliases::of(&tree);
@@ -77,6 +89,7 @@ pub fn seal(configured: Tree, generated: GuestFiles, overlays: &[Overlay], recip
         tree.remove(path);
     }
     against_generated(&generated, overlays)?;
+    let search = search::TreeSearch::new(&generated, overlays, origins);
     for (path, mut node) in generated.nodes {
         node.mtime = epoch;
         tree.insert(path, node);
@@ -100,12 +113,10 @@ pub fn seal(configured: Tree, generated: GuestFiles, overlays: &[Overlay], recip
         // Never set what a package brought: compiled Python files hold the times of their sources. Zero is ours.
         node.mtime = if node.mtime == 0 { epoch } else { node.mtime.min(epoch) };
     }
-    let mut public = generated.public;
-    overlays.iter().for_each(|o| public.extend(&o.public));
-    let public = secrets::scan(&tree, &public)?;
+    let passed = search.run(&tree)?;
     let os_release = tree.resolve(b"etc/os-release").and_then(|p| tree.read(&p).map(<[u8]>::to_vec));
     let os_release = os_release.ok_or_else(|| Error::bug("the sealed tree has no /etc/os-release"))?;
-    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, public })
+    Ok(SealedTree { tree, kernel, kernel_release, stub, boot_manager, os_release, passed })
 }
 
 /// An overlay over a generated file is a conflict like any other.

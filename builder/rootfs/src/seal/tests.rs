@@ -60,11 +60,18 @@ fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) 
         configured: false,
     };
     let entries = files.iter().map(|(path, owner)| (path.as_bytes().to_vec(), entry(owner))).collect();
-    Overlay { name: name.into(), why: "a test".into(), overrides, entries, public: Public::default(), configure: None }
+    Overlay {
+        name: name.into(),
+        why: "a test".into(),
+        overrides,
+        entries,
+        public: PublicSecrets::default(),
+        configure: None,
+    }
 }
 
 fn sealed(overlays: &[Overlay]) -> Result<SealedTree> {
-    seal(tree(), GuestFiles::default(), overlays, &recipe())
+    seal(tree(), GuestFiles::default(), overlays, &recipe(), &ImageOrigins::default())
 }
 
 #[test]
@@ -92,13 +99,18 @@ fn wrong_trees_are_refused() {
     let refused = |change: fn(&mut Tree)| {
         let mut tree = tree();
         change(&mut tree);
-        seal(tree, GuestFiles::default(), &[], &recipe()).unwrap_err().to_string()
+        seal(tree, GuestFiles::default(), &[], &recipe(), &ImageOrigins::default()).unwrap_err().to_string()
     };
     let all = [
         refused(|t| assert!(t.remove("boot/vmlinuz-6.12"))),
         refused(|t| t.insert("boot/vmlinuz-6.13", file("MZ"))),
         refused(|t| assert!(t.remove("usr/lib/systemd/boot/efi/linuxx64.efi.stub"))),
-        refused(|t| t.insert("etc/shadow", file("root:$y$j9T$x:1:0:99999:7:::\n"))),
+        refused(|t| {
+            t.insert(
+                "etc/shadow",
+                file("root:$y$j9T$F5Jx5fExrKuPp53xLKQ..1$rCaNQAFMt7Z54R4jbj1vFWRGPnlIHT2bGJeR/Yt7rT5:1:0:99999:7:::\n"),
+            )
+        }),
         sealed(&[overlay("one", false, &[("etc/x", Some(("nobody-here", "root")))])]).unwrap_err().to_string(),
         sealed(&[overlay("one", false, &[("etc/x", None)]), overlay("two", false, &[("etc/x", None)])])
             .unwrap_err()
@@ -114,9 +126,9 @@ fn an_overlay_wins_over_generated_files_only_when_it_says_so() {
         ..GuestFiles::default()
     };
     let quiet = overlay("one", false, &[("etc/fstab", None)]);
-    let error = seal(tree(), generated.clone(), &[quiet], &recipe()).unwrap_err().to_string();
+    let error = seal(tree(), generated.clone(), &[quiet], &recipe(), &ImageOrigins::default()).unwrap_err().to_string();
     insta::assert_snapshot!("overlay_over_generated", error);
     let loud = overlay("one", true, &[("etc/fstab", None)]);
-    let sealed = seal(tree(), generated, &[loud], &recipe()).unwrap();
+    let sealed = seal(tree(), generated, &[loud], &recipe(), &ImageOrigins::default()).unwrap();
     assert_eq!(sealed.tree().read("etc/fstab"), Some(&b"overlay"[..]));
 }

@@ -1,13 +1,13 @@
 //! The look at a stream of bytes that comes in pieces: a disk while it is hashed.
 
-use super::{Public, secret};
+use super::{PublicSecrets, nowhere};
 use diorite_model::Result;
 use diorite_model::secret::REACH;
 
 /// Looks at bytes as they pass. What lies across two pieces is found as well.
 #[derive(Debug)]
-pub struct Scanner<'a> {
-    public: &'a Public,
+pub struct DiskScanner<'a> {
+    public: &'a PublicSecrets,
     /// The end of what has passed, looked at again with what follows, and the newest piece.
     bytes: Vec<u8>,
     /// Offset behind those bytes.
@@ -15,9 +15,9 @@ pub struct Scanner<'a> {
     found: Option<(u64, &'static str)>,
 }
 
-impl<'a> Scanner<'a> {
+impl<'a> DiskScanner<'a> {
     /// Nothing has passed yet.
-    pub fn new(public: &'a Public) -> Self {
+    pub fn new(public: &'a PublicSecrets) -> Self {
         Self { public, bytes: Vec::new(), end: 0, found: None }
     }
 
@@ -51,7 +51,7 @@ impl<'a> Scanner<'a> {
         self.look(0);
         match self.found {
             None => Ok(()),
-            Some((at, what)) => Err(secret("", what).at(format!("byte {at} of the disk"))),
+            Some((at, what)) => Err(nowhere(what).at(format!("byte {at} of the disk"))),
         }
     }
 }

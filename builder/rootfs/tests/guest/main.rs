@@ -14,6 +14,7 @@ use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
 use diorite_model::{Error, Recipe};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::container::{self, ContainerTree};
+use diorite_rootfs::origins::{ImageOrigins, Origins};
 use diorite_rootfs::overlay::{self, Overlay};
 use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
@@ -42,14 +43,18 @@ fn recipe(more: &str) -> Recipe {
     profile::parse(&format!("{}\n{more}", loaded.text), &loaded.file, &mut load).unwrap_or_else(|e| panic!("{e}")).0
 }
 
-fn configured() -> Tree {
+/// A configured tree, and where its files come from.
+fn configured() -> (Tree, ImageOrigins) {
     let place = std::env::var_os("DIORITE_TEST_TREE").map(PathBuf::from).expect(
         "DIORITE_TEST_TREE must name a configured tree of the server profile (a directory or a pack); `make test` sets it",
     );
     if place.join("index").is_file() {
-        return pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
+        let machine = Origins::open(&place).unwrap_or_else(|e| panic!("{e}"));
+        let tree = pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
+        return (tree, ImageOrigins { machine, ..ImageOrigins::default() });
     }
-    scan::scan(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"))
+    let tree = scan::scan(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"));
+    (tree, ImageOrigins::default())
 }
 
 /// A container's root with one program in it, taken from the image's own tree.
@@ -61,13 +66,13 @@ fn container(overlays: &[Overlay]) -> ContainerTree {
 }
 
 fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {
-    let tree = configured();
+    let (tree, origins) = configured();
     let web = overlay::load(&repository().join("overlays/web")).unwrap_or_else(|e| panic!("{e}"));
     // Each with a root of its own, or they would share one layer.
     let of = |name: &String| if name == "web" { container(std::slice::from_ref(&web)) } else { container(&[]) };
     let containers: BTreeMap<_, _> = recipe.containers.keys().map(|name| (name.clone(), of(name))).collect();
     let generated = guest::generate(recipe, &tree, overlays, &containers).unwrap_or_else(|e| panic!("{e}"));
-    seal::seal(tree, generated, overlays, recipe).unwrap_or_else(|e| panic!("{e}"))
+    seal::seal(tree, generated, overlays, recipe, &origins).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Writes a tree to disk as root would find it mounted.

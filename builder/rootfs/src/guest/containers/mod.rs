@@ -49,7 +49,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
         let file = quadlet(name, &reference, container, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
-        images.push(store::StoredImage { reference, tree, container, started, epoch: recipe.image.epoch });
+        images.push(store::StoredImage { name, reference, tree, container, started, epoch: recipe.image.epoch });
     }
     if directories.chars().any(|c| c.is_control() && c != '\n')
         || directories.lines().any(|l| l.split(' ').count() != 6)
@@ -57,8 +57,13 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         return Err(Error::bug(format!("{directories:?} would not stay on its own lines")));
     }
     guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, directories)?;
-    for (path, node) in store::write(&images, &recipe.archive.architecture)? {
-        guest.nodes.insert([CONTAINER_STORE.as_bytes(), b"/", &path].concat(), node);
+    let written = store::write(&images, &recipe.archive.architecture)?;
+    let inside = |path: &[u8]| [CONTAINER_STORE.as_bytes(), b"/", path].concat();
+    guest.nodes.extend(written.nodes.into_iter().map(|(path, node)| (inside(&path), node)));
+    for (layer, name) in written.layers {
+        if recipe.containers[&name].is_image() {
+            guest.layers.insert(inside(layer.as_bytes()), name);
+        }
     }
     guest.put(CONTAINER_STORE, crate::tree::Node::directory(0o755))?;
     // containers-storage.conf(5), TOML.

@@ -15,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// One container image to be stored.
 pub(super) struct StoredImage<'a> {
+    /// Of its container.
+    pub name: &'a str,
     /// `localhost/NAME:VERSION`.
     pub reference: String,
     /// Its root.
@@ -60,13 +62,22 @@ impl ContainerProcess {
     }
 }
 
-/// The files of a store by path below [`CONTAINER_STORE`].
-pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<BTreeMap<TreePath, Node>> {
+/// A store; paths are those below [`CONTAINER_STORE`].
+pub(super) struct ImageStore {
+    /// Its files.
+    pub nodes: BTreeMap<TreePath, Node>,
+    /// Where the root of a container is; of several with the same one, the first.
+    pub layers: Vec<(String, String)>,
+}
+
+/// Makes the store of these images.
+pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<ImageStore> {
     let mut nodes: BTreeMap<TreePath, Node> = BTreeMap::new();
     for dir in ["overlay", "overlay/l", "overlay-images", "overlay-layers"] {
         nodes.insert(dir.into(), Node::directory(0o700));
     }
     let (mut layer_list, mut image_list, mut layers) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut places = Vec::new();
     for image in images {
         let created = rfc3339(image.epoch);
         // An id is the digest of a layer's tar, and no tar is made here: the listing names the same bytes.
@@ -77,6 +88,7 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<BTreeM
         if layers.insert(layer) {
             let below = format!("overlay/{layer}");
             let link = base32(&Digest::of(layer.to_string().as_bytes()).0)[..26].to_owned();
+            places.push((format!("{below}/diff"), image.name.to_owned()));
             nodes.insert(below.clone().into(), Node::directory(0o700));
             nodes.insert(format!("{below}/link").into(), Node::file(0o644, link.as_bytes()));
             nodes.insert(format!("overlay/l/{link}").into(), Node::symlink(format!("../{layer}/diff")));
@@ -136,7 +148,7 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<BTreeM
         nodes.insert(path.into(), Node::file(0o600, to_bytes(&serde_json::Value::Array(list))?));
         nodes.insert(path.replace(".json", ".lock").into(), Node::file(0o644, ""));
     }
-    Ok(nodes)
+    Ok(ImageStore { nodes, layers: places })
 }
 
 /// Lays a container's tree below `local` (its path in the store; `whole` is the same from the image's root).
