@@ -56,6 +56,16 @@ impl Recipe {
 }
 
 impl Listener<'_> {
+    /// Whether others can reach it over TCP, where the firewall admits them.
+    pub fn is_public_tcp(&self) -> bool {
+        self.protocol == Protocol::Tcp && !self.local
+    }
+
+    /// Whether it is a published port of a container.
+    pub fn is_published(&self) -> bool {
+        matches!(self.owner, ListenerOwner::Container { .. })
+    }
+
     /// The path of the key that declares it in a profile; nothing declares the secure shell.
     pub fn path(&self) -> Option<String> {
         match self.owner {

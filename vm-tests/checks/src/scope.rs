@@ -3,7 +3,7 @@
 use crate::{surroundings::Surroundings, sweep::Family};
 use diorite_model::{
     Recipe,
-    recipe::{Allow, Link, Protocol, Publish},
+    recipe::{Allow, Link, Protocol},
 };
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -73,8 +73,8 @@ impl<'a> Scope<'a> {
 
 /// Ports of TCP that others may reach in a container.
 pub fn published(recipe: &Recipe) -> BTreeSet<u16> {
-    let fits = |p: &&Publish| p.protocol == Protocol::Tcp && !p.local;
-    recipe.containers.values().flat_map(|c| &c.publish).filter(fits).map(|p| p.host).collect()
+    let all = recipe.listeners().into_iter().filter(|l| l.is_published() && l.is_public_tcp());
+    all.map(|listener| listener.port).collect()
 }
 
 /// Connections the other checks of one port begin at most; a burst must have room for them.

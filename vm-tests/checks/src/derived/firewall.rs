@@ -68,9 +68,9 @@ pub fn rules(scope: &Scope<'_>) -> Vec<Check> {
 
 /// The counters of what may come in and go out.
 pub fn counters(recipe: &Recipe) -> Vec<String> {
+    let listeners = recipe.listeners();
     let published = |protocol, port| {
-        let mut all = recipe.containers.values().flat_map(|c| &c.publish);
-        all.any(|p| !p.local && p.protocol == protocol && p.host == port)
+        listeners.iter().any(|l| l.is_published() && !l.local && l.protocol == protocol && l.port == port)
     };
     let mut all = Vec::new();
     for allow in &recipe.firewall.allow {

@@ -2,7 +2,8 @@
 
 use diorite_model::{
     Error, Recipe, Result,
-    recipe::{Allow, NodeExporter, Protocol, RootLogin},
+    listeners::{Listener, ListenerOwner},
+    recipe::{Allow, Protocol, RootLogin},
 };
 use std::{
     collections::BTreeSet,
@@ -75,20 +76,14 @@ fn any_port(guest: u16) -> std::io::Result<TcpListener> {
     }
 }
 
-/// TCP ports of containers that others may reach.
-fn published(recipe: &Recipe) -> impl Iterator<Item = (u16, &str)> {
-    let all = recipe.containers.iter().flat_map(|(name, c)| c.publish.iter().map(move |p| (name, p)));
-    all.filter(|(_, p)| p.protocol == Protocol::Tcp && !p.local).map(|(name, p)| (p.host, name.as_str()))
-}
-
 /// TCP ports that `source` is admitted to.
 fn admitted(recipe: &Recipe, source: IpAddr) -> BTreeSet<u16> {
     let ports = |a: &Allow| -> Vec<u16> {
         if a.ports().len() <= RANGE {
             return a.ports().collect();
         }
-        let inside = published(recipe).map(|(port, _)| port).filter(|port| a.ports().contains(port));
-        inside.chain([a.port, a.last_port]).collect()
+        let listening = recipe.listeners().into_iter().filter(Listener::is_public_tcp).map(|listener| listener.port);
+        listening.filter(|port| a.ports().contains(port)).chain([a.port, a.last_port]).collect()
     };
     entries(recipe, source).flat_map(ports).collect()
 }
@@ -103,22 +98,26 @@ fn words(recipe: &Recipe, source: IpAddr, port: u16) -> String {
     let Some(allow) = entries(recipe, source).find(|a| a.ports().contains(&port)) else {
         return "not admitted by the machine's firewall".to_owned();
     };
-    if port == 22 {
-        let access = &recipe.access;
-        let root = (access.root_login == RootLogin::Credential).then(|| "root with a key by credential".to_owned());
-        let administrators = access.administrators.keys().map(|name| format!("administrator {name}"));
-        let people: Vec<_> = administrators.chain(access.users.keys().cloned()).chain(root).collect();
-        let people = if people.is_empty() { "nobody may log in".to_owned() } else { people.join(", ") };
-        return format!("ssh ({people})");
+    let listener = recipe.listeners().into_iter().find(|l| l.is_public_tcp() && l.port == port);
+    match listener.map(|listener| listener.owner) {
+        Some(ListenerOwner::SecureShell) => ssh(recipe),
+        Some(ListenerOwner::Container { name, .. }) => format!("container {name}"),
+        Some(ListenerOwner::NodeExporter) => "metrics".to_owned(),
+        None => {
+            let described = [&allow.listener, &allow.name, &allow.why].into_iter().flatten().next();
+            described.cloned().unwrap_or_else(|| "admitted".to_owned())
+        }
     }
-    if let Some((_, name)) = published(recipe).find(|(p, _)| *p == port) {
-        return format!("container {name}");
-    }
-    if port == NodeExporter::PORT && recipe.monitoring.node_exporter.is_some() {
-        return "metrics".to_owned();
-    }
-    let said = [&allow.listener, &allow.name, &allow.why].into_iter().flatten().next();
-    said.cloned().unwrap_or_else(|| "admitted".to_owned())
+}
+
+/// The secure shell, and who may log in.
+fn ssh(recipe: &Recipe) -> String {
+    let access = &recipe.access;
+    let root = (access.root_login == RootLogin::Credential).then(|| "root with a key by credential".to_owned());
+    let administrators = access.administrators.keys().map(|name| format!("administrator {name}"));
+    let people: Vec<_> = administrators.chain(access.users.keys().cloned()).chain(root).collect();
+    let people = if people.is_empty() { "nobody may log in".to_owned() } else { people.join(", ") };
+    format!("ssh ({people})")
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 use crate::{
     answer::{Judged, verdict},
     check::{Check, CheckRun, Phase},
-    derived::ssh,
     scope::{Scope, published},
     surroundings::split,
     sweep::{Family, Sweep, Vantage},
@@ -12,7 +11,7 @@ use crate::{
 use diorite_lab::{PortVerdict, Scan};
 use diorite_model::{
     Recipe,
-    recipe::{Allow, NodeExporter, Protocol, Rate},
+    recipe::{Allow, Protocol, Rate},
     report::{Declared, Evidence},
 };
 use std::{
@@ -32,9 +31,9 @@ const ELSEWHERE: [IpAddr; 5] = [
 /// Every admitted port answers.
 pub fn admitted(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let (published, name) = (published(scope.recipe), family.name());
-    let exporter = scope.recipe.monitoring.node_exporter.is_some().then_some(NodeExporter::PORT);
+    let listeners = scope.recipe.listeners();
     let one = |port: u16| {
-        let listens = port == ssh::PORT || published.contains(&port) || Some(port) == exporter;
+        let listens = listeners.iter().any(|l| l.is_public_tcp() && l.port == port);
         let (word, declared) = if listens { ("open", Declared::Open) } else { ("admitted", Declared::Admitted) };
         let words = if listens { word } else { "admitted by the firewall" };
         let what = format!("TCP port {port} is {words} ({name})");
