@@ -46,8 +46,9 @@ pub struct DiskParts<'a> {
     pub public: &'a PublicSecrets,
 }
 
-/// A finished disk image.
+/// A finished disk image. Only this crate makes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DiskImage {
     /// SHA-256 of the whole file, zeros included: the image's identity.
     pub sha256: Digest,
