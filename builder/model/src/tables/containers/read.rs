@@ -199,7 +199,7 @@ fn secrets(t: &Section) -> Result<BTreeMap<String, Secret>> {
         let to = match (file, variable) {
             (Some(_), Some(variable)) => {
                 let error = t.files.error(variable.span, format!("`{}` goes to two places", t.path));
-                return Err(error.hint("keep `file` or `environment`; a file is seen by fewer"));
+                return Err(error.hint("keep `file` or `environment`; a file is visible to fewer processes"));
             }
             (None, Some(variable)) => SecretTo::Environment(variable.value),
             (file, None) => SecretTo::File(file.map_or_else(|| format!("/run/secrets/{name}"), |f| f.value)),
