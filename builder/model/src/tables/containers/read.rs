@@ -19,7 +19,7 @@ pub(crate) const CONTAINER: &[Field] = &[
     text("oci", &values::IMAGE, "an image in its place: from a registry, by digest"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
-    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree")
+    text("user", &values::CONTAINER_USER, "the user it runs as, from the container's own accounts")
         .or_said("an image's own; with `packages` `65534:65534`, nobody"),
     text("workdir", &values::CONTAINER_PATH, "the directory it begins in").or_said("an image's own, else `/`"),
     text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
@@ -37,8 +37,11 @@ pub(crate) const CONTAINER: &[Field] = &[
     texts("writable", &values::CONTAINER_PATH, "directories in memory it may write to; everything else is read-only"),
     named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
     texts("capabilities", &values::CAPABILITY, "capabilities it keeps"),
-    boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")
-        .or(true),
+    boolean(
+        "user_namespace",
+        "run in a user namespace: its user IDs, root included, are mapped to a separate range on the machine",
+    )
+    .or(true),
     integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
     boolean(
         "init",
@@ -48,7 +51,7 @@ pub(crate) const CONTAINER: &[Field] = &[
     table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
     table("limits", LIMITS, "what it may use at most"),
     texts("after", &values::NAME, "containers that are started, and healthy, before it"),
-    texts("requires", &values::NAME, "containers it cannot be without: as `after`, and stopped with them"),
+    texts("requires", &values::NAME, "containers it depends on: as `after`, and stopped with them"),
 ];
 const PUBLISH: &[Field] = &[
     port("host", "port of the machine").needed(),
