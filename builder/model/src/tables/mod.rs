@@ -118,10 +118,14 @@ pub(crate) const PROFILE: &[Field] = &[
         "instances",
         &values::HOST_NAME,
         instances::read::INSTANCE,
-        "machines made from this image, by host name; no byte of the image",
+        "machines made from this image, by host name; no byte of the image depends on them",
     ),
-    table("machine", machine::read::MACHINE, "the virtual machine that `diorite deploy` makes; no byte of the image"),
-    table("verify", verify::read::VERIFY, "what `diorite verify` asks besides"),
+    table(
+        "machine",
+        machine::read::MACHINE,
+        "the virtual machine that `diorite deploy` creates; no byte of the image depends on it",
+    ),
+    table("verify", verify::read::VERIFY, "additional checks for `diorite verify`"),
 ];
 
 /// Reads the whole profile and checks it against itself.

@@ -15,13 +15,17 @@ use std::collections::BTreeMap;
 
 pub(crate) const CONTAINER: &[Field] = &[
     texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least"),
-    text("archive", &values::RELATIVE_PATH, "an image in its place: an OCI or docker archive, relative to the profile"),
-    text("oci", &values::IMAGE, "an image in its place: from a registry, by digest"),
+    text(
+        "archive",
+        &values::RELATIVE_PATH,
+        "an image instead of packages: an OCI or docker archive, relative to the profile",
+    ),
+    text("oci", &values::IMAGE, "an image instead of packages: from a registry, by digest"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
     text("user", &values::CONTAINER_USER, "the user it runs as, from the container's own accounts")
         .or_said("an image's own; with `packages` `65534:65534`, nobody"),
-    text("workdir", &values::CONTAINER_PATH, "the directory it begins in").or_said("an image's own, else `/`"),
+    text("workdir", &values::CONTAINER_PATH, "its working directory").or_said("an image's own, else `/`"),
     text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
     mapping(
         "environment",
@@ -42,13 +46,11 @@ pub(crate) const CONTAINER: &[Field] = &[
         "run in a user namespace: its user IDs, root included, are mapped to a separate range on the machine",
     )
     .or(true),
-    integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
-    boolean(
-        "init",
-        "a small init is its first process: it ends when it is told to, and leaves no dead children behind",
-    )
-    .or_said("`true` with `packages`; an image may bring its own"),
-    table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
+    integer("ids", FIRST, LAST, "first of its 65536 user IDs on the machine")
+        .or_said("a number that follows from its name"),
+    boolean("init", "run a small init as its first process: it forwards signals and reaps dead children")
+        .or_said("`true` with `packages`; an image may bring its own"),
+    table("health", HEALTH, "health check; the container is restarted when it fails"),
     table("limits", LIMITS, "what it may use at most"),
     texts("after", &values::NAME, "containers that are started, and healthy, before it"),
     texts("requires", &values::NAME, "containers it depends on: as `after`, and stopped with them"),

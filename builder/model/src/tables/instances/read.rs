@@ -23,7 +23,7 @@ const LINK: &[Field] = &[
 const CREDENTIAL: &[Field] = &[
     text("env", &values::VARIABLE, "in this environment variable"),
     text("file", &values::SECRET_FILE, "in this file of mode 600, relative to `profiles/`"),
-    words("command", &values::ARGUMENT, "in what this program prints; no shell reads the words"),
+    words("command", &values::ARGUMENT, "in the output of this program, run without a shell"),
 ];
 
 /// Names of credentials that Diorite gives itself.

@@ -14,8 +14,8 @@ use crate::verify::*;
 pub(crate) const VERIFY: &[Field] = &[tables(
     "check",
     CHECK,
-    "what a booted machine is asked besides what follows from the other tables, each of one kind; no byte of the image \
-     depends on it",
+    "checks of a booted machine in addition to those that follow from the other tables, each of one kind; no byte of the \
+     image depends on it",
 )];
 const CHECK: &[Field] = &[
     text("name", &values::NAME, "its id is `own-NAME`").or_said("its kind and what it is about"),
