@@ -117,7 +117,7 @@ impl SignedRelease {
                 &format!("the release file is not that of `{suite}`"),
                 format!("it says that it belongs to {}", quoted(&names)),
             )
-            .hint("the mirror serves another suite under this name, or someone on the way swapped the file: try another mirror"));
+            .hint("the mirror serves another suite under this name, or the file was replaced in transit: try another mirror"));
         }
 
         let when = |name: &str| match field(name) {

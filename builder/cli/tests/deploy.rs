@@ -259,7 +259,7 @@ fn one_image_becomes_several_machines_one_after_the_other() {
     let deploy = ["deploy", "web", "--target", "school"];
 
     let said = refuses(&case.project, case.diorite().env("TOKEN_OF_B", "b"), &deploy, 1);
-    assert!(said.contains("does not say where the key is that signs"), "{said}");
+    assert!(said.contains("has no signing key for config drives"), "{said}");
     fs::write(&targets, target + "signing_key_env = \"SIGNING_KEY\"\n").expect("the target");
     let said = refuses(&case.project, case.diorite().env("SIGNING_KEY", &private), &deploy, 1);
     assert!(said.contains("the credential `token` of instance `b` is not set"), "{said}");

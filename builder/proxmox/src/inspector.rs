@@ -165,7 +165,7 @@ impl Inspector<'_> {
         Error::remote(format!("VM {id} is called `{name}`, and was not made by Diorite"))
             .at(target.url.clone())
             .because(format!("it has neither the tag `{}` nor our notes, so it is not touched", target.tag))
-            .hint("rename it, or give ours another name: `--name`")
+            .hint("rename it, or choose another name for the new VM: `--name`")
     }
 
     /// Volumes of one kind on a storage, with their sizes.

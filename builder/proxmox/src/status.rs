@@ -174,7 +174,7 @@ fn drift(desired: &Desired, vm: &Vm) -> Vec<String> {
     if !vm.boots_from(&crate::notes::serial(desired.sha256)) {
         let there = vm.machine().and_then(|m| m.generations.first());
         let there =
-            there.map_or("nothing of ours".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
+            there.map_or("no image of Diorite".to_owned(), |g| format!("{} (disk {})", g.version, g.sha256.short(12)));
         all.push(format!("image: {there}; built is {} (disk {})", desired.version, desired.sha256.short(12)));
     }
     if let Some(iso) = desired.config_drive.as_ref().filter(|iso| vm.volume(CONFIG_DRIVE) != Some(&iso.volume)) {

@@ -169,11 +169,8 @@ impl Layout {
             MemberKind::Symlink(to) => self.root.symlink(&real, to, member.mtime, access)?,
             MemberKind::HardLink(first) => {
                 let first = placed.get(first).ok_or_else(|| {
-                    Error::input(format!("package `{name}` has a hard link to what is not in it")).at(format!(
-                        "/{} → /{}",
-                        lossy(&member.path),
-                        lossy(first)
-                    ))
+                    Error::input(format!("package `{name}` has a hard link to a file that it does not contain"))
+                        .at(format!("/{} → /{}", lossy(&member.path), lossy(first)))
                 })?;
                 self.root.hard_link(first, &real)?;
             }

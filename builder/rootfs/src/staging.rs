@@ -130,7 +130,7 @@ fn stage_one(
     let deb = Deb::open(path)?;
     let found = (deb.name(), deb.version(), deb.architecture());
     if found != (locked.name.as_str(), locked.version.as_str(), locked.architecture.as_str()) {
-        return Err(Error::input(format!("package `{}` is not what the lock says", locked.name))
+        return Err(Error::input(format!("package `{}` does not match the lock", locked.name))
             .at(path.display().to_string())
             .because(format!("inside it says {} {} {}", found.0, found.1, found.2))
             .hint("remove it from the pool and lock again"));

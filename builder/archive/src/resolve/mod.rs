@@ -192,7 +192,7 @@ impl Local {
                 Error::input("this is not a Debian package").at(path.display().to_string()).because(cause)
             })?;
             if deb::identity(&control).is_none() {
-                return Err(Error::input("this package does not say what it is")
+                return Err(Error::input("this package's control file is incomplete")
                     .at(path.display().to_string())
                     .because("its control file lacks Package, Version or Architecture"));
             }

@@ -200,7 +200,7 @@ pub struct VerifyArgs {
     /// Run one part of several: `2/3`. Every check is in exactly one part.
     #[arg(long, value_name = "I/N", value_parser = values::shard)]
     pub shard: Option<Shard>,
-    /// Boot even where the snapshot kept from an earlier run would do, and keep a new snapshot.
+    /// Boot even if a kept snapshot could be used, and keep a new snapshot.
     #[arg(long)]
     pub boot: bool,
     /// Verify N times; a check with different results is flaky, and fails.

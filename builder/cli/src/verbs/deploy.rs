@@ -107,7 +107,7 @@ fn values(project: &Project, names: &[String], client: &Client) -> Result<Config
     let target = client.target();
     let of = format!("target `{}`", target.name);
     let source = target.signing_key.as_ref().ok_or_else(|| {
-        Error::input(format!("{of} does not say where the key is that signs config drives"))
+        Error::input(format!("{of} has no signing key for config drives"))
             .at(target.location.clone())
             .hint("write `signing_key_file = \"~/.config/diorite/config-drive-key\"`, or `signing_key_env`, or `signing_key_command`")
     })?;

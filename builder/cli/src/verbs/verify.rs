@@ -42,7 +42,7 @@ pub fn verify(args: &VerifyArgs, context: &Context) -> Result<Exit> {
 fn profile_of(name: &str, args: &VerifyArgs) -> Result<Project> {
     let too_large = |m: fs::Metadata| m.is_file() && m.len() > profile::LARGEST as u64;
     if !name.ends_with(".toml") && name.contains('/') && fs::metadata(name).is_ok_and(too_large) {
-        let error = Error::input("this is a disk, and what it was built from is not said").at(name);
+        let error = Error::input("a disk needs the recipe it was built from").at(name);
         return Err(error.hint("add `--recipe FILE`: the profile, or the recipe.json of its build"));
     }
     Project::load(&ProfileArgs { name: name.to_owned(), paths: args.paths.clone() })

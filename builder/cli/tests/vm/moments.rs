@@ -43,7 +43,7 @@ pub fn single_checks_go_on_from_the_boot(project: &Project) {
     assert!(kept.ends_with(restored.key.short(16)) && restored.age > 0, "{restored:?}");
     let shown = text(&output.stdout);
     let second = shown.lines().nth(1).unwrap_or_default();
-    assert!(second.starts_with("machine: restored from the moment ") && second.ends_with(" ago"), "{shown}");
+    assert!(second.starts_with("machine: restored from the snapshot ") && second.ends_with(" ago"), "{shown}");
     assert!(report.seconds / 2.0 < settled / 2.0, "{} s twice, the boot {settled} s", report.seconds);
     assert!(report.partial(), "it makes no image count as verified");
     assert!(bytes(&kept) == before, "nobody writes a kept moment");
@@ -71,7 +71,7 @@ pub fn a_failure_can_be_gone_back_to(project: &Project) {
     let picture = fs::read(evidence.join("screenshot.png")).expect("a picture");
     assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "{} bytes", picture.len());
     let page = fs::read_to_string(out.join("report.html")).expect("report.html");
-    assert!(page.contains("data:image/png;base64,") && page.contains("restored from the moment"));
+    assert!(page.contains("data:image/png;base64,") && page.contains("restored from the snapshot"));
     let before = bytes(&evidence);
     for _ in 0..2 {
         let mut command = project.diorite();

@@ -35,7 +35,10 @@ fn admit(recipe: &Recipe) -> Result<()> {
     }
     let json = |recipe: &Recipe| serde_json::to_value(recipe).expect("our own types serialize");
     let path = difference(&json(&read), &json(recipe)).unwrap_or_default();
-    Err(Error::input(format!("`{}` is not what this version of Diorite makes of a profile", section::printable(&path))))
+    Err(Error::input(format!(
+        "`{}` has a value that this version of Diorite would not produce from a profile",
+        section::printable(&path)
+    )))
 }
 
 /// The path to the first value that differs.

@@ -28,7 +28,7 @@ impl fmt::Display for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.restored, &self.why_booted) {
             (Some(k), _) => {
-                write!(f, "restored from the moment {} of {}, {} ago", k.key.short(12), date(k.kept), span(k.age))
+                write!(f, "restored from the snapshot {} of {}, {} ago", k.key.short(12), date(k.kept), span(k.age))
             }
             (None, Some(why)) => write!(f, "booted: {why}"),
             (None, None) => f.write_str("booted"),
@@ -74,7 +74,7 @@ mod tests {
     fn a_start_is_told_in_one_line() {
         let kept = |age| Kept { key: Digest::of(b""), kept: 1_760_000_000, age };
         let restored = |age| Start { restored: Some(kept(age)), why_booted: None }.to_string();
-        assert_eq!(restored(7), "restored from the moment e3b0c44298fc of 2025-10-09 08:53:20 UTC, 7 s ago");
+        assert_eq!(restored(7), "restored from the snapshot e3b0c44298fc of 2025-10-09 08:53:20 UTC, 7 s ago");
         assert!(restored(7_199).ends_with(", 119 min ago") && restored(7_200).ends_with(", 2 h ago"));
         assert!(restored(200_000).ends_with(", 2 days ago"));
         let why = Start { restored: None, why_booted: Some("no moment is kept".into()) };

@@ -89,11 +89,11 @@ use crate::recipe::Recipe;
 
 /// The whole profile.
 pub(crate) const PROFILE: &[Field] = &[
-    text("extends", &values::PROFILE, "a profile in the same directory that this one is laid on"),
+    text("extends", &values::PROFILE, "a profile in the same directory that this one extends"),
     texts("overlays", &values::NAME, "directories of `overlays/` laid over the tree, in this order"),
     table("image", image::read::IMAGE, "name and version of the image").needed(),
     table("archive", archive::read::ARCHIVE, "the Debian archive packages come from"),
-    table("packages", archive::read::PACKAGES, "what is installed besides what the tables need"),
+    table("packages", archive::read::PACKAGES, "packages to install in addition to those that other tables need"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
@@ -113,15 +113,19 @@ pub(crate) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
-    table("config_drive", config_drive::read::CONFIG_DRIVE, "values of its own that a machine may be given on a drive"),
+    table("config_drive", config_drive::read::CONFIG_DRIVE, "per-machine values from a config drive"),
     named(
         "instances",
         &values::HOST_NAME,
         instances::read::INSTANCE,
-        "machines made from this image, by host name; no byte of the image",
+        "machines made from this image, by host name; no byte of the image depends on them",
     ),
-    table("machine", machine::read::MACHINE, "the virtual machine that `diorite deploy` makes; no byte of the image"),
-    table("verify", verify::read::VERIFY, "what `diorite verify` asks besides"),
+    table(
+        "machine",
+        machine::read::MACHINE,
+        "the virtual machine that `diorite deploy` creates; no byte of the image depends on it",
+    ),
+    table("verify", verify::read::VERIFY, "additional checks for `diorite verify`"),
 ];
 
 /// Reads the whole profile and checks it against itself.

@@ -88,7 +88,7 @@ pub fn more(spec: &ClusterSpec, series: (u32, u32)) -> Vec<RequiredPrivilege> {
 pub const REQUIRED: &[RequiredPrivilege] = &[
     needed("VM.Allocate", Scope::Machines, "create and remove VMs"),
     needed("VM.Audit", Scope::Machines, "see VMs and their configuration"),
-    needed("VM.Config.Disk", Scope::Machines, "attach and exchange disks"),
+    needed("VM.Config.Disk", Scope::Machines, "attach and swap disks"),
     needed("VM.Config.CDROM", Scope::Machines, "attach a config drive"),
     needed("VM.Config.CPU", Scope::Machines, "set processors"),
     needed("VM.Config.Memory", Scope::Machines, "set memory"),

@@ -277,7 +277,7 @@ impl fmt::Display for ClusterChange {
             what.cloned().collect::<Vec<_>>().join(" on ")
         };
         match self {
-            ClusterChange::Pause(_) => write!(f, "set to `ignored` while its disk is exchanged"),
+            ClusterChange::Pause(_) => write!(f, "set to `ignored` while its disk is swapped"),
             ClusterChange::Resume(_) => write!(f, "set to `started` again"),
             ClusterChange::Add(None) => write!(f, "add it to high availability"),
             ClusterChange::Add(Some(group)) => {

@@ -104,7 +104,7 @@ impl Inspector<'_> {
         ))
         .at(self.client.target().url.clone())
         .because(format!(
-            "{missing} at / is missing; without it the cluster would start the VM while its disk is exchanged"
+            "{missing} at / is missing; without it the cluster would start the VM while its disk is swapped"
         ))
         .hint("grant it, or take the VM out of high availability while it is deployed"))
     }

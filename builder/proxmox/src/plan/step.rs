@@ -152,7 +152,7 @@ impl fmt::Display for DeployStep {
                 let keys: Vec<_> = keys.iter().map(|(key, value)| format!("{key}: {value}")).collect();
                 write!(f, "configure VM {id}: {}", keys.join("; "))
             }
-            DeployStep::Revert { id } => write!(f, "revert the pending exchange of disks of VM {id}"),
+            DeployStep::Revert { id } => write!(f, "revert the pending swap of disks of VM {id}"),
             DeployStep::SwapDisk { id, volume } => {
                 write!(f, "attach {volume} as the system disk of VM {id}, from its next start on")
             }

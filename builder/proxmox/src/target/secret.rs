@@ -75,7 +75,7 @@ impl Target {
                 LoginMethod::Token(_) => "a token is USER@REALM!ID=SECRET, as Proxmox VE shows it once when it is made",
                 LoginMethod::Password(..) => "the first line is the password",
             };
-            Error::input(format!("the {noun} of target `{}` is not one", self.name))
+            Error::input(format!("the {noun} of target `{}` is not valid", self.name))
                 .at(source.words())
                 .because(why)
                 .hint(hint)

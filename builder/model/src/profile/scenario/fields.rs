@@ -6,7 +6,7 @@ use crate::tables::{firewall::read::protocol, verify::read as verify};
 /// The whole file.
 pub const SCENARIO: &[Field] = &[
     text("about", &values::PROSE, "what it proves, in a sentence").needed(),
-    integer("seed", 0, 4_294_967_295, "all chance in the lab follows from it").or_number(0),
+    integer("seed", 0, 4_294_967_295, "seed of all randomness in the lab").or_number(0),
     named(
         "segments",
         &values::NAME,
@@ -24,7 +24,7 @@ const SEGMENT: &[Field] = &[
         .or_said("10.77.N.1/24, N the place of its name among all, from 1"),
     text("ipv6", &values::ADDRESS, "the lab's host in the announced /64").or_said("2001:db8:77:N::1/64"),
     text("lease", &values::SPAN, "how long a lease lasts").or_text("1h"),
-    text("gateway", &values::IPV4, "the way out that leases name").or_said("the lab's host"),
+    text("gateway", &values::IPV4, "default gateway announced in leases").or_said("the lab's host"),
     texts("routed", &values::NAME, "segments to which the lab's router forwards, both ways"),
 ];
 
@@ -65,8 +65,8 @@ pub const STEP: &[Field] = &[
     text("from", &values::NAME, "the segment or machine it is asked from").or_said(
         "the first segment of the machine for `port`, `http`, `metric`, `ping`, `scan` and `flood`, else the machine itself",
     ),
-    text("retry", &values::SPAN, "how long it is asked again until it is so; on a slow host longer, in proportion").or_text("5s"),
-    boolean("wait", "it is asked again as long as anything moves, instead").or(false),
+    text("retry", &values::SPAN, "how long the check is retried until it passes; on a slow host longer, in proportion").or_text("5s"),
+    boolean("wait", "instead, retry as long as there is activity in the machine or on the network").or(false),
     boolean("not", "of what is asked: it must not be so, nor become so while it is asked again").or(false),
     table("boot", BOOT, "machines are switched on"),
     table("restart", RESTART, "a machine starts anew"),
@@ -76,7 +76,7 @@ pub const STEP: &[Field] = &[
     table("dns", verify::DNS, "a name's addresses, as the machine finds them"),
     table("unit", verify::UNIT, "a unit of systemd"),
     table("file", verify::FILE, "a file or directory"),
-    table("command", verify::COMMAND, "a command; no shell sees its words"),
+    table("command", verify::COMMAND, "a command, run without a shell"),
     table("metric", verify::METRIC, "a sample in Prometheus' text format"),
     table("container", verify::CONTAINER, "a container of the profile"),
     table("process", verify::PROCESS, "a process"),

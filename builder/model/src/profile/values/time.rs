@@ -16,7 +16,7 @@ pub const LOCALE: Form = form("`C.UTF-8` or language and country with `.UTF-8`: 
     let modifier =
         |m: &str| m.strip_prefix('@').is_some_and(|m| !m.is_empty() && m.chars().all(|c| c.is_ascii_lowercase()));
     if !rest.is_empty() && !modifier(rest) {
-        return Err(format!("`{rest}` may not stand behind the encoding"));
+        return Err(format!("nothing may follow the encoding, but `{rest}` does"));
     }
     if name == "C" && rest.is_empty() {
         return Ok(());

@@ -29,7 +29,7 @@ pub(crate) fn config_drive(top: &Section) -> Result<Option<ConfigDrive>> {
     let nocloud = t.flag("nocloud")?;
     if signers.is_empty() && !nocloud {
         let span = t.key("signers").unwrap_or(t.span);
-        return Err(t.files.error(span, "nobody may sign a config drive").hint(
+        return Err(t.files.error(span, "`[config_drive]` has no signing keys").hint(
             "name a public key in `signers`; or write `nocloud = true`, and whoever can attach a drive decides for the machine",
         ));
     }

@@ -15,13 +15,17 @@ use std::collections::BTreeMap;
 
 pub(crate) const CONTAINER: &[Field] = &[
     texts("packages", &values::PACKAGE, "Debian packages its root file system is made from, one at least"),
-    text("archive", &values::RELATIVE_PATH, "an image in its place: an OCI or docker archive, relative to the profile"),
-    text("oci", &values::IMAGE, "an image in its place: from a registry, by digest"),
+    text(
+        "archive",
+        &values::RELATIVE_PATH,
+        "an image instead of packages: an OCI or docker archive, relative to the profile",
+    ),
+    text("oci", &values::IMAGE, "an image instead of packages: from a registry, by digest"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
-    text("user", &values::CONTAINER_USER, "whom it runs as, in its own tree")
+    text("user", &values::CONTAINER_USER, "the user it runs as, from the container's own accounts")
         .or_said("an image's own; with `packages` `65534:65534`, nobody"),
-    text("workdir", &values::CONTAINER_PATH, "the directory it begins in").or_said("an image's own, else `/`"),
+    text("workdir", &values::CONTAINER_PATH, "its working directory").or_said("an image's own, else `/`"),
     text("hostname", &values::HOSTNAME, "its host name").or_said("its name"),
     mapping(
         "environment",
@@ -37,18 +41,19 @@ pub(crate) const CONTAINER: &[Field] = &[
     texts("writable", &values::CONTAINER_PATH, "directories in memory it may write to; everything else is read-only"),
     named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
     texts("capabilities", &values::CAPABILITY, "capabilities it keeps"),
-    boolean("user_namespace", "its users are numbers of its own on the machine, its root is not the machine's")
-        .or(true),
-    integer("ids", FIRST, LAST, "first of its 65536 numbers").or_said("a number that follows from its name"),
     boolean(
-        "init",
-        "a small init is its first process: it ends when it is told to, and leaves no dead children behind",
+        "user_namespace",
+        "run in a user namespace: its user IDs, root included, are mapped to a separate range on the machine",
     )
-    .or_said("`true` with `packages`; an image may bring its own"),
-    table("health", HEALTH, "how it is seen to work; it is restarted when it is not"),
+    .or(true),
+    integer("ids", FIRST, LAST, "first of its 65536 user IDs on the machine")
+        .or_said("a number that follows from its name"),
+    boolean("init", "run a small init as its first process: it forwards signals and reaps dead children")
+        .or_said("`true` with `packages`; an image may bring its own"),
+    table("health", HEALTH, "health check; the container is restarted when it fails"),
     table("limits", LIMITS, "what it may use at most"),
     texts("after", &values::NAME, "containers that are started, and healthy, before it"),
-    texts("requires", &values::NAME, "containers it cannot be without: as `after`, and stopped with them"),
+    texts("requires", &values::NAME, "containers it depends on: as `after`, and stopped with them"),
 ];
 const PUBLISH: &[Field] = &[
     port("host", "port of the machine").needed(),
@@ -199,7 +204,7 @@ fn secrets(t: &Section) -> Result<BTreeMap<String, Secret>> {
         let to = match (file, variable) {
             (Some(_), Some(variable)) => {
                 let error = t.files.error(variable.span, format!("`{}` goes to two places", t.path));
-                return Err(error.hint("keep `file` or `environment`; a file is seen by fewer"));
+                return Err(error.hint("keep `file` or `environment`; a file is visible to fewer processes"));
             }
             (None, Some(variable)) => SecretTo::Environment(variable.value),
             (file, None) => SecretTo::File(file.map_or_else(|| format!("/run/secrets/{name}"), |f| f.value)),

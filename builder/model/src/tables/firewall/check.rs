@@ -18,7 +18,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         if exporter && covers_exporter(entry) {
             let what = format!("port {} is admitted by `monitoring.node_exporter` already", NodeExporter::PORT);
             let other = "monitoring.node_exporter.from";
-            let hint = "say there who may ask, and take the port out of here";
+            let hint = "list the sources there, and remove the port here";
             return Err(places.between(&format!("{}.port", rule.path), what, other, "who may ask").hint(hint));
         }
         listens(entry, rule, &all, places)?;
@@ -131,7 +131,7 @@ fn listens(entry: &Allow, rule: &Rule, all: &[Listener], places: &Places) -> Res
             let what = format!("port {} has two listeners: {} and {stated}", entry.port, known.owner);
             Err(places
                 .finding(&format!("{}.listener", rule.path), what)
-                .hint("remove `listener`: it is known who listens"))
+                .hint("remove `listener`: another table already declares the service"))
         }
         (None, None) => {
             let ports = if single {

@@ -12,7 +12,7 @@ pub(crate) const HARDENING: &[Field] = &[
     choice("level", LEVEL, "hardening level; the guide lists each setting with its reason").or_text("standard"),
     mapping("sysctl", &values::SYSCTL, &values::SYSCTL_VALUE, "further kernel settings, a string each"),
     texts("blocked_modules", &values::BLOCKED_MODULE, "further kernel modules that must not load"),
-    tables("exceptions", EXCEPTION, "settings that are not made, each with its reason"),
+    tables("exceptions", EXCEPTION, "settings not to apply, each with its reason"),
     tables("setuid", SETUID, "programs that keep their setuid or setgid bit, each with its reason"),
 ];
 const LEVEL: &[(&str, &str)] = &[
@@ -20,7 +20,7 @@ const LEVEL: &[(&str, &str)] = &[
     ("strict", "also what costs speed, or what some servers do need"),
 ];
 const EXCEPTION: &[Field] = &[
-    text("unit", &values::UNIT, "the unit it is not made for").or_said("the whole machine"),
+    text("unit", &values::UNIT, "the unit the exception applies to").or_said("the whole machine"),
     text("setting", &values::SETTING, "with `unit` a directive of its sandbox, else a setting of the guide's table")
         .needed(),
     text("why", &values::PROSE, "the reason; it stands in the machine's documentation").needed(),

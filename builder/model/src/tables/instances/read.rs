@@ -23,7 +23,7 @@ const LINK: &[Field] = &[
 const CREDENTIAL: &[Field] = &[
     text("env", &values::VARIABLE, "in this environment variable"),
     text("file", &values::SECRET_FILE, "in this file of mode 600, relative to `profiles/`"),
-    words("command", &values::ARGUMENT, "in what this program prints; no shell reads the words"),
+    words("command", &values::ARGUMENT, "in the output of this program, run without a shell"),
 ];
 
 /// Names of credentials that Diorite gives itself.
@@ -43,8 +43,8 @@ pub(crate) fn instances(
     if crate::tables::config_drive::read::config_drive(top)?.is_none_or(|drive| drive.signers.is_empty()) {
         return Err(section
             .files
-            .error(section.span, format!("instance `{first}` would not be taken for what it is"))
-            .because("the image takes nobody's word for it: `[config_drive]` names no key")
+            .error(section.span, format!("the image would not accept a config drive for instance `{first}`"))
+            .because("`[config_drive]` lists no signing key")
             .hint("write `[config_drive]` with `signers = [\"ssh-ed25519 …\"]`, the public key that signs"));
     }
     let links = network_of(whole)?;

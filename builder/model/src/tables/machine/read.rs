@@ -11,7 +11,7 @@ pub(crate) const MACHINE: &[Field] = &[
     integer("cores", 1, 512, "its processors").or_number(2),
     text("state", &values::SIZE, "the disk for /var, with `state.disk = \"own\"`")
         .or_said("`8G`, or `state.minimum` where that is more"),
-    integer("vlan", 1, 4094, "the network of the bridge that its card belongs to (IEEE 802.1Q)"),
+    integer("vlan", 1, 4094, "VLAN tag of its network card on the bridge (IEEE 802.1Q)"),
     text("mac", &values::MAC, "hardware address of its network card")
         .or_said("the hypervisor chooses one, and it stays"),
     boolean("tpm", "a TPM 2.0").or_said("true with `state.encryption = \"tpm2\"`"),

@@ -212,7 +212,7 @@ fn names(link: &Link, path: &str, places: &Places) -> Result<()> {
     {
         let at = format!("{path}.dns.{i}");
         let name = link.dns[i].split('#').nth(1).unwrap_or_default();
-        let error = places.finding(&at, format!("the name `{name}` of this server is never asked for: TLS is off"));
+        let error = places.finding(&at, format!("the TLS server name `{name}` is never used: DNS over TLS is off"));
         return Err(error.hint("write `dns_over_tls = \"yes\"`, or remove `#` and the name"));
     }
     for (key, list) in [("search", &link.search), ("route_domains", &link.route_domains)] {
@@ -228,7 +228,7 @@ fn names(link: &Link, path: &str, places: &Places) -> Result<()> {
         let domain = &link.route_domains[i];
         let other = link.search.iter().position(|d| d == domain).unwrap_or_default();
         let (one, two) = (format!("{path}.route_domains.{i}"), format!("{path}.search.{other}"));
-        let error = places.between(&one, format!("`{domain}` is said twice"), &two, "already a search domain");
+        let error = places.between(&one, format!("domain `{domain}` is listed twice"), &two, "already a search domain");
         return Err(error
             .because("the names of a search domain are asked of this link's servers anyway")
             .hint("remove it here"));

@@ -44,7 +44,7 @@ const VLAN: &[Field] = &[
 const BOND: &[Field] = &[
     texts("members", &values::NAME, "the links that it is made of, names in `[network]`").needed(),
     choice("mode", BOND_MODE, "how its members share the work").or_text("active-backup"),
-    integer("interval", 10, 60_000, "milliseconds between two looks at whether the members are good").or_number(100),
+    integer("interval", 10, 60_000, "milliseconds between two link checks of the members").or_number(100),
     texts("arp_targets", &values::IPV4, "neighbours that must answer (ARP) for a member to be good")
         .or_said("its carrier is enough"),
 ];

@@ -1,4 +1,4 @@
-//! Links made of links: every part exists, is used once, and nothing stands on itself.
+//! Links made of links: every part exists, is used once, and the links form no cycle.
 
 use crate::recipe::{BondMode, Link, LinkKind, Recipe};
 use crate::tables::places::Places;
@@ -16,7 +16,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
             exists(links, below, &at, places)?;
             // Everything below is there or was refused above; a circle is longer than there are links.
             if circle(links, name, below) {
-                let error = places.finding(&at, format!("`{name}` stands on itself"));
+                let error = places.finding(&at, format!("`{name}` is part of itself: the links form a cycle"));
                 return Err(match below == name {
                     true => error,
                     false => error.because(format!("it is made of `{below}`, which is made of `{name}`")),

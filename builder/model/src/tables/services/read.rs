@@ -19,7 +19,7 @@ pub(crate) const SERVICES: &[Field] = &[
 const OWN: &[Field] = &[
     words("exec", &values::ARGUMENT, "the program, an absolute path, and its arguments").needed(),
     text("description", &values::SENTENCE, "one line for people").or_said("`Service NAME`"),
-    text("user", &values::SERVICE_USER, "whom it runs as; `dynamic`: an account that exists while it runs")
+    text("user", &values::SERVICE_USER, "the user it runs as; `dynamic`: an account that exists while it runs")
         .or_text("dynamic"),
     texts("after", &values::UNIT, "units that start before it, if they start"),
     texts("requires", &values::UNIT, "units that must have started before it"),

@@ -14,24 +14,20 @@ use crate::verify::*;
 pub(crate) const VERIFY: &[Field] = &[tables(
     "check",
     CHECK,
-    "what a booted machine is asked besides what follows from the other tables, each of one kind; no byte of the image \
-     depends on it",
+    "checks of a booted machine in addition to those that follow from the other tables, each of one kind; no byte of the \
+     image depends on it",
 )];
 const CHECK: &[Field] = &[
     text("name", &values::NAME, "its id is `own-NAME`").or_said("its kind and what it is about"),
-    text(
-        "retry",
-        &values::SPAN,
-        "how long it is asked again until it is as it must be; on a slow host longer, in proportion",
-    )
-    .or_text("5s"),
+    text("retry", &values::SPAN, "how long the check is retried until it passes; on a slow host longer, in proportion")
+        .or_text("5s"),
     choice("level", LEVELS, "where it is asked").or_said("`outside` for `port`, `http` and `metric`, else `inside`"),
     table("port", PORT, "a port's answer"),
     table("http", HTTP, "a page over HTTP"),
     table("dns", DNS, "a name's addresses: as the machine finds them, or `outside` as its own name server says them"),
     table("unit", UNIT, "a unit of systemd"),
     table("file", FILE, "a file or directory"),
-    table("command", COMMAND, "a command; no shell sees its words"),
+    table("command", COMMAND, "a command, run without a shell"),
     table("metric", METRIC, "a sample in Prometheus' text format"),
     table("container", CONTAINER, "a container of the profile"),
     table("process", PROCESS, "a process"),
@@ -67,12 +63,12 @@ pub(crate) const HTTP: &[Field] = &[
 pub(crate) const DNS: &[Field] = &[
     text("name", &values::DOMAIN, "the name").needed(),
     boolean("resolvable", "it has an address").or(true),
-    texts("addresses", &values::IP, "addresses that must be among its"),
+    texts("addresses", &values::IP, "addresses that must be among the answers"),
 ];
 pub(crate) const UNIT: &[Field] = &[
     text("name", &values::UNIT, "the unit with its type").needed(),
     boolean("running", "it is active").or(true),
-    boolean("enabled", "it is started at boot; nothing is asked when nothing is said"),
+    boolean("enabled", "it is started at boot; not checked if unset"),
 ];
 pub(crate) const FILE: &[Field] = &[
     text("path", &values::FILE_PATH, "absolute path").needed(),
@@ -106,12 +102,12 @@ pub(crate) const METRIC: &[Field] = &[
 pub(crate) const CONTAINER: &[Field] = &[
     text("name", &values::NAME, "its name in `containers`").needed(),
     boolean("running", "it runs").or(true),
-    boolean("healthy", "its health check says so; nothing is asked when nothing is said"),
+    boolean("healthy", "its health check says so; not checked if unset"),
 ];
 pub(crate) const PROCESS: &[Field] = &[
     text("name", &values::PROCESS, "its program's name").needed(),
     boolean("running", "there is one").or(true),
-    text("user", &values::ACCOUNT, "whom one of them runs as"),
+    text("user", &values::ACCOUNT, "the user that at least one of them runs as"),
 ];
 pub(crate) const SYSCTL: &[Field] =
     &[text("name", &values::SYSCTL, "its name").needed(), text("value", &values::SYSCTL_VALUE, "its value").needed()];
