@@ -6,6 +6,7 @@
 //! alphabets, structure. [`in_value`] and [`in_line`] add what only makes sense in a person's own text, where a random
 //! word has no business: there is no fixed string in it.
 
+mod named;
 mod signs;
 mod text;
 
@@ -14,7 +15,8 @@ use aho_corasick::packed::{self, Searcher};
 use std::ops::Range;
 use std::sync::LazyLock;
 
-pub use text::{in_line, in_value, names_one};
+pub use named::{hidden, holds_one};
+pub use text::{in_line, in_value, names_one, userinfo};
 
 /// Bytes behind a sign that its judge may look at; a scanner in pieces must let them overlap by this much.
 pub const REACH: usize = 16 << 10;
