@@ -7,6 +7,7 @@
 //! word has no business: there is no fixed string in it.
 
 mod crypt;
+mod named;
 mod signs;
 mod text;
 
@@ -16,7 +17,8 @@ use std::ops::Range;
 use std::sync::LazyLock;
 
 pub use crypt::Password;
-pub use text::{in_line, in_value, names_one};
+pub use named::{hidden, holds_one};
+pub use text::{in_line, in_value, names_one, userinfo};
 
 /// Bytes behind a sign that its judge may look at; a scanner in pieces must let them overlap by this much.
 pub const REACH: usize = 16 << 10;

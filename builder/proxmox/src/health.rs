@@ -5,8 +5,8 @@ use crate::observed::Vm;
 use crate::properties::Properties;
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
-use diorite_model::recipe::Protocol;
-use diorite_model::verify::{Ask, Level, OwnCheck, PortState};
+use diorite_model::recipe::{Protocol, Recipe};
+use diorite_model::verify::{Ask, IpFamily, Level, OwnCheck, PortState};
 use serde_json::Value;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream};
@@ -19,6 +19,8 @@ pub struct HealthProbe {
     pub name: String,
     /// What is asked.
     pub ask: ProbeKind,
+    /// At addresses of this family only, which the machine must then have; else at all of them.
+    pub family: Option<IpFamily>,
 }
 
 /// What can be asked from here.
@@ -57,8 +59,9 @@ pub struct HealthEvidence {
     pub asked: Vec<String>,
 }
 
-/// The probes among a profile's own checks that can be asked from here, and the names of the others.
-pub fn probes(checks: &[OwnCheck]) -> (Vec<HealthProbe>, Vec<String>) {
+/// The probes among a profile's own checks that can be asked from here, in the families in which a verification asks them,
+/// and the names of the others.
+pub fn probes(checks: &[OwnCheck], recipe: &Recipe) -> (Vec<HealthProbe>, Vec<String>) {
     let (mut mine, mut others) = (Vec::new(), Vec::new());
     for check in checks {
         let ask = match &check.ask {
@@ -75,7 +78,7 @@ pub fn probes(checks: &[OwnCheck]) -> (Vec<HealthProbe>, Vec<String>) {
             _ => None,
         };
         match ask.filter(|_| check.level == Level::Outside) {
-            Some(ask) => mine.push(HealthProbe { name: check.name.clone(), ask }),
+            Some(ask) => mine.push(HealthProbe { name: check.name.clone(), ask, family: check.ask.family(recipe) }),
             None => others.push(check.name.clone()),
         }
     }
@@ -160,7 +163,13 @@ impl HealthCheck<'_> {
             }
         }
         for question in probes {
-            for address in &evidence.addresses {
+            let fits = |address: &&IpAddr| question.family.is_none_or(|family| family.holds(**address));
+            let mut there = evidence.addresses.iter().filter(fits).peekable();
+            if let (Some(family), None, false) = (question.family, there.peek(), evidence.addresses.is_empty()) {
+                let name = if family == IpFamily::Ipv4 { "IPv4" } else { "IPv6" };
+                return Ok(Err(format!("check `{}`: its network card has no {name} address", question.name)));
+            }
+            for address in there {
                 if let Err(why) = asked(*address, &question.ask) {
                     return Ok(Err(format!("check `{}` at {address}: {why}", question.name)));
                 }

@@ -2,12 +2,16 @@
 
 mod common;
 
-use common::case::{Case, UUID, describe};
+use common::case::{Case, UUID, describe, recipe};
+use diorite_model::recipe::Protocol;
+use diorite_model::verify::{Ask, IpFamily, Level, OwnCheck, Port, PortState};
 use diorite_model::{Digest, Exit};
+use diorite_proxmox::health::probes;
 use diorite_proxmox::notes::HealthVerdict;
 use diorite_proxmox::run::DeployRun;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::net::TcpListener;
 
 #[test]
 fn a_machine_is_made_and_a_second_run_does_nothing() {
@@ -326,4 +330,42 @@ fn killed_after_any_call(version_of_host: &str) {
         println!("{version_of_host}, {name}, values {values}, cluster {cluster}: {calls} calls");
     }
     println!("{version_of_host}: {kills} runs were killed, and the next one of each arrived");
+}
+
+const IMAGE: &str = "[image]\nname = \"web\"\nversion = \"1\"\n";
+
+/// A port that answers over IPv4 only, of a machine that has addresses of both families.
+fn asked(family: Option<IpFamily>, published: bool) -> Result<(), String> {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("its address").port();
+    let publish = format!(
+        "[containers.site]\npackages = [\"busybox\"]\ncommand = [\"busybox\"]\npublish = [{{ host = {port}, local = true }}]"
+    );
+    let recipe = recipe(&format!("{IMAGE}{}", if published { &publish } else { "" }));
+    let ask = Ask::Port(Port { port, protocol: Protocol::Tcp, state: PortState::Open, family });
+    let check = OwnCheck { name: "site".into(), retry: 5, level: Level::Outside, ask };
+    let mut case = Case::new();
+    case.simulator.world().address_ipv6 = "::1".into();
+    case.probes = probes(&[check], &recipe).0;
+    case.deploy(1).map(|_| ()).map_err(|e| e.to_string())
+}
+
+#[test]
+fn a_check_is_asked_in_the_families_of_a_verification() {
+    assert_eq!(asked(Some(IpFamily::Ipv4), false), Ok(()), "the family that it names");
+    assert_eq!(asked(None, true), Ok(()), "a container's port, over IPv4");
+    for (family, published) in [(None, false), (Some(IpFamily::Ipv6), false), (Some(IpFamily::Ipv6), true)] {
+        let why = asked(family, published).expect_err("nothing listens over IPv6");
+        assert!(why.contains("check `site` at ::1"), "{why}");
+    }
+}
+
+#[test]
+fn a_machine_without_an_address_of_the_family_is_not_healthy() {
+    let port = Port { port: 9, protocol: Protocol::Tcp, state: PortState::Silent, family: Some(IpFamily::Ipv6) };
+    let check = OwnCheck { name: "six".into(), retry: 5, level: Level::Outside, ask: Ask::Port(port) };
+    let mut case = Case::new();
+    case.probes = probes(&[check], &recipe(IMAGE)).0;
+    let why = case.deploy(1).expect_err("there is no such address").to_string();
+    assert!(why.contains("no IPv6 address"), "{why}");
 }

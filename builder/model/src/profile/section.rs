@@ -4,7 +4,8 @@
 use super::field::{Absent, Field, Holds};
 use super::source::{Files, Kind, Span, Table, Value};
 use super::values::Form;
-use crate::{Error, Result};
+use crate::{Error, Result, secret};
+use std::collections::BTreeMap;
 
 /// A value that was read, and where it stands.
 #[derive(Debug, Clone)]
@@ -39,8 +40,13 @@ impl<'a> Section<'a> {
                     "" => format!("a {}", files.words.noun),
                     path => format!("`{path}`"),
                 };
+                let holds_secret = match &value.kind {
+                    Kind::Text(text) => secret::holds_one(key, text),
+                    Kind::Integer(number) => secret::holds_one(key, &number.to_string()),
+                    _ => false,
+                };
                 // Whatever stands there is not shown.
-                if crate::secret::names_one(key) {
+                if holds_secret {
                     return Err(files.secret(value.span, format!("{whole} has no key `{}`", printable(key))));
                 }
                 let names: Vec<_> = fields.iter().map(|f| f.name).collect();
@@ -109,6 +115,7 @@ impl<'a> Section<'a> {
                         Ok(Some(At { value: t.clone(), span: value.span }))
                     }
                     Kind::Text(t) => {
+                        no_secret(self.files, value.span, &path, t)?;
                         let error = self.files.error(value.span, format!("`{path}` cannot be `{}`", printable(t)));
                         Err(error.hint(format!("allowed: {allowed}")))
                     }
@@ -177,6 +184,23 @@ impl<'a> Section<'a> {
             all.push((user.clone(), text(self.files, &format!("{path}.{user}"), value, form)?));
         }
         Ok(all)
+    }
+
+    /// Environment variables, of which none may be a secret; `instead` says where the secret of a variable belongs.
+    pub fn environment(&self, key: &str, instead: impl Fn(&str) -> String) -> Result<BTreeMap<String, String>> {
+        let path = self.path_of(key);
+        // Before any other error could repeat a value.
+        if let (_, Some(Value { kind: Kind::Table(table), .. })) = self.get(key)? {
+            for (variable, (_, value)) in table {
+                if let Kind::Text(text) = &value.kind
+                    && secret::holds_one(variable, text)
+                {
+                    let what = format!("`{path}.{}` holds a secret, by its name", printable(variable));
+                    return Err(self.files.secret(value.span, what).hint(instead(&printable(variable))));
+                }
+            }
+        }
+        Ok(self.mapping(key)?.into_iter().map(|(variable, value)| (variable, value.value)).collect())
     }
 
     /// A boolean, if it is there or has a default.
@@ -327,10 +351,21 @@ fn text(files: &Files, path: &str, value: &Value, form: &Form) -> Result<At<Stri
     Ok(At { value: text.clone(), span: value.span })
 }
 
-fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Result<()> {
-    if let Some(found) = crate::secret::in_value(text) {
-        return Err(files.secret(span, format!("`{path}` holds what looks like {}", found.what)));
+fn no_secret(files: &Files, span: Span, path: &str, text: &str) -> Result<()> {
+    match secret::in_value(text) {
+        Some(found) => Err(files.secret(span, format!("`{path}` holds what looks like {}", found.what))),
+        None => Ok(()),
     }
+}
+
+fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Result<()> {
+    if secret::userinfo(text).next().is_some() && (form.check)(text).is_err() {
+        // Neither has a place here, and a credential would not help: the value is not repeated.
+        return Err(files
+            .secret(span, format!("`{path}` names a user or a password"))
+            .hint(format!("allowed: {}; change the password, since it has been written down", form.allowed)));
+    }
+    no_secret(files, span, path, text)?;
     // No form whatever lets these through: a value can never begin a line of its own in a file we write.
     let cause = match text.chars().find(|&c| c.is_control() || super::source::is_bidi(c)) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", c as u32)),

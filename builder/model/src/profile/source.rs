@@ -191,15 +191,20 @@ impl Files {
         self.line_shown(span, false)
     }
 
-    /// With `hidden`, dots stand for the bytes themselves.
+    /// Dots stand for what is secret by its name or in a URL; with `hidden`, for the bytes themselves as well.
     fn line_shown(&self, span: Span, hidden: bool) -> String {
         const WIDTH: usize = 96;
         let text = &self.files[span.file].1;
         let (number, column, line) = self.line(span);
+        let secret = crate::secret::hidden(&text[line.clone()]);
         let mut shown: Vec<char> = text[line.clone()]
-            .chars()
-            .filter(|&c| c != '\r')
-            .map(|c| if c.is_control() || is_bidi(c) { '\u{fffd}' } else { c })
+            .char_indices()
+            .filter(|&(_, c)| c != '\r')
+            .map(|(at, c)| match c {
+                _ if secret.iter().any(|range| range.contains(&at)) => '•',
+                c if c.is_control() || is_bidi(c) => '\u{fffd}',
+                c => c,
+            })
             .collect();
         let at = column - 1;
         let end = floor(text, span.end.clamp(span.start.min(line.end), line.end));

@@ -9,11 +9,14 @@ const SHORTEST: usize = 32;
 /// A secret in the value of a field, which asks for a name, a path, a sentence: also a word that only chance could have
 /// written. Public keys, digests, addresses and identifiers pass.
 pub fn in_value(text: &str) -> Option<Finding> {
-    super::find(text.as_bytes()).into_iter().next().or_else(|| {
+    let url = || url_passwords(text).next().map(|at| Finding { what: URL, at });
+    super::find(text.as_bytes()).into_iter().next().or_else(url).or_else(|| {
         let at = words(text).find(|word| random(&text[word.clone()]) && !public(text, word.start))?;
         Some(Finding { what: "a random text, like a key or a token", at })
     })
 }
+
+const URL: &str = "a password in a URL";
 
 /// A secret in one line of a configuration file: the value of a key whose name says so, or a password in a URL.
 pub fn in_line(line: &str) -> Option<Finding> {
@@ -120,15 +123,27 @@ fn named(line: &str) -> Option<Finding> {
         .then_some(Finding { what: "a password or key, by its name", at: start..start + value.len() })
 }
 
-/// `SCHEME://USER:PASSWORD@HOST`, RFC 3986 §3.2.1.
+/// In an overlay's file, which may be an example: `user:password@` is one.
 fn in_url(line: &str) -> Option<Finding> {
-    let begin = line.find("://")? + 3;
-    let authority = &line[begin..];
-    let authority = &authority[..authority.find(['/', ' ', '"', '\'', '>']).unwrap_or(authority.len())];
-    let (user, _) = authority.rsplit_once('@')?;
-    let (name, password) = user.split_once(':')?;
-    let placeholder = password.starts_with(['$', '%', '<', '{', '*']) || password.len() < 3;
-    let start = begin + name.len() + 1;
-    (!placeholder && password != "password")
-        .then_some(Finding { what: "a password in a URL", at: start..start + password.len() })
+    let example = |password: &str| password.starts_with(['%', '*']) || password.len() < 3 || password == "password";
+    let at = url_passwords(line).find(|at| !example(&line[at.clone()]))?;
+    Some(Finding { what: URL, at })
+}
+
+/// The password of every `SCHEME://USER:PASSWORD@HOST`, RFC 3986 §3.2.1, but no placeholder.
+fn url_passwords(text: &str) -> impl Iterator<Item = Range<usize>> {
+    userinfo(text).filter_map(|at| {
+        let (user, password) = text[at.clone()].split_once(':')?;
+        let placeholder = password.is_empty() || password.starts_with(['$', '<', '{']);
+        (!placeholder).then_some(at.start + user.len() + 1..at.end)
+    })
+}
+
+/// What stands before the `@` of every URL.
+pub fn userinfo(text: &str) -> impl Iterator<Item = Range<usize>> {
+    text.match_indices("://").filter_map(|(at, sign)| {
+        let authority = &text[at + sign.len()..];
+        let authority = &authority[..authority.find(['/', ' ', '"', '\'', '>']).unwrap_or(authority.len())];
+        Some(at + sign.len()..at + sign.len() + authority.rfind('@')?)
+    })
 }

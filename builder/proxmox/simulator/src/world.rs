@@ -141,6 +141,8 @@ pub struct World {
     pub unhealthy: BTreeSet<Digest>,
     /// The address of every machine's card, by its guest agent's word.
     pub address: String,
+    /// Its address of IPv6, link-local unless a test says otherwise.
+    pub address_ipv6: String,
     /// High availability and copies of disks.
     pub cluster: ClusterConfig,
     /// Whether the datacenter's firewall is on.
@@ -219,6 +221,7 @@ impl World {
             crash_during_create: false,
             unhealthy: BTreeSet::new(),
             address: "127.0.0.1".into(),
+            address_ipv6: "fe80::1".into(),
             cluster: ClusterConfig::default(),
             firewall: true,
             second_factor: false,

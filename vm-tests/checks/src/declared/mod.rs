@@ -15,7 +15,6 @@ use crate::{
 };
 use diorite_model::{
     Recipe,
-    recipe::Protocol,
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::time::Duration;
@@ -57,22 +56,12 @@ fn window(check: &OwnCheck, slowness: f64) -> Duration {
     Duration::from_secs(check.retry.into()).mul_f64(slowness)
 }
 
-/// The families a question is asked in: the one that is said, else those of the machine. A container's port is published
-/// over IPv4.
+/// The families a question is asked in: the one that is meant, else those of the machine.
 fn asked_in(ask: &Ask, recipe: &Recipe, families: &[Family]) -> Vec<Family> {
-    let (said, port) = match ask {
-        Ask::Port(p) => (p.family, Some((p.port, p.protocol))),
-        Ask::Http(h) => (h.family, Some((h.port, Protocol::Tcp))),
-        Ask::Metric(m) => (None, Some((m.port, Protocol::Tcp))),
-        _ => (None, None),
-    };
-    let published = |(port, protocol): (u16, Protocol)| {
-        recipe.containers.values().flat_map(|c| &c.publish).any(|p| (p.host, p.protocol) == (port, protocol))
-    };
-    match said {
+    match ask.family(recipe) {
         Some(IpFamily::Ipv4) => vec![Family::V4],
         Some(IpFamily::Ipv6) => vec![Family::V6],
-        None if port.is_some_and(published) || families.is_empty() => vec![Family::V4],
+        None if families.is_empty() => vec![Family::V4],
         None => families.to_vec(),
     }
 }
@@ -106,6 +95,7 @@ fn range(least: Option<i64>, most: Option<i64>) -> String {
 mod tests {
     use super::*;
     use crate::{plan, scope::tests::server};
+    use diorite_model::recipe::Protocol;
     use diorite_model::verify::{Http, Port, PortState, Sysctl};
 
     fn own(name: &str, level: Level, ask: Ask) -> OwnCheck {

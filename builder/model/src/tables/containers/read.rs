@@ -124,6 +124,13 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         publish.push(Publish { host, container, protocol: protocol_of(&p)?, local: p.flag("local")? });
     }
     let word = |key| Ok(t.text(key)?.map(|v| v.value));
+    let secret = |variable: &str| {
+        format!(
+            "give it to the machine as a systemd credential, and write \
+             `secrets.NAME = {{ credential = \"CREDENTIAL\", environment = \"{variable}\" }}`, or `file` in place of \
+             `environment` if the program can read one; change it as well, since it has been written down"
+        )
+    };
     Ok(Container {
         source,
         entrypoint: plain(entrypoint),
@@ -131,7 +138,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         user: word("user")?.or_else(|| (!image).then(|| "65534:65534".into())),
         workdir: word("workdir")?,
         hostname: word("hostname")?.unwrap_or_else(|| name.to_owned()),
-        environment: t.mapping("environment")?.into_iter().map(|(k, v)| (k, v.value)).collect(),
+        environment: t.environment("environment", secret)?,
         publish,
         networks: t.plain("networks")?,
         overlays: t.plain("overlays")?,

@@ -92,15 +92,12 @@ fn unit(name: &str, u: &Section) -> Result<Unit> {
             _ => Restart::OnFailure,
         },
     };
-    let mut environment = BTreeMap::new();
-    for (variable, value) in u.mapping("environment")? {
-        if crate::secret::in_line(&format!("{variable}={}", value.value)).is_some() {
-            return Err(u
-                .files
-                .secret(value.span, format!("`{}.environment.{variable}` holds a secret, by its name", u.path)));
-        }
-        environment.insert(variable, value.value);
-    }
+    let secret = |_: &str| {
+        "give it to the machine as a systemd credential, name that in `credentials`, and let the program read it from \
+         `$CREDENTIALS_DIRECTORY`; change it as well, since it has been written down"
+            .to_owned()
+    };
+    let environment = u.environment("environment", secret)?;
     Ok(Unit {
         description: u.text("description")?.map_or_else(|| format!("Service {name}"), |d| d.value),
         exec: exec.into_iter().map(|e| e.value).collect(),

@@ -42,7 +42,7 @@ pub(super) fn answer(call: &Endpoint, id: u64, world: &World) -> ApiReply {
     ok(json!({ "result": [
         { "name": "lo", "hardware-address": "00:00:00:00:00:00", "ip-addresses": [address("127.0.0.9", "ipv4")] },
         { "name": "ens18", "hardware-address": mac,
-          "ip-addresses": [address(&world.address, "ipv4"), address("fe80::1", "ipv6")] },
+          "ip-addresses": [address(&world.address, "ipv4"), address(&world.address_ipv6, "ipv6")] },
         { "name": "podman0", "hardware-address": "aa:bb:cc:00:00:01" },
     ] }))
 }

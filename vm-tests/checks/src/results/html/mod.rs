@@ -151,7 +151,7 @@ fn level(evidence: Evidence) -> &'static str {
 
 fn checks(page: &mut Page, report: &Report) {
     page.raw("<h2 id=\"checks\">Checks</h2>\n");
-    page.raw("<table><thead><tr><th></th><th>what must be true, and what was seen</th><th>asked</th><th class=\"number\">at</th>")
+    page.raw("<div class=\"scroll\"><table><thead><tr><th></th><th>what must be true, and what was seen</th><th>asked</th><th class=\"number\">at</th>")
         .raw("<th class=\"number\">took</th></tr></thead><tbody>\n");
     for check in &report.checks {
         let (row, class, sign) = match check.verdict {
@@ -170,7 +170,7 @@ fn checks(page: &mut Page, report: &Report) {
         page.element("td", &[("class", &"number")], format!("{:.1} s", check.seconds.max(0.0)));
         page.raw("</tr>\n");
     }
-    page.raw("</tbody></table>\n");
+    page.raw("</tbody></table></div>\n");
 }
 
 fn unasked(page: &mut Page, report: &Report) {
@@ -179,7 +179,7 @@ fn unasked(page: &mut Page, report: &Report) {
         page.element("p", &[("class", &"soft")], "Nothing was heard.");
         return;
     }
-    page.raw("<table><thead><tr><th>what</th><th>to</th><th class=\"number\">port</th><th class=\"number\">times</th>")
+    page.raw("<div class=\"scroll\"><table><thead><tr><th>what</th><th>to</th><th class=\"number\">port</th><th class=\"number\">times</th>")
         .raw("<th class=\"number\">first</th><th class=\"number\">last</th></tr></thead><tbody>\n");
     for said in &report.boot.said {
         let port = if said.port == 0 { "–".to_owned() } else { said.port.to_string() };
@@ -191,7 +191,7 @@ fn unasked(page: &mut Page, report: &Report) {
         }
         page.raw("</tr>\n");
     }
-    page.raw("</tbody></table>\n");
+    page.raw("</tbody></table></div>\n");
     if !report.boot.names.is_empty() {
         page.element("p", &[], format!("Names it asked for: {}", report.boot.names.join(", ")));
     }

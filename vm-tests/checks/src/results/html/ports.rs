@@ -27,7 +27,7 @@ pub fn write(page: &mut Page, report: &Report) {
         rows.entry((port.protocol.as_str(), port.port)).or_default().insert(port.family.as_str(), port);
     }
     let quiet = |row: &BTreeMap<&str, &Port>| row.values().all(|p| p.declared == Declared::Silent && p.fits());
-    page.raw("<table><thead><tr><th>port</th><th>IPv4 declared</th><th>IPv4 seen</th><th>IPv6 declared</th><th>IPv6 seen</th></tr></thead><tbody>\n");
+    page.raw("<div class=\"scroll\"><table><thead><tr><th>port</th><th>IPv4 declared</th><th>IPv4 seen</th><th>IPv6 declared</th><th>IPv6 seen</th></tr></thead><tbody>\n");
     for ((protocol, port), row) in rows.iter().filter(|(_, row)| !quiet(row)) {
         let fail = row.values().any(|p| !p.fits());
         page.open("tr", &[("class", &if fail { "fail" } else { "" })]);
@@ -44,7 +44,7 @@ pub fn write(page: &mut Page, report: &Report) {
         }
         page.raw("</tr>\n");
     }
-    page.raw("</tbody></table>\n");
+    page.raw("</tbody></table></div>\n");
     for (family, name) in [("ipv4", "IPv4"), ("ipv6", "IPv6")] {
         for protocol in ["tcp", "udp"] {
             let silent = rows.iter().filter(|((p, _), row)| *p == protocol && quiet(row) && row.contains_key(family));

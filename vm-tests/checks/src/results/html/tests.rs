@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::results::tests::{check, report};
-use diorite_model::report::{Ended, Selection};
+use diorite_model::report::{Declared, Ended, Port, Said, Seen, Selection};
 
 fn page(report: &Report) -> String {
     html(report, Path::new("/nowhere"))
@@ -58,4 +58,27 @@ fn a_picture_is_taken_in_and_other_files_are_not() {
     std::fs::write(directory.join("evidence/screenshot.png"), "<svg onload=1>").expect("no picture");
     assert!(!html(&report(vec![]), &directory).contains("<img"));
     std::fs::remove_dir_all(directory).expect("remove");
+}
+
+/// A page as wide as a phone cannot hold a table or the drawing: each scrolls in a box of its own.
+#[test]
+fn what_is_wide_scrolls_in_a_box_of_its_own() {
+    let mut report = report(vec![check("a", Verdict::Fail)]);
+    let seen = |family: &str| Port {
+        family: family.into(),
+        protocol: "tcp".into(),
+        port: 22,
+        declared: Declared::Open,
+        seen: Seen::Open,
+    };
+    report.boot.ports = vec![seen("ipv4"), seen("ipv6")];
+    report.boot.said =
+        vec![Said { kind: "tcp".into(), to: "192.0.2.1".into(), port: 80, count: 1, first: 1.0, last: 2.0 }];
+    let text = page(&report);
+    assert_eq!(text.matches("<table>").count(), 3);
+    assert_eq!(text.matches("<div class=\"scroll\"><table>").count(), 3);
+    assert_eq!(text.matches("</table></div>").count(), 3);
+    assert!(text.contains("<div class=\"scroll\"><svg"));
+    assert!(text.contains(".scroll { overflow-x: auto;"));
+    assert_eq!(text.matches("<style>").count(), 1);
 }
