@@ -17,6 +17,7 @@ mod print;
 mod print_deploy;
 mod print_scenario;
 mod project;
+mod project_directory;
 mod reference;
 mod results;
 mod textfile;
