@@ -3,6 +3,7 @@
 mod build;
 mod deploy;
 mod drive;
+mod init;
 mod lock;
 mod material;
 mod reference;
@@ -33,7 +34,7 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 fn announce(verb: &Verb, context: &Context) {
     let alone = matches!(
         verb,
-        Verb::Schema { .. } | Verb::Doctor | Verb::Completions { .. } | Verb::Man { .. }
+        Verb::Init(_) | Verb::Schema { .. } | Verb::Doctor | Verb::Completions { .. } | Verb::Man { .. }
     );
     if let Some(directory) = project_directory::above().filter(|_| !alone) {
         context.progress.say(format!("project directory: {}", directory.display()));
@@ -42,6 +43,7 @@ fn announce(verb: &Verb, context: &Context) {
 
 fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
     match &cli.verb {
+        Verb::Init(args) => init::init(args, context),
         Verb::Show(profile) => show(profile, context),
         Verb::Lock { profile, update } => lock::lock(profile, *update, context),
         Verb::Plan(args) => build::plan(args, context),
