@@ -3,6 +3,7 @@
 use crate::args::{PathArgs, ProfileArgs};
 use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::project_directory::{self, PROFILES};
 use crate::results::Results;
 use diorite_archive::lockfile;
 use diorite_model::plan::Build;
@@ -72,7 +73,7 @@ pub fn foreign_project(disk: &str, paths: &PathArgs, file: &Path) -> Result<Proj
         error.hint("give the profile the disk was made from, or the recipe.json of a build by this program")
     })?;
     let directory = file.parent().map(Path::to_owned).unwrap_or_default();
-    let own = Path::new("profiles").join(format!("{}.lock", recipe.image.name));
+    let own = project_directory::path().join(PROFILES).join(format!("{}.lock", recipe.image.name));
     let near = Results::beside(file).scratch_lock();
     let lock_file = paths.lock.clone().unwrap_or(if near.exists() { near } else { own });
     let settings = Settings::default();

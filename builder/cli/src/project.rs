@@ -1,6 +1,7 @@
 //! A profile's name → its recipe and directories: everything a verb starts from.
 
 use crate::args::ProfileArgs;
+use crate::project_directory::{self, PROFILES};
 use crate::results::Results;
 use crate::textfile;
 use diorite_archive::http::{MirrorClient, Options};
@@ -9,13 +10,10 @@ use diorite_archive::sources::SourceConfig;
 use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_model::profile::reader::nearest;
 use diorite_model::profile::{self, Loaded, Settings};
-use diorite_model::{Lock, Recipe, Result};
+use diorite_model::{Error, Lock, Recipe, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
-
-/// Where profiles are.
-const DIRECTORY: &str = "profiles";
 
 /// A profile and where things belonging to it are.
 #[derive(Debug)]
@@ -40,14 +38,15 @@ impl Project {
         let file = if args.name.contains('/') || args.name.ends_with(".toml") {
             PathBuf::from(&args.name)
         } else {
-            Path::new(DIRECTORY).join(format!("{}.toml", args.name))
+            profiles_directory().join(format!("{}.toml", args.name))
         };
         let directory = file.parent().map(Path::to_owned).unwrap_or_default();
         let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let text = read_profile(&file)?;
         let mut load = |name: &str| {
-            let file = directory.join(format!("{name}.toml"));
-            Ok(Loaded { text: read_profile(&file)?, file: file.display().to_string() })
+            let base = directory.join(format!("{name}.toml"));
+            let text = read_base(&base, name, &file)?;
+            Ok(Loaded { text, file: base.display().to_string() })
         };
         let (recipe, settings) = profile::parse(&text, &file.display().to_string(), &mut load)?;
         let lock_file = args.paths.lock.clone().unwrap_or_else(|| file.with_extension("lock"));
@@ -84,6 +83,11 @@ impl Project {
     }
 }
 
+/// Where the project's profiles are.
+fn profiles_directory() -> PathBuf {
+    project_directory::path().join(PROFILES)
+}
+
 /// The text of a profile. One that is not there is answered with those that are.
 fn read_profile(file: &Path) -> Result<String> {
     textfile::read(file, "profile").map_err(|error| match file.exists() {
@@ -92,28 +96,56 @@ fn read_profile(file: &Path) -> Result<String> {
     })
 }
 
+/// The text of the profile `name` that the profile `by` extends. Where it is missing, the line that names it is the place.
+fn read_base(file: &Path, name: &str, by: &Path) -> Result<String> {
+    if fs::symlink_metadata(file).is_ok() {
+        return read_profile(file);
+    }
+    let directory = shown(file.parent().unwrap_or(Path::new("")));
+    let names = profiles(&directory);
+    let others: Vec<&str> = names.iter().map(String::as_str).filter(|n| by.file_stem() != Some(n.as_ref())).collect();
+    let hint = match (nearest(name, &others), others.is_empty()) {
+        (Some(near), _) => format!("did you mean `{near}`? available: {}", others.join(", ")),
+        (None, false) => format!("available: {}", others.join(", ")),
+        (None, true) => "there is no other profile to extend".into(),
+    };
+    let example = "`diorite init DIRECTORY` makes a project with a `base` to copy from";
+    let hint = if name == "base" { format!("{hint}; {example}") } else { hint };
+    Err(Error::input(format!("there is no profile `{name}` to extend"))
+        .because(format!("{} does not exist", file.display()))
+        .hint(hint))
+}
+
 /// A hint for a profile that is not there: what may have been meant.
 fn instead_of(file: &Path) -> String {
-    let directory = file.parent().unwrap_or(Path::new("."));
     let stem = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
     // `server.toml` or `profiles/server`: half a name, half a path.
-    let by_name = Path::new(DIRECTORY).join(format!("{stem}.toml"));
+    let by_name = profiles_directory().join(format!("{stem}.toml"));
     if file != by_name && by_name.exists() {
         return format!("`{}` is taken as a path; the profile {} is named `{stem}`", file.display(), by_name.display());
     }
-    let mut names = profiles(directory);
-    if names.is_empty() && directory.as_os_str().is_empty() {
-        names = profiles(Path::new(DIRECTORY));
+    let directory = shown(file.parent().unwrap_or(Path::new("")));
+    let mut names = profiles(&directory);
+    if names.is_empty() && directory == Path::new(".") {
+        names = profiles(&profiles_directory());
     }
     if names.is_empty() {
+        let place = match directory == Path::new(PROFILES) && !directory.exists() {
+            true => "there is no profiles/ in this directory or above it".into(),
+            false => format!("there is no profile in {}", directory.display()),
+        };
         return format!(
-            "there is no profile in {}: run in the directory that holds profiles/, or give a path",
-            if directory.as_os_str().is_empty() { Path::new(".") } else { directory }.display()
+            "{place}: run in your project's directory, give a path, or make a project with `diorite init DIRECTORY`"
         );
     }
     let known: Vec<&str> = names.iter().map(String::as_str).collect();
     let near = nearest(&stem, &known).map(|name| format!("did you mean `{name}`? ")).unwrap_or_default();
     format!("{near}available: {}", names.join(", "))
+}
+
+/// A directory as it is written for people: the current one has a name as well.
+fn shown(directory: &Path) -> PathBuf {
+    if directory.as_os_str().is_empty() { PathBuf::from(".") } else { directory.to_owned() }
 }
 
 /// The names of the profiles in a directory, sorted.

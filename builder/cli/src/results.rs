@@ -2,7 +2,7 @@
 //! `verify` and `deploy` read what it left.
 
 use crate::args::PathArgs;
-use crate::file;
+use crate::{file, project_directory};
 use diorite_image::format::{self, Format};
 use diorite_model::plan::Build;
 use diorite_model::{Digest, Error, Exit, Result};
@@ -39,7 +39,7 @@ pub struct Results {
 impl Results {
     /// Those of a name, unless another directory is asked for.
     pub fn of(paths: &PathArgs, name: &str) -> Self {
-        Self { directory: paths.out.clone().unwrap_or_else(|| Path::new("out").join(name)) }
+        Self { directory: paths.out.clone().unwrap_or_else(|| project_directory::path().join("out").join(name)) }
     }
     /// Those among which this file is.
     pub fn beside(file: &Path) -> Self {

@@ -19,11 +19,12 @@ const TEXTS: &[(&str, &[&str])] = &[
     ("profiles", &["toml"]),
     ("overlays", &["toml"]),
     ("builder", &["rs"]),
+    ("builder/cli/src/init/files", &["toml", "yml"]),
     ("vm-tests", &["rs", "toml"]),
 ];
 
 /// Options in backticks that are those of other programs, or of our tests.
-const FOREIGN: &[&str] = &["--since", "--force-depends"];
+const FOREIGN: &[&str] = &["--since", "--force-depends", "--git"];
 
 fn files(at: &Path, endings: &[&str], found: &mut Vec<PathBuf>) {
     if at.is_file() {
@@ -144,7 +145,7 @@ fn every_command_in_a_text_exists() {
     for file in all {
         let text = shown(&fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display())));
         let place = |line: usize| format!("{}:{line}", file.strip_prefix(&repository).unwrap_or(&file).display());
-        let marked = !file.extension().is_some_and(|e| e == "md" || e == "toml");
+        let marked = !file.extension().is_some_and(|e| e == "md" || e == "toml" || e == "yml");
         for (line, words) in commands(&text, marked) {
             seen += 1;
             faults.extend(wrong(&root, &words).map(|what| format!("{}: {what}: {}", place(line), words.join(" "))));

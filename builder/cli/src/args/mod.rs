@@ -10,6 +10,7 @@ mod values;
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
 
+use crate::init::Example;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 use diorite_checks::Forward;
@@ -83,6 +84,8 @@ pub struct ScratchLockArgs {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Make a project of your own: a commented profile, its base, an overlay, and a CI recipe.
+    Init(InitArgs),
     /// Print the recipe: the profile with every default explicit.
     Show(ProfileArgs),
     /// Resolve packages and write the lock; where there is one, show what would change.
@@ -152,6 +155,20 @@ pub enum Verb {
     /// Lock, unpack, configure and seal, as `build` does, and stop there; print what was passed by the look for secrets.
     #[command(hide = true)]
     TestSeal(ProfileArgs),
+}
+
+/// What `init` takes.
+#[derive(Debug, Clone, Args)]
+pub struct InitArgs {
+    /// Where to make it: a new directory, or one that has none of the files. Nothing is overwritten.
+    #[arg(default_value = ".")]
+    pub directory: PathBuf,
+    /// The example to begin with.
+    #[arg(long, value_enum, default_value_t = Example::Server)]
+    pub like: Example,
+    /// The profile's name [default: from the directory's name].
+    #[arg(long, value_parser = values::profile_name)]
+    pub name: Option<String>,
 }
 
 /// What `build` takes.
@@ -226,9 +243,9 @@ pub struct ScenarioArgs {
     pub repeat: u32,
     #[command(flatten)]
     pub lock: ScratchLockArgs,
-    /// Directory for results; each scenario has a directory of its name in it.
-    #[arg(long, value_name = "DIR", default_value = "out/scenarios")]
-    pub out: PathBuf,
+    /// Directory for results; each scenario has a directory of its name in it [default: out/scenarios].
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
 }
 
 /// What `run` takes.

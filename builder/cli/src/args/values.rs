@@ -14,6 +14,11 @@ pub fn uuid(text: &str) -> Result<String, String> {
     }
 }
 
+/// The name of a profile, and of its image.
+pub fn profile_name(text: &str) -> Result<String, String> {
+    crate::init::valid_name(text).map(|()| text.to_owned())
+}
+
 /// `8080:80`.
 pub fn forward(text: &str) -> Result<Forward, String> {
     let parts = text.split_once(':').and_then(|(h, g)| Some((h.parse().ok()?, g.parse().ok()?)));

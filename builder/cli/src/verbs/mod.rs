@@ -3,6 +3,7 @@
 mod build;
 mod deploy;
 mod drive;
+mod init;
 mod lock;
 mod material;
 mod reference;
@@ -15,21 +16,34 @@ mod verify;
 use crate::args::{Cli, ProfileArgs, Verb};
 use crate::context::Context;
 use crate::project::Project;
-use crate::{out, print};
+use crate::{out, print, project_directory};
 use diorite_host::doctor;
 use diorite_model::{Exit, Result};
 
 /// Runs the verb that was asked for.
 pub fn run(cli: &Cli) -> Result<Exit> {
     let context = Context::new(cli);
+    announce(&cli.verb, &context);
     let outcome = verb(cli, &context);
     // Also after a failure: a disk that is full is one.
     let tidied = context.tidy();
     outcome.and_then(|exit| tidied.map(|()| exit))
 }
 
+/// Says which project is meant, when it is not that of the current directory.
+fn announce(verb: &Verb, context: &Context) {
+    let alone = matches!(
+        verb,
+        Verb::Init(_) | Verb::Schema { .. } | Verb::Doctor | Verb::Completions { .. } | Verb::Man { .. }
+    );
+    if let Some(directory) = project_directory::above().filter(|_| !alone) {
+        context.progress.say(format!("project directory: {}", directory.display()));
+    }
+}
+
 fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
     match &cli.verb {
+        Verb::Init(args) => init::init(args, context),
         Verb::Show(profile) => show(profile, context),
         Verb::Lock { profile, update } => lock::lock(profile, *update, context),
         Verb::Plan(args) => build::plan(args, context),

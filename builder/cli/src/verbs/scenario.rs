@@ -4,7 +4,7 @@ use crate::args::{PathArgs, ProfileArgs, ScenarioArgs};
 use crate::context::Context;
 use crate::print_scenario as print;
 use crate::project::Project;
-use crate::{disks, downloads, out, textfile};
+use crate::{disks, downloads, out, project_directory, textfile};
 use diorite_checks::{ScenarioDisk, ScenarioInput};
 use diorite_model::profile;
 use diorite_model::report::ScenarioReport;
@@ -30,13 +30,14 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
         let error = Error::input(format!("two scenarios are called `{}`", twin.name));
         return Err(error.because("their results would be in one directory").hint("run them one after the other"));
     }
+    let results = args.out.clone().unwrap_or_else(|| project_directory::path().join("out/scenarios"));
     let mut known = BTreeMap::new();
     let disks = scenarios.iter().map(|s| disks(s, args, &mut known)).collect::<Result<Vec<_>>>()?;
     let (mut reports, mut over): (Vec<ScenarioReport>, Option<Error>) = (Vec::new(), None);
     for (scenario, disks) in scenarios.iter().zip(&disks) {
         let (project, lock) = &known[&key(&scenario.machines[0].source)].1;
         let tools = downloads::tools(project, lock, context)?;
-        let out = args.out.join(&scenario.name);
+        let out = results.join(&scenario.name);
         let input =
             ScenarioInput { scenario, disks, runs: args.repeat, tools: &tools, out: &out, progress: &context.progress };
         match diorite_checks::scenario(&input) {
@@ -100,13 +101,14 @@ fn found(source: &Source, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project
     let paths = PathArgs::default();
     let (project, (disk, lock)) = match source {
         Source::Profile(name) => {
-            let project = Project::load(&ProfileArgs { name: name.clone(), paths })?;
+            let project = Project::load(&ProfileArgs { name: in_project(name), paths })?;
             let built = disks::built(&project, args.lock.scratch_lock)?;
             (project, built)
         }
         Source::Disk { disk, recipe } => {
-            let project = disks::foreign_project(disk, &paths, Path::new(recipe))?;
-            let found = disks::foreign(&project, disk, &paths)?;
+            let disk = project_directory::path().join(disk).display().to_string();
+            let project = disks::foreign_project(&disk, &paths, Path::new(&in_project(recipe)))?;
+            let found = disks::foreign(&project, &disk, &paths)?;
             (project, found)
         }
     };
@@ -114,18 +116,27 @@ fn found(source: &Source, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project
     Ok((ScenarioDisk { disk: disk.file, sha256: disk.sha256, recipe }, (project, lock)))
 }
 
+/// A file that a scenario names is relative to the project's directory; a profile's name stays what it is.
+fn in_project(named: &str) -> String {
+    match named.contains('/') || named.ends_with(".toml") || named.ends_with(".json") {
+        true => project_directory::path().join(named).display().to_string(),
+        false => named.to_owned(),
+    }
+}
+
 /// A name is a file of the directory without its ending.
 fn file(name: &str) -> PathBuf {
     match name.contains('/') || name.ends_with(".toml") {
         true => PathBuf::from(name),
-        false => Path::new(DIRECTORY).join(format!("{name}.toml")),
+        false => project_directory::path().join(DIRECTORY).join(format!("{name}.toml")),
     }
 }
 
 /// Every scenario of the directory, sorted.
 fn all() -> Result<Vec<PathBuf>> {
-    let entries = fs::read_dir(DIRECTORY).map_err(|e| {
-        Error::io("there are no scenarios", DIRECTORY, e).hint("run in the project's directory, or name files")
+    let directory = project_directory::path().join(DIRECTORY);
+    let entries = fs::read_dir(&directory).map_err(|e| {
+        Error::io("there are no scenarios", &directory, e).hint("run in the project's directory, or name files")
     })?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "toml"));

@@ -4,11 +4,12 @@ use crate::args::VaultVerb;
 use crate::context::Context;
 use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::project_directory::{self, PROFILES};
 use crate::{downloads, out, print};
 use diorite_archive::vault::VaultImport;
 use diorite_archive::{lockfile, vault};
 use diorite_model::{Error, Exit, Result};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Exports or imports.
 pub fn run(verb: &VaultVerb, context: &Context) -> Result<Exit> {
@@ -33,7 +34,7 @@ pub fn run(verb: &VaultVerb, context: &Context) -> Result<Exit> {
 
 /// Puts the lock where `build` looks for it, and returns that path. Outside a project there is none.
 fn keep_lock(imported: &VaultImport) -> Result<Option<PathBuf>> {
-    let directory = Path::new("profiles");
+    let directory = project_directory::path().join(PROFILES);
     if !directory.is_dir() {
         return Ok(None);
     }

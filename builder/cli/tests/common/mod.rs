@@ -32,14 +32,23 @@ impl Project {
         Self::below(&std::env::temp_dir())
     }
 
+    /// An empty directory.
+    pub fn bare() -> Self {
+        Self::in_a_directory_of(&std::env::temp_dir())
+    }
+
+    fn in_a_directory_of(place: &Path) -> Self {
+        let directory = tempfile::Builder::new().prefix("diorite-test-").tempdir_in(place);
+        Self { directory: directory.expect("a temporary directory") }
+    }
+
     fn below(place: &Path) -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("diorite-test-").tempdir_in(place).expect("a temporary directory");
+        let project = Self::in_a_directory_of(place);
         let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         for name in ["profiles", "overlays"] {
-            copy(&repository.join(name), &directory.path().join(name));
+            copy(&repository.join(name), &project.path(name));
         }
-        Self { directory }
+        project
     }
 
     /// With the lock the material was built from, and its packages (links into the prepared pool).
