@@ -64,6 +64,11 @@ impl NewPaths {
         if path.as_os_str().is_empty() || path.is_dir() {
             return Ok(());
         }
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(Error::input("a file is where a directory of the new project belongs")
+                .at(path.display().to_string())
+                .hint("name another directory, or move the file away; nothing was changed"));
+        }
         self.directory(path.parent().unwrap_or(Path::new("")))?;
         fs::create_dir(path).map_err(|e| Error::io("a directory of the new project cannot be made", path, e))?;
         self.directories.push(path.to_owned());
