@@ -29,7 +29,7 @@ pub fn html(report: &Report, directory: &Path) -> String {
     page.element("p", &[("class", &"soft")], format!("What {} saw of this image.", "diorite verify"));
     head(&mut page, report);
     page.raw("<nav><a href=\"#boot\">boot</a><a href=\"#ports\">ports</a><a href=\"#checks\">checks</a>")
-        .raw("<a href=\"#unasked\">unasked</a><a href=\"#words\">console and journal</a><a href=\"#files\">files</a></nav></header>\n");
+        .raw("<a href=\"#unsolicited\">unsolicited traffic</a><a href=\"#words\">console and journal</a><a href=\"#files\">files</a></nav></header>\n");
     failures(&mut page, report);
     page.raw("<h2 id=\"boot\">The boot</h2>\n<div class=\"scroll\">");
     timeline::draw(&mut page, report);
@@ -40,7 +40,7 @@ pub fn html(report: &Report, directory: &Path) -> String {
     page.raw("<h2 id=\"ports\">Ports</h2>\n");
     ports::write(&mut page, report);
     checks(&mut page, report);
-    unasked(&mut page, report);
+    unsolicited(&mut page, report);
     words(&mut page, report);
     screenshot(&mut page, directory);
     files(&mut page, directory);
@@ -173,8 +173,8 @@ fn checks(page: &mut Page, report: &Report) {
     page.raw("</tbody></table></div>\n");
 }
 
-fn unasked(page: &mut Page, report: &Report) {
-    page.raw("<h2 id=\"unasked\">What the machine said unasked</h2>\n");
+fn unsolicited(page: &mut Page, report: &Report) {
+    page.raw("<h2 id=\"unsolicited\">Unsolicited traffic</h2>\n");
     if report.boot.said.is_empty() {
         page.element("p", &[("class", &"soft")], "Nothing was heard.");
         return;
