@@ -64,7 +64,8 @@ impl Origins {
         let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
         bytes.extend_from_slice(&json);
         let file = dir.join(FILE);
-        fs::write(&file, bytes).map_err(|e| Error::io("a tree's list of origins cannot be written", &file, e))
+        diorite_host::file::write_scratch(&file, bytes)
+            .map_err(|e| Error::io("a tree's list of origins cannot be written", &file, e))
     }
 
     /// Reads those of a pack.

@@ -28,11 +28,11 @@ mod steps;
 mod trees;
 
 pub use inputs::BuildInputs;
+pub use steps::INSIDE;
 
 use crate::project::Project;
 use diorite_archive::fetch::Pool;
 use diorite_host::progress::Progress;
-use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
 use diorite_image::format::Format;
 use diorite_model::Result;
@@ -43,10 +43,6 @@ use keys::StepKeys;
 use std::path::PathBuf;
 use step::{BuildContext, StepRunner};
 use steps::Steps;
-
-/// Jobs that run in a child that owns every id.
-pub const INSIDE: &[(&str, Job)] =
-    &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure::job))];
 
 /// A build that is about to run: its inputs and its steps.
 pub struct BuildPlan<'a> {
@@ -75,18 +71,11 @@ impl BuildPlan<'_> {
         self.store.get("tree", &self.steps.trees[0].planned.key).unwrap_or_default()
     }
 
-    /// Plan and pool → the sealed tree, and no further.
-    pub fn seal(&self, pool: &dyn Fn() -> Result<Pool>, progress: &Progress) -> Result<SealedTree> {
-        let Self { project, inputs, store, .. } = self;
-        let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
-        self.sealed(&mut runner).map(|(sealed, _)| sealed)
-    }
-
     /// The part that a whole build begins with.
     fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes)> {
         let trees = trees::run(&self.steps.trees, &runner.context, &mut runner.results)?;
-        let changes =
-            self.steps.configure.as_ref().map(|step| runner.run(step, &trees)).transpose()?.unwrap_or_default();
+        let configure = self.steps.configure.as_ref();
+        let changes = configure.map(|step| runner.run(step, &trees)).transpose()?.unwrap_or_default();
         let sealed = seal::run(trees, &changes, &self.inputs, runner.context.progress)?;
         Ok((sealed, changes))
     }
@@ -94,10 +83,9 @@ impl BuildPlan<'_> {
     /// Plan and pool → disk image in `out/NAME`.
     pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, formats: &[Format], progress: &Progress) -> Result<Build> {
         let Self { project, inputs, store, steps } = self;
-        if let Some(build) = project.results.finished(&steps.disk.key) {
-            if formats.iter().all(|format| project.results.disk(format).exists()) {
-                return Ok(build);
-            }
+        let there = || formats.iter().all(|format| project.results.disk(format).exists());
+        if let Some(build) = project.results.finished(&steps.disk.key).filter(|_| there()) {
+            return Ok(build);
         }
         // Before seconds of work, not after them.
         project.results.probe()?;

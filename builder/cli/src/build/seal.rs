@@ -1,7 +1,10 @@
 //! Configured trees → the sealed tree of the machine, with its containers inside.
 
+use super::BuildPlan;
 use super::inputs::BuildInputs;
+use super::step::{BuildContext, StepRunner};
 use super::trees::BuildTrees;
+use diorite_archive::fetch::Pool;
 use diorite_host::progress::Progress;
 use diorite_model::Result;
 use diorite_rootfs::configure::Changes;
@@ -31,4 +34,13 @@ pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress:
     let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins)?;
     stage.done(format!("{} files", sealed.tree().nodes.len()));
     Ok(sealed)
+}
+
+impl BuildPlan<'_> {
+    /// Plan and pool → the sealed tree, and no further.
+    pub fn seal(&self, pool: &dyn Fn() -> Result<Pool>, progress: &Progress) -> Result<SealedTree> {
+        let Self { project, inputs, store, .. } = self;
+        let context = BuildContext { project, inputs, store, pool, progress };
+        self.sealed(&mut StepRunner::new(context)).map(|(sealed, _)| sealed)
+    }
 }

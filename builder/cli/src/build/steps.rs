@@ -4,12 +4,17 @@ use super::inputs::BuildInputs;
 use super::keys::StepKeys;
 use super::step::BuildStep;
 use super::trees::{BuildTrees, TreeStep};
-use super::{configure, disk, filesystem};
+use super::{configure, disk, filesystem, trees};
+use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
 use diorite_model::Digest;
 use diorite_model::plan::Step;
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::SealedTree;
+
+/// Jobs of steps that run in a child that owns every id.
+pub const INSIDE: &[(&str, Job)] =
+    &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure::job))];
 
 /// All steps of a build.
 pub struct Steps {

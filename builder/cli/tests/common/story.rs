@@ -1,8 +1,6 @@
 //! From nothing to a VM, to its next image and back, a failed image, drift, and two deployments at once, by the program's own
 //! verbs: told to the simulator and to real hosts, a line for each step.
 #![allow(dead_code, reason = "each test uses a part of it")]
-// Each test file that tells it uses a part.
-#![allow(dead_code)]
 
 use crate::common::{Project, material, text};
 use diorite_host::progress::Progress;
