@@ -1,4 +1,4 @@
-//! Packages → [`Staged`]: their files, decompressed in parallel into staging directories of their own.
+//! Packages → [`StagedPackage`]: their files, decompressed in parallel into staging directories of their own.
 //!
 //! Decompression is nearly all of the work and has no order; conflicts, diversions and directory metadata have one.
 //! So every package is first written to numbered files of its own, in parallel, and a rename puts each in its place.
