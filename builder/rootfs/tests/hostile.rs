@@ -41,7 +41,7 @@ impl World {
             version: "1".into(),
             architecture: "all".into(),
             release: "local".into(),
-            path: String::new(),
+            path: format!("{name}.deb"),
             size: 0,
             sha256: Digest([0; 32]),
         };
@@ -342,6 +342,6 @@ fn what_the_lock_does_not_say_is_refused() {
     let (mut package, path) = world.package("p", "", &tarball(&[]));
     package.version = "2".into();
     let error = world.run(&[(package, path.clone())]).unwrap_err().to_string();
-    assert!(error.contains("not what the lock says"), "{error}");
+    assert!(error.contains("does not match the lock"), "{error}");
     assert_eq!(Deb::open(&path).unwrap().version(), "1");
 }
