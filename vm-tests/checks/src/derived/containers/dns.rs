@@ -18,7 +18,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         let what = format!("container {name} resolves names through the machine's own name servers");
         let subnets = container.networks.iter().filter_map(|n| recipe.container_networks.get(n)).map(|n| &n.subnet);
         let gateways: Vec<IpAddr> = subnets.filter_map(|subnet| gateway(subnet)).collect();
-        Check::settling_script(format!("container-{name}-dns"), what, script(name), move |said| judge(said, &gateways))
+        Check::script(format!("container-{name}-dns"), what, script(name), move |said| judge(said, &gateways))
     };
     recipe.containers.iter().map(one).collect()
 }
