@@ -1,4 +1,6 @@
 //! `deploy`, `rollback`, `status`: the program against a simulator for a Proxmox VE host, on loopback.
+//!
+//! Over 500 lines because every test stands on the same case: a profile, its built disk and report, and a simulated host.
 
 mod common;
 #[path = "common/story.rs"]
