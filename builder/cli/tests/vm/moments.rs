@@ -1,7 +1,7 @@
 //! What a good boot leaves for later: the moment from which single checks go on, and the moment of a failure. Called
 //! after a boot that somebody else needs, one after the other.
 
-use crate::common::{Project, text};
+use crate::common::{Project, material, text};
 use crate::vm;
 use diorite_model::report::Verdict;
 use std::fs;
@@ -75,7 +75,8 @@ pub fn a_failure_can_be_gone_back_to(project: &Project) {
     let before = bytes(&evidence);
     for _ in 0..2 {
         let mut command = project.diorite();
-        command.args(["verify", "--reopen"]).arg(&evidence);
+        // The store that holds the tools which ran the machine.
+        command.args(["verify", "--reopen"]).arg(&evidence).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
         let mut child =
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         let lines = "cat /run/trace; rm /run/trace\n\nsystemctl is-system-running\nexit 3";
