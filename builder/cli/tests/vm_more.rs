@@ -251,7 +251,7 @@ fn rules_that_do_not_load_leave_the_machine_closed() {
     // /etc/hosts holds no rules. The health check would restart the machine before it could be asked.
     let broken = "[Service]\nExecStart=\nExecStart=/usr/sbin/nft -f /etc/diorite/firewall-closed.nft\n\
                   ExecStart=/usr/sbin/nft -f /etc/hosts\n";
-    for (unit, text) in [("diorite-firewall", broken), ("diorite-health", "[Unit]\nFailureAction=none\n")] {
+    for (unit, text) in [("diorite-firewall", broken), ("diorite-restart", "[Unit]\nSuccessAction=none\n")] {
         credentials.push(Credential::new(format!("systemd.unit-dropin.{unit}.service~broken"), text));
     }
     let disk = project.path("out/server/disk.raw").canonicalize().expect("the disk");

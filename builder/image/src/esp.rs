@@ -8,12 +8,11 @@ mod mend;
 use crate::sparse::Sparse;
 use crate::uki::Uki;
 use diorite_model::{Error, Result};
+use diorite_rootfs::guest::health::TRIES;
 use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions};
 use std::borrow::Cow;
 use std::io::{Seek, Write};
 
-/// Tries an entry has before the boot loader prefers an older one.
-pub const TRIES: u32 = 3;
 /// FAT32 begins where FAT16 ends: at this many clusters (Microsoft FAT specification, "FAT type determination").
 const LEAST_CLUSTERS: u64 = 65_525;
 

@@ -1,7 +1,7 @@
 //! What a profile wants asked of its machine besides what follows from the recipe: `[[verify.check]]`. No byte of the
 //! image depends on any of it, so that it is no part of the recipe.
 
-use crate::recipe::{Protocol, Recipe};
+use crate::recipe::Protocol;
 use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, net::IpAddr};
 
@@ -60,17 +60,14 @@ pub enum Ask {
 }
 
 impl Ask {
-    /// The one family in which a question is asked from outside: the one that it names, or that in which a container
-    /// publishes the port, IPv4. Without, it is asked in each that the machine has.
-    pub fn family(&self, recipe: &Recipe) -> Option<IpFamily> {
-        let (said, port) = match self {
-            Ask::Port(p) => (p.family, (p.port, p.protocol)),
-            Ask::Http(h) => (h.family, (h.port, Protocol::Tcp)),
-            Ask::Metric(m) => (None, (m.port, Protocol::Tcp)),
-            _ => return None,
-        };
-        let mut published = recipe.containers.values().flat_map(|c| &c.publish).map(|p| (p.host, p.protocol));
-        said.or_else(|| published.any(|p| p == port).then_some(IpFamily::Ipv4))
+    /// The one family in which a question is asked from outside, when it names one. Without, it is asked in each that the
+    /// machine has.
+    pub fn family(&self) -> Option<IpFamily> {
+        match self {
+            Ask::Port(p) => p.family,
+            Ask::Http(h) => h.family,
+            _ => None,
+        }
     }
 }
 

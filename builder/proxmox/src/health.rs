@@ -5,7 +5,7 @@ use crate::observed::Vm;
 use crate::properties::Properties;
 use diorite_host::interrupt;
 use diorite_host::progress::Progress;
-use diorite_model::recipe::{Protocol, Recipe};
+use diorite_model::recipe::Protocol;
 use diorite_model::verify::{Ask, IpFamily, Level, OwnCheck, PortState};
 use serde_json::Value;
 use std::io;
@@ -61,7 +61,7 @@ pub struct HealthEvidence {
 
 /// The probes among a profile's own checks that can be asked from here, in the families in which a verification asks them,
 /// and the names of the others.
-pub fn probes(checks: &[OwnCheck], recipe: &Recipe) -> (Vec<HealthProbe>, Vec<String>) {
+pub fn probes(checks: &[OwnCheck]) -> (Vec<HealthProbe>, Vec<String>) {
     let (mut mine, mut others) = (Vec::new(), Vec::new());
     for check in checks {
         let ask = match &check.ask {
@@ -78,7 +78,7 @@ pub fn probes(checks: &[OwnCheck], recipe: &Recipe) -> (Vec<HealthProbe>, Vec<St
             _ => None,
         };
         match ask.filter(|_| check.level == Level::Outside) {
-            Some(ask) => mine.push(HealthProbe { name: check.name.clone(), ask, family: check.ask.family(recipe) }),
+            Some(ask) => mine.push(HealthProbe { name: check.name.clone(), ask, family: check.ask.family() }),
             None => others.push(check.name.clone()),
         }
     }

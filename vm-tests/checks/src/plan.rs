@@ -81,7 +81,9 @@ mod tests {
             "port-ipv4-tcp-8080-open",
             "port-ipv4-tcp-9100-open",
             "ssh-banner-ipv4",
+            "port-ipv6-tcp-8080-open",
             "http-8080",
+            "http-ipv6-8080",
             "metrics-9100",
             "ports-ipv4-tcp",
             "ports-ipv6-udp",
@@ -96,7 +98,7 @@ mod tests {
             assert!(ids.iter().any(|i| i == id), "{id} is not among {ids:#?}");
         }
         // 9100 admits only an IPv4 network.
-        assert!(!ids.iter().any(|i| i == "port-ipv6-tcp-9100-open" || i == "port-ipv6-tcp-8080-open"));
+        assert!(!ids.iter().any(|i| i == "port-ipv6-tcp-9100-open"));
         let unique: BTreeSet<&String> = ids.iter().collect();
         assert_eq!(unique.len(), ids.len(), "names are unique");
     }

@@ -42,7 +42,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target.target)?;
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
-    let (probes, others) = health::probes(&project.settings.checks, &project.recipe);
+    let (probes, others) = health::probes(&project.settings.checks);
     if !others.is_empty() && !args.plan {
         context.progress.say(format!("not asked from here, but by `diorite verify`: {}", others.join(", ")));
     }

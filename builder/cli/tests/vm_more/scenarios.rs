@@ -45,6 +45,11 @@ fn a_machine_that_is_reset_again_and_again_stays_itself() {
     scenes::passes("reboot");
 }
 
+#[test]
+fn a_container_starts_whatever_the_machine_has_suffered() {
+    scenes::passes("mishaps");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

@@ -1,4 +1,4 @@
-//! The health gate: whether a new image may stay.
+//! Services that outlive bad luck: whether a new image may stay, and what is tried again when it has failed.
 
 use super::Guest;
 use super::ini::Ini;
@@ -6,8 +6,18 @@ use super::{firewall, sandbox};
 use diorite_model::{Recipe, Result};
 
 const HEALTH: &str = "diorite-health.service";
+const RESTART: &str = "diorite-restart.service";
+const RETRY: &str = "diorite-retry";
+/// Decides whether a restart can help.
+const MAY_RESTART: &str = "usr/lib/diorite/may-restart";
+/// Starts what has failed.
+const START_FAILED: &str = "usr/lib/diorite/start-failed";
+/// The entry that was booted, when it still counts its tries: systemd-boot(7), `LoaderBootCountPath`.
+const COUNTING: &str = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+/// Tries an entry has before the boot loader prefers an older one; its name begins to count there.
+pub const TRIES: u32 = 3;
 
-/// Units that must be active for an image to be good.
+/// Units without which a machine is of no use.
 fn vital(recipe: &Recipe) -> Vec<String> {
     let mut units: Vec<String> =
         [firewall::UNIT, "ssh.service", "systemd-networkd.service", "systemd-resolved.service"].map(Into::into).into();
@@ -18,24 +28,123 @@ fn vital(recipe: &Recipe) -> Vec<String> {
     units
 }
 
-/// The gate between a boot and its blessing, systemd-bless-boot.service(8): while the entry still counts its tries, a
-/// vital unit that is not active restarts the machine, and the boot loader takes the other slot when none is left.
+/// The gate between a boot and its blessing, and another attempt every minute for what has failed.
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
-    const COUNTING: &str = "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
-    let units = vital(recipe);
-    let unit = Ini::new()
+    let mut units = vital(recipe);
+    gate(guest, &units)?;
+    let own = recipe.services.units.iter().filter(|(_, unit)| unit.timer.is_none());
+    units.extend(own.map(|(name, _)| format!("{name}.service")));
+    retry(guest, &units)
+}
+
+/// systemd-bless-boot.service(8): while the entry still counts its tries, a vital unit that is not active restarts the
+/// machine, and the boot loader takes the other slot when none is left. Where there is no other, it comes back to the
+/// same one: then the machine stays up, for somebody to look at it.
+fn gate(guest: &mut Guest, units: &[String]) -> Result<()> {
+    let health = Ini::new()
         .section("Unit")
         .set("Description", "Health of an image that is not yet blessed")
         .set("ConditionPathExists", COUNTING)
         .set("After", format!("multi-user.target {}", units.join(" ")))
         .set("Before", "boot-complete.target")
-        .set("FailureAction", "reboot")
+        .set("OnFailure", RESTART)
         .section("Service")
         .set("Type", "oneshot")
         .set("RemainAfterExit", "yes")
         .each("ExecStart", units.iter().map(|u| format!("/usr/bin/systemctl is-active {u}")))
         .set("TimeoutStartSec", "120");
-    let unit = sandbox::closed(unit, &[]).section("Install").set("RequiredBy", "boot-complete.target");
-    guest.unit(HEALTH, &unit)?;
-    guest.enable(HEALTH)
+    let health = sandbox::closed(health, &[]).section("Install").set("RequiredBy", "boot-complete.target");
+    guest.unit(HEALTH, &health)?;
+    guest.enable(HEALTH)?;
+    let restart = Ini::new()
+        .section("Unit")
+        .set("Description", "Restart of an image that is not healthy")
+        .set("SuccessAction", "reboot")
+        .section("Service")
+        .set("Type", "oneshot")
+        .set("ExecStart", format!("/{MAY_RESTART} {COUNTING} {TRIES}"))
+        .set("StandardOutput", "journal+console");
+    guest.unit(RESTART, &sandbox::closed(restart, &[]))?;
+    guest.file(MAY_RESTART, 0o755, MAY_RESTART_SCRIPT)
+}
+
+/// A unit that has used up its own attempts has failed, and is seen as such; nobody has to be there for it to be tried
+/// again. One that somebody has stopped stays so.
+fn retry(guest: &mut Guest, units: &[String]) -> Result<()> {
+    let service = Ini::new()
+        .section("Unit")
+        .set("Description", "Another attempt for services that have failed")
+        .section("Service")
+        .set("Type", "oneshot")
+        .set("ExecStart", format!("/{START_FAILED} {}", units.join(" ")));
+    // PID 1 asks who wants a unit started whether he administers the system.
+    guest.unit(
+        &format!("{RETRY}.service"),
+        &sandbox::closed(service, &[("CapabilityBoundingSet", "CAP_SYS_ADMIN"), ("SystemCallFilter", "@system-service")]),
+    )?;
+    let timer = format!("{RETRY}.timer");
+    let ini = Ini::new()
+        .section("Unit")
+        .set("Description", "Another attempt for services that have failed, every minute")
+        .section("Timer")
+        .set("OnActiveSec", "3min")
+        .set("OnUnitInactiveSec", "1min")
+        .section("Install")
+        .set("WantedBy", "timers.target");
+    guest.unit(&timer, &ini)?;
+    guest.file(START_FAILED, 0o755, START_FAILED_SCRIPT)?;
+    guest.enable(&timer)
+}
+
+/// `may-restart VARIABLE TRIES`: an entry is named `...+LEFT-DONE.efi`, in UTF-16 behind four bytes of attributes.
+const MAY_RESTART_SCRIPT: &str = "#!/bin/sh
+entry=$(tail -c +5 \"$1\" | tr -d '\\000')
+tried=${entry##*-}
+tried=${tried%.efi}
+case $tried in '' | *[!0-9]*) tried=0 ;; esac
+if [ \"$tried\" -le \"$2\" ]; then
+  echo \"This image is not healthy after boot $tried of $2: the machine restarts.\"
+  exit 0
+fi
+echo \"This image was not healthy after $2 boots, and there is no other: the machine stays up as it is.\"
+exit 1
+";
+
+/// `start-failed UNIT...`
+const START_FAILED_SCRIPT: &str = "#!/bin/sh
+for unit; do
+  if systemctl is-failed --quiet \"$unit\"; then
+    echo \"$unit has failed: it is started again\"
+    systemctl reset-failed \"$unit\"
+    systemctl start --no-block \"$unit\"
+  fi
+done
+";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// What the script says and whether the machine restarts, for an entry of this name.
+    fn may_restart(entry: &str) -> (bool, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let (script, variable) = (directory.path().join("script"), directory.path().join("variable"));
+        let utf16: Vec<u8> = entry.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
+        diorite_host::file::write_scratch(&script, MAY_RESTART_SCRIPT.as_bytes()).unwrap();
+        diorite_host::file::write_scratch(&variable, &[&[6, 0, 0, 0], &utf16[..]].concat()).unwrap();
+        let output = Command::new("sh").arg(script).arg(variable).arg(TRIES.to_string()).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    #[test]
+    fn a_machine_without_another_image_does_not_restart_for_ever() {
+        for (entry, restarts) in
+            [("+2-1", true), ("+0-3", true), ("+0-4", false), ("+0-17", false), ("", true), ("-rc-x", true)]
+        {
+            let (may, said) = may_restart(&format!("\\EFI\\Linux\\server-2_1{entry}.efi"));
+            assert_eq!(may, restarts, "{entry}: {said}");
+            assert_eq!(said.lines().count(), 1, "{said}");
+        }
+    }
 }

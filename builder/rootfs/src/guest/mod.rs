@@ -8,7 +8,7 @@ mod container_networks;
 mod containers;
 pub mod firewall;
 mod hardening;
-mod health;
+pub mod health;
 mod image;
 mod ini;
 mod initrd;

@@ -13,10 +13,7 @@ use crate::{
     scope::Scope,
     sweep::Family,
 };
-use diorite_model::{
-    Recipe,
-    verify::{Ask, IpFamily, Level, OwnCheck},
-};
+use diorite_model::verify::{Ask, IpFamily, Level, OwnCheck};
 use std::time::Duration;
 
 /// The checks of a profile, for a machine that is asked in this network.
@@ -27,7 +24,7 @@ pub fn checks(own: &[OwnCheck], scope: &Scope<'_>) -> Vec<Check> {
         match check.level {
             Level::Inside => all.push(inside(id, what, check.clone())),
             Level::Outside => {
-                for family in asked_in(&check.ask, scope.recipe, &scope.families) {
+                for family in asked_in(&check.ask, &scope.families) {
                     let name = family.name();
                     all.push(outside(format!("{id}-{name}"), format!("{what} ({name})"), check.clone(), family));
                 }
@@ -57,8 +54,8 @@ fn window(check: &OwnCheck, slowness: f64) -> Duration {
 }
 
 /// The families a question is asked in: the one that is meant, else those of the machine.
-fn asked_in(ask: &Ask, recipe: &Recipe, families: &[Family]) -> Vec<Family> {
-    match ask.family(recipe) {
+fn asked_in(ask: &Ask, families: &[Family]) -> Vec<Family> {
+    match ask.family() {
         Some(IpFamily::Ipv4) => vec![Family::V4],
         Some(IpFamily::Ipv6) => vec![Family::V6],
         None if families.is_empty() => vec![Family::V4],
@@ -117,8 +114,10 @@ mod tests {
         ];
         let ids: Vec<String> = plan::of(&server(), &list).into_iter().map(|c| c.id).collect();
         let of: Vec<&str> = ids.iter().map(String::as_str).filter(|i| i.starts_with("own-")).collect();
-        let expected = ["own-site-ipv4", "own-ssh-ipv4", "own-ssh-ipv6", "own-six-ipv6", "own-ssh-inside", "own-value"];
-        assert_eq!(of, expected, "a container's port is asked over IPv4");
+        let expected = [
+            "own-site-ipv4", "own-site-ipv6", "own-ssh-ipv4", "own-ssh-ipv6", "own-six-ipv6", "own-ssh-inside", "own-value",
+        ];
+        assert_eq!(of, expected);
         let place = |id: &str| ids.iter().position(|i| i == id).expect("asked");
         assert!(place("boot-blessed") < place("own-site-ipv4") && place("own-value") < place("tamper-refused"));
     }

@@ -31,21 +31,24 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     runs.chain(as_declared).chain(dns::checks(scope)).collect()
 }
 
-/// What containers serve behind their ports. Containers have an IPv4 network; what a published port answers over IPv6 is
-/// not declared.
+/// What containers serve behind their ports.
 pub fn pages(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let published = scope::published(scope.recipe);
     let admitted = scope.admitted(family).into_iter();
     let fits = |port: &u16| published.contains(port) && scope.admits_conversation(family, *port);
     let page = |port: u16| {
-        let what = format!("the container on port {port} answers HTTP requests");
-        let check = Check::outside(format!("http-{port}"), what, move |machine| {
+        let what = format!("the container on port {port} answers HTTP requests ({})", family.name());
+        let id = match family {
+            Family::V4 => format!("http-{port}"),
+            Family::V6 => format!("http-ipv6-{port}"),
+        };
+        let check = Check::outside(id, what, move |machine| {
             let address = machine.address(family)?;
             machine.retried(|m| Ok(page(&m.lab().http_get(address, port, "/")?)))
         });
         check.over(family)
     };
-    admitted.filter(|port| family == Family::V4 && fits(port)).map(page).collect()
+    admitted.filter(fits).map(page).collect()
 }
 
 /// Lines `NAME STATE` of `podman ps --all`, podman-ps(1).
@@ -110,7 +113,7 @@ pub fn script(declared: &DeclaredContainer) -> String {
          c=/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/$p/cgroup); \
          [ -e $c/pids.max ] || c=$(dirname $c); \
          for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
-         echo route:$(nsenter -t $p -n ip -4 route show default); \
+         echo route:$(nsenter -t $p -n ip -4 route show default; nsenter -t $p -n ip -6 route show default); \
          echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
         name = quote::word(name),
     );

@@ -80,16 +80,20 @@ pub fn vlans(scope: &Scope<'_>) -> Vec<Check> {
     all
 }
 
-/// Names are found, where the network's own server is to be asked: the lab's server alone knows the name that is asked.
+/// Names are found.
 pub fn names(scope: &Scope<'_>) -> Option<Check> {
+    let (name, lab) = name_of_router(scope)?;
+    let ask = format!("getent ahostsv4 {} | sed -n 's/ *STREAM.*//p'", quote::word(&name));
+    let (what, lab) = ("host names resolve through the network's name server", lab.to_string());
+    Some(Check::settling_script("names", what, ask, move |said| says(said, &lab)))
+}
+
+/// A name that the lab's name server alone knows, and its address, where that server is asked.
+pub fn name_of_router(scope: &Scope<'_>) -> Option<(String, IpAddr)> {
     let (front, config) = (scope.front()?, &scope.around.config);
     let silent = |l: &Link| l.dns.is_empty() && l.dns_over_tls == DnsOverTls::No;
-    (front.dhcp_ipv4 && front.learn_dns && scope.recipe.network.values().all(silent)).then(|| {
-        let name = quote::word(&format!("router.{}", config.domain));
-        let (ask, lab) = (format!("getent ahostsv4 {name} | sed -n 's/ *STREAM.*//p'"), config.ipv4.to_string());
-        let what = "host names resolve through the network's name server";
-        Check::settling_script("names", what, ask, move |said| says(said, &lab))
-    })
+    let asked = front.dhcp_ipv4 && front.learn_dns && scope.recipe.network.values().all(silent);
+    asked.then(|| (format!("router.{}", config.domain), config.ipv4.into()))
 }
 
 /// An address inside a virtual network, and the neighbour that looks for it.

@@ -1,7 +1,7 @@
 //! Containers against each other, their networks and themselves.
 
 use crate::Result;
-use crate::recipe::{Container, Recipe, SecretTo};
+use crate::recipe::{Container, DEFAULT_SUBNET, Recipe, SecretTo};
 use crate::tables::places::Places;
 use std::collections::BTreeMap;
 
@@ -166,8 +166,8 @@ fn subnets(recipe: &Recipe, places: &Places) -> Result<()> {
         })
         .collect();
     if !recipe.containers.is_empty() {
-        let own = parse("10.88.0.0/16").expect("podman's own network is one");
-        all.insert(0, ("podman's own network, 10.88.0.0/16".into(), String::new(), own));
+        let own = parse(DEFAULT_SUBNET).expect("podman's own network is one");
+        all.insert(0, (format!("podman's own network, {DEFAULT_SUBNET}"), String::new(), own));
     }
     for (i, (who, place, range)) in all.iter().enumerate() {
         let common = |o: &&(String, String, (u64, u64))| o.2.0 < range.1 && range.0 < o.2.1;

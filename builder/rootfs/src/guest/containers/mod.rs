@@ -5,7 +5,7 @@ mod store;
 use crate::accounts::lookup::number;
 use crate::container::ContainerTree;
 use crate::guest::ini::{Ini, literal, unexpanded, word};
-use crate::guest::{Guest, firewall};
+use crate::guest::{Guest, container_networks, firewall};
 use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
 use diorite_model::recipe::{Container, SecretTo};
@@ -47,7 +47,8 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
             let (uid, gid) = owner(about.owner.as_deref())?;
             directories += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
         }
-        let file = quadlet(name, &reference, container, owner(None)?);
+        let asks = container_networks::name_server(recipe).filter(|_| container.networks.is_empty());
+        let file = quadlet(name, &reference, container, owner(None)?, asks);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
         images.push(store::StoredImage { name, reference, tree, container, started, epoch: recipe.image.epoch });
     }
@@ -66,10 +67,11 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         }
     }
     guest.put(CONTAINER_STORE, crate::tree::Node::directory(0o755))?;
-    // containers-storage.conf(5), TOML.
+    // containers-storage.conf(5), TOML. What podman notes of containers is memory: their roots are in the image, their
+    // volumes elsewhere, and notes on disk would keep them from starting when the disk is full or lost its power.
     let storage = format!(
         "[storage]\ndriver = \"overlay\"\nrunroot = \"/run/containers/storage\"\n\
-         graphroot = \"/var/lib/containers/storage\"\n\n[storage.options]\nadditionalimagestores = [\"/{}\"]\n",
+         graphroot = \"/run/containers/graph\"\n\n[storage.options]\nadditionalimagestores = [\"/{}\"]\n",
         CONTAINER_STORE
     );
     guest.file("etc/containers/storage.conf", 0o644, storage)
@@ -102,8 +104,8 @@ fn owner(tree: &Tree, who: &str, ids: Option<u32>) -> Result<(u32, u32)> {
 }
 
 /// What a package container is started with stands in its image's configuration, in JSON; everything else is quoted
-/// here. `owner` is the machine's number of its user and group.
-fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)) -> Ini {
+/// here. `owner` is the machine's number of its user and group, `dns` whom it asks for names.
+fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32), dns: Option<String>) -> Ini {
     let waits: Vec<String> =
         container.after.iter().chain(&container.requires).map(|o| format!("{o}.service")).collect();
     let published = container.publish.iter().map(|p| {
@@ -123,6 +125,8 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         .set("After", firewall::UNIT)
         .each("Requires", container.requires.iter().map(|o| format!("{o}.service")))
         .each("After", waits)
+        .set("StartLimitIntervalSec", "600")
+        .set("StartLimitBurst", "5")
         .section("Container")
         .set("ContainerName", name)
         .set("Image", reference)
@@ -139,6 +143,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         // It has a network of its own: its low ports are not the machine's.
         .set("Sysctl", "net.ipv4.ip_unprivileged_port_start=0")
         .each("Network", &container.networks)
+        .each("DNS", dns)
         .each("PublishPort", published)
         .each("Volume", volumes)
         .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777")))
@@ -176,6 +181,10 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
     ini = ini
         .section("Service")
         .set("Restart", "on-failure")
+        // Half a minute of attempts; then it counts as failed, and `retry` goes on.
+        .set("RestartSec", "1s")
+        .set("RestartSteps", "4")
+        .set("RestartMaxDelaySec", "10s")
         // The first start on a fresh /var takes half a minute under emulation, and more on a loaded host.
         .set("TimeoutStartSec", "300");
     if !container.secrets.is_empty() {

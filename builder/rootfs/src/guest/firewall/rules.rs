@@ -172,13 +172,12 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
         }
         Policy::Drop => Some(egress(recipe, &mut forward)),
     };
-    // Containers on networks of their own find each other by name: aardvark-dns listens on each bridge.
-    if !recipe.containers.is_empty() {
-        let internal = |yes: bool| recipe.container_networks.values().any(|n| n.internal == yes);
-        for (there, from) in [(internal(false), FromContainers), (internal(true), FromInternal)] {
-            let ask = |protocol| rule([from.clone(), Port(protocol, vec![(53, 53)])], Accept);
-            input.extend(there.then(|| [Protocol::Udp, Protocol::Tcp].map(ask)).into_iter().flatten());
-        }
+    // Containers ask the machine for names: aardvark-dns on the bridges of declared networks, the resolver on podman's own.
+    let bridges = recipe.container_bridges();
+    for (internal, from) in [(false, FromContainers), (true, FromInternal)] {
+        let ask = |protocol| rule([from.clone(), Port(protocol, vec![(53, 53)])], Accept);
+        let there = bridges.iter().any(|b| b.internal == internal);
+        input.extend(there.then(|| [Protocol::Udp, Protocol::Tcp].map(ask)).into_iter().flatten());
     }
     input.push(counted([], Drop, "input_dropped"));
     forward.push(counted([], Drop, "forward_dropped"));
@@ -233,24 +232,22 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
         output.push(rule([ToContainers], Accept));
         forward.push(rule([FromContainers, ToContainers], Accept));
     }
-    let mut both = |matches: Vec<Match>, counter: String| {
-        output.push(counted(matches.clone(), Accept, counter.clone()));
-        if containers {
-            let matches: Vec<Match> = [FromContainers].into_iter().chain(matches).collect();
-            forward.push(counted(matches, Accept, counter));
-        }
-    };
-    // RFC 1035 and, over TLS, RFC 7858.
+    // RFC 1035 and, over TLS, RFC 7858. Containers ask the machine.
     for (protocol, port, tls) in [(Protocol::Udp, 53, false), (Protocol::Tcp, 53, false), (Protocol::Tcp, 853, true)] {
         for servers in name_servers(recipe, tls) {
             let to = servers.map(To).into_iter();
-            both(to.chain([Port(protocol, vec![(port, port)])]).collect(), "egress_dns".into());
+            let matches: Vec<Match> = to.chain([Port(protocol, vec![(port, port)])]).collect();
+            output.push(counted(matches, Accept, "egress_dns"));
         }
     }
     for allow in &firewall.egress.allow {
         let port = Port(allow.protocol, vec![(allow.port, allow.last_port)]);
         each(families(firewall, &allow.to), To, |to| {
-            both(to.into_iter().chain([port.clone()]).collect(), counter_out(allow));
+            let matches: Vec<Match> = to.into_iter().chain([port.clone()]).collect();
+            output.push(counted(matches.clone(), Accept, counter_out(allow)));
+            if containers {
+                forward.push(counted([vec![FromContainers], matches].concat(), Accept, counter_out(allow)));
+            }
         });
     }
     // The clock of a container is the machine's.

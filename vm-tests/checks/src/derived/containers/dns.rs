@@ -1,68 +1,87 @@
-//! Whom a container asks for names: whom the machine itself asks, or the machine; never servers that podman falls back
-//! to, which are not declared.
+//! Whom a container asks for names: the machine, which is there before there is a network and stays when the network's
+//! name servers change; never servers that podman has copied, or its fallback, which nobody declared.
 
 use crate::{
     answer::{Judged, short},
     check::Check,
+    derived::network,
     quote,
     scope::Scope,
 };
 use diorite_machine::Output;
-use diorite_model::recipe::Container;
+use diorite_model::recipe::{Container, ContainerBridge};
 use std::{collections::BTreeSet, net::IpAddr};
 
 /// Every container of the recipe: each has a network.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
-    let recipe = scope.recipe;
+    let bridges = scope.recipe.container_bridges();
     let one = |(name, container): (&String, &Container)| {
-        let what = format!("container {name} resolves names through the machine's own name servers");
-        let subnets = container.networks.iter().filter_map(|n| recipe.container_networks.get(n)).map(|n| &n.subnet);
-        let gateways: Vec<IpAddr> = subnets.filter_map(|subnet| gateway(subnet)).collect();
-        Check::script(format!("container-{name}-dns"), what, script(name), move |said| judge(said, &gateways))
+        let what = format!("container {name} resolves names through the machine");
+        let of: Vec<&ContainerBridge> = bridges.iter().filter(|b| is_on(container, b)).collect();
+        // Nobody answers for names elsewhere in a network without a way out.
+        let asked = network::name_of_router(scope).filter(|_| of.iter().all(|b| !b.internal));
+        let allowed: Vec<IpAddr> = of.iter().flat_map(|b| [IpAddr::V4(b.ipv4.1), IpAddr::V6(b.ipv6.1)]).collect();
+        let (script, found) = (script(name, asked.as_ref().map(|a| &*a.0)), asked.map(|a| a.1));
+        let judge = move |said: &Output| judge(said, &allowed, found);
+        Check::settling_script(format!("container-{name}-dns"), what, script, judge)
     };
-    recipe.containers.iter().map(one).collect()
+    scope.recipe.containers.iter().map(one).collect()
 }
 
-/// The machine's address in a network of containers, where podman serves names: the first of it.
-fn gateway(subnet: &str) -> Option<IpAddr> {
-    let network: std::net::Ipv4Addr = subnet.split_once('/')?.0.parse().ok()?;
-    Some(std::net::Ipv4Addr::from_bits(network.to_bits().checked_add(1)?).into())
+/// A container that names no network is on podman's own.
+fn is_on(container: &Container, bridge: &ContainerBridge) -> bool {
+    match container.networks.is_empty() {
+        true => bridge.interface == "podman0",
+        false => container.networks.contains(&bridge.network),
+    }
 }
 
-/// `pid:` of the container's first process; the name servers (resolv.conf(5)) in its mount namespace, proc_pid_root(5),
-/// and those that systemd-resolved asks for the machine, systemd-resolved.service(8).
-fn script(name: &str) -> String {
-    let name = quote::word(name);
-    let servers = |of: &str| format!("sed -n 's/^[[:space:]]*nameserver[[:space:]][[:space:]]*/{of}:/p'");
-    format!(
-        "p=$(podman inspect --type container --format '{{{{.State.Pid}}}}' -- {name}) || exit 1; echo \"pid:$p\"; \
-         {} \"/proc/$p/root/etc/resolv.conf\" 2>&1; {} /run/systemd/resolve/resolv.conf 2>&1",
-        servers("container"),
-        servers("machine")
-    )
+/// `pid:` of the container's first process; `server:` the name servers (resolv.conf(5)) in its mount namespace,
+/// proc_pid_root(5); `address:` what the C library finds for `name` in the container's network by those servers.
+fn script(container: &str, name: Option<&str>) -> String {
+    let container = quote::word(container);
+    let mut script = format!(
+        "p=$(podman inspect --type container --format '{{{{.State.Pid}}}}' -- {container}) || exit 1; echo \"pid:$p\"; \
+         cat \"/proc/$p/root/etc/resolv.conf\" >/run/diorite-verify || exit 1; \
+         sed -n 's/^[[:space:]]*nameserver[[:space:]][[:space:]]*/server:/p' /run/diorite-verify"
+    );
+    if let Some(name) = name {
+        let inside = format!(
+            "mount --bind /run/diorite-verify /etc/resolv.conf && getent -s hosts:dns ahostsv4 {}",
+            quote::word(name)
+        );
+        script += &format!(
+            "; nsenter -t $p -n unshare --mount sh -c {} 2>&1 | sed 's/ *STREAM.*//; s/^/address:/'",
+            quote::word(&inside)
+        );
+    }
+    script
 }
 
-/// `gateways`: the machine's addresses in the container's networks.
-fn judge(output: &Output, gateways: &[IpAddr]) -> Judged {
-    let servers = |of: &str| -> BTreeSet<&str> {
+/// `allowed`: the machine's addresses in the container's networks; `found`: the address that a name must have.
+fn judge(output: &Output, allowed: &[IpAddr], found: Option<IpAddr>) -> Judged {
+    let values = |of: &str| -> BTreeSet<&str> {
         let lines = output.text.lines().filter_map(|l| l.strip_prefix(of)?.strip_prefix(':'));
         lines.filter_map(|rest| rest.split_whitespace().next()).collect()
     };
-    let (pid, asked, machine) = (servers("pid"), servers("container"), servers("machine"));
+    let (pid, servers, addresses) = (values("pid"), values("server"), values("address"));
     if !output.success() || !pid.iter().any(|p| p.parse::<u32>().is_ok_and(|p| p > 0)) {
         return Err(format!("it does not run: {}", short(&output.text)));
     }
-    // A link of the machine has another number, or none, in a container's network.
-    let address = |server: &&str| server.split('%').next().unwrap_or_default().parse::<IpAddr>().ok();
-    let known: Vec<IpAddr> = machine.iter().filter_map(address).chain(gateways.iter().copied()).collect();
-    // A loopback address is the container's own, where no name server is.
-    let good = |server: &&str| address(server).is_some_and(|ip| known.contains(&ip) && !ip.is_loopback());
     let list = |set: &BTreeSet<&str>| set.iter().copied().collect::<Vec<_>>().join(", ");
-    let wrong: BTreeSet<&str> = asked.iter().copied().filter(|server| !good(server)).collect();
-    match (asked.is_empty(), wrong.is_empty()) {
-        (true, _) => Err(format!("it names no server: {}", short(&output.text))),
-        (_, true) => Ok(list(&asked)),
-        (_, false) => Err(format!("it asks {}, and the machine asks {}", list(&wrong), list(&machine))),
+    let good = |server: &&str| server.parse::<IpAddr>().is_ok_and(|ip| allowed.contains(&ip));
+    let wrong: BTreeSet<&str> = servers.iter().copied().filter(|server| !good(server)).collect();
+    if servers.is_empty() {
+        return Err(format!("it names no server: {}", short(&output.text)));
+    }
+    if !wrong.is_empty() {
+        return Err(format!("it asks {}, which is not the machine", list(&wrong)));
+    }
+    match found {
+        Some(ip) if !addresses.contains(&*ip.to_string()) => {
+            Err(format!("{} does not find the address {ip}: {}", list(&servers), short(&output.text)))
+        }
+        _ => Ok(list(&servers)),
     }
 }
 
@@ -70,38 +89,35 @@ fn judge(output: &Output, gateways: &[IpAddr]) -> Judged {
 mod tests {
     use super::*;
 
-    fn seen(text: &str, gateways: &[&str]) -> Judged {
-        let gateways: Vec<IpAddr> = gateways.iter().map(|g| g.parse().expect("an address")).collect();
-        judge(&Output { status: 0, text: text.to_owned() }, &gateways)
-    }
-
-    const MACHINE: &str = "machine:10.77.0.1\nmachine:fe80::1%2\n";
-
-    #[test]
-    fn a_server_that_the_machine_does_not_ask_is_seen() {
-        let with = |servers: &str| format!("pid:77\n{servers}{MACHINE}");
-        assert_eq!(seen(&with("container:10.77.0.1\n"), &[]), Ok("10.77.0.1".into()));
-        assert!(seen(&with("container:fe80::1%3\n"), &[]).is_ok(), "a link has another number there");
-        let fallback = seen(&with("container:8.8.8.8\ncontainer:8.8.4.4\n"), &[]).expect_err("podman's fallback");
-        assert!(fallback.starts_with("it asks 8.8.4.4, 8.8.8.8, and the machine asks 10.77.0.1"), "{fallback}");
-        assert!(seen(&with("container:10.77.0.1\ncontainer:2001:4860:4860::8888\n"), &[]).is_err(), "one too many");
-        assert!(seen(&with("container:127.0.0.53\n"), &["127.0.0.53"]).is_err(), "nobody is there");
-        assert!(seen(&with("container:10.89.0.1\n"), &["10.89.0.1"]).is_ok(), "podman serves names in its network");
-        assert!(seen(&with("container:10.89.0.1\n"), &[]).is_err(), "another network's");
-        assert!(seen(&with(""), &[]).is_err() && seen(&with("container:\n"), &[]).is_err(), "none is no answer");
-        assert!(seen("container:8.8.8.8\n", &["8.8.8.8"]).is_err(), "nothing runs");
-        let stopped = format!("pid:0\ncontainer:10.77.0.1\n{MACHINE}");
-        assert!(seen(&stopped, &[]).is_err() && seen("", &[]).is_err(), "an empty answer proves nothing");
+    fn seen(text: &str, found: Option<&str>) -> Judged {
+        let allowed = ["10.88.0.1", "fd00::1"].map(|a| a.parse().expect("an address"));
+        judge(&Output { status: 0, text: text.to_owned() }, &allowed, found.map(|a| a.parse().expect("an address")))
     }
 
     #[test]
-    fn the_machine_is_the_first_address_of_a_network() {
-        assert_eq!(gateway("10.89.3.0/24"), "10.89.3.1".parse().ok());
-        assert_eq!(gateway("10.89.3.0"), None);
+    fn a_server_that_is_not_the_machine_is_seen() {
+        assert_eq!(seen("pid:77\nserver:10.88.0.1\n", None), Ok("10.88.0.1".into()));
+        assert!(seen("pid:77\nserver:fd00::1\nserver:10.88.0.1\n", None).is_ok());
+        let fallback = seen("pid:77\nserver:8.8.8.8\nserver:8.8.4.4\n", None).expect_err("podman's fallback");
+        assert_eq!(fallback, "it asks 8.8.4.4, 8.8.8.8, which is not the machine");
+        assert!(seen("pid:77\nserver:10.77.0.1\n", None).is_err(), "a copy of the machine's servers");
+        assert!(seen("pid:77\nserver:10.88.0.1\nserver:2001:4860:4860::8888\n", None).is_err(), "one too many");
+        assert!(seen("pid:77\nserver:127.0.0.53\n", None).is_err(), "nobody is there");
+        assert!(seen("pid:77\n", None).is_err() && seen("pid:77\nserver:\n", None).is_err(), "none is no answer");
+        assert!(seen("server:10.88.0.1\n", None).is_err(), "nothing runs");
+        assert!(seen("pid:0\nserver:10.88.0.1\n", None).is_err() && seen("", None).is_err());
+    }
+
+    #[test]
+    fn a_server_that_does_not_answer_is_seen() {
+        let asked = |address: &str| seen(&format!("pid:77\nserver:10.88.0.1\n{address}"), Some("10.77.0.1"));
+        assert!(asked("address:10.77.0.1\naddress:\n").is_ok());
+        assert!(asked("").is_err() && asked("address:\n").is_err() && asked("address:10.77.0.2\n").is_err());
     }
 
     #[test]
     fn names_are_words() {
-        quote::tests::harmless(script);
+        quote::tests::harmless(|hostile| script(hostile, None));
+        quote::tests::harmless(|hostile| script(hostile, Some("router.example")));
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     answer::{Judged, verdict},
     check::{Check, CheckRun, Phase},
-    scope::{Scope, published},
+    scope::Scope,
     surroundings::split,
     sweep::{Family, Sweep, Vantage},
 };
@@ -30,8 +30,7 @@ const ELSEWHERE: [IpAddr; 5] = [
 
 /// Every admitted port answers.
 pub fn admitted(scope: &Scope<'_>, family: Family) -> Vec<Check> {
-    let (published, name) = (published(scope.recipe), family.name());
-    let listeners = scope.recipe.listeners();
+    let (listeners, name) = (scope.recipe.listeners(), family.name());
     let one = |port: u16| {
         let listens = listeners.iter().any(|l| l.is_public_tcp() && l.port == port);
         let (word, declared) = if listens { ("open", Declared::Open) } else { ("admitted", Declared::Admitted) };
@@ -43,20 +42,18 @@ pub fn admitted(scope: &Scope<'_>, family: Family) -> Vec<Check> {
         });
         check.phase(Phase::Ports).over(family)
     };
-    // Containers have an IPv4 network; what a published port answers over IPv6 is not declared.
-    let asked = |port: &u16| !(published.contains(port) && family == Family::V6);
-    scope.admitted(family).into_iter().filter(asked).map(one).collect()
+    scope.admitted(family).into_iter().map(one).collect()
 }
 
 /// A source over its rate hears nothing of a port.
 pub fn limits(scope: &Scope<'_>, family: Family) -> Vec<Check> {
-    let (published, name) = (published(scope.recipe), family.name());
+    let name = family.name();
     let mut all = Vec::new();
     for port in scope.admitted(family) {
         let Some(rate) = scope.admits(family, Protocol::Tcp, port).and_then(|a| a.rate) else { continue };
         // Only a limit that an emulated machine can be made to reach.
         let slow = u64::from(rate.connections) <= rate.per.seconds() && rate.burst <= 50;
-        if slow && !(published.contains(&port) && family == Family::V6) {
+        if slow {
             let what = format!("TCP port {port} does not answer a source over its rate limit ({name})");
             let check = Check::outside(format!("port-{name}-tcp-{port}-limited"), what, move |machine| {
                 machine.scan_until(family, port, |scan, asked, took| limited(scan, port, asked, took.as_secs(), rate))
@@ -73,12 +70,8 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let rated = |a: &&Allow| a.rate.is_some();
     let rules = |protocol| recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol);
     let allow = |protocol, source| rules(protocol).filter(move |a| recipe.firewall.names(&a.from, source));
-    // A port with a rate is asked by itself. Containers have an IPv4 network; what a published port answers over IPv6 is
-    // not declared.
-    let mut unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(Allow::ports).collect();
-    if family == Family::V6 {
-        unsaid.extend(published(recipe));
-    }
+    // A port with a rate is asked by itself.
+    let unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(Allow::ports).collect();
     let sweep = |id: &str, words: &str, protocol, vantage, source| {
         let what = format!("{words} ({name})");
         let sweep = Sweep {
@@ -237,7 +230,7 @@ mod tests {
         let here = sweep(&recipe, "ports-ipv4-tcp");
         assert_eq!((here.must(8085), here.must(8091), here.must(5432)), (Some(true), Some(false), Some(false)));
         assert_eq!(here.must(22), None, "it has a rate");
-        assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), None, "a container's port");
+        assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), Some(true), "a container's port");
         recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
         assert_eq!(sweep(&recipe, "ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
         let fragments = sweep(&recipe, "ports-ipv4-tcp-fragments");
