@@ -110,6 +110,12 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a container that asks a stranger for names",
+            files: &[("etc/containers/systemd/web.container.d/91-wrong.conf", "[Container]\nDNS=192.0.2.53\n")],
+            caught: &[("container-web-dns", "it asks 192.0.2.53, which is not the machine")],
+            ..NONE
+        },
+        Wrong {
             what: "a container that is never healthy",
             files: &[(
                 "etc/containers/systemd/back.container.d/90-wrong.conf",

@@ -16,13 +16,11 @@ use std::path::Path;
 pub struct Format {
     /// What people call it, and the ending of its files.
     pub name: &'static str,
-    /// Who takes it.
-    pub used_by: &'static str,
     write: fn(raw: &Path, sha256: &Digest, out: &Path) -> Result<()>,
 }
 
 /// The disk itself, byte for byte. Every other format is made from it, so it is always there.
-pub const RAW: Format = Format { name: "raw", used_by: "everything", write: |raw, _, out| copy(raw, out) };
+pub const RAW: Format = Format { name: "raw", write: |raw, _, out| copy(raw, out) };
 
 /// Every format, the disk itself first.
 pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhdx::FORMAT];

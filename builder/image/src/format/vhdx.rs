@@ -19,7 +19,7 @@ use std::path::Path;
 use uuid::{Uuid, uuid};
 
 /// The format's value.
-pub const FORMAT: Format = Format { name: "vhdx", used_by: "Hyper-V", write };
+pub const FORMAT: Format = Format { name: "vhdx", write };
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;

@@ -80,7 +80,10 @@ fn retry(guest: &mut Guest, units: &[String]) -> Result<()> {
     // PID 1 asks who wants a unit started whether he administers the system.
     guest.unit(
         &format!("{RETRY}.service"),
-        &sandbox::closed(service, &[("CapabilityBoundingSet", "CAP_SYS_ADMIN"), ("SystemCallFilter", "@system-service")]),
+        &sandbox::closed(
+            service,
+            &[("CapabilityBoundingSet", "CAP_SYS_ADMIN"), ("SystemCallFilter", "@system-service")],
+        ),
     )?;
     let timer = format!("{RETRY}.timer");
     let ini = Ini::new()

@@ -115,7 +115,13 @@ mod tests {
         let ids: Vec<String> = plan::of(&server(), &list).into_iter().map(|c| c.id).collect();
         let of: Vec<&str> = ids.iter().map(String::as_str).filter(|i| i.starts_with("own-")).collect();
         let expected = [
-            "own-site-ipv4", "own-site-ipv6", "own-ssh-ipv4", "own-ssh-ipv6", "own-six-ipv6", "own-ssh-inside", "own-value",
+            "own-site-ipv4",
+            "own-site-ipv6",
+            "own-ssh-ipv4",
+            "own-ssh-ipv6",
+            "own-six-ipv6",
+            "own-ssh-inside",
+            "own-value",
         ];
         assert_eq!(of, expected);
         let place = |id: &str| ids.iter().position(|i| i == id).expect("asked");
