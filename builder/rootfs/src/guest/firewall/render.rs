@@ -96,6 +96,7 @@ impl Match {
             Match::ListenerReport => {
                 "icmpv6 type { mld-listener-report, mld-listener-done, mld2-listener-report } ip6 hoplimit 1"
             }
+            Match::Redirect => "icmpv6 type nd-redirect",
             Match::Dhcpv4 => "meta nfproto ipv4 udp sport 67 udp dport 68",
             Match::Dhcpv6 => "ip6 saddr fe80::/10 udp sport 547 udp dport 546",
             Match::AskDhcpv4 => "meta nfproto ipv4 udp sport 68 udp dport 67",

@@ -51,6 +51,8 @@ pub enum Match {
     Discover,
     /// Who listens to which group, to neighbours only, RFC 2710 and RFC 3810.
     ListenerReport,
+    /// Advice to take another way, RFC 4861 4.5. A kernel that passes IPv6 packets on gives it, and has no switch for it.
+    Redirect,
     /// A DHCPv4 server's answer, RFC 2131 4.1.
     Dhcpv4,
     /// A DHCPv6 server's answer, RFC 8415 7.2.
@@ -112,7 +114,7 @@ pub struct Ruleset {
     pub input: Vec<FilterRule>,
     /// Packets to and from containers.
     pub forward: Vec<FilterRule>,
-    /// Packets of the machine itself; none when everything may go out.
+    /// Packets of the machine itself; none when every one of them may go out.
     pub output: Option<Vec<FilterRule>>,
 }
 
@@ -165,10 +167,11 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
     }
     let output = match firewall.egress.policy {
         Policy::Accept => {
-            if !recipe.containers.is_empty() {
+            let containers = !recipe.containers.is_empty();
+            if containers {
                 forward.push(counted([FromContainers], Accept, "forward_from_containers"));
             }
-            None
+            containers.then(|| vec![rule([Redirect], Drop), rule([], Accept)])
         }
         Policy::Drop => Some(egress(recipe, &mut forward)),
     };

@@ -325,6 +325,17 @@ fn of_icmp_both_families_let_in_the_same() {
     assert!(!comes("icmpv6", "nd-router-solicit", "fe80::1"));
 }
 
+/// The kernel passes packets of containers on, and would tell strangers of shorter ways.
+#[test]
+fn a_machine_with_containers_is_no_router() {
+    let web = "[containers.web]\npackages = [\"busybox\"]\ncommand = [\"x\"]\n";
+    for policy in ["", "[firewall.egress]\npolicy = \"drop\"\n"] {
+        let rules = text(&recipe(&format!("{policy}{web}")));
+        let goes = |kind| judge(&rules, &Packet { kind, ..packet("output", "fe80::2", "icmpv6", 0) }).0;
+        assert!(!goes("nd-redirect") && goes("nd-neighbor-solicit"), "{rules}");
+    }
+}
+
 #[test]
 fn over_its_rate_a_source_is_dropped_and_counted() {
     let rules = text(&recipe("[firewall]\nallow = [{ port = 22, rate = \"6/minute\", burst = 3 }]\n"));
