@@ -9,7 +9,7 @@ mod change;
 pub use change::{FirewallChange, next, trial};
 
 use diorite_model::Recipe;
-use diorite_model::recipe::{Link, LinkKind, Peer, Policy, Protocol};
+use diorite_model::recipe::{Link, LinkKind, Peer, Policy, Protocol, Traffic};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -64,11 +64,15 @@ pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> FirewallRules {
     }
     for allow in &firewall.allow {
         let id = allow.id();
-        let mut fields = vec![("dport", ports(allow.port, allow.last_port))];
+        let mut fields = about(&allow.what);
         if let Some(set) = all.set(firewall, &allow.from, &id) {
             fields.push(("source", set));
         }
-        all.add("in", allow.protocol.name(), &fields, &id);
+        all.add("in", protocol(&allow.what), &fields, &id);
+        if !allow.links.is_empty() {
+            let links = allow.links.join(", ");
+            all.unsaid.push(format!("`{id}`: on {links} only: this filter does not know the guest's links"));
+        }
         if let Some(rate) = allow.rate {
             all.unsaid.push(format!(
                 "`{id}`: {}/{} new connections for each source: only the guest's own filter counts",
@@ -86,14 +90,34 @@ pub fn of(recipe: &Recipe, links: &BTreeMap<String, Link>) -> FirewallRules {
             .push("names may be asked of any server: only the guest's own filter knows which ones are meant".into());
         for allow in &firewall.egress.allow {
             let id = format!("out_{}", allow.id());
-            let mut fields = vec![("dport", ports(allow.port, allow.last_port))];
+            let mut fields = about(&allow.what);
             if let Some(set) = all.set(firewall, &allow.to, &id) {
                 fields.push(("dest", set));
             }
-            all.add("out", allow.protocol.name(), &fields, &id);
+            all.add("out", protocol(&allow.what), &fields, &id);
         }
     }
+    if !firewall.forward.is_empty() || !firewall.nat.is_empty() {
+        all.unsaid.push("what the guest forwards: this filter drops it; switch it off on the cards of a router".into());
+    }
     all
+}
+
+/// The word that the hypervisor has for a protocol (/etc/protocols).
+fn protocol(what: &Traffic) -> String {
+    match what {
+        Traffic::Icmp { v6: true, .. } => "ipv6-icmp".to_owned(),
+        _ => what.word(),
+    }
+}
+
+/// What a rule says beside its protocol.
+fn about(what: &Traffic) -> Vec<(&'static str, String)> {
+    match what {
+        Traffic::Ports { first, last, .. } => vec![("dport", ports(*first, *last))],
+        Traffic::Icmp { kind: Some(kind), .. } => vec![("icmp-type", kind.to_string())],
+        Traffic::Icmp { .. } | Traffic::Other(_) | Traffic::Any => Vec::new(),
+    }
 }
 
 /// The addresses of the machine's one card; none when it may have others than those that are declared. Its link-local
@@ -113,7 +137,7 @@ fn ports(first: u16, last: u16) -> String {
 }
 
 impl FirewallRules {
-    fn add(&mut self, direction: &str, protocol: &str, fields: &[(&str, String)], id: &str) {
+    fn add(&mut self, direction: &str, protocol: impl Into<String>, fields: &[(&str, String)], id: &str) {
         let comment = format!("{MARK}: {id}");
         let own = [
             ("type", direction.to_owned()),

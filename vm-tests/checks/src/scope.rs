@@ -50,17 +50,24 @@ impl<'a> Scope<'a> {
     /// The rule that admits the lab to a port of the machine.
     pub fn admits(&self, family: Family, protocol: Protocol, port: u16) -> Option<&'a Allow> {
         let (firewall, source) = (&self.recipe.firewall, self.source(family));
-        let fits = |a: &&Allow| a.protocol == protocol && a.ports().contains(&port) && firewall.names(&a.from, source);
+        let fits = |a: &&Allow| a.what.is_port(protocol, port) && self.comes_by(a) && firewall.names(&a.from, source);
         firewall.allow.iter().find(fits)
+    }
+
+    /// Whether an entry is about the link that the lab looks at.
+    pub fn comes_by(&self, allow: &Allow) -> bool {
+        allow.links.is_empty() || self.around.front.as_ref().is_some_and(|front| allow.links.contains(front))
     }
 
     /// TCP ports of the machine that the lab is admitted to and that are asked: the ends of every entry's ports, and what
     /// containers publish between them.
     pub fn admitted(&self, family: Family) -> BTreeSet<u16> {
         let published = published(self.recipe);
-        let between = |a: &Allow| published.iter().copied().filter(|p| a.ports().contains(p)).collect::<Vec<_>>();
-        let entries = self.recipe.firewall.allow.iter().filter(|a| a.protocol == Protocol::Tcp);
-        let all = entries.flat_map(|a| [a.port, a.last_port].into_iter().chain(between(a)));
+        let entries = self.recipe.firewall.allow.iter().filter_map(|a| a.ports(Protocol::Tcp));
+        let all = entries.flat_map(|ports| {
+            let between = published.iter().copied().filter(|p| ports.contains(p));
+            [*ports.start(), *ports.end()].into_iter().chain(between).collect::<Vec<_>>()
+        });
         all.filter(|port| self.admits(family, Protocol::Tcp, *port).is_some()).collect()
     }
 

@@ -6,7 +6,7 @@ use diorite_lab::Config;
 use diorite_machine::credentials::Credential;
 use diorite_model::{
     Recipe,
-    recipe::{Encryption, Link, LinkKind, StateDisk},
+    recipe::{Encryption, Link, LinkKind, Protocol, StateDisk},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -42,7 +42,10 @@ impl Surroundings {
         let tpm = recipe.state.encryption == Encryption::Tpm2;
         let (macs, front) = (cards(recipe), front(recipe));
         let credentials = placeholders::credentials(recipe);
-        let declared = |port: &u16| recipe.firewall.allow.iter().any(|a| a.ports().contains(port));
+        let declared = |port: &u16| {
+            let both = [Protocol::Tcp, Protocol::Udp];
+            recipe.firewall.allow.iter().any(|a| both.into_iter().any(|p| a.what.is_port(p, *port)))
+        };
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
         let mut around =
             Self { config: Config::default(), macs, second, credentials, tpm, fixed: Vec::new(), front, quiet };
@@ -157,7 +160,7 @@ fn front(recipe: &Recipe) -> Option<String> {
 fn untagged(recipe: &Recipe, link: &Link) -> bool {
     match &link.kind {
         LinkKind::Card(_) => true,
-        LinkKind::Vlan(_) => false,
+        LinkKind::Vlan(_) | LinkKind::Vrf(_) => false,
         LinkKind::Bond(_) | LinkKind::Bridge(_) => {
             let below = link.members().iter().filter_map(|m| recipe.network.get(m));
             below.into_iter().any(|l| untagged(recipe, l))

@@ -14,6 +14,7 @@ mod verify;
 
 use super::*;
 use crate::machine::{Cluster, Machine};
+use crate::recipe::Protocol;
 
 /// Profiles of the repository, as they are.
 fn shipped(name: &str) -> Result<Loaded> {
@@ -32,7 +33,7 @@ fn shipped_profiles_parse() {
         let (recipe, settings) = parse(&loaded.text, &loaded.file, &mut shipped).unwrap_or_else(|e| panic!("{e}"));
         assert_eq!(recipe.image.name, name);
         assert_eq!(settings, Settings::default());
-        assert!(recipe.firewall.allow.iter().any(|a| a.port == 22));
+        assert!(recipe.firewall.allow.iter().any(|a| a.what.is_port(Protocol::Tcp, 22)));
     }
 }
 
@@ -249,7 +250,8 @@ fn joining_follows_its_rule() {
     let over = "extends = \"base\"\n[image]\nname = \"x\"\n[firewall]\nallow = [{ port = 80, listener = \"nginx\" }]\n[network.ethernet]\ndns = [\"192.0.2.1\"]\n";
     let (recipe, _) = parse(over, "x.toml", &mut shipped).unwrap();
     assert_eq!(recipe.image.version, "1", "the base's, where nothing is said");
-    assert_eq!(recipe.firewall.allow.iter().map(|a| a.port).collect::<Vec<_>>(), [22, 80], "lists grow");
+    let ids: Vec<String> = recipe.firewall.allow.iter().map(|a| a.id()).collect();
+    assert_eq!(ids, ["tcp_22", "tcp_80"], "lists grow");
     assert!(recipe.network["ethernet"].dhcp_ipv4 && recipe.network["ethernet"].dns == ["192.0.2.1"]);
 }
 

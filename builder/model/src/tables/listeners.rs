@@ -20,7 +20,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     for (name, container) in &recipe.containers {
         for (i, publish) in container.publish.iter().enumerate().filter(|(_, p)| !p.local) {
             let (port, protocol) = (publish.host, publish.protocol);
-            if !recipe.firewall.allow.iter().any(|a| a.protocol == protocol && a.ports().contains(&port)) {
+            if !recipe.firewall.allow.iter().any(|a| a.what.is_port(protocol, port)) {
                 let what =
                     format!("container `{name}` publishes {} port {port}, and the firewall drops it", protocol.name());
                 let entry = match protocol {

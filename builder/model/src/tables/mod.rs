@@ -25,6 +25,15 @@ pub(crate) mod containers {
 }
 pub(crate) mod firewall {
     pub(crate) mod check;
+    pub(crate) mod parts;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+    pub(crate) mod rule;
+    pub(crate) mod traffic;
+}
+pub(crate) mod forwarding {
+    pub(crate) mod check;
+    pub(crate) mod groups;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
@@ -55,6 +64,8 @@ pub(crate) mod network {
     pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
+    pub(crate) mod serve;
+    pub(crate) mod subnet;
     pub(crate) mod topology;
 }
 pub(crate) mod services {
@@ -193,6 +204,8 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
     monitoring::read::admit(&mut recipe);
+    forwarding::groups::assign(&mut recipe);
+    forwarding::groups::gateways(&mut recipe);
     packages::complete(&mut recipe);
     Ok((recipe, settings))
 }
@@ -205,6 +218,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     network::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;
     firewall::check::check(recipe, places)?;
+    forwarding::check::check(recipe, places)?;
     services::check::check(recipe, places)?;
     access::check::check(recipe, places)?;
     hardening::check::check(recipe, places)?;

@@ -1,5 +1,7 @@
 //! The table `[network]`: links → systemd.netdev(5) and systemd.network(5) files; the resolver without LLMNR and multicast DNS.
 
+mod serve;
+
 use super::Guest;
 use super::ini::Ini;
 use diorite_model::recipe::{DnsOverTls, Link, LinkKind, LinkMatch};
@@ -64,7 +66,7 @@ fn rank(kind: &LinkKind) -> u8 {
         LinkKind::Card(m) if *m == LinkMatch::default() => 80,
         LinkKind::Card(LinkMatch { mac: None, order: None, .. }) => 40,
         LinkKind::Card(_) => 20,
-        LinkKind::Vlan(_) | LinkKind::Bond(_) | LinkKind::Bridge(_) => 10,
+        LinkKind::Vlan(_) | LinkKind::Bond(_) | LinkKind::Bridge(_) | LinkKind::Vrf(_) => 10,
     }
 }
 
@@ -87,6 +89,7 @@ fn device(name: &str, link: &Link) -> Option<Ini> {
             }
         }
         LinkKind::Bridge(bridge) => head("bridge").section("Bridge").set("STP", yes(bridge.stp)),
+        LinkKind::Vrf(vrf) => head("vrf").section("VRF").set("Table", vrf.table.to_string()),
     })
 }
 
@@ -110,6 +113,7 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
     let owner = links.iter().find(|(_, l)| l.members().iter().any(|m| m == name));
     let bond = owner.filter(|(_, l)| matches!(l.kind, LinkKind::Bond(_))).map(|(n, _)| n.clone());
     let bridge = owner.filter(|(_, l)| matches!(l.kind, LinkKind::Bridge(_))).map(|(n, _)| n.clone());
+    let vrf = links.iter().find(|(_, l)| l.routed().iter().any(|m| m == name)).map(|(n, _)| n.clone());
     let vlans = links.iter().filter(|(_, l)| matches!(&l.kind, LinkKind::Vlan(v) if v.parent == name));
     // A link without anything of its own only carries others.
     let bare = link.addresses.is_empty() && !link.dhcp_ipv4 && !link.dhcp_ipv6 && !link.router_advertisements;
@@ -117,6 +121,7 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
 
     let mut ini = matching(name, &link.kind, bond.is_some()).section("Link");
     ini = ini.each("MTUBytes", link.mtu.map(|m| m.to_string()));
+    ini = ini.each("Group", link.group.map(|g| g.to_string()));
     ini = ini.set(
         "RequiredForOnline",
         match (link.required && !empty, owner, bare) {
@@ -136,18 +141,21 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
         .section("Network")
         .each("Bond", bond)
         .each("Bridge", bridge)
+        .each("VRF", vrf)
         .each("VLAN", vlans.map(|(n, _)| n.clone()))
         .set("DHCP", dhcp)
         .set("IPv6AcceptRA", yes(link.router_advertisements))
         .set("LinkLocalAddressing", if bare { "no" } else { "ipv6" })
         .set("LLMNR", "no")
-        .set("MulticastDNS", "no");
+        .set("MulticastDNS", "no")
+        .each("DHCPServer", link.dhcp_server.as_ref().map(|_| "yes"))
+        .each("IPv6SendRA", link.advertise.as_ref().map(|_| "yes"));
     if empty {
         // It never has a carrier.
         ini = ini.set("ConfigureWithoutCarrier", "yes");
     }
     ini = ini.each("Address", link.addresses.iter().cloned());
-    if link.metric.is_none() {
+    if !gateways_apart(link) {
         ini = ini.each("Gateway", link.gateways.iter().cloned());
     }
     ini = ini.each("DNS", link.dns.iter().cloned());
@@ -158,15 +166,21 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
         .each("Domains", link.search.iter().cloned())
         .each("Domains", link.route_domains.iter().map(|d| format!("~{d}")));
     ini = ini.each("NTP", link.ntp.iter().cloned());
-    routes(learned(ini, link), link)
+    serve::served(routes(learned(ini, link), link), link)
+}
+
+/// Whether the gateways need sections of their own, for what a plain `Gateway=` cannot say.
+fn gateways_apart(link: &Link) -> bool {
+    link.metric.is_some() || link.gateway_on_link || link.table.is_some()
 }
 
 /// What is taken of what DHCP and routers say.
 fn learned(mut ini: Ini, link: &Link) -> Ini {
     let metric = || link.metric.map(|m| m.to_string());
     let dns = (!link.learn_dns).then_some("no");
-    if link.dhcp_ipv4 && (metric().is_some() || dns.is_some()) {
-        ini = ini.section("DHCPv4").each("RouteMetric", metric()).each("UseDNS", dns);
+    let table = || link.table.map(|t| t.to_string());
+    if link.dhcp_ipv4 && (metric().is_some() || dns.is_some() || table().is_some()) {
+        ini = ini.section("DHCPv4").each("RouteMetric", metric()).each("RouteTable", table()).each("UseDNS", dns);
     }
     if link.dhcp_ipv6 && (dns.is_some() || !link.router_advertisements) {
         ini = ini.section("DHCPv6").each("UseDNS", dns);
@@ -176,16 +190,22 @@ fn learned(mut ini: Ini, link: &Link) -> Ini {
     }
     if link.router_advertisements {
         ini = ini.section("IPv6AcceptRA").set("DHCPv6Client", yes(link.dhcp_ipv6));
-        ini = ini.each("RouteMetric", metric()).each("UseDNS", dns);
+        ini = ini.each("RouteMetric", metric()).each("RouteTable", table()).each("UseDNS", dns);
     }
     ini
 }
 
 fn routes(mut ini: Ini, link: &Link) -> Ini {
-    if let Some(metric) = link.metric {
+    if gateways_apart(link) {
         for gateway in &link.gateways {
-            ini = ini.section("Route").set("Gateway", gateway.clone()).set("Metric", metric.to_string());
+            ini = ini.section("Route").set("Gateway", gateway.clone()).each("Metric", link.metric.map(|m| m.to_string()));
+            ini = ini.each("GatewayOnLink", link.gateway_on_link.then_some("yes"));
+            ini = ini.each("Table", link.table.map(|t| t.to_string()));
         }
+    }
+    for rule in &link.rules {
+        ini = ini.section("RoutingPolicyRule").each("From", rule.from.iter().cloned()).each("To", rule.to.iter().cloned());
+        ini = ini.set("Table", rule.table.to_string()).set("Priority", rule.priority.to_string());
     }
     further_routes(ini, link)
 }
@@ -195,6 +215,8 @@ pub(super) fn further_routes(mut ini: Ini, link: &Link) -> Ini {
     for route in &link.routes {
         ini = ini.section("Route").set("Destination", route.to.clone()).each("Gateway", route.via.iter().cloned());
         ini = ini.each("Metric", route.metric.map(|m| m.to_string()));
+        ini = ini.each("GatewayOnLink", route.on_link.then_some("yes"));
+        ini = ini.each("Table", route.table.or(link.table).map(|t| t.to_string()));
     }
     ini
 }

@@ -218,7 +218,7 @@ fn a_hostile_recipe_injects_no_line() {
         ("dns", |r| r.network.get_mut("lan").unwrap().dns.push(HOSTILE.into())),
         ("search", |r| r.network.get_mut("lan").unwrap().search.push(HOSTILE.into())),
         ("route", |r| {
-            let route = Route { to: HOSTILE.into(), via: None, metric: None };
+            let route = Route::to(HOSTILE);
             r.network.get_mut("lan").unwrap().routes.push(route);
         }),
         ("hostname", |r| r.image.hostname = HOSTILE.into()),

@@ -10,7 +10,7 @@ mod nocloud;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_model::hardening::{EXPOSURE, SETUID_AT_MOST};
 use diorite_model::profile::{self, Loaded};
-use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate};
+use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate, Traffic};
 use diorite_model::{Error, Recipe};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::container::{self, ContainerTree};
@@ -135,12 +135,13 @@ fn everything_a_firewall_can_say(root: &Path) {
     let mut recipe = recipe(all);
     let rate = |connections, per, burst| Some(Rate { connections, per, burst });
     let office = || vec![Peer::Set("office".into())];
+    let ports = |protocol, first, last| Traffic::Ports { protocol, first, last };
     let minute = rate(6, Period::Minute, 5);
     recipe.firewall.allow = vec![
         Allow { rate: minute, ..Allow::port(22, Protocol::Tcp) },
         // A published port between two that are the machine's own.
-        Allow { last_port: 8081, from: office(), rate: minute, ..Allow::port(8079, Protocol::Tcp) },
-        Allow { last_port: 65_535, from: vec![Peer::Set("all".into())], ..Allow::port(1, Protocol::Udp) },
+        Allow { from: office(), rate: minute, ..Allow::of(ports(Protocol::Tcp, 8079, 8081)) },
+        Allow { from: vec![Peer::Set("all".into())], ..Allow::of(ports(Protocol::Udp, 1, 65_535)) },
         Allow { rate: rate(10_000, Period::Second, 10_000), from: office(), ..Allow::port(53, Protocol::Udp) },
         Allow { rate: rate(1, Period::Day, 10_000), name: Some("rare".into()), ..Allow::port(80, Protocol::Tcp) },
     ];

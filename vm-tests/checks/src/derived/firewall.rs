@@ -15,7 +15,7 @@ use diorite_lab::WatchReport;
 use diorite_machine::Output;
 use diorite_model::{
     Recipe,
-    recipe::{Policy, Protocol},
+    recipe::{Policy, Protocol, Traffic},
 };
 use std::net::IpAddr;
 
@@ -40,7 +40,7 @@ pub fn rules(scope: &Scope<'_>) -> Vec<Check> {
     let mut all = vec![Check::script("firewall-counters", what, list, move |said| all_counted(said, &names))];
     let egress = &recipe.firewall.egress;
     let listed = |port: u16| {
-        let mut all = egress.allow.iter().filter(|a| a.protocol == Protocol::Tcp && a.ports().contains(&port));
+        let mut all = egress.allow.iter().filter(|a| a.what.is_port(Protocol::Tcp, port));
         all.any(|a| recipe.firewall.names(&a.to, neighbour))
     };
     if let (Policy::Drop, Some(port)) = (egress.policy, NOWHERE.into_iter().find(|p| !listed(*p))) {
@@ -74,13 +74,23 @@ pub fn counters(recipe: &Recipe) -> Vec<String> {
     };
     let mut all = Vec::new();
     for allow in &recipe.firewall.allow {
-        let mut ports = allow.ports();
-        let (behind, id) = (ports.clone().any(|p| published(allow.protocol, p)), allow.id());
+        let (behind, own, id) = match allow.what {
+            Traffic::Ports { protocol, first, last } => {
+                let mut ports = first..=last;
+                let behind = ports.clone().any(|p| published(protocol, p));
+                (behind, ports.any(|p| !published(protocol, p)), allow.id())
+            }
+            _ => (false, true, allow.id()),
+        };
         all.extend(behind.then(|| format!("forward_{id}")));
-        all.extend(ports.any(|p| !published(allow.protocol, p)).then(|| format!("input_{id}")));
+        all.extend(own.then(|| format!("input_{id}")));
         all.extend(allow.rate.map(|_| format!("limited_{id}")));
     }
     all.extend(["input_dropped", "forward_dropped"].map(Into::into));
+    all.extend(recipe.firewall.forward.iter().map(|f| format!("pass_{}", f.id())));
+    let nat = &recipe.firewall.nat;
+    all.extend(nat.ports.iter().flat_map(|p| [format!("pass_{}", p.id()), format!("nat_{}", p.id())]));
+    all.extend(nat.masquerade.iter().map(|m| format!("nat_{}", m.id())));
     if recipe.firewall.egress.policy == Policy::Drop {
         all.extend(recipe.firewall.egress.allow.iter().map(|a| format!("egress_{}", a.id())));
         all.push("output_dropped".into());
@@ -94,7 +104,7 @@ const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t lis
     a=$(rules); systemctl reload $unit && b=$(rules); \
     systemctl stop --job-mode=ignore-dependencies $unit && c=$(rules); systemctl is-active $unit; \
     systemctl start --job-mode=ignore-dependencies $unit; \
-    [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'policy'";
+    [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'type filter'";
 
 /// Loads the packet filter again and starts every container anew, one after the other.
 pub fn churn(containers: &[String]) -> String {
@@ -190,9 +200,7 @@ mod tests {
         let near = |name: &str, first, last| AllowOut {
             name: Some(name.into()),
             why: None,
-            port: first,
-            last_port: last,
-            protocol: Protocol::Tcp,
+            what: Traffic::Ports { protocol: Protocol::Tcp, first, last },
             to: vec![Peer::Network("10.77.0.0/24".parse().unwrap())],
         };
         recipe.firewall.egress.allow = vec![near("a", 1, 19)];

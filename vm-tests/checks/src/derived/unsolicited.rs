@@ -13,7 +13,7 @@ use diorite_lab::{
 };
 use diorite_model::{
     Recipe,
-    recipe::{LinkKind, Protocol},
+    recipe::{LinkKind, Protocol, Traffic},
 };
 use std::net::IpAddr;
 
@@ -56,22 +56,46 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
         all.push(Allowed::new(What::Udp, to, 123, "it asks a declared time server"));
     }
     for out in &recipe.firewall.egress.allow {
-        let what = if out.protocol == Protocol::Tcp { What::Tcp } else { What::Udp };
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());
         let networks = recipe.firewall.networks(&out.to);
         let targets = match out.to[..] {
             [] => vec![To::Anywhere],
             _ => networks.iter().map(|n| To::Network(n.address(), n.length())).collect(),
         };
-        let few = out.last_port - out.port < MOST_PORTS;
         for to in targets {
-            match few {
-                true => all.extend(out.ports().map(|port| Allowed::new(what, to, port, &why))),
-                false => all.push(Allowed::new(what, to, None, &why)),
-            }
+            all.extend(said_of(&out.what).into_iter().map(|(what, port)| Allowed::new(what, to, port, &why)));
+        }
+    }
+    for (name, link) in &recipe.network {
+        if link.dhcp_server.is_some() {
+            let why = format!("it leases addresses on {name}");
+            all.push(Allowed::new(What::Udp, To::Anywhere, 68, &why));
+            all.push(Allowed::new(What::Icmp(8), To::Anywhere, None, &why));
+        }
+        if link.advertise.is_some() {
+            all.push(Allowed::new(What::Icmp6(134), To::Many, None, &format!("it advertises itself on {name}")));
         }
     }
     all
+}
+
+/// How the lab records what a rule is about: a few ports one by one, more of them as any port.
+fn said_of(what: &Traffic) -> Vec<(What, Option<u16>)> {
+    match what {
+        Traffic::Ports { protocol, first, last } => {
+            let what = if *protocol == Protocol::Tcp { What::Tcp } else { What::Udp };
+            match last - first < MOST_PORTS {
+                true => (*first..=*last).map(|port| (what, Some(port))).collect(),
+                false => vec![(what, None)],
+            }
+        }
+        Traffic::Icmp { v6, kind } => {
+            let one = |kind| (if *v6 { What::Icmp6(kind) } else { What::Icmp(kind) }, None);
+            kind.map_or_else(|| (0..=255).map(one).collect(), |kind| vec![one(kind)])
+        }
+        Traffic::Other(number) => vec![(What::Ip(*number), None)],
+        Traffic::Any => Vec::new(),
+    }
 }
 
 /// What was said, held against the list.
@@ -111,8 +135,8 @@ mod tests {
         let words = judge(&home(), &allowed(&recipe)).expect_err("it phones home");
         assert!(words.contains("203.0.113.9, TCP port 443"), "{words}");
         let to = vec![Peer::Network("203.0.113.0/24".parse().unwrap())];
-        let (name, why, protocol) = (None, None, Protocol::Tcp);
-        recipe.firewall.egress.allow = vec![AllowOut { name, why, port: 443, last_port: 443, protocol, to }];
+        let (name, why, what) = (None, None, Traffic::port(443, Protocol::Tcp));
+        recipe.firewall.egress.allow = vec![AllowOut { name, why, what, to }];
         assert!(judge(&home(), &allowed(&recipe)).is_ok());
         assert!(judge(&Record::from([said("tcp-syn", "203.0.113.9", 80)]), &allowed(&recipe)).is_err());
         let time = || Record::from([said("udp", "192.0.2.123", 123)]);

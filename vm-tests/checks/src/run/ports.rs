@@ -79,23 +79,23 @@ fn any_port(guest: u16) -> std::io::Result<TcpListener> {
 /// TCP ports that `source` is admitted to.
 fn admitted(recipe: &Recipe, source: IpAddr) -> BTreeSet<u16> {
     let ports = |a: &Allow| -> Vec<u16> {
-        if a.ports().len() <= RANGE {
-            return a.ports().collect();
+        let Some(ports) = a.ports(Protocol::Tcp) else { return Vec::new() };
+        if ports.len() <= RANGE {
+            return ports.collect();
         }
         let listening = recipe.listeners().into_iter().filter(Listener::is_public_tcp).map(|listener| listener.port);
-        listening.filter(|port| a.ports().contains(port)).chain([a.port, a.last_port]).collect()
+        listening.filter(|port| ports.contains(port)).chain([*ports.start(), *ports.end()]).collect()
     };
     entries(recipe, source).flat_map(ports).collect()
 }
 
 fn entries(recipe: &Recipe, source: IpAddr) -> impl Iterator<Item = &Allow> {
-    let tcp = recipe.firewall.allow.iter().filter(|a| a.protocol == Protocol::Tcp);
-    tcp.filter(move |a| recipe.firewall.names(&a.from, source))
+    recipe.firewall.allow.iter().filter(move |a| recipe.firewall.names(&a.from, source))
 }
 
 /// What is behind a port.
 fn words(recipe: &Recipe, source: IpAddr, port: u16) -> String {
-    let Some(allow) = entries(recipe, source).find(|a| a.ports().contains(&port)) else {
+    let Some(allow) = entries(recipe, source).find(|a| a.what.is_port(Protocol::Tcp, port)) else {
         return "not admitted by the machine's firewall".to_owned();
     };
     let listener = recipe.listeners().into_iter().find(|l| l.is_public_tcp() && l.port == port);

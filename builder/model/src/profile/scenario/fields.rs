@@ -1,7 +1,7 @@
 //! The declaration of the scenario language: every key, what it holds, its default and its meaning.
 
 use crate::profile::{field::*, values};
-use crate::tables::{firewall::read::protocol, verify::read as verify};
+use crate::tables::{firewall::parts::protocol, verify::read as verify};
 
 /// The whole file.
 pub const SCENARIO: &[Field] = &[

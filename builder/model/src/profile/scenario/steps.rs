@@ -8,7 +8,7 @@ use crate::{
     Error, Result,
     profile::{source::Span, values},
     scenario::*,
-    tables::{firewall::read::protocol_of, verify::read as verify},
+    tables::{firewall::parts::protocol_of, verify::read as verify},
     verify::{Ask, IpFamily, PortState},
 };
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! `[firewall]` and `[monitoring]` checked against the rest of a profile.
 
 use super::*;
-use crate::recipe::{Network, Peer};
+use crate::recipe::{Network, Peer, Protocol};
 
 /// A machine with one container, a set, and an exporter.
 const PLAIN: &str = r#"
@@ -80,10 +80,10 @@ fn findings_show_both_lines() {
 fn what_watches_is_admitted_without_another_word() {
     let recipe = read(PLAIN);
     let rule = recipe.firewall.allow.last().unwrap();
-    assert_eq!((rule.port, rule.id().as_str()), (9100, "node_exporter"));
+    assert!(rule.what.is_port(Protocol::Tcp, 9100) && rule.id() == "node_exporter");
     assert_eq!(rule.from, [Peer::Set("office".into())]);
     let nobody = read(&plain("from = [\"office\"]\n", "from = []\n"));
-    assert!(!nobody.firewall.allow.iter().any(|a| a.port == 9100));
+    assert!(!nobody.firewall.allow.iter().any(|a| a.what.is_port(Protocol::Tcp, 9100)));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::profile::{
     written::{self, Written},
 };
 use crate::recipe::*;
-use crate::tables::firewall::read::{protocol, protocol_of};
+use crate::tables::firewall::parts::{protocol, protocol_of};
 use std::collections::BTreeMap;
 
 pub(crate) const CONTAINER: &[Field] = &[

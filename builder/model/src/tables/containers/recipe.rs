@@ -1,6 +1,6 @@
 //! Containers.
 
-use crate::tables::firewall::recipe::Protocol;
+use crate::tables::firewall::rule::Protocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

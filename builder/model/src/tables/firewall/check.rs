@@ -3,11 +3,10 @@
 
 use crate::listeners::Listener;
 use crate::profile::section::nearest;
-use crate::recipe::{Allow, Firewall, Link, Network, NodeExporter, Peer, Policy, Protocol, Recipe};
+use crate::recipe::{Allow, Firewall, Link, Network, NodeExporter, Peer, Policy, Protocol, Recipe, Traffic};
 use crate::tables::monitoring::read::RULE;
 use crate::tables::places::Places;
 use crate::{Error, Result};
-use std::ops::RangeInclusive;
 
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     sets(recipe, places)?;
@@ -22,6 +21,8 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
             return Err(places.between(&format!("{}.port", rule.path), what, other, "who may ask").hint(hint));
         }
         listens(entry, rule, &all, places)?;
+        always(entry, rule, places)?;
+        no_address_yet(entry, rule, places)?;
     }
     let mut taken = vec!["invalid".to_owned(), "dropped".to_owned(), "from_containers".to_owned()];
     if exporter {
@@ -42,19 +43,19 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
 struct Rule<'a> {
     path: String,
     id: String,
-    protocol: Protocol,
-    ports: RangeInclusive<u16>,
+    what: &'a Traffic,
+    links: &'a [String],
     peers: &'a [Peer],
 }
 
 impl<'a> Rule<'a> {
     fn incoming((i, a): (usize, &'a Allow)) -> Self {
         let path = format!("firewall.allow.{i}");
-        Self { path, id: a.id(), protocol: a.protocol, ports: a.ports(), peers: &a.from }
+        Self { path, id: a.id(), what: &a.what, links: &a.links, peers: &a.from }
     }
     fn outgoing((i, a): (usize, &'a crate::recipe::AllowOut)) -> Self {
         let path = format!("firewall.egress.allow.{i}");
-        Self { path, id: a.id(), protocol: a.protocol, ports: a.ports(), peers: &a.to }
+        Self { path, id: a.id(), what: &a.what, links: &[], peers: &a.to }
     }
     /// Does it match everything that the other one matches?
     fn covers(&self, other: &Rule, firewall: &Firewall) -> bool {
@@ -62,8 +63,9 @@ impl<'a> Rule<'a> {
         let peers = self.peers.is_empty()
             || (!other.peers.is_empty() && firewall.networks(other.peers).iter().all(within))
             || (other.peers.is_empty() && ["0.0.0.0/0", "::/0"].iter().all(|n| within(&n.parse().expect("a network"))));
-        let ports = self.ports.contains(other.ports.start()) && self.ports.contains(other.ports.end());
-        self.protocol == other.protocol && ports && peers
+        let links =
+            self.links.is_empty() || !other.links.is_empty() && other.links.iter().all(|l| self.links.contains(l));
+        self.what.covers(other.what) && links && peers
     }
 }
 
@@ -102,6 +104,12 @@ fn family(recipe: &Recipe, rule: &Rule, peers: &str, places: &Places) -> Result<
         recipe.network.values().any(|link| has(link, n.is_ipv4())) || (!n.is_ipv4() && neighbours.covers(n))
     };
     // What a cloud-init drive gives the links is not known here.
+    let bound = rule.what.family();
+    if bound.is_some_and(|four| !networks.is_empty() && networks.iter().all(|n| n.is_ipv4() != four)) {
+        let what = format!("this rule can never match: `{}` is not of the family of its networks", rule.what.word());
+        let error = places.finding(&format!("{}.{peers}", rule.path), what);
+        return Err(error.hint("name networks of the protocol's family: `icmp` and `igmp` are IPv4, `icmpv6` is IPv6"));
+    }
     if recipe.nocloud() || networks.is_empty() || networks.iter().any(lives) {
         return Ok(());
     }
@@ -118,28 +126,57 @@ fn has(link: &Link, ipv4: bool) -> bool {
 }
 
 fn covers_exporter(entry: &Allow) -> bool {
-    entry.protocol == Protocol::Tcp && entry.ports().contains(&NodeExporter::PORT)
+    entry.what.is_port(Protocol::Tcp, NodeExporter::PORT)
+}
+
+/// What every machine lets in needs no rule.
+fn always(entry: &Allow, rule: &Rule, places: &Places) -> Result<()> {
+    let Traffic::Icmp { v6, kind: Some(kind) } = entry.what else { return Ok(()) };
+    let word = match (v6, kind) {
+        (false, 8) | (true, 128) => "echo requests",
+        (true, 130) => "listener queries of neighbours",
+        (true, 134) => "router advertisements of neighbours",
+        _ => return Ok(()),
+    };
+    let error = places.finding(&format!("{}.type", rule.path), format!("{word} are admitted always"));
+    Err(error.hint("remove the rule"))
+}
+
+/// Who asks a DHCPv4 server for an address has none, and comes from 0.0.0.0 (RFC 2131 4.1).
+fn no_address_yet(entry: &Allow, rule: &Rule, places: &Places) -> Result<()> {
+    let nowhere: Network = "0.0.0.0/32".parse().expect("a network");
+    let named = |peer: &Peer| matches!(peer, Peer::Network(n) if n.covers(&nowhere));
+    if !entry.what.is_port(Protocol::Udp, 67) || entry.from.is_empty() || entry.from.iter().any(named) {
+        return Ok(());
+    }
+    let what = "this rule admits no DHCP client that has no address yet";
+    let error = places.finding(&format!("{}.from", rule.path), what);
+    Err(error
+        .because("such a client asks from 0.0.0.0, which is in none of these networks")
+        .hint("name the link instead, `in = [\"lan\"]`, and remove `from`"))
 }
 
 /// Somebody must be there whom the rule lets others reach, and one only.
 fn listens(entry: &Allow, rule: &Rule, all: &[Listener], places: &Places) -> Result<()> {
-    let mut known = all.iter().filter(|l| l.protocol == entry.protocol && entry.ports().contains(&l.port) && !l.local);
-    let (first, single) = (known.next(), entry.port == entry.last_port);
-    let name = entry.protocol.name();
+    let Traffic::Ports { protocol, first: port, last: last_port } = entry.what else { return Ok(()) };
+    let fits = |l: &&Listener| entry.what.is_port(l.protocol, l.port);
+    let mut known = all.iter().filter(|l| fits(l) && !l.local);
+    let (first, single) = (known.next(), port == last_port);
+    let name = protocol.name();
     match (&entry.listener, first) {
         (Some(stated), Some(known)) if single => {
-            let what = format!("port {} has two listeners: {} and {stated}", entry.port, known.owner);
+            let what = format!("port {port} has two listeners: {} and {stated}", known.owner);
             Err(places
                 .finding(&format!("{}.listener", rule.path), what)
                 .hint("remove `listener`: another table already declares the service"))
         }
         (None, None) => {
             let ports = if single {
-                format!("{name} port {}", entry.port)
+                format!("{name} port {port}")
             } else {
-                format!("any {name} port from {} to {}", entry.port, entry.last_port)
+                format!("any {name} port from {port} to {last_port}")
             };
-            let local = all.iter().find(|l| l.local && l.protocol == entry.protocol && entry.ports().contains(&l.port));
+            let local = all.iter().find(|l| l.local && fits(l));
             let error = places.finding(&format!("{}.port", rule.path), format!("nothing listens on {ports}"));
             Err(match local {
                 Some(l) => error
@@ -161,6 +198,13 @@ fn sets(recipe: &Recipe, places: &Places) -> Result<()> {
     let mut uses: Vec<(String, &[Peer])> = Vec::new();
     uses.extend(incoming.enumerate().map(|(i, a)| (format!("firewall.allow.{i}.from"), &a.from[..])));
     uses.extend(outgoing.enumerate().map(|(i, a)| (format!("firewall.egress.allow.{i}.to"), &a.to[..])));
+    for (i, f) in firewall.forward.iter().enumerate() {
+        uses.push((format!("firewall.forward.allow.{i}.from"), &f.from));
+        uses.push((format!("firewall.forward.allow.{i}.to"), &f.to));
+    }
+    let nat = &firewall.nat;
+    uses.extend(nat.masquerade.iter().enumerate().map(|(i, m)| (format!("firewall.nat.masquerade.{i}.from"), &m.from[..])));
+    uses.extend(nat.ports.iter().enumerate().map(|(i, p)| (format!("firewall.nat.ports.{i}.from"), &p.from[..])));
     if let Some(exporter) = &recipe.monitoring.node_exporter {
         uses.push(("monitoring.node_exporter.from".into(), &exporter.from));
     }

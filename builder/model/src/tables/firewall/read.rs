@@ -8,17 +8,26 @@ use crate::profile::{
     written::{self, Written},
 };
 use crate::recipe::*;
+use super::parts::{
+    LAST_PORT, NUMBER, PORT, PROTOCOL, Portless, TYPE, peers, peers_written, string, traffic, traffic_written, why,
+};
+use crate::tables::forwarding::read::{FORWARD, NAT, forward, forward_written, nat, nat_written};
 use std::collections::BTreeMap;
 
 pub(crate) const FIREWALL: &[Field] = &[
     tables("allow", ALLOW, "what may come in, in order: the first entry that fits a packet decides"),
     named("sets", &values::NAME, SET, "networks by name, to be named in `from` and `to`"),
     table("egress", EGRESS, "what may go out"),
+    table("forward", FORWARD, "what may pass through the machine from one link to another; everything else is dropped"),
+    table("nat", NAT, "address translation of what passes through"),
 ];
 const ALLOW: &[Field] = &[
-    port("port", "destination port, of the machine or published by a container").needed(),
-    port("last_port", "the last port of a range that begins with `port`").or_said("`port` again: one port"),
-    protocol("protocol"),
+    port("port", "destination port, of the machine or published by a container; `tcp` and `udp` need one"),
+    LAST_PORT,
+    PROTOCOL,
+    NUMBER,
+    TYPE,
+    texts("in", &values::NAME, "the links it may come in by, names in `[network]`").or_said("every link"),
     texts("from", &values::PEER, "who may come: networks, and names of sets; IPv4 networks alone admit no IPv6")
         .or_said("from anywhere"),
     text("rate", &values::RATE, "new connections each IPv4 address or IPv6 /64 may begin; the rest is dropped"),
@@ -39,9 +48,11 @@ const EGRESS: &[Field] = &[
     tables("allow", ALLOW_OUT, "what may go out although the policy is `drop`; answers, DHCP, DNS and NTP always may"),
 ];
 const ALLOW_OUT: &[Field] = &[
-    port("port", "destination port").or_said("every port"),
-    port("last_port", "the last port of a range that begins with `port`").or_said("`port` again: one port"),
-    protocol("protocol"),
+    PORT.or_said("every port"),
+    LAST_PORT,
+    PROTOCOL,
+    NUMBER,
+    TYPE,
     texts("to", &values::PEER, "where to: networks, and names of sets; IPv4 networks alone admit no IPv6")
         .or_said("anywhere"),
     text("name", &values::NAME, "name of the rule and of its counter").or_said("protocol and port, `tcp-443`"),
@@ -50,25 +61,6 @@ const ALLOW_OUT: &[Field] = &[
 
 /// Connections at once when a rate has no `burst`; nft(8)'s own default.
 const BURST: u32 = 5;
-
-const fn why() -> Field {
-    text("why", &values::PROSE, "what it is for; shown in the documentation only")
-}
-
-/// A transport protocol, `tcp` when nothing is said.
-pub(crate) const fn protocol(name: &'static str) -> Field {
-    choice(name, &[("tcp", "RFC 9293"), ("udp", "RFC 768")], "transport protocol").or_text("tcp")
-}
-
-/// Reads what [`protocol`] declares.
-pub(crate) fn protocol_of(t: &Section) -> Result<Protocol> {
-    Ok(if t.needed("protocol")?.value == "udp" { Protocol::Udp } else { Protocol::Tcp })
-}
-
-/// Reads a list of networks and names of sets.
-pub(crate) fn peers(t: &Section, key: &str) -> Result<Vec<Peer>> {
-    Ok(t.plain(key)?.into_iter().map(|text| Peer::try_from(text).expect("its form was checked")).collect())
-}
 
 pub(crate) fn firewall(top: &Section) -> Result<Firewall> {
     let t = top.table_or_empty("firewall")?;
@@ -82,17 +74,21 @@ pub(crate) fn firewall(top: &Section) -> Result<Firewall> {
         sets.insert(name, NetworkSet { networks, why: string(&s, "why")? });
     }
     let allow = t.tables("allow")?.iter().map(allow).collect::<Result<_>>()?;
-    Ok(Firewall { sets, allow, egress: egress(&t.table_or_empty("egress")?)? })
+    Ok(Firewall {
+        sets,
+        allow,
+        egress: egress(&t.table_or_empty("egress")?)?,
+        forward: forward(&t.table_or_empty("forward")?)?,
+        nat: nat(&t.table_or_empty("nat")?)?,
+    })
 }
 
 fn allow(t: &Section) -> Result<Allow> {
-    let port = t.needed_number("port")?.value;
     Ok(Allow {
         name: string(t, "name")?,
         why: string(t, "why")?,
-        port,
-        last_port: last_port(t, port)?.unwrap_or(port),
-        protocol: protocol_of(t)?,
+        what: traffic(t, Portless::Refused)?,
+        links: t.plain("in")?,
         from: peers(t, "from")?,
         rate: rate(t)?,
         listener: string(t, "listener")?,
@@ -101,36 +97,16 @@ fn allow(t: &Section) -> Result<Allow> {
 
 fn egress(t: &Section) -> Result<Egress> {
     let policy = if t.needed("policy")?.value == "drop" { Policy::Drop } else { Policy::Accept };
-    let mut allow = Vec::new();
-    for a in t.tables("allow")? {
-        let (first, last) = match a.number("port")? {
-            Some(port) => (port.value, last_port(&a, port.value)?.unwrap_or(port.value)),
-            None if a.key("last_port").is_some() => return Err(a.missing("port")),
-            None => (1, u16::MAX),
-        };
-        allow.push(AllowOut {
-            name: string(&a, "name")?,
-            why: string(&a, "why")?,
-            port: first,
-            last_port: last,
-            protocol: protocol_of(&a)?,
-            to: peers(&a, "to")?,
-        });
-    }
+    let one = |a: &Section| -> Result<AllowOut> {
+        Ok(AllowOut {
+            name: string(a, "name")?,
+            why: string(a, "why")?,
+            what: traffic(a, Portless::EveryPort)?,
+            to: peers(a, "to")?,
+        })
+    };
+    let allow = t.tables("allow")?.iter().map(one).collect::<Result<_>>()?;
     Ok(Egress { policy, allow })
-}
-
-fn string(t: &Section, key: &str) -> Result<Option<String>> {
-    Ok(t.text(key)?.map(|w| w.value))
-}
-
-fn last_port(t: &Section, first: u16) -> Result<Option<u16>> {
-    let Some(last) = t.number::<u16>("last_port")? else { return Ok(None) };
-    if last.value < first {
-        let error = t.files.error(last.span, format!("`{}` ends before it begins", t.path));
-        return Err(error.because(format!("the first port is {first}")).hint("put the smaller one into `port`"));
-    }
-    Ok(Some(last.value))
 }
 
 fn rate(t: &Section) -> Result<Option<Rate>> {
@@ -154,24 +130,19 @@ pub(crate) fn written(firewall: &Firewall) -> Written {
     let set =
         |s: &NetworkSet| Written::default().with("networks", networks(&s.networks)).maybe("why", s.why.as_deref());
     let allow = |a: &Allow| {
-        Written::default()
+        traffic_written(Written::default(), &a.what)
             .maybe("name", a.name.as_deref())
             .maybe("why", a.why.as_deref())
-            .with("port", u32::from(a.port))
-            .with("last_port", u32::from(a.last_port))
-            .with("protocol", a.protocol.name())
+            .list("in", &a.links)
             .with("from", peers_written(&a.from))
             .maybe("rate", a.rate.map(|r| format!("{}/{}", r.connections, r.per.name())))
             .maybe("burst", a.rate.map(|r| r.burst))
             .maybe("listener", a.listener.as_deref())
     };
     let allow_out = |a: &AllowOut| {
-        Written::default()
+        traffic_written(Written::default(), &a.what)
             .maybe("name", a.name.as_deref())
             .maybe("why", a.why.as_deref())
-            .with("port", u32::from(a.port))
-            .with("last_port", u32::from(a.last_port))
-            .with("protocol", a.protocol.name())
             .with("to", peers_written(&a.to))
     };
     let egress = Written::default().with("policy", written::word(&firewall.egress.policy)).tables(
@@ -180,8 +151,5 @@ pub(crate) fn written(firewall: &Firewall) -> Written {
         allow_out,
     );
     Written::default().named("sets", &firewall.sets, set).tables("allow", &firewall.allow, allow).with("egress", egress)
-}
-
-pub(crate) fn peers_written(peers: &[Peer]) -> Vec<String> {
-    peers.iter().map(ToString::to_string).collect()
+        .with("forward", forward_written(&firewall.forward)).with("nat", nat_written(&firewall.nat))
 }

@@ -1,9 +1,11 @@
 //! The packet filter.
 
+use super::rule::{Peer, Protocol, id};
+use super::traffic::Traffic;
 use crate::cidr::Network;
+use crate::tables::forwarding::recipe::{Forward, Nat};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -18,6 +20,12 @@ pub struct Firewall {
     pub allow: Vec<Allow>,
     /// What may go out.
     pub egress: Egress,
+    /// What may pass through the machine from one link to another, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forward: Vec<Forward>,
+    /// Whose addresses are translated on the way.
+    #[serde(default, skip_serializing_if = "Nat::is_empty")]
+    pub nat: Nat,
 }
 
 /// Networks under a name.
@@ -30,7 +38,7 @@ pub struct NetworkSet {
     pub why: Option<String>,
 }
 
-/// Admitted ports of the machine or of its containers.
+/// Admitted traffic: ports of the machine or of its containers, or another protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Allow {
@@ -38,28 +46,17 @@ pub struct Allow {
     pub name: Option<String>,
     /// What it is for, for the documentation.
     pub why: Option<String>,
-    /// First destination port.
-    pub port: u16,
-    /// Last destination port; the first one again when there is only one.
-    pub last_port: u16,
-    /// `tcp` or `udp`.
-    pub protocol: Protocol,
+    /// What may come.
+    pub what: Traffic,
+    /// Names of the links by which it may come; empty: every link.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<String>,
     /// Who may come; empty: anybody. Only networks of one family: nobody of the other.
     pub from: Vec<Peer>,
     /// How many new connections each source may begin; the rest is dropped.
     pub rate: Option<Rate>,
     /// Who listens, when no table of the profile says so.
     pub listener: Option<String>,
-}
-
-/// Who is at the other end: a network, or a set of them by its name. Written as one string.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Peer {
-    /// A network.
-    Network(Network),
-    /// Name of a set.
-    Set(String),
 }
 
 /// New connections per time, counted for each IPv4 address and each IPv6 /64 by itself.
@@ -117,24 +114,10 @@ pub struct AllowOut {
     pub name: Option<String>,
     /// What it is for, for the documentation.
     pub why: Option<String>,
-    /// First destination port.
-    pub port: u16,
-    /// Last destination port.
-    pub last_port: u16,
-    /// `tcp` or `udp`.
-    pub protocol: Protocol,
+    /// What may go out.
+    pub what: Traffic,
     /// Where to; empty: anywhere.
     pub to: Vec<Peer>,
-}
-
-/// Transport protocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Protocol {
-    /// RFC 9293.
-    Tcp,
-    /// RFC 768.
-    Udp,
 }
 
 impl Firewall {
@@ -163,46 +146,27 @@ impl Firewall {
 impl Allow {
     /// Nothing but a port: anybody may come, as often as they like.
     pub fn port(port: u16, protocol: Protocol) -> Self {
-        let (name, why, from, rate, listener) = (None, None, Vec::new(), None, None);
-        Self { name, why, port, last_port: port, protocol, from, rate, listener }
+        Self::of(Traffic::port(port, protocol))
     }
-    /// Its ports.
-    pub fn ports(&self) -> RangeInclusive<u16> {
-        self.port..=self.last_port
+    /// Nothing but what it is about.
+    pub fn of(what: Traffic) -> Self {
+        let (name, why, links, from, rate, listener) = (None, None, Vec::new(), Vec::new(), None, None);
+        Self { name, why, what, links, from, rate, listener }
     }
-    /// What its counters are called by: its name, or its protocol and ports, if not all of them.
+    /// The ports of this protocol that it admits to; `None`: it is about something else.
+    pub fn ports(&self, protocol: Protocol) -> Option<RangeInclusive<u16>> {
+        self.what.ports(protocol)
+    }
+    /// What its counters are called by: its name, or what it is about.
     pub fn id(&self) -> String {
-        id(self.name.as_deref(), self.protocol, self.port, self.last_port)
+        id(self.name.as_deref(), || self.what.id())
     }
 }
 
 impl AllowOut {
-    /// Its ports.
-    pub fn ports(&self) -> RangeInclusive<u16> {
-        self.port..=self.last_port
-    }
-    /// What its counter is called by: its name, or its protocol and ports, if not all of them.
+    /// What its counter is called by: its name, or what it is about.
     pub fn id(&self) -> String {
-        id(self.name.as_deref(), self.protocol, self.port, self.last_port)
-    }
-}
-
-fn id(name: Option<&str>, protocol: Protocol, first: u16, last: u16) -> String {
-    match name {
-        Some(name) => name.replace('-', "_"),
-        None if (first, last) == (1, u16::MAX) => protocol.name().to_owned(),
-        None if first == last => format!("{}_{first}", protocol.name()),
-        None => format!("{}_{first}_{last}", protocol.name()),
-    }
-}
-
-impl Protocol {
-    /// `tcp` or `udp`.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Tcp => "tcp",
-            Self::Udp => "udp",
-        }
+        id(self.name.as_deref(), || self.what.id())
     }
 }
 
@@ -223,28 +187,6 @@ impl Period {
             Self::Minute => 60,
             Self::Hour => 3_600,
             Self::Day => 86_400,
-        }
-    }
-}
-
-impl TryFrom<String> for Peer {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        if text.contains('/') { text.parse().map(Self::Network) } else { Ok(Self::Set(text)) }
-    }
-}
-
-impl From<Peer> for String {
-    fn from(peer: Peer) -> Self {
-        peer.to_string()
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Network(network) => network.fmt(f),
-            Self::Set(name) => f.write_str(name),
         }
     }
 }

@@ -3,7 +3,7 @@
 use crate::Result;
 use crate::profile::{field::*, section::Section, values, written::Written};
 use crate::recipe::*;
-use crate::tables::firewall::read::{peers, peers_written};
+use crate::tables::firewall::parts::{peers, peers_written};
 
 pub(crate) const MONITORING: &[Field] = &[table(
     "node_exporter",

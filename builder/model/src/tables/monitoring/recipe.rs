@@ -1,6 +1,6 @@
 //! Monitoring.
 
-use crate::tables::firewall::recipe::Peer;
+use crate::tables::firewall::rule::Peer;
 use serde::{Deserialize, Serialize};
 
 /// Monitoring.

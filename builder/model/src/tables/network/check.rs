@@ -1,6 +1,6 @@
 //! Links that contradict themselves or each other: addresses, gateways, routes, name servers.
 
-use crate::profile::values::address_and_prefix;
+use super::{serve, subnet::Subnet};
 use crate::recipe::{DnsOverTls, Link, LinkKind, LinkMatch, Recipe};
 use crate::tables::places::Places;
 use crate::{Error, Result};
@@ -17,52 +17,14 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         gateways(link, &path, places)?;
         routes(link, &path, places)?;
         names(link, &path, places)?;
+        serve::check(link, &path, places)?;
         mtu(links, name, link, places)?;
     }
+    tables(links, places)?;
     default_routes(links, places)
 }
 
 type Links = BTreeMap<String, Link>;
-
-/// A network: its first address and prefix length.
-#[derive(Clone, Copy)]
-struct Subnet {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Subnet {
-    fn of(text: &str) -> Self {
-        let (address, prefix) = address_and_prefix(text).expect("its form was checked");
-        Self { address, prefix }
-    }
-    /// Bits of an address, and how many there are.
-    fn bits(address: IpAddr) -> (u128, u32) {
-        match address {
-            IpAddr::V4(a) => (u128::from(a.to_bits()), 32),
-            IpAddr::V6(a) => (a.to_bits(), 128),
-        }
-    }
-    fn host_bits(self) -> u128 {
-        let (_, width) = Self::bits(self.address);
-        u128::MAX.checked_shr(128 - (width - u32::from(self.prefix))).unwrap_or(0)
-    }
-    fn contains(self, address: IpAddr) -> bool {
-        let ((own, width), (other, other_width)) = (Self::bits(self.address), Self::bits(address));
-        width == other_width && own | self.host_bits() == other | self.host_bits()
-    }
-    /// The first and, for IPv4, the last address name the network and everybody in it; RFC 3021 has none in a /31.
-    fn no_host(self) -> Option<&'static str> {
-        let (bits, width) = Self::bits(self.address);
-        let host = self.host_bits();
-        match bits & host {
-            _ if u32::from(self.prefix) + 1 >= width => None,
-            0 => Some("it is the network's own address"),
-            h if h == host && width == 32 => Some("it is the network's broadcast address"),
-            _ => None,
-        }
-    }
-}
 
 fn ip(text: &str) -> IpAddr {
     text.parse().expect("its form was checked")
@@ -137,7 +99,8 @@ fn on_link(link: &Link, gateway: IpAddr) -> Option<bool> {
     if learned && !fixed { None } else { Some(false) }
 }
 
-fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places) -> Result<()> {
+/// `declared`: the profile says that the gateway is on the link.
+fn unreachable(link: &Link, declared: bool, path: &str, gateway: &str, at: &str, places: &Places) -> Result<()> {
     let address = ip(gateway);
     if let Some(i) = link.addresses.iter().position(|a| Subnet::of(a).address == address) {
         let error = places.between(
@@ -148,7 +111,7 @@ fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places
         );
         return Err(error);
     }
-    if on_link(link, address) != Some(false) {
+    if declared || on_link(link, address) != Some(false) {
         return Ok(());
     }
     let what = format!("the gateway {gateway} cannot be reached over this link");
@@ -159,17 +122,16 @@ fn unreachable(link: &Link, path: &str, gateway: &str, at: &str, places: &Places
         }
         None => places.finding(at, what).because("the link has no address of this family"),
     };
-    let width = if address.is_ipv4() { 32 } else { 128 };
+    let key = if at.contains(".routes.") { "on_link" } else { "gateway_on_link" };
     Err(error.hint(format!(
-        "correct one of them; where the gateway really is outside, say that it is on the link: \
-         `routes = [{{ to = \"{gateway}/{width}\" }}]`"
+        "correct one of them; where the gateway really is outside, say that it is on the link: `{key} = true`"
     )))
 }
 
 fn gateways(link: &Link, path: &str, places: &Places) -> Result<()> {
     for (i, gateway) in link.gateways.iter().enumerate() {
         let at = format!("{path}.gateways.{i}");
-        unreachable(link, path, gateway, &at, places)?;
+        unreachable(link, link.gateway_on_link, path, gateway, &at, places)?;
         if ip(gateway).is_ipv4() && link.dhcp_ipv4 {
             let error = places.finding(&at, "this link has two IPv4 default routes: this gateway and DHCP's");
             return Err(error.hint("remove the gateway, or write `dhcp_ipv4 = false`"));
@@ -181,7 +143,7 @@ fn gateways(link: &Link, path: &str, places: &Places) -> Result<()> {
 fn routes(link: &Link, path: &str, places: &Places) -> Result<()> {
     for (i, route) in link.routes.iter().enumerate() {
         let to = Subnet::of(&route.to);
-        if let Some(first) = link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric) {
+        if let Some(first) = link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric && r.table == route.table) {
             let what = format!("two routes lead to {} with the same metric", route.to);
             let (one, two) = (format!("{path}.routes.{i}"), format!("{path}.routes.{first}"));
             return Err(places.between(&one, what, &two, "the other one").hint("give one of them a `metric`"));
@@ -196,12 +158,13 @@ fn routes(link: &Link, path: &str, places: &Places) -> Result<()> {
         if to.prefix == 0
             && link.gateways.iter().any(|g| ip(g).is_ipv4() == to.address.is_ipv4())
             && link.metric == route.metric
+            && route.table.is_none_or(|table| link.table == Some(table))
         {
             let error =
                 places.between(&at, "this link has two default routes", &format!("{path}.gateways"), "the other one");
             return Err(error.hint("keep one of them"));
         }
-        unreachable(link, path, via, &at, places)?;
+        unreachable(link, route.on_link, path, via, &at, places)?;
     }
     Ok(())
 }
@@ -260,7 +223,11 @@ fn mtu(links: &Links, name: &str, link: &Link, places: &Places) -> Result<()> {
 fn default_routes(links: &Links, places: &Places) -> Result<()> {
     for four in [true, false] {
         let mut seen: BTreeMap<Option<u32>, (String, &str)> = BTreeMap::new();
-        for (name, link) in links {
+        // What has a table of its own is no other link's rival.
+        let own = |name: &String, link: &Link| {
+            link.table.is_some() || links.values().any(|other| other.routed().contains(name))
+        };
+        for (name, link) in links.iter().filter(|(name, link)| !own(name, link)) {
             let gateway = link.gateways.iter().position(|g| ip(g).is_ipv4() == four);
             let (path, who) = match gateway {
                 Some(i) => (format!("network.{name}.gateways.{i}"), "a gateway"),
@@ -274,6 +241,41 @@ fn default_routes(links: &Links, places: &Places) -> Result<()> {
                     format!("two links have an {family} default route, with {metric}: from {other} and from {who}");
                 let error: Error = places.between(&path, what, &first, "the other one");
                 return Err(error.hint("give both links a `metric`: the lower one is used while that link is up"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Tables that rules name must lead somewhere.
+fn tables(links: &Links, places: &Places) -> Result<()> {
+    let mut filled: Vec<u32> = links.values().flat_map(|l| l.routes.iter().filter_map(|r| r.table)).collect();
+    for link in links.values() {
+        let routes = !link.gateways.is_empty() || !link.routes.is_empty() || link.dhcp_ipv4 || link.router_advertisements;
+        filled.extend(link.table.filter(|_| routes));
+        if let LinkKind::Vrf(vrf) = &link.kind {
+            filled.push(vrf.table);
+        }
+    }
+    for (name, link) in links {
+        if link.gateway_on_link && link.gateways.is_empty() {
+            let what = "`gateway_on_link` without a gateway";
+            let error = places.finding(&format!("network.{name}.gateway_on_link"), what);
+            return Err(error.hint("name it in `gateways`, or remove the line"));
+        }
+        for (i, rule) in link.rules.iter().enumerate() {
+            let at = format!("network.{name}.rules.{i}");
+            if let (Some(from), Some(to)) = (&rule.from, &rule.to)
+                && from.contains(':') != to.contains(':')
+            {
+                let error = places.finding(&at, "this rule can never match");
+                return Err(error.because("one of its networks is IPv4, the other IPv6"));
+            }
+            // The kernel's own: local, main and default.
+            if !filled.contains(&rule.table) && !(253..=255).contains(&rule.table) {
+                let error = places.finding(&format!("{at}.table"), format!("table {} has no routes", rule.table));
+                let hint = format!("write `table = {}` at the link or the route that it is for", rule.table);
+                return Err(error.hint(hint));
             }
         }
     }

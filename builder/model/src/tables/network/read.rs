@@ -3,6 +3,7 @@
 use crate::Result;
 use crate::profile::{field::*, section::Section, values, written::Written};
 use crate::recipe::*;
+use crate::tables::network::serve::{self, ADVERTISE, DHCP_SERVER};
 use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) const LINK: &[Field] = &[
@@ -10,6 +11,7 @@ pub(crate) const LINK: &[Field] = &[
     table("vlan", VLAN, "a virtual network (IEEE 802.1Q) over another link"),
     table("bond", BOND, "several cards as one"),
     table("bridge", BRIDGE, "a switch inside the machine"),
+    table("vrf", VRF, "a routing table of its own for some links (virtual routing and forwarding)"),
     boolean("dhcp", "DHCPv4 and DHCPv6")
         .or_said("true unless there are addresses, or other links are made of this one"),
     boolean("dhcp_ipv4", "DHCPv4").or_said("as `dhcp`"),
@@ -29,7 +31,24 @@ pub(crate) const LINK: &[Field] = &[
     texts("search", &values::DOMAIN, "domains in which names without a dot are looked up"),
     texts("route_domains", &values::ROUTED_DOMAIN, "domains whose names are asked of this link's name servers only"),
     texts("ntp", &values::SERVER, "time servers, asked before those of `[time]`"),
+    boolean("gateway_on_link", "the gateways are reached directly, although no address of the link is in a network with them")
+        .or(false),
+    integer("table", 1, 4_294_967_295, "routing table of this link's default routes, and of `routes` that name no other")
+        .or_said("the main one"),
+    tables("rules", RULE, "which packets are routed by which table"),
+    table("dhcp_server", DHCP_SERVER, "lease addresses to others (DHCPv4)"),
+    table("advertise", ADVERTISE, "send IPv6 router advertisements"),
     boolean("required", "the machine is online (`network-online.target`) only when this link is").or(true),
+];
+const RULE: &[Field] = &[
+    text("from", &values::NETWORK, "packets from this network; `from` or `to` is needed").or_said("any"),
+    text("to", &values::NETWORK, "packets to this network").or_said("any"),
+    integer("table", 1, 4_294_967_295, "the routing table").needed(),
+    integer("priority", 1, 32_765, "the rule with the lowest is asked first").or_number(1000),
+];
+const VRF: &[Field] = &[
+    texts("members", &values::NAME, "the links that are routed by it, names in `[network]`").needed(),
+    integer("table", 1, 4_294_967_295, "number of its routing table").needed(),
 ];
 const MATCH: &[Field] = &[
     text("mac", &values::MAC, "hardware address"),
@@ -62,6 +81,8 @@ const ROUTE: &[Field] = &[
     text("to", &values::NETWORK, "network it leads to").needed(),
     text("via", &values::IP, "gateway").or_said("the network is on the link itself"),
     integer("metric", 1, 4_294_967_295, "the lowest wins").or_said("0 for IPv4, 1024 for IPv6"),
+    boolean("on_link", "the gateway is reached directly, although no address of the link is in a network with it").or(false),
+    integer("table", 1, 4_294_967_295, "routing table").or_said("the link's"),
 ];
 const DNS_OVER_TLS: &[(&str, &str)] = &[
     ("no", "never"),
@@ -79,7 +100,7 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
     let (mut below, mut members) = (BTreeSet::new(), BTreeSet::new());
     for kind in kinds.values() {
         match kind {
-            LinkKind::Card(_) => {}
+            LinkKind::Card(_) | LinkKind::Vrf(_) => {}
             LinkKind::Vlan(vlan) => drop(below.insert(vlan.parent.clone())),
             LinkKind::Bond(Bond { members: list, .. }) | LinkKind::Bridge(Bridge { members: list, .. }) => {
                 members.extend(list.iter().cloned());
@@ -91,7 +112,7 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
         let kind = kinds.remove(name).expect("read above");
         let place = if members.contains(name) {
             Role::Member
-        } else if below.contains(name) {
+        } else if below.contains(name) || matches!(kind, LinkKind::Vrf(_)) {
             Role::Below
         } else {
             Role::Alone
@@ -109,7 +130,7 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
 enum Role {
     /// Nothing.
     Alone,
-    /// A VLAN.
+    /// A VLAN; or it is a VRF.
     Below,
     /// It is part of a bond or bridge.
     Member,
@@ -134,15 +155,21 @@ fn plain() -> Link {
         route_domains: vec![],
         ntp: vec![],
         required: true,
+        gateway_on_link: false,
+        table: None,
+        rules: vec![],
+        dhcp_server: None,
+        advertise: None,
+        group: None,
     }
 }
 
 fn kind(name: &str, t: &Section) -> Result<LinkKind> {
-    let said: Vec<&str> = ["match", "vlan", "bond", "bridge"].into_iter().filter(|k| t.key(k).is_some()).collect();
+    let said: Vec<&str> = ["match", "vlan", "bond", "bridge", "vrf"].into_iter().filter(|k| t.key(k).is_some()).collect();
     if let [first, second, ..] = said[..] {
         let what = format!("`{}` has both `{first}` and `{second}`", t.path);
         let error = t.files.error(t.key(second).unwrap_or(t.span), what);
-        return Err(error.hint("a link is one thing: a card (`match`), a VLAN, a bond or a bridge; make two links"));
+        return Err(error.hint("a link is one thing: a card (`match`), a VLAN, a bond, a bridge or a VRF; make two links"));
     }
     let kind = if let Some(v) = t.table("vlan")? {
         LinkKind::Vlan(Vlan { id: v.needed_number("id")?.value, parent: v.needed("parent")?.value })
@@ -159,6 +186,8 @@ fn kind(name: &str, t: &Section) -> Result<LinkKind> {
         };
         let (interval, arp_targets) = (b.needed_number("interval")?.value, b.plain("arp_targets")?);
         LinkKind::Bond(Bond { members, mode, interval, arp_targets })
+    } else if let Some(v) = t.table("vrf")? {
+        LinkKind::Vrf(Vrf { members: v.plain("members")?, table: v.needed_number("table")?.value })
     } else if let Some(b) = t.table("bridge")? {
         LinkKind::Bridge(Bridge { members: b.plain("members")?, stp: b.flag("stp")? })
     } else {
@@ -183,7 +212,7 @@ fn kind(name: &str, t: &Section) -> Result<LinkKind> {
     (values::DEVICE.check)(name)
         .and_then(|()| if name.len() > values::DEVICE.longest { Err("it is too long".into()) } else { Ok(()) })
         .map_err(|cause| {
-            let error = t.files.error(t.span, format!("a VLAN, bond or bridge cannot be called `{name}`"));
+            let error = t.files.error(t.span, format!("a VLAN, bond, bridge or VRF cannot be called `{name}`"));
             error.because(cause).hint(format!("allowed: {}", values::DEVICE.allowed))
         })?;
     Ok(kind)
@@ -203,7 +232,8 @@ fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
     let mut routes = Vec::new();
     for r in t.tables("routes")? {
         let via = r.text("via")?.map(|v| v.value);
-        routes.push(Route { to: r.needed("to")?.value, via, metric: r.number("metric")?.map(|m| m.value) });
+        let (metric, table) = (r.number("metric")?.map(|m| m.value), r.number("table")?.map(|n| n.value));
+        routes.push(Route { to: r.needed("to")?.value, via, metric, on_link: r.flag("on_link")?, table });
     }
     let own = match place {
         Role::Alone => true,
@@ -211,6 +241,7 @@ fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
         Role::Member => false,
     };
     let dhcp = t.boolean("dhcp")?.unwrap_or(addresses.is_empty() && place == Role::Alone);
+    let advertise = t.table("advertise")?.map(|a| serve::advertise(&a, &addresses)).transpose()?;
     let dns = t.plain("dns")?;
     let dns_over_tls = match t.needed("dns_over_tls")?.value.as_str() {
         "yes" => DnsOverTls::Yes,
@@ -221,7 +252,7 @@ fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
         kind,
         dhcp_ipv4: t.boolean("dhcp_ipv4")?.unwrap_or(dhcp),
         dhcp_ipv6: t.boolean("dhcp_ipv6")?.unwrap_or(dhcp),
-        router_advertisements: t.boolean("router_advertisements")?.unwrap_or(own),
+        router_advertisements: t.boolean("router_advertisements")?.unwrap_or(own && advertise.is_none()),
         addresses,
         gateways: gateways.into_iter().map(|g| g.value).collect(),
         routes,
@@ -234,7 +265,21 @@ fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
         route_domains: t.plain("route_domains")?,
         ntp: t.plain("ntp")?,
         required: t.flag("required")?,
+        gateway_on_link: t.flag("gateway_on_link")?,
+        table: t.number("table")?.map(|n| n.value),
+        rules: t.tables("rules")?.iter().map(rule).collect::<Result<_>>()?,
+        dhcp_server: t.table("dhcp_server")?.map(|d| serve::dhcp_server(&d)).transpose()?,
+        advertise,
+        group: None,
     })
+}
+
+fn rule(t: &Section) -> Result<RoutingRule> {
+    let (from, to) = (t.text("from")?.map(|v| v.value), t.text("to")?.map(|v| v.value));
+    if from.is_none() && to.is_none() {
+        return Err(t.missing("from"));
+    }
+    Ok(RoutingRule { from, to, table: t.needed_number("table")?.value, priority: t.needed_number("priority")?.value })
 }
 
 /// The table that says this.
@@ -259,9 +304,16 @@ pub(crate) fn written(link: &Link) -> Written {
                 .list("arp_targets", &b.arp_targets),
         ),
         LinkKind::Bridge(b) => t.with("bridge", Written::default().list("members", &b.members).with("stp", b.stp)),
+        LinkKind::Vrf(v) => t.with("vrf", Written::default().list("members", &v.members).with("table", v.table)),
     };
-    let route =
-        |r: &Route| Written::default().with("to", &*r.to).maybe("via", r.via.as_deref()).maybe("metric", r.metric);
+    let route = |r: &Route| {
+        let t = Written::default().with("to", &*r.to).maybe("via", r.via.as_deref()).maybe("metric", r.metric);
+        t.with("on_link", r.on_link).maybe("table", r.table)
+    };
+    let rule = |r: &RoutingRule| {
+        let t = Written::default().maybe("from", r.from.as_deref()).maybe("to", r.to.as_deref());
+        t.with("table", r.table).with("priority", r.priority)
+    };
     t.with("dhcp_ipv4", link.dhcp_ipv4)
         .with("dhcp_ipv6", link.dhcp_ipv6)
         .with("router_advertisements", link.router_advertisements)
@@ -277,4 +329,9 @@ pub(crate) fn written(link: &Link) -> Written {
         .list("route_domains", &link.route_domains)
         .list("ntp", &link.ntp)
         .with("required", link.required)
+        .with("gateway_on_link", link.gateway_on_link)
+        .maybe("table", link.table)
+        .tables("rules", &link.rules, rule)
+        .maybe("dhcp_server", link.dhcp_server.as_ref().map(serve::dhcp_server_written))
+        .maybe("advertise", link.advertise.as_ref().map(serve::advertise_written))
 }

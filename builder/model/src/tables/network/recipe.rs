@@ -1,6 +1,7 @@
 //! Network links.
 
 use serde::{Deserialize, Serialize};
+use std::net::Ipv4Addr;
 
 /// One network link, systemd.network(5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,82 @@ pub struct Link {
     pub ntp: Vec<String>,
     /// The machine is not online before this link is.
     pub required: bool,
+    /// The gateways are on the link although no address of it is in a network with them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub gateway_on_link: bool,
+    /// Routing table of the default routes, and of routes that name no other; `None`: the main one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+    /// Which packets are routed by which table.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<RoutingRule>,
+    /// Addresses that it leases to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp_server: Option<DhcpServer>,
+    /// Router advertisements that it sends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advertise: Option<Advertise>,
+    /// Number of its interface group; rules of the firewall that name the link name this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+}
+
+/// Which packets are routed by which table, ip-rule(8). Without `from` and `to`: none is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutingRule {
+    /// Source network, CIDR.
+    pub from: Option<String>,
+    /// Destination network, CIDR.
+    pub to: Option<String>,
+    /// The routing table.
+    pub table: u32,
+    /// The lowest is asked first.
+    pub priority: u32,
+}
+
+/// A DHCPv4 server, RFC 2131; systemd.network(5).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DhcpServer {
+    /// First address that is leased.
+    pub first: Ipv4Addr,
+    /// Last address that is leased.
+    pub last: Ipv4Addr,
+    /// Name servers that clients are told; empty: those the machine asks itself.
+    pub dns: Vec<String>,
+    /// Time servers that clients are told; empty: none.
+    pub ntp: Vec<String>,
+    /// Seconds of a lease.
+    pub lease: u32,
+    /// Whether clients are told that the machine is their gateway; always there once the profile has been read.
+    pub router: Option<bool>,
+    /// Addresses that belong to one card each.
+    pub reservations: Vec<Reservation>,
+}
+
+/// An address of one card.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reservation {
+    /// Hardware address of the card.
+    pub mac: String,
+    /// Its address.
+    pub address: Ipv4Addr,
+}
+
+/// Router advertisements, RFC 4861.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advertise {
+    /// Networks of 64 bits in which neighbours give themselves addresses (RFC 4862).
+    pub prefixes: Vec<String>,
+    /// Name servers that neighbours are told, RFC 8106.
+    pub dns: Vec<String>,
+    /// Search domains that neighbours are told.
+    pub search: Vec<String>,
+    /// Whether neighbours are told that the machine is a gateway; always there once the profile has been read.
+    pub router: Option<bool>,
 }
 
 /// What a link is made of.
@@ -53,6 +130,18 @@ pub enum LinkKind {
     Bond(Bond),
     /// A switch inside the machine.
     Bridge(Bridge),
+    /// A routing table of its own for some links.
+    Vrf(Vrf),
+}
+
+/// Virtual routing and forwarding: links that are routed by a table of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Vrf {
+    /// Names of its links, which keep their addresses.
+    pub members: Vec<String>,
+    /// Number of its routing table.
+    pub table: u32,
 }
 
 /// How a link finds its card: an Ethernet card that no other link names when all are empty.
@@ -142,6 +231,19 @@ pub struct Route {
     pub via: Option<String>,
     /// Metric; `None`: networkd's.
     pub metric: Option<u32>,
+    /// The gateway is on the link although no address of it is in a network with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_link: bool,
+    /// Routing table; `None`: the link's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table: Option<u32>,
+}
+
+impl Route {
+    /// A network that is on the link itself.
+    pub fn to(network: &str) -> Self {
+        Self { to: network.to_owned(), via: None, metric: None, on_link: false, table: None }
+    }
 }
 
 /// DNS over TLS, RFC 7858, as in resolved.conf(5).
@@ -171,7 +273,7 @@ impl Link {
     /// Links this one is made of.
     pub fn below(&self) -> Vec<&str> {
         match &self.kind {
-            LinkKind::Card(_) => Vec::new(),
+            LinkKind::Card(_) | LinkKind::Vrf(_) => Vec::new(),
             LinkKind::Vlan(vlan) => vec![&vlan.parent],
             LinkKind::Bond(bond) => bond.members.iter().map(String::as_str).collect(),
             LinkKind::Bridge(bridge) => bridge.members.iter().map(String::as_str).collect(),
@@ -182,7 +284,11 @@ impl Link {
         match &self.kind {
             LinkKind::Bond(bond) => &bond.members,
             LinkKind::Bridge(bridge) => &bridge.members,
-            LinkKind::Card(_) | LinkKind::Vlan(_) => &[],
+            LinkKind::Card(_) | LinkKind::Vlan(_) | LinkKind::Vrf(_) => &[],
         }
+    }
+    /// Links that are routed by this one's table, and keep their addresses.
+    pub fn routed(&self) -> &[String] {
+        if let LinkKind::Vrf(vrf) = &self.kind { &vrf.members } else { &[] }
     }
 }

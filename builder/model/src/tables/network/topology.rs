@@ -11,6 +11,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         links.iter().try_for_each(|(name, link)| nocloud(name, link, places))?;
     }
     let mut owner: BTreeMap<&str, (&str, String)> = BTreeMap::new();
+    let mut routed: BTreeMap<&str, (&str, String)> = BTreeMap::new();
     for (name, link) in links {
         for (at, below) in parts(name, link) {
             exists(links, below, &at, places)?;
@@ -22,16 +23,27 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
                     false => error.because(format!("it is made of `{below}`, which is made of `{name}`")),
                 });
             }
-            if !link.members().is_empty()
-                && let Some((first, other)) = owner.insert(below, (name, at.clone()))
-            {
+            let parts = match &link.kind {
+                LinkKind::Vrf(_) => &mut routed,
+                LinkKind::Bond(_) | LinkKind::Bridge(_) => &mut owner,
+                LinkKind::Card(_) | LinkKind::Vlan(_) => continue,
+            };
+            if let Some((first, other)) = parts.insert(below, (name, at.clone())) {
                 let what = format!("`{below}` is part of both `{first}` and `{name}`");
                 return Err(places
                     .between(&at, what, &other, "the first one")
-                    .hint("a link belongs to one bond or bridge"));
+                    .hint("a link belongs to one bond or bridge, and to one VRF"));
             }
         }
         bond(links, name, link, places)?;
+    }
+    for (name, (vrf, at)) in &routed {
+        let cause = match (owner.get(name), links.get(*name).map(|l| &l.kind)) {
+            (Some((owner, _)), _) => format!("it is part of `{owner}`, which has its addresses"),
+            (_, Some(LinkKind::Vrf(_))) => "it is a VRF itself".to_owned(),
+            _ => continue,
+        };
+        return Err(places.finding(at, format!("`{name}` cannot be routed by `{vrf}`")).because(cause));
     }
     for (name, link) in links {
         if let LinkKind::Vlan(vlan) = &link.kind {
@@ -65,6 +77,7 @@ fn parts<'a>(name: &str, link: &'a Link) -> Vec<(String, &'a str)> {
         LinkKind::Vlan(vlan) => vec![(format!("network.{name}.vlan.parent"), vlan.parent.as_str())],
         LinkKind::Bond(bond) => list("bond", &bond.members),
         LinkKind::Bridge(bridge) => list("bridge", &bridge.members),
+        LinkKind::Vrf(vrf) => list("vrf", &vrf.members),
     }
 }
 

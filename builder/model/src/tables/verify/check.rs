@@ -49,7 +49,7 @@ fn admitted(
     recipe: &Recipe,
     places: &Places,
 ) -> Result<()> {
-    let rule = recipe.firewall.allow.iter().any(|a| a.protocol == protocol && a.ports().contains(&port));
+    let rule = recipe.firewall.allow.iter().any(|a| a.what.is_port(protocol, port));
     // Who watches gets a rule without saying so.
     let watcher = recipe.monitoring.node_exporter.as_ref().is_some_and(|e| !e.from.is_empty());
     let exporter = protocol == Protocol::Tcp && port == crate::recipe::NodeExporter::PORT && watcher;

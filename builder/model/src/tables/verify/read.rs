@@ -8,7 +8,7 @@ use crate::profile::{
     values,
 };
 use crate::recipe::Protocol;
-use crate::tables::firewall::read::{protocol, protocol_of};
+use crate::tables::firewall::parts::{protocol, protocol_of};
 use crate::verify::*;
 
 pub(crate) const VERIFY: &[Field] = &[tables(

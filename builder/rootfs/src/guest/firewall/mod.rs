@@ -9,7 +9,9 @@ mod render;
 mod rules;
 
 pub use render::render;
-pub use rules::{Addresses, FilterRule, Limit, Match, PacketVerdict, Ruleset, closed, ruleset};
+pub use rules::{
+    Addresses, FilterRule, Limit, Match, NatRule, PacketVerdict, Ruleset, Translation, closed, ruleset,
+};
 
 use crate::guest::Guest;
 use crate::guest::ini::Ini;
@@ -28,11 +30,23 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file(CLOSED, 0o644, render(&closed())?)?;
     guest.unit(UNIT, &unit())?;
     guest.enable(UNIT)?;
+    forwarding(guest, recipe)?;
     // Without rules there is no network.
     let network = Ini::new().section("Unit").set("Requires", UNIT).set("After", UNIT);
     guest.drop_in("systemd-networkd.service", &network)?;
     // Debian's own unit flushes the whole ruleset when it is stopped.
     guest.mask("nftables.service")
+}
+
+/// The kernel passes packets on only where something is declared that may pass: of both families, of which each has its
+/// rules. A container's traffic is podman's matter, which does this by itself.
+fn forwarding(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    let firewall = &recipe.firewall;
+    if firewall.forward.is_empty() && firewall.nat.is_empty() {
+        return Ok(());
+    }
+    let both = Ini::new().section("Network").set("IPv4Forwarding", "yes").set("IPv6Forwarding", "yes");
+    guest.file("etc/systemd/networkd.conf.d/10-diorite.conf", 0o644, both.finish()?)
 }
 
 fn unit() -> Ini {

@@ -1,9 +1,10 @@
 //! Rules → text, as nft(8) reads it.
 
-use super::rules::{Addresses, FilterRule, Limit, Match, PacketVerdict, Ports, Ruleset};
+use super::rules::{Addresses, FilterRule, Limit, Match, NatRule, PacketVerdict, Ports, Ruleset, Translation};
 use diorite_model::{Error, Result};
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::net::IpAddr;
 
 /// Most sources that are counted at a time for one limit. While it is full a new one is not limited; who may come at all
 /// is decided before.
@@ -16,7 +17,10 @@ const SOURCES: u32 = 65_535;
 pub fn render(rules: &Ruleset) -> Result<String> {
     let chains = [("input", Some(&rules.input)), ("forward", Some(&rules.forward)), ("output", rules.output.as_ref())];
     let all = || chains.iter().filter_map(|(_, r)| *r).flatten();
-    let counters: BTreeSet<&String> = all().filter_map(|r| r.counter.as_ref()).collect();
+    let translations = [("prerouting", "dstnat", &rules.prerouting), ("postrouting", "srcnat", &rules.postrouting)];
+    let counters = all().filter_map(|r| r.counter.as_ref());
+    let counters: BTreeSet<&String> =
+        counters.chain(translations.iter().flat_map(|(.., all)| all.iter().map(|r| &r.counter))).collect();
     let limits: BTreeSet<&Limit> = all()
         .flat_map(|r| &r.matches)
         .filter_map(|m| if let Match::Over(limit, _) = m { Some(limit) } else { None })
@@ -36,6 +40,13 @@ pub fn render(rules: &Ruleset) -> Result<String> {
     }
     for (name, rules) in chains.iter().filter_map(|(name, rules)| Some((name, (*rules)?))) {
         let _ = write!(text, "\n  chain {name} {{\n    type filter hook {name} priority filter; policy drop;\n");
+        for rule in rules {
+            let _ = writeln!(text, "    {}", rule.render()?);
+        }
+        text.push_str("  }\n");
+    }
+    for (name, priority, rules) in translations.into_iter().filter(|(.., rules)| !rules.is_empty()) {
+        let _ = write!(text, "\n  chain {name} {{\n    type nat hook {name} priority {priority}; policy accept;\n");
         for rule in rules {
             let _ = writeln!(text, "    {}", rule.render()?);
         }
@@ -72,6 +83,22 @@ impl FilterRule {
     }
 }
 
+impl NatRule {
+    fn render(&self) -> Result<String> {
+        let mut words = self.matches.iter().map(Match::render).collect::<Result<Vec<_>>>()?;
+        words.push(format!("counter name \"{}\"", identifier(&self.counter)?));
+        let family = |address: IpAddr| if address.is_ipv4() { "ip" } else { "ip6" };
+        words.push(match self.translation {
+            Translation::To(address, None) => format!("dnat {} to {address}", family(address)),
+            Translation::To(IpAddr::V6(address), Some(port)) => format!("dnat ip6 to [{address}]:{port}"),
+            Translation::To(address, Some(port)) => format!("dnat ip to {address}:{port}"),
+            Translation::From(address) => format!("snat {} to {address}", family(address)),
+            Translation::Masquerade => "masquerade".to_owned(),
+        });
+        Ok(words.join(" "))
+    }
+}
+
 impl Match {
     fn render(&self) -> Result<String> {
         let plain = match self {
@@ -101,6 +128,19 @@ impl Match {
             Match::Dhcpv6 => "ip6 saddr fe80::/10 udp sport 547 udp dport 546",
             Match::AskDhcpv4 => "meta nfproto ipv4 udp sport 68 udp dport 67",
             Match::AskDhcpv6 => "ip6 daddr { fe80::/10, ff02::1:2 } udp sport 546 udp dport 547",
+            Match::ToMachine => "fib daddr type local",
+            Match::Translated => "ct status dnat",
+            Match::DhcpQuestion => "meta nfproto ipv4 udp sport 68 udp dport 67",
+            Match::DhcpReply => "meta nfproto ipv4 udp sport 67 udp dport 68",
+            Match::RouterSolicitation => "icmpv6 type nd-router-solicit ip6 hoplimit 255",
+            Match::RouterAdvertisement => "icmpv6 type nd-router-advert ip6 hoplimit 255",
+            Match::InGroup(groups) => return Ok(format!("iifgroup {}", set(groups))),
+            Match::OutGroup(groups) => return Ok(format!("oifgroup {}", set(groups))),
+            Match::Message(v6, None) => return Ok(format!("meta l4proto {}", if *v6 { "ipv6-icmp" } else { "icmp" })),
+            Match::Message(v6, Some(kind)) => {
+                return Ok(format!("{} type {kind}", if *v6 { "icmpv6" } else { "icmp" }));
+            }
+            Match::IpProtocol(number) => return Ok(format!("meta l4proto {number}")),
             Match::From(addresses) => return Ok(addresses.render("saddr")),
             Match::To(addresses) => return Ok(addresses.render("daddr")),
             Match::Port(protocol, ports) => {
@@ -139,8 +179,14 @@ impl Addresses {
 /// One port, one range, or a set of them.
 fn ranges(ports: &[Ports]) -> String {
     let range = |(first, last): &Ports| if first == last { first.to_string() } else { format!("{first}-{last}") };
-    match ports {
-        [one] => range(one),
-        many => format!("{{ {} }}", many.iter().map(range).collect::<Vec<_>>().join(", ")),
+    set(&ports.iter().map(range).collect::<Vec<_>>())
+}
+
+/// One value, or a set of them.
+fn set<T: ToString>(values: &[T]) -> String {
+    let words: Vec<String> = values.iter().map(ToString::to_string).collect();
+    match &words[..] {
+        [one] => one.clone(),
+        many => format!("{{ {} }}", many.join(", ")),
     }
 }

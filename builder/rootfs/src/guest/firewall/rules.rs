@@ -5,10 +5,12 @@
 //! cannot live without (RFC 4890 4.4.1), from neighbours only.
 
 use diorite_model::recipe::{
-    Allow, AllowOut, DnsOverTls, Firewall, Link, Network, Peer, Policy, Protocol, Rate, Recipe,
+    Allow, AllowOut, DnsOverTls, Firewall, Link, Network, Peer, Policy, Protocol, Rate, Recipe, Traffic,
 };
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+
+mod routing;
 
 /// Networks of one family.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +72,26 @@ pub enum Match {
     /// Port the packet was sent to before it was translated to a container's: forward sees only the translated one.
     /// Never empty.
     PublishedPort(Protocol, Vec<Ports>),
+    /// Came in by a link of one of these groups; never empty.
+    InGroup(Vec<u32>),
+    /// Goes out by a link of one of these groups; never empty.
+    OutGroup(Vec<u32>),
+    /// A message of ICMP or, if so, ICMPv6, of this type or of every one.
+    Message(bool, Option<u8>),
+    /// A protocol of IP by its number.
+    IpProtocol(u8),
+    /// Is sent to an address of the machine.
+    ToMachine,
+    /// Its destination has been translated.
+    Translated,
+    /// A DHCPv4 client's question to the machine.
+    DhcpQuestion,
+    /// The machine's answer to it.
+    DhcpReply,
+    /// A neighbour's question who is a router, RFC 4861 4.1.
+    RouterSolicitation,
+    /// The machine's answer to it.
+    RouterAdvertisement,
     /// Its source has begun more connections than the limit of this name lets it.
     Over(Limit, Rate),
 }
@@ -112,10 +134,36 @@ pub struct FilterRule {
 pub struct Ruleset {
     /// Packets to the machine itself.
     pub input: Vec<FilterRule>,
-    /// Packets to and from containers.
+    /// Packets to and from containers, and from one link to another.
     pub forward: Vec<FilterRule>,
     /// Packets of the machine itself; none when every one of them may go out.
     pub output: Option<Vec<FilterRule>>,
+    /// Destinations that are translated, before a packet's way is known.
+    pub prerouting: Vec<NatRule>,
+    /// Sources that are translated, when a packet's way is known.
+    pub postrouting: Vec<NatRule>,
+}
+
+/// One rule of address translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NatRule {
+    /// Conditions.
+    pub matches: Vec<Match>,
+    /// Named counter.
+    pub counter: String,
+    /// What becomes of the address.
+    pub translation: Translation,
+}
+
+/// What becomes of an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Translation {
+    /// The destination is this machine, and this port of it if there is one.
+    To(IpAddr, Option<u16>),
+    /// The source is this address.
+    From(IpAddr),
+    /// The source is the address of the link that the packet leaves by.
+    Masquerade,
 }
 
 fn rule(matches: impl Into<Vec<Match>>, verdict: PacketVerdict) -> FilterRule {
@@ -133,7 +181,8 @@ use PacketVerdict::*;
 pub fn closed() -> Ruleset {
     let input = vec![rule([Loopback], Accept), rule([], Drop)];
     let output = vec![rule([ToLoopback], Accept), rule([], Drop)];
-    Ruleset { input, forward: vec![rule([], Drop)], output: Some(output) }
+    let (prerouting, postrouting) = (Vec::new(), Vec::new());
+    Ruleset { input, forward: vec![rule([], Drop)], output: Some(output), prerouting, postrouting }
 }
 
 /// The recipe's rules.
@@ -154,24 +203,31 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
     let mut forward = vec![rule([Established], Accept), counted([Invalid], Drop, "forward_invalid")];
     let publishes = recipe.containers.values().flat_map(|c| &c.publish).filter(|p| !p.local);
     let published: BTreeSet<(Protocol, u16)> = publishes.map(|p| (p.protocol, p.host)).collect();
+    input.extend(served(recipe).map(|(question, _, group)| rule([InGroup(vec![group]), question], Accept)));
     for allow in &firewall.allow {
-        let outside = |port: &u16| published.contains(&(allow.protocol, *port));
-        let own = ranges(allow.ports().filter(|p| !outside(p)));
-        let translated = ranges(allow.ports().filter(outside));
+        let Traffic::Ports { protocol, first, last } = allow.what else {
+            admit(recipe, allow, about(&allow.what), "input", &mut input);
+            continue;
+        };
+        let outside = |port: &u16| published.contains(&(protocol, *port));
+        let own = ranges((first..=last).filter(|p| !outside(p)));
+        let translated = ranges((first..=last).filter(outside));
         if !own.is_empty() {
-            admit(firewall, allow, &Port(allow.protocol, own), "input", &mut input);
+            admit(recipe, allow, Some(Port(protocol, own)), "input", &mut input);
         }
         if !translated.is_empty() {
-            admit(firewall, allow, &PublishedPort(allow.protocol, translated), "forward", &mut forward);
+            admit(recipe, allow, Some(PublishedPort(protocol, translated)), "forward", &mut forward);
         }
     }
+    routing::pass(recipe, &mut forward);
     let output = match firewall.egress.policy {
         Policy::Accept => {
             let containers = !recipe.containers.is_empty();
             if containers {
                 forward.push(counted([FromContainers], Accept, "forward_from_containers"));
             }
-            containers.then(|| vec![rule([Redirect], Drop), rule([], Accept)])
+            let passes = containers || !firewall.forward.is_empty() || !firewall.nat.is_empty();
+            passes.then(|| vec![rule([Redirect], Drop), rule([], Accept)])
         }
         Policy::Drop => Some(egress(recipe, &mut forward)),
     };
@@ -184,7 +240,32 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
     }
     input.push(counted([], Drop, "input_dropped"));
     forward.push(counted([], Drop, "forward_dropped"));
-    Ruleset { input, forward, output }
+    Ruleset { input, forward, output, prerouting: routing::destinations(recipe), postrouting: routing::sources(recipe) }
+}
+
+/// The condition that this is what a packet is about; none when it may be anything.
+fn about(what: &Traffic) -> Option<Match> {
+    match what {
+        Traffic::Ports { protocol, first, last } => Some(Port(*protocol, vec![(*first, *last)])),
+        Traffic::Icmp { v6, kind } => Some(Message(*v6, *kind)),
+        Traffic::Other(number) => Some(IpProtocol(*number)),
+        Traffic::Any => None,
+    }
+}
+
+/// What links serve to others: the question, the answer, and the link's group.
+fn served(recipe: &Recipe) -> impl Iterator<Item = (Match, Match, u32)> {
+    recipe.network.values().flat_map(|link| {
+        let dhcp = link.dhcp_server.as_ref().map(|_| (DhcpQuestion, DhcpReply));
+        let advertise = link.advertise.as_ref().map(|_| (RouterSolicitation, RouterAdvertisement));
+        let both = dhcp.into_iter().chain(advertise);
+        both.filter_map(|(question, answer)| Some((question, answer, link.group?))).collect::<Vec<_>>()
+    })
+}
+
+/// The groups of these links.
+fn groups(recipe: &Recipe, links: &[String]) -> Vec<u32> {
+    links.iter().filter_map(|name| recipe.network.get(name)?.group).collect()
 }
 
 /// May answers of DHCPv4 and DHCPv6 servers be expected? A cloud-init drive may want either.
@@ -197,9 +278,11 @@ fn dhcp(recipe: &Recipe) -> (bool, bool) {
 const LONGEST: u64 = 30 * 86_400;
 
 /// One entry of what may come in: those over their rate are dropped, the others pass.
-fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rules: &mut Vec<FilterRule>) {
+fn admit(recipe: &Recipe, allow: &Allow, about: Option<Match>, chain: &str, rules: &mut Vec<FilterRule>) {
     let id = allow.id();
-    let families = families(firewall, &allow.from);
+    let families = families(&recipe.firewall, &allow.from, &allow.what);
+    let links = (!allow.links.is_empty()).then(|| InGroup(groups(recipe, &allow.links)));
+    let conditions = |from: Option<Match>| links.clone().into_iter().chain(from).chain(about.clone());
     if let Some(rate) = allow.rate {
         // Who may come from anywhere is still counted family by family.
         let any = || [true, false].map(|ipv4| Addresses { ipv4, networks: Vec::new() }).to_vec();
@@ -207,13 +290,12 @@ fn admit(firewall: &Firewall, allow: &Allow, condition: &Match, chain: &str, rul
             let full = (rate.per.seconds() * u64::from(rate.burst)).div_ceil(rate.connections.into());
             let forget = full.clamp(60, LONGEST);
             let limit = Limit { id: id.clone(), ipv4: addresses.ipv4, forget };
-            let matches = [From(addresses), condition.clone(), Over(limit, rate)];
+            let matches: Vec<Match> = conditions(Some(From(addresses))).chain([Over(limit, rate)]).collect();
             rules.push(counted(matches, Drop, format!("limited_{id}")));
         }
     }
     each(families, From, |from| {
-        let matches: Vec<Match> = from.into_iter().chain([condition.clone()]).collect();
-        rules.push(counted(matches, Accept, format!("{chain}_{id}")));
+        rules.push(counted(conditions(from).collect::<Vec<_>>(), Accept, format!("{chain}_{id}")));
     });
 }
 
@@ -229,6 +311,7 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
     let (dhcpv4, dhcpv6) = dhcp(recipe);
     output.extend(dhcpv4.then(|| rule([AskDhcpv4], Accept)));
     output.extend(dhcpv6.then(|| rule([AskDhcpv6], Accept)));
+    output.extend(served(recipe).map(|(_, answer, group)| rule([OutGroup(vec![group]), answer], Accept)));
     let containers = !recipe.containers.is_empty();
     if containers {
         // They are on this machine: no word to them goes out.
@@ -244,9 +327,8 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
         }
     }
     for allow in &firewall.egress.allow {
-        let port = Port(allow.protocol, vec![(allow.port, allow.last_port)]);
-        each(families(firewall, &allow.to), To, |to| {
-            let matches: Vec<Match> = to.into_iter().chain([port.clone()]).collect();
+        each(families(firewall, &allow.to, &allow.what), To, |to| {
+            let matches: Vec<Match> = to.into_iter().chain(about(&allow.what)).collect();
             output.push(counted(matches.clone(), Accept, counter_out(allow)));
             if containers {
                 forward.push(counted([vec![FromContainers], matches].concat(), Accept, counter_out(allow)));
@@ -277,9 +359,15 @@ fn name_servers(recipe: &Recipe, tls: bool) -> Vec<Option<Addresses>> {
     by_family(&all.collect::<BTreeSet<Network>>().into_iter().collect::<Vec<_>>()).into_iter().map(Some).collect()
 }
 
-/// The networks of these peers by family; `None` when there is no restriction.
-fn families(firewall: &Firewall, peers: &[Peer]) -> Option<Vec<Addresses>> {
-    (!peers.is_empty()).then(|| by_family(&firewall.networks(peers)))
+/// The networks of these peers by family, those of the other family than the traffic's left out; `None` when there is no
+/// restriction.
+fn families(firewall: &Firewall, peers: &[Peer], what: &Traffic) -> Option<Vec<Addresses>> {
+    let all = match (peers, what) {
+        ([], Traffic::Other(_)) => what.family().map(|ipv4| vec![Addresses { ipv4, networks: Vec::new() }]),
+        ([], _) => None,
+        _ => Some(by_family(&firewall.networks(peers))),
+    };
+    all.map(|all| all.into_iter().filter(|a| what.family().is_none_or(|ipv4| ipv4 == a.ipv4)).collect())
 }
 
 fn by_family(networks: &[Network]) -> Vec<Addresses> {

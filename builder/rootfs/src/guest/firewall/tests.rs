@@ -3,7 +3,7 @@
 
 use super::*;
 use diorite_model::profile;
-use diorite_model::recipe::{Allow, AllowOut, Container, NetworkSet, Peer, Policy, Protocol, Publish};
+use diorite_model::recipe::{Allow, AllowOut, Container, NetworkSet, Peer, Policy, Protocol, Publish, Traffic};
 use std::net::IpAddr;
 
 fn recipe(text: &str) -> Recipe {
@@ -202,7 +202,8 @@ fn random(dice: &mut Dice, base: &Recipe) -> Recipe {
         });
         let (name, from) = (Some(format!("r{i}")), peers(dice));
         let protocol = protocol(dice);
-        recipe.firewall.allow.push(Allow { name, last_port, from, rate, ..Allow::port(port, protocol) });
+        let what = Traffic::Ports { protocol, first: port, last: last_port };
+        recipe.firewall.allow.push(Allow { name, from, rate, ..Allow::of(what) });
     }
     let publish = |dice: &mut Dice| Publish {
         host: dice.one(&PORTS),
@@ -223,7 +224,7 @@ fn random(dice: &mut Dice, base: &Recipe) -> Recipe {
             let port = dice.one(&PORTS);
             let (name, why, to) = (Some(format!("o{i}")), None, peers(dice));
             let protocol = protocol(dice);
-            recipe.firewall.egress.allow.push(AllowOut { name, why, port, last_port: port, protocol, to });
+            recipe.firewall.egress.allow.push(AllowOut { name, why, what: Traffic::port(port, protocol), to });
         }
     }
     recipe
@@ -231,7 +232,7 @@ fn random(dice: &mut Dice, base: &Recipe) -> Recipe {
 
 /// What the recipe says of a connection from outside, without looking at any rule.
 fn meant(recipe: &Recipe, source: IpAddr, protocol: Protocol, port: u16) -> bool {
-    let fits = |a: &&Allow| a.protocol == protocol && a.ports().contains(&port);
+    let fits = |a: &&Allow| a.what.is_port(protocol, port);
     recipe.firewall.allow.iter().filter(fits).any(|a| recipe.firewall.names(&a.from, source))
 }
 
@@ -266,8 +267,7 @@ fn the_rules_decide_what_the_recipe_says() {
                     assert!(!judge(&rules, &straight).0, "{source} {name} {port}\n{rules}");
                     if own && address.is_ipv6() {
                         let four = recipe.firewall.allow.iter().any(|a| {
-                            a.protocol == protocol
-                                && a.ports().contains(&port)
+                            a.what.is_port(protocol, port)
                                 && (a.from.is_empty()
                                     || recipe.firewall.networks(&a.from).iter().any(|n| n.contains(address)))
                         });
@@ -287,7 +287,7 @@ fn the_rules_decide_what_the_recipe_says() {
 fn outward(recipe: &Recipe, rules: &str, address: IpAddr, protocol: Protocol, port: u16) {
     let egress = &recipe.firewall.egress;
     let listed =
-        |a: &AllowOut| a.protocol == protocol && a.ports().contains(&port) && recipe.firewall.names(&a.to, address);
+        |a: &AllowOut| a.what.is_port(protocol, port) && recipe.firewall.names(&a.to, address);
     let meant = egress.policy == Policy::Accept || port == 53 || egress.allow.iter().any(listed);
     let own = if address.is_ipv4() { "192.0.2.10" } else { "2001:db8::10" };
     let out = Packet { destination: address, ..packet("output", own, protocol.name(), port) };

@@ -68,18 +68,19 @@ pub fn limits(scope: &Scope<'_>, family: Family) -> Vec<Check> {
 pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let (recipe, source, name) = (scope.recipe, scope.source(family), family.name());
     let rated = |a: &&Allow| a.rate.is_some();
-    let rules = |protocol| recipe.firewall.allow.iter().filter(move |a| a.protocol == protocol);
-    let allow = |protocol, source| rules(protocol).filter(move |a| recipe.firewall.names(&a.from, source));
+    let here = |a: &&Allow| scope.comes_by(a);
+    let ports = |a: &Allow, protocol| a.ports(protocol).map(|ports| (*ports.start(), *ports.end()));
+    let admits = |source| recipe.firewall.allow.iter().filter(here).filter(move |a| recipe.firewall.names(&a.from, source));
     // A port with a rate is asked by itself.
-    let unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(Allow::ports).collect();
+    let unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(every).collect();
     let sweep = |id: &str, words: &str, protocol, vantage, source| {
         let what = format!("{words} ({name})");
         let sweep = Sweep {
             family,
             protocol,
             vantage,
-            admitted: allow(protocol, source).map(|a| (a.port, a.last_port)).collect(),
-            declared: rules(protocol).map(|a| (a.port, a.last_port)).collect(),
+            admitted: admits(source).filter_map(|a| ports(a, protocol)).collect(),
+            declared: recipe.firewall.allow.iter().filter_map(|a| ports(a, protocol)).collect(),
             unsaid: unsaid.clone(),
         };
         let check = Check::new(format!("ports-{name}-{id}"), what, Evidence::Outside, CheckRun::Sweep(sweep));
@@ -107,6 +108,12 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
         all.push(sweep(id, words, tcp, vantage, source));
     }
     all
+}
+
+/// Every port that an entry is about.
+fn every(allow: &Allow) -> Vec<u16> {
+    let both = [Protocol::Tcp, Protocol::Udp].into_iter();
+    both.filter_map(|protocol| allow.ports(protocol)).flatten().collect()
 }
 
 /// An address that no link and no route of the recipe leads to; none when the machine has no gateway either.
@@ -163,7 +170,7 @@ fn limited(scan: &Scan, port: u16, asked: u32, seconds: u64, rate: Rate) -> Opti
 mod tests {
     use super::*;
     use crate::{plan, scope::tests::server};
-    use diorite_model::recipe::{Peer, Period, Route};
+    use diorite_model::recipe::{Peer, Period, Route, Traffic};
     use std::time::Duration;
 
     fn scan(seen: PortVerdict, witnessed: bool) -> Scan {
@@ -188,7 +195,7 @@ mod tests {
         assert_eq!(from(&recipe, Family::V4).as_deref(), Some("198.51.100.77"));
         let link = recipe.network.get_mut("lan").unwrap();
         link.addresses = vec!["203.0.113.2/28".into(), "2001:db8::2/32".into()];
-        link.routes = vec![Route { to: "198.51.0.0/16".into(), via: None, metric: None }];
+        link.routes = vec![Route::to("198.51.0.0/16")];
         assert_eq!(from(&recipe, Family::V4).as_deref(), Some("203.0.113.77"), "outside of the sixteen addresses");
         assert_eq!(from(&recipe, Family::V6).as_deref(), Some("3fff::77"));
         assert_eq!(elsewhere(&recipe, Family::V4, false), None, "no way back");
@@ -202,7 +209,7 @@ mod tests {
         let far = vec![Peer::Network("192.0.2.0/24".parse().unwrap())];
         recipe.firewall.allow = vec![
             Allow { rate, ..Allow::port(22, Protocol::Tcp) },
-            Allow { last_port: 8090, ..Allow::port(8070, Protocol::Tcp) },
+            Allow::of(Traffic::Ports { protocol: Protocol::Tcp, first: 8070, last: 8090 }),
             Allow { rate: fast, ..Allow::port(443, Protocol::Tcp) },
             Allow { from: far, ..Allow::port(5432, Protocol::Tcp) },
         ];

@@ -71,11 +71,12 @@ fn kind(seen: &Value, all: &[Value], kernel: &dyn Fn(&str) -> Value, link: &Link
         }
         LinkKind::Bond(b) => info == "bond" && data["mode"] == b.mode.word(),
         LinkKind::Bridge(b) => info == "bridge" && data["stp_state"] == u8::from(b.stp),
+        LinkKind::Vrf(v) => info == "vrf" && data["table"] == v.table,
     };
     if !fine {
         return Err(format!("it is {info} {}", if data.is_null() { String::new() } else { data.to_string() }));
     }
-    for member in link.members() {
+    for member in link.members().iter().chain(link.routed()) {
         let device = device(member);
         if kernel(&device)["master"] != seen["ifname"] || device.is_empty() {
             return Err(format!("{member} is not part of it"));
@@ -91,22 +92,23 @@ fn missing(seen: &Value, link: &Link) -> Result<(), String> {
         let same = |a: &Value| ip(&a["Address"]) == Some(address) && a["PrefixLength"] == prefix;
         list(&seen["Addresses"]).iter().any(same).then_some(()).ok_or(format!("no address {text}"))?;
     }
-    let route = |to: Option<(IpAddr, u8)>, via: Option<IpAddr>, metric: Option<u32>| {
+    let route = |to: Option<(IpAddr, u8)>, via: Option<IpAddr>, metric: Option<u32>, table: Option<u32>| {
         list(&seen["Routes"]).iter().any(|r| {
             let length = r["DestinationPrefixLength"].as_u64().unwrap_or_default();
             let there = match to {
                 Some((network, prefix)) => ip(&r["Destination"]) == Some(network) && length == u64::from(prefix),
                 None => length == 0,
             };
-            there && ip(&r["Gateway"]) == via && metric.is_none_or(|m| r["Priority"] == m)
+            there && ip(&r["Gateway"]) == via && metric.is_none_or(|m| r["Priority"] == m) && table.is_none_or(|t| r["Table"] == t)
         })
     };
     for gateway in &link.gateways {
-        let there = route(None, gateway.parse().ok(), link.metric);
+        let there = route(None, gateway.parse().ok(), link.metric, link.table);
         there.then_some(()).ok_or(format!("no default route by {gateway}"))?;
     }
     for r in &link.routes {
-        let there = route(split(&r.to), r.via.as_ref().and_then(|v| v.parse().ok()), r.metric);
+        let via = r.via.as_ref().and_then(|v| v.parse().ok());
+        let there = route(split(&r.to), via, r.metric, r.table.or(link.table));
         there.then_some(()).ok_or(format!("no route to {}", r.to))?;
     }
     for server in &link.dns {
