@@ -3,7 +3,7 @@
 
 use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
-use diorite_lab::{Config, Lab};
+use diorite_lab::{Behaviour, Config, Lab};
 use diorite_machine::{
     Accelerator, Boot, MachineSpec, Pace, Second,
     credentials::{self, Credential},
@@ -40,7 +40,6 @@ pub struct Setup<'a> {
 impl Setup<'_> {
     /// Its network, as it was `age` seconds ago, and the far ends of its cables. `capture` gets every frame.
     pub fn network(&self, capture: Option<&Path>, age: i64) -> Result<(Lab, Vec<OwnedFd>)> {
-        let config = &self.around.config;
         std::fs::create_dir_all(self.directory)
             .map_err(|e| Error::io("a directory cannot be made", self.directory, e))?;
         let (mut near, mut far) = (Vec::new(), Vec::new());
@@ -49,8 +48,18 @@ impl Setup<'_> {
             near.push(one);
             far.push(other);
         }
-        let clock_offset = config.clock_offset.saturating_sub(age);
-        let lab = Lab::start_with(Config { quiet: quiet(self.accelerator), clock_offset, ..config.clone() }, near)?;
+        let quiet = quiet(self.accelerator);
+        let network = self.around.topology(|config| {
+            let clock_offset = config.clock_offset.saturating_sub(age);
+            Config { quiet, clock_offset, ..config }
+        });
+        let lab = Lab::start_in(network, near)?;
+        for side in self.around.sides.iter().filter(|side| !side.learns) {
+            lab.at(side.segment)?.change(|services| {
+                services.dhcp.behaviour = Behaviour::Silent;
+                services.router.behaviour = Behaviour::Silent;
+            })?;
+        }
         if let Some(path) = capture {
             lab.capture(path)?;
         }

@@ -18,6 +18,8 @@ pub struct Config {
     pub ipv4: Ipv4Addr,
     /// Prefix length of the segment, 8 to 29.
     pub ipv4_prefix: u8,
+    /// Addresses of guests that are neighbours although they are in no network with the lab's host.
+    pub beside: Vec<Ipv4Addr>,
     /// First address that is leased; guest n gets the n-th after it.
     pub first_lease: Ipv4Addr,
     /// Lease time, in whole seconds on the wire.
@@ -49,6 +51,7 @@ impl Default for Config {
             mac: EthernetAddress([0x52, 0x44, 0x49, 0x4f, 0x00, 0x01]),
             ipv4: Ipv4Addr::new(10, 77, 0, 1),
             ipv4_prefix: 24,
+            beside: Vec::new(),
             first_lease: Ipv4Addr::new(10, 77, 0, 100),
             lease_time: Duration::from_secs(3600),
             ipv6_prefix: Ipv6Addr::new(0xfd77, 0, 0, 0, 0, 0, 0, 0),
@@ -90,7 +93,8 @@ impl Config {
     }
     /// Whether this address is on the segment.
     pub fn on_link(&self, address: Ipv4Addr) -> bool {
-        address.to_bits() & self.mask().to_bits() == self.ipv4.to_bits() & self.mask().to_bits()
+        let inside = address.to_bits() & self.mask().to_bits() == self.ipv4.to_bits() & self.mask().to_bits();
+        inside || self.beside.contains(&address)
     }
     /// Whether this address is in an announced prefix or link-local.
     pub fn on_link6(&self, address: Ipv6Addr) -> bool {

@@ -380,6 +380,11 @@ pub fn echo(from: Host, to: Host, reply: bool, ident: u16, seq_no: u16, data: &[
     }
 }
 
+/// A packet of another protocol of IP.
+pub fn other(from: Host, to: Host, protocol: u8, data: &[u8]) -> Vec<u8> {
+    ip_frame(from, to, IpProtocol::from(protocol), data.len(), 64, |inner| inner.copy_from_slice(data))
+}
+
 /// An ICMP message in the family of the addresses: type and code, and everything behind the checksum.
 pub fn icmp(from: Host, to: Host, hops: u8, [kind, code]: [u8; 2], rest: &[u8]) -> Vec<u8> {
     let protocol = if from.ip.is_ipv4() { IpProtocol::Icmp } else { IpProtocol::Icmpv6 };

@@ -377,11 +377,11 @@ impl Lab {
         }))
     }
 
-    fn number(&self) -> u16 {
+    pub(crate) fn number(&self) -> u16 {
         self.next.fetch_add(1, Ordering::Relaxed)
     }
 
-    fn tell(&self, command: EngineCommand) -> Result<()> {
+    pub(crate) fn tell(&self, command: EngineCommand) -> Result<()> {
         self.tell_on(self.segment, command)
     }
 
@@ -392,7 +392,7 @@ impl Lab {
         Ok(())
     }
 
-    fn answer<T>(&self, answer: &Receiver<T>) -> Result<T> {
+    pub(crate) fn answer<T>(&self, answer: &Receiver<T>) -> Result<T> {
         // Every job ends by its own clock, so this wait is bounded by the thread's life.
         loop {
             match answer.recv_timeout(Duration::from_secs(1)) {

@@ -15,6 +15,7 @@
 pub mod allow;
 mod config;
 mod control;
+mod crossing;
 mod engine;
 mod forward;
 mod fragments;
@@ -43,6 +44,8 @@ mod topology;
 pub use config::Config;
 pub use diorite_model::{recipe::Protocol, scenario::FloodKind};
 pub use jobs::{
+    offers::{DhcpOffer, RouterOffer},
+    pass::{Parcel, Passage},
     port_watch::{UnexpectedAnswer, WatchReport},
     reach_probe::ReachAnswer,
     scan::{Probe, Scan},

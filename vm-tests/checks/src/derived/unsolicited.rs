@@ -31,7 +31,9 @@ pub fn check(scope: &Scope<'_>) -> Check {
 
 /// The list for this recipe.
 fn allowed(recipe: &Recipe) -> Vec<Allowed> {
-    let mut all = allow::ordinary(&Surroundings::of(recipe).config);
+    let around = Surroundings::of(recipe);
+    let mut all = allow::ordinary(&around.config);
+    all.extend(around.sides.iter().flat_map(|side| allow::ordinary(&side.config)));
     let server = |text: &String| text.split(['#', '%']).next().and_then(|a| a.parse::<IpAddr>().ok()).map(To::Address);
     for (name, link) in &recipe.network {
         for (address, length) in link.addresses.iter().filter_map(|a| split(a)) {

@@ -2,6 +2,8 @@
 
 mod answer;
 pub mod flood;
+pub mod offers;
+pub mod pass;
 pub mod ping;
 pub mod port_watch;
 pub mod reach_probe;

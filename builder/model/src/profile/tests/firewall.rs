@@ -102,3 +102,80 @@ fn networks_within_others_are_left_out() {
     let wanted: Vec<Network> = ["0.0.0.0/0", "2001:db8::/32"].iter().map(|n| n.parse().unwrap()).collect();
     assert_eq!(found, wanted);
 }
+
+/// What may be said of protocols, links, forwarding and translation, around [`PLAIN`].
+const GATEWAY: &str = r#"
+[image]
+name = "gateway"
+version = "1"
+
+[network.lan]
+match = { order = 1 }
+addresses = ["10.1.0.1/24", "fd00:1::1/64"]
+
+[network.wan]
+match = { order = 2 }
+addresses = ["192.0.2.10/24"]
+
+[network.a]
+match = { order = 3 }
+[network.pair]
+bond = { members = ["a"] }
+
+[firewall]
+allow = [
+  { port = 22 },
+  { protocol = "esp" },
+  { port = 67, protocol = "udp", in = ["lan"], listener = "dnsmasq" },
+]
+
+[firewall.forward]
+allow = [{ in = ["lan"], out = ["wan"], from = ["10.1.0.0/24"] }]
+
+[firewall.nat]
+masquerade = [{ out = ["wan"], from = ["10.1.0.0/24"] }]
+ports = [{ in = ["wan"], port = 443, to = "10.1.0.5" }]
+"#;
+
+#[test]
+fn findings_about_protocols_forwarding_and_translation() {
+    read(GATEWAY);
+    let bad = |from: &str, to: &str| {
+        assert_eq!(GATEWAY.matches(from).count(), 1, "`{from}` must stand in the gateway once");
+        error(&GATEWAY.replace(from, to))
+    };
+    let esp = |entry: &str| bad("{ protocol = \"esp\" }", entry);
+    let forward = |entry: &str| bad("from = [\"10.1.0.0/24\"] }]\n\n[firewall.nat]", entry);
+    let all = [
+        esp("{ protocol = \"esp\", port = 500 }"),
+        esp("{ protocol = \"esp\", type = \"echo-request\" }"),
+        esp("{ protocol = \"esp\", number = 99 }"),
+        esp("{ number = 50 }"),
+        esp("{ number = 256 }"),
+        esp("{ protocol = \"sctp\" }"),
+        esp("{ protocol = \"udp\" }"),
+        esp("{ protocol = \"icmpv6\", type = \"timestamp-request\" }"),
+        esp("{ protocol = \"icmp\", type = \"echo-request\" }"),
+        esp("{ protocol = \"icmp\", from = [\"fd00::/8\"] }"),
+        esp("{ protocol = \"esp\" }, { protocol = \"esp\", name = \"again\" }"),
+        bad("in = [\"lan\"], listener", "from = [\"10.1.0.0/24\"], listener"),
+        bad("in = [\"lan\"], listener", "in = [\"lna\"], listener"),
+        bad("in = [\"lan\"], listener", "in = [\"a\"], listener"),
+        forward("from = [\"10.1.0.0/24\"], to = [\"fd00::/8\"] }]\n\n[firewall.nat]"),
+        forward("}, { in = [\"lan\"], out = [\"wan\"], port = 80 }]\n\n[firewall.nat]"),
+        forward("}, { in = [\"wan\"], out = [\"lan\"], name = \"lan_wan\" }]\n\n[firewall.nat]"),
+        forward("}, { in = [\"wan\"], out = [] }]\n\n[firewall.nat]"),
+        bad("masquerade = [{ out = [\"wan\"]", "masquerade = [{ out = [\"lan\"]"),
+        bad("from = [\"10.1.0.0/24\"] }]\nports", "from = [\"10.1.0.0/24\"], address = \"fd00::1\" }]\nports"),
+        bad("to = \"10.1.0.5\"", "to = \"10.1.0.1\""),
+        bad("to = \"10.1.0.5\"", "to = \"0.0.0.0\""),
+        bad("to = \"10.1.0.5\" }", "to = \"10.1.0.5\" }, { in = [\"wan\"], port = 443, to = \"10.1.0.6\", name = \"two\" }"),
+        bad("port = 443, to", "port = 443, last_port = 444, to_port = 80, to"),
+        bad(
+            "[firewall.nat]",
+            "[containers.web]\npackages = [\"busybox\"]\ncommand = [\"x\"]\n\
+             publish = [{ host = 443, container = 80 }]\n[firewall.nat]",
+        ),
+    ];
+    insta::assert_snapshot!("findings_of_forwarding", all.join("\n\n"));
+}

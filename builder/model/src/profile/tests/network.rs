@@ -180,3 +180,82 @@ fn host_names_time_and_language() {
     ];
     insta::assert_snapshot!("machine", all.join("\n\n"));
 }
+
+#[test]
+fn names_of_hosts_are_refused_with_the_right_one() {
+    let name = |name: &str| error(&format!("[image]\nname = \"x\"\nversion = \"1\"\nhostname = \"{name}\"\n"));
+    let all = ["Web-1.example", "web_1", "Web_1", "-web", "web-", "a..b", "wéb", "10.1"].map(name);
+    insta::assert_snapshot!("host_names", all.join("\n\n"));
+}
+
+/// A router: two uplinks with tables of their own, and a network that it serves.
+const ROUTER: &str = r#"
+[image]
+name = "x"
+version = "1"
+
+[network.one]
+match = { order = 1 }
+addresses = ["203.0.113.7/32"]
+gateways = ["172.31.1.1"]
+gateway_on_link = true
+router_advertisements = false
+
+[network.two]
+match = { order = 2 }
+addresses = ["198.51.100.10/24"]
+gateways = ["198.51.100.1"]
+table = 200
+rules = [{ from = "198.51.100.0/24", table = 200 }]
+
+[network.inside]
+match = { order = 3 }
+addresses = ["10.1.0.1/24", "fd00:1::1/64"]
+dhcp_server = { first = "10.1.0.100", last = "10.1.0.199", reservations = [{ mac = "52:54:00:00:00:01", address = "10.1.0.9" }] }
+advertise = {}
+
+[network.blue]
+vrf = { members = ["two"], table = 300 }
+
+[firewall.forward]
+allow = [{ in = ["inside"], out = ["one"] }]
+"#;
+
+#[test]
+fn a_router_is_meant_as_written() {
+    let links = links(ROUTER);
+    let inside = &links["inside"];
+    let (server, advertise) = (inside.dhcp_server.as_ref().unwrap(), inside.advertise.as_ref().unwrap());
+    assert_eq!((server.router, advertise.router), (Some(true), Some(true)), "something passes from there");
+    assert_eq!(advertise.prefixes, ["fd00:1::/64"]);
+    assert!(!inside.router_advertisements, "it sends them");
+    assert_eq!((inside.group, links["one"].group, links["two"].group), (Some(1), Some(2), None));
+}
+
+#[test]
+fn findings_about_routes_and_what_is_served() {
+    let bad = |from: &str, to: &str| {
+        assert_eq!(ROUTER.matches(from).count(), 1, "`{from}` must stand in the router once");
+        error(&ROUTER.replace(from, to))
+    };
+    let all = [
+        bad("gateway_on_link = true\n", ""),
+        bad("gateways = [\"172.31.1.1\"]\n", ""),
+        bad("table = 200\nrules", "rules"),
+        bad("from = \"198.51.100.0/24\", table", "from = \"198.51.100.0/24\", to = \"fd00::/8\", table"),
+        bad("rules = [{ from = \"198.51.100.0/24\", table = 200 }]", "rules = [{ table = 200 }]"),
+        bad("last = \"10.1.0.199\"", "last = \"10.1.1.199\""),
+        bad("last = \"10.1.0.199\"", "last = \"10.1.0.99\""),
+        bad("last = \"10.1.0.199\"", "last = \"10.1.0.255\""),
+        bad("address = \"10.1.0.9\"", "address = \"10.1.0.1\""),
+        bad("address = \"10.1.0.9\"", "address = \"10.2.0.1\""),
+        bad("advertise = {}", "advertise = {}\ndhcp_ipv4 = true"),
+        bad("advertise = {}", "advertise = {}\nrouter_advertisements = true"),
+        bad("advertise = {}", "advertise = { prefixes = [\"fd00:1::/48\"] }"),
+        bad("advertise = {}", "advertise = { dns = [\"10.1.0.1\"] }"),
+        bad(", \"fd00:1::1/64\"]", "]"),
+        bad("members = [\"two\"]", "members = [\"twoo\"]"),
+        bad("members = [\"two\"]", "members = [\"blue\"]"),
+    ];
+    insta::assert_snapshot!("findings_of_router", all.join("\n\n"));
+}

@@ -104,12 +104,16 @@ pub const SERVER: Form = form("a host's name or IP address: `ntp.example.org`, `
 });
 
 fn label(label: &str) -> Result<(), String> {
-    only(label, |c| lower_digit(c) || c == '-').map_err(|_| match label.is_empty() {
-        true => "a part between dots is empty".to_owned(),
-        false => format!("`{label}` is not lower-case letters, digits and `-`"),
-    })?;
-    if label.len() > 63 || label.starts_with('-') || label.ends_with('-') {
-        return Err(format!("`{label}` is longer than 63 or begins or ends with `-`"));
+    let right = label.to_ascii_lowercase().replace('_', "-");
+    let wrong = label.chars().find(|&c| !lower_digit(c) && c != '-');
+    match wrong {
+        Some('_') if label != right => Err(format!("`_` is not allowed in a name of a host (RFC 1123): write `{right}`")),
+        Some('A'..='Z') => Err(format!("names of hosts are written in lower case: `{right}`")),
+        Some(c) => Err(format!("`{c}` is not allowed in it, only lower-case letters, digits and `-`")),
+        None if label.is_empty() => Err("a part between dots is empty".to_owned()),
+        None if label.len() > 63 => Err(format!("`{label}` is longer than 63")),
+        None if label.starts_with('-') => Err(format!("`{label}` begins with `-`")),
+        None if label.ends_with('-') => Err(format!("`{label}` ends with `-`")),
+        None => Ok(()),
     }
-    Ok(())
 }
