@@ -6,7 +6,7 @@ use crate::{
     declared,
     derived::{
         access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, root,
-        services, ssh, state, time, unsolicited,
+        routing, services, ssh, state, time, unsolicited,
     },
     scope::Scope,
 };
@@ -37,6 +37,8 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(hardening::checks(scope));
     all.push(root::boot_entry());
     all.extend(firewall::rules(scope));
+    all.extend(firewall::protocols(scope));
+    all.extend(routing::checks(scope));
     // Late, because all ports are being asked while the machine answers the rest.
     for family in scope.families.iter().copied() {
         all.extend(firewall::admitted(scope, family));

@@ -59,7 +59,7 @@ impl Surroundings {
         let mut around = Self { config, macs, second, credentials, tpm, fixed, front, quiet, sides, natives };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         around.fixed = settle(&mut around.config, link);
-        around.sides = sides(recipe, around.front.as_deref());
+        around.sides = beside(recipe, around.front.as_deref());
         for side in &around.sides {
             // A VLAN is on every cable.
             for card in cards_below(recipe, &side.link) {
@@ -155,7 +155,7 @@ pub struct Side {
 }
 
 /// The links that rules name, as far as they have fixed addresses.
-fn sides(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
+fn beside(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
     let mut all: Vec<Side> = Vec::new();
     let front_vlan = front.and_then(|name| vlan(recipe, name));
     for (name, link) in recipe.network.iter().filter(|(name, link)| link.group.is_some() && Some(name.as_str()) != front) {

@@ -1,8 +1,10 @@
 //! The packet filter: its rules are there, they count, and they stay. Its ports are in `ports`.
 
 mod ports;
+mod protocols;
 
 pub use ports::{admitted, limits, sweeps};
+pub use protocols::checks as protocols;
 
 use crate::{
     answer::{Judged, Unanswered, short, verdict},

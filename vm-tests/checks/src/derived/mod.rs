@@ -13,6 +13,7 @@ pub mod locale;
 pub mod monitoring;
 pub mod network;
 pub mod root;
+pub mod routing;
 pub mod services;
 pub mod ssh;
 pub mod state;

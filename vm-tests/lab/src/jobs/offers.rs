@@ -111,7 +111,9 @@ fn advertised(rest: &[u8]) -> Option<RouterOffer> {
         RouterOffer { lifetime: u16::from_be_bytes([*rest.get(2)?, *rest.get(3)?]), ..RouterOffer::default() };
     let sixteen = |at: &[u8]| <[u8; 16]>::try_from(at).ok().map(Ipv6Addr::from);
     let mut options = rest.get(12..)?;
-    while let [kind, units @ 1.., ..] = options {
+    while let [kind, units, ..] = options
+        && *units > 0
+    {
         let (option, more) = options.split_at_checked(usize::from(*units) * 8)?;
         match kind {
             3 => offer.prefixes.push((sixteen(option.get(16..32)?)?, option[2])),

@@ -98,7 +98,7 @@ fn hostile_values_are_refused_with_the_place_and_the_reason() {
         with("/network/lan/dns/0", json!("192.0.2.53#a b")),
         with("/network/lan/kind/card/mac", json!("52:54:00:12:34:5x")),
         with("/firewall/allow/1/from/0", json!("192.0.2.1/24")),
-        with("/firewall/allow/1/port", json!(0)),
+        with("/firewall/allow/1/what/ports/first", json!(0)),
         with("/containers/web/volumes/data/path", json!("/data:/etc")),
         with("/containers/web/publish/0/host", json!(0)),
         with("/containers/web/user", json!("0 --privileged")),

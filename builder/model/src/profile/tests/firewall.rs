@@ -163,7 +163,7 @@ fn findings_about_protocols_forwarding_and_translation() {
         bad("in = [\"lan\"], listener", "in = [\"a\"], listener"),
         forward("from = [\"10.1.0.0/24\"], to = [\"fd00::/8\"] }]\n\n[firewall.nat]"),
         forward("}, { in = [\"lan\"], out = [\"wan\"], port = 80 }]\n\n[firewall.nat]"),
-        forward("}, { in = [\"wan\"], out = [\"lan\"], name = \"lan_wan\" }]\n\n[firewall.nat]"),
+        forward("}, { in = [\"wan\"], out = [\"lan\"], name = \"lan-wan\" }]\n\n[firewall.nat]"),
         forward("}, { in = [\"wan\"], out = [] }]\n\n[firewall.nat]"),
         bad("masquerade = [{ out = [\"wan\"]", "masquerade = [{ out = [\"lan\"]"),
         bad("from = [\"10.1.0.0/24\"] }]\nports", "from = [\"10.1.0.0/24\"], address = \"fd00::1\" }]\nports"),
@@ -171,11 +171,11 @@ fn findings_about_protocols_forwarding_and_translation() {
         bad("to = \"10.1.0.5\"", "to = \"0.0.0.0\""),
         bad("to = \"10.1.0.5\" }", "to = \"10.1.0.5\" }, { in = [\"wan\"], port = 443, to = \"10.1.0.6\", name = \"two\" }"),
         bad("port = 443, to", "port = 443, last_port = 444, to_port = 80, to"),
-        bad(
+        error(&GATEWAY.replace("{ port = 22 },", "{ port = 22 }, { port = 443 },").replace(
             "[firewall.nat]",
             "[containers.web]\npackages = [\"busybox\"]\ncommand = [\"x\"]\n\
              publish = [{ host = 443, container = 80 }]\n[firewall.nat]",
-        ),
+        )),
     ];
     insta::assert_snapshot!("findings_of_forwarding", all.join("\n\n"));
 }

@@ -107,7 +107,7 @@ fn label(label: &str) -> Result<(), String> {
     let right = label.to_ascii_lowercase().replace('_', "-");
     let wrong = label.chars().find(|&c| !lower_digit(c) && c != '-');
     match wrong {
-        Some('_') if label != right => Err(format!("`_` is not allowed in a name of a host (RFC 1123): write `{right}`")),
+        Some('_') => Err(format!("`_` is not allowed in a name of a host (RFC 1123): write `{right}`")),
         Some('A'..='Z') => Err(format!("names of hosts are written in lower case: `{right}`")),
         Some(c) => Err(format!("`{c}` is not allowed in it, only lower-case letters, digits and `-`")),
         None if label.is_empty() => Err("a part between dots is empty".to_owned()),
