@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-const EXAMPLES: [&str; 3] = ["server", "web", "proxmox"];
+const EXAMPLES: [&str; 4] = ["server", "web", "router", "proxmox"];
 
 /// An empty directory. It is a git repository's root, so that nothing above it counts.
 fn nothing() -> Project {
@@ -59,7 +59,7 @@ fn every_example_is_a_project() {
         }
         // Overlays that are named exist, and those that exist are named.
         let recipe = recipe(&mut within(&project, "shop"), "shop").to_string();
-        for overlay in fs::read_dir(project.path("shop/overlays")).expect("overlays").flatten() {
+        for overlay in fs::read_dir(project.path("shop/overlays")).into_iter().flatten().flatten() {
             let name = overlay.file_name().into_string().expect("a name");
             assert!(recipe.contains(&format!("\"overlays\":[\"{name}\"]")), "{name}: {recipe}");
             let loaded = diorite_rootfs::overlay::load(&overlay.path());
@@ -76,6 +76,7 @@ fn examples_are_the_profiles_that_are_tested() {
     for (example, tested, other) in [
         ("server", "server", &["image"][..]),
         ("web", "example-web-server", &["image", "access", "packages"]),
+        ("router", "example-router", &["image"]),
         ("proxmox", "proxmox-guest", &["image", "overlays"]),
     ] {
         let project = nothing();

@@ -55,8 +55,8 @@ fn a_foreign_validator_agrees_with_the_schema() {
     let broken = [
         ("[image]\nnam = 'x'", "'nam' was unexpected"),
         ("[image]\nname = 3", "3 is not of type 'string'"),
-        ("[firewall]\nallow = [{ protocol = 'tcp' }]", "'port' is a required property"),
-        ("[firewall]\nallow = [{ port = 80, protocol = 'icmp' }]", "is not valid under any of the given schemas"),
+        ("[firewall.forward]\nallow = [{ in = ['lan'] }]", "'out' is a required property"),
+        ("[firewall]\nallow = [{ port = 80, protocol = 'sctp' }]", "is not valid under any of the given schemas"),
         ("[image]\nname = \"a\\nb\"", "does not match"),
     ];
     for (text, expected) in broken {

@@ -16,6 +16,8 @@ pub enum Example {
     Server,
     /// A web server on two VLANs: the site for everybody, SSH and metrics for administrators
     Web,
+    /// A router: DHCP and router advertisements for a network behind it, address translation, a forwarded port
+    Router,
     /// A virtual machine on Proxmox VE: guest agent, state on a disk of its own
     Proxmox,
 }
@@ -26,6 +28,7 @@ impl Example {
         match self {
             Example::Server => "server",
             Example::Web => "web",
+            Example::Router => "router",
             Example::Proxmox => "proxmox",
         }
     }
@@ -35,6 +38,7 @@ impl Example {
         match self {
             Example::Server => include_str!("files/server.toml"),
             Example::Web => include_str!("files/web.toml"),
+            Example::Router => include_str!("files/router.toml"),
             Example::Proxmox => include_str!("files/proxmox.toml"),
         }
     }
@@ -43,6 +47,7 @@ impl Example {
     fn extra(self) -> &'static [Template] {
         match self {
             Example::Server | Example::Web => PAGE,
+            Example::Router => &[],
             Example::Proxmox => VIRTUAL_MACHINE,
         }
     }

@@ -60,4 +60,19 @@ pub const REFUSED: &[Wrong] = &[
         caught: &[("profile", "publishes a port and has no way out")],
         ..NONE
     },
+    Wrong {
+        what: "address translation of what may not pass",
+        edits: &[("[access]\n", "[firewall.nat]\nmasquerade = [{ out = [\"ethernet\"] }]\n[access]\n")],
+        caught: &[("profile", "address translation without forwarding")],
+        ..NONE
+    },
+    Wrong {
+        what: "a DHCP server that its own firewall hides",
+        edits: &[(
+            "allow = [",
+            "allow = [{ port = 67, protocol = \"udp\", from = [\"private\"], listener = \"dnsmasq\" }, ",
+        )],
+        caught: &[("profile", "admits no DHCP client that has no address yet")],
+        ..NONE
+    },
 ];

@@ -6,7 +6,10 @@ mod state;
 
 use super::*;
 use diorite_model::profile::{self, Loaded};
-use diorite_model::recipe::{Container, LinkKind, LinkMatch, Publish, Route};
+use diorite_model::recipe::{
+    Advertise, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route, RoutingRule, Vrf,
+};
+use std::net::Ipv4Addr;
 
 const PROFILE: &str = r#"
 [image]
@@ -207,7 +210,7 @@ fn web(recipe: &mut Recipe) -> &mut Container {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 49] = [
+    let changes: [(&str, Change); 54] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -220,6 +223,32 @@ fn a_hostile_recipe_injects_no_line() {
         ("route", |r| {
             let route = Route::to(HOSTILE);
             r.network.get_mut("lan").unwrap().routes.push(route);
+        }),
+        ("routing rule", |r| {
+            let rule = RoutingRule { from: Some(HOSTILE.into()), to: None, table: 1, priority: 1 };
+            r.network.get_mut("lan").unwrap().rules.push(rule);
+        }),
+        ("VRF's name", |r| {
+            let vrf = Link { kind: LinkKind::Vrf(Vrf { members: vec![], table: 1 }), ..r.network["rest"].clone() };
+            drop(r.network.insert(HOSTILE.into(), vrf));
+        }),
+        ("advertised", |r| {
+            let prefixes = vec![HOSTILE.to_owned()];
+            let advertise = Advertise { prefixes, dns: vec![], search: vec![], router: None };
+            r.network.get_mut("lan").unwrap().advertise = Some(advertise);
+        }),
+        ("leased", |r| {
+            let (first, last) = (Ipv4Addr::LOCALHOST, Ipv4Addr::LOCALHOST);
+            let dns = vec![HOSTILE.to_owned()];
+            let server = DhcpServer { first, last, dns, ntp: vec![], lease: 1, router: None, reservations: vec![] };
+            r.network.get_mut("lan").unwrap().dhcp_server = Some(server);
+        }),
+        ("forwarding rule", |r| {
+            let (from, to) = (Vec::new(), Vec::new());
+            let links = || vec!["lan".to_owned()];
+            let (name, what) = (Some(HOSTILE.to_owned()), diorite_model::recipe::Traffic::Any);
+            let rule = Forward { name, why: None, input: links(), output: links(), what, from, to };
+            r.firewall.forward.push(rule);
         }),
         ("hostname", |r| r.image.hostname = HOSTILE.into()),
         ("timezone", |r| r.time.timezone = HOSTILE.into()),

@@ -31,13 +31,15 @@ struct Packet {
     to: &'static str,
     /// Its source has used up its rate.
     over: bool,
+    /// Groups of the links it comes and goes by.
+    groups: (u32, u32),
 }
 
 fn packet(chain: &'static str, source: &str, protocol: &'static str, port: u16) -> Packet {
     let source: IpAddr = source.parse().unwrap();
     let destination = if source.is_ipv4() { "192.0.2.10" } else { "2001:db8::10" }.parse().unwrap();
     let (from, to) = if chain == "output" { ("", "eth0") } else { ("eth0", "") };
-    Packet { chain, source, destination, protocol, port, kind: "", translated: None, from, to, over: false }
+    Packet { chain, source, destination, protocol, port, kind: "", translated: None, from, to, over: false, groups: (0, 0) }
 }
 
 /// What the rules do with a packet, and the counter that saw it last. Panics on words it does not know.
@@ -94,6 +96,7 @@ fn follow(words: &[&str], p: &Packet, seen: &mut String) -> Option<bool> {
                 false
             }
             ("ct", "status") => value(&mut at) == ["dnat"] && p.translated.is_some(),
+            ("fib", "daddr") => value(&mut at) == ["type"] && value(&mut at) == ["local"],
             ("ct", "original") => {
                 assert_eq!(words[at], "proto-dst");
                 at += 1;
@@ -102,6 +105,14 @@ fn follow(words: &[&str], p: &Packet, seen: &mut String) -> Option<bool> {
             }
             ("iif", "\"lo\"") => p.from == "lo",
             ("oif", "\"lo\"") => p.to == "lo",
+            ("iifgroup", _) => {
+                at -= 1;
+                value(&mut at).contains(&p.groups.0.to_string())
+            }
+            ("oifgroup", _) => {
+                at -= 1;
+                value(&mut at).contains(&p.groups.1.to_string())
+            }
             ("iifname", "\"podman*\"") => p.from.starts_with("podman"),
             ("iifname", "\"inpod*\"") => p.from.starts_with("inpod"),
             ("oifname", "\"podman*\"") => p.to.starts_with("podman"),
@@ -421,4 +432,69 @@ fn nothing_but_our_own_table_is_touched() {
     assert!(!rules.contains("flush"), "{rules}");
     let tables: Vec<_> = rules.lines().filter(|l| l.contains("table")).collect();
     assert_eq!(tables, ["table inet diorite", "delete table inet diorite", "table inet diorite {"]);
+}
+
+/// A router with a network and guests behind it.
+const ROUTER: &str = "[network.wan]\nmatch = { order = 1 }\ndhcp = true\n\
+    [network.lan]\nmatch = { order = 2 }\naddresses = [\"10.1.0.1/24\", \"fd00:1::1/64\"]\nadvertise = {}\n\
+    dhcp_server = { first = \"10.1.0.100\", last = \"10.1.0.199\" }\n\
+    [network.guests]\nmatch = { order = 3 }\naddresses = [\"10.2.0.1/24\"]\n\
+    [firewall]\nallow = [{ protocol = \"esp\" }, { protocol = \"igmp\" }, { number = 99, from = [\"fd00::/8\"] },\n\
+      { protocol = \"icmp\", type = \"timestamp-request\" }, { port = 22, in = [\"lan\"], rate = \"6/minute\" }]\n\
+    [firewall.forward]\nallow = [{ in = [\"lan\"], out = [\"wan\"] },\n\
+      { in = [\"guests\"], out = [\"wan\"], port = 443, from = [\"10.2.0.0/24\"] },\n\
+      { in = [\"wan\"], out = [\"lan\"], protocol = \"icmpv6\", type = \"echo-request\", to = [\"fd00:1::/64\", \"10.1.0.0/24\"] }]\n\
+    [firewall.nat]\nmasquerade = [{ out = [\"wan\"] }, { out = [\"wan\"], from = [\"fd00:1::/64\"], address = \"2001:db8::1\" }]\n\
+    ports = [{ in = [\"wan\"], port = 443, to = \"10.1.0.5\", to_port = 8443 },\n\
+      { in = [\"wan\"], port = 7000, last_port = 7010, to = \"fd00:1::5\", from = [\"2001:db8::/32\"] }]\n\
+    [firewall.egress]\npolicy = \"drop\"\n";
+
+#[test]
+fn rules_of_a_router() {
+    insta::assert_snapshot!("router", text(&recipe(ROUTER)));
+}
+
+/// The groups are in the order of the links' names: guests 1, lan 2, wan 3.
+#[test]
+fn a_router_lets_pass_what_is_declared_from_link_to_link() {
+    let rules = text(&recipe(ROUTER));
+    let passes = |groups, source: &str, protocol, port, kind, to: &str, translated| {
+        let destination = to.parse().unwrap();
+        judge(&rules, &Packet { groups, destination, kind, translated, ..packet("forward", source, protocol, port) }).0
+    };
+    let tcp = |groups, source: &str, to: &str, port| passes(groups, source, "tcp", port, "", to, None);
+    let (out, out6, far) = ((2, 3), "2001:db8:9::9", "203.0.113.9");
+    assert!(tcp(out, "10.1.0.9", far, 80) && passes(out, "10.1.0.9", "50", 0, "", far, None), "anything from lan");
+    assert!(tcp(out, "fd00:1::9", out6, 80));
+    assert!(!tcp((3, 2), far, "10.1.0.9", 80) && !tcp((0, 3), "10.1.0.9", far, 80), "nothing the other way, or from nowhere");
+    assert!(tcp((1, 3), "10.2.0.9", far, 443) && !tcp((1, 3), "10.2.0.9", far, 80));
+    assert!(!tcp((1, 3), "10.1.0.9", far, 443) && !tcp((1, 2), "10.2.0.9", "10.1.0.9", 443), "guests do not reach lan");
+    let ping = |protocol, kind, source: &str, to: &str| passes((3, 2), source, protocol, 0, kind, to, None);
+    assert!(ping("icmpv6", "128", out6, "fd00:1::9") && !ping("icmpv6", "129", out6, "fd00:1::9"));
+    assert!(!ping("icmpv6", "128", out6, "fd00:2::9") && !ping("icmp", "128", far, "10.1.0.9"));
+    // A port that leads inside: only what was translated.
+    let inside = |translated| passes((3, 2), far, "tcp", 8443, "", "10.1.0.5", translated);
+    assert!(inside(Some(443)) && !inside(None));
+    assert!(!passes((1, 2), "10.2.0.9", "tcp", 8443, "", "10.1.0.5", Some(443)), "asked by another link");
+}
+
+#[test]
+fn a_router_admits_protocols_and_links_and_serves_its_network() {
+    let rules = text(&recipe(ROUTER));
+    let comes = |groups, source: &str, protocol, port, kind| {
+        judge(&rules, &Packet { groups, kind, ..packet("input", source, protocol, port) }).0
+    };
+    assert!(comes((3, 0), "203.0.113.9", "50", 0, "") && comes((3, 0), "2001:db8::9", "50", 0, ""));
+    assert!(comes((3, 0), "203.0.113.9", "2", 0, "") && !comes((3, 0), "2001:db8::9", "2", 0, ""), "IGMP is IPv4");
+    assert!(comes((2, 0), "fd00:1::9", "99", 0, "") && !comes((2, 0), "10.1.0.9", "99", 0, ""));
+    assert!(comes((2, 0), "10.1.0.9", "icmp", 0, "13") && !comes((2, 0), "10.1.0.9", "51", 0, ""));
+    assert!(comes((2, 0), "10.1.0.9", "tcp", 22, "") && !comes((3, 0), "203.0.113.9", "tcp", 22, ""));
+    assert!(comes((2, 0), "0.0.0.0", "udp", 67, "") && !comes((1, 0), "0.0.0.0", "udp", 67, ""), "it leases on lan");
+    assert!(comes((2, 0), "fe80::9", "icmpv6", 0, "nd-router-solicit"));
+    assert!(!comes((3, 0), "fe80::9", "icmpv6", 0, "nd-router-solicit"));
+    let goes = |groups, protocol, port, kind, source| {
+        judge(&rules, &Packet { groups, kind, ..packet("output", source, protocol, port) }).0
+    };
+    assert!(goes((0, 2), "udp", 68, "", "10.1.0.1") && !goes((0, 1), "udp", 68, "", "10.2.0.1"));
+    assert!(goes((0, 2), "icmpv6", 0, "nd-router-advert", "fe80::1"));
 }

@@ -133,3 +133,44 @@ fn a_zone_or_locale_that_is_not_there() {
     let locale = made(&LINKS.replace("nds_DE", "fr_FR")).unwrap_err();
     insta::assert_snapshot!("not_there", format!("{zone}\n\n{locale}"));
 }
+
+/// What a gateway's links say besides: other tables, rules, a VRF, and what is served.
+#[test]
+fn files_of_a_gateway() {
+    let text = r#"
+[image]
+name = "net"
+version = "1"
+[network.wan]
+match = { order = 1 }
+addresses = ["203.0.113.7/32"]
+gateways = ["172.31.1.1"]
+gateway_on_link = true
+[network.second]
+match = { order = 2 }
+dhcp = true
+table = 200
+rules = [{ from = "198.51.100.0/24", to = "192.0.2.0/24", table = 200, priority = 50 }]
+routes = [{ to = "10.9.0.0/16", via = "10.8.0.1", on_link = true }]
+[network.lan]
+match = { order = 3 }
+addresses = ["10.1.0.1/24", "fd00:1::1/64"]
+dhcp_server = { first = "10.1.0.100", last = "10.1.0.199", dns = ["10.1.0.1"], reservations = [{ mac = "52:54:00:00:00:01", address = "10.1.0.9" }] }
+advertise = { dns = ["fd00:1::1"], router = false }
+[network.blue]
+vrf = { members = ["second"], table = 300 }
+[firewall.forward]
+allow = [{ in = ["lan"], out = ["wan"] }]
+"#;
+    let all = made(text).unwrap_or_else(|e| panic!("{e}"));
+    let mut text = String::new();
+    for (path, node) in &all.nodes {
+        let path = String::from_utf8_lossy(path);
+        if let NodeKind::File(content) = &node.kind
+            && (path.contains("systemd/network/") || path.contains("networkd.conf.d"))
+        {
+            text += &format!("=== /{path}\n{}\n", String::from_utf8_lossy(content.bytes()));
+        }
+    }
+    insta::assert_snapshot!("gateway", text);
+}
