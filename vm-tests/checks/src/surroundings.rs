@@ -73,7 +73,12 @@ impl Surroundings {
     /// front's. Nothing goes from one to another but through the machine. `change` is done to each segment.
     pub fn topology(&self, change: impl Fn(Config) -> Config) -> Topology {
         let segments = std::iter::once(&self.config).chain(self.sides.iter().map(|side| &side.config));
-        let plain = Topology { segments: segments.cloned().map(change).collect(), cables: Vec::new(), routed: Vec::new(), seed: 0 };
+        let plain = Topology {
+            segments: segments.cloned().map(change).collect(),
+            cables: Vec::new(),
+            routed: Vec::new(),
+            seed: 0,
+        };
         let front = self.config.vlan.is_none().then_some(0);
         (0..self.macs.len()).fold(plain, |all, n| {
             let native = self.natives.get(&n).copied().or(front);
@@ -92,7 +97,9 @@ fn settle(config: &mut Config, link: &Link) -> Vec<IpAddr> {
     let mut fixed: Vec<IpAddr> = Vec::new();
     for (address, prefix) in link.addresses.iter().filter_map(|a| split(a)) {
         match (address, gateway(true)) {
-            (IpAddr::V4(v4), Some(IpAddr::V4(gateway))) if link.gateway_on_link && !fixed.iter().any(IpAddr::is_ipv4) => {
+            (IpAddr::V4(v4), Some(IpAddr::V4(gateway)))
+                if link.gateway_on_link && !fixed.iter().any(IpAddr::is_ipv4) =>
+            {
                 config.ipv4 = gateway;
                 config.first_lease = Ipv4Addr::from_bits(gateway.to_bits() + 1);
                 config.beside.push(v4);
@@ -158,7 +165,9 @@ pub struct Side {
 fn beside(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
     let mut all: Vec<Side> = Vec::new();
     let front_vlan = front.and_then(|name| vlan(recipe, name));
-    for (name, link) in recipe.network.iter().filter(|(name, link)| link.group.is_some() && Some(name.as_str()) != front) {
+    for (name, link) in
+        recipe.network.iter().filter(|(name, link)| link.group.is_some() && Some(name.as_str()) != front)
+    {
         let segment = all.len() + 1;
         let mut config = Config { ula: None, ..Config::numbered(u8::try_from(segment).unwrap_or(u8::MAX)) };
         let fixed = settle(&mut config, link);
@@ -166,7 +175,13 @@ fn beside(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
         if fixed.is_empty() || vlans.any(|id| Some(id) == config.vlan) {
             continue;
         }
-        all.push(Side { link: name.clone(), segment, config, fixed, learns: link.dhcp_ipv4 || link.router_advertisements });
+        all.push(Side {
+            link: name.clone(),
+            segment,
+            config,
+            fixed,
+            learns: link.dhcp_ipv4 || link.router_advertisements,
+        });
     }
     all
 }
@@ -210,7 +225,8 @@ fn cards(recipe: &Recipe) -> Vec<(String, Option<String>)> {
         places.resize(places.len().max(n + 1), None);
         places[n] = Some((None, Some(name)));
     }
-    let named = matches().filter_map(|(name, m)| Some((m.mac.clone()?, name))).map(|(mac, name)| (Some(mac), Some(name)));
+    let named =
+        matches().filter_map(|(name, m)| Some((m.mac.clone()?, name))).map(|(mac, name)| (Some(mac), Some(name)));
     let any = matches().filter(|(_, m)| m.order.is_none() && m.mac.is_none()).map(|(name, _)| (None, Some(name)));
     let mut rest: Vec<Card> = named.chain(any).collect();
     if places.is_empty() && rest.is_empty() {
@@ -299,7 +315,9 @@ mod tests {
 
     #[test]
     fn a_gateway_outside_has_the_machine_beside_it() {
-        let hoster = around("[network.lan]\naddresses = [\"203.0.113.7/32\"]\ngateways = [\"172.31.1.1\"]\ngateway_on_link = true\n");
+        let hoster = around(
+            "[network.lan]\naddresses = [\"203.0.113.7/32\"]\ngateways = [\"172.31.1.1\"]\ngateway_on_link = true\n",
+        );
         let own = Ipv4Addr::new(203, 0, 113, 7);
         assert_eq!((hoster.config.ipv4, &hoster.fixed[..]), (Ipv4Addr::new(172, 31, 1, 1), &[IpAddr::V4(own)][..]));
         assert!(hoster.config.on_link(own) && !hoster.config.on_link(Ipv4Addr::new(203, 0, 113, 8)));
@@ -314,10 +332,7 @@ mod tests {
              [firewall.forward]\nallow = [{ in = [\"lan\", \"guests\"], out = [\"wan\"] }]\n",
         );
         let sides: Vec<_> = router.sides.iter().map(|s| (s.link.as_str(), s.config.vlan, s.config.ipv4)).collect();
-        assert_eq!(
-            sides,
-            [("guests", Some(7), Ipv4Addr::new(10, 7, 0, 2)), ("lan", None, Ipv4Addr::new(10, 1, 0, 2))]
-        );
+        assert_eq!(sides, [("guests", Some(7), Ipv4Addr::new(10, 7, 0, 2)), ("lan", None, Ipv4Addr::new(10, 1, 0, 2))]);
         let topology = router.topology(|config| config);
         assert!(topology.check(3).is_ok() && topology.routed.is_empty(), "only the machine leads across");
         let natives: Vec<_> = topology.cables.iter().map(|cable| cable.to).collect();

@@ -25,14 +25,8 @@ impl Lab {
     pub fn pass(&self, there: &Self, passage: Passage, limit: Duration) -> Result<Option<IpAddr>> {
         let (reply, answer) = mpsc::channel();
         let (number, until, arrived) = (self.number(), Instant::now() + limit, Arc::new(AtomicBool::new(false)));
-        let catcher = PassCatcher {
-            passage,
-            mark: Mark(number),
-            until,
-            arrived: arrived.clone(),
-            lingers: None,
-            reply,
-        };
+        let catcher =
+            PassCatcher { passage, mark: Mark(number), until, arrived: arrived.clone(), lingers: None, reply };
         there.tell(EngineCommand::Ask(Box::new(catcher)))?;
         let sender = PassSender { passage, mark: Mark(number), until, arrived, last: None };
         self.tell(EngineCommand::Ask(Box::new(sender)))?;

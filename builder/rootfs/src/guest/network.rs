@@ -198,13 +198,17 @@ fn learned(mut ini: Ini, link: &Link) -> Ini {
 fn routes(mut ini: Ini, link: &Link) -> Ini {
     if gateways_apart(link) {
         for gateway in &link.gateways {
-            ini = ini.section("Route").set("Gateway", gateway.clone()).each("Metric", link.metric.map(|m| m.to_string()));
+            ini =
+                ini.section("Route").set("Gateway", gateway.clone()).each("Metric", link.metric.map(|m| m.to_string()));
             ini = ini.each("GatewayOnLink", link.gateway_on_link.then_some("yes"));
             ini = ini.each("Table", link.table.map(|t| t.to_string()));
         }
     }
     for rule in &link.rules {
-        ini = ini.section("RoutingPolicyRule").each("From", rule.from.iter().cloned()).each("To", rule.to.iter().cloned());
+        ini = ini
+            .section("RoutingPolicyRule")
+            .each("From", rule.from.iter().cloned())
+            .each("To", rule.to.iter().cloned());
         ini = ini.set("Table", rule.table.to_string()).set("Priority", rule.priority.to_string());
     }
     further_routes(ini, link)

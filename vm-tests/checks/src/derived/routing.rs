@@ -110,10 +110,12 @@ impl Pair<'_> {
     /// What an entry lets pass does.
     fn passes(&self, forward: &Forward) -> Option<Check> {
         let named = forward.input.contains(&self.from.link) && forward.output.contains(&self.to.link);
-        let (family, source, target) = self.ends(&forward.from, &forward.to, forward.what.family()).filter(|_| named)?;
+        let (family, source, target) =
+            self.ends(&forward.from, &forward.to, forward.what.family()).filter(|_| named)?;
         let parcel = parcel(&forward.what, family);
         let masks = &self.recipe.firewall.nat.masquerade;
-        let networks = |from: &[Peer]| self.recipe.firewall.names(from, source) && (!from.is_empty() || source.is_ipv4());
+        let networks =
+            |from: &[Peer]| self.recipe.firewall.names(from, source) && (!from.is_empty() || source.is_ipv4());
         let mask = masks.iter().find(|m| m.output.contains(&self.to.link) && networks(&m.from));
         let seen = match mask.map(|m| m.address) {
             None => Sender::Itself,
@@ -145,8 +147,7 @@ impl Pair<'_> {
         let id = format!("nat-{}-{}", ports.id(), self.from.link);
         // Whom it is for is the machine, whose address is known when it is asked.
         let unknown = if ports.to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-        let question =
-            Question { family, source, target: unknown, parcel: asked, at: ports.to, as_what: parcel(port) };
+        let question = Question { family, source, target: unknown, parcel: asked, at: ports.to, as_what: parcel(port) };
         Some(self.asked(id, what, question, move |seen, _| match seen {
             Some(_) => Ok(format!("it arrived at port {port}")),
             None => Err("it did not arrive".to_owned()),
@@ -178,7 +179,9 @@ impl Pair<'_> {
             let (lab, own) = (machine.lab().at(from.segment)?, own(&from, family, machine)?);
             Ok(match (seen, echo(&lab, own, machine.patience())?) {
                 (Some(as_whom), _) => Err(format!("it arrived, as from {as_whom}")),
-                (None, Some(_)) => Ok("it did not arrive, and the machine answered an echo request behind it".to_owned()),
+                (None, Some(_)) => {
+                    Ok("it did not arrive, and the machine answered an echo request behind it".to_owned())
+                }
                 (None, None) => Err("it did not arrive, but the machine answered no echo request either".to_owned()),
             })
         });
@@ -292,12 +295,7 @@ fn parcel(what: &Traffic, family: Family) -> Parcel {
 }
 
 /// Whether a packet arrived as it must.
-fn arrived(
-    seen: Option<IpAddr>,
-    must: Sender,
-    source: IpAddr,
-    own: std::result::Result<IpAddr, Unanswered>,
-) -> Judged {
+fn arrived(seen: Option<IpAddr>, must: Sender, source: IpAddr, own: std::result::Result<IpAddr, Unanswered>) -> Judged {
     let Some(seen) = seen else { return Err("it did not arrive".to_owned()) };
     let expected = match must {
         Sender::Itself => Some(source),
@@ -378,7 +376,8 @@ fn in_force(output: &Output, rules: &[RoutingRule]) -> Judged {
     let same = |rule: &RoutingRule, seen: &Value| {
         let table = seen["table"].as_str().map(str::to_owned).or(seen["table"].as_u64().map(|n| n.to_string()));
         let names = [(253, "default"), (254, "main"), (255, "local")];
-        let word = names.iter().find(|(n, _)| *n == rule.table).map_or(rule.table.to_string(), |(_, w)| (*w).to_owned());
+        let word =
+            names.iter().find(|(n, _)| *n == rule.table).map_or(rule.table.to_string(), |(_, w)| (*w).to_owned());
         seen["priority"] == rule.priority
             && (table.as_deref() == Some(word.as_str()) || table == Some(rule.table.to_string()))
             && network(seen, "src") == rule.from
@@ -440,7 +439,8 @@ mod tests {
     fn offers_that_are_not_as_declared_are_seen() {
         let recipe = recipe_of(ROUTER);
         let lan = &recipe.network["lan"];
-        let (mut server, advertise) = (lan.dhcp_server.clone().expect("it leases"), lan.advertise.as_ref().expect("it does"));
+        let (mut server, advertise) =
+            (lan.dhcp_server.clone().expect("it leases"), lan.advertise.as_ref().expect("it does"));
         server.dns = vec!["10.1.0.1".into()];
         let own = [IpAddr::V4(Ipv4Addr::new(10, 1, 0, 1))];
         let router = Ipv4Addr::new(10, 1, 0, 1);

@@ -70,12 +70,11 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
     }
     for (name, link) in &recipe.network {
         if link.dhcp_server.is_some() {
-            let why = format!("it leases addresses on {name}");
-            all.push(Allowed::new(What::Udp, To::Anywhere, 68, &why));
-            all.push(Allowed::new(What::Icmp(8), To::Anywhere, None, &why));
+            all.push(Allowed::new(What::Udp, To::Anywhere, 68, &format!("it leases addresses on {name}")));
         }
         if link.advertise.is_some() {
-            all.push(Allowed::new(What::Icmp6(134), To::Many, None, &format!("it advertises itself on {name}")));
+            let why = format!("it advertises itself on {name}");
+            all.push(Allowed::new(What::Icmp6(134), To::Anywhere, None, &why));
         }
     }
     all

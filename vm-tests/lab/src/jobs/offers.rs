@@ -87,7 +87,8 @@ impl OfferProbe {
     }
 
     fn offered(&self, data: &[u8]) -> Option<DhcpOffer> {
-        let mine = data.first() == Some(&2) && data.get(4..8) == Some(&self.id()) && data.get(236..240) == Some(&COOKIE);
+        let mine =
+            data.first() == Some(&2) && data.get(4..8) == Some(&self.id()) && data.get(236..240) == Some(&COOKIE);
         let four = |at: &[u8]| <[u8; 4]>::try_from(at).ok().map(Ipv4Addr::from);
         let list = |value: &[u8]| value.chunks_exact(4).filter_map(four).collect();
         let mut offer = DhcpOffer { address: four(data.get(16..20)?), ..DhcpOffer::default() };

@@ -165,7 +165,9 @@ impl PassCatcher {
                 let asker = Host { mac: packet.source, ip: (*source_protocol_addr).into() };
                 frame::is_at(Host { mac, ip: at.into() }, asker)
             }
-            (Body::Icmp { from: IpAddr::V6(asker), kind: 135, rest, .. }, IpAddr::V6(at)) if target(rest) == Some(at) => {
+            (Body::Icmp { from: IpAddr::V6(asker), kind: 135, rest, .. }, IpAddr::V6(at))
+                if target(rest) == Some(at) =>
+            {
                 frame::neighbour_advertisement(mac, at, packet.source, *asker, true)
             }
             _ => return false,

@@ -169,7 +169,10 @@ fn findings_about_protocols_forwarding_and_translation() {
         bad("from = [\"10.1.0.0/24\"] }]\nports", "from = [\"10.1.0.0/24\"], address = \"fd00::1\" }]\nports"),
         bad("to = \"10.1.0.5\"", "to = \"10.1.0.1\""),
         bad("to = \"10.1.0.5\"", "to = \"0.0.0.0\""),
-        bad("to = \"10.1.0.5\" }", "to = \"10.1.0.5\" }, { in = [\"wan\"], port = 443, to = \"10.1.0.6\", name = \"two\" }"),
+        bad(
+            "to = \"10.1.0.5\" }",
+            "to = \"10.1.0.5\" }, { in = [\"wan\"], port = 443, to = \"10.1.0.6\", name = \"two\" }",
+        ),
         bad("port = 443, to", "port = 443, last_port = 444, to_port = 80, to"),
         error(&GATEWAY.replace("{ port = 22 },", "{ port = 22 }, { port = 443 },").replace(
             "[firewall.nat]",

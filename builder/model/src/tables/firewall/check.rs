@@ -203,7 +203,9 @@ fn sets(recipe: &Recipe, places: &Places) -> Result<()> {
         uses.push((format!("firewall.forward.allow.{i}.to"), &f.to));
     }
     let nat = &firewall.nat;
-    uses.extend(nat.masquerade.iter().enumerate().map(|(i, m)| (format!("firewall.nat.masquerade.{i}.from"), &m.from[..])));
+    uses.extend(
+        nat.masquerade.iter().enumerate().map(|(i, m)| (format!("firewall.nat.masquerade.{i}.from"), &m.from[..])),
+    );
     uses.extend(nat.ports.iter().enumerate().map(|(i, p)| (format!("firewall.nat.ports.{i}.from"), &p.from[..])));
     if let Some(exporter) = &recipe.monitoring.node_exporter {
         uses.push(("monitoring.node_exporter.from".into(), &exporter.from));

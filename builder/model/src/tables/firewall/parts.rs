@@ -38,7 +38,8 @@ pub(crate) const TYPES: &[(&str, &str)] = &[
 ];
 
 /// The protocol, beside which [`NUMBER`] and [`TYPE`] belong.
-pub(crate) const PROTOCOL: Field = choice("protocol", PROTOCOLS, "protocol of IP").or_said("`tcp` unless `number` is there");
+pub(crate) const PROTOCOL: Field =
+    choice("protocol", PROTOCOLS, "protocol of IP").or_said("`tcp` unless `number` is there");
 /// A protocol without a word.
 pub(crate) const NUMBER: Field =
     integer("number", 0, 255, "a protocol of IP that has no word above, by its number (IANA)");
@@ -165,10 +166,9 @@ pub(crate) fn string(t: &Section, key: &str) -> Result<Option<String>> {
 pub(crate) fn traffic_written(t: Written, traffic: &Traffic) -> Written {
     match traffic {
         Traffic::Ports { protocol, first: 1, last: u16::MAX } => t.with("protocol", protocol.name()),
-        Traffic::Ports { protocol, first, last } => t
-            .with("port", u32::from(*first))
-            .with("last_port", u32::from(*last))
-            .with("protocol", protocol.name()),
+        Traffic::Ports { protocol, first, last } => {
+            t.with("port", u32::from(*first)).with("last_port", u32::from(*last)).with("protocol", protocol.name())
+        }
         Traffic::Icmp { v6, kind } => {
             let of = |m: &&Message| kind.is_some() && (if *v6 { m.v6 } else { m.v4 }) == *kind;
             let word = MESSAGES.iter().find(of).map(|m| m.word);

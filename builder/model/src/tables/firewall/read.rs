@@ -1,5 +1,8 @@
 //! `[firewall]`.
 
+use super::parts::{
+    LAST_PORT, NUMBER, PORT, PROTOCOL, Portless, TYPE, peers, peers_written, string, traffic, traffic_written, why,
+};
 use crate::Result;
 use crate::profile::{
     field::*,
@@ -8,9 +11,6 @@ use crate::profile::{
     written::{self, Written},
 };
 use crate::recipe::*;
-use super::parts::{
-    LAST_PORT, NUMBER, PORT, PROTOCOL, Portless, TYPE, peers, peers_written, string, traffic, traffic_written, why,
-};
 use crate::tables::forwarding::read::{FORWARD, NAT, forward, forward_written, nat, nat_written};
 use std::collections::BTreeMap;
 
@@ -150,6 +150,10 @@ pub(crate) fn written(firewall: &Firewall) -> Written {
         &firewall.egress.allow,
         allow_out,
     );
-    Written::default().named("sets", &firewall.sets, set).tables("allow", &firewall.allow, allow).with("egress", egress)
-        .with("forward", forward_written(&firewall.forward)).with("nat", nat_written(&firewall.nat))
+    Written::default()
+        .named("sets", &firewall.sets, set)
+        .tables("allow", &firewall.allow, allow)
+        .with("egress", egress)
+        .with("forward", forward_written(&firewall.forward))
+        .with("nat", nat_written(&firewall.nat))
 }

@@ -102,7 +102,9 @@ impl Traffic {
             (Self::Ports { protocol, first, last }, Self::Ports { protocol: p, first: f, last: l }) => {
                 protocol == p && first <= f && l <= last
             }
-            (Self::Icmp { v6, kind }, Self::Icmp { v6: other, kind: k }) => v6 == other && (kind.is_none() || kind == k),
+            (Self::Icmp { v6, kind }, Self::Icmp { v6: other, kind: k }) => {
+                v6 == other && (kind.is_none() || kind == k)
+            }
             (Self::Other(one), Self::Other(two)) => one == two,
             _ => false,
         }

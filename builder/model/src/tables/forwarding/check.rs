@@ -70,7 +70,8 @@ fn entry(recipe: &Recipe, i: usize, forward: &Forward, path: &str, places: &Plac
     let (from, to) = (families(&forward.from), families(&forward.to));
     let own = |four: bool| forward.what.family().is_none_or(|f| f == four);
     if !(from[0] && to[0] && own(true) || from[1] && to[1] && own(false)) {
-        let error = places.finding(path, "this rule can never match: its networks and protocol are of different families");
+        let error =
+            places.finding(path, "this rule can never match: its networks and protocol are of different families");
         return Err(error.hint("name IPv4 networks with IPv4 ones, and IPv6 with IPv6"));
     }
     Ok(())

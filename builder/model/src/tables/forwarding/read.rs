@@ -1,12 +1,7 @@
 //! `[firewall.forward]` and `[firewall.nat]`.
 
 use crate::Result;
-use crate::profile::{
-    field::*,
-    section::Section,
-    values,
-    written::Written,
-};
+use crate::profile::{field::*, section::Section, values, written::Written};
 use crate::recipe::*;
 use crate::tables::firewall::parts::{
     LAST_PORT, NUMBER, PORT, PROTOCOL, Portless, TYPE, last_port, peers, peers_written, protocol, protocol_of, string,

@@ -143,7 +143,9 @@ fn gateways(link: &Link, path: &str, places: &Places) -> Result<()> {
 fn routes(link: &Link, path: &str, places: &Places) -> Result<()> {
     for (i, route) in link.routes.iter().enumerate() {
         let to = Subnet::of(&route.to);
-        if let Some(first) = link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric && r.table == route.table) {
+        if let Some(first) =
+            link.routes[..i].iter().position(|r| r.to == route.to && r.metric == route.metric && r.table == route.table)
+        {
             let what = format!("two routes lead to {} with the same metric", route.to);
             let (one, two) = (format!("{path}.routes.{i}"), format!("{path}.routes.{first}"));
             return Err(places.between(&one, what, &two, "the other one").hint("give one of them a `metric`"));
@@ -251,7 +253,8 @@ fn default_routes(links: &Links, places: &Places) -> Result<()> {
 fn tables(links: &Links, places: &Places) -> Result<()> {
     let mut filled: Vec<u32> = links.values().flat_map(|l| l.routes.iter().filter_map(|r| r.table)).collect();
     for link in links.values() {
-        let routes = !link.gateways.is_empty() || !link.routes.is_empty() || link.dhcp_ipv4 || link.router_advertisements;
+        let routes =
+            !link.gateways.is_empty() || !link.routes.is_empty() || link.dhcp_ipv4 || link.router_advertisements;
         filled.extend(link.table.filter(|_| routes));
         if let LinkKind::Vrf(vrf) = &link.kind {
             filled.push(vrf.table);

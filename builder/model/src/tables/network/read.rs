@@ -31,10 +31,18 @@ pub(crate) const LINK: &[Field] = &[
     texts("search", &values::DOMAIN, "domains in which names without a dot are looked up"),
     texts("route_domains", &values::ROUTED_DOMAIN, "domains whose names are asked of this link's name servers only"),
     texts("ntp", &values::SERVER, "time servers, asked before those of `[time]`"),
-    boolean("gateway_on_link", "the gateways are reached directly, although no address of the link is in a network with them")
-        .or(false),
-    integer("table", 1, 4_294_967_295, "routing table of this link's default routes, and of `routes` that name no other")
-        .or_said("the main one"),
+    boolean(
+        "gateway_on_link",
+        "the gateways are reached directly, although no address of the link is in a network with them",
+    )
+    .or(false),
+    integer(
+        "table",
+        1,
+        4_294_967_295,
+        "routing table of this link's default routes, and of `routes` that name no other",
+    )
+    .or_said("the main one"),
     tables("rules", RULE, "which packets are routed by which table"),
     table("dhcp_server", DHCP_SERVER, "lease addresses to others (DHCPv4)"),
     table("advertise", ADVERTISE, "send IPv6 router advertisements"),
@@ -81,7 +89,8 @@ const ROUTE: &[Field] = &[
     text("to", &values::NETWORK, "network it leads to").needed(),
     text("via", &values::IP, "gateway").or_said("the network is on the link itself"),
     integer("metric", 1, 4_294_967_295, "the lowest wins").or_said("0 for IPv4, 1024 for IPv6"),
-    boolean("on_link", "the gateway is reached directly, although no address of the link is in a network with it").or(false),
+    boolean("on_link", "the gateway is reached directly, although no address of the link is in a network with it")
+        .or(false),
     integer("table", 1, 4_294_967_295, "routing table").or_said("the link's"),
 ];
 const DNS_OVER_TLS: &[(&str, &str)] = &[
@@ -165,11 +174,14 @@ fn plain() -> Link {
 }
 
 fn kind(name: &str, t: &Section) -> Result<LinkKind> {
-    let said: Vec<&str> = ["match", "vlan", "bond", "bridge", "vrf"].into_iter().filter(|k| t.key(k).is_some()).collect();
+    let said: Vec<&str> =
+        ["match", "vlan", "bond", "bridge", "vrf"].into_iter().filter(|k| t.key(k).is_some()).collect();
     if let [first, second, ..] = said[..] {
         let what = format!("`{}` has both `{first}` and `{second}`", t.path);
         let error = t.files.error(t.key(second).unwrap_or(t.span), what);
-        return Err(error.hint("a link is one thing: a card (`match`), a VLAN, a bond, a bridge or a VRF; make two links"));
+        return Err(
+            error.hint("a link is one thing: a card (`match`), a VLAN, a bond, a bridge or a VRF; make two links")
+        );
     }
     let kind = if let Some(v) = t.table("vlan")? {
         LinkKind::Vlan(Vlan { id: v.needed_number("id")?.value, parent: v.needed("parent")?.value })

@@ -61,8 +61,7 @@ pub(crate) fn advertise(t: &Section, addresses: &[String]) -> Result<Advertise> 
 
 /// The table that says this.
 pub(crate) fn dhcp_server_written(server: &DhcpServer) -> Written {
-    let reservation =
-        |r: &Reservation| Written::default().with("mac", &*r.mac).with("address", r.address.to_string());
+    let reservation = |r: &Reservation| Written::default().with("mac", &*r.mac).with("address", r.address.to_string());
     Written::default()
         .with("first", server.first.to_string())
         .with("last", server.last.to_string())

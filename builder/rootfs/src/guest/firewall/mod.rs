@@ -9,9 +9,7 @@ mod render;
 mod rules;
 
 pub use render::render;
-pub use rules::{
-    Addresses, FilterRule, Limit, Match, NatRule, PacketVerdict, Ruleset, Translation, closed, ruleset,
-};
+pub use rules::{Addresses, FilterRule, Limit, Match, NatRule, PacketVerdict, Ruleset, Translation, closed, ruleset};
 
 use crate::guest::Guest;
 use crate::guest::ini::Ini;

@@ -39,7 +39,19 @@ fn packet(chain: &'static str, source: &str, protocol: &'static str, port: u16) 
     let source: IpAddr = source.parse().unwrap();
     let destination = if source.is_ipv4() { "192.0.2.10" } else { "2001:db8::10" }.parse().unwrap();
     let (from, to) = if chain == "output" { ("", "eth0") } else { ("eth0", "") };
-    Packet { chain, source, destination, protocol, port, kind: "", translated: None, from, to, over: false, groups: (0, 0) }
+    Packet {
+        chain,
+        source,
+        destination,
+        protocol,
+        port,
+        kind: "",
+        translated: None,
+        from,
+        to,
+        over: false,
+        groups: (0, 0),
+    }
 }
 
 /// What the rules do with a packet, and the counter that saw it last. Panics on words it does not know.
@@ -297,8 +309,7 @@ fn the_rules_decide_what_the_recipe_says() {
 /// The same connection the other way: to `address`, from the machine and from a container.
 fn outward(recipe: &Recipe, rules: &str, address: IpAddr, protocol: Protocol, port: u16) {
     let egress = &recipe.firewall.egress;
-    let listed =
-        |a: &AllowOut| a.what.is_port(protocol, port) && recipe.firewall.names(&a.to, address);
+    let listed = |a: &AllowOut| a.what.is_port(protocol, port) && recipe.firewall.names(&a.to, address);
     let meant = egress.policy == Policy::Accept || port == 53 || egress.allow.iter().any(listed);
     let own = if address.is_ipv4() { "192.0.2.10" } else { "2001:db8::10" };
     let out = Packet { destination: address, ..packet("output", own, protocol.name(), port) };
@@ -466,7 +477,10 @@ fn a_router_lets_pass_what_is_declared_from_link_to_link() {
     let (out, out6, far) = ((2, 3), "2001:db8:9::9", "203.0.113.9");
     assert!(tcp(out, "10.1.0.9", far, 80) && passes(out, "10.1.0.9", "50", 0, "", far, None), "anything from lan");
     assert!(tcp(out, "fd00:1::9", out6, 80));
-    assert!(!tcp((3, 2), far, "10.1.0.9", 80) && !tcp((0, 3), "10.1.0.9", far, 80), "nothing the other way, or from nowhere");
+    assert!(
+        !tcp((3, 2), far, "10.1.0.9", 80) && !tcp((0, 3), "10.1.0.9", far, 80),
+        "nothing the other way, or from nowhere"
+    );
     assert!(tcp((1, 3), "10.2.0.9", far, 443) && !tcp((1, 3), "10.2.0.9", far, 80));
     assert!(!tcp((1, 3), "10.1.0.9", far, 443) && !tcp((1, 2), "10.2.0.9", "10.1.0.9", 443), "guests do not reach lan");
     let ping = |protocol, kind, source: &str, to: &str| passes((3, 2), source, protocol, 0, kind, to, None);

@@ -99,7 +99,10 @@ fn missing(seen: &Value, link: &Link) -> Result<(), String> {
                 Some((network, prefix)) => ip(&r["Destination"]) == Some(network) && length == u64::from(prefix),
                 None => length == 0,
             };
-            there && ip(&r["Gateway"]) == via && metric.is_none_or(|m| r["Priority"] == m) && table.is_none_or(|t| r["Table"] == t)
+            there
+                && ip(&r["Gateway"]) == via
+                && metric.is_none_or(|m| r["Priority"] == m)
+                && table.is_none_or(|t| r["Table"] == t)
         })
     };
     for gateway in &link.gateways {

@@ -57,10 +57,7 @@ pub fn sources(recipe: &Recipe) -> Vec<NatRule> {
 }
 
 /// Sources and destinations of one family, each with each; either may be anything.
-fn pairs(
-    from: Option<Vec<Addresses>>,
-    to: Option<Vec<Addresses>>,
-) -> Vec<(Option<Addresses>, Option<Addresses>)> {
+fn pairs(from: Option<Vec<Addresses>>, to: Option<Vec<Addresses>>) -> Vec<(Option<Addresses>, Option<Addresses>)> {
     match (from, to) {
         (None, None) => vec![(None, None)],
         (Some(from), None) => from.into_iter().map(|a| (Some(a), None)).collect(),
