@@ -152,6 +152,35 @@ fn everything_a_firewall_can_say(root: &Path) {
     assert!(!inside(root, &["nft", "-c", "-f", "/run/all.nft"]).0, "nft accepts everything");
 }
 
+/// nft(8) reads what a router says: other protocols, links, forwarding and translation in both families.
+fn everything_a_router_can_say(root: &Path) {
+    let mut recipe = recipe(
+        "[network.wan]\nmatch = { order = 1 }\ndhcp = true\n[network.lan]\nmatch = { order = 2 }\n\
+         addresses = [\"10.1.0.1/24\", \"fd00:1::1/64\"]\nadvertise = {}\n\
+         dhcp_server = { first = \"10.1.0.100\", last = \"10.1.0.199\" }\n\
+         [firewall.forward]\nallow = [{ in = [\"lan\"], out = [\"wan\"] }, { in = [\"wan\"], out = [\"lan\"], protocol = \"icmpv6\" },\n\
+         { in = [\"wan\"], out = [\"lan\", \"wan\"], protocol = \"icmp\", to = [\"10.1.0.0/24\"] }]\n\
+         [firewall.nat]\nmasquerade = [{ out = [\"wan\"] }, { out = [\"wan\"], from = [\"fd00:1::/64\"], address = \"2001:db8::1\" }]\n\
+         ports = [{ in = [\"wan\"], port = 443, to = \"10.1.0.5\", to_port = 8443 },\n\
+         { in = [\"wan\"], port = 7000, last_port = 7010, to = \"fd00:1::5\" },\n\
+         { in = [\"wan\"], port = 53, protocol = \"udp\", to = \"fd00:1::6\", to_port = 5353, from = [\"2001:db8::/32\"] }]\n\
+         [firewall.egress]\npolicy = \"drop\"\nallow = [{ protocol = \"icmp\", type = \"echo-request\" }, { number = 88 }]\n",
+    );
+    let rate = Some(Rate { connections: 6, per: Period::Minute, burst: 5 });
+    let links = || vec!["lan".to_owned(), "wan".to_owned()];
+    let from = vec![Peer::Network("fd00::/8".parse().unwrap()), Peer::Network("10.0.0.0/8".parse().unwrap())];
+    recipe.firewall.allow.extend([
+        Allow::of(Traffic::Other(50)),
+        Allow { links: links(), ..Allow::of(Traffic::Other(2)) },
+        Allow { rate, ..Allow::of(Traffic::Icmp { v6: false, kind: Some(13) }) },
+        Allow { from, links: links(), rate, ..Allow::of(Traffic::Other(99)) },
+        Allow::of(Traffic::Icmp { v6: true, kind: None }),
+    ]);
+    let text = guest::firewall::render(&guest::firewall::ruleset(&recipe)).unwrap();
+    std::fs::write(root.join("run/router.nft"), text).unwrap();
+    content(root, &["nft", "-c", "-f", "/run/router.nft"]);
+}
+
 /// The script's words, with the tree's own dash, mawk and sed, from what nft(8) prints.
 fn metrics(root: &Path) {
     std::fs::create_dir_all(root.join("run/fake")).unwrap();
@@ -251,6 +280,7 @@ fn programs_of_the_tree_accept_what_was_generated() {
         content(root, &["nft", "-c", "-f", &format!("/{file}")]);
     }
     everything_a_firewall_can_say(root);
+    everything_a_router_can_say(root);
     metrics(root);
 
     // sshd(8) wants a host key and its directory; both are made at boot.
