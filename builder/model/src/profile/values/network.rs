@@ -109,7 +109,7 @@ fn label(label: &str) -> Result<(), String> {
     match wrong {
         Some('_') => Err(format!("`_` is not allowed in a name of a host (RFC 1123): write `{right}`")),
         Some('A'..='Z') => Err(format!("names of hosts are written in lower case: `{right}`")),
-        Some(c) => Err(format!("`{c}` is not allowed in it, only lower-case letters, digits and `-`")),
+        Some(_) => Err(format!("`{label}` is not lower-case letters, digits and `-`")),
         None if label.is_empty() => Err("a part between dots is empty".to_owned()),
         None if label.len() > 63 => Err(format!("`{label}` is longer than 63")),
         None if label.starts_with('-') => Err(format!("`{label}` begins with `-`")),
