@@ -70,7 +70,8 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let rated = |a: &&Allow| a.rate.is_some();
     let here = |a: &&Allow| scope.comes_by(a);
     let ports = |a: &Allow, protocol| a.ports(protocol).map(|ports| (*ports.start(), *ports.end()));
-    let admits = |source| recipe.firewall.allow.iter().filter(here).filter(move |a| recipe.firewall.names(&a.from, source));
+    let admits =
+        |source| recipe.firewall.allow.iter().filter(here).filter(move |a| recipe.firewall.names(&a.from, source));
     // A port with a rate is asked by itself.
     let unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(every).collect();
     let sweep = |id: &str, words: &str, protocol, vantage, source| {
