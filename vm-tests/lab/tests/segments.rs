@@ -2,11 +2,19 @@
 
 mod guest;
 
-use diorite_lab::{Attachment, Config, Ending, Lab, Lease, PortVerdict::*, ReadUntil, Topology};
+use diorite_lab::{
+    Attachment, Config, Ending, Lab, Lease, Parcel, Passage,
+    PortVerdict::*,
+    ReadUntil, Topology,
+    frame::{self, Body, Host, Packet},
+};
 use diorite_model::{Error, Result};
 use guest::{Action, Behaviour, Guest};
+use smoltcp::wire::{ArpOperation, ArpRepr};
 use std::{
-    net::{IpAddr, SocketAddr},
+    io::{Read, Write},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    os::unix::net::UnixStream,
     time::{Duration, Instant},
 };
 
@@ -107,4 +115,80 @@ fn a_tag_and_an_access_port_lead_to_the_same_segment() {
     assert!(first.ping(lease.ipv4.into(), long).expect("ping").is_some(), "by way of the router, without a tag");
     let short = Duration::from_millis(500);
     assert_eq!(tagged.reach(Some(11), own, guest::TAGGED[0], short).expect("an answer"), None, "nobody is in VLAN 11");
+}
+
+/// A guest that passes IPv4 packets on between two cables: SYNs to port 443 and datagrams to port 53, with their addresses
+/// as they are. It looks for every receiver by ARP first.
+fn router(sides: [UnixStream; 2], own: [Ipv4Addr; 2]) {
+    let mac = |side: usize| guest::mac(side as u8);
+    let mut waiting: Vec<(usize, Ipv4Addr, Vec<u8>)> = Vec::new();
+    let write = |side: usize, frame: &[u8]| {
+        let _ = (&sides[side]).write_all(&[&(frame.len() as u32).to_be_bytes(), frame].concat());
+    };
+    let (told, frames) = std::sync::mpsc::channel();
+    for (side, stream) in sides.iter().enumerate() {
+        let (mut stream, told) = (stream.try_clone().expect("a handle"), told.clone());
+        std::thread::spawn(move || {
+            let mut length = [0; 4];
+            while stream.read_exact(&mut length).is_ok() {
+                let mut frame = vec![0; u32::from_be_bytes(length) as usize];
+                if stream.read_exact(&mut frame).is_err() || told.send((side, frame)).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    drop(told);
+    for (side, bytes) in frames {
+        let Some(packet) = Packet::parse(&bytes) else { continue };
+        match packet.body {
+            Body::Arp(ArpRepr::EthernetIpv4 { operation, source_protocol_addr, target_protocol_addr, .. }) => {
+                if operation == ArpOperation::Request && target_protocol_addr == own[side] {
+                    let asker = Host { mac: packet.source, ip: source_protocol_addr.into() };
+                    write(side, &frame::is_at(Host { mac: mac(side), ip: own[side].into() }, asker));
+                }
+                for (to, _, packet_in) in
+                    waiting.extract_if(.., |(to, ip, _)| (*to, *ip) == (side, source_protocol_addr))
+                {
+                    write(to, &frame::ethernet(mac(to), packet.source, &packet_in).expect("a packet"));
+                }
+            }
+            Body::Tcp { to, .. } | Body::Udp { to, .. } if matches!(to.port(), 443 | 53) => {
+                let (IpAddr::V4(ip), other) = (to.ip(), 1 - side) else { continue };
+                waiting.push((other, ip, frame::ip_packet(&bytes).expect("a packet").to_vec()));
+                write(other, &frame::who_has(mac(other), own[other], ip));
+            }
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn what_a_router_passes_on_arrives_and_nothing_else() {
+    let (one, two) = (UnixStream::pair().expect("a cable"), UnixStream::pair().expect("a cable"));
+    let own: [Ipv4Addr; 2] = [Ipv4Addr::new(10, 77, 1, 50), Ipv4Addr::new(10, 77, 2, 50)];
+    std::thread::spawn(move || router([one.0, two.0], own));
+    let segments = [1, 2].map(|n| quick(Config::numbered(n)));
+    let network = Topology { routed: Vec::new(), ..Topology::routed(segments) };
+    let network = network.cable("a", Attachment::Access(0)).cable("b", Attachment::Access(1));
+    let lab = Lab::start_in(network, vec![one.1.into(), two.1.into()]).expect("lab");
+    let there = lab.at(1).expect("a segment");
+    let from: IpAddr = lab.config().ipv4.into();
+    let pass = |parcel, to: IpAddr, limit| {
+        let passage = Passage { via: own[0].into(), from, to, parcel, at: to, as_what: parcel };
+        lab.pass(&there, passage, limit).expect("lab")
+    };
+    let (long, short) = (Duration::from_secs(20), Duration::from_secs(2));
+    let nobody = "10.77.2.99".parse().expect("an address");
+    for to in [there.config().ipv4.into(), nobody] {
+        assert_eq!(pass(Parcel::Tcp(443), to, long), Some(from), "{to}");
+        assert_eq!(pass(Parcel::Udp(53), to, long), Some(from), "{to}");
+        assert_eq!(pass(Parcel::Tcp(80), to, short), None, "{to}");
+        assert_eq!(pass(Parcel::Ip(50), to, short), None, "{to}");
+    }
+    assert!(
+        lab.record().keys().all(|said| said.kind == "arp"),
+        "what was asked is no word of the guest's: {:?}",
+        lab.record()
+    );
 }
