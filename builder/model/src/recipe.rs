@@ -12,6 +12,7 @@ pub use crate::tables::hardening::recipe::*;
 pub use crate::tables::image::recipe::*;
 pub use crate::tables::locale::recipe::*;
 pub use crate::tables::monitoring::recipe::*;
+pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
@@ -58,6 +59,9 @@ pub struct Recipe {
     pub services: Services,
     /// The writable partition, /var.
     pub state: State,
+    /// File systems besides the root and state, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounts: BTreeMap<String, Mount>,
     /// Values of its own, where a machine may be given any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_drive: Option<ConfigDrive>,

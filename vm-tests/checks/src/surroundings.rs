@@ -3,10 +3,10 @@
 
 use crate::placeholders;
 use diorite_lab::Config;
-use diorite_machine::credentials::Credential;
+use diorite_machine::{DataDisk, Ext4Name, credentials::Credential};
 use diorite_model::{
     Recipe,
-    recipe::{Encryption, Link, LinkKind, StateDisk},
+    recipe::{DiskMount, DiskName, Encryption, FileSystem, Link, LinkKind, StateDisk},
 };
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -19,6 +19,8 @@ pub struct Surroundings {
     pub macs: Vec<String>,
     /// Bytes of an empty second disk, where the recipe asks for one.
     pub second: Option<u64>,
+    /// Further disks, which the recipe mounts.
+    pub data: Vec<DataDisk>,
     /// What the recipe's containers are to be told from outside.
     pub credentials: Vec<Credential>,
     /// A new TPM, where the recipe asks for one.
@@ -44,8 +46,8 @@ impl Surroundings {
         let credentials = placeholders::credentials(recipe);
         let declared = |port: &u16| recipe.firewall.allow.iter().any(|a| a.ports().contains(port));
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
-        let mut around =
-            Self { config: Config::default(), macs, second, credentials, tpm, fixed: Vec::new(), front, quiet };
+        let (config, fixed, data) = (Config::default(), Vec::new(), data(recipe));
+        let mut around = Self { config, macs, second, data, credentials, tpm, fixed, front, quiet };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         if let LinkKind::Vlan(vlan) = &link.kind {
             around.config.vlan = Some(vlan.id);
@@ -101,6 +103,26 @@ impl Surroundings {
 pub(crate) fn split(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = text.split_once('/')?;
     Some((address.parse().ok()?, prefix.parse().ok()?))
+}
+
+/// The disks that are mounted at boot: with the file system that the machine expects, or empty where it makes that itself.
+/// Nothing but ext4 is made here; the profile's own checks refuse what would need more.
+fn data(recipe: &Recipe) -> Vec<DataDisk> {
+    let mounted = recipe.mounts.iter().filter_map(|(name, mount)| Some((name, mount.disk()?)));
+    let one = |(name, disk): (&String, &DiskMount)| {
+        let (serial, filesystem) = match &disk.name {
+            DiskName::Label(label) => (name, Some(Ext4Name::Label(label.clone()))),
+            DiskName::Uuid(uuid) => (name, Some(Ext4Name::Uuid(uuid.clone()))),
+            // One that is not made by the machine is known by its serial number, whatever its label.
+            DiskName::Serial(serial) if disk.create => (serial, None),
+            DiskName::Serial(serial) => (serial, Some(Ext4Name::Label("verify".into()))),
+        };
+        let made = filesystem.is_none() || disk.filesystem == FileSystem::Ext4;
+        // As much as the largest of the file systems needs, and no more.
+        let bytes = disk.filesystem.least() + (16 << 20);
+        made.then(|| DataDisk { serial: serial.chars().take(20).collect(), bytes, filesystem })
+    };
+    mounted.filter_map(one).collect()
 }
 
 /// Every card a link names gets its place: by number, by hardware address, or the next free one.

@@ -104,6 +104,24 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a disk that is mounted elsewhere",
+            edits: &[("path = \"/srv/data\"", "path = \"/srv/date\"")],
+            caught: &[("mount-data", "/var/srv/data is not mounted")],
+            ..NONE
+        },
+        Wrong {
+            what: "a bind mount that shows another directory",
+            edits: &[("bind = \"/srv/shown\"", "bind = \"/srv/other\"")],
+            caught: &[("mount-shown", "nosuid")],
+            ..NONE
+        },
+        Wrong {
+            what: "another directory mounted on access",
+            edits: &[("bind = \"/srv/late\"", "bind = \"/srv/early\"")],
+            caught: &[("mount-late", "/var/srv/early")],
+            ..NONE
+        },
+        Wrong {
             what: "a container without its limit",
             edits: &[("limits = { memory = \"64M\" }\n", "")],
             caught: &[("container-web-as-declared", "other memory")],

@@ -250,7 +250,7 @@ pub fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
                             || (depth == 0
                                 && matches!(
                                     key.as_str(),
-                                    "network" | "containers" | "container_networks" | "instances"
+                                    "network" | "containers" | "container_networks" | "instances" | "mounts"
                                 ))
                             || matches!(key.as_str(), "administrators" | "extra" | "sets");
                         join(old, value, depth + 1, named)

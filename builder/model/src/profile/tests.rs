@@ -6,6 +6,7 @@ mod firewall;
 mod hardening;
 mod hostile;
 mod instances;
+mod mounts;
 mod network;
 mod secrets;
 mod services;

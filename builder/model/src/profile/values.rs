@@ -11,10 +11,12 @@ pub use hardening::*;
 use crate::tables::firewall::recipe::Period;
 use std::net::IpAddr;
 
+mod mounts;
 mod network;
 mod scenario;
 mod time;
 
+pub use mounts::*;
 pub use network::*;
 pub use scenario::*;
 pub use time::*;

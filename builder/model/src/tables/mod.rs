@@ -51,6 +51,11 @@ pub(crate) mod monitoring {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod mounts {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod network {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -113,6 +118,12 @@ pub(crate) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
+    named(
+        "mounts",
+        &values::NAME,
+        mounts::read::MOUNT,
+        "further disks, directories of file servers, and bind mounts, by name",
+    ),
     table("config_drive", config_drive::read::CONFIG_DRIVE, "per-machine values from a config drive"),
     named(
         "instances",
@@ -158,6 +169,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("monitoring", monitoring::read::written(&said.monitoring))
         .with("services", services::read::written(&said.services))
         .with("state", state::read::written(&said.state))
+        .named("mounts", &said.mounts, mounts::read::written)
         .maybe("config_drive", said.config_drive.as_ref().map(config_drive::read::written))
         .list("overlays", &said.overlays)
 }
@@ -187,6 +199,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
         monitoring: monitoring::read::monitoring(&top)?,
         services: services::read::services(&top)?,
         state,
+        mounts: mounts::read::mounts(&top)?,
         config_drive: config_drive::read::config_drive(&top)?,
         overlays: top.plain("overlays")?,
     };
@@ -209,5 +222,6 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     access::check::check(recipe, places)?;
     hardening::check::check(recipe, places)?;
     state::check::check(recipe, places)?;
+    mounts::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

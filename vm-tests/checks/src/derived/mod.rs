@@ -11,6 +11,7 @@ pub mod journal;
 pub mod kernel;
 pub mod locale;
 pub mod monitoring;
+pub mod mounts;
 pub mod network;
 pub mod root;
 pub mod services;

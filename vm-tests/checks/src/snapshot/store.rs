@@ -69,7 +69,7 @@ impl SnapshotStore {
 
     /// Moves these files of the directory `from` here, and lets go of every other snapshot. Returns where they are now, and the
     /// bytes that they take.
-    pub fn keep(&self, snapshot: MachineSnapshot, from: &Path, names: &[&str]) -> Result<(StoredSnapshot, u64)> {
+    pub fn keep(&self, snapshot: MachineSnapshot, from: &Path, names: &[String]) -> Result<(StoredSnapshot, u64)> {
         let (new, directory) = (self.0.join(".new"), self.path(&snapshot.identity));
         let failed = |e: io::Error| Error::io("the snapshot cannot be kept", &self.0, e);
         gone(&new).map_err(failed)?;
@@ -102,7 +102,7 @@ impl SnapshotStore {
 
 /// Gives the evidence in `directory` these files of the directory `from`: as links, where there can be some. Nobody writes
 /// either afterwards.
-pub(crate) fn evidence(snapshot: MachineSnapshot, from: &Path, names: &[&str], directory: &Path) -> Result<()> {
+pub(crate) fn evidence(snapshot: MachineSnapshot, from: &Path, names: &[String], directory: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::io("the snapshot of the failure cannot be kept", directory, e);
     fs::create_dir_all(directory).map_err(failed)?;
     for name in names {
@@ -144,7 +144,7 @@ pub(crate) fn read(directory: &Path) -> Result<Option<MachineSnapshot>> {
 }
 
 /// Writes the description of a snapshot whose files are in their place.
-fn described(snapshot: MachineSnapshot, directory: &Path, names: &[&str]) -> Result<MachineSnapshot> {
+fn described(snapshot: MachineSnapshot, directory: &Path, names: &[String]) -> Result<MachineSnapshot> {
     let stamps = names.iter().map(|name| Ok(((*name).to_owned(), FileStamp::of(&directory.join(name))?)));
     let snapshot = MachineSnapshot { files: stamps.collect::<Result<BTreeMap<_, _>>>()?, ..snapshot };
     write(&snapshot, directory)?;

@@ -106,6 +106,7 @@ fn hostile_strings_are_refused_in_every_field() {
         "access.groups.X",
         "archive.extra.X",
         "firewall.sets.X",
+        "mounts.X",
     ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();
