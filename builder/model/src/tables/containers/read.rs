@@ -96,12 +96,7 @@ const LAST: i64 = 1_879_048_192 - RANGE;
 const RANGE: i64 = 65_536;
 
 pub(crate) fn containers(top: &Section) -> Result<BTreeMap<String, Container>> {
-    let mut all = BTreeMap::new();
-    for (name, t) in top.named("containers")? {
-        let container = container(&name, &t)?;
-        all.insert(name, container);
-    }
-    Ok(all)
+    top.each("containers", container)
 }
 
 fn container(name: &str, t: &Section) -> Result<Container> {

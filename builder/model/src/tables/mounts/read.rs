@@ -56,7 +56,7 @@ const CIFS: &[Field] = &[
 ];
 
 pub(crate) fn mounts(top: &Section) -> Result<BTreeMap<String, Mount>> {
-    top.named("mounts")?.into_iter().map(|(name, t)| Ok((name, mount(&t)?))).collect()
+    top.each("mounts", |_, t| mount(t))
 }
 
 fn mount(t: &Section) -> Result<Mount> {
