@@ -33,6 +33,9 @@ pub(crate) mod hardening {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod hosts {
+    pub(crate) mod read;
+}
 pub(crate) mod image {
     pub(crate) mod read;
     pub(crate) mod recipe;
@@ -46,6 +49,11 @@ pub(crate) mod locale {
 }
 pub(crate) mod machine {
     pub(crate) mod read;
+}
+pub(crate) mod memory {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
 }
 pub(crate) mod monitoring {
     pub(crate) mod read;
@@ -103,6 +111,12 @@ pub(crate) const PROFILE: &[Field] = &[
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    mapping(
+        "hosts",
+        &values::HOST_NAME,
+        &values::ADDRESSES,
+        "addresses of hosts by name, which no name server is asked for",
+    ),
     table("time", time::read::TIME, "clock and time zone"),
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
@@ -118,6 +132,7 @@ pub(crate) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
+    table("memory", memory::read::MEMORY, "swap space"),
     named(
         "mounts",
         &values::NAME,
@@ -159,6 +174,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &said.network, network::read::written)
+        .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
         .with("time", time::read::written(&said.time))
         .with("locale", locale::read::written(&said.locale))
         .with("firewall", firewall::read::written(&said.firewall))
@@ -169,6 +185,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("monitoring", monitoring::read::written(&said.monitoring))
         .with("services", services::read::written(&said.services))
         .with("state", state::read::written(&said.state))
+        .with("memory", memory::read::written(&said.memory))
         .named("mounts", &said.mounts, mounts::read::written)
         .maybe("config_drive", said.config_drive.as_ref().map(config_drive::read::written))
         .list("overlays", &said.overlays)
@@ -197,6 +214,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let kernel = top.part(image::read::kernel)?;
     let disk = top.part(image::read::disk)?;
     let network = top.part(network::read::network)?;
+    let hosts = top.part(hosts::read::hosts)?;
     let time = top.part(time::read::time)?;
     let locale = top.part(locale::read::locale)?;
     let firewall = top.part(firewall::read::firewall)?;
@@ -206,6 +224,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let container_networks = top.part(container_networks::read::networks)?;
     let monitoring = top.part(monitoring::read::monitoring)?;
     let services = top.part(services::read::services)?;
+    let memory = top.part(memory::read::memory)?;
     let mounts = top.part(mounts::read::mounts)?;
     let config_drive = top.part(config_drive::read::config_drive)?;
     let checks = top.part(verify::read::checks)?;
@@ -220,6 +239,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         kernel: got(kernel)?,
         disk: got(disk)?,
         network: got(network)?,
+        hosts: got(hosts)?,
         time: got(time)?,
         locale: got(locale)?,
         firewall: got(firewall)?,
@@ -230,6 +250,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         monitoring: got(monitoring)?,
         services: got(services)?,
         state,
+        memory: got(memory)?,
         mounts: got(mounts)?,
         config_drive: got(config_drive)?,
         overlays: got(overlays)?,
@@ -255,5 +276,6 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     hardening::check::check(recipe, places)?;
     state::check::check(recipe, places)?;
     mounts::check::check(recipe, places)?;
+    memory::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

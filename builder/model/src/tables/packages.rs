@@ -68,6 +68,9 @@ pub(crate) fn complete(recipe: &mut Recipe) {
             FileSystem::Btrfs => needed.push("btrfs-progs"),
         }
     }
+    if recipe.memory.zram.is_some() {
+        needed.push("systemd-zram-generator");
+    }
     for mount in recipe.mounts.values() {
         match mount.source {
             MountSource::Nfs(_) => needed.push("nfs-common"),

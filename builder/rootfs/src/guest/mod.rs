@@ -14,6 +14,7 @@ mod ini;
 mod initrd;
 mod kernel;
 mod locale;
+mod memory;
 mod monitoring;
 mod mounts;
 pub mod network;
@@ -68,6 +69,7 @@ pub fn generate(
     image::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
     mounts::generate(&mut guest, recipe)?;
+    memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;

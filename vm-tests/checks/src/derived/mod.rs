@@ -10,6 +10,7 @@ pub mod image;
 pub mod journal;
 pub mod kernel;
 pub mod locale;
+pub mod memory;
 pub mod monitoring;
 pub mod mounts;
 pub mod network;

@@ -72,6 +72,28 @@ fn errors_show_the_line() {
 }
 
 #[test]
+fn errors_of_memory_hosts_and_limits_show_the_line() {
+    let all = [
+        refused("[memory]\nswap = \"2G\""),
+        refused("[memory]\nswap = \"8M\""),
+        refused("[memory]\nzram = \"half\""),
+        refused("[hosts]\n\"db\" = \"192.0.2.300\""),
+        refused("[hosts]\n\"db\" = \"192.0.2.3  192.0.2.4\""),
+        refused("[hosts]\n\"db\" = \"192.0.2.3 192.0.2.3\""),
+        refused("[hosts]\n\"My_Host\" = \"192.0.2.3\""),
+        refused("[hosts]\n\"localhost\" = \"192.0.2.3\""),
+        with("devices = [\"/dev/ttyUSB0\"]", "devices = [\"/dev/sda\"]"),
+        with("devices = [\"/dev/ttyUSB0\"]", "devices = [\"/dev/../etc/shadow\"]"),
+        with("devices = [\"/dev/ttyUSB0\"]", "devices = [\"ttyUSB0\"]"),
+        with("open_files = 4096", "open_files = 5"),
+        with("writable = [\"/tmp\"]\n", ""),
+    ];
+    insta::assert_snapshot!("memory_hosts_limits", all.join("\n\n"));
+    let names = parsed("[hosts]\n\"db.example\" = \"192.0.2.3 2001:db8::3\"").unwrap_or_else(|e| panic!("{e}")).hosts;
+    assert_eq!(names["db.example"].len(), 2);
+}
+
+#[test]
 fn what_is_not_said_follows_from_what_is_mounted() {
     let recipe = parsed(
         "[mounts.disk]\npath = \"/srv/a\"\ndisk = { serial = \"a\", filesystem = \"xfs\", create = true }\n\
