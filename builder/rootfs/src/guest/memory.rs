@@ -18,7 +18,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let (file, unit) = (Memory::SWAP_FILE, format!("{}.swap", escaped_path(Memory::SWAP_FILE)));
     // mkswap(8) makes a file that every file system can swap to; one of another size is made anew.
     let script = format!(
-        "test \"$(stat -c %%s {file} 2>/dev/null)\" = {bytes} || {{ rm -f {file} && mkdir -p /var/lib/diorite && \
+        "test \"$(stat -c %%s {file} 2>/dev/null)\" = {bytes} || {{ rm -f {file} && mkdir -p -m 0755 /var/lib/diorite && \
          mkswap --quiet --file --size {bytes} {file}; }}"
     );
     let maker = Ini::new()
