@@ -11,7 +11,7 @@ use std::path::Path;
 /// Prints the tables, and says what is not in them.
 pub fn run(verb: &ImportVerb, context: &Context) -> Result<Exit> {
     let ImportVerb::Compose { file } = verb;
-    let text = textfile::read(file, "compose file")?;
+    let text = textfile::read_as(file, "compose file", "YAML")?;
     let imported = diorite_import::compose(&text, &file.display().to_string())?;
     match context.json {
         true => out::line(json(&imported))?,
