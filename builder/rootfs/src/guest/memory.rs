@@ -2,6 +2,7 @@
 
 use super::Guest;
 use super::ini::Ini;
+use super::sandbox;
 use super::units::escaped_path;
 use diorite_model::recipe::Memory;
 use diorite_model::{Recipe, Result};
@@ -18,7 +19,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let (file, unit) = (Memory::SWAP_FILE, format!("{}.swap", escaped_path(Memory::SWAP_FILE)));
     // mkswap(8) makes a file that every file system can swap to; one of another size is made anew.
     let script = format!(
-        "test \"$(stat -c %%s {file} 2>/dev/null)\" = {bytes} || {{ rm -f {file} && mkdir -p -m 0755 /var/lib/diorite && \
+        "test \"$(stat -c %%s {file} 2>/dev/null)\" = {bytes} || {{ rm -f {file} && \
          mkswap --quiet --file --size {bytes} {file}; }}"
     );
     let maker = Ini::new()
@@ -31,9 +32,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         .section("Service")
         .set("Type", "oneshot")
         .set("RemainAfterExit", "yes")
-        .set("UMask", "0077")
+        .set("StateDirectory", "diorite")
         .set("ExecStart", format!("/bin/sh -euc '{}'", script.replace('$', "$$")));
-    guest.unit(MAKER, &maker)?;
+    guest.unit(MAKER, &sandbox::closed(maker, &[("PrivateTmp", "")]))?;
     let swap = Ini::new()
         .section("Unit")
         .set("Description", "Swap file")

@@ -2,6 +2,7 @@
 
 use crate::guest::Guest;
 use crate::guest::ini::Ini;
+use crate::guest::sandbox;
 use crate::guest::units::escaped_path;
 use diorite_model::recipe::{DiskMount, DiskName, FileSystem, Mount};
 use diorite_model::{Error, Recipe, Result};
@@ -62,7 +63,9 @@ pub(super) fn generate(guest: &mut Guest, name: &str, mount: &Mount, disk: &Disk
         .set("TimeoutSec", "infinity")
         // It leaves a disk alone on which libblkid(3) finds anything.
         .set("ExecStart", format!("/usr/lib/systemd/systemd-makefs {} {path}", disk.filesystem.name()));
-    guest.unit(&maker(name), &ini)
+    let device = format!("{path} rw");
+    let open = [("PrivateTmp", ""), ("PrivateDevices", ""), ("DeviceAllow", device.as_str())];
+    guest.unit(&maker(name), &sandbox::closed(ini, &open))
 }
 
 /// Links to disks by their serial numbers. Each bus has a property of its own for them.
