@@ -3,7 +3,7 @@
 use crate::compose::Stack;
 use crate::toml_text::{key, list, text};
 use crate::yaml::{Kind, Node};
-use crate::{ports, words};
+use crate::{advice, ports, words};
 use diorite_model::secret;
 
 /// A service while it is read.
@@ -108,7 +108,7 @@ impl Service<'_> {
             return;
         };
         let Some(reference) = self.plain(image, "image") else { return };
-        let full = full(&reference);
+        let full = words::reference(&reference);
         if full.contains("@sha256:") {
             self.lines.push(format!("oci = {}", text(&full)));
         } else {
@@ -167,7 +167,7 @@ impl Service<'_> {
             "pids_limit" => self.limits.extend(node.text().map(|n| format!("pids = {n}"))),
             "ulimits" => self.ulimits(node),
             "deploy" => self.deploy(node),
-            _ => self.note(line, name, advice(name)),
+            _ => self.note(line, name, advice::instead_of(name)),
         }
     }
 
@@ -489,41 +489,5 @@ impl Service<'_> {
             out += &format!("after = {}\n", list(&after));
         }
         out
-    }
-}
-
-/// `docker.io/library/nginx:1.27` of `nginx:1.27`, as docker completes names.
-fn full(reference: &str) -> String {
-    let (first, rest) = reference.split_once('/').unwrap_or(("", reference));
-    let registry = first.contains(['.', ':']) || first == "localhost";
-    match (registry, first.is_empty()) {
-        (true, _) => reference.to_owned(),
-        (false, true) => format!("docker.io/library/{rest}"),
-        (false, false) => format!("docker.io/{reference}"),
-    }
-}
-
-/// What is done in place of a key that has no meaning here.
-fn advice(key: &str) -> &'static str {
-    match key {
-        "env_file" => "write its variables into `environment`, and its secrets as credentials",
-        "labels" => {
-            "nothing reads labels here; what a proxy takes from them belongs into the proxy's own configuration"
-        }
-        "logging" => "what a container says goes into the machine's journal",
-        "privileged" => "no container has all privileges: name `capabilities` and `devices`",
-        "configs" => "put the file into an overlay of the container",
-        "extra_hosts" => "names for every container and the machine: `[hosts]`",
-        "dns" | "dns_search" | "dns_opt" => "containers ask the machine's name servers: `[network.NAME]`",
-        "security_opt" => "privileges cannot be gained by anything; SELinux and AppArmor profiles are not taken over",
-        "sysctls" => "kernel settings are the machine's: `[hardening.sysctl]`",
-        "extends" => "write out what the other service says: `docker compose config` does that",
-        "profiles" => "every container of a profile is started",
-        "stop_grace_period" | "stop_signal" => "a container has ten seconds to end on the signal that its image names",
-        "ipc" | "pid" | "userns_mode" | "uts" | "cgroup" | "cgroup_parent" => "a container has namespaces of its own",
-        "links" | "external_links" => "containers on one network find each other by name",
-        "group_add" => "write the group into `user`: `user:group`",
-        "gpus" => "graphics processors are not given to containers",
-        _ => "it has no counterpart here",
     }
 }

@@ -70,6 +70,17 @@ pub(crate) fn name(text: &str) -> String {
     begun.chars().take(32).collect::<String>().trim_end_matches('-').to_owned()
 }
 
+/// `docker.io/library/nginx:1.27` of `nginx:1.27`, as docker completes names.
+pub(crate) fn reference(reference: &str) -> String {
+    let (first, rest) = reference.split_once('/').unwrap_or(("", reference));
+    let registry = first.contains(['.', ':']) || first == "localhost";
+    match (registry, first.is_empty()) {
+        (true, _) => reference.to_owned(),
+        (false, true) => format!("docker.io/library/{rest}"),
+        (false, false) => format!("docker.io/{reference}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
