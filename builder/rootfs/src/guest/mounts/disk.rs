@@ -39,15 +39,11 @@ pub(super) fn before(ini: Ini, name: &str, mount: &Mount, disk: &DiskMount, esca
 }
 
 pub(super) fn generate(guest: &mut Guest, name: &str, mount: &Mount, disk: &DiskMount) -> Result<()> {
-    let (path, escaped) = (device(name, disk), escaped_path(&device(name, disk)));
-    if !mount.required {
-        // The start is held up for a third of the usual time by a disk that is not there.
-        let ini = Ini::new().section("Unit").set("JobRunningTimeoutSec", "30");
-        guest.drop_in(&format!("{escaped}.device"), &ini)?;
-    }
     if !disk.create {
         return Ok(());
     }
+    let path = device(name, disk);
+    let escaped = escaped_path(&path);
     let mounted = escaped_path(&mount.directory());
     let ini = Ini::new()
         .section("Unit")
