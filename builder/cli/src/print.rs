@@ -9,7 +9,7 @@ use diorite_model::profile::Settings;
 use diorite_model::report::{Evidence, Report, Verdict};
 use diorite_model::{Digest, Error, Lock, Recipe};
 use diorite_proxmox::check;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -19,14 +19,18 @@ fn line(value: serde_json::Value) -> String {
 
 /// An error as one JSON object.
 pub fn error_json(error: &Error) -> String {
-    json!({
-        "schema": 1,
-        "error": {
-            "exit": error.exit as u8, "what": error.what, "place": error.place,
-            "detail": error.detail, "cause": error.cause, "hint": error.hint,
-        },
-    })
-    .to_string()
+    json!({ "schema": 1, "error": error_value(error) }).to_string()
+}
+
+fn error_value(error: &Error) -> Value {
+    let mut value = json!({
+        "exit": error.exit as u8, "what": error.what, "place": error.place,
+        "detail": error.detail, "cause": error.cause, "hint": error.hint,
+    });
+    if !error.further.is_empty() {
+        value["further"] = error.further.iter().map(error_value).collect();
+    }
+    value
 }
 
 /// The recipe with every default explicit, as TOML; and the settings that are not part of it: VM, instances, checks.

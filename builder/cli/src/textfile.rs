@@ -11,6 +11,11 @@ use std::path::Path;
 /// # Errors
 /// [`diorite_model::Exit::Input`] when it is missing, not a regular file (a FIFO would never end), or not UTF-8.
 pub fn read(file: &Path, noun: &str) -> Result<String> {
+    read_as(file, noun, "TOML")
+}
+
+/// The same of a file in another format.
+pub fn read_as(file: &Path, noun: &str, format: &str) -> Result<String> {
     let fail = |e| Error::io(format!("the {noun} cannot be read"), file, e);
     let kind = fs::metadata(file).map_err(fail)?.file_type();
     if !kind.is_file() {
@@ -21,7 +26,7 @@ pub fn read(file: &Path, noun: &str) -> Result<String> {
             _ => "a device",
         };
         let error = Error::input(format!("the {noun} is not a regular file")).at(file.display().to_string());
-        return Err(error.because(format!("it is {what}")).hint(format!("give the path of a {noun} in TOML")));
+        return Err(error.because(format!("it is {what}")).hint(format!("give the path of a {noun} in {format}")));
     }
     let mut bytes = Vec::new();
     let limit = profile::LARGEST as u64 + 1;
@@ -31,6 +36,6 @@ pub fn read(file: &Path, noun: &str) -> Result<String> {
         let line = e.as_bytes()[..at].iter().filter(|b| **b == b'\n').count() + 1;
         Error::input(format!("this {noun} is not text in UTF-8"))
             .at(format!("{}:{line}", file.display()))
-            .hint("save it as UTF-8; every TOML file is")
+            .hint(format!("save it as UTF-8; every {format} file is"))
     })
 }

@@ -24,9 +24,9 @@ fn unreachable_mirror() {
 #[test]
 fn wrong_signature() {
     let project = Project::new();
-    let release = "Origin: Debian\nSuite: unstable\nCodename: sid\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n";
-    profile(&project, &format!("{HEAD}[archive]\nsuite = \"sid\"\n"));
-    let directory = project.path("mirror/dists/sid");
+    let release = "Origin: Debian\nSuite: stable\nCodename: trixie\nDate: Thu, 01 Jan 2026 00:00:00 UTC\nSHA256:\n";
+    profile(&project, HEAD);
+    let directory = project.path("mirror/dists/trixie");
     fs::create_dir_all(&directory).expect("a mirror");
     let mut said = String::new();
     for bytes in [signed(release, &key()), release.as_bytes().to_vec()] {

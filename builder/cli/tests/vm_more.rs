@@ -87,6 +87,7 @@ fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, directory:
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
         second: None,
+        data: Vec::new(),
         disc: None,
         tpm: None,
         boot: Boot::Firmware,
@@ -220,6 +221,7 @@ fn state_on_a_disk_of_its_own_outlives_the_images_disk_and_takes_no_other() {
 
     let of = |directory: &str, second| MachineSpec {
         second: Some(second),
+        data: Vec::new(),
         ..machine(&tools, &accelerator, &disk, project.path(directory))
     };
     let first = life(of("first", Second::Blank(size as u64)), &[]);
@@ -406,6 +408,7 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
         disc: None,
         tpm: None,
         second: None,
+        data: Vec::new(),
         boot: Boot::Firmware,
         memory: 1536,
         cpus: 2,

@@ -55,12 +55,14 @@ pub struct Error {
     pub cause: Option<String>,
     /// What to do.
     pub hint: Option<String>,
+    /// Further mistakes of the same input, in the order of their places.
+    pub further: Vec<Error>,
 }
 
 impl Error {
     /// An error of the given class that says what is wrong.
     pub fn new(exit: Exit, what: impl Into<String>) -> Self {
-        Self { exit, what: what.into(), place: None, detail: None, cause: None, hint: None }
+        Self { exit, what: what.into(), place: None, detail: None, cause: None, hint: None, further: Vec::new() }
     }
     /// The user's input is wrong.
     pub fn input(what: impl Into<String>) -> Self {
@@ -114,6 +116,18 @@ impl Error {
         self.hint = Some(hint.into());
         self
     }
+    /// Several mistakes as one error, the first one in front; `None` when there is none.
+    pub fn all(mistakes: Vec<Self>) -> Option<Self> {
+        let mut mistakes = mistakes.into_iter();
+        let mut first = mistakes.next()?;
+        first.further.extend(mistakes);
+        Some(first)
+    }
+    /// The mistakes of [`Error::all`] again.
+    pub fn apart(mut self) -> Vec<Self> {
+        let further = std::mem::take(&mut self.further);
+        [self].into_iter().chain(further.into_iter().flat_map(Self::apart)).collect()
+    }
     /// Adds text that is already laid out in lines.
     pub fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
@@ -137,6 +151,9 @@ impl fmt::Display for Error {
         }
         if let Some(hint) = &self.hint {
             write!(f, "\n  help: {hint}")?;
+        }
+        for error in &self.further {
+            write!(f, "\n\n{error}")?;
         }
         Ok(())
     }

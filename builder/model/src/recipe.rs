@@ -14,7 +14,9 @@ pub use crate::tables::forwarding::recipe::*;
 pub use crate::tables::hardening::recipe::*;
 pub use crate::tables::image::recipe::*;
 pub use crate::tables::locale::recipe::*;
+pub use crate::tables::memory::recipe::*;
 pub use crate::tables::monitoring::recipe::*;
+pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
@@ -23,6 +25,7 @@ pub use crate::tables::time::recipe::*;
 use crate::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 /// What one machine is. One that is read from a file passes the checks of a profile ([`crate::profile`]); what is derived here
 /// are functions of this name, and the traits call them.
@@ -41,6 +44,9 @@ pub struct Recipe {
     pub disk: Disk,
     /// Network links by name.
     pub network: BTreeMap<String, Link>,
+    /// Addresses of hosts by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub hosts: BTreeMap<String, Vec<IpAddr>>,
     /// Clock and time zone.
     pub time: Time,
     /// Language of programs.
@@ -61,6 +67,12 @@ pub struct Recipe {
     pub services: Services,
     /// The writable partition, /var.
     pub state: State,
+    /// Swap space.
+    #[serde(default, skip_serializing_if = "Memory::is_none")]
+    pub memory: Memory,
+    /// File systems besides the root and state, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub mounts: BTreeMap<String, Mount>,
     /// Values of its own, where a machine may be given any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_drive: Option<ConfigDrive>,

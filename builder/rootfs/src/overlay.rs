@@ -6,8 +6,9 @@
 //! So neither the umask of a checkout nor the user who made it can reach the image.
 
 mod lay;
+mod lost;
 
-pub(crate) use lay::lay;
+pub(crate) use lay::{lay, over_packages};
 
 use crate::secrets::{self, PublicSecrets};
 use crate::tree::{Content, Node, NodeKind, TreePath};
@@ -88,7 +89,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
     let mut entries = BTreeMap::new();
     let configure = program(&dir.join("configure"))?;
     if configure.is_none() || dir.join("tree").exists() {
-        read(&dir.join("tree"), b"", &mut entries)?;
+        read(&dir.join("tree"), b"", &mut entries, &mut lost::Seen::default())?;
     }
     if entries.is_empty() && configure.is_none() {
         return Err(wrong(&dir.join("tree"), "the overlay is empty"));
@@ -214,10 +215,12 @@ fn wrong(file: &Path, what: &str) -> Error {
     if rest.is_empty() { error } else { error.detail(rest) }
 }
 
-fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>) -> Result<()> {
-    let list = std::fs::read_dir(dir).map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
+fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>, seen: &mut lost::Seen) -> Result<()> {
+    let failed = |e| Error::io("an overlay's directory cannot be read", dir, e);
+    let list = std::fs::read_dir(dir).map_err(failed)?.collect::<std::io::Result<Vec<_>>>();
+    let mut list = list.map_err(failed)?;
+    list.sort_by_key(std::fs::DirEntry::file_name);
     for item in list {
-        let item = item.map_err(|e| Error::io("an overlay's directory cannot be read", dir, e))?;
         let (file, mut below) = (item.path(), path.to_vec());
         if !below.is_empty() {
             below.push(b'/');
@@ -225,6 +228,7 @@ fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>)
         below.extend_from_slice(item.file_name().as_bytes());
         let failed = |e| Error::io("a file of an overlay cannot be read", &file, e);
         let meta = std::fs::symlink_metadata(&file).map_err(failed)?;
+        seen.refuse_lost(&file, &below, &meta)?;
         let node = if meta.is_dir() {
             Node::directory(0o755)
         } else if meta.is_symlink() {
@@ -238,7 +242,7 @@ fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>)
         let deeper = matches!(node.kind, NodeKind::Directory);
         entries.insert(below.clone(), OverlayEntry { node, owner: None, configured: false });
         if deeper {
-            read(&file, &below, entries)?;
+            read(&file, &below, entries, seen)?;
         }
     }
     Ok(())

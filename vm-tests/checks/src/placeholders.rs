@@ -1,14 +1,21 @@
 //! What stands in for the secrets of a recipe's containers while its machine is verified.
 
 use diorite_machine::credentials::Credential;
-use diorite_model::Recipe;
+use diorite_model::{Recipe, recipe::MountSource};
 use std::collections::BTreeSet;
 
 /// A credential for each secret: it serves for nothing else, and can be recognized.
 pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
     let secrets = recipe.containers.values().flat_map(|c| c.secrets.values());
     let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).collect();
-    names.into_iter().map(|name| Credential::new(name, value(name))).collect()
+    let servers = recipe.mounts.values().filter_map(|mount| match &mount.source {
+        MountSource::Cifs(cifs) => Some(cifs.credential.as_str()),
+        _ => None,
+    });
+    let passwords: BTreeSet<&str> = servers.collect();
+    let password = |name: &str| format!("username=verify\npassword={}\n", value(name));
+    let plain = names.difference(&passwords).map(|name| Credential::new(*name, value(name)));
+    plain.chain(passwords.iter().map(|name| Credential::new(*name, password(name)))).collect()
 }
 
 /// The value of a credential of this name.

@@ -5,8 +5,8 @@ pub use crate::check::Check;
 use crate::{
     declared,
     derived::{
-        access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, root,
-        routing, services, ssh, state, time, unsolicited,
+        access, agent, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
+        network, root, routing, services, ssh, state, time, unsolicited,
     },
     scope::Scope,
 };
@@ -29,6 +29,9 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.push(locale::check(scope));
     all.extend(root::checks());
     all.extend(state::checks(scope));
+    all.extend(memory::swap(scope));
+    all.extend(memory::hosts(scope));
+    all.extend(mounts::checks(scope));
     all.extend(kernel::modules(scope));
     all.extend(services::checks(scope));
     all.extend(containers::checks(scope));
@@ -54,6 +57,8 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(agent::check(scope));
     all.push(kernel::sound());
     all.push(journal::check());
+    // Behind it, because a file server that is not there is an error in the journal.
+    all.extend(mounts::servers(scope));
     all.extend(ssh::clones(scope));
     all.extend(image::end());
     all

@@ -79,6 +79,7 @@ impl Setup<'_> {
             accelerator: accelerator.clone(),
             disk: disk.to_owned(),
             second: around.second.map(Second::Blank),
+            data: around.data.clone(),
             disc: None,
             tpm: around.tpm.then(|| directory.join("tpm")),
             boot: Boot::Firmware,

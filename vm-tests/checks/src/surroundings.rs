@@ -3,10 +3,10 @@
 
 use crate::placeholders;
 use diorite_lab::{Attachment, Config, Topology};
-use diorite_machine::credentials::Credential;
+use diorite_machine::{DataDisk, Ext4Name, credentials::Credential};
 use diorite_model::{
     Recipe,
-    recipe::{Encryption, Link, LinkKind, Protocol, StateDisk},
+    recipe::{DiskMount, DiskName, Encryption, FileSystem, Link, LinkKind, Protocol, StateDisk},
 };
 use std::{
     collections::BTreeMap,
@@ -22,6 +22,8 @@ pub struct Surroundings {
     pub macs: Vec<String>,
     /// Bytes of an empty second disk, where the recipe asks for one.
     pub second: Option<u64>,
+    /// Further disks, which the recipe mounts.
+    pub data: Vec<DataDisk>,
     /// What the recipe's containers are to be told from outside.
     pub credentials: Vec<Credential>,
     /// A new TPM, where the recipe asks for one.
@@ -56,7 +58,8 @@ impl Surroundings {
         };
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
         let (config, fixed, sides, natives) = (Config::default(), Vec::new(), Vec::new(), BTreeMap::new());
-        let mut around = Self { config, macs, second, credentials, tpm, fixed, front, quiet, sides, natives };
+        let data = data(recipe);
+        let mut around = Self { config, macs, second, data, credentials, tpm, fixed, front, quiet, sides, natives };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         around.fixed = settle(&mut around.config, link);
         around.sides = beside(recipe, around.front.as_deref());
@@ -206,6 +209,26 @@ fn cards_below(recipe: &Recipe, name: &str) -> Vec<usize> {
 pub(crate) fn split(text: &str) -> Option<(IpAddr, u8)> {
     let (address, prefix) = text.split_once('/')?;
     Some((address.parse().ok()?, prefix.parse().ok()?))
+}
+
+/// The disks that are mounted at boot: with the file system that the machine expects, or empty where it makes that itself.
+/// Nothing but ext4 is made here; the profile's own checks refuse what would need more.
+fn data(recipe: &Recipe) -> Vec<DataDisk> {
+    let mounted = recipe.mounts.iter().filter_map(|(name, mount)| Some((name, mount.disk()?)));
+    let one = |(name, disk): (&String, &DiskMount)| {
+        let (serial, filesystem) = match &disk.name {
+            DiskName::Label(label) => (name, Some(Ext4Name::Label(label.clone()))),
+            DiskName::Uuid(uuid) => (name, Some(Ext4Name::Uuid(uuid.clone()))),
+            // One that is not made by the machine is known by its serial number, whatever its label.
+            DiskName::Serial(serial) if disk.create => (serial, None),
+            DiskName::Serial(serial) => (serial, Some(Ext4Name::Label("verify".into()))),
+        };
+        let made = filesystem.is_none() || disk.filesystem == FileSystem::Ext4;
+        // As much as the largest of the file systems needs, and no more.
+        let bytes = disk.filesystem.least() + (16 << 20);
+        made.then(|| DataDisk { serial: serial.chars().take(20).collect(), bytes, filesystem })
+    };
+    mounted.filter_map(one).collect()
 }
 
 /// Every card a link names gets its place: by number, by hardware address, or the next free one. With its hardware

@@ -39,6 +39,26 @@ pub enum Second {
     Holding(PathBuf),
 }
 
+/// A further disk of a machine, on virtio-blk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DataDisk {
+    /// Its serial number, at most 20 bytes.
+    pub serial: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// With an ext4 file system of this label or UUID on the whole of it; else it is empty.
+    pub filesystem: Option<Ext4Name>,
+}
+
+/// How an ext4 file system is told from others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ext4Name {
+    /// By its label.
+    Label(String),
+    /// By its UUID.
+    Uuid(String),
+}
+
 /// A machine to start.
 #[derive(Debug)]
 pub struct MachineSpec {
@@ -50,6 +70,8 @@ pub struct MachineSpec {
     pub disk: PathBuf,
     /// A second disk, on virtio-scsi.
     pub second: Option<Second>,
+    /// Further disks.
+    pub data: Vec<DataDisk>,
     /// A disc in a drive on virtio-scsi: this file.
     pub disc: Option<PathBuf>,
     /// A TPM 2.0 whose state is in this directory, which is made when it is not there: the same directory is the same TPM.
@@ -87,6 +109,11 @@ const OVERLAY: &str = "overlay.qcow2";
 const SECOND: &str = "second.qcow2";
 const VARIABLES: &str = "variables.qcow2";
 
+/// Name of the file of one of the further disks.
+fn data(number: usize) -> String {
+    format!("data-{number}.qcow2")
+}
+
 /// Descriptors that QEMU inherits.
 pub(crate) struct Descriptors<'a> {
     pub console: RawFd,
@@ -114,10 +141,11 @@ impl Boot {
 
 impl MachineSpec {
     /// Names of the files in its directory that hold what the guest has written, and the moments that were kept.
-    pub fn files(&self) -> Vec<&'static str> {
-        let mut all = vec![OVERLAY];
-        all.extend(self.second.as_ref().map(|_| SECOND));
-        all.extend(self.boot.firmware().map(|_| VARIABLES));
+    pub fn files(&self) -> Vec<String> {
+        let mut all = vec![OVERLAY.to_owned()];
+        all.extend(self.second.as_ref().map(|_| SECOND.to_owned()));
+        all.extend((0..self.data.len()).map(data));
+        all.extend(self.boot.firmware().map(|_| VARIABLES.to_owned()));
         all
     }
 
@@ -159,6 +187,7 @@ impl MachineSpec {
             accelerator: self.accelerator.clone(),
             disk: self.disk.clone(),
             second: self.second.clone(),
+            data: self.data.clone(),
             disc: self.disc.clone(),
             tpm: self.tpm.clone(),
             boot: self.boot.clone(),
@@ -178,6 +207,10 @@ impl MachineSpec {
     /// The same for the second disk.
     pub(crate) fn second_overlay(&self) -> PathBuf {
         self.directory.join(SECOND)
+    }
+    /// The file of one of the further disks.
+    pub(crate) fn data_overlay(&self, number: usize) -> PathBuf {
+        self.directory.join(data(number))
     }
     /// The machine's own copy of the firmware's variables; qcow2, so that snapshots include it.
     pub(crate) fn variables(&self) -> PathBuf {
@@ -242,6 +275,11 @@ impl MachineSpec {
                 &format!("if=none,id=second,format=qcow2,cache=unsafe,discard=unmap,file={second}{below}"),
             ]);
             add(&["-device", "scsi-hd,bus=scsi.0,drive=second"]);
+        }
+        for (number, disk) in self.data.iter().enumerate() {
+            let (id, file) = (format!("data{number}"), escaped(&self.data_overlay(number)));
+            add(&["-drive", &format!("if=none,id={id},format=qcow2,cache=unsafe,discard=unmap,file={file}")]);
+            add(&["-device", &format!("virtio-blk-pci,drive={id},serial={}", disk.serial)]);
         }
         if let Some(disc) = &self.disc {
             add(&["-drive", &format!("if=none,id=disc,format=raw,readonly=on,file={}", escaped(disc))]);

@@ -1,6 +1,6 @@
 //! The files that a machine writes: made before it is switched on, or copied from a moment that another has left.
 
-use crate::arguments::{MachineSpec, Second};
+use crate::arguments::{DataDisk, Ext4Name, MachineSpec, Second};
 use diorite_host::tools::Tool;
 use diorite_model::{Error, Result};
 use std::{
@@ -38,6 +38,9 @@ pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
             drop(second.args(["-F", "raw", "-b"]).arg(disk).arg(spec.second_overlay()).input(disk).run_ok()?);
         }
     }
+    for (number, disk) in spec.data.iter().enumerate().filter(|(number, _)| !spec.data_overlay(*number).exists()) {
+        data(spec, disk, &spec.data_overlay(number))?;
+    }
     if let Some([_, variables]) = spec.boot.firmware().filter(|_| !spec.variables().exists()) {
         let template = spec.tools.file(variables)?;
         let copy = spec.tools.command(Tool::QemuImg).args(["convert", "-q", "-f", "raw", "-O", "qcow2"]);
@@ -46,10 +49,29 @@ pub(crate) fn fresh(spec: &MachineSpec) -> Result<()> {
     Ok(())
 }
 
+/// One of the further disks, with its file system if it has any.
+fn data(spec: &MachineSpec, disk: &DataDisk, file: &Path) -> Result<()> {
+    let image = spec.tools.command(Tool::QemuImg).output(&spec.directory);
+    let Some(name) = &disk.filesystem else {
+        return image.args(["create", "-q", "-f", "qcow2"]).arg(file).arg(disk.bytes.to_string()).run_ok().map(drop);
+    };
+    let raw = file.with_extension("raw");
+    let failed = |e| Error::io("a disk cannot be made", &raw, e);
+    File::create(&raw).and_then(|f| f.set_len(disk.bytes)).map_err(failed)?;
+    let (option, value) = match name {
+        Ext4Name::Label(label) => ("-L", label),
+        Ext4Name::Uuid(uuid) => ("-U", uuid),
+    };
+    let make = spec.tools.command(Tool::Mke2fs).args(["-q", "-F", "-t", "ext4", option, value.as_str()]);
+    make.arg(&raw).output(&spec.directory).run_ok()?;
+    image.args(["convert", "-q", "-f", "raw", "-O", "qcow2"]).arg(&raw).arg(file).run_ok()?;
+    std::fs::remove_file(&raw).map_err(failed)
+}
+
 /// Copies them from a directory where a machine has left them.
 pub(crate) fn copied(spec: &MachineSpec, from: &Path) -> Result<()> {
     for name in spec.files() {
-        let (from, to): (PathBuf, PathBuf) = (from.join(name), spec.directory.join(name));
+        let (from, to): (PathBuf, PathBuf) = (from.join(&name), spec.directory.join(&name));
         copy(&from, &to).map_err(|e| Error::io("a kept moment cannot be copied", &from, e))?;
     }
     Ok(())

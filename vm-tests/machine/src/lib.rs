@@ -29,7 +29,7 @@ mod tpm;
 mod watch;
 
 pub use accel::{Accelerator, AcceleratorKind};
-pub use arguments::{Boot, MachineSpec, Second};
+pub use arguments::{Boot, DataDisk, Ext4Name, MachineSpec, Second};
 pub use budget::{Budget, Share};
 pub use console::{Alarm, AlarmKind, Console};
 pub use machine::Machine;

@@ -215,14 +215,15 @@ impl Machine {
     }
 
     /// Names of the files in its directory that it writes: see [`MachineSpec::files`].
-    pub fn files(&self) -> Vec<&'static str> {
+    pub fn files(&self) -> Vec<String> {
         self.spec.files()
     }
 
     /// The files that hold what the guest wrote to its disks: qcow2, neither compressed nor encrypted.
     pub fn written(&self) -> Vec<PathBuf> {
         let second = self.spec.second.as_ref().map(|_| self.spec.second_overlay());
-        [self.spec.overlay()].into_iter().chain(second).collect()
+        let data = (0..self.spec.data.len()).map(|number| self.spec.data_overlay(number));
+        [self.spec.overlay()].into_iter().chain(second).chain(data).collect()
     }
 
     /// The port of the injected root shell, for somebody who speaks to it by himself from now on.

@@ -23,6 +23,7 @@ fn spec(directory: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
         accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "the test's".to_owned() },
         disk,
         second: None,
+        data: Vec::new(),
         disc: None,
         tpm: None,
         boot: Boot::Firmware,

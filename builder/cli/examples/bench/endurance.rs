@@ -166,6 +166,7 @@ fn alone(
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
         second: None,
+        data: Vec::new(),
         disc: None,
         tpm: None,
         boot: Boot::Firmware,

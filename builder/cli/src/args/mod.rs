@@ -86,6 +86,9 @@ pub struct ScratchLockArgs {
 pub enum Verb {
     /// Make a project of your own: a commented profile, its base, an overlay, and a CI recipe.
     Init(InitArgs),
+    /// Turn another tool's file into tables of a profile.
+    #[command(subcommand)]
+    Import(ImportVerb),
     /// Print the recipe: the profile with every default explicit.
     Show(ProfileArgs),
     /// Resolve packages and write the lock; where there is one, show what would change.
@@ -268,6 +271,17 @@ pub struct RunArgs {
     /// Keep the machine's writes in out/NAME/run for the next run with --keep.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What `import` reads.
+#[derive(Debug, Subcommand)]
+pub enum ImportVerb {
+    /// Print containers, networks, volumes and secrets of a compose file as tables of a profile; on stderr, line by line, what
+    /// could not be carried over.
+    Compose {
+        /// The file: compose.yaml, docker-compose.yml.
+        file: PathBuf,
+    },
 }
 
 /// What `vault` does.

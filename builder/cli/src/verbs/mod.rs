@@ -3,6 +3,7 @@
 mod build;
 mod deploy;
 mod drive;
+mod import;
 mod init;
 mod lock;
 mod material;
@@ -34,7 +35,12 @@ pub fn run(cli: &Cli) -> Result<Exit> {
 fn announce(verb: &Verb, context: &Context) {
     let alone = matches!(
         verb,
-        Verb::Init(_) | Verb::Schema { .. } | Verb::Doctor | Verb::Completions { .. } | Verb::Man { .. }
+        Verb::Init(_)
+            | Verb::Import(_)
+            | Verb::Schema { .. }
+            | Verb::Doctor
+            | Verb::Completions { .. }
+            | Verb::Man { .. }
     );
     if let Some(directory) = project_directory::above().filter(|_| !alone) {
         context.progress.say(format!("project directory: {}", directory.display()));
@@ -44,6 +50,7 @@ fn announce(verb: &Verb, context: &Context) {
 fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
     match &cli.verb {
         Verb::Init(args) => init::init(args, context),
+        Verb::Import(verb) => import::run(verb, context),
         Verb::Show(profile) => show(profile, context),
         Verb::Lock { profile, update } => lock::lock(profile, *update, context),
         Verb::Plan(args) => build::plan(args, context),

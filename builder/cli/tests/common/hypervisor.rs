@@ -120,6 +120,7 @@ impl Hardware for Qemu {
             accelerator: self.accelerator.clone(),
             disk: system.clone(),
             second: Some(Second::Holding(state.clone())),
+            data: Vec::new(),
             disc: place("scsi2"),
             tpm: None,
             boot: Boot::Firmware,

@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{attributed, boots, caught, ends, refusals, refused, table};
+use crate::wrong::{attributed, boots, caught, ends, refusals, refused, root, table};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -24,7 +24,7 @@ fn doors_that_stand_open_are_caught() {
 
 #[test]
 fn a_root_that_nothing_verifies_is_caught() {
-    caught(&table::UNVERIFIED);
+    caught(&root::UNVERIFIED);
 }
 
 #[test]
@@ -39,7 +39,7 @@ fn a_machine_whose_container_cannot_start_is_told() {
 
 #[test]
 fn every_wrong_has_a_check_of_its_own() {
-    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &table::UNVERIFIED];
+    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED];
     attributed(&all);
     let wrongs: usize = all.iter().map(|image| image.wrongs.len()).sum();
     assert!(wrongs >= 25, "{wrongs} wrongs");

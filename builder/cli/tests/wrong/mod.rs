@@ -6,6 +6,7 @@
 pub mod boots;
 pub mod refusals;
 pub mod right;
+pub mod root;
 pub mod table;
 
 use crate::common::{Project, material, text};

@@ -52,6 +52,18 @@ pub const REFUSED: &[Wrong] = &[
         ..NONE
     },
     Wrong {
+        what: "a disk mounted over the verified root",
+        edits: &[("[state]", "[mounts.over]\npath = \"/usr/local\"\ndisk = { label = \"data\" }\n[state]")],
+        caught: &[("profile", "belongs to the verified root")],
+        ..NONE
+    },
+    Wrong {
+        what: "a mount of a directory that is nowhere",
+        edits: &[("bind = \"/srv/late\"", "bind = \"/mnt/nowhere\"")],
+        caught: &[("profile", "where nothing is")],
+        ..NONE
+    },
+    Wrong {
         what: "a published port of a container that has no way out",
         edits: &[
             ("allow = [", "allow = [{ port = 8201 }, "),

@@ -41,6 +41,20 @@ internal = true
 node_exporter = { from = ["private"] }
 [services]
 enable = ["fstrim.timer"]
+[hosts]
+"ledger.example" = "192.0.2.77"
+[memory]
+swap = "64M"
+[mounts.data]
+path = "/srv/data"
+disk = { serial = "data-1", create = true }
+[mounts.shown]
+path = "/mnt/shown"
+bind = "/srv/shown"
+[mounts.late]
+path = "/mnt/late"
+bind = "/srv/late"
+when = "access"
 [state]
 volatile = ["/var/cache"]
 "#;

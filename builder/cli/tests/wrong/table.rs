@@ -104,6 +104,36 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a disk that is mounted elsewhere",
+            edits: &[("path = \"/srv/data\"", "path = \"/srv/date\"")],
+            caught: &[("mount-data", "/var/srv/data is not mounted")],
+            ..NONE
+        },
+        Wrong {
+            what: "a bind mount that shows another directory",
+            edits: &[("bind = \"/srv/shown\"", "bind = \"/srv/other\"")],
+            caught: &[("mount-shown", "nosuid")],
+            ..NONE
+        },
+        Wrong {
+            what: "another directory mounted on access",
+            edits: &[("bind = \"/srv/late\"", "bind = \"/srv/early\"")],
+            caught: &[("mount-late", "/var/srv/early")],
+            ..NONE
+        },
+        Wrong {
+            what: "a swap file of another size",
+            edits: &[("swap = \"64M\"", "swap = \"48M\"")],
+            caught: &[("swap", "49148 KiB")],
+            ..NONE
+        },
+        Wrong {
+            what: "a name with another address",
+            edits: &[("\"192.0.2.77\"", "\"192.0.2.78\"")],
+            caught: &[("host-ledger.example", "192.0.2.78")],
+            ..NONE
+        },
+        Wrong {
             what: "a container without its limit",
             edits: &[("limits = { memory = \"64M\" }\n", "")],
             caught: &[("container-web-as-declared", "other memory")],
@@ -444,49 +474,6 @@ pub const LOOSE: Image = Image {
             what: "the power button is ignored",
             files: &[("etc/systemd/logind.conf.d/90-wrong.conf", "[Login]\nHandlePowerKey=ignore\n")],
             caught: &[("power-off", "")],
-            ..NONE
-        },
-    ],
-};
-
-/// The root itself.
-pub const UNVERIFIED: Image = Image {
-    name: "unverified",
-    skip: &["untouched", "clones-differ"],
-    wrongs: &[
-        Wrong {
-            what: "a root that nothing verifies",
-            files: &[
-                ("etc/systemd/system-generators/systemd-veritysetup-generator", "-> /dev/null"),
-                ("usr/lib/diorite/initrd/etc/systemd/system-generators/systemd-veritysetup-generator", "-> /dev/null"),
-                (
-                    "usr/lib/diorite/initrd/etc/systemd/system/initrd-root-device.target.d/50-root-device.conf",
-                    "[Unit]\nRequires=dev-disk-by\\x2dpartlabel-server_1.device\n\
-                     After=dev-disk-by\\x2dpartlabel-server_1.device\n",
-                ),
-                (
-                    "usr/lib/diorite/initrd/etc/systemd/system/sysroot.mount",
-                    "[Unit]\nBefore=initrd-root-fs.target\n[Mount]\nWhat=/dev/disk/by-partlabel/server_1\n\
-                     Where=/sysroot\nType=erofs\nOptions=ro\n",
-                ),
-            ],
-            caught: &[
-                ("root-verity", "/dev/vda2 erofs"),
-                ("tamper-refused", "the machine came up"),
-                ("metrics-image", "slot=\"unknown\""),
-            ],
-            ..NONE
-        },
-        Wrong {
-            what: "a boot that is never blessed",
-            files: &[("etc/systemd/system/systemd-bless-boot.service", "-> /dev/null")],
-            caught: &[("boot-blessed", "+")],
-            ..NONE
-        },
-        Wrong {
-            what: "another time zone",
-            files: &[("etc/localtime", "-> /usr/share/zoneinfo/Europe/Vienna")],
-            caught: &[("timezone", "")],
             ..NONE
         },
     ],

@@ -44,11 +44,21 @@ struct JobError {
     detail: Option<String>,
     cause: Option<String>,
     hint: Option<String>,
+    further: Vec<JobError>,
 }
 
 impl From<Error> for JobError {
     fn from(e: Error) -> Self {
-        Self { exit: e.exit as u8, what: e.what, place: e.place, detail: e.detail, cause: e.cause, hint: e.hint }
+        let further = e.further.into_iter().map(Self::from).collect();
+        Self {
+            exit: e.exit as u8,
+            what: e.what,
+            place: e.place,
+            detail: e.detail,
+            cause: e.cause,
+            hint: e.hint,
+            further,
+        }
     }
 }
 
@@ -57,7 +67,8 @@ impl From<JobError> for Error {
         use Exit::*;
         let all = [Input, Usage, LockOutdated, VerificationFailed, Host, Remote, NotReproducible, Bug, Interrupted];
         let exit = all.into_iter().find(|e| *e as u8 == t.exit).unwrap_or(Bug);
-        Self { exit, what: t.what, place: t.place, detail: t.detail, cause: t.cause, hint: t.hint }
+        let further = t.further.into_iter().map(Self::from).collect();
+        Self { exit, what: t.what, place: t.place, detail: t.detail, cause: t.cause, hint: t.hint, further }
     }
 }
 

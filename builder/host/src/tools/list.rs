@@ -23,6 +23,7 @@ pub enum Tool {
     DpkgDeb,
     DpkgQuery,
     E2fsck,
+    Mke2fs,
     Ssh,
     SshKeygen,
     Jsonschema,
@@ -43,7 +44,7 @@ pub(super) enum ProgramKind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -63,6 +64,7 @@ impl Tool {
         Self::DpkgDeb,
         Self::DpkgQuery,
         Self::E2fsck,
+        Self::Mke2fs,
         Self::Ssh,
         Self::SshKeygen,
         Self::Jsonschema,
@@ -93,6 +95,7 @@ impl Tool {
             Self::DpkgDeb => ("usr/bin/dpkg-deb", "dpkg"),
             Self::DpkgQuery => ("usr/bin/dpkg-query", "dpkg"),
             Self::E2fsck => ("usr/sbin/e2fsck", "e2fsprogs"),
+            Self::Mke2fs => ("usr/sbin/mke2fs", "e2fsprogs"),
             Self::Ssh => ("usr/bin/ssh", "openssh-client"),
             Self::SshKeygen => ("usr/bin/ssh-keygen", "openssh-client"),
             Self::Jsonschema => ("usr/bin/jsonschema", "python3-jsonschema"),

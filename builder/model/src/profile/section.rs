@@ -34,29 +34,55 @@ impl<'a> Section<'a> {
     pub fn new(files: &'a Files, path: String, value: &'a Value, fields: &'static [Field]) -> Result<Self> {
         let table = open(files, &path, value)?;
         let section = Self { files, path, span: value.span, table, fields };
-        for (key, (span, value)) in table {
-            if !fields.iter().any(|f| f.name == key) {
-                let whole = match section.path.as_str() {
-                    "" => format!("a {}", files.words.noun),
-                    path => format!("`{path}`"),
-                };
-                let holds_secret = match &value.kind {
-                    Kind::Text(text) => secret::holds_one(key, text),
-                    Kind::Integer(number) => secret::holds_one(key, &number.to_string()),
-                    _ => false,
-                };
-                // Whatever stands there is not shown.
-                if holds_secret {
-                    return Err(files.secret(value.span, format!("{whole} has no key `{}`", printable(key))));
-                }
-                let names: Vec<_> = fields.iter().map(|f| f.name).collect();
-                let near = nearest(key, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
-                return Err(files
-                    .error(*span, format!("{whole} has no key `{}`", printable(key)))
-                    .hint(format!("{near}it can have: {}", names.join(", "))));
-            }
+        let unknown = table.iter().filter(|(key, _)| !fields.iter().any(|f| f.name == key.as_str()));
+        let unknown = unknown.map(|(key, (span, value))| section.unknown(key, *span, value)).collect();
+        // What else is wrong with such a table may follow from it; the other tables of a file are read all the same.
+        match Error::all(unknown) {
+            Some(error) if section.path.is_empty() => files.go_on(error)?,
+            Some(error) => return Err(error),
+            None => {}
         }
         Ok(section)
+    }
+
+    /// The error of a key that is not declared.
+    fn unknown(&self, key: &str, span: Span, value: &Value) -> Error {
+        let whole = match self.path.as_str() {
+            "" => format!("a {}", self.files.words.noun),
+            path => format!("`{path}`"),
+        };
+        let holds_secret = match &value.kind {
+            Kind::Text(text) => secret::holds_one(key, text),
+            Kind::Integer(number) => secret::holds_one(key, &number.to_string()),
+            _ => false,
+        };
+        // Whatever stands there is not shown.
+        if holds_secret {
+            return self.files.secret(value.span, format!("{whole} has no key `{}`", printable(key)));
+        }
+        let names: Vec<_> = self.fields.iter().map(|f| f.name).collect();
+        let near = nearest(key, &names).map(|n| format!("did you mean `{n}`? ")).unwrap_or_default();
+        let error = self.files.error(span, format!("{whole} has no key `{}`", printable(key)));
+        error.hint(format!("{near}it can have: {}", names.join(", ")))
+    }
+
+    /// Reads one thing of this table. When mistakes are gathered, one in it does not keep the others from being read.
+    pub fn part<T>(&self, read: impl FnOnce(&Self) -> Result<T>) -> Result<Option<T>> {
+        match read(self) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => self.files.go_on(error).map(|()| None),
+        }
+    }
+
+    /// Tables under names of the user's choice, each read by the same reader.
+    pub fn each<T>(&self, key: &str, read: impl Fn(&str, &Section<'a>) -> Result<T>) -> Result<BTreeMap<String, T>> {
+        let mut all = BTreeMap::new();
+        for (name, section) in self.entries(key)? {
+            if let Some(value) = self.part(|_| read(&name, &section?))? {
+                all.insert(name, value);
+            }
+        }
+        Ok(all)
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -298,18 +324,22 @@ impl<'a> Section<'a> {
 
     /// Tables under names of the user's choice, in the order of the names.
     pub fn named(&self, key: &str) -> Result<Vec<(String, Section<'a>)>> {
+        self.entries(key)?.into_iter().map(|(name, section)| Ok((name, section?))).collect()
+    }
+
+    /// The same, each of them right or wrong by itself.
+    fn entries(&self, key: &str) -> Result<Vec<(String, Result<Section<'a>>)>> {
         let path = self.path_of(key);
         let (field, value) = self.get(key)?;
         let Holds::Named(name, fields) = field.holds else { panic!("`{path}` holds {:?}", field.holds) };
         let Some(value) = value else { return Ok(Vec::new()) };
-        let mut all = Vec::new();
-        for (user, (span, value)) in open(self.files, &path, value)? {
-            judge(self.files, *span, &path, user, name)?;
-            let mut section = Section::new(self.files, format!("{path}.{user}"), value, fields)?;
-            section.span = *span;
-            all.push((user.clone(), section));
-        }
-        Ok(all)
+        let one = |(user, (span, value)): (&'a String, &'a (Span, Value))| {
+            let section = judge(self.files, *span, &path, user, name)
+                .and_then(|()| Section::new(self.files, format!("{path}.{user}"), value, fields))
+                .map(|section| Section { span: *span, ..section });
+            (user.clone(), section)
+        };
+        Ok(open(self.files, &path, value)?.iter().map(one).collect())
     }
 }
 

@@ -2,8 +2,12 @@
 
 use crate::{Error, Result};
 use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
+
+/// Most mistakes that are shown at once.
+const MOST: usize = 20;
 
 /// Largest profile we read, in bytes: a thousand times more than a person writes.
 pub const LARGEST: usize = 1 << 20;
@@ -89,12 +93,14 @@ impl Default for Words {
 pub struct Files {
     files: Vec<(String, String)>,
     pub(super) words: Words,
+    /// Where mistakes are gathered: see [`Files::gather`].
+    gathered: Mutex<Option<Vec<Error>>>,
 }
 
 impl Files {
     /// Files that are not profiles.
     pub fn called(words: Words) -> Self {
-        Self { files: Vec::new(), words }
+        Self { files: Vec::new(), words, gathered: Mutex::default() }
     }
 
     /// Reads one file into a table.
@@ -166,6 +172,45 @@ impl Files {
     /// An error about these bytes that shows the user's own line with a caret under them.
     pub fn error(&self, span: Span, what: impl Into<String>) -> Error {
         Error::input(what).at(self.place(span)).detail(self.show(span))
+    }
+
+    /// From here on mistakes that do not keep anything else from being read are gathered, and the reading goes on. Whoever
+    /// begins this asks for them with [`Files::gathered`].
+    pub(crate) fn gather(&self) {
+        *self.mistakes() = Some(Vec::new());
+    }
+
+    fn mistakes(&self) -> MutexGuard<'_, Option<Vec<Error>>> {
+        self.gathered.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Every mistake since [`Files::gather`], in the order of their places, as one error.
+    pub(crate) fn gathered(&self) -> Result<()> {
+        let all = self.mistakes().take().unwrap_or_default();
+        let mut all: Vec<Error> = all.into_iter().flat_map(Error::apart).collect();
+        all.sort_by_cached_key(|error| {
+            let mut words = error.place.as_deref().unwrap_or_default().rsplitn(3, ':');
+            let mut number = || words.next().and_then(|word| word.parse::<usize>().ok());
+            let (column, line) = (number(), number());
+            (words.next().map(str::to_owned), line, column)
+        });
+        // A table that is read twice says so twice.
+        all.dedup_by(|one, other| (&one.place, &one.what) == (&other.place, &other.what));
+        if all.len() > MOST {
+            let more = format!("{} further mistakes are not shown", all.len() - MOST);
+            all.truncate(MOST);
+            all.push(Error::input(more).hint("correct these first"));
+        }
+        Error::all(all).map_or(Ok(()), Err)
+    }
+
+    /// Keeps a mistake if mistakes are gathered, and lets the reader go on without what was wrong; else it is the answer.
+    pub(super) fn go_on(&self, error: Error) -> Result<()> {
+        match self.mistakes().as_mut() {
+            Some(all) => all.push(error),
+            None => return Err(error),
+        }
+        Ok(())
     }
 
     /// An error about a secret: the line is shown without it.
@@ -250,7 +295,7 @@ pub fn join(base: Value, over: Value, depth: usize, named: bool) -> Value {
                             || (depth == 0
                                 && matches!(
                                     key.as_str(),
-                                    "network" | "containers" | "container_networks" | "instances"
+                                    "network" | "containers" | "container_networks" | "instances" | "mounts"
                                 ))
                             || matches!(key.as_str(), "administrators" | "extra" | "sets");
                         join(old, value, depth + 1, named)

@@ -6,6 +6,7 @@ mod firewall;
 mod hardening;
 mod hostile;
 mod instances;
+mod mounts;
 mod network;
 mod secrets;
 mod services;
@@ -196,6 +197,12 @@ fn errors_of_form_show_the_line() {
         with("\"b.socket\"", "\"ssh.service\""),
         with("uri = \"https", "uri = \"ftp"),
         with("{timestamp}/", "/"),
+        with("suite = \"trixie\"", "suite = \"bookworm\""),
+        with("suite = \"trixie\"", "suite = \"sid\""),
+        with("suite = \"trixie\"", "suite = \"stable\""),
+        with("suite = \"trixie\"", "suite = \"trixie-backports\""),
+        with("suite = \"trixie\"", "suite = \"trixie-security\""),
+        with("suite = \"trixie\"", "suite = \"noble\""),
         with("architecture = \"amd64\"", "architecture = \"sparc\""),
         with("epoch = 1760000000", "epoch = 2025-10-09"),
         with("extends = \"base\"", "extends = \"nothing\""),
@@ -203,6 +210,23 @@ fn errors_of_form_show_the_line() {
         with("extends = \"base\"", "extends = [\"base\"]"),
     ];
     insta::assert_snapshot!("errors_of_form", all.join("\n\n"));
+}
+
+/// Whoever has made several mistakes hears of all of them, in the order of the file.
+#[test]
+fn several_mistakes_are_told_in_one_run() {
+    let said = error(
+        "[image]\nname = \"x\"\nversion = \"1\"\nhostnam = \"y\"\n\n[pakages]\ninclude = []\n\n\
+         [network.lan]\ndhpc = true\n\n[firewall]\nallow = [{ prot = 443, port = 443 }]\n\n\
+         [containers.web]\npackages = [\"busybox\"]\ncommand = [\"true\"]\nlimits = { memory = \"64\", pid = 1 }\n\n\
+         [containers.db]\ncommand = [\"true\"]\nDB_PASSWORD = \"hunter2hunter2\"\n\n[state]\nminimum = \"1\"\n",
+    );
+    assert!(!said.contains("hunter2"), "{said}");
+    insta::assert_snapshot!("several_mistakes", said);
+    let many = (0..30).map(|n| format!("key{n} = 1\n")).collect::<String>();
+    let said = error(&format!("{many}[image]\nname = \"x\"\nversion = \"1\"\n"));
+    assert_eq!(said.matches("error: ").count(), 21);
+    assert!(said.contains("10 further mistakes are not shown"), "{said}");
 }
 
 #[test]

@@ -11,10 +11,12 @@ pub use hardening::*;
 use crate::tables::firewall::recipe::Period;
 use std::net::IpAddr;
 
+mod mounts;
 mod network;
 mod scenario;
 mod time;
 
+pub use mounts::*;
 pub use network::*;
 pub use scenario::*;
 pub use time::*;
@@ -78,6 +80,24 @@ pub const NAME: Form =
 pub const SUITE: Form = form("a suite's name: `trixie`", 64, |text| {
     starts(text, lower_digit, "a lower-case letter or digit")?;
     only(text, |c| lower_digit(c) || c == '-')
+});
+
+/// The suite that images are made from. Each is a promise: boot, units and packages of another one were never verified.
+pub const DEBIAN_SUITE: Form = form("`trixie`, Debian 13", 64, |text| {
+    (SUITE.check)(text)?;
+    Err(match text {
+        "trixie" => return Ok(()),
+        "buster" | "bullseye" | "bookworm" => "images need systemd 257, and this suite has an older one".into(),
+        "forky" | "duke" | "sid" => "it is not released, and images made from it are not verified yet".into(),
+        "stable" | "oldstable" | "oldoldstable" | "testing" | "unstable" | "experimental" | "rc-buggy" => {
+            "it becomes another release one day, and the image with it".into()
+        }
+        _ if text.ends_with("-backports") || text.ends_with("-sloppy") => {
+            "it has a few newer packages, and no whole system: declare it as one of `archive.extra`".into()
+        }
+        _ if text.starts_with("trixie-") => "`trixie` has its updates and security updates with it".into(),
+        _ => "Debian has no such release that images can be made from".into(),
+    })
 });
 
 /// Component of an archive.

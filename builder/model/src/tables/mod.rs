@@ -42,6 +42,9 @@ pub(crate) mod hardening {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod hosts {
+    pub(crate) mod read;
+}
 pub(crate) mod image {
     pub(crate) mod read;
     pub(crate) mod recipe;
@@ -56,7 +59,17 @@ pub(crate) mod locale {
 pub(crate) mod machine {
     pub(crate) mod read;
 }
+pub(crate) mod memory {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod monitoring {
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
+pub(crate) mod mounts {
+    pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
@@ -91,12 +104,12 @@ pub(crate) mod listeners;
 pub(crate) mod packages;
 pub(crate) mod places;
 
-use crate::Result;
 use crate::profile::field::*;
 use crate::profile::section::Section;
 use crate::profile::source::{Files, Value};
 use crate::profile::{settings::Settings, values, written::Written};
 use crate::recipe::Recipe;
+use crate::{Error, Result};
 
 /// The whole profile.
 pub(crate) const PROFILE: &[Field] = &[
@@ -109,6 +122,12 @@ pub(crate) const PROFILE: &[Field] = &[
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    mapping(
+        "hosts",
+        &values::HOST_NAME,
+        &values::ADDRESSES,
+        "addresses of hosts by name, which no name server is asked for",
+    ),
     table("time", time::read::TIME, "clock and time zone"),
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
@@ -124,6 +143,13 @@ pub(crate) const PROFILE: &[Field] = &[
     table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
+    table("memory", memory::read::MEMORY, "swap space"),
+    named(
+        "mounts",
+        &values::NAME,
+        mounts::read::MOUNT,
+        "further disks, directories of file servers, and bind mounts, by name",
+    ),
     table("config_drive", config_drive::read::CONFIG_DRIVE, "per-machine values from a config drive"),
     named(
         "instances",
@@ -159,6 +185,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &said.network, network::read::written)
+        .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
         .with("time", time::read::written(&said.time))
         .with("locale", locale::read::written(&said.locale))
         .with("firewall", firewall::read::written(&said.firewall))
@@ -169,38 +196,19 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("monitoring", monitoring::read::written(&said.monitoring))
         .with("services", services::read::written(&said.services))
         .with("state", state::read::written(&said.state))
+        .with("memory", memory::read::written(&said.memory))
+        .named("mounts", &said.mounts, mounts::read::written)
         .maybe("config_drive", said.config_drive.as_ref().map(config_drive::read::written))
         .list("overlays", &said.overlays)
 }
 
-/// The profile without its instances.
+/// The profile without its instances. Whatever is wrong in its text is said at once; only what is well-formed is checked
+/// against itself.
 pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
-    let top = Section::new(files, String::new(), value, PROFILE)?;
-    let image = image::read::image(&top)?;
-    let (archive, mut settings) = archive::read::archive(&top)?;
-    settings.checks = verify::read::checks(&top)?;
-    let state = state::read::state(&top)?;
-    settings.machine = machine::read::machine(&top, &state)?;
-    let mut recipe = Recipe {
-        image,
-        archive,
-        packages: archive::read::packages(&top)?,
-        kernel: image::read::kernel(&top)?,
-        disk: image::read::disk(&top)?,
-        network: network::read::network(&top)?,
-        time: time::read::time(&top)?,
-        locale: locale::read::locale(&top)?,
-        firewall: firewall::read::firewall(&top)?,
-        access: access::read::access(&top)?,
-        hardening: hardening::read::hardening(&top)?,
-        containers: containers::read::containers(&top)?,
-        container_networks: container_networks::read::networks(&top)?,
-        monitoring: monitoring::read::monitoring(&top)?,
-        services: services::read::services(&top)?,
-        state,
-        config_drive: config_drive::read::config_drive(&top)?,
-        overlays: top.plain("overlays")?,
-    };
+    files.gather();
+    let read = read(files, value);
+    files.gathered()?;
+    let (mut recipe, settings) = read?;
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
     monitoring::read::admit(&mut recipe);
@@ -208,6 +216,64 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     forwarding::groups::gateways(&mut recipe);
     packages::complete(&mut recipe);
     Ok((recipe, settings))
+}
+
+/// Every table by itself.
+fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
+    let top = &Section::new(files, String::new(), value, PROFILE)?;
+    let image = top.part(image::read::image)?;
+    let archive = top.part(archive::read::archive)?;
+    let packages = top.part(archive::read::packages)?;
+    let kernel = top.part(image::read::kernel)?;
+    let disk = top.part(image::read::disk)?;
+    let network = top.part(network::read::network)?;
+    let hosts = top.part(hosts::read::hosts)?;
+    let time = top.part(time::read::time)?;
+    let locale = top.part(locale::read::locale)?;
+    let firewall = top.part(firewall::read::firewall)?;
+    let access = top.part(access::read::access)?;
+    let hardening = top.part(hardening::read::hardening)?;
+    let containers = top.part(containers::read::containers)?;
+    let container_networks = top.part(container_networks::read::networks)?;
+    let monitoring = top.part(monitoring::read::monitoring)?;
+    let services = top.part(services::read::services)?;
+    let memory = top.part(memory::read::memory)?;
+    let mounts = top.part(mounts::read::mounts)?;
+    let config_drive = top.part(config_drive::read::config_drive)?;
+    let checks = top.part(verify::read::checks)?;
+    let overlays = top.part(|top| top.plain("overlays"))?;
+    let state = got(top.part(state::read::state)?)?;
+    let machine = top.part(|top| machine::read::machine(top, &state))?;
+    let (archive, settings) = got(archive)?;
+    let recipe = Recipe {
+        image: got(image)?,
+        archive,
+        packages: got(packages)?,
+        kernel: got(kernel)?,
+        disk: got(disk)?,
+        network: got(network)?,
+        hosts: got(hosts)?,
+        time: got(time)?,
+        locale: got(locale)?,
+        firewall: got(firewall)?,
+        access: got(access)?,
+        hardening: got(hardening)?,
+        containers: got(containers)?,
+        container_networks: got(container_networks)?,
+        monitoring: got(monitoring)?,
+        services: got(services)?,
+        state,
+        memory: got(memory)?,
+        mounts: got(mounts)?,
+        config_drive: got(config_drive)?,
+        overlays: got(overlays)?,
+    };
+    Ok((recipe, Settings { checks: got(checks)?, machine: got(machine)?, ..settings }))
+}
+
+/// A table that was read; of one that was not, its mistakes have been gathered.
+fn got<T>(part: Option<T>) -> Result<T> {
+    part.ok_or_else(|| Error::bug("a table of the profile was neither read nor refused"))
 }
 
 /// The profile checked against itself: what is well-formed in every field and still cannot be meant. The first finding is
@@ -223,5 +289,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     access::check::check(recipe, places)?;
     hardening::check::check(recipe, places)?;
     state::check::check(recipe, places)?;
+    mounts::check::check(recipe, places)?;
+    memory::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

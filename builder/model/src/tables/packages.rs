@@ -1,7 +1,7 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::{Encryption, FileSystem, Flavour};
+use crate::recipe::{Encryption, FileSystem, Flavour, MountSource};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
@@ -60,10 +60,23 @@ pub(crate) fn complete(recipe: &mut Recipe) {
     if recipe.state.encryption == Encryption::Tpm2 {
         needed.extend(TPM);
     }
-    match recipe.state.filesystem {
-        FileSystem::Ext4 => {}
-        FileSystem::Xfs => needed.push("xfsprogs"),
-        FileSystem::Btrfs => needed.push("btrfs-progs"),
+    let disks = recipe.mounts.values().filter_map(|m| m.disk()).map(|disk| disk.filesystem);
+    for filesystem in disks.chain([recipe.state.filesystem]).collect::<Vec<_>>() {
+        match filesystem {
+            FileSystem::Ext4 => {}
+            FileSystem::Xfs => needed.push("xfsprogs"),
+            FileSystem::Btrfs => needed.push("btrfs-progs"),
+        }
+    }
+    if recipe.memory.zram.is_some() {
+        needed.push("systemd-zram-generator");
+    }
+    for mount in recipe.mounts.values() {
+        match mount.source {
+            MountSource::Nfs(_) => needed.push("nfs-common"),
+            MountSource::Cifs(_) => needed.push("cifs-utils"),
+            MountSource::Disk(_) | MountSource::Bind(_) => {}
+        }
     }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");

@@ -7,11 +7,25 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.file("etc/os-release", 0o644, os_release(guest, recipe)?)?;
     // Empty, not missing: PID 1 binds the firmware's identity over it, and this is no "first boot".
     guest.file("etc/machine-id", 0o444, "")?;
-    guest.file("etc/hosts", 0o644, "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n")?;
+    guest.file("etc/hosts", 0o644, hosts(recipe)?)?;
     // hostname(5): a static name would be every copy's. The default one of os-release gives way to DHCP's and to the
     // credential `system.hostname`, so that two machines made from one image can have two names.
     guest.remove("etc/hostname");
     guest.link("etc/mtab", "../proc/self/mounts")
+}
+
+/// hosts(5): a line for each address of a name.
+fn hosts(recipe: &Recipe) -> Result<String> {
+    let mut text = "127.0.0.1 localhost\n::1 localhost ip6-localhost ip6-loopback\n".to_owned();
+    for (name, addresses) in &recipe.hosts {
+        if !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b)) {
+            return Err(Error::bug(format!("{name:?} cannot be a host's name")));
+        }
+        for address in addresses {
+            text += &format!("{address} {name}\n");
+        }
+    }
+    Ok(text)
 }
 
 /// Debian's own fields, and ours. base-files' file stays untouched below /usr/lib, so dpkg --verify agrees with it.

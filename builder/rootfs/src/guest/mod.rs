@@ -14,7 +14,9 @@ mod ini;
 mod initrd;
 mod kernel;
 mod locale;
+mod memory;
 mod monitoring;
+mod mounts;
 pub mod network;
 mod sandbox;
 mod services;
@@ -66,6 +68,8 @@ pub fn generate(
     let mut guest = Guest::new(tree, overlays);
     image::generate(&mut guest, recipe)?;
     state::generate(&mut guest, recipe)?;
+    mounts::generate(&mut guest, recipe)?;
+    memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;

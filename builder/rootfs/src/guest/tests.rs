@@ -1,6 +1,7 @@
 //! Everything generated for one recipe, as text; and recipes no parser has checked.
 
 mod config_drive;
+mod mounts;
 mod network;
 mod state;
 
@@ -81,7 +82,8 @@ secrets.key = { credential = "web.key" }
 secrets.token = { environment = "TOKEN" }
 capabilities = ["CHOWN"]
 health = { command = ["busybox", "wget", "-q", "$x%d"], interval = "1m" }
-limits = { memory = "64M", cpus = "1.5", pids = 64 }
+limits = { memory = "64M", cpus = "1.5", pids = 64, writable = "16M", shm = "128M", open_files = 4096 }
+devices = ["/dev/ttyUSB0"]
 requires = ["plain"]
 
 [containers.plain]
@@ -118,6 +120,13 @@ network = true
 
 [kernel]
 modules = ["nf_conntrack"]
+
+[memory]
+swap = "64M"
+zram = "512M"
+
+[hosts]
+"db.example" = "192.0.2.7 2001:db8::7"
 
 [state]
 volatile = ["/var/cache", "/var/tmp"]
@@ -210,7 +219,7 @@ fn web(recipe: &mut Recipe) -> &mut Container {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 54] = [
+    let changes: [(&str, Change); 56] = [
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -307,6 +316,8 @@ fn a_hostile_recipe_injects_no_line() {
         }),
         ("credential", |r| r.services.units.get_mut("sync").unwrap().credentials.push(HOSTILE.into())),
         ("module", |r| r.kernel.modules.push(HOSTILE.into())),
+        ("host", |r| drop(r.hosts.insert(HOSTILE.into(), Vec::new()))),
+        ("device", |r| web(r).devices.push(HOSTILE.into())),
         ("volatile", |r| r.state.volatile.push(format!("/var/{HOSTILE}"))),
     ];
     for (name, change) in changes {

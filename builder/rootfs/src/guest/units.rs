@@ -132,6 +132,20 @@ impl Guest<'_> {
     }
 }
 
+/// A path as the name of a unit, systemd-escape(1) `--path`.
+pub(super) fn escaped_path(path: &str) -> String {
+    let mut name = String::new();
+    for (at, byte) in path.trim_matches('/').bytes().enumerate() {
+        match byte {
+            b'/' => name.push('-'),
+            b'.' if at == 0 => name.push_str("\\x2e"),
+            b if b.is_ascii_alphanumeric() || b":_.".contains(&b) => name.push(b.into()),
+            b => name.push_str(&format!("\\x{b:02x}")),
+        }
+    }
+    name
+}
+
 /// Symbolic links below /etc/systemd/system: path and target.
 fn links(nodes: &BTreeMap<TreePath, Node>) -> impl Iterator<Item = (String, String)> + '_ {
     let start = format!("{SYSTEM}/").into_bytes();
@@ -189,6 +203,19 @@ mod tests {
             ]
         );
         assert!(guest.enable("none.service").is_err());
+    }
+
+    /// What systemd-escape(1) says to the same paths.
+    #[test]
+    fn paths_become_names_of_units() {
+        for (path, name) in [
+            ("/srv/data", "srv-data"),
+            ("/dev/disk/by-label/data-1", "dev-disk-by\\x2dlabel-data\\x2d1"),
+            ("/mnt/a.b_c:d", "mnt-a.b_c:d"),
+            ("/.hidden", "\\x2ehidden"),
+        ] {
+            assert_eq!(escaped_path(path), name);
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use super::Overlay;
 use crate::accounts::lookup;
-use crate::tree::{NodeKind, Tree, TreePath};
+use crate::origins::Origins;
+use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::{Error, Result};
 
 /// Lays overlays over a tree, with owners by the tree's own accounts. A directory that is there already keeps its owner
@@ -21,13 +22,61 @@ pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<(
                 node.uid = lookup::number(tree, "etc/passwd", user).ok_or_else(|| unknown("user", user))?;
                 node.gid = lookup::number(tree, "etc/group", group).ok_or_else(|| unknown("group", group))?;
             }
-            let target = followed(tree, path);
+            // A directory's own name may be a link as well: /bin is one.
+            let through = tree.resolve(path).filter(|_| matches!(node.kind, NodeKind::Directory));
+            let target = through.unwrap_or_else(|| followed(tree, path));
             let special = entry.owner.is_some() || entry.node.mode != 0o755;
             let there = tree.get(&target).is_some_and(|n| matches!(n.kind, NodeKind::Directory));
             if matches!(node.kind, NodeKind::Directory) && there && !special {
                 continue;
             }
             tree.insert(target, node);
+        }
+    }
+    Ok(())
+}
+
+/// An overlay that says nothing of it replaces no file that a package brought, and none puts a file where a directory is or
+/// the other way round: all below would go.
+///
+/// # Errors
+/// Names the overlay, the path and the package.
+pub(crate) fn over_packages(tree: &Tree, overlays: &[Overlay], origins: &Origins) -> Result<()> {
+    for overlay in overlays {
+        for (path, entry) in overlay.entries.iter().filter(|(_, entry)| !entry.configured) {
+            let target = followed(tree, path);
+            let Some(there) = tree.get(&target) else { continue };
+            let shown = String::from_utf8_lossy(path);
+            let refused = |what: String| Error::input(what).at(overlay.place(path));
+            let directory = |node: &Node| matches!(node.kind, NodeKind::Directory);
+            match (directory(there), directory(&entry.node)) {
+                (true, true) => {}
+                (true, false) if tree.children(&target).next().is_some() => {
+                    let what =
+                        format!("overlay `{}` has a file where the image has a directory, /{shown}", overlay.name);
+                    return Err(refused(what).hint("everything in that directory would go: choose another path"));
+                }
+                (true, false) => {}
+                (false, true) if tree.resolve(&target).is_some_and(|to| tree.get(&to).is_none_or(directory)) => {}
+                (false, true) => {
+                    let what =
+                        format!("overlay `{}` has a directory where the image has a file, /{shown}", overlay.name);
+                    return Err(refused(what).hint("the file would go: choose another path"));
+                }
+                (false, false) => {
+                    let Some(origin) = origins.get(&target).filter(|_| !overlay.overrides) else { continue };
+                    let same = matches!(&entry.node.kind, NodeKind::File(c) if c.digest() == origin.digest);
+                    if !same {
+                        let what =
+                            format!("overlay `{}` replaces /{shown} of the package `{}`", overlay.name, origin.package);
+                        return Err(refused(what).hint(format!(
+                            "many programs also read files beside it (`NAME.d/`); if it is to be replaced, write \
+                             `override = true` in overlays/{}/overlay.toml",
+                            overlay.name
+                        )));
+                    }
+                }
+            }
         }
     }
     Ok(())

@@ -89,6 +89,7 @@ pub fn seal(
         tree.remove(path);
     }
     against_generated(&generated, overlays)?;
+    overlay::over_packages(&tree, overlays, &origins.machine)?;
     let search = search::TreeSearch::new(&generated, overlays, origins);
     for (path, mut node) in generated.nodes {
         node.mtime = epoch;

@@ -120,6 +120,36 @@ fn wrong_trees_are_refused() {
 }
 
 #[test]
+fn an_overlay_wins_over_a_package_only_when_it_says_so() {
+    let mut origins = ImageOrigins::default();
+    origins.machine.insert("usr/bin/tool", "app", diorite_model::Digest::of(b"tool"));
+    let with = |overlay: Overlay| seal(tree(), GuestFiles::default(), &[overlay], &recipe(), &origins);
+    let directories = |paths: &[&str]| {
+        let node = || OverlayEntry { node: Node::directory(0o755), owner: None, configured: false };
+        let entries = paths.iter().map(|path| (path.as_bytes().to_vec(), node())).collect();
+        Overlay { entries, ..overlay("one", true, &[]) }
+    };
+    let refused = [
+        with(overlay("one", false, &[("bin/tool", None)])),
+        with(overlay("one", true, &[("usr/lib/systemd", None)])),
+        with(directories(&["usr/bin", "usr/bin/tool"])),
+    ];
+    let refused = refused.map(|sealed| sealed.map(drop).unwrap_err().to_string());
+    insta::assert_snapshot!("overlay_over_package", refused.join("\n\n"));
+    let loud = with(overlay("one", true, &[("bin/tool", None)])).unwrap();
+    assert_eq!(loud.tree().read("usr/bin/tool"), Some(&b"overlay"[..]));
+    let through = with(directories(&["bin", "bin/more"])).unwrap();
+    assert_eq!(through.tree().resolve(b"bin"), Some(b"usr/bin".to_vec()), "a link stays one");
+    assert!(through.tree().get("usr/bin/more").is_some());
+    let mut same = overlay("one", false, &[("usr/bin/tool", None)]);
+    same.entries.insert(
+        b"usr/bin/tool".to_vec(),
+        OverlayEntry { node: Node::file(0o755, "tool"), owner: None, configured: false },
+    );
+    with(same).unwrap();
+}
+
+#[test]
 fn an_overlay_wins_over_generated_files_only_when_it_says_so() {
     let generated = GuestFiles {
         nodes: BTreeMap::from([(b"etc/fstab".to_vec(), Node::file(0o644, "generated"))]),

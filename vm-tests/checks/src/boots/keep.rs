@@ -93,7 +93,7 @@ impl<'a> Keeper<'a> {
     }
 
     /// Moves the machine's files, which it has left in `directory`, to where they are looked for.
-    pub(super) fn store(&self, directory: &Path, names: &[&str]) -> Result<()> {
+    pub(super) fn store(&self, directory: &Path, names: &[String]) -> Result<()> {
         let (input, pass) = (self.input, self.pass);
         let identity = match pass.keep {
             Some(identity) => identity.clone(),

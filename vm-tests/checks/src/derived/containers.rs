@@ -99,6 +99,13 @@ pub fn declared(recipe: &Recipe) -> impl Iterator<Item = DeclaredContainer> + '_
     })
 }
 
+/// Its directories in memory with a declared size in bytes.
+fn sizes(container: &Container) -> impl Iterator<Item = (&str, u64)> {
+    let limits = &container.limits;
+    let writable = limits.writable.map(|bytes| container.writable.iter().map(move |path| (path.as_str(), bytes)));
+    writable.into_iter().flatten().chain(limits.shm.map(|bytes| ("/dev/shm", bytes)))
+}
+
 /// Prints lines `KEY:VALUE` about a container that runs.
 pub fn script(declared: &DeclaredContainer) -> String {
     let DeclaredContainer { name, container, neighbour, .. } = declared;
@@ -117,6 +124,17 @@ pub fn script(declared: &DeclaredContainer) -> String {
          echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
         name = quote::word(name),
     );
+    if container.limits.open_files.is_some() {
+        text += "echo files:$(sed -n 's/^Max open files *//p' /proc/$p/limits); ";
+    }
+    for path in sizes(container).map(|(path, _)| path) {
+        let (word, path) = (quote::word(&format!("memory-{path}:")), quote::word(path));
+        text += &format!("echo {word}$(stat -f -c '%b %S' -- /proc/$p/root{path}); ");
+    }
+    for device in &container.devices {
+        let (word, path) = (quote::word(&format!("device-{device}:")), quote::word(device));
+        text += &format!("echo {word}$(stat -c %t:%T -- /proc/$p/root{path} {path}); ");
+    }
     for (secret, about) in &container.secrets {
         if let SecretTo::File(path) = &about.to {
             let (word, path) = (quote::word(&format!("secret-{secret}:")), quote::word(path));
@@ -190,6 +208,24 @@ pub fn judge(output: &Output, declared: &DeclaredContainer) -> Judged {
     must(one("memory") == memory, "it may use other memory", one("memory"))?;
     if let Some(cpus) = container.limits.cpus {
         must(one("cpu") == format!("{} 100000", u64::from(cpus) * 100), "it may use other time", one("cpu"))?;
+    }
+    if let Some(most) = container.limits.open_files {
+        let fine = one("files").split_whitespace().next() == Some(most.to_string().as_str());
+        must(fine, "it may open other numbers of files", one("files"))?;
+    }
+    for (path, bytes) in sizes(container) {
+        let seen = one(&format!("memory-{path}"));
+        let numbers: Vec<u64> = seen.split(' ').filter_map(|n| n.parse().ok()).collect();
+        must(
+            numbers.iter().product::<u64>() == bytes && numbers.len() == 2,
+            "a size is another",
+            format!("{path} {seen}"),
+        )?;
+    }
+    for device in &container.devices {
+        let seen = one(&format!("device-{device}"));
+        let both: Vec<&str> = seen.split(' ').collect();
+        must(matches!(both[..], [one, other] if one == other), "a device is not there", format!("{device} {seen}"))?;
     }
     let unreachable = one("out").contains("Network is unreachable");
     match declared.inside {

@@ -95,6 +95,8 @@ pub fn counters(recipe: &Recipe) -> Vec<String> {
     all.extend(nat.masquerade.iter().map(|m| format!("nat_{}", m.id())));
     if recipe.firewall.egress.policy == Policy::Drop {
         all.extend(recipe.firewall.egress.allow.iter().map(|a| format!("egress_{}", a.id())));
+        let asked = recipe.mounts.iter().filter(|(_, m)| m.server().is_some());
+        all.extend(asked.map(|(name, _)| format!("egress_mount_{}", name.replace('-', "_"))));
         all.push("output_dropped".into());
     }
     all

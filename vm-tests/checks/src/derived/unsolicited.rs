@@ -57,6 +57,11 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
     for to in recipe.time.ntp.iter().chain(fallback).filter_map(server) {
         all.push(Allowed::new(What::Udp, to, 123, "it asks a declared time server"));
     }
+    for (name, mount) in &recipe.mounts {
+        let Some((_, port)) = mount.server() else { continue };
+        let to = mount.server_address().map_or(To::Anywhere, To::Address);
+        all.push(Allowed::new(What::Tcp, to, port, &format!("it asks the file server of the mount {name}")));
+    }
     for out in &recipe.firewall.egress.allow {
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());
         let networks = recipe.firewall.networks(&out.to);

@@ -69,7 +69,7 @@ impl SnapshotStore {
 
     /// Moves these files of the directory `from` here, and lets go of every other snapshot. Returns where they are now, and the
     /// bytes that they take.
-    pub fn keep(&self, snapshot: MachineSnapshot, from: &Path, names: &[&str]) -> Result<(StoredSnapshot, u64)> {
+    pub fn keep(&self, snapshot: MachineSnapshot, from: &Path, names: &[String]) -> Result<(StoredSnapshot, u64)> {
         let (new, directory) = (self.0.join(".new"), self.path(&snapshot.identity));
         let failed = |e: io::Error| Error::io("the snapshot cannot be kept", &self.0, e);
         gone(&new).map_err(failed)?;
@@ -102,7 +102,7 @@ impl SnapshotStore {
 
 /// Gives the evidence in `directory` these files of the directory `from`: as links, where there can be some. Nobody writes
 /// either afterwards.
-pub(crate) fn evidence(snapshot: MachineSnapshot, from: &Path, names: &[&str], directory: &Path) -> Result<()> {
+pub(crate) fn evidence(snapshot: MachineSnapshot, from: &Path, names: &[String], directory: &Path) -> Result<()> {
     let failed = |e: io::Error| Error::io("the snapshot of the failure cannot be kept", directory, e);
     fs::create_dir_all(directory).map_err(failed)?;
     for name in names {
@@ -144,8 +144,8 @@ pub(crate) fn read(directory: &Path) -> Result<Option<MachineSnapshot>> {
 }
 
 /// Writes the description of a snapshot whose files are in their place.
-fn described(snapshot: MachineSnapshot, directory: &Path, names: &[&str]) -> Result<MachineSnapshot> {
-    let stamps = names.iter().map(|name| Ok(((*name).to_owned(), FileStamp::of(&directory.join(name))?)));
+fn described(snapshot: MachineSnapshot, directory: &Path, names: &[String]) -> Result<MachineSnapshot> {
+    let stamps = names.iter().map(|name| Ok((name.clone(), FileStamp::of(&directory.join(name))?)));
     let snapshot = MachineSnapshot { files: stamps.collect::<Result<BTreeMap<_, _>>>()?, ..snapshot };
     write(&snapshot, directory)?;
     Ok(snapshot)
@@ -198,13 +198,17 @@ mod tests {
 
     const NAMES: [&str; 2] = ["overlay.qcow2", "variables.qcow2"];
 
+    fn names() -> Vec<String> {
+        NAMES.map(str::to_owned).to_vec()
+    }
+
     #[test]
     fn a_snapshot_is_found_again_and_another_takes_its_place() {
         let place = place("found");
         let snapshots = SnapshotStore::below(&place.0);
         assert_eq!(snapshots.find(&identity()).expect_err("none"), "no snapshot is kept yet");
         let made = snapshot(&place.0.join("disk.raw"));
-        let (kept, bytes) = snapshots.keep(made, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
+        let (kept, bytes) = snapshots.keep(made, &place.0.join("run"), &names()).unwrap_or_else(|e| panic!("{e}"));
         assert!(bytes > 0 && kept.directory.starts_with(place.0.join(".moments")));
         let found = snapshots.find(&identity()).expect("it is there");
         assert_eq!((&found.snapshot, &found.directory), (&kept.snapshot, &kept.directory));
@@ -216,7 +220,7 @@ mod tests {
         assert_eq!(why, "the kept snapshot does not fit: QEMU 1:10.0.2 has kept it, and this is QEMU 1:11.0");
         files(&place.0);
         let other = MachineSnapshot { identity: newer.clone(), ..kept.snapshot };
-        snapshots.keep(other, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
+        snapshots.keep(other, &place.0.join("run"), &names()).unwrap_or_else(|e| panic!("{e}"));
         assert!(snapshots.find(&newer).is_ok() && snapshots.find(&identity()).is_err());
         assert_eq!(fs::read_dir(&snapshots.0).expect("directory").count(), 1, "the older one is gone");
         snapshots.forget().expect("it goes");
@@ -230,7 +234,7 @@ mod tests {
         let damage = |how: &dyn Fn(&Path)| {
             files(&place.0);
             let made = snapshot(&place.0.join("disk.raw"));
-            let (kept, _) = snapshots.keep(made, &place.0.join("run"), &NAMES).unwrap_or_else(|e| panic!("{e}"));
+            let (kept, _) = snapshots.keep(made, &place.0.join("run"), &names()).unwrap_or_else(|e| panic!("{e}"));
             snapshots.find(&identity()).expect("it is good");
             how(&kept.directory);
             snapshots.find(&identity()).expect_err("damaged")
@@ -265,7 +269,7 @@ mod tests {
         fs::create_dir_all(snapshots.0.join(".new")).expect("directory");
         fs::write(snapshots.0.join(".new/overlay.qcow2"), "half").expect("file");
         files(&place.0);
-        snapshots.keep(snapshot(&place.0.join("disk.raw")), &place.0.join("run"), &NAMES).expect("it is kept");
+        snapshots.keep(snapshot(&place.0.join("disk.raw")), &place.0.join("run"), &names()).expect("it is kept");
         assert_eq!(fs::read_dir(&snapshots.0).expect("directory").count(), 1);
     }
 
@@ -274,7 +278,7 @@ mod tests {
         let place = place("evidence");
         let (run, evidence_in) = (place.0.join("run"), place.0.join("evidence"));
         let made = snapshot(&place.0.join("disk.raw"));
-        evidence(made, &run, &NAMES, &evidence_in).unwrap_or_else(|e| panic!("{e}"));
+        evidence(made, &run, &names(), &evidence_in).unwrap_or_else(|e| panic!("{e}"));
         let stamp = |directory: &Path| FileStamp::of(&directory.join(NAMES[0])).expect("file").inode;
         assert_eq!(stamp(&run), stamp(&evidence_in));
         let there = read(&evidence_in).expect("readable").expect("there");

@@ -97,6 +97,11 @@ fn hostile_strings_are_refused_in_every_field() {
             assert!(try_one(path, hostile).is_err(), "{path:?} lets {hostile:?} through");
         }
     }
+    for hostile in LINES.iter().chain(&WORDS) {
+        let quoted = toml::Value::String((*hostile).to_owned()).to_string();
+        let text = format!("extends = \"base\"\n[hosts]\n{quoted} = \"192.0.2.1\"\n");
+        assert!(parse(&text, "x.toml", &mut shipped).is_err(), "hosts lets {hostile:?} through");
+    }
     for table in [
         "network.X",
         "containers.X",
@@ -106,6 +111,7 @@ fn hostile_strings_are_refused_in_every_field() {
         "access.groups.X",
         "archive.extra.X",
         "firewall.sets.X",
+        "mounts.X",
     ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();

@@ -58,6 +58,25 @@ pub const CREDENTIAL: Form =
         only(text, |c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
     });
 
+/// A device of the machine that may be given away. What is memory, a disk or a terminal of the machine itself may not.
+pub const DEVICE_NODE: Form = form("a device by its path: `/dev/ttyUSB0`, `/dev/dri/renderD128`", 100, |text| {
+    let below = text.strip_prefix("/dev/").ok_or("it is not below /dev")?;
+    only(below, |c| c.is_ascii_alphanumeric() || "-_./".contains(c))?;
+    if below.split('/').any(|p| p.is_empty() || p.starts_with('.')) {
+        return Err("a part of it is empty or begins with a dot".into());
+    }
+    const KEPT: [&str; 16] = [
+        "console", "disk", "dm-", "kmem", "kmsg", "loop", "mapper", "mem", "mmcblk", "nvme", "port", "sd", "sg", "tpm",
+        "vd", "xvd",
+    ];
+    match KEPT.iter().find(|kept| below.starts_with(**kept)) {
+        Some(kept) => {
+            Err(format!("/dev/{kept}… is a disk or the machine's own: whoever may use it has the whole machine"))
+        }
+        None => Ok(()),
+    }
+});
+
 /// Capabilities that a container may keep: those of common runtimes' defaults, and some that stay inside its namespaces.
 const CAPABILITIES: [&str; 16] = [
     "AUDIT_WRITE",

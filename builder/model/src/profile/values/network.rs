@@ -30,6 +30,25 @@ pub const IP: Form = form("an IP address: `192.0.2.1`, `2001:db8::1`", 45, |text
     text.parse::<IpAddr>().map(|_| ()).map_err(|_| "it is not an IP address".into())
 });
 
+/// Addresses of one host.
+pub const ADDRESSES: Form =
+    form("an IP address, or several with spaces between: `192.0.2.10 2001:db8::10`", 200, |text| {
+        addresses(text).map(|_| ())
+    });
+
+/// The addresses of [`ADDRESSES`].
+pub fn addresses(text: &str) -> Result<Vec<IpAddr>, String> {
+    let mut all = Vec::new();
+    for word in text.split(' ') {
+        let address = word.parse::<IpAddr>().map_err(|_| format!("`{word}` is not an IP address"))?;
+        if all.contains(&address) {
+            return Err(format!("`{word}` stands in it twice"));
+        }
+        all.push(address);
+    }
+    Ok(all)
+}
+
 /// One IPv4 address.
 pub const IPV4: Form = form("an IPv4 address: `192.0.2.1`", 15, |text| {
     text.parse::<std::net::Ipv4Addr>().map(|_| ()).map_err(|_| "it is not an IPv4 address".into())

@@ -6,7 +6,8 @@ use crate::recipe::*;
 use std::collections::BTreeMap;
 
 pub(crate) const ARCHIVE: &[Field] = &[
-    text("suite", &values::SUITE, "suite; its updates and security updates always belong to it").or_text("trixie"),
+    text("suite", &values::DEBIAN_SUITE, "suite; its updates and security updates always belong to it")
+        .or_text("trixie"),
     texts("components", &values::COMPONENT, "components of the archive").or_said("`main`"),
     text("architecture", &values::ARCHITECTURE, "Debian architecture").or_text("amd64"),
     texts("mirrors", &values::ARCHIVE_URI, "where the archive is, tried in this order")

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     for (name, container) in &recipe.containers {
         mounts(name, container, places)?;
+        limits(name, container, places)?;
         variables(name, container, places)?;
         known(recipe, name, container, places)?;
         ways_out(recipe, name, container, places)?;
@@ -33,6 +34,18 @@ fn mounts(name: &str, container: &Container, places: &Places) -> Result<()> {
             return Err(places.between(&place, what, other, "the other one").hint("one would hide the other: move it"));
         }
         seen.insert(path, place);
+    }
+    Ok(())
+}
+
+/// A limit of something that it does not have.
+fn limits(name: &str, container: &Container, places: &Places) -> Result<()> {
+    if container.limits.writable.is_some() && container.writable.is_empty() {
+        let error = places.finding(
+            &format!("containers.{name}.limits.writable"),
+            format!("container `{name}` has no directory in memory to limit"),
+        );
+        return Err(error.hint("name it in `writable`, or remove the limit"));
     }
     Ok(())
 }

@@ -40,6 +40,7 @@ pub(crate) const CONTAINER: &[Field] = &[
     named("volumes", &values::NAME, VOLUME, "directories on state by name; they outlive container and image"),
     texts("writable", &values::CONTAINER_PATH, "directories in memory it may write to; everything else is read-only"),
     named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
+    texts("devices", &values::DEVICE_NODE, "devices of the machine it may use"),
     texts("capabilities", &values::CAPABILITY, "capabilities it keeps"),
     boolean(
         "user_namespace",
@@ -88,6 +89,9 @@ const LIMITS: &[Field] = &[
     text("memory", &values::SIZE, "memory").or_said("as much as there is"),
     text("cpus", &values::CPUS, "processors").or_said("all"),
     integer("pids", 1, 4_194_304, "processes and threads").or_number(2048),
+    text("writable", &values::SIZE, "memory that each directory of `writable` takes").or_said("half of the machine's"),
+    text("shm", &values::SIZE, "size of /dev/shm, shared memory of its processes").or_said("64 MiB"),
+    integer("open_files", 64, 1_048_576, "files that each process may have open").or_said("podman's own"),
 ];
 
 /// User numbers that systemd's uid and gid documentation sets aside for containers, in ranges of 65536.
@@ -96,12 +100,7 @@ const LAST: i64 = 1_879_048_192 - RANGE;
 const RANGE: i64 = 65_536;
 
 pub(crate) fn containers(top: &Section) -> Result<BTreeMap<String, Container>> {
-    let mut all = BTreeMap::new();
-    for (name, t) in top.named("containers")? {
-        let container = container(&name, &t)?;
-        all.insert(name, container);
-    }
-    Ok(all)
+    top.each("containers", container)
 }
 
 fn container(name: &str, t: &Section) -> Result<Container> {
@@ -145,6 +144,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         volumes: t.named("volumes")?.into_iter().map(|(n, v)| Ok((n, volume(&v)?))).collect::<Result<_>>()?,
         writable: t.plain("writable")?,
         secrets: secrets(t)?,
+        devices: t.plain("devices")?,
         capabilities: t.plain("capabilities")?,
         ids: ids(name, t)?,
         init: t.boolean("init")?.unwrap_or(!image),
@@ -267,8 +267,12 @@ fn health(t: &Section) -> Result<Health> {
 
 fn limits(t: &Section) -> Result<Limits> {
     let text = |key| Ok(t.text(key)?.map(|v| v.value));
+    let size = |key| Ok(text(key)?.map(|v| values::size(&v).expect("the form was checked")));
     Ok(Limits {
-        memory: text("memory")?.map(|v| values::size(&v).expect("the form was checked")),
+        memory: size("memory")?,
+        writable: size("writable")?,
+        shm: size("shm")?,
+        open_files: t.number("open_files")?.map(|n| n.value),
         cpus: text("cpus")?.map(|v| values::thousandths(&v).expect("the form was checked")),
         pids: t.needed_number("pids")?.value,
     })
@@ -314,6 +318,7 @@ pub(crate) fn written(c: &Container) -> Written {
         .named("volumes", &c.volumes, volume)
         .list("writable", &c.writable)
         .named("secrets", &c.secrets, secret)
+        .list("devices", &c.devices)
         .list("capabilities", &c.capabilities)
         .with("user_namespace", c.ids.is_some())
         .maybe("ids", c.ids)
@@ -339,4 +344,7 @@ fn limits_written(limits: &Limits) -> Written {
         .maybe("memory", limits.memory.map(written::amount))
         .maybe("cpus", limits.cpus.map(|n| format!("{}.{:03}", n / 1000, n % 1000)))
         .with("pids", limits.pids)
+        .maybe("writable", limits.writable.map(written::amount))
+        .maybe("shm", limits.shm.map(written::amount))
+        .maybe("open_files", limits.open_files)
 }

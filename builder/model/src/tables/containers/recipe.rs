@@ -34,6 +34,9 @@ pub struct Container {
     pub writable: Vec<String>,
     /// Secrets from systemd credentials, by name.
     pub secrets: BTreeMap<String, Secret>,
+    /// Devices of the machine that it may use: paths below /dev.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<String>,
     /// Capabilities it keeps, capabilities(7), without `CAP_`; every other is dropped.
     pub capabilities: Vec<String>,
     /// First of the 65536 numbers its users have on the machine; `None`: the machine's own numbers.
@@ -144,4 +147,13 @@ pub struct Limits {
     pub cpus: Option<u32>,
     /// Processes and threads.
     pub pids: u32,
+    /// Bytes of memory that each of its writable directories takes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub writable: Option<u64>,
+    /// Bytes of /dev/shm; `None`: 64 MiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shm: Option<u64>,
+    /// Files that a process may have open; `None`: as many as podman says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_files: Option<u32>,
 }

@@ -36,7 +36,9 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         return Err(error.hint("say `policy = \"drop\"` in `[firewall.egress]`, or remove the list"));
     }
     let outgoing: Vec<Rule> = egress.allow.iter().enumerate().map(Rule::outgoing).collect();
-    rules(recipe, &outgoing, &["dropped".to_owned()], "to", places)
+    let mut taken = vec!["dropped".to_owned()];
+    taken.extend(recipe.mounts.keys().map(|name| format!("mount_{}", name.replace('-', "_"))));
+    rules(recipe, &outgoing, &taken, "to", places)
 }
 
 /// As much of an entry as decides what it matches.

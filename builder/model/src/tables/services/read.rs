@@ -62,12 +62,7 @@ pub(crate) fn services(top: &Section) -> Result<Services> {
 }
 
 fn units(t: &Section) -> Result<BTreeMap<String, Unit>> {
-    let mut all = BTreeMap::new();
-    for (name, u) in t.named("units")? {
-        let unit = unit(&name, &u)?;
-        all.insert(name, unit);
-    }
-    Ok(all)
+    t.each("units", unit)
 }
 
 fn unit(name: &str, u: &Section) -> Result<Unit> {

@@ -114,6 +114,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         format!("{address}{}:{}/{}", p.host, p.container, p.protocol.name())
     });
     let ids = container.ids.map(|first| format!("0:{first}:{RANGE}"));
+    let size = container.limits.writable.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
     let volumes = container.volumes.iter().map(|(volume, about)| {
         let access = if about.read_only { "ro" } else { "rw" };
         format!("{VOLUMES}/{name}/{volume}:{}:{access},nosuid,nodev", about.path)
@@ -146,7 +147,10 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         .each("DNS", dns)
         .each("PublishPort", published)
         .each("Volume", volumes)
-        .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777")))
+        .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777{size}")))
+        .each("AddDevice", container.devices.iter().map(|device| format!("{device}:{device}:rw")))
+        .each("ShmSize", container.limits.shm.map(|bytes| format!("{bytes}b")))
+        .each("Ulimit", container.limits.open_files.map(|most| format!("nofile={most}:{most}")))
         .each("Environment", container.environment.iter().map(|(key, value)| word(&format!("{key}={value}"))));
     let directory = format!("/run/{SECRETS}/{name}");
     for (secret, about) in &container.secrets {

@@ -335,6 +335,15 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
             }
         });
     }
+    // File servers, whom the machine alone asks. One that is named may be anywhere.
+    for (name, mount) in &recipe.mounts {
+        let Some((_, port)) = mount.server() else { continue };
+        let to = mount.server_address().map(|address| by_family(&host(address)));
+        each(to, To, |to| {
+            let matches: Vec<Match> = to.into_iter().chain([Port(Protocol::Tcp, vec![(port, port)])]).collect();
+            output.push(counted(matches, Accept, format!("egress_mount_{}", name.replace('-', "_"))));
+        });
+    }
     // The clock of a container is the machine's.
     output.push(counted([Port(Protocol::Udp, vec![(123, 123)])], Accept, "egress_ntp"));
     output.push(counted([], Drop, "output_dropped"));
@@ -353,10 +362,14 @@ fn name_servers(recipe: &Recipe, tls: bool) -> Vec<Option<Addresses>> {
     if links().any(|l| recipe.nocloud() || learns(l)) {
         return vec![None];
     }
-    let one = |ip: IpAddr| format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 }).parse().ok();
     let address = |server: &String| server.split('#').next()?.parse().ok();
-    let all = links().flat_map(|l| &l.dns).filter_map(|d| one(address(d)?));
+    let all = links().flat_map(|l| &l.dns).filter_map(address).flat_map(host);
     by_family(&all.collect::<BTreeSet<Network>>().into_iter().collect::<Vec<_>>()).into_iter().map(Some).collect()
+}
+
+/// The network of one address alone.
+fn host(address: IpAddr) -> Vec<Network> {
+    format!("{address}/{}", if address.is_ipv4() { 32 } else { 128 }).parse().into_iter().collect()
 }
 
 /// The networks of these peers by family, those of the other family than the traffic's left out; `None` when there is no
