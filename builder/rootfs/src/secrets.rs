@@ -25,6 +25,7 @@ pub use public::PublicSecrets;
 pub use source::FileSource;
 
 use crate::origins::ShippedContents;
+use crate::tree::listing::shown;
 use crate::tree::{NodeKind, Tree};
 use diorite_model::secret::{self, Finding};
 use diorite_model::{Digest, Error, Result};
@@ -51,7 +52,10 @@ pub struct PassedSecrets {
     pub list: Vec<PassedSecret>,
 }
 
-/// Fails when a secret is found; names the first path.
+/// How many further paths with secrets an error lists.
+const MORE: usize = 12;
+
+/// Fails when a secret is found; says of the first path what can be done, and lists the others.
 pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
     identity(tree)?;
     let mut contents: BTreeMap<Digest, (&[u8], &[u8])> = BTreeMap::new();
@@ -73,7 +77,7 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
             found.iter().for_each(|f| public.insert(&bytes[f.at.clone()]));
         }
     }
-    let mut list = Vec::new();
+    let (mut list, mut refused) = (Vec::new(), Vec::new());
     for (path, digest, bytes, found) in found {
         let shipped = search.shipped.get(&digest);
         for Finding { what, at } in found {
@@ -83,13 +87,31 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
                 None if search.declared.is(bytes) => PassedReason::Declared,
                 None if public.is(bytes) => PassedReason::Derived,
                 None if known::is_public(path, &Digest::of(bytes)) => PassedReason::Known,
-                None => return Err(source::secret(path, what, Advice::File(&(search.source)(path, &digest)))),
+                None => {
+                    refused.push((path, what, digest));
+                    continue;
+                }
             };
             public.insert(bytes);
             list.push(PassedSecret { path: path.to_vec(), what, why });
         }
     }
-    Ok(PassedSecrets { public, list })
+    let Some((&(path, what, digest), others)) = refused.split_first() else {
+        return Ok(PassedSecrets { public, list });
+    };
+    let error = source::secret(path, what, Advice::File(&(search.source)(path, &digest)));
+    let mut also: Vec<String> =
+        others.iter().filter(|(p, ..)| *p != path).map(|(p, what, _)| format!("{what}: /{}", shown(p))).collect();
+    also.dedup();
+    if also.is_empty() {
+        return Err(error);
+    }
+    let more = also.len().saturating_sub(MORE);
+    also.truncate(MORE);
+    if more > 0 {
+        also.push(format!("… and {more} more"));
+    }
+    Err(error.detail(format!("also in the image:\n{}", also.join("\n"))))
 }
 
 /// The same for bytes that are no file of the tree: `name` says which.

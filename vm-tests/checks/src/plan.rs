@@ -5,7 +5,7 @@ pub use crate::check::Check;
 use crate::{
     declared,
     derived::{
-        access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, root,
+        access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, packages, root,
         services, ssh, state, time, unsolicited,
     },
     scope::Scope,
@@ -29,6 +29,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.push(locale::check(scope));
     all.extend(root::checks());
     all.extend(state::checks(scope));
+    all.extend(packages::checks(scope));
     all.extend(kernel::modules(scope));
     all.extend(services::checks(scope));
     all.extend(containers::checks(scope));

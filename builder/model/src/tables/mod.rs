@@ -57,6 +57,12 @@ pub(crate) mod network {
     pub(crate) mod recipe;
     pub(crate) mod topology;
 }
+pub(crate) mod packages {
+    pub(crate) mod check;
+    pub(crate) mod needs;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod services {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -77,7 +83,6 @@ pub(crate) mod verify {
 }
 
 pub(crate) mod listeners;
-pub(crate) mod packages;
 pub(crate) mod places;
 
 use crate::Result;
@@ -93,7 +98,7 @@ pub(crate) const PROFILE: &[Field] = &[
     texts("overlays", &values::NAME, "directories of `overlays/` laid over the tree, in this order"),
     table("image", image::read::IMAGE, "name and version of the image").needed(),
     table("archive", archive::read::ARCHIVE, "the Debian archive packages come from"),
-    table("packages", archive::read::PACKAGES, "packages to install in addition to those that other tables need"),
+    table("packages", packages::read::PACKAGES, "packages to install in addition to those that other tables need"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
@@ -144,7 +149,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
     Written::default()
         .with("image", image::read::image_written(&said.image))
         .with("archive", archive::read::written(&said.archive))
-        .with("packages", archive::read::packages_written(&said.packages))
+        .with("packages", packages::read::written(&said.packages))
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &said.network, network::read::written)
@@ -173,7 +178,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let mut recipe = Recipe {
         image,
         archive,
-        packages: archive::read::packages(&top)?,
+        packages: packages::read::packages(&top)?,
         kernel: image::read::kernel(&top)?,
         disk: image::read::disk(&top)?,
         network: network::read::network(&top)?,
@@ -193,7 +198,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
     monitoring::read::admit(&mut recipe);
-    packages::complete(&mut recipe);
+    packages::needs::complete(&mut recipe);
     Ok((recipe, settings))
 }
 
@@ -201,6 +206,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
 /// the answer.
 fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Result<()> {
     listeners::check(recipe, places)?;
+    packages::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;

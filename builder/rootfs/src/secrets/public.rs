@@ -20,9 +20,12 @@ const BEGINNING: usize = 40;
 const SHORTEST: usize = 16;
 
 impl PublicSecrets {
-    /// What is in these bytes is public.
-    pub fn declare(&mut self, bytes: &[u8]) {
-        secret::find(bytes).into_iter().for_each(|found| self.insert(&bytes[found.at]));
+    /// What is in these bytes is public. Returns how much of it looks like a secret.
+    pub fn declare(&mut self, bytes: &[u8]) -> usize {
+        let found = secret::find(bytes);
+        let count = found.len();
+        found.into_iter().for_each(|found| self.insert(&bytes[found.at]));
+        count
     }
     /// So is this secret.
     pub(super) fn insert(&mut self, secret: &[u8]) {

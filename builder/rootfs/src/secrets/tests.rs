@@ -108,7 +108,7 @@ fn advice_fits_who_brought_the_secret() {
         of(FileSource::Profile),
         of(FileSource::Changed("app".into())),
         of(FileSource::Script(vec!["app".into(), "app-common".into()])),
-        of(FileSource::Layer("db".into())),
+        of(FileSource::Layer { container: "db".into(), path: "/etc/x.key".into() }),
         nowhere("a private key (PEM)").to_string(),
     ];
     insta::assert_snapshot!("advice", all.join("\n\n"));

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod locale;
 pub mod monitoring;
 pub mod network;
+pub mod packages;
 pub mod root;
 pub mod services;
 pub mod ssh;
