@@ -82,15 +82,19 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
         let shipped = search.shipped.get(&digest);
         for Finding { what, at } in found {
             let bytes = &bytes[at];
+            let compiled = || compiled_from(tree, path, search.shipped, &(search.source)(path, &digest));
             let why = match shipped {
                 Some((package, path)) => PassedReason::Shipped { package: package.into(), path: path.to_vec() },
                 None if search.declared.is(bytes) => PassedReason::Declared,
                 None if public.is(bytes) => PassedReason::Derived,
                 None if known::is_public(path, &Digest::of(bytes)) => PassedReason::Known,
-                None => {
-                    refused.push((path, what, digest));
-                    continue;
-                }
+                None => match compiled() {
+                    Some(why) => why,
+                    None => {
+                        refused.push((path, what, digest));
+                        continue;
+                    }
+                },
             };
             public.insert(bytes);
             list.push(PassedSecret { path: path.to_vec(), what, why });
@@ -112,6 +116,23 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
         also.push(format!("… and {more} more"));
     }
     Err(error.detail(format!("also in the image:\n{}", also.join("\n"))))
+}
+
+/// Python's byte code that a package's script compiled of a source which is as a package ships it: it joins constants and cuts
+/// them, so that a secret in it need not be one of the source, letter by letter (PEP 3147: `__pycache__/NAME.TAG.pyc`).
+fn compiled_from(
+    tree: &Tree,
+    path: &[u8],
+    shipped: &ShippedContents<'_>,
+    source: &FileSource,
+) -> Option<PassedReason> {
+    let FileSource::Script(_) = source else { return None };
+    let text = std::str::from_utf8(path).ok()?;
+    let (directory, file) = text.strip_suffix(".pyc")?.rsplit_once("/__pycache__/")?;
+    let name = file.split_once('.')?.0;
+    let NodeKind::File(content) = &tree.get(format!("{directory}/{name}.py"))?.kind else { return None };
+    let (package, path) = shipped.get(&content.digest())?;
+    Some(PassedReason::Compiled { package: package.into(), path: path.to_vec() })
 }
 
 /// The same for bytes that are no file of the tree: `name` says which.

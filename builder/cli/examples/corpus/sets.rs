@@ -130,8 +130,8 @@ impl Corpus {
     fn profile(&self, packages: &[String], more: &str, configure: &str) {
         let overlays = if configure.is_empty() { "" } else { "overlays = [\"around\"]\n" };
         let profile = format!(
-            "extends = \"base\"\n{overlays}{more}\n[image]\nname = \"corpus\"\nversion = \"1\"\n[packages]\n\
-             include = {packages:?}\n"
+            "extends = \"base\"\n{overlays}image = {{ name = \"corpus\", version = \"1\" }}\npackages.include = {packages:?}\n\
+             {more}\n"
         );
         let _ = fs::remove_file(self.project.path().join("profiles/corpus.lock"));
         fs::write(self.project.path().join("profiles/corpus.toml"), profile).expect("a profile");
