@@ -124,8 +124,16 @@ fn compare(line: &str, stanzas: &Stanzas<'_>, apt: &Apt) -> (usize, Vec<Differen
     let requests: Vec<&str> = names.split_ascii_whitespace().collect();
     let theirs = apt.install(&requests, recommends);
     let recommends = if recommends { Recommends::All } else { Recommends::None };
-    let list =
-        List { name: line, suite: "trixie", requests, essential: true, recommends, excluded: &[], provided: &[], debian_only: false };
+    let list = List {
+        name: line,
+        suite: "trixie",
+        requests,
+        essential: true,
+        recommends,
+        excluded: &[],
+        provided: &[],
+        debian_only: false,
+    };
     let ours = resolve(stanzas, &list).unwrap_or_else(|e| panic!("{e}"));
     let package = |&id: &u32| format!("{} {}", ours.universe.package(id).name, ours.universe.package(id).version);
     let ours: Set = ours.ids.iter().map(package).collect();

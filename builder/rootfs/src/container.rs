@@ -7,8 +7,8 @@ use crate::privileges;
 use crate::secrets::{self, PublicSecrets};
 use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, NodeKind, Tree, TreePath};
-use diorite_model::{Error, Result};
 use diorite_model::oci::Config;
+use diorite_model::{Error, Result};
 
 /// The root of a container: no kernel, no boot, no database.
 #[derive(Debug, Clone)]
@@ -182,7 +182,10 @@ mod tests {
     #[test]
     fn what_an_image_may_show_is_named_by_path() {
         let dash = "-----";
-        let key = format!("{dash}BEGIN PRIVATE KEY{dash}\n{}\n{dash}END PRIVATE KEY{dash}\n", "MIIabc0123456789def".repeat(9));
+        let key = format!(
+            "{dash}BEGIN PRIVATE KEY{dash}\n{}\n{dash}END PRIVATE KEY{dash}\n",
+            "MIIabc0123456789def".repeat(9)
+        );
         let mut tree = Tree::new();
         tree.insert("etc/app/example.key", Node::file(0o644, key.clone()));
         tree.insert("etc/app/link.key", Node::new(0o644, NodeKind::HardLink(b"etc/app/example.key".to_vec())));

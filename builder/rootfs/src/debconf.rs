@@ -40,7 +40,8 @@ impl Answers {
         for package in staged {
             let text = package.deb.text("templates");
             for stanza in text.split("\n\n").filter(|s| !s.trim().is_empty()) {
-                let template = Paragraph::parse(stanza.trim_matches('\n').as_bytes(), &package.deb.path.display().to_string())?;
+                let template =
+                    Paragraph::parse(stanza.trim_matches('\n').as_bytes(), &package.deb.path.display().to_string())?;
                 if let Some(name) = template.get("Template") {
                     templates.entry(name.to_owned()).or_insert((package.deb.name().to_owned(), template));
                 }
@@ -82,7 +83,8 @@ impl Answers {
             .detail(tail(&output.text(), 20)))
     }
 
-    /// Looks whether debconf still has them.
+    /// Looks whether debconf still has them. A script may empty its question or withdraw it when it has used the answer, as
+    /// postfix's does, so that only another answer means that ours had no effect.
     ///
     /// # Errors
     /// A script put another answer in the place of one.
@@ -93,16 +95,11 @@ impl Answers {
         let text = root.read(DATABASE.as_bytes())?.unwrap_or_default();
         let text = String::from_utf8_lossy(&text);
         for answer in &self.0 {
-            let found = value_of(&text, &answer.template);
-            if found != Some(answer.value.as_str()) {
-                return Err(Error::input(format!("the answer to `{}` was not used", answer.template))
-                    .at(place(&answer.template))
-                    .because(match found {
-                        Some(other) => format!("a script of package `{}` answered `{other}` instead", answer.package),
-                        None => format!("a script of package `{}` withdrew the question", answer.package),
-                    })
-                    .hint("take the answer out, and bring the configuration that it was to make with an overlay"));
-            }
+            let Some(other) = replaced(&text, answer) else { continue };
+            return Err(Error::input(format!("the answer to `{}` was not used", answer.template))
+                .at(place(&answer.template))
+                .because(format!("a script of package `{}` answered `{other}` instead", answer.package))
+                .hint("take the answer out, and bring the configuration that it was to make with an overlay"));
         }
         Ok(())
     }
@@ -110,6 +107,11 @@ impl Answers {
 
 fn place(template: &str) -> String {
     format!("packages.debconf.\"{template}\"")
+}
+
+/// The answer that stands in the place of ours.
+fn replaced<'a>(database: &'a str, answer: &Answer) -> Option<&'a str> {
+    value_of(database, &answer.template).filter(|value| !value.is_empty() && *value != answer.value)
 }
 
 /// The value of a question in debconf's database: paragraphs `Name: …`, `Value: …`.
@@ -156,7 +158,9 @@ fn suits(asked: &Paragraph, value: &str) -> Result<()> {
     match kind {
         "password" => Err(Error::input(format!("`{name}` asks for a password"))
             .because("what answers it would be in the image, for everybody who has it to read")
-            .hint("leave it unanswered; set the password on the machine, from a systemd credential, when it first starts")),
+            .hint(
+                "leave it unanswered; set the password on the machine, from a systemd credential, when it first starts",
+            )),
         "boolean" if !matches!(value, "true" | "false") => wrong("`true` or `false`".into()),
         "select" | "multiselect" => {
             let written = asked.get("Choices-C").or_else(|| asked.get("Choices")).unwrap_or_default();
@@ -250,5 +254,14 @@ mod tests {
         assert_eq!(value_of(database, "mail/name"), Some("a b"));
         assert_eq!(value_of(database, "mail/root"), Some(""));
         assert_eq!(value_of(database, "mail/type"), None);
+        let answer = |template: &str, value: &str| Answer {
+            template: template.into(),
+            value: value.into(),
+            package: "mail".into(),
+            kind: "string".into(),
+        };
+        assert_eq!(replaced(database, &answer("mail/name", "a b")), None);
+        assert_eq!(replaced(database, &answer("mail/root", "true")), None, "used, and emptied");
+        assert_eq!(replaced(database, &answer("mail/name", "c")), Some("a b"));
     }
 }

@@ -120,12 +120,7 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
 
 /// Python's byte code that a package's script compiled of a source which is as a package ships it: it joins constants and cuts
 /// them, so that a secret in it need not be one of the source, letter by letter (PEP 3147: `__pycache__/NAME.TAG.pyc`).
-fn compiled_from(
-    tree: &Tree,
-    path: &[u8],
-    shipped: &ShippedContents<'_>,
-    source: &FileSource,
-) -> Option<PassedReason> {
+fn compiled_from(tree: &Tree, path: &[u8], shipped: &ShippedContents<'_>, source: &FileSource) -> Option<PassedReason> {
     let FileSource::Script(_) = source else { return None };
     let text = std::str::from_utf8(path).ok()?;
     let (directory, file) = text.strip_suffix(".pyc")?.rsplit_once("/__pycache__/")?;

@@ -5,8 +5,8 @@ pub use crate::check::Check;
 use crate::{
     declared,
     derived::{
-        access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, packages, root,
-        services, ssh, state, time, unsolicited,
+        access, agent, containers, firewall, hardening, image, journal, kernel, locale, monitoring, network, packages,
+        root, services, ssh, state, time, unsolicited,
     },
     scope::Scope,
 };

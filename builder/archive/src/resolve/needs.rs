@@ -116,7 +116,9 @@ impl<'u, 'a> NeedReader<'u, 'a> {
             match field {
                 "Pre-Depends" => self.requirements(value, NeedKind::PreDepends, &mut pre),
                 "Depends" => self.requirements(value, NeedKind::Depends, &mut hard),
-                "Recommends" if self.recommends.has(package.name) => self.requirements(value, NeedKind::Recommends, &mut soft),
+                "Recommends" if self.recommends.has(package.name) => {
+                    self.requirements(value, NeedKind::Recommends, &mut soft)
+                }
                 "Conflicts" => self.refusals(id, value, "conflicts with", &mut refuses),
                 "Breaks" => self.refusals(id, value, "breaks", &mut refuses),
                 _ => {}

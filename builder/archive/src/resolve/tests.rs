@@ -170,7 +170,8 @@ fn recommends_of_one_package_alone() {
 
 #[test]
 fn what_is_excluded_is_never_installed() {
-    let lines = "base 1; Essential: yes\naa 1; Depends: xx | yy; Recommends: zz\nbb 1; Depends: aa, zz\nxx 1\nyy 1\nzz 1";
+    let lines =
+        "base 1; Essential: yes\naa 1; Depends: xx | yy; Recommends: zz\nbb 1; Depends: aa, zz\nxx 1\nyy 1\nzz 1";
     let ask = |request: &str, names: &[&str]| {
         let excluded: Vec<String> = names.iter().map(|n| n.to_string()).collect();
         let ask = Ask { essential: true, recommends: Recommends::All, excluded: &excluded, ..PLAIN };
@@ -190,7 +191,8 @@ fn what_is_excluded_is_never_installed() {
 fn recommends_by_the_solver_alone() {
     let suites = [suite("trixie", 500, "aa 1; Recommends: bb | cc\nbb 1; Conflicts: aa\ncc 1; Recommends: dd\ndd 1")];
     let stanzas = Stanzas::read(&suites, &[], "amd64");
-    let universe = Universe::new(&stanzas, &CandidateRules { pins: &BTreeMap::new(), excluded: &[], debian_only: false });
+    let universe =
+        Universe::new(&stanzas, &CandidateRules { pins: &BTreeMap::new(), excluded: &[], debian_only: false });
     let reader = NeedReader::new(&universe, &[], Recommends::All);
     let names: Vec<_> = search(&reader, &[0]).unwrap().into_iter().map(|id| universe.package(id).name).collect();
     assert_eq!(names, ["aa", "cc", "dd"]);

@@ -23,7 +23,8 @@ pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress:
         let root = match config {
             Some(config) => {
                 let public = container::image_public(&tree, &recipe.containers[&name].public, &name)?;
-                container::of_image(tree, config, &overlays, public, epoch).map_err(|e| e.at(format!("containers.{name}")))
+                container::of_image(tree, config, &overlays, public, epoch)
+                    .map_err(|e| e.at(format!("containers.{name}")))
             }
             None => container::of_packages(tree, &overlays, epoch),
         };

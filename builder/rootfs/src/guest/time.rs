@@ -51,7 +51,10 @@ fn chrony(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         (true, None) => {
             let shipped = guest.read("usr/share/chrony/chrony.conf").unwrap_or_default();
             let text = String::from_utf8_lossy(&shipped);
-            text.lines().filter(|line| line.starts_with("pool ") || line.starts_with("server ")).map(str::to_owned).collect()
+            text.lines()
+                .filter(|line| line.starts_with("pool ") || line.starts_with("server "))
+                .map(str::to_owned)
+                .collect()
         }
     };
     if servers.iter().flat_map(|line| line.chars()).any(char::is_control) {

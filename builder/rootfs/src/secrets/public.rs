@@ -104,7 +104,7 @@ mod tests {
             |n: usize| format!("ghp_{:x}", (n as u128 + 1) * 0x1234_5678_9abc_def1_2345_6789_abcd)[..].to_owned();
         let token = |n: usize| format!("{:a<40.40}", format!("{}bcdefghijklmnopqrstuvwxyz0123456789", token(n)));
         let all: Vec<String> = (0..500).map(token).collect();
-        all.iter().for_each(|t| public.declare(t.as_bytes()));
+        assert_eq!(all.iter().map(|t| public.declare(t.as_bytes())).sum::<usize>(), 500);
         assert_eq!(public.whole.len(), 500);
         let text = all.join(" ");
         assert_eq!(public.first(text.as_bytes()), None);

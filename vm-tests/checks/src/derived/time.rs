@@ -40,7 +40,8 @@ pub fn clock(scope: &Scope<'_>) -> Option<Check> {
     let recipe = scope.recipe;
     let front = scope.front()?;
     let asked = recipe.time.daemon == TimeDaemon::Timesyncd;
-    let learned = asked && front.dhcp_ipv4 && recipe.time.ntp.is_empty() && recipe.network.values().all(|l| l.ntp.is_empty());
+    let learned =
+        asked && front.dhcp_ipv4 && recipe.time.ntp.is_empty() && recipe.network.values().all(|l| l.ntp.is_empty());
     learned.then(|| {
         let expected = format!("{}\nyes", scope.around.config.ipv4);
         let ask = "timedatectl show-timesync -p ServerAddress --value; timedatectl show -p NTPSynchronized --value";

@@ -23,15 +23,18 @@ pub const PACKAGE_NAME: Form = form("a Debian package: `openssh-server`", 100, |
 });
 
 /// The name of a debconf template, debconf-devel(7): nearly always a package's name and the question's.
-pub const DEBCONF_TEMPLATE: Form =
-    form("a template of a package: letters, digits and `-_.+:`, with slashes: `postfix/main_mailer_type`", 128, |text| {
+pub const DEBCONF_TEMPLATE: Form = form(
+    "a template of a package: letters, digits and `-_.+:`, with slashes: `postfix/main_mailer_type`",
+    128,
+    |text| {
         let (first, rest) = text.split_once('/').ok_or("the slash behind the package's name is missing")?;
         for part in std::iter::once(first).chain(rest.split('/')) {
             starts(part, |c| c.is_ascii_alphanumeric(), "a letter or digit, in every part")?;
             only(part, |c| c.is_ascii_alphanumeric() || "-_.+:".contains(c))?;
         }
         Ok(())
-    });
+    },
+);
 
 /// An answer to a debconf question, one line of debconf-set-selections(1): a backslash at its end would continue it.
 pub const DEBCONF_ANSWER: Form =

@@ -124,7 +124,8 @@ fn container(name: &str, t: &Section) -> Result<Container> {
     }
     let public = t.texts("public")?;
     if let (false, Some(first)) = (image, public.first()) {
-        let error = t.files.error(first.span, format!("`{}` is made of packages, and what they ship is public anyway", t.path));
+        let error =
+            t.files.error(first.span, format!("`{}` is made of packages, and what they ship is public anyway", t.path));
         return Err(error.hint("remove `public`; a file of an overlay is declared public in its overlay.toml"));
     }
     let mut publish = Vec::new();

@@ -21,7 +21,11 @@ pub(crate) const IMAGE: &[Field] = &[
 ];
 pub(crate) const KERNEL: &[Field] = &[
     choice("flavour", FLAVOURS, "which of Debian's kernels").or_said("`cloud`"),
-    text("package", &values::PACKAGE, "another kernel in place of these: a package of the archive or of `archive.debs`"),
+    text(
+        "package",
+        &values::PACKAGE,
+        "another kernel in place of these: a package of the archive or of `archive.debs`",
+    ),
     words("command_line", &values::KERNEL_WORD, "words, each one string"),
     texts("modules", &values::MODULE, "modules loaded at boot, besides those that devices ask for"),
 ];
@@ -57,7 +61,12 @@ pub(crate) fn kernel(top: &Section) -> Result<Kernel> {
     }
     let generic = flavour.is_some_and(|f| f.value == "generic");
     let flavour = if generic { Flavour::Generic } else { Flavour::Cloud };
-    Ok(Kernel { flavour, package: package.map(|p| p.value), command_line: t.plain("command_line")?, modules: t.plain("modules")? })
+    Ok(Kernel {
+        flavour,
+        package: package.map(|p| p.value),
+        command_line: t.plain("command_line")?,
+        modules: t.plain("modules")?,
+    })
 }
 
 pub(crate) fn disk(top: &Section) -> Result<Disk> {

@@ -22,7 +22,8 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     let needed = needs::needed(recipe);
     for (i, name) in recipe.packages.exclude.iter().enumerate() {
         if needed.iter().any(|n| n.split('=').next() == Some(name)) {
-            let error = places.finding(&format!("packages.exclude.{i}"), format!("package `{name}` cannot be excluded"));
+            let error =
+                places.finding(&format!("packages.exclude.{i}"), format!("package `{name}` cannot be excluded"));
             return Err(error
                 .because("the image itself, or another table of the profile, needs it")
                 .hint("take it out of `packages.exclude`"));

@@ -16,8 +16,12 @@ pub(crate) const PACKAGES: &[Field] = &[
         "answers to the questions of packages' scripts, by template, as debconf-set-selections(1) takes them; no secrets",
     ),
     boolean("documentation", "unpack manuals, changelogs and examples; licences are always unpacked").or(true),
-    texts("translations", &values::LANGUAGE, "languages whose translations of messages are unpacked; an empty list: none")
-        .or_said("all of them"),
+    texts(
+        "translations",
+        &values::LANGUAGE,
+        "languages whose translations of messages are unpacked; an empty list: none",
+    )
+    .or_said("all of them"),
 ];
 
 pub(crate) fn packages(top: &Section) -> Result<Packages> {
