@@ -126,7 +126,8 @@ fn unknown(template: &str, templates: &BTreeMap<String, (String, Paragraph)>) ->
     let first = template.split('/').next().unwrap_or(template);
     let question = |(name, (package, asked)): (&String, &(String, Paragraph))| {
         let asks = name.split('/').next() == Some(first) || package == first;
-        (asks && asked.get("Type").is_some_and(|kind| is_question(kind) && kind != "password")).then(|| format!("`{name}`"))
+        (asks && asked.get("Type").is_some_and(|kind| is_question(kind) && kind != "password"))
+            .then(|| format!("`{name}`"))
     };
     let mut there: Vec<String> = templates.iter().filter_map(question).collect();
     let more = there.len().saturating_sub(12);
