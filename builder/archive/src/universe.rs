@@ -8,7 +8,7 @@ use crate::relation::{self, Relation};
 use crate::{stanza, version};
 use diorite_model::lock::LOCAL;
 use rayon::prelude::*;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// A package of a [`Universe`]: an index into [`Universe::packages`].
 pub type Id = u32;
@@ -179,8 +179,21 @@ pub struct Universe<'a> {
     pub packages: Vec<PackageStanza<'a>>,
     /// All versions, for messages.
     pub stanzas: &'a Stanzas<'a>,
+    /// Names that were left out on purpose.
+    pub excluded: BTreeSet<&'a str>,
     names: HashMap<&'a str, Id>,
     providers: HashMap<&'a str, Vec<Provider<'a>>>,
+}
+
+/// Which version of a name may be installed, if any.
+#[derive(Debug, Clone, Copy)]
+pub struct CandidateRules<'r> {
+    /// The versions asked for by `name=version`.
+    pub pins: &'r BTreeMap<&'r str, &'r str>,
+    /// Names that are never installed.
+    pub excluded: &'r [String],
+    /// Only what Debian's own suites have.
+    pub debian_only: bool,
 }
 
 struct Provider<'a> {
@@ -193,12 +206,16 @@ struct Provider<'a> {
 }
 
 impl<'a> Universe<'a> {
-    /// Chooses the candidates. `pins` are the versions asked for by `name=version`; `debian_only` leaves out what is not
-    /// from Debian's own suites.
-    pub fn new(stanzas: &'a Stanzas<'a>, pins: &BTreeMap<&str, &str>, debian_only: bool) -> Self {
+    /// Chooses the candidates.
+    pub fn new(stanzas: &'a Stanzas<'a>, rules: &CandidateRules<'_>) -> Self {
+        let mut excluded = BTreeSet::new();
         let mut packages: Vec<PackageStanza<'a>> = Vec::with_capacity(stanzas.packages.len());
         for same in stanzas.packages.chunk_by(|a, b| a.name == b.name) {
-            let pin = pins.get(same[0].name);
+            if rules.excluded.iter().any(|name| name == same[0].name) {
+                excluded.insert(same[0].name);
+                continue;
+            }
+            let pin = rules.pins.get(same[0].name);
             let mut best: Option<(i32, PackageStanza<'a>)> = None;
             for package in same {
                 let origin = stanzas.origin(package);
@@ -208,7 +225,7 @@ impl<'a> Universe<'a> {
                     Some(_) => origin.priority.max(0),
                     None => origin.priority,
                 };
-                if priority < 0 || (debian_only && !origin.debian) {
+                if priority < 0 || (rules.debian_only && !origin.debian) {
                     continue;
                 }
                 let better = best.as_ref().is_none_or(|(held, other)| {
@@ -240,7 +257,7 @@ impl<'a> Universe<'a> {
                 (!package.essential, !package.protected, package.rank, package.name)
             });
         }
-        Self { packages, stanzas, names, providers }
+        Self { packages, stanzas, excluded, names, providers }
     }
 
     /// The package of this id.

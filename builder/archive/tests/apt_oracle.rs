@@ -8,6 +8,7 @@ use diorite_archive::http::{HttpClient, MirrorClient, Options};
 use diorite_archive::packages::{Suite, SuiteIndex};
 use diorite_archive::release::Keyring;
 use diorite_archive::resolve::list::{List, resolve};
+use diorite_archive::resolve::needs::Recommends;
 use diorite_archive::sources::{SourceConfig, Sources};
 use diorite_archive::transport::Repository;
 use diorite_archive::universe::Stanzas;
@@ -122,8 +123,17 @@ fn compare(line: &str, stanzas: &Stanzas<'_>, apt: &Apt) -> (usize, Vec<Differen
     let (recommends, names) = line.strip_prefix('+').map_or((false, line), |l| (true, l));
     let requests: Vec<&str> = names.split_ascii_whitespace().collect();
     let theirs = apt.install(&requests, recommends);
-    let list =
-        List { name: line, suite: "trixie", requests, essential: true, recommends, provided: &[], debian_only: false };
+    let recommends = if recommends { Recommends::All } else { Recommends::None };
+    let list = List {
+        name: line,
+        suite: "trixie",
+        requests,
+        essential: true,
+        recommends,
+        excluded: &[],
+        provided: &[],
+        debian_only: false,
+    };
     let ours = resolve(stanzas, &list).unwrap_or_else(|e| panic!("{e}"));
     let package = |&id: &u32| format!("{} {}", ours.universe.package(id).name, ours.universe.package(id).version);
     let ours: Set = ours.ids.iter().map(package).collect();

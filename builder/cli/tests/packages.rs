@@ -25,7 +25,7 @@ const DOZEN: [&str; 12] = [
 fn sealed(more: &str, packages: &[&str]) -> Output {
     let project = Project::new();
     let profile = format!(
-        "extends = \"base\"\n{more}\n[image]\nname = \"dozen\"\nversion = \"1\"\n[packages]\ninclude = {packages:?}\n"
+        "extends = \"base\"\nimage = {{ name = \"dozen\", version = \"1\" }}\npackages.include = {packages:?}\n{more}\n"
     );
     fs::write(project.path("profiles/dozen.toml"), profile).expect("a profile");
     let overlay = project.path("overlays/key");
@@ -58,4 +58,25 @@ fn a_key_that_a_program_makes_is_refused() {
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("/etc/made.key"), "{said}");
     assert!(said.contains("overlays/key/configure made it"), "{said}");
+}
+
+/// Debian's own template judges an answer, and a script that answers by itself is told of.
+#[test]
+fn an_answer_that_has_no_effect_is_refused() {
+    for (answer, words) in [
+        ("\"postfix/main_mailer_type\" = \"Somewhere\"", "allowed: `No configuration`, `Internet Site`"),
+        ("\"postfix/main_type\" = \"Local only\"", "`postfix/main_mailer_type`"),
+        ("\"postfix/mailname\" = \"mail.example.org\"", "a script of package `postfix` answered `localhost` instead"),
+    ] {
+        let output = sealed(&format!("[packages.debconf]\n{answer}"), &["postfix"]);
+        let said = text(&output.stderr);
+        assert!(!output.status.success() && said.contains(words), "{answer}: {said}");
+    }
+}
+
+#[test]
+fn a_package_that_is_no_kernel_is_refused() {
+    let output = sealed("[kernel]\npackage = \"less\"", &[]);
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("package `less` is no kernel"), "{said}");
 }

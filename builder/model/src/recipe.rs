@@ -18,6 +18,7 @@ pub use crate::tables::memory::recipe::*;
 pub use crate::tables::monitoring::recipe::*;
 pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;
+pub use crate::tables::packages::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;

@@ -27,7 +27,7 @@ fn main() -> ExitCode {
         "configured" => {
             let (work, result) = (Path::new(out).join("work"), Path::new(out).join("pack"));
             let job = build::TreeJob {
-                trees: vec![build::TreeParts { packages, locales: Vec::new(), result }],
+                trees: vec![build::TreeParts { packages, result, ..Default::default() }],
                 epoch: 1_760_000_000,
                 work,
             };

@@ -13,11 +13,13 @@ use crate::origins::Origins;
 use crate::scan::scan;
 use crate::scripts::ScriptEnvironment;
 use crate::staging::{self, StagedPackage, Staging};
-use crate::{accounts, helpers, pack};
+use crate::{accounts, debconf, helpers, pack};
 use diorite_host::interrupt;
 use diorite_host::progress::{BarUnit, Progress};
+use diorite_model::recipe::FileFilter;
 use diorite_model::{Error, Exit, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -36,13 +38,17 @@ pub struct TreeJob {
 }
 
 /// What one tree is made of and where it goes.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeParts {
     /// Packages and their files.
     pub packages: Vec<(LockedPackage, PathBuf)>,
     /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
     pub locales: Vec<String>,
+    /// Answers to debconf's questions, by template.
+    pub debconf: BTreeMap<String, String>,
+    /// Which files of the packages are unpacked.
+    pub files: FileFilter,
     /// Directory of the pack.
     pub result: PathBuf,
 }
@@ -86,11 +92,12 @@ fn configure(
         .and_then(|()| fs::set_permissions(&place, fs::Permissions::from_mode(0o755)))
         .map_err(|e| Error::io("cannot make the tree's directory", &place, e))?;
     let initrd = database::needs_initrd(staged);
+    let answers = debconf::Answers::to(&tree.debconf, staged)?;
 
     let stage = progress.stage("preinst scripts");
     let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
     let environment = ScriptEnvironment { root: &place, epoch, dpkg: &dpkg };
-    let mut layout = Layout::new(&place, Rules { own_ids: false })?;
+    let mut layout = Layout::new(&place, Rules { own_ids: false }, tree.files.clone())?;
     reclassify_enospc(lay_down(&mut layout, staged, &environment, initrd), work)?;
     let origins = layout.origins(staged);
     stage.done("");
@@ -98,6 +105,7 @@ fn configure(
     let stage = progress.stage("configure");
     before_configure(&mut layout.root, staged)?;
     locales(&mut layout.root, &tree.locales)?;
+    answers.set(&mut layout.root, &environment)?;
     // Nothing is started while building: invoke-rc.d(8) asks this program, which exists only meanwhile.
     let policy = work.join("policy-rc.d");
     diorite_host::file::write_scratch(&policy, "#!/bin/sh\nexit 101\n")
@@ -108,6 +116,7 @@ fn configure(
     let bar = stage.bar(staged.len() as u64, BarUnit::Items);
     reclassify_enospc(environment.configure(&mut layout.root, &binds, &bar), work)?;
     bar.finish();
+    answers.verify(&mut layout.root)?;
     clean(&mut layout.root)?;
     stage.done(format!("{} packages", staged.len()));
     Ok((place, origins))
@@ -155,7 +164,8 @@ fn lay_down(
         layout.lay_down(i, staged)?;
     }
     database::create(&mut layout.root)?;
-    let mut lists = std::collections::BTreeMap::new();
+    let mut lists = BTreeMap::new();
+    let filter = layout.filter();
     for (at, &i) in order.all.iter().enumerate() {
         if staged[i].deb.members.contains_key("preinst") {
             interrupt::check()?;
@@ -168,7 +178,7 @@ fn lay_down(
         if at >= essential.len() {
             layout.lay_down(i, staged)?;
         }
-        database::write_info(&mut layout.root, &staged[i], &layout.lists[&i])?;
+        database::write_info(&mut layout.root, &staged[i], &layout.lists[&i], &filter)?;
         lists.insert(i, layout.lists[&i].len());
     }
     debug_assert_eq!(lists.len(), essential.len() + rest.len());

@@ -7,8 +7,8 @@ use crate::privileges;
 use crate::secrets::{self, PublicSecrets};
 use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, NodeKind, Tree, TreePath};
-use diorite_model::Result;
 use diorite_model::oci::Config;
+use diorite_model::{Error, Result};
 
 /// The root of a container: no kernel, no boot, no database.
 #[derive(Debug, Clone)]
@@ -76,21 +76,66 @@ pub fn of_packages(tree: Tree, overlays: &[Overlay], epoch: u64) -> Result<Conta
     for path in ["boot", "var/lib/dpkg", "var/lib/apt"].into_iter().chain(accounts::LEFTOVERS) {
         tree.remove(path.as_bytes());
     }
-    finished(tree, Config::default(), overlays, epoch)
+    finished(tree, Config::default(), overlays, PublicSecrets::default(), epoch)
 }
 
-/// Makes a container's root of an image that others made: everything in it stays but what belongs to the runtime.
+/// Makes a container's root of an image that others made: everything in it stays but what belongs to the runtime. `public`
+/// is what looks like a secret in it and is none.
 ///
 /// # Errors
 /// As [`of_packages`].
-pub fn of_image(tree: Tree, config: Config, overlays: &[Overlay], epoch: u64) -> Result<ContainerTree> {
+pub fn of_image(
+    tree: Tree,
+    config: Config,
+    overlays: &[Overlay],
+    public: PublicSecrets,
+    epoch: u64,
+) -> Result<ContainerTree> {
     let mut tree = tree;
     detach_links(&mut tree);
-    finished(tree, config, overlays, i64::try_from(epoch).unwrap_or(i64::MAX))
+    finished(tree, config, overlays, public, i64::try_from(epoch).unwrap_or(i64::MAX))
+}
+
+/// What looks like a secret at the paths that `containers.NAME.public` names, and below them.
+///
+/// # Errors
+/// A path at which nothing is, or nothing that looks like a secret.
+pub fn image_public(tree: &Tree, paths: &[String], name: &str) -> Result<PublicSecrets> {
+    let mut public = PublicSecrets::default();
+    for path in paths {
+        let wanted = path.trim_start_matches('/').as_bytes();
+        let below = [wanted, b"/"].concat();
+        let mut found = 0;
+        let mut secrets = 0;
+        for (_, node) in tree.nodes.iter().filter(|(p, _)| *p == wanted || p.starts_with(&below)) {
+            found += 1;
+            let first = |first: &TreePath| tree.get(first).map(|n| &n.kind);
+            let content = match &node.kind {
+                NodeKind::File(content) => Some(content),
+                NodeKind::HardLink(to) if let Some(NodeKind::File(content)) = first(to) => Some(content),
+                _ => None,
+            };
+            secrets += content.map_or(0, |content| public.declare(content.bytes()));
+        }
+        if secrets == 0 {
+            let what = format!("nothing at {path} in the image of container `{name}` looks like a secret");
+            return Err(Error::input(what)
+                .at(format!("containers.{name}.public"))
+                .because(if found == 0 { "there is no such path" } else { "its files are passed without being named" })
+                .hint("take it out, or correct the path: it is one inside the container"));
+        }
+    }
+    Ok(public)
 }
 
 /// What the runtime mounts over is there and empty; overlays on top.
-fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) -> Result<ContainerTree> {
+fn finished(
+    mut tree: Tree,
+    config: Config,
+    overlays: &[Overlay],
+    mut public: PublicSecrets,
+    epoch: i64,
+) -> Result<ContainerTree> {
     for path in ["proc", "sys", "dev", "run"] {
         empty_directory(&mut tree, path, 0o755);
     }
@@ -123,7 +168,6 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
         node.mtime = node.mtime.min(epoch);
     }
     privileges::strip_all(&mut tree)?;
-    let mut public = PublicSecrets::default();
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.
     secrets::identity(&tree)?;
@@ -134,6 +178,27 @@ fn finished(mut tree: Tree, config: Config, overlays: &[Overlay], epoch: i64) ->
 mod tests {
     use super::*;
     use crate::overlay::OverlayEntry;
+
+    #[test]
+    fn what_an_image_may_show_is_named_by_path() {
+        let dash = "-----";
+        let key = format!(
+            "{dash}BEGIN PRIVATE KEY{dash}\n{}\n{dash}END PRIVATE KEY{dash}\n",
+            "MIIabc0123456789def".repeat(9)
+        );
+        let mut tree = Tree::new();
+        tree.insert("etc/app/example.key", Node::file(0o644, key.clone()));
+        tree.insert("etc/app/link.key", Node::new(0o644, NodeKind::HardLink(b"etc/app/example.key".to_vec())));
+        tree.insert("etc/application", Node::file(0o644, "text"));
+        let judge = |path: &str| image_public(&tree, &[path.to_owned()], "web");
+        let mut public = PublicSecrets::default();
+        public.declare(key.as_bytes());
+        for path in ["/etc/app/example.key", "/etc/app/link.key", "/etc/app"] {
+            assert_eq!(judge(path).unwrap(), public, "{path}");
+        }
+        let errors = ["/etc/ap", "/etc/application"].map(|path| judge(path).unwrap_err().to_string());
+        insta::assert_snapshot!(errors.join("\n\n"));
+    }
 
     #[test]
     fn a_container_needs_no_configured_tree() {

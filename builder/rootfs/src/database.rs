@@ -6,6 +6,7 @@
 use crate::deb::MemberKind;
 use crate::extract::{Ownership, Root};
 use crate::staging::{StagedPackage, conffiles};
+use diorite_model::recipe::FileFilter;
 use diorite_model::{Error, Result};
 use std::collections::{BTreeMap, HashMap};
 
@@ -38,17 +39,25 @@ pub fn info_path(staged: &StagedPackage, file: &str) -> String {
     format!("{ADMIN}/info/{}.{file}", info_name(staged))
 }
 
-/// Writes a package's info files. `list` has its paths without leading slash.
-pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> Result<()> {
+/// Writes a package's info files. `list` has its paths without leading slash. Checksums are of what the filter keeps, so
+/// that `dpkg --verify` misses nothing.
+pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>], filter: &FileFilter) -> Result<()> {
     let path = |name: &str| info_path(staged, name);
     for (name, member) in &staged.deb.members {
-        root.write(path(name).as_bytes(), &member.bytes, member.mode)?;
+        match name.as_str() {
+            "md5sums" if !filter.is_everything() => {
+                root.write(path(name).as_bytes(), &kept_sums(&member.bytes, filter), member.mode)?;
+            }
+            _ => root.write(path(name).as_bytes(), &member.bytes, member.mode)?,
+        }
     }
     root.write(path("list").as_bytes(), &list_text(list), 0o644)?;
     if !staged.deb.members.contains_key("md5sums") {
         let mut sums = Vec::new();
         for file in staged.files.iter() {
-            if let (MemberKind::File(_), Some(md5)) = (&file.member.kind, &file.md5) {
+            if let (MemberKind::File(_), Some(md5)) = (&file.member.kind, &file.md5)
+                && filter.keeps(&file.member.path)
+            {
                 sums.extend_from_slice(format!("{md5}  ").as_bytes());
                 sums.extend_from_slice(&file.member.path);
                 sums.push(b'\n');
@@ -57,6 +66,15 @@ pub fn write_info(root: &mut Root, staged: &StagedPackage, list: &[Vec<u8>]) -> 
         root.write(path("md5sums").as_bytes(), &sums, 0o644)?;
     }
     Ok(())
+}
+
+/// The lines of deb-md5sums(5), `MD5  path`, of what a filter keeps.
+fn kept_sums(sums: &[u8], filter: &FileFilter) -> Vec<u8> {
+    let keeps = |line: &&[u8]| {
+        let path = line.strip_suffix(b"\n").unwrap_or(line).get(34..).unwrap_or_default();
+        filter.keeps(path.strip_prefix(b"./").unwrap_or(path))
+    };
+    sums.split_inclusive(|&b| b == b'\n').filter(keeps).collect::<Vec<_>>().concat()
 }
 
 /// Writes a package's list again, after another one replaced some of its files.

@@ -7,6 +7,7 @@ use crate::deb::{Member, MemberKind};
 use crate::extract::{Ownership, Root};
 use crate::origins::Origins;
 use crate::staging::{StagedFile, StagedPackage, open_directory};
+use diorite_model::recipe::FileFilter;
 use diorite_model::{Digest, Error, Result};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -25,6 +26,7 @@ pub struct Layout {
     /// Its root.
     pub root: Root,
     rules: Rules,
+    filter: FileFilter,
     /// Numbers of users and groups as the tree itself names them.
     pub users: HashMap<Vec<u8>, u32>,
     /// As above.
@@ -51,11 +53,12 @@ struct Owner {
 }
 
 impl Layout {
-    /// Starts in an existing directory.
-    pub fn new(root: &Path, rules: Rules) -> Result<Self> {
+    /// Starts in an existing directory. What the filter leaves out is never written, and stands on no list.
+    pub fn new(root: &Path, rules: Rules, filter: FileFilter) -> Result<Self> {
         Ok(Self {
             root: Root::open(root)?,
             rules,
+            filter,
             users: HashMap::new(),
             groups: HashMap::new(),
             diversions: BTreeMap::new(),
@@ -65,6 +68,11 @@ impl Layout {
             lists: BTreeMap::new(),
             modes: Vec::new(),
         })
+    }
+
+    /// What is left out.
+    pub fn filter(&self) -> FileFilter {
+        self.filter.clone()
     }
 
     /// To be called after a script ran in the tree.
@@ -136,6 +144,9 @@ impl Layout {
         if member.path.is_empty() {
             return Ok(true); // the root itself exists
         }
+        if member.kind != MemberKind::Directory && !self.filter.keeps(&member.path) {
+            return Ok(false);
+        }
         let access = (!self.rules.own_ids).then(|| self.access(member));
         let name = all[package].deb.name();
         let target = match self.diversions.get(&member.path) {
@@ -167,13 +178,20 @@ impl Layout {
                 self.root.place(directory, staged, &real, access)?;
             }
             MemberKind::Symlink(to) => self.root.symlink(&real, to, member.mtime, access)?,
-            MemberKind::HardLink(first) => {
-                let first = placed.get(first).ok_or_else(|| {
-                    Error::input(format!("package `{name}` has a hard link to a file that it does not contain"))
-                        .at(format!("/{} → /{}", lossy(&member.path), lossy(first)))
-                })?;
-                self.root.hard_link(first, &real)?;
-            }
+            MemberKind::HardLink(first) => match (placed.get(first), left_out(&all[package], first, &self.filter)) {
+                (Some(first), _) => self.root.hard_link(first, &real)?,
+                // Its first name is left out: this one takes the content.
+                (None, Some(file)) => {
+                    self.root.place(directory, &file.name, &real, access)?;
+                    placed.insert(first.clone(), real.clone());
+                }
+                (None, None) => {
+                    return Err(Error::input(format!(
+                        "package `{name}` has a hard link to a file that it does not contain"
+                    ))
+                    .at(format!("/{} → /{}", lossy(&member.path), lossy(first))));
+                }
+            },
             special if self.rules.own_ids => {
                 return Err(Error::input(format!("package `{name}` has a device node; a tools tree cannot"))
                     .at(format!("/{}", lossy(&member.path)))
@@ -295,6 +313,12 @@ impl Layout {
             mode: member.mode,
         }
     }
+}
+
+/// The file of this path, if the filter leaves it out.
+fn left_out<'a>(package: &'a StagedPackage, path: &[u8], filter: &FileFilter) -> Option<&'a StagedFile> {
+    let file = |f: &&StagedFile| f.member.path == path && matches!(f.member.kind, MemberKind::File(_));
+    package.files.iter().find(file).filter(|_| !filter.keeps(path))
 }
 
 fn lossy(path: &[u8]) -> String {

@@ -10,6 +10,7 @@
 //! build                     locked packages → Tree, as a pack in the store
 //!   staging, layout         .deb files → files in their places; `tools_tree` ends here
 //!   scripts, helpers        Debian's scripts in the sandbox, and native stand-ins for what they call most
+//!   debconf                 answers to the questions of those scripts
 //!   scan, accounts, clock   a directory → Tree, with numbers and times that are the same in every build
 //! secrets, privileges       what may be in no image
 //! tree, pack, origins       files with owners, modes, times; in memory, and kept
@@ -26,6 +27,7 @@ pub mod container;
 pub mod control;
 pub mod database;
 pub mod deb;
+pub mod debconf;
 mod escape;
 pub mod extract;
 pub mod guest;

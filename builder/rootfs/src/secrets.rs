@@ -25,6 +25,7 @@ pub use public::PublicSecrets;
 pub use source::FileSource;
 
 use crate::origins::ShippedContents;
+use crate::tree::listing::shown;
 use crate::tree::{NodeKind, Tree};
 use diorite_model::secret::{self, Finding};
 use diorite_model::{Digest, Error, Result};
@@ -51,7 +52,10 @@ pub struct PassedSecrets {
     pub list: Vec<PassedSecret>,
 }
 
-/// Fails when a secret is found; names the first path.
+/// How many further paths with secrets an error lists.
+const MORE: usize = 12;
+
+/// Fails when a secret is found; says of the first path what can be done, and lists the others.
 pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
     identity(tree)?;
     let mut contents: BTreeMap<Digest, (&[u8], &[u8])> = BTreeMap::new();
@@ -73,23 +77,57 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
             found.iter().for_each(|f| public.insert(&bytes[f.at.clone()]));
         }
     }
-    let mut list = Vec::new();
+    let (mut list, mut refused) = (Vec::new(), Vec::new());
     for (path, digest, bytes, found) in found {
         let shipped = search.shipped.get(&digest);
         for Finding { what, at } in found {
             let bytes = &bytes[at];
+            let compiled = || compiled_from(tree, path, search.shipped, &(search.source)(path, &digest));
             let why = match shipped {
                 Some((package, path)) => PassedReason::Shipped { package: package.into(), path: path.to_vec() },
                 None if search.declared.is(bytes) => PassedReason::Declared,
                 None if public.is(bytes) => PassedReason::Derived,
                 None if known::is_public(path, &Digest::of(bytes)) => PassedReason::Known,
-                None => return Err(source::secret(path, what, Advice::File(&(search.source)(path, &digest)))),
+                None => match compiled() {
+                    Some(why) => why,
+                    None => {
+                        refused.push((path, what, digest));
+                        continue;
+                    }
+                },
             };
             public.insert(bytes);
             list.push(PassedSecret { path: path.to_vec(), what, why });
         }
     }
-    Ok(PassedSecrets { public, list })
+    let Some((&(path, what, digest), others)) = refused.split_first() else {
+        return Ok(PassedSecrets { public, list });
+    };
+    let error = source::secret(path, what, Advice::File(&(search.source)(path, &digest)));
+    let mut also: Vec<String> =
+        others.iter().filter(|(p, ..)| *p != path).map(|(p, what, _)| format!("{what}: /{}", shown(p))).collect();
+    also.dedup();
+    if also.is_empty() {
+        return Err(error);
+    }
+    let more = also.len().saturating_sub(MORE);
+    also.truncate(MORE);
+    if more > 0 {
+        also.push(format!("… and {more} more"));
+    }
+    Err(error.detail(format!("also in the image:\n{}", also.join("\n"))))
+}
+
+/// Python's byte code that a package's script compiled of a source which is as a package ships it: it joins constants and cuts
+/// them, so that a secret in it need not be one of the source, letter by letter (PEP 3147: `__pycache__/NAME.TAG.pyc`).
+fn compiled_from(tree: &Tree, path: &[u8], shipped: &ShippedContents<'_>, source: &FileSource) -> Option<PassedReason> {
+    let FileSource::Script(_) = source else { return None };
+    let text = std::str::from_utf8(path).ok()?;
+    let (directory, file) = text.strip_suffix(".pyc")?.rsplit_once("/__pycache__/")?;
+    let name = file.split_once('.')?.0;
+    let NodeKind::File(content) = &tree.get(format!("{directory}/{name}.py"))?.kind else { return None };
+    let (package, path) = shipped.get(&content.digest())?;
+    Some(PassedReason::Compiled { package: package.into(), path: path.to_vec() })
 }
 
 /// The same for bytes that are no file of the tree: `name` says which.

@@ -4,6 +4,7 @@ use crate::control::Paragraph;
 use crate::layout::{Layout, Rules};
 use crate::staging::{Staging, order_of, stage};
 use diorite_host::progress::Progress;
+use diorite_model::recipe::FileFilter;
 use diorite_model::{Error, LockedPackage, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ pub fn unpack(packages: &[(LockedPackage, PathBuf)], into: &Path, progress: &Pro
     let how = Staging { latest: i64::MAX, privileged: false };
     let result = stage(&[packages], &staging, how, progress).and_then(|mut sets| {
         let staged = sets.remove(0);
-        let mut layout = Layout::new(into, Rules { own_ids: true })?;
+        let mut layout = Layout::new(into, Rules { own_ids: true }, FileFilter::default())?;
         // Merged /usr before anything else, whether base-files is in the set or not.
         for name in ["bin", "lib", "lib64", "sbin"] {
             let to = format!("usr/{name}");

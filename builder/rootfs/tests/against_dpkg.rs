@@ -105,8 +105,8 @@ fn test() -> Result<()> {
     let job = |name: &str, epoch: u64| TreeJob {
         trees: vec![TreeParts {
             packages: packages.clone(),
-            locales: Vec::new(),
             result: dir.path().join(name).join("pack"),
+            ..TreeParts::default()
         }],
         epoch,
         work: dir.path().join(name).join("work"),

@@ -6,7 +6,7 @@ use crate::{
     declared,
     derived::{
         access, agent, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
-        network, root, routing, services, ssh, state, time, unsolicited,
+        network, packages, root, routing, services, ssh, state, time, unsolicited,
     },
     scope::Scope,
 };
@@ -32,6 +32,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(memory::swap(scope));
     all.extend(memory::hosts(scope));
     all.extend(mounts::checks(scope));
+    all.extend(packages::checks(scope));
     all.extend(kernel::modules(scope));
     all.extend(services::checks(scope));
     all.extend(containers::checks(scope));

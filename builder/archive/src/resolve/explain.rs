@@ -8,6 +8,9 @@ use crate::universe::Id;
 use diorite_model::Error;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+/// What is said of a package that the profile leaves out.
+const EXCLUDED: &str = "which `packages.exclude` leaves out";
+
 /// More reasons than this do not help anybody.
 const MOST_REASONS: usize = 6;
 
@@ -29,7 +32,9 @@ pub fn unsatisfiable(reader: &NeedReader<'_, '_>, core: &UnsatCore, list: &str, 
     if more > 0 {
         lines.push(format!("… and {more} more of this kind"));
     }
-    let hint = if core.refuses.is_empty() {
+    let hint = if lines.iter().any(|line| line.contains(EXCLUDED)) {
+        "take it out of `packages.exclude`, or leave out what requires it"
+    } else if core.refuses.is_empty() {
         "name the component or repository that has what is missing, or leave out what requires it"
     } else {
         "leave out one side, or ask for another package that serves the same purpose"
@@ -90,6 +95,9 @@ impl Explanation<'_, '_, '_> {
             } else if let [first, ..] = universe.providers(relation.name)[..] {
                 there.push(format!("{} provides no such version of it", self.name(first)));
             }
+        }
+        if group.iter().any(|relation| universe.excluded.contains(relation.name)) {
+            there.push(EXCLUDED.to_owned());
         }
         if there.is_empty() { "which no index lists".to_owned() } else { there.join(", ") }
     }

@@ -1,17 +1,18 @@
 //! One list of packages: requests → ids of the universe, closed under what they need.
 
 use super::explain;
-use super::needs::NeedReader;
+use super::needs::{NeedReader, Recommends};
 use super::request::{self, PackageRequest};
 use super::solver;
 use super::walk::walk;
-use crate::universe::{Id, Stanzas, Universe};
-use diorite_model::Result;
+use crate::universe::{CandidateRules, Id, Stanzas, Universe};
+use diorite_model::{Error, Result};
 
 /// Offering recommended packages to the solver ends after this many rounds at the latest; Debian's chains are short.
 const ROUNDS: usize = 32;
 
 /// What one list asks for.
+#[derive(Debug, Clone)]
 pub struct List<'a> {
     /// What it is called in errors: `packages.include`, `containers.web.packages`, `the tools tree`.
     pub name: &'a str,
@@ -21,8 +22,10 @@ pub struct List<'a> {
     pub requests: Vec<&'a str>,
     /// Every Essential package as well.
     pub essential: bool,
-    /// Recommends as well.
-    pub recommends: bool,
+    /// Whose Recommends as well.
+    pub recommends: Recommends<'a>,
+    /// Names that are never installed.
+    pub excluded: &'a [String],
     /// Names that the builder itself provides.
     pub provided: &'a [&'a str],
     /// Only what Debian's own suites have.
@@ -43,7 +46,10 @@ pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resoluti
     let asked = list.requests.iter().filter(|r| !list.provided.contains(r));
     let requests =
         asked.map(|text| PackageRequest::parse(text, stanzas.architecture(), list.name)).collect::<Result<Vec<_>>>()?;
-    let universe = Universe::new(stanzas, &request::pins(&requests, list.name)?, list.debian_only);
+    let pins = request::pins(&requests, list.name)?;
+    let rules = CandidateRules { pins: &pins, excluded: list.excluded, debian_only: list.debian_only };
+    let universe = Universe::new(stanzas, &rules);
+    excluded(list, &universe)?;
     let mut roots: Vec<Id> = Vec::new();
     if list.essential {
         roots.extend(universe.essential());
@@ -65,6 +71,26 @@ pub fn resolve<'a>(stanzas: &'a Stanzas<'_>, list: &List<'_>) -> Result<Resoluti
     Ok(Resolution { universe, ids })
 }
 
+/// Refuses to leave out what is not there, and what every Debian system has.
+fn excluded(list: &List<'_>, universe: &Universe<'_>) -> Result<()> {
+    for name in list.excluded {
+        let versions = universe.stanzas.versions(name);
+        if versions.is_empty() {
+            return Err(request::unknown(name, universe, EXCLUDE, list.suite));
+        }
+        if list.essential && versions.iter().any(|p| p.essential) {
+            return Err(Error::input(format!("package `{name}` cannot be excluded"))
+                .at(EXCLUDE)
+                .because("it is Essential: Debian's packages rely on it without saying so")
+                .hint("take it out of `packages.exclude`"));
+        }
+    }
+    Ok(())
+}
+
+/// Where the names that are left out stand in the profile.
+pub(super) const EXCLUDE: &str = "packages.exclude";
+
 /// The set for these roots: apt's own way where it leads to an end, else the solver's.
 fn complete(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::UnsatCore> {
     if let Some(set) = walk(reader, roots)
@@ -80,7 +106,7 @@ fn complete(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver
 pub(super) fn search(reader: &NeedReader<'_, '_>, roots: &[Id]) -> Result<Vec<Id>, solver::UnsatCore> {
     let mut wishes: Vec<Id> = Vec::new();
     let mut chosen = solver::solve(reader, roots, &[])?;
-    for _ in 0..if reader.recommends { ROUNDS } else { 0 } {
+    for _ in 0..if reader.recommends == Recommends::None { 0 } else { ROUNDS } {
         let mut fresh = Vec::new();
         for &id in &chosen {
             for soft in reader.needs(id).soft() {

@@ -3,7 +3,7 @@
 
 mod explain;
 pub mod list;
-mod needs;
+pub mod needs;
 mod request;
 mod solver;
 mod update;
@@ -24,6 +24,7 @@ use diorite_model::lock::{self, LOCAL};
 use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result};
 use list::{List, Resolution};
+use needs::{NeedReader, Recommends};
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -54,19 +55,18 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
 
     let stage = progress.stage("choosing packages");
     let stanzas = Stanzas::read(&suites, &local.controls, &archive.architecture);
-    let resolve = |name: &str, requests: Vec<&str>, essential: bool, tools: bool| -> Result<Vec<LockedPackage>> {
-        let list = List {
-            name,
-            suite: &archive.suite,
-            requests,
-            essential,
-            recommends: recipe.packages.recommends && name == IMAGE,
-            provided: if tools { &[] } else { &PROVIDED },
-            debian_only: tools,
-        };
-        locked(&list::resolve(&stanzas, &list)?, &local)
+    let plain = List {
+        name: IMAGE,
+        suite: &archive.suite,
+        requests: vec![],
+        essential: true,
+        recommends: Recommends::None,
+        excluded: &[],
+        provided: &PROVIDED,
+        debian_only: false,
     };
-    let image = resolve(IMAGE, recipe.packages.include.iter().map(String::as_str).collect(), true, false)?;
+    let image = image(recipe, &stanzas, &plain)?;
+    let image = locked(&image, &local)?;
     let (mut container, mut images) = (BTreeMap::new(), Vec::new());
     for (name, wanted) in &recipe.containers {
         let ContainerSource::Packages(wanted) = &wanted.source else {
@@ -74,9 +74,13 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
             continue;
         };
         let requests = wanted.iter().map(String::as_str).collect();
-        container.insert(name.clone(), resolve(&format!("containers.{name}.packages"), requests, true, false)?);
+        let list = List { name: &format!("containers.{name}.packages"), requests, ..plain.clone() };
+        container.insert(name.clone(), locked(&list::resolve(&stanzas, &list)?, &local)?);
     }
-    let tools = resolve("the tools tree", inputs.tools.to_vec(), false, true)?;
+    let requests = inputs.tools.to_vec();
+    let tools =
+        List { name: "the tools tree", requests, essential: false, provided: &[], debian_only: true, ..plain.clone() };
+    let tools = locked(&list::resolve(&stanzas, &tools)?, &local)?;
 
     let release = suites.iter().map(|(suite, _)| (suite.name.clone(), release(suite))).collect();
     let mut lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
@@ -88,6 +92,38 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
         lock.container.insert(name.clone(), crate::images::lock(name, recipe, inputs.directory, progress)?);
     }
     Ok(lock)
+}
+
+/// The machine's own list.
+fn image<'a>(recipe: &Recipe, stanzas: &'a Stanzas<'_>, plain: &List<'_>) -> Result<Resolution<'a>> {
+    let wanted = &recipe.packages;
+    let recommends = if wanted.recommends { Recommends::All } else { Recommends::Of(&wanted.recommends_of) };
+    let requests = wanted.include.iter().map(String::as_str).collect();
+    let list = List { requests, recommends, excluded: &wanted.exclude, ..plain.clone() };
+    let resolved = list::resolve(stanzas, &list)?;
+    let named = |id: &&u32| resolved.universe.package(**id).name;
+    if let Some(missing) = wanted.recommends_of.iter().find(|name| !resolved.ids.iter().any(|id| named(&id) == *name)) {
+        return Err(Error::input(format!("package `{missing}` is not installed, so it recommends nothing"))
+            .at("packages.recommends_of")
+            .hint("add it to `packages.include`, or take it out here"));
+    }
+    if let Some(dkms) = resolved.ids.iter().find(|id| named(id) == "dkms") {
+        let needs = NeedReader::new(&resolved.universe, &PROVIDED, recommends);
+        let asks = |id: &&u32| needs.needs(**id).hard().any(|r| r.options.contains(dkms));
+        let asking: Vec<_> = resolved.ids.iter().filter(asks).map(|id| named(&id)).collect();
+        let who = if asking.is_empty() { "dkms".to_owned() } else { asking.join("`, `") };
+        return Err(Error::input(format!("`{who}` builds kernel modules with DKMS, and an image cannot have them yet"))
+            .at(IMAGE)
+            .because(
+                "DKMS compiles on the machine, against headers that are not in the image, and its script makes a key of its own \
+                 to sign with",
+            )
+            .hint(
+                "take a kernel that has the module (`[kernel] package`), or bring modules that were compiled elsewhere with an \
+                 overlay, in /usr/lib/modules/RELEASE/updates",
+            ));
+    }
+    Ok(resolved)
 }
 
 /// How the image's list is called in errors: where it stands in the profile.

@@ -61,20 +61,41 @@ impl Needs<'_> {
     }
 }
 
+/// Whose Recommends are installed as well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recommends<'a> {
+    /// Nobody's.
+    None,
+    /// Everybody's.
+    All,
+    /// Those of the packages of these names.
+    Of(&'a [String]),
+}
+
+impl Recommends<'_> {
+    fn has(self, name: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(names) => names.iter().any(|n| n == name),
+        }
+    }
+}
+
 /// Reads relations when they are first asked for: a list touches some hundreds of seventy thousand packages.
 pub struct NeedReader<'u, 'a> {
     /// The candidates that relations are resolved against.
     pub universe: &'u Universe<'a>,
     /// Names that the builder itself provides: what they meet is met already.
     pub provided: &'u [&'u str],
-    /// Whether Recommends are installed like Depends.
-    pub recommends: bool,
+    /// Whose Recommends are installed like Depends.
+    pub recommends: Recommends<'u>,
     read: RefCell<HashMap<Id, Rc<Needs<'a>>>>,
 }
 
 impl<'u, 'a> NeedReader<'u, 'a> {
     /// A reader that has read nothing yet.
-    pub fn new(universe: &'u Universe<'a>, provided: &'u [&'u str], recommends: bool) -> Self {
+    pub fn new(universe: &'u Universe<'a>, provided: &'u [&'u str], recommends: Recommends<'u>) -> Self {
         Self { universe, provided, recommends, read: RefCell::default() }
     }
 
@@ -95,7 +116,9 @@ impl<'u, 'a> NeedReader<'u, 'a> {
             match field {
                 "Pre-Depends" => self.requirements(value, NeedKind::PreDepends, &mut pre),
                 "Depends" => self.requirements(value, NeedKind::Depends, &mut hard),
-                "Recommends" if self.recommends => self.requirements(value, NeedKind::Recommends, &mut soft),
+                "Recommends" if self.recommends.has(package.name) => {
+                    self.requirements(value, NeedKind::Recommends, &mut soft)
+                }
                 "Conflicts" => self.refusals(id, value, "conflicts with", &mut refuses),
                 "Breaks" => self.refusals(id, value, "breaks", &mut refuses),
                 _ => {}

@@ -87,14 +87,19 @@ pub fn find(request: &PackageRequest<'_>, universe: &Universe<'_>, list: &str, s
                 .hint("ask for one of these by name"));
         }
     }
-    let mut error = Error::input(format!("there is no package `{}`", request.name))
+    Err(unknown(request.name, universe, list, suite))
+}
+
+/// The error of a name that no index lists.
+pub fn unknown(name: &str, universe: &Universe<'_>, list: &str, suite: &str) -> Error {
+    let mut error = Error::input(format!("there is no package `{name}`"))
         .at(list.to_owned())
         .because(format!("no index of {suite} lists it for `{}`", universe.stanzas.architecture()));
-    error.hint = Some(match &similar(request.name, universe)[..] {
+    error.hint = Some(match &similar(name, universe)[..] {
         [] => "check the spelling; components other than `main` must be named in the profile".to_owned(),
         names => format!("did you mean {}?", names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ")),
     });
-    Err(error)
+    error
 }
 
 /// At most eight names, and how many there are beyond.

@@ -1,10 +1,10 @@
 //! Small universes, one rule each, and the words of every error.
 
 use super::list::{List, resolve, search};
-use super::needs::NeedReader;
+use super::needs::{NeedReader, Recommends};
 use crate::packages::SuiteIndex;
 use crate::release::tests::release;
-use crate::universe::{Stanzas, Universe};
+use crate::universe::{CandidateRules, Stanzas, Universe};
 use diorite_model::lock::Release;
 use diorite_model::{Digest, Lock, LockedPackage};
 use std::collections::BTreeMap;
@@ -37,11 +37,12 @@ fn suite(name: &str, priority: i32, lines: &str) -> (SuiteIndex, bool) {
 
 struct Ask<'a> {
     essential: bool,
-    recommends: bool,
+    recommends: Recommends<'a>,
+    excluded: &'a [String],
     provided: &'a [&'a str],
 }
 
-const PLAIN: Ask<'_> = Ask { essential: false, recommends: false, provided: &[] };
+const PLAIN: Ask<'_> = Ask { essential: false, recommends: Recommends::None, excluded: &[], provided: &[] };
 
 fn solve_in(suites: &[(SuiteIndex, bool)], requests: &str, ask: &Ask<'_>) -> Result<String, String> {
     let stanzas = Stanzas::read(suites, &[], "amd64");
@@ -51,6 +52,7 @@ fn solve_in(suites: &[(SuiteIndex, bool)], requests: &str, ask: &Ask<'_>) -> Res
         requests: requests.split(' ').filter(|r| !r.is_empty()).collect(),
         essential: ask.essential,
         recommends: ask.recommends,
+        excluded: ask.excluded,
         provided: ask.provided,
         debian_only: false,
     };
@@ -149,17 +151,49 @@ fn essential_recommends_and_what_the_builder_provides() {
     )];
     let solve = |requests: &str, ask: Ask<'_>| solve_in(&universe, requests, &ask).unwrap();
     assert_eq!(solve("aa", Ask { essential: true, ..PLAIN }), "aa ee ff ii");
-    assert_eq!(solve("aa", Ask { recommends: true, ..PLAIN }), "aa ii rr ss");
-    assert_eq!(solve("aa tt", Ask { recommends: true, ..PLAIN }), "aa ii rr tt");
+    assert_eq!(solve("aa", Ask { recommends: Recommends::All, ..PLAIN }), "aa ii rr ss");
+    assert_eq!(solve("aa tt", Ask { recommends: Recommends::All, ..PLAIN }), "aa ii rr tt");
     assert_eq!(solve("aa linux-initramfs-tool", Ask { provided: &["linux-initramfs-tool"], ..PLAIN }), "aa");
+}
+
+#[test]
+fn recommends_of_one_package_alone() {
+    let lines = "aa 1; Recommends: rr\nbb 1; Recommends: ss\nrr 1; Recommends: tt\nss 1\ntt 1";
+    let of = |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|n| n.to_string()).collect();
+        solve_in(&[suite("trixie", 500, lines)], "aa bb", &Ask { recommends: Recommends::Of(&names), ..PLAIN }).unwrap()
+    };
+    assert_eq!(of(&[]), "aa bb");
+    assert_eq!(of(&["aa"]), "aa bb rr", "and not what that recommends");
+    assert_eq!(of(&["aa", "rr"]), "aa bb rr tt");
+}
+
+#[test]
+fn what_is_excluded_is_never_installed() {
+    let lines =
+        "base 1; Essential: yes\naa 1; Depends: xx | yy; Recommends: zz\nbb 1; Depends: aa, zz\nxx 1\nyy 1\nzz 1";
+    let ask = |request: &str, names: &[&str]| {
+        let excluded: Vec<String> = names.iter().map(|n| n.to_string()).collect();
+        let ask = Ask { essential: true, recommends: Recommends::All, excluded: &excluded, ..PLAIN };
+        solve_in(&[suite("trixie", 500, lines)], request, &ask)
+    };
+    assert_eq!(ask("aa", &[]).unwrap(), "aa base xx zz");
+    assert_eq!(ask("aa", &["xx"]).unwrap(), "aa base yy zz", "the next alternative");
+    assert_eq!(ask("aa", &["zz"]).unwrap(), "aa base xx", "a recommended package");
+    insta::assert_snapshot!(
+        [("bb", "zz"), ("aa", "base"), ("aa", "nothing"), ("aa", "xxx")]
+            .map(|(request, name)| ask(request, &[name]).unwrap_err())
+            .join("\n\n")
+    );
 }
 
 #[test]
 fn recommends_by_the_solver_alone() {
     let suites = [suite("trixie", 500, "aa 1; Recommends: bb | cc\nbb 1; Conflicts: aa\ncc 1; Recommends: dd\ndd 1")];
     let stanzas = Stanzas::read(&suites, &[], "amd64");
-    let universe = Universe::new(&stanzas, &BTreeMap::new(), false);
-    let reader = NeedReader::new(&universe, &[], true);
+    let universe =
+        Universe::new(&stanzas, &CandidateRules { pins: &BTreeMap::new(), excluded: &[], debian_only: false });
+    let reader = NeedReader::new(&universe, &[], Recommends::All);
     let names: Vec<_> = search(&reader, &[0]).unwrap().into_iter().map(|id| universe.package(id).name).collect();
     assert_eq!(names, ["aa", "cc", "dd"]);
 }

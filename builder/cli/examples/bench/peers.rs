@@ -109,7 +109,7 @@ pub fn prepare(store: &Store, directory: &Path, image: &Lock, recipe: &Recipe, p
         let packages = lock.image.iter().map(|p| (p.clone(), pool.path(p))).collect();
         let result = work.join("pack");
         fs::create_dir_all(&result).map_err(|e| Error::io("cannot be made", &result, e))?;
-        let trees = vec![TreeParts { packages, locales: Vec::new(), result }];
+        let trees = vec![TreeParts { packages, result, ..Default::default() }];
         let job = TreeJob { trees, epoch: recipe.image.epoch, work: work.clone() };
         sandbox::run_inside::<()>("peers", &job, progress)?;
         fs::write(work.join("ready"), "").map_err(|e| Error::io("cannot be written", &work, e))?;

@@ -44,7 +44,7 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     for format in formats {
         format.write(&raw, &image.sha256, &staging.disk(format))?;
     }
-    staging.manifest(&manifest::write(sealed, &changes.list))?;
+    staging.manifest(&manifest::write(sealed, &recipe.packages.files, &changes.list))?;
     staging.privileges(&privileges::list(sealed.tree()))?;
     staging.public_secrets(&secrets::list(sealed.passed_secrets()))?;
     staging.recipe(recipe)?;

@@ -4,6 +4,7 @@
 //! this very program. So every key is known before anything runs.
 
 use super::inputs::BuildInputs;
+use diorite_model::recipe::Packages;
 use diorite_model::{Digest, Hasher, LockedPackage};
 use std::collections::BTreeMap;
 
@@ -22,13 +23,13 @@ pub struct StepKeys {
     pub disk: Digest,
 }
 
-/// The key of a tree unpacked and configured from these packages, with these locales compiled.
-fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], locales: &[String], epoch: u64) -> Digest {
+/// The key of a tree unpacked and configured from these packages, `settings` being what else decides its bytes.
+fn tree_key(program: &Digest, what: &str, packages: &[LockedPackage], settings: &Digest, epoch: u64) -> Digest {
     let mut key = Hasher::new();
     key.field(what.as_bytes());
     key.field(&program.0);
     key.field(&epoch.to_le_bytes());
-    key.field(locales.join(" ").as_bytes());
+    key.field(&settings.0);
     for package in packages {
         key.field(package.name.as_bytes());
         key.field(&package.sha256.0);
@@ -40,14 +41,16 @@ impl StepKeys {
     /// Computes every key; reads nothing but the inputs.
     pub fn of(inputs: &BuildInputs) -> Self {
         let epoch = inputs.recipe.image.epoch;
-        let tree = tree_key(&inputs.program, "root", &inputs.lock.image, &inputs.recipe.locale.compiled(), epoch);
+        let Packages { debconf, files, .. } = &inputs.recipe.packages;
+        let settings = Digest::of_json(&(inputs.recipe.locale.compiled(), debconf, files));
+        let tree = tree_key(&inputs.program, "root", &inputs.lock.image, &settings, epoch);
         let containers: BTreeMap<_, _> = inputs
             .lock
             .container
             .iter()
             .map(|(name, packages)| {
                 let what = if packages.iter().any(LockedPackage::is_image) { "image" } else { "root" };
-                (name.clone(), tree_key(&inputs.program, what, packages, &[], epoch))
+                (name.clone(), tree_key(&inputs.program, what, packages, &Digest::of(b""), epoch))
             })
             .collect();
         let laid = || inputs.recipe.overlays.iter().filter_map(|name| inputs.overlays.get(name));

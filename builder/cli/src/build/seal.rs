@@ -22,7 +22,9 @@ pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress:
         let overlays = inputs.overlays(&recipe.containers[&name].overlays);
         let root = match config {
             Some(config) => {
-                container::of_image(tree, config, &overlays, epoch).map_err(|e| e.at(format!("containers.{name}")))
+                let public = container::image_public(&tree, &recipe.containers[&name].public, &name)?;
+                container::of_image(tree, config, &overlays, public, epoch)
+                    .map_err(|e| e.at(format!("containers.{name}")))
             }
             None => container::of_packages(tree, &overlays, epoch),
         };

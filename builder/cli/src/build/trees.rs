@@ -8,6 +8,7 @@ use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, Memory};
 use diorite_host::store::{Scratch, Store};
 use diorite_model::plan::{Step, StepResult};
+use diorite_model::recipe::{FileFilter, Packages};
 use diorite_model::{Digest, Error, LockedPackage, Result};
 use diorite_rootfs::build::{self, TreeJob, TreeParts};
 use diorite_rootfs::origins::{ImageOrigins, Origins};
@@ -74,16 +75,22 @@ struct TreeRequest<'a> {
     key: Digest,
     packages: &'a [LockedPackage],
     locales: Vec<String>,
+    debconf: BTreeMap<String, String>,
+    files: FileFilter,
 }
 
 impl<'a> TreeRequest<'a> {
     fn of(step: &TreeStep, context: &BuildContext<'a>) -> Self {
         let inputs = context.inputs;
-        let (packages, locales) = match &step.container {
-            None => (&inputs.lock.image, inputs.recipe.locale.compiled()),
-            Some(name) => (&inputs.lock.container[name], Vec::new()),
-        };
-        Self { key: step.planned.key, packages, locales }
+        let key = step.planned.key;
+        if let Some(name) = &step.container {
+            let packages = &inputs.lock.container[name];
+            let (debconf, files) = (BTreeMap::new(), FileFilter::default());
+            return Self { key, packages, locales: Vec::new(), debconf, files };
+        }
+        let Packages { debconf, files, .. } = &inputs.recipe.packages;
+        let locales = inputs.recipe.locale.compiled();
+        Self { key, packages: &inputs.lock.image, locales, debconf: debconf.clone(), files: files.clone() }
     }
 }
 
@@ -116,6 +123,8 @@ fn stored(
         let parts = missing.iter().map(|(tree, result)| TreeParts {
             packages: tree.packages.iter().map(|p| (p.clone(), pool.path(p))).collect(),
             locales: tree.locales.clone(),
+            debconf: tree.debconf.clone(),
+            files: tree.files.clone(),
             result: result.path().to_owned(),
         });
         let done = make(parts.collect(), epoch, store, progress);

@@ -13,11 +13,13 @@ use std::net::IpAddr;
 
 mod mounts;
 mod network;
+mod packages;
 mod scenario;
 mod time;
 
 pub use mounts::*;
 pub use network::*;
+pub use packages::*;
 pub use scenario::*;
 pub use time::*;
 
@@ -112,21 +114,6 @@ pub const ARCHITECTURE: Form = form("`amd64`", 16, |text| match text {
     "amd64" => Ok(()),
     _ => Err("images are built for one architecture so far".into()),
 });
-
-/// deb-control(5), Policy 5.6.1: a package name, or `name=version` (5.6.12).
-pub const PACKAGE: Form =
-    form("a Debian package, `nginx`, or with its version, `nginx=1.26.3-3+deb13u1`", 200, |text| {
-        let (name, version) = text.split_once('=').map_or((text, None), |(n, v)| (n, Some(v)));
-        if name.len() < 2 {
-            return Err("a package's name has at least two characters".into());
-        }
-        starts(name, lower_digit, "a lower-case letter or digit")?;
-        only(name, |c| lower_digit(c) || matches!(c, '+' | '-' | '.'))?;
-        version.map_or(Ok(()), |v| {
-            starts(v, |c| c.is_ascii_digit(), "a version that begins with a digit")?;
-            only(v, |c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '~' | ':'))
-        })
-    });
 
 /// A unit and its type, systemd.unit(5), without escapes.
 pub const UNIT: Form =

@@ -81,6 +81,12 @@ pub(crate) mod network {
     pub(crate) mod subnet;
     pub(crate) mod topology;
 }
+pub(crate) mod packages {
+    pub(crate) mod check;
+    pub(crate) mod needs;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod services {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -101,7 +107,6 @@ pub(crate) mod verify {
 }
 
 pub(crate) mod listeners;
-pub(crate) mod packages;
 pub(crate) mod places;
 
 use crate::profile::field::*;
@@ -117,7 +122,7 @@ pub(crate) const PROFILE: &[Field] = &[
     texts("overlays", &values::NAME, "directories of `overlays/` laid over the tree, in this order"),
     table("image", image::read::IMAGE, "name and version of the image").needed(),
     table("archive", archive::read::ARCHIVE, "the Debian archive packages come from"),
-    table("packages", archive::read::PACKAGES, "packages to install in addition to those that other tables need"),
+    table("packages", packages::read::PACKAGES, "packages to install in addition to those that other tables need"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
@@ -181,7 +186,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
     Written::default()
         .with("image", image::read::image_written(&said.image))
         .with("archive", archive::read::written(&said.archive))
-        .with("packages", archive::read::packages_written(&said.packages))
+        .with("packages", packages::read::written(&said.packages))
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &said.network, network::read::written)
@@ -214,7 +219,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     monitoring::read::admit(&mut recipe);
     forwarding::groups::assign(&mut recipe);
     forwarding::groups::gateways(&mut recipe);
-    packages::complete(&mut recipe);
+    packages::needs::complete(&mut recipe);
     Ok((recipe, settings))
 }
 
@@ -223,7 +228,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let top = &Section::new(files, String::new(), value, PROFILE)?;
     let image = top.part(image::read::image)?;
     let archive = top.part(archive::read::archive)?;
-    let packages = top.part(archive::read::packages)?;
+    let packages = top.part(packages::read::packages)?;
     let kernel = top.part(image::read::kernel)?;
     let disk = top.part(image::read::disk)?;
     let network = top.part(network::read::network)?;
@@ -280,6 +285,7 @@ fn got<T>(part: Option<T>) -> Result<T> {
 /// the answer.
 fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Result<()> {
     listeners::check(recipe, places)?;
+    packages::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;

@@ -99,7 +99,7 @@ pub fn seal(
     setuid::strip(&mut tree, overlays, recipe)?;
     var::to_state(&mut tree)?;
     dpkg::move_database(&mut tree);
-    let (kernel, kernel_release) = take_kernel(&mut tree)?;
+    let (kernel, kernel_release) = take_kernel(&mut tree, recipe.kernel.package())?;
     let boot = |name: &str| {
         let path = format!("usr/lib/systemd/boot/efi/{name}");
         tree.read(path.as_bytes()).map(<[u8]>::to_vec).ok_or_else(|| {
@@ -141,7 +141,7 @@ fn against_generated(generated: &GuestFiles, overlays: &[Overlay]) -> Result<()>
 }
 
 /// Takes /boot's content out: the kernel goes into the unified kernel image, and nothing reads the rest (configuration, symbols).
-fn take_kernel(tree: &mut Tree) -> Result<(Vec<u8>, String)> {
+fn take_kernel(tree: &mut Tree, package: &str) -> Result<(Vec<u8>, String)> {
     let found: Vec<(String, TreePath)> = tree
         .children(b"boot")
         .filter_map(|(path, node)| {
@@ -151,10 +151,20 @@ fn take_kernel(tree: &mut Tree) -> Result<(Vec<u8>, String)> {
         .collect();
     let [(release, path)] = found.as_slice() else {
         let names: Vec<_> = found.iter().map(|(r, _)| r.as_str()).collect();
-        return Err(Error::input(format!("an image has one kernel, and this tree has {}", found.len()))
-            .at("/boot")
-            .because(if names.is_empty() { "no package brings one".to_owned() } else { names.join(", ") })
-            .hint("`linux-image-cloud-amd64` is always installed; take other kernels out of the profile"));
+        let error = match names.is_empty() {
+            true => Error::input(format!("package `{package}` is no kernel"))
+                .at("kernel.package")
+                .because("neither it nor what it needs brings a /boot/vmlinuz-RELEASE")
+                .hint("name the package that does, such as `linux-image-rt-amd64`"),
+            false => Error::input(format!("an image has one kernel, and this tree has {}", found.len()))
+                .at("/boot")
+                .because(names.join(", "))
+                .hint(format!(
+                    "`{package}` is installed as the kernel; name another one as `package` in `[kernel]`, and none in \
+                     `packages.include`"
+                )),
+        };
+        return Err(error);
     };
     let kernel = tree.read(path).map(<[u8]>::to_vec).unwrap_or_default();
     for (below, _) in tree.children(b"boot").map(|(p, n)| (p.to_vec(), n.mode)).collect::<Vec<_>>() {

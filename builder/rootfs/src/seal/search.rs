@@ -50,9 +50,10 @@ impl<'a> TreeSearch<'a> {
     }
 
     fn source(&self, tree: &Tree, path: &[u8], digest: &Digest) -> FileSource {
-        let layer = self.layers.iter().find(|(layer, _)| path.starts_with(layer));
-        if let Some((_, container)) = layer {
-            return FileSource::Layer(container.clone());
+        let layer = self.layers.iter().find_map(|(layer, name)| Some((path.strip_prefix(layer.as_slice())?, name)));
+        if let Some((path, container)) = layer {
+            let path = String::from_utf8_lossy(path).into_owned();
+            return FileSource::Layer { container: container.clone(), path };
         }
         if let Some(source) = self.brought.get(digest) {
             return source.clone();

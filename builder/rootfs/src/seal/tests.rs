@@ -82,7 +82,7 @@ fn a_sealed_tree_in_one_page() {
     assert_eq!(sealed.stub(), b"MZ stub");
     assert_eq!(sealed.boot_manager(), b"MZ manager");
     assert_eq!(sealed.os_release(), b"ID=debian\n");
-    let mut page = crate::manifest::write(&sealed, &[]);
+    let mut page = crate::manifest::write(&sealed, &Default::default(), &[]);
     for path in [
         "usr/lib/tmpfiles.d/20-diorite-var.conf",
         "usr/lib/sysimage/dpkg/info/app.list",

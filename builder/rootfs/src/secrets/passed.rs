@@ -26,6 +26,13 @@ pub enum PassedReason {
     },
     /// The same secret is in a file that a package ships.
     Derived,
+    /// Python's byte code of a source that a package ships.
+    Compiled {
+        /// Its name.
+        package: String,
+        /// Where it ships the source.
+        path: Vec<u8>,
+    },
     /// A library's own test key, in the image of a container.
     Known,
     /// Its overlay declares it public.
@@ -39,6 +46,9 @@ pub fn list(passed: &[PassedSecret]) -> String {
         let why = match why {
             PassedReason::Shipped { package, path: at } if at == path => format!("as package {package} ships it"),
             PassedReason::Shipped { package, path: at } => format!("as package {package} ships /{}", shown(at)),
+            PassedReason::Compiled { package, path } => {
+                format!("byte code of /{}, which package {package} ships", shown(path))
+            }
             PassedReason::Derived => "the same is in a file that a package ships".to_owned(),
             PassedReason::Known => "a key with which the library tests itself".to_owned(),
             PassedReason::Declared => "declared public".to_owned(),

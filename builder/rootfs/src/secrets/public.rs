@@ -20,9 +20,12 @@ const BEGINNING: usize = 40;
 const SHORTEST: usize = 16;
 
 impl PublicSecrets {
-    /// What is in these bytes is public.
-    pub fn declare(&mut self, bytes: &[u8]) {
-        secret::find(bytes).into_iter().for_each(|found| self.insert(&bytes[found.at]));
+    /// What is in these bytes is public. Returns how much of it looks like a secret.
+    pub fn declare(&mut self, bytes: &[u8]) -> usize {
+        let found = secret::find(bytes);
+        let count = found.len();
+        found.into_iter().for_each(|found| self.insert(&bytes[found.at]));
+        count
     }
     /// So is this secret.
     pub(super) fn insert(&mut self, secret: &[u8]) {
@@ -101,7 +104,7 @@ mod tests {
             |n: usize| format!("ghp_{:x}", (n as u128 + 1) * 0x1234_5678_9abc_def1_2345_6789_abcd)[..].to_owned();
         let token = |n: usize| format!("{:a<40.40}", format!("{}bcdefghijklmnopqrstuvwxyz0123456789", token(n)));
         let all: Vec<String> = (0..500).map(token).collect();
-        all.iter().for_each(|t| public.declare(t.as_bytes()));
+        assert_eq!(all.iter().map(|t| public.declare(t.as_bytes())).sum::<usize>(), 500);
         assert_eq!(public.whole.len(), 500);
         let text = all.join(" ");
         assert_eq!(public.first(text.as_bytes()), None);

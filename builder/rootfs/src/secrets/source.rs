@@ -16,7 +16,12 @@ pub enum FileSource {
     /// A package's script; the packages whose scripts name it.
     Script(Vec<String>),
     /// A layer of a container's image.
-    Layer(String),
+    Layer {
+        /// The container.
+        container: String,
+        /// Path inside it.
+        path: String,
+    },
 }
 
 /// What to do about a secret.
@@ -62,9 +67,10 @@ pub(super) fn secret(path: &[u8], what: &str, advice: Advice) -> Error {
                 some => format!("no package ships it, and it is named by a script of `{}`", some.join("`, `")),
             })
             .hint(away),
-        Advice::File(FileSource::Layer(container)) => {
+        Advice::File(FileSource::Layer { container, path }) => {
             error.because(format!("the image of container `{container}` carries it")).hint(format!(
-                "use an image without it; {credential}, and a container gets them by its `secrets`"
+                "use an image without it; {credential}, and a container gets them by its `secrets`. Where everybody may know it, \
+                 write `public = [\"{path}\"]` in `[containers.{container}]`"
             ))
         }
     }

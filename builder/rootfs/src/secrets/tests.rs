@@ -91,10 +91,15 @@ fn what_a_package_ships_is_public_and_what_a_script_makes_is_not() {
     bytes("the disk", compiled.as_bytes(), &passed.public).unwrap();
 
     let other = key().replace("abc", "xyz");
+    // Byte code of that very source may have joined its constants; that of no source, or of a changed one, is refused.
+    let own = "usr/lib/python3/__pycache__/key.cpython-313.pyc";
+    assert!(list(&with(&[(own, &other)]).unwrap().list).contains("byte code of /usr/lib/python3/key.py"));
+    assert!(with(&[("usr/lib/python3/__pycache__/made.cpython-313.pyc", &other)]).is_err());
+    assert!(with(&[(own, &other), ("usr/lib/python3/key.py", "changed")]).is_err());
     let error = with(&[(cache, &compiled), ("etc/ssl/private/made.key", &other)]).unwrap_err().to_string();
     insta::assert_snapshot!("made_by_a_script", error);
     let both = format!("{}{other}", key());
-    assert!(with(&[(cache, &both)]).is_err(), "one secret more than its source has");
+    assert!(with(&[("usr/share/keys/key.bundle", &both)]).is_err(), "one secret more than its source has");
     let changed = with(&[("usr/lib/python3/key.py", &other)]);
     assert!(changed.is_err(), "a script put another one into a shipped file");
 }
@@ -108,7 +113,7 @@ fn advice_fits_who_brought_the_secret() {
         of(FileSource::Profile),
         of(FileSource::Changed("app".into())),
         of(FileSource::Script(vec!["app".into(), "app-common".into()])),
-        of(FileSource::Layer("db".into())),
+        of(FileSource::Layer { container: "db".into(), path: "/etc/x.key".into() }),
         nowhere("a private key (PEM)").to_string(),
     ];
     insta::assert_snapshot!("advice", all.join("\n\n"));

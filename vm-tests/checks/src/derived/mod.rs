@@ -14,6 +14,7 @@ pub mod memory;
 pub mod monitoring;
 pub mod mounts;
 pub mod network;
+pub mod packages;
 pub mod root;
 pub mod routing;
 pub mod services;

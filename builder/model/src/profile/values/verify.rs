@@ -58,12 +58,6 @@ pub const LABEL: Form = form("a label's name: `mountpoint`", 100, |text| {
     only(text, |c| c.is_ascii_alphanumeric() || c == '_')
 });
 
-/// A package's name, Debian Policy 5.6.1.
-pub const PACKAGE_NAME: Form = form("a Debian package: `openssh-server`", 100, |text| {
-    starts(text, lower_digit, "a lower-case letter or digit")?;
-    only(text, |c| lower_digit(c) || matches!(c, '+' | '-' | '.'))
-});
-
 /// A package's version, Debian Policy 5.6.12.
 pub const PACKAGE_VERSION: Form = form("a version: `1.26.3-3+deb13u1`", 100, |text| {
     starts(text, |c| c.is_ascii_digit(), "a digit")?;

@@ -1,4 +1,4 @@
-//! `[archive]` and `[packages]`.
+//! `[archive]`.
 
 use crate::Result;
 use crate::profile::{field::*, section::Section, settings::Settings, values, written::Written};
@@ -23,10 +23,6 @@ const EXTRA: &[Field] = &[
     texts("components", &values::COMPONENT, "its components").or_said("`main`"),
     text("keyring", &values::RELATIVE_PATH, "its OpenPGP keyring, path relative to the profile").needed(),
     integer("priority", -32_768, 32_767, "pin priority, apt_preferences(5)").or_number(500),
-];
-pub(crate) const PACKAGES: &[Field] = &[
-    texts("include", &values::PACKAGE, "package names, with `=version` if only that one will do"),
-    boolean("recommends", "install what these recommend as well").or(false),
 ];
 
 pub(crate) fn archive(top: &Section) -> Result<(Archive, Settings)> {
@@ -63,12 +59,7 @@ fn components(t: &Section) -> Result<Vec<String>> {
     Ok(if list.is_empty() { vec!["main".into()] } else { list })
 }
 
-pub(crate) fn packages(top: &Section) -> Result<Packages> {
-    let t = top.table_or_empty("packages")?;
-    Ok(Packages { include: t.plain("include")?, recommends: t.flag("recommends")? })
-}
-
-/// The tables that say this.
+/// The table that says this.
 pub(crate) fn written(archive: &Archive) -> Written {
     let extra = |e: &ExtraRepository| {
         Written::default()
@@ -84,8 +75,4 @@ pub(crate) fn written(archive: &Archive) -> Written {
         .with("architecture", &*archive.architecture)
         .named("extra", &archive.extra, extra)
         .list("debs", &archive.debs)
-}
-
-pub(crate) fn packages_written(packages: &Packages) -> Written {
-    Written::default().list("include", &packages.include).with("recommends", packages.recommends)
 }

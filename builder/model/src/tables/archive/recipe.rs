@@ -1,4 +1,4 @@
-//! Where packages come from, and which are installed.
+//! Where packages come from.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -33,14 +33,4 @@ pub struct ExtraRepository {
     pub keyring: String,
     /// apt_preferences(5) pin priority; 500 is the archive's own.
     pub priority: i32,
-}
-
-/// What is installed in the root.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Packages {
-    /// Package names asked for, in apt's words (`name`, `name=version`).
-    pub include: Vec<String>,
-    /// Install Recommends as well.
-    pub recommends: bool,
 }

@@ -37,6 +37,11 @@ pub(crate) const CONTAINER: &[Field] = &[
     texts("networks", &values::NETWORK_NAME, "tables of `container_networks` it is connected to")
         .or_said("podman's own network, with a way out"),
     texts("overlays", &values::NAME, "directories of `overlays/` laid over its tree, in this order"),
+    texts(
+        "public",
+        &values::CONTAINER_PATH,
+        "files of its image, or directories with all that is in them, that look like secrets and that everybody may know",
+    ),
     named("volumes", &values::NAME, VOLUME, "directories on state by name; they outlive container and image"),
     texts("writable", &values::CONTAINER_PATH, "directories in memory it may write to; everything else is read-only"),
     named("secrets", &values::NAME, SECRET, "secrets by name, from systemd credentials"),
@@ -116,6 +121,12 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         (true, false) => program(t, "command", &command, &values::PROGRAM)?,
         (true, true) => {}
     }
+    let public = t.texts("public")?;
+    if let (false, Some(first)) = (image, public.first()) {
+        let error =
+            t.files.error(first.span, format!("`{}` is made of packages, and what they ship is public anyway", t.path));
+        return Err(error.hint("remove `public`; a file of an overlay is declared public in its overlay.toml"));
+    }
     let mut publish = Vec::new();
     for p in t.tables("publish")? {
         let host = p.needed_number("host")?.value;
@@ -141,6 +152,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
         publish,
         networks: t.plain("networks")?,
         overlays: t.plain("overlays")?,
+        public: plain(public),
         volumes: t.named("volumes")?.into_iter().map(|(n, v)| Ok((n, volume(&v)?))).collect::<Result<_>>()?,
         writable: t.plain("writable")?,
         secrets: secrets(t)?,
@@ -315,6 +327,7 @@ pub(crate) fn written(c: &Container) -> Written {
         .tables("publish", &c.publish, publish)
         .list("networks", &c.networks)
         .list("overlays", &c.overlays)
+        .list("public", &c.public)
         .named("volumes", &c.volumes, volume)
         .list("writable", &c.writable)
         .named("secrets", &c.secrets, secret)

@@ -28,6 +28,9 @@ pub struct Container {
     pub networks: Vec<String>,
     /// Overlays laid over its root, in this order.
     pub overlays: Vec<String>,
+    /// Paths of its image whose files, with what is below them, everybody may know, whatever they look like.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub public: Vec<String>,
     /// Directories on state, by name.
     pub volumes: BTreeMap<String, Volume>,
     /// Directories in memory that it may write to.

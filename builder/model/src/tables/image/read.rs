@@ -20,7 +20,12 @@ pub(crate) const IMAGE: &[Field] = &[
     integer("epoch", 946_684_800, 4_102_444_800, "latest time of any file, seconds since 1970").or_number(EPOCH),
 ];
 pub(crate) const KERNEL: &[Field] = &[
-    choice("flavour", FLAVOURS, "which of Debian's kernels").or_text("cloud"),
+    choice("flavour", FLAVOURS, "which of Debian's kernels").or_said("`cloud`"),
+    text(
+        "package",
+        &values::PACKAGE,
+        "another kernel in place of these: a package of the archive or of `archive.debs`",
+    ),
     words("command_line", &values::KERNEL_WORD, "words, each one string"),
     texts("modules", &values::MODULE, "modules loaded at boot, besides those that devices ask for"),
 ];
@@ -47,8 +52,21 @@ pub(crate) fn image(top: &Section) -> Result<Image> {
 
 pub(crate) fn kernel(top: &Section) -> Result<Kernel> {
     let t = top.table_or_empty("kernel")?;
-    let flavour = if t.needed("flavour")?.value == "generic" { Flavour::Generic } else { Flavour::Cloud };
-    Ok(Kernel { flavour, command_line: t.plain("command_line")?, modules: t.plain("modules")? })
+    let (flavour, package) = (t.text("flavour")?, t.text("package")?);
+    if let (Some(flavour), Some(package)) = (&flavour, &package) {
+        let what = "`kernel` has `flavour` and `package`, and an image has one kernel";
+        let second = format!("`flavour` is at {}\n{}", t.files.place(flavour.span), t.files.show(flavour.span));
+        let error = t.files.error(package.span, what).detail(format!("{}\n{second}", t.files.show(package.span)));
+        return Err(error.hint("remove one of them"));
+    }
+    let generic = flavour.is_some_and(|f| f.value == "generic");
+    let flavour = if generic { Flavour::Generic } else { Flavour::Cloud };
+    Ok(Kernel {
+        flavour,
+        package: package.map(|p| p.value),
+        command_line: t.plain("command_line")?,
+        modules: t.plain("modules")?,
+    })
 }
 
 pub(crate) fn disk(top: &Section) -> Result<Disk> {
@@ -87,7 +105,8 @@ pub(crate) fn image_written(image: &Image) -> Written {
 
 pub(crate) fn kernel_written(kernel: &Kernel) -> Written {
     Written::default()
-        .with("flavour", word(&kernel.flavour))
+        .maybe("flavour", kernel.package.is_none().then(|| word(&kernel.flavour)))
+        .maybe("package", kernel.package.as_deref())
         .list("command_line", &kernel.command_line)
         .list("modules", &kernel.modules)
 }

@@ -22,10 +22,24 @@ pub struct Image {
 pub struct Kernel {
     /// Which of Debian's kernels.
     pub flavour: Flavour,
+    /// Another kernel's package, with its version if only that one will do, in place of Debian's two.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub package: Option<String>,
     /// Words added to the command line.
     pub command_line: Vec<String>,
     /// Modules that are loaded at boot.
     pub modules: Vec<String>,
+}
+
+impl Kernel {
+    /// The package that brings it.
+    pub fn package(&self) -> &str {
+        match (&self.package, self.flavour) {
+            (Some(package), _) => package,
+            (None, Flavour::Cloud) => "linux-image-cloud-amd64",
+            (None, Flavour::Generic) => "linux-image-amd64",
+        }
+    }
 }
 
 /// Which of Debian's kernels.

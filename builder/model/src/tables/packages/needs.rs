@@ -1,11 +1,11 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::{Encryption, FileSystem, Flavour, MountSource};
+use crate::recipe::{Encryption, FileSystem, MountSource, TimeDaemon};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
-const ALWAYS: [&str; 26] = [
+const ALWAYS: [&str; 25] = [
     "ca-certificates",
     "cryptsetup-bin",
     "dbus",
@@ -28,7 +28,6 @@ const ALWAYS: [&str; 26] = [
     "systemd-repart",
     "systemd-resolved",
     "systemd-sysv",
-    "systemd-timesyncd",
     "udev",
     "util-linux",
     "zstd",
@@ -43,11 +42,25 @@ const TPM: [&str; 4] =
 
 /// The user's packages and those the tables need, sorted, each name once; a wish with a version wins.
 pub(crate) fn complete(recipe: &mut Recipe) {
+    let needed = needed(recipe);
+    let list = &mut recipe.packages.include;
+    for name in needed {
+        if !list.iter().any(|p| p.split('=').next() == name.split('=').next()) {
+            list.push(name);
+        }
+    }
+    list.sort();
+}
+
+/// The packages that the tables need.
+pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     let mut needed: Vec<&str> = ALWAYS.to_vec();
-    needed.push(match recipe.kernel.flavour {
-        Flavour::Cloud => "linux-image-cloud-amd64",
-        Flavour::Generic => "linux-image-amd64",
-    });
+    needed.push(recipe.kernel.package());
+    match recipe.time.daemon {
+        TimeDaemon::Timesyncd => needed.push("systemd-timesyncd"),
+        TimeDaemon::Chrony => needed.push("chrony"),
+        TimeDaemon::None => {}
+    }
     if !recipe.containers.is_empty() {
         needed.extend(CONTAINERS);
     }
@@ -91,11 +104,5 @@ pub(crate) fn complete(recipe: &mut Recipe) {
     if !recipe.locale.compiled().is_empty() {
         needed.push("locales");
     }
-    let list = &mut recipe.packages.include;
-    for name in needed {
-        if !list.iter().any(|p| p.split('=').next() == Some(name)) {
-            list.push(name.to_owned());
-        }
-    }
-    list.sort();
+    needed.into_iter().map(str::to_owned).collect()
 }
