@@ -11,8 +11,9 @@ use crate::tree::NodeKind;
 use diorite_model::recipe::{Mount, MountSource, MountTime};
 use diorite_model::{Error, Recipe, Result};
 
-/// What NFS version 3 needs and version 4 does not: it would listen on port 111.
-const RPCBIND: [&str; 2] = ["rpcbind.service", "rpcbind.socket"];
+/// What NFS version 3 needs and version 4 does not, and would listen on port 111; and what finds the disks of servers that hand
+/// out blocks (pNFS), which complains at every start that nobody does.
+const UNUSED: [&str; 3] = ["rpcbind.service", "rpcbind.socket", "nfs-blkmap.service"];
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     if recipe.mounts.is_empty() {
@@ -45,7 +46,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
             && !recipe.services.enable.iter().any(|u| u == *unit)
     };
     let nfs = recipe.mounts.values().any(|m| matches!(m.source, MountSource::Nfs(_)));
-    for unit in RPCBIND.iter().filter(|unit| nfs && wanted(unit)).collect::<Vec<_>>() {
+    for unit in UNUSED.iter().filter(|unit| nfs && wanted(unit)).collect::<Vec<_>>() {
         guest.mask(unit)?;
     }
     Ok(())
