@@ -138,7 +138,7 @@ fn nothing_is_overwritten() {
         let made = nothing();
         succeeds(&mut made.diorite(), &["init", "--like", example, "--name", "shop"]);
         let all = files(made.directory.path());
-        assert!(all.len() >= 8, "{all:?}");
+        assert!(all.len() >= 6, "{all:?}");
         for file in &all {
             let project = nothing();
             let path = project.path(file);

@@ -8,6 +8,7 @@ mod compose;
 mod interpolate;
 mod ports;
 mod service;
+mod stack;
 #[cfg(test)]
 mod tests;
 mod toml_text;

@@ -1,6 +1,6 @@
 //! One service of a compose file → `[containers.NAME]`.
 
-use crate::compose::Stack;
+use crate::stack::Stack;
 use crate::toml_text::{key, list, text};
 use crate::yaml::{Kind, Node};
 use crate::{advice, ports, words};

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::case::{Case, UUID, describe, recipe};
+use common::case::{Case, UUID, describe};
 use diorite_model::recipe::Protocol;
 use diorite_model::verify::{Ask, IpFamily, Level, OwnCheck, Port, PortState};
 use diorite_model::{Digest, Exit};
@@ -331,8 +331,6 @@ fn killed_after_any_call(version_of_host: &str) {
     }
     println!("{version_of_host}: {kills} runs were killed, and the next one of each arrived");
 }
-
-const IMAGE: &str = "[image]\nname = \"web\"\nversion = \"1\"\n";
 
 /// A port that answers over IPv4 only, of a machine that has addresses of both families.
 fn asked(family: Option<IpFamily>) -> Result<(), String> {
