@@ -135,7 +135,7 @@ mod tests {
         let (script, variable) = (directory.path().join("script"), directory.path().join("variable"));
         let utf16: Vec<u8> = entry.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect();
         diorite_host::file::write_scratch(&script, MAY_RESTART_SCRIPT.as_bytes()).unwrap();
-        diorite_host::file::write_scratch(&variable, &[&[6, 0, 0, 0], &utf16[..]].concat()).unwrap();
+        diorite_host::file::write_scratch(&variable, [&[6, 0, 0, 0], &utf16[..]].concat()).unwrap();
         let output = Command::new("sh").arg(script).arg(variable).arg(TRIES.to_string()).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
     }
