@@ -72,8 +72,11 @@ pub fn sweeps(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let ports = |a: &Allow, protocol| a.ports(protocol).map(|ports| (*ports.start(), *ports.end()));
     let admits =
         |source| recipe.firewall.allow.iter().filter(here).filter(move |a| recipe.firewall.names(&a.from, source));
-    // A port with a rate is asked by itself.
-    let unsaid: BTreeSet<u16> = recipe.firewall.allow.iter().filter(rated).flat_map(every).collect();
+    // A port with a rate is asked by itself, and who answers at one that leads to another machine is that machine.
+    let front = scope.around.front.as_ref();
+    let leads = recipe.firewall.nat.ports.iter().filter(|p| front.is_some_and(|link| p.input.contains(link)));
+    let mut unsaid: BTreeSet<u16> = leads.flat_map(|p| p.port..=p.last_port).collect();
+    unsaid.extend(recipe.firewall.allow.iter().filter(rated).flat_map(every));
     let sweep = |id: &str, words: &str, protocol, vantage, source| {
         let what = format!("{words} ({name})");
         let sweep = Sweep {
@@ -239,6 +242,10 @@ mod tests {
         assert_eq!((here.must(8085), here.must(8091), here.must(5432)), (Some(true), Some(false), Some(false)));
         assert_eq!(here.must(22), None, "it has a rate");
         assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), Some(true), "a container's port");
+        let leads = "[network.wan]\n[network.lan]\naddresses = [\"10.1.0.1/24\"]\n[firewall.forward]\nallow = [{ in = [\"wan\"], out = [\"lan\"] }]\n\
+                     [firewall.nat]\nports = [{ in = [\"wan\"], port = 443, last_port = 444, to = \"10.1.0.5\" }]\n";
+        let away = sweep(&recipe_of(leads), "ports-ipv4-tcp");
+        assert_eq!((away.must(443), away.must(444), away.must(445)), (None, None, Some(false)), "another machine's");
         recipe.firewall.allow[3].from = vec![Peer::Network("198.51.100.0/24".parse().unwrap())];
         assert_eq!(sweep(&recipe, "ports-ipv4-tcp-other-network").must(5432), Some(true), "others may");
         let fragments = sweep(&recipe, "ports-ipv4-tcp-fragments");
