@@ -173,7 +173,10 @@ fn limited(scan: &Scan, port: u16, asked: u32, seconds: u64, rate: Rate) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{plan, scope::tests::server};
+    use crate::{
+        plan,
+        scope::tests::{recipe_of, server},
+    };
     use diorite_model::recipe::{Peer, Period, Route, Traffic};
     use std::time::Duration;
 
@@ -242,7 +245,7 @@ mod tests {
         assert_eq!((here.must(8085), here.must(8091), here.must(5432)), (Some(true), Some(false), Some(false)));
         assert_eq!(here.must(22), None, "it has a rate");
         assert_eq!(sweep(&recipe, "ports-ipv6-tcp").must(8080), Some(true), "a container's port");
-        let leads = "[network.wan]\n[network.lan]\naddresses = [\"10.1.0.1/24\"]\n[firewall.forward]\nallow = [{ in = [\"wan\"], out = [\"lan\"] }]\n\
+        let leads = "[network.wan]\nmatch = { order = 1 }\n[network.lan]\nmatch = { order = 2 }\naddresses = [\"10.1.0.1/24\"]\n[firewall.forward]\nallow = [{ in = [\"wan\"], out = [\"lan\"] }]\n\
                      [firewall.nat]\nports = [{ in = [\"wan\"], port = 443, last_port = 444, to = \"10.1.0.5\" }]\n";
         let away = sweep(&recipe_of(leads), "ports-ipv4-tcp");
         assert_eq!((away.must(443), away.must(444), away.must(445)), (None, None, Some(false)), "another machine's");
