@@ -10,7 +10,7 @@ use crate::{
 use diorite_lab::Record;
 use diorite_machine::Output;
 use diorite_model::recipe::{DiskName, Mount, MountSource, MountTime, real};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, net::IpAddr};
 
 /// Each mount as it is once the system has settled.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
@@ -42,11 +42,13 @@ pub fn servers(scope: &Scope<'_>) -> Vec<Check> {
     far.map(|(name, about)| {
         let (server, port) = about.server().unwrap_or_default();
         let what = format!("whoever looks into {} asks {server}, TCP port {port}", about.path);
+        let addresses = about.server_addresses(&scope.recipe.hosts);
         let (about, look) = (about.clone(), look(about));
         Check::inside(format!("mount-{name}-server"), what, move |machine| {
             let before = (machine.lab().record(), machine.lab().names_asked());
             let output = machine.run(&look)?;
-            let seen = asked(&about, (&before.0, &before.1), (&machine.lab().record(), &machine.lab().names_asked()));
+            let after = (machine.lab().record(), machine.lab().names_asked());
+            let seen = asked(&about, &addresses, (&before.0, &before.1), (&after.0, &after.1));
             match output.success() {
                 true => Ok(seen),
                 false => Err(Unanswered::Skipped(format!("the machine could not look: {}", short(&output.text)))),
@@ -160,18 +162,19 @@ fn look(about: &Mount) -> String {
 /// What the lab has heard before and after.
 type Heard<'a> = (&'a Record, &'a BTreeMap<String, u64>);
 
-/// Whether the server was asked: by its address, or its name was looked up.
-fn asked(about: &Mount, before: Heard<'_>, after: Heard<'_>) -> Judged {
+/// Whether the server was asked at one of its addresses, or, without any, its name was looked up.
+fn asked(about: &Mount, addresses: &[IpAddr], before: Heard<'_>, after: Heard<'_>) -> Judged {
     let Some((server, port)) = about.server() else { return Err("there is no server".to_owned()) };
-    let Some(address) = about.server_address() else {
+    if addresses.is_empty() {
         let of = |names: &BTreeMap<String, u64>| {
             names.iter().filter(|(name, _)| name.trim_end_matches('.') == server).map(|(_, n)| n).sum::<u64>()
         };
         let (one, two) = (of(before.1), of(after.1));
         return verdict(two > one, format!("{server} was looked up {} times", two.saturating_sub(one)));
-    };
+    }
+    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     let of = |record: &Record| {
-        let to = |u: &diorite_lab::Utterance| u.kind == "tcp-syn" && u.to == address.to_string() && u.port == port;
+        let to = |u: &diorite_lab::Utterance| u.kind == "tcp-syn" && addresses.contains(&u.to) && u.port == port;
         record.iter().filter(|(u, _)| to(u)).map(|(_, times)| times.count).sum::<u64>()
     };
     let (one, two) = (of(before.0), of(after.0));
@@ -267,15 +270,20 @@ mod tests {
         let (none, empty) = (BTreeMap::new(), Record::new());
         let heard = |to: &str, port, count| Record::from([syn(to, port, count)]);
         let fixed = nfs("192.0.2.9");
-        let judge = |before: &Record, after: &Record| asked(&fixed, (before, &none), (after, &none));
+        let own = ["192.0.2.9".parse().unwrap()];
+        let judge = |before: &Record, after: &Record| asked(&fixed, &own, (before, &none), (after, &none));
         assert!(judge(&empty, &heard("192.0.2.9", 2049, 1)).is_ok());
         assert!(judge(&heard("192.0.2.9", 2049, 1), &heard("192.0.2.9", 2049, 1)).is_err(), "nothing new");
         assert!(judge(&empty, &heard("192.0.2.8", 2049, 1)).is_err(), "another server");
         assert!(judge(&empty, &heard("192.0.2.9", 111, 1)).is_err(), "another port");
         let named = nfs("nas.example");
         let names = BTreeMap::from([("nas.example".to_owned(), 1)]);
-        assert!(asked(&named, (&empty, &none), (&empty, &names)).is_ok());
-        assert!(asked(&named, (&empty, &names), (&empty, &names)).is_err());
+        assert!(asked(&named, &[], (&empty, &none), (&empty, &names)).is_ok());
+        assert!(asked(&named, &[], (&empty, &names), (&empty, &names)).is_err());
+        // A name that the machine finds in its own list of hosts is never looked up.
+        let hosts = BTreeMap::from([("nas.example".to_owned(), own.to_vec())]);
+        assert_eq!((named.server_addresses(&hosts), fixed.server_addresses(&hosts)), (own.to_vec(), own.to_vec()));
+        assert!(asked(&named, &own, (&empty, &none), (&heard("192.0.2.9", 2049, 1), &none)).is_ok());
     }
 
     #[test]

@@ -59,8 +59,11 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
     }
     for (name, mount) in &recipe.mounts {
         let Some((_, port)) = mount.server() else { continue };
-        let to = mount.server_address().map_or(To::Anywhere, To::Address);
-        all.push(Allowed::new(What::Tcp, to, port, &format!("it asks the file server of the mount {name}")));
+        let addresses = mount.server_addresses(&recipe.hosts);
+        let to =
+            if addresses.is_empty() { vec![To::Anywhere] } else { addresses.into_iter().map(To::Address).collect() };
+        let why = format!("it asks the file server of the mount {name}");
+        all.extend(to.into_iter().map(|to| Allowed::new(What::Tcp, to, port, &why)));
     }
     for out in &recipe.firewall.egress.allow {
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());

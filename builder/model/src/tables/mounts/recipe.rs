@@ -2,6 +2,7 @@
 
 use crate::tables::state::recipe::FileSystem;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 /// One file system, and where it is.
@@ -114,9 +115,11 @@ impl Mount {
         }
     }
 
-    /// The server's address, where the profile gives that and no name.
-    pub fn server_address(&self) -> Option<IpAddr> {
-        self.server()?.0.parse().ok()
+    /// The server's addresses, where the profile gives one, or a name of `hosts` (those of the recipe); none when a name
+    /// server is asked.
+    pub fn server_addresses(&self, hosts: &BTreeMap<String, Vec<IpAddr>>) -> Vec<IpAddr> {
+        let Some((server, _)) = self.server() else { return Vec::new() };
+        server.parse().map_or_else(|_| hosts.get(server).cloned().unwrap_or_default(), |address| vec![address])
     }
 
     /// The disk it is on.

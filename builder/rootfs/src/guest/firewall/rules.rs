@@ -335,10 +335,11 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
             }
         });
     }
-    // File servers, whom the machine alone asks. One that is named may be anywhere.
+    // File servers, whom the machine alone asks. One whose address nobody knows before may be anywhere.
     for (name, mount) in &recipe.mounts {
         let Some((_, port)) = mount.server() else { continue };
-        let to = mount.server_address().map(|address| by_family(&host(address)));
+        let addresses: Vec<Network> = mount.server_addresses(&recipe.hosts).into_iter().flat_map(host).collect();
+        let to = (!addresses.is_empty()).then(|| by_family(&addresses));
         each(to, To, |to| {
             let matches: Vec<Match> = to.into_iter().chain([Port(Protocol::Tcp, vec![(port, port)])]).collect();
             output.push(counted(matches, Accept, format!("egress_mount_{}", name.replace('-', "_"))));
