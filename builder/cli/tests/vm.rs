@@ -131,6 +131,7 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
         "ports-ipv6-tcp-fragments",
         // 8081, which everybody may.
         "ports-ipv4-tcp-other-network",
+        "ports-ipv6-tcp-other-network",
         // It starts all containers anew.
         "firewall-under-churn",
         // Rules that are not there, and what the image says of them.
@@ -141,7 +142,9 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
         "container-other-as-declared",
         "container-other-dns",
         "port-ipv4-tcp-8081-open",
+        "port-ipv6-tcp-8081-open",
         "http-8081",
+        "http-ipv6-8081",
         // A person who is not there, and whom the secure shell does not let in.
         "administrator-nobody-knows",
         "login-nobody-knows",
@@ -152,7 +155,7 @@ fn broken_promises_are_named_and_nothing_else_even_in_a_plain_container() {
     assert!(report.checks.iter().any(|c| c.id == "http-8080" && c.verdict == Verdict::Pass));
     let shown = text(&output.stdout);
     let broken = report.checks.iter().filter(|c| c.verdict == Verdict::Fail);
-    assert!(broken.clone().count() == 23 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
+    assert!(broken.clone().count() == 26 && broken.into_iter().all(|c| shown.contains(&c.what)), "{shown}");
     for evidence in ["journal.txt", "network.txt", "units.txt", "console.log", "qemu.argv"] {
         assert!(fs::metadata(out.join("evidence").join(evidence)).is_ok_and(|m| m.len() > 0), "{evidence}");
     }
