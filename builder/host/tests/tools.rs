@@ -43,7 +43,7 @@ const CASES: &[Case] = &[
 fn versions(tools: &ToolsTree) {
     for tool in Tool::ALL {
         let argument = match tool {
-            Tool::MkfsErofs | Tool::FsckErofs | Tool::DumpErofs | Tool::Ssh | Tool::E2fsck => "-V",
+            Tool::MkfsErofs | Tool::FsckErofs | Tool::DumpErofs | Tool::Ssh | Tool::E2fsck | Tool::Mke2fs => "-V",
             // It has no such option; what it says then proves that it runs.
             Tool::SshKeygen | Tool::FsckFat => "--help",
             _ => "--version",
