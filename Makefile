@@ -54,7 +54,8 @@ endurance: diorite
 	  set -a; . ./target/test-material.env; set +a; \
 	  $(CARGO) run --release --quiet -p diorite --example bench endurance
 
-## corpus: every package of builder/cli/tests/corpus/packages.toml on top of `base`, without a disk; ONLY="mail vpn" for these alone
+## corpus: every package of builder/cli/tests/corpus/packages.toml on top of `base`, without a disk; ONLY="mail vpn" for these
+##   alone; VERIFY=1 boots the machines of daemons.toml instead, and asks for each daemon
 corpus: diorite
 	$(CARGO) run --release --quiet -p diorite --example corpus
 

@@ -4,6 +4,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod base64;
+pub mod certificate;
 mod cidr;
 mod digest;
 mod error;

@@ -48,6 +48,9 @@ pub struct Recipe {
     /// Addresses of hosts by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub hosts: BTreeMap<String, Vec<IpAddr>>,
+    /// Certificates of authorities besides Debian's by name: DER in base64, [`crate::certificate::pem`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trust: BTreeMap<String, String>,
     /// Clock and time zone.
     pub time: Time,
     /// Language of programs.

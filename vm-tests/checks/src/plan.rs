@@ -6,7 +6,7 @@ use crate::{
     declared,
     derived::{
         access, agent, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
-        network, packages, root, routing, services, ssh, state, time, unsolicited,
+        network, packages, root, routing, services, ssh, state, time, trust, unsolicited,
     },
     scope::Scope,
 };
@@ -31,6 +31,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(state::checks(scope));
     all.extend(memory::swap(scope));
     all.extend(memory::hosts(scope));
+    all.extend(trust::checks(scope));
     all.extend(mounts::checks(scope));
     all.extend(packages::checks(scope));
     all.extend(kernel::modules(scope));

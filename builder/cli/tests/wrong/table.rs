@@ -134,6 +134,12 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a certificate that differs in one bit",
+            edits: &[("XMiGr0lFMFe7tiB+Bi4p", "XMiGr0lFMFe7tiB+Bi4X")],
+            caught: &[("trust-school", "self-signed certificate")],
+            ..NONE
+        },
+        Wrong {
             what: "a container without its limit",
             edits: &[("limits = { memory = \"64M\" }\n", "")],
             caught: &[("container-web-as-declared", "other memory")],

@@ -395,9 +395,13 @@ fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Resu
             .secret(span, format!("`{path}` names a user or a password"))
             .hint(format!("allowed: {}; change the password, since it has been written down", form.allowed)));
     }
-    no_secret(files, span, path, text)?;
-    // No form whatever lets these through: a value can never begin a line of its own in a file we write.
-    let cause = match text.chars().find(|&c| c.is_control() || super::source::is_bidi(c)) {
+    // A certificate looks like a key, and is public.
+    if !form.certificate || !text.trim_start().starts_with("-----BEGIN CERTIFICATE-----") {
+        no_secret(files, span, path, text)?;
+    }
+    // A value can never begin a line of its own in a file we write.
+    let forbidden = |c: char| (c.is_control() && !(form.certificate && c == '\n')) || super::source::is_bidi(c);
+    let cause = match text.chars().find(|&c| forbidden(c)) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", c as u32)),
         None if text.len() > form.longest => Err(format!("it has {} bytes; at most {}", text.len(), form.longest)),
         None => (form.check)(text),

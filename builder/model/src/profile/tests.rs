@@ -12,6 +12,7 @@ mod packages;
 mod secrets;
 mod services;
 mod state;
+mod trust;
 mod verify;
 
 use super::*;

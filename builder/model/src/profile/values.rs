@@ -30,12 +30,15 @@ pub struct Form {
     pub allowed: &'static str,
     /// Longest value in bytes.
     pub longest: usize,
+    /// It is a certificate: it may have several lines, and is public however random it looks. Who writes such a value into a
+    /// file writes what it means, never the text itself.
+    pub certificate: bool,
     /// Says what is wrong.
     pub check: fn(&str) -> Result<(), String>,
 }
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
-    Form { allowed, longest, check }
+    Form { allowed, longest, certificate: false, check }
 }
 
 fn only(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), String> {

@@ -101,6 +101,9 @@ pub(crate) mod time {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod trust {
+    pub(crate) mod read;
+}
 pub(crate) mod verify {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -133,6 +136,7 @@ pub(crate) const PROFILE: &[Field] = &[
         &values::ADDRESSES,
         "addresses of hosts by name, which no name server is asked for",
     ),
+    mapping("trust", &values::NAME, &trust::read::CERTIFICATE, "certificates of authorities besides Debian's, by name"),
     table("time", time::read::TIME, "clock and time zone"),
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
@@ -191,6 +195,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &said.network, network::read::written)
         .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
+        .named("trust", &said.trust, |certificate| trust::read::written(certificate))
         .with("time", time::read::written(&said.time))
         .with("locale", locale::read::written(&said.locale))
         .with("firewall", firewall::read::written(&said.firewall))
@@ -233,6 +238,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let disk = top.part(image::read::disk)?;
     let network = top.part(network::read::network)?;
     let hosts = top.part(hosts::read::hosts)?;
+    let trust = top.part(trust::read::trust)?;
     let time = top.part(time::read::time)?;
     let locale = top.part(locale::read::locale)?;
     let firewall = top.part(firewall::read::firewall)?;
@@ -258,6 +264,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         disk: got(disk)?,
         network: got(network)?,
         hosts: got(hosts)?,
+        trust: got(trust)?,
         time: got(time)?,
         locale: got(locale)?,
         firewall: got(firewall)?,

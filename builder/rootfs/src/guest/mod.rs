@@ -23,6 +23,7 @@ mod services;
 mod state;
 mod system;
 mod time;
+mod trust;
 mod units;
 
 use crate::container::ContainerTree;
@@ -71,6 +72,7 @@ pub fn generate(
     mounts::generate(&mut guest, recipe)?;
     memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
+    trust::generate(&mut guest, recipe)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;
     firewall::generate(&mut guest, recipe)?;

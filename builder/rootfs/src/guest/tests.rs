@@ -128,6 +128,9 @@ zram = "512M"
 [hosts]
 "db.example" = "192.0.2.7 2001:db8::7"
 
+[trust]
+school = "-----BEGIN CERTIFICATE-----\nMIIBlTCCAUegAwIBAgIUCTjgWrqqZkj6e/u+zUhgG5N7uDQwBQYDK2VwMDcxFzAVBgNVBAoMDkV4YW1wbGUgU2Nob29sMRwwGgYDVQQDDBNFeGFtcGxlIFNjaG9vbCBSb290MCAXDTI2MTEyOTE5MDAxNFoYDzIxMjYxMTA1MTkwMDE0WjA3MRcwFQYDVQQKDA5FeGFtcGxlIFNjaG9vbDEcMBoGA1UEAwwTRXhhbXBsZSBTY2hvb2wgUm9vdDAqMAUGAytlcAMhAD9aeVxPIv+xBfC0cP16JsinO2s+h/20L94We4MA3tHCo2MwYTAdBgNVHQ4EFgQU/IFOfmy/RIhQx9P8PoE2J0RB8o4wHwYDVR0jBBgwFoAU/IFOfmy/RIhQx9P8PoE2J0RB8o4wDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwBQYDK2VwA0EAcOmEBmZuyKr9KtqyZiY2L5ZiD4wpranEX9sBnIMNqPIPKY9vzvoRVva1PsXMiGr0lFMFe7tiB+Bi4pce1tC+CA==\n-----END CERTIFICATE-----"
+
 [state]
 volatile = ["/var/cache", "/var/tmp"]
 "#;
@@ -151,6 +154,7 @@ fn tree() -> Tree {
         ("usr/bin/systemctl", ""),
         ("usr/bin/id", ""),
         ("usr/lib/systemd/system/sshd-keygen.service", "[Unit]\n"),
+        ("etc/ssl/certs/ca-certificates.crt", "Debian's\n"),
     ] {
         tree.insert(path, file(text));
     }
@@ -219,7 +223,7 @@ fn web(recipe: &mut Recipe) -> &mut Container {
 fn a_hostile_recipe_injects_no_line() {
     const HOSTILE: &str = "x\nINJECTED=1\nINJECTED 1;";
     type Change = fn(&mut Recipe);
-    let changes: [(&str, Change); 56] = [
+    let changes: &[(&str, Change)] = &[
         ("image.name", |r| r.image.name = HOSTILE.into()),
         ("image.version", |r| r.image.version = HOSTILE.into()),
         ("network name", |r| drop(r.network.insert(HOSTILE.into(), r.network["rest"].clone()))),
@@ -317,6 +321,8 @@ fn a_hostile_recipe_injects_no_line() {
         ("credential", |r| r.services.units.get_mut("sync").unwrap().credentials.push(HOSTILE.into())),
         ("module", |r| r.kernel.modules.push(HOSTILE.into())),
         ("host", |r| drop(r.hosts.insert(HOSTILE.into(), Vec::new()))),
+        ("certificate", |r| drop(r.trust.insert("school".into(), HOSTILE.into()))),
+        ("authority", |r| drop(r.trust.insert(HOSTILE.into(), r.trust["school"].clone()))),
         ("device", |r| web(r).devices.push(HOSTILE.into())),
         ("volatile", |r| r.state.volatile.push(format!("/var/{HOSTILE}"))),
     ];

@@ -21,4 +21,5 @@ pub mod services;
 pub mod ssh;
 pub mod state;
 pub mod time;
+pub mod trust;
 pub mod unsolicited;

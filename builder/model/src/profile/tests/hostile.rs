@@ -104,8 +104,10 @@ fn hostile_strings_are_refused_in_every_field() {
     }
     for hostile in LINES.iter().chain(&WORDS) {
         let quoted = toml::Value::String((*hostile).to_owned()).to_string();
-        let text = format!("extends = \"base\"\n[hosts]\n{quoted} = \"192.0.2.1\"\n");
-        assert!(parse(&text, "x.toml", &mut shipped).is_err(), "hosts lets {hostile:?} through");
+        for (table, value) in [("hosts", "192.0.2.1"), ("trust", super::trust::AUTHORITY)] {
+            let text = format!("extends = \"base\"\n[{table}]\n{quoted} = \"\"\"\n{value}\"\"\"\n");
+            assert!(parse(&text, "x.toml", &mut shipped).is_err(), "{table} lets {hostile:?} through");
+        }
     }
     for table in [
         "network.X",

@@ -5,10 +5,10 @@ mod store;
 use crate::accounts::lookup::number;
 use crate::container::ContainerTree;
 use crate::guest::ini::{Ini, literal, unexpanded, word};
-use crate::guest::{Guest, container_networks, firewall};
+use crate::guest::{Guest, container_networks, firewall, trust};
 use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
-use diorite_model::recipe::{Container, SecretTo};
+use diorite_model::recipe::SecretTo;
 use diorite_model::{Error, Recipe, Result};
 use std::collections::BTreeMap;
 
@@ -47,8 +47,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
             let (uid, gid) = owner(about.owner.as_deref())?;
             directories += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
         }
-        let asks = container_networks::name_server(recipe).filter(|_| container.networks.is_empty());
-        let file = quadlet(name, &reference, container, owner(None)?, asks);
+        let file = quadlet(name, &reference, recipe, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
         images.push(store::StoredImage { name, reference, tree, container, started, epoch: recipe.image.epoch });
     }
@@ -104,8 +103,10 @@ fn owner(tree: &Tree, who: &str, ids: Option<u32>) -> Result<(u32, u32)> {
 }
 
 /// What a package container is started with stands in its image's configuration, in JSON; everything else is quoted
-/// here. `owner` is the machine's number of its user and group, `dns` whom it asks for names.
-fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32), dns: Option<String>) -> Ini {
+/// here. `owner` is the machine's number of its user and group.
+fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> Ini {
+    let container = &recipe.containers[name];
+    let dns = container_networks::name_server(recipe).filter(|_| container.networks.is_empty());
     let waits: Vec<String> =
         container.after.iter().chain(&container.requires).map(|o| format!("{o}.service")).collect();
     let published = container.publish.iter().map(|p| {
@@ -119,6 +120,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         let access = if about.read_only { "ro" } else { "rw" };
         format!("{VOLUMES}/{name}/{volume}:{}:{access},nosuid,nodev", about.path)
     });
+    let trusted = (!recipe.trust.is_empty()).then(|| format!("/{0}:/{0}:ro,nosuid,nodev,noexec", trust::BUNDLE));
     let mut ini = Ini::new()
         .section("Unit")
         .set("Description", literal(&format!("Container {name}")))
@@ -147,6 +149,7 @@ fn quadlet(name: &str, reference: &str, container: &Container, owner: (u32, u32)
         .each("DNS", dns)
         .each("PublishPort", published)
         .each("Volume", volumes)
+        .each("Volume", trusted)
         .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777{size}")))
         .each("AddDevice", container.devices.iter().map(|device| format!("{device}:{device}:rw")))
         .each("ShmSize", container.limits.shm.map(|bytes| format!("{bytes}b")))
