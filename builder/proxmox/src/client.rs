@@ -231,7 +231,8 @@ impl Client {
             match failure.kind {
                 // Refused before anything was done: with a fresh ticket the same request may pass.
                 CallErrorKind::Unauthorised if !renewed && self.session.forget() => renewed = true,
-                CallErrorKind::Locked if begun.elapsed() < self.limits.lock => {
+                // At least once more, however long the host took to say so.
+                CallErrorKind::Locked if attempt == 1 || begun.elapsed() < self.limits.lock => {
                     self.rest(1);
                     self.waited_for_lock(tried);
                 }

@@ -35,6 +35,7 @@ packages = ["busybox"]
 command = ["busybox", "sleep", "1000000"]
 networks = ["inner"]
 health = { command = ["busybox", "true"], interval = "1h" }
+volumes.books = { path = "/books", mount = "data" }
 [container_networks.inner]
 internal = true
 [monitoring]

@@ -110,6 +110,12 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
+            what: "a volume that is not on its disk",
+            edits: &[(", mount = \"data\" }", " }")],
+            caught: &[("container-back-as-declared", "a volume")],
+            ..NONE
+        },
+        Wrong {
             what: "a bind mount that shows another directory",
             edits: &[("bind = \"/srv/shown\"", "bind = \"/srv/other\"")],
             caught: &[("mount-shown", "nosuid")],

@@ -65,11 +65,14 @@ fn named(name: &Form, value: Value) -> Value {
     json!({ "type": "object", "propertyNames": names, "additionalProperties": value })
 }
 
-/// No control character, in no string.
+/// No control character.
 const ONE_LINE: &str = "^[^\\u0000-\\u001f\\u007f]*$";
+/// None but the line break.
+const LINES: &str = "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]*$";
 
 fn text(form: &Form) -> Value {
-    json!({ "type": "string", "maxLength": form.longest, "pattern": ONE_LINE, "description": form.allowed })
+    let pattern = if form.certificate { LINES } else { ONE_LINE };
+    json!({ "type": "string", "maxLength": form.longest, "pattern": pattern, "description": form.allowed })
 }
 
 /// The reference page, in Markdown: a section for each table, a line for each key.

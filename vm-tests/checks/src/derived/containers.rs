@@ -13,8 +13,8 @@ use crate::{
 };
 use diorite_lab::HttpReply;
 use diorite_machine::Output;
-use diorite_model::recipe::{Container, Recipe, SecretTo};
-use std::net::Ipv4Addr;
+use diorite_model::recipe::{Container, Recipe, SecretTo, Volume};
+use std::{collections::BTreeMap, net::Ipv4Addr};
 
 /// Each container runs, and is what was declared.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
@@ -78,6 +78,8 @@ pub struct DeclaredContainer {
     pub reference: String,
     /// Everything else.
     pub container: Container,
+    /// The directories and mount points of its volumes, by name.
+    pub volumes: BTreeMap<String, (String, String)>,
     /// None of its networks has a way out.
     pub inside: bool,
     /// Another host on the machine's network.
@@ -93,10 +95,22 @@ pub fn declared(recipe: &Recipe) -> impl Iterator<Item = DeclaredContainer> + '_
             name: name.clone(),
             reference: format!("localhost/{name}:{}", recipe.image.version),
             container: container.clone(),
+            volumes: container
+                .volumes
+                .iter()
+                .map(|(volume, about)| volume_place(recipe, name, volume, about))
+                .collect(),
             inside: !container.networks.is_empty() && container.networks.iter().all(internal),
             neighbour,
         }
     })
+}
+
+/// A volume's name, directory on the machine, and the file system it must be on.
+fn volume_place(recipe: &Recipe, name: &str, volume: &str, about: &Volume) -> (String, (String, String)) {
+    let directory = format!("{}/{volume}", recipe.volumes_directory(name, about));
+    let mount = about.mount.as_ref().and_then(|mount| recipe.mounts.get(mount));
+    (volume.to_owned(), (directory, mount.map_or("/var".to_owned(), |mount| mount.directory())))
 }
 
 /// Its directories in memory with a declared size in bytes.
@@ -143,9 +157,10 @@ pub fn script(declared: &DeclaredContainer) -> String {
     }
     for (volume, about) in &container.volumes {
         let (word, path) = (quote::word(&format!("volume-{volume}:")), quote::word(&about.path));
-        let directory = quote::word(&format!("/var/lib/diorite/containers/{name}/{volume}"));
+        let (directory, disk) = &declared.volumes[volume];
+        let (directory, disk) = (quote::word(directory), quote::word(disk));
         text += &format!(
-            "echo {word}$(stat -c '%u %g 0%a' {directory}) $(mountpoint -d /var) \
+            "echo {word}$(stat -c '%u %g 0%a' {directory}) $(mountpoint -d {disk}) \
              $(path={path} awk '$5 == ENVIRON[\"path\"] {{print $3}}' /proc/$p/mountinfo) \
              $(touch /proc/$p/root{path}/.diorite-verify 2>&1; ls {directory}/.diorite-verify 2>&1); "
         );
@@ -242,7 +257,8 @@ pub fn judge(output: &Output, declared: &DeclaredContainer) -> Judged {
         let first = container.ids.unwrap_or(0);
         let owned = uid.parse::<u32>().is_ok_and(|u| u >= first && u - first < 65_536);
         must(owned && mode == about.mode, "a volume has another owner or mode", format!("{volume} {uid} {mode}"))?;
-        must(state == inside, "a volume is not on state", format!("{volume} {inside}, /var is {state}"))?;
+        let disk = &declared.volumes[volume].1;
+        must(state == inside, "a volume is on another disk", format!("{volume} {inside}, {disk} is {state}"))?;
         let refused = written.contains("Read-only file system");
         must(refused == about.read_only, "a volume can be written, or cannot", format!("{volume} {written}"))?;
         must(refused || !written.contains("No such file"), "a volume shows another directory", volume.clone())?;
@@ -285,7 +301,7 @@ mod tests {
         web.limits.pids = 64;
         web.networks = vec!["back".into()];
         web.health = Some(Health { command: vec![], interval: 1, timeout: 1, retries: 1, start_period: 0 });
-        let volume = Volume { path: "/data".into(), owner: None, mode: "0700".into(), read_only: false };
+        let volume = Volume { path: "/data".into(), owner: None, mode: "0700".into(), read_only: false, mount: None };
         web.volumes = [("data".to_owned(), volume)].into();
         let network = ContainerNetwork { internal: true, subnet: "10.89.0.0/24".into() };
         recipe.container_networks = [("back".to_owned(), network)].into();
@@ -346,6 +362,7 @@ mod tests {
             let mut web = web();
             let (volume, text) = (web.container.volumes["data"].clone(), || hostile.to_owned());
             web.container.volumes = [(text(), Volume { path: text(), ..volume })].into();
+            web.volumes = [(text(), (text(), text()))].into();
             web.container.secrets = [(text(), Secret { credential: text(), to: SecretTo::File(text()) })].into();
             script(&DeclaredContainer { name: text(), ..web })
         });

@@ -9,7 +9,7 @@ use crate::{
 use diorite_machine::Output;
 use diorite_model::{
     Error, Result,
-    recipe::{Encryption, FileSystem, StateDisk},
+    recipe::{Encryption, FileSystem, State, StateDisk},
 };
 use std::{fs::File, io::Read, path::PathBuf};
 
@@ -47,9 +47,11 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
 }
 
 /// What [`partition`] reads.
-const PARTITION: &str = "cat /proc/mounts; echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"";
+const PARTITION: &str = "cat /proc/mounts; echo \"devices:$(mountpoint -d /) $(mountpoint -d /var)\"; \
+    stat -f -c 'blocks:%b %f %a' /var";
 
-/// /proc/mounts, then a line `devices:ROOT VAR` with both device numbers.
+/// /proc/mounts, then a line `devices:ROOT VAR` with both device numbers, and a line `blocks:ALL FREE AVAILABLE`: what is free
+/// and not available is root's alone, statvfs(3).
 fn partition(output: &Output, filesystem: FileSystem) -> Judged {
     let Some((device, kind, options)) = mount(&output.text, "/var") else {
         return Err("/var is not mounted".to_owned());
@@ -57,7 +59,14 @@ fn partition(output: &Output, filesystem: FileSystem) -> Judged {
     let numbers = output.text.lines().find_map(|line| line.strip_prefix("devices:")).unwrap_or_default();
     let apart = matches!(numbers.split_whitespace().collect::<Vec<_>>()[..], [root, var] if root != var);
     let disk = device.starts_with("/dev/") && options.contains(&"rw") && kind == filesystem.name();
-    verdict(apart && disk, format!("{device} {kind} {}, devices {numbers}", options.join(",")))
+    let blocks = output.text.lines().find_map(|line| line.strip_prefix("blocks:")).unwrap_or_default();
+    let blocks: Vec<u64> = blocks.split_whitespace().filter_map(|n| n.parse().ok()).collect();
+    let [all, free, available] = blocks[..] else { return Err(format!("statvfs: {}", short(&output.text))) };
+    let reserved = free.saturating_sub(available) * 100 / all.max(1);
+    // Rounded down, and of what is left beside the file system's own tables.
+    let enough = filesystem != FileSystem::Ext4 || reserved + 1 >= State::RESERVED_PERCENT;
+    let seen = format!("{device} {kind} {}, devices {numbers}, {reserved} % reserved", options.join(","));
+    verdict(apart && disk && enough, seen)
 }
 
 /// What [`disk`] reads: the disks below each of the two file systems.
@@ -181,8 +190,10 @@ mod tests {
 
     #[test]
     fn partitions() {
-        let with =
-            |mounts: &str, numbers: &str| partition(&out(&format!("{mounts}devices:{numbers}")), FileSystem::Ext4);
+        let of = |mounts: &str, numbers: &str, blocks: &str, kind| {
+            partition(&out(&format!("{mounts}devices:{numbers}\nblocks:{blocks}")), kind)
+        };
+        let with = |mounts: &str, numbers: &str| of(mounts, numbers, "1000 800 760", FileSystem::Ext4);
         assert!(with(MOUNTS, "252:0 254:6").is_ok());
         assert!(with(MOUNTS, "252:0 252:0").is_err(), "the same device as the root");
         assert!(with(MOUNTS, "252:0").is_err());
@@ -190,6 +201,9 @@ mod tests {
         assert!(with(&MOUNTS.replace("ext4 rw", "ext4 ro"), "1:1 2:2").is_err(), "read-only");
         assert!(with(&MOUNTS.replace("/dev/vda6 /var ext4", "tmpfs /var tmpfs"), "1:1 0:33").is_err(), "memory");
         assert!(with(&MOUNTS.replace("ext4 rw", "xfs rw"), "1:1 2:2").is_err(), "another file system");
+        assert!(of(MOUNTS, "1:1 2:2", "1000 800 800", FileSystem::Ext4).is_err(), "anybody may fill it");
+        assert!(of(MOUNTS, "1:1 2:2", "", FileSystem::Ext4).is_err());
+        assert!(of(&MOUNTS.replace("ext4", "xfs"), "1:1 2:2", "1000 800 800", FileSystem::Xfs).is_ok());
         assert!(volatile(&out(MOUNTS), "/var/cache").is_ok() && volatile(&out(MOUNTS), "/var").is_err());
         assert!(volatile(&out(MOUNTS), "/var/tmp").is_err());
     }

@@ -72,6 +72,25 @@ fn errors_show_the_line() {
 }
 
 #[test]
+fn a_volume_is_on_a_disk_that_is_there() {
+    const CONTAINER: &str = "[containers.db]\npackages = [\"busybox\"]\ncommand = [\"true\"]\n\
+                             volumes.data = { path = \"/data\", mount = \"big\" }\n";
+    let with = |mount: &str| format!("{CONTAINER}[mounts.big]\npath = \"/srv/big\"\n{mount}\n");
+    let disk = "disk = { serial = \"big\", create = true }";
+    let recipe = parsed(&with(disk)).unwrap_or_else(|e| panic!("{e}"));
+    let volume = &recipe.containers["db"].volumes["data"];
+    assert_eq!(recipe.volumes_directory("db", volume), "/var/srv/big/containers/db");
+    let all = [
+        refused(CONTAINER),
+        refused(&with("nfs = { server = \"192.0.2.9\", export = \"/big\" }")),
+        refused(&with(&format!("{disk}\nrequired = false"))),
+        refused(&with("disk = { label = \"big\" }\nread_only = true")),
+        refused(&with("bind = \"/var/lib/big\"")),
+    ];
+    insta::assert_snapshot!("volumes_on_mounts", all.join("\n\n"));
+}
+
+#[test]
 fn errors_of_memory_hosts_and_limits_show_the_line() {
     let all = [
         refused("[memory]\nswap = \"2G\""),

@@ -1,13 +1,14 @@
 //! Containers against each other, their networks and themselves.
 
 use crate::Result;
-use crate::recipe::{Container, DEFAULT_SUBNET, Recipe, SecretTo};
+use crate::recipe::{Container, DEFAULT_SUBNET, MountTime, Recipe, SecretTo};
 use crate::tables::places::Places;
 use std::collections::BTreeMap;
 
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     for (name, container) in &recipe.containers {
         mounts(name, container, places)?;
+        disks(recipe, name, container, places)?;
         limits(name, container, places)?;
         variables(name, container, places)?;
         known(recipe, name, container, places)?;
@@ -34,6 +35,25 @@ fn mounts(name: &str, container: &Container, places: &Places) -> Result<()> {
             return Err(places.between(&place, what, other, "the other one").hint("one would hide the other: move it"));
         }
         seen.insert(path, place);
+    }
+    Ok(())
+}
+
+/// A volume on what is not a disk that is there before the container starts.
+fn disks(recipe: &Recipe, name: &str, container: &Container, places: &Places) -> Result<()> {
+    for (volume, about) in &container.volumes {
+        let Some(mount) = &about.mount else { continue };
+        let place = format!("containers.{name}.volumes.{volume}.mount");
+        let Some(found) = recipe.mounts.get(mount) else {
+            let error = places.finding(&place, format!("there is no mount `{mount}`"));
+            return Err(error.hint(format!("declare it as [mounts.{mount}], or remove this line")));
+        };
+        let fine = found.disk().is_some() && found.required && !found.read_only && found.when == MountTime::Boot;
+        if !fine {
+            let what = format!("volume `{volume}` of container `{name}` cannot be on the mount `{mount}`");
+            let error = places.between(&place, what, &format!("mounts.{mount}"), "this mount");
+            return Err(error.hint("a volume needs a disk that is mounted at boot, required and writable"));
+        }
     }
     Ok(())
 }

@@ -76,6 +76,7 @@ const VOLUME: &[Field] = &[
     text("owner", &values::CONTAINER_OWNER, "its owner, in the container's tree").or_said("the user it runs as"),
     text("mode", &values::MODE, "its permissions").or_text("0700"),
     boolean("read_only", "the container cannot write to it").or(false),
+    text("mount", &values::NAME, "the disk of `[mounts]` that it is on").or_said("state"),
 ];
 const SECRET: &[Field] = &[
     text("credential", &values::CREDENTIAL, "the systemd credential that holds it").or_said("its name"),
@@ -213,6 +214,7 @@ fn volume(t: &Section) -> Result<Volume> {
         owner: t.text("owner")?.map(|o| o.value),
         mode: t.needed("mode")?.value,
         read_only: t.flag("read_only")?,
+        mount: t.text("mount")?.map(|m| m.value),
     })
 }
 
@@ -310,6 +312,7 @@ pub(crate) fn written(c: &Container) -> Written {
             .maybe("owner", v.owner.as_deref())
             .with("mode", &*v.mode)
             .with("read_only", v.read_only)
+            .maybe("mount", v.mount.as_deref())
     };
     let secret = |s: &Secret| {
         let t = Written::default().with("credential", &*s.credential);

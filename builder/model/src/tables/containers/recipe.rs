@@ -1,8 +1,12 @@
 //! Containers.
 
+use crate::Recipe;
 use crate::tables::firewall::rule::Protocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+
+/// Where volumes are on state: a directory per container, and in it one per volume.
+pub const VOLUMES: &str = "/var/lib/diorite/containers";
 
 /// A container started by a Quadlet unit from the image's own read-only store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +106,18 @@ pub struct Volume {
     pub mode: String,
     /// It cannot be written by the container.
     pub read_only: bool,
+    /// The mount whose disk it is on; `None`: state.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mount: Option<String>,
+}
+
+impl Recipe {
+    /// Where a container's volumes are on the machine: a directory for each below it, by name.
+    pub fn volumes_directory(&self, container: &str, volume: &Volume) -> String {
+        let mount = volume.mount.as_ref().and_then(|name| self.mounts.get(name));
+        let root = mount.map_or_else(|| VOLUMES.to_owned(), |mount| format!("{}/containers", mount.directory()));
+        format!("{root}/{container}")
+    }
 }
 
 /// A secret that arrives as a systemd credential; its value is never part of an image.

@@ -18,6 +18,11 @@ pub struct State {
     pub volatile: Vec<String>,
 }
 
+impl State {
+    /// Per cent of an ext4 file system that root alone may fill: containers and people cannot take what the system needs.
+    pub const RESERVED_PERCENT: u64 = 4;
+}
+
 /// The disk that /var is on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -8,12 +8,10 @@ use crate::guest::ini::{Ini, literal, unexpanded, word};
 use crate::guest::{Guest, container_networks, firewall, trust};
 use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
-use diorite_model::recipe::SecretTo;
+use diorite_model::recipe::{SecretTo, VOLUMES};
 use diorite_model::{Error, Recipe, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Where volumes are on state: a directory per container, and in it one per volume.
-pub const VOLUMES: &str = "/var/lib/diorite/containers";
 /// Where secrets are in memory while their container runs, a directory per container.
 const SECRETS: &str = "diorite-secrets";
 /// User numbers of a container.
@@ -40,12 +38,13 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
         let owner = |who: Option<&str>| {
             owner(tree.tree(), who.unwrap_or(user), container.ids).map_err(|e| e.at(format!("containers.{name}")))
         };
-        if !container.volumes.is_empty() {
-            directories += &format!("d {VOLUMES}/{name} 0711 root root -\n");
-        }
+        let roots: BTreeSet<String> =
+            container.volumes.values().map(|about| recipe.volumes_directory(name, about)).collect();
+        directories.extend(roots.iter().map(|root| format!("d {root} 0711 root root -\n")));
         for (volume, about) in &container.volumes {
             let (uid, gid) = owner(about.owner.as_deref())?;
-            directories += &format!("d {VOLUMES}/{name}/{volume} {} {uid} {gid} -\n", about.mode);
+            let root = recipe.volumes_directory(name, about);
+            directories += &format!("d {root}/{volume} {} {uid} {gid} -\n", about.mode);
         }
         let file = quadlet(name, &reference, recipe, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
@@ -118,9 +117,11 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
     let size = container.limits.writable.map(|bytes| format!(",size={bytes}")).unwrap_or_default();
     let volumes = container.volumes.iter().map(|(volume, about)| {
         let access = if about.read_only { "ro" } else { "rw" };
-        format!("{VOLUMES}/{name}/{volume}:{}:{access},nosuid,nodev", about.path)
+        format!("{}/{volume}:{}:{access},nosuid,nodev", recipe.volumes_directory(name, about), about.path)
     });
     let trusted = (!recipe.trust.is_empty()).then(|| format!("/{0}:/{0}:ro,nosuid,nodev,noexec", trust::BUNDLE));
+    let mounts = container.volumes.values().filter_map(|about| recipe.mounts.get(about.mount.as_ref()?));
+    let disks: BTreeSet<String> = mounts.map(|mount| mount.directory()).collect();
     let mut ini = Ini::new()
         .section("Unit")
         .set("Description", literal(&format!("Container {name}")))
@@ -128,6 +129,7 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
         .set("After", firewall::UNIT)
         .each("Requires", container.requires.iter().map(|o| format!("{o}.service")))
         .each("After", waits)
+        .each("RequiresMountsFor", disks)
         .set("StartLimitIntervalSec", "600")
         .set("StartLimitBurst", "5")
         .section("Container")

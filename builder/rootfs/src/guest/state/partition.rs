@@ -1,7 +1,7 @@
 //! The partition for /var: its identity, how systemd-repart(8) makes it, and what opens it when it is encrypted.
 
 use crate::guest::ini::Ini;
-use diorite_model::recipe::{Encryption, FileSystem};
+use diorite_model::recipe::{Encryption, FileSystem, State};
 use diorite_model::{Digest, Recipe, uuid};
 
 /// Name of the opened volume in /dev/mapper.
@@ -36,8 +36,10 @@ pub(super) fn maker(recipe: &Recipe) -> Ini {
         ini = ini.set("OnFailure", "emergency.target").set("OnFailureJobMode", "replace-irreversibly");
     }
     match recipe.state.filesystem {
-        // Always there.
-        FileSystem::Ext4 => ini,
+        // systemd-repart makes it without any room for root alone; its last options win, mke2fs(8).
+        FileSystem::Ext4 => ini
+            .section("Service")
+            .set("Environment", format!("\"SYSTEMD_REPART_MKFS_OPTIONS_EXT4=-m {}\"", State::RESERVED_PERCENT)),
         // Whether it is here and works; the initrd takes along what its units start.
         other => ini.section("Service").set("ExecStartPre", format!("/usr/sbin/mkfs.{} -V", other.name())),
     }
