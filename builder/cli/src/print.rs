@@ -33,20 +33,33 @@ fn error_value(error: &Error) -> Value {
     value
 }
 
-/// The recipe with every default explicit, as TOML; and the settings that are not part of it: VM, instances, checks.
+/// Where the documentation is, and how much of it was measured.
+pub fn documentation(html: &Path, markdown: &Path, measured: Option<usize>, as_json: bool) -> String {
+    if as_json {
+        return line(json!({ "schema": 1, "html": html, "markdown": markdown, "measured": measured }));
+    }
+    format!("{}\n{}\n", html.display(), markdown.display())
+}
+
+/// The recipe with every default explicit, as TOML; and the settings that are not part of it: VM, instances, checks,
+/// words for the documentation.
 pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
     let (own, machine, instances) = (&settings.checks, &settings.machine, &settings.instances);
     if as_json {
         let verify = json!({ "check": own });
         return line(json!({
             "schema": 1, "digest": recipe.digest(), "recipe": recipe, "machine": machine, "instances": instances,
-            "verify": verify,
+            "verify": verify, "documentation": settings.purpose,
         }));
     }
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
     let mut text = format!("# recipe {}\n{text}", recipe.digest());
     let table = toml::to_string_pretty(&BTreeMap::from([("machine", machine)])).expect("a machine is TOML");
     text += &format!("\n# the VM that `deploy` creates; no byte of the image depends on it\n{table}");
+    if !settings.purpose.is_empty() {
+        let table = toml::to_string_pretty(&BTreeMap::from([("documentation", &settings.purpose)]));
+        text += &format!("\n# what `doc` says of it\n{}", table.expect("words are TOML"));
+    }
     if !instances.is_empty() {
         let table = toml::to_string_pretty(&BTreeMap::from([("instances", instances)])).expect("instances are TOML");
         text += &format!("\n# the values on each VM's config drive\n{table}");

@@ -65,6 +65,10 @@ impl Results {
     pub fn report(&self) -> PathBuf {
         self.directory.join(REPORT)
     }
+    /// The server's documentation, with this ending.
+    pub fn documentation(&self, ending: &str) -> PathBuf {
+        self.directory.join(format!("server.{ending}"))
+    }
     /// The lock that `--relock` makes.
     pub fn scratch_lock(&self) -> PathBuf {
         self.directory.join(SCRATCH_LOCK)

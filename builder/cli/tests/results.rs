@@ -126,6 +126,32 @@ fn a_foreign_parser_reads_the_page() {
     }
 }
 
+/// The same of a server's documentation, of a profile that has a bit of everything.
+#[test]
+fn a_foreign_parser_reads_the_documentation() {
+    let project = Project::new();
+    for profile in ["example-router", "example-containers", "example-access", "example-verify"] {
+        project.succeed(&["doc", profile, "--lang", "de", "--out", "papers"]);
+        let page = fs::read_to_string(project.path("papers/server.html")).expect("a page");
+        let seen = parsed(project.directory.path(), "page.html", &page);
+        let ids: Vec<&str> =
+            seen["elements"].as_array().expect("elements").iter().filter_map(|e| e[1]["id"].as_str()).collect();
+        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+        assert_eq!(ids.len(), distinct.len(), "{profile}: an id comes twice");
+        for link in elements(&seen, "a").iter().filter_map(|a| a["href"].as_str()) {
+            assert!(link.strip_prefix('#').is_some_and(|id| distinct.contains(id)), "{profile}: {link} leads nowhere");
+        }
+        assert_eq!(elements(&seen, "svg").len(), 1, "{profile}");
+        let words = seen["text"].as_str().expect("text");
+        assert!(
+            words.contains("Serverdokumentation")
+                && words.contains("Netzwerkschnittstellen")
+                && words.contains("Paket"),
+            "{words}"
+        );
+    }
+}
+
 /// The page about the report names every key there is.
 #[test]
 fn the_form_is_documented() {

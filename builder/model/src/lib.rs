@@ -16,6 +16,7 @@ pub mod machine;
 pub mod oci;
 pub mod plan;
 pub mod profile;
+pub mod purpose;
 pub mod recipe;
 pub mod report;
 pub mod scenario;

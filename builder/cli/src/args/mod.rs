@@ -11,7 +11,7 @@ pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
 
 use crate::init::Example;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use diorite_checks::Forward;
 use diorite_image::format::Format;
@@ -114,6 +114,9 @@ pub enum Verb {
     Scenario(ScenarioArgs),
     /// Build and verify.
     Image(BuildArgs),
+    /// Write the server's documentation, as one HTML page and as Markdown; with the measured evidence where the report is
+    /// about this very image.
+    Doc(DocArgs),
     /// Inspect a deployment target.
     #[command(subcommand)]
     Target(TargetVerb),
@@ -249,6 +252,25 @@ pub struct ScenarioArgs {
     /// Directory for results; each scenario has a directory of its name in it [default: out/scenarios].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
+}
+
+/// What `doc` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DocArgs {
+    #[command(flatten)]
+    pub profile: ProfileArgs,
+    /// The language of the document.
+    #[arg(long, value_enum, value_name = "LANGUAGE", default_value_t = DocLanguage::En)]
+    pub lang: DocLanguage,
+}
+
+/// A language of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DocLanguage {
+    /// English.
+    En,
+    /// German.
+    De,
 }
 
 /// What `run` takes.

@@ -2,6 +2,7 @@
 
 mod build;
 mod deploy;
+mod doc;
 mod drive;
 mod import;
 mod init;
@@ -60,6 +61,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Verify(args) => verify::verify(args, context),
         Verb::Scenario(args) => scenario::run(args, context),
         Verb::Image(args) => build::image(args, context),
+        Verb::Doc(args) => doc::doc(args, context),
         Verb::Target(verb) => target::run(verb, context),
         Verb::Drive(args) => drive::drive(args, context),
         Verb::Deploy(args) => deploy::deploy(args, context),

@@ -1,16 +1,18 @@
 //! What a profile says besides its recipe.
 
-use crate::{instance::Instance, machine::Machine, verify::OwnCheck};
+use crate::{instance::Instance, machine::Machine, purpose::Purpose, verify::OwnCheck};
 use std::collections::BTreeMap;
 
 /// What a profile says that cannot change a byte of the image: where to look for packages, what to ask of a machine
-/// that runs, and what machine to make.
+/// that runs, what machine to make, and what its documentation says of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Mirrors of the Debian archive, tried in this order; empty: the caller's own choice.
     pub mirrors: Vec<String>,
     /// Archive of old packages, a template with `{timestamp}`.
     pub snapshot: Option<String>,
+    /// What the machine is for, and who answers for it.
+    pub purpose: Purpose,
     /// Checks of the profile's own.
     pub checks: Vec<OwnCheck>,
     /// The virtual machine that the image becomes.

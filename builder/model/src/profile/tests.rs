@@ -103,6 +103,7 @@ fn a_full_profile_is_meant_as_written() {
     insta::assert_snapshot!("recipe", serde_json::to_string_pretty(&recipe).unwrap());
     assert_eq!(settings.mirrors, ["https://mirror.example/debian"]);
     assert_eq!(settings.snapshot.as_deref(), Some("https://snapshot.example/{timestamp}/"));
+    assert_eq!(settings.purpose.owners, ["The ledger's team"]);
     let mac = Some("52:54:00:12:34:57".to_owned());
     let machine = Machine {
         memory: 4 << 30,
@@ -145,6 +146,8 @@ fn what_cannot_change_bytes_is_not_in_the_recipe() {
     let other = other.replace("memory = \"4G\"", "memory = \"8G\"").replace("vlan = 7", "vlan = 8");
     let digest = |text: &str| parse(text, "full.toml", &mut shipped).unwrap().0.digest();
     assert_eq!(digest(FULL), digest(&other));
+    // What the documentation says is no part of the image either.
+    assert_eq!(digest(FULL), digest(&FULL.replace("The ledger's team", "Somebody else").replace("purpose = ", "#")));
     assert_ne!(digest(FULL), digest(&FULL.replace("\"1.2\"", "\"1.3\"")));
 }
 

@@ -91,20 +91,7 @@ impl Report {
     /// # Errors
     /// The first reason why not.
     pub fn accept(&self, subject: &Subject) -> Result<VerifiedImage, Refusal> {
-        if self.schema != Self::SCHEMA {
-            return Err(Refusal::Schema(self.schema));
-        }
-        if self.disk_sha256 != subject.disk_sha256 {
-            return Err(Refusal::OtherDisk(self.disk_sha256));
-        }
-        if self.recipe_digest != subject.recipe_digest {
-            return Err(Refusal::OtherRecipe);
-        }
-        match self.selection.plan_digest {
-            None => return Err(Refusal::NoPlan),
-            Some(digest) if digest != subject.plan_digest => return Err(Refusal::OtherPlan),
-            Some(_) => {}
-        }
+        self.is_about(subject)?;
         if let Some(ended) = &self.ended {
             return Err(Refusal::Ended(ended.what.clone()));
         }
@@ -115,6 +102,27 @@ impl Report {
             return Err(Refusal::NotPassed(self.checks.len() - self.count(Verdict::Pass)));
         }
         Ok(VerifiedImage { disk_sha256: subject.disk_sha256 })
+    }
+
+    /// Whether this report is about this disk, recipe and plan of checks, whatever it says of them.
+    ///
+    /// # Errors
+    /// The first reason why not.
+    pub fn is_about(&self, subject: &Subject) -> Result<(), Refusal> {
+        if self.schema != Self::SCHEMA {
+            return Err(Refusal::Schema(self.schema));
+        }
+        if self.disk_sha256 != subject.disk_sha256 {
+            return Err(Refusal::OtherDisk(self.disk_sha256));
+        }
+        if self.recipe_digest != subject.recipe_digest {
+            return Err(Refusal::OtherRecipe);
+        }
+        match self.selection.plan_digest {
+            None => Err(Refusal::NoPlan),
+            Some(digest) if digest != subject.plan_digest => Err(Refusal::OtherPlan),
+            Some(_) => Ok(()),
+        }
     }
 }
 
@@ -167,6 +175,16 @@ mod tests {
             changed(&|r| (r.checks, r.selection.of) = (vec![], 0)),
         ];
         insta::assert_snapshot!("refusals", refused.join("\n"));
+    }
+
+    /// What it says of an image counts only for that image, also where it does not vouch for it.
+    #[test]
+    fn a_report_with_failures_is_about_its_own_image_and_no_other() {
+        let failed = report(&[Verdict::Pass, Verdict::Fail]);
+        assert_eq!(failed.accept(&subject()), Err(Refusal::NotPassed(1)));
+        assert_eq!(failed.is_about(&subject()), Ok(()));
+        let other = Subject { disk_sha256: Digest::of(b"another disk"), ..subject() };
+        assert_eq!(failed.is_about(&other), Err(Refusal::OtherDisk(Digest::of(b"disk"))));
     }
 
     #[test]

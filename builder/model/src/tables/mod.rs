@@ -123,7 +123,7 @@ use crate::{Error, Result};
 pub(crate) const PROFILE: &[Field] = &[
     text("extends", &values::PROFILE, "a profile in the same directory that this one extends"),
     texts("overlays", &values::NAME, "directories of `overlays/` laid over the tree, in this order"),
-    table("image", image::read::IMAGE, "name and version of the image").needed(),
+    table("image", image::read::IMAGE, "name and version of the image, and what its documentation says of it").needed(),
     table("archive", archive::read::ARCHIVE, "the Debian archive packages come from"),
     table("packages", packages::read::PACKAGES, "packages to install in addition to those that other tables need"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
@@ -231,7 +231,11 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
 /// Every table by itself.
 fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let top = &Section::new(files, String::new(), value, PROFILE)?;
-    let image = top.part(image::read::image)?;
+    // A table with an unknown key is told once.
+    let (image, purpose) = match top.part(image::read::image)? {
+        None => (None, None),
+        Some(image) => (Some(image), top.part(image::read::purpose)?),
+    };
     let archive = top.part(archive::read::archive)?;
     let packages = top.part(packages::read::packages)?;
     let kernel = top.part(image::read::kernel)?;
@@ -280,7 +284,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         config_drive: got(config_drive)?,
         overlays: got(overlays)?,
     };
-    Ok((recipe, Settings { checks: got(checks)?, machine: got(machine)?, ..settings }))
+    Ok((recipe, Settings { purpose: got(purpose)?, checks: got(checks)?, machine: got(machine)?, ..settings }))
 }
 
 /// A table that was read; of one that was not, its mistakes have been gathered.

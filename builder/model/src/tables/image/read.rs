@@ -7,6 +7,7 @@ use crate::profile::{
     values,
     written::{self, Written, word},
 };
+use crate::purpose::Purpose;
 use crate::recipe::*;
 
 /// The time files are clamped to when a profile names none: 2025-10-09T08:53:20Z.
@@ -18,6 +19,13 @@ pub(crate) const IMAGE: &[Field] = &[
     text("hostname", &values::HOST_NAME, "host name until DHCP or whoever starts the machine gives it another one")
         .or_said("the image's name"),
     integer("epoch", 946_684_800, 4_102_444_800, "latest time of any file, seconds since 1970").or_number(EPOCH),
+    text(
+        "purpose",
+        &values::PROSE,
+        "what the machine is for; `diorite doc` says it, and no byte of the image depends on it",
+    ),
+    texts("owners", &values::PROSE, "who answers for the machine; for `diorite doc`"),
+    texts("contacts", &values::PROSE, "whom to call or to write to; for `diorite doc`"),
 ];
 pub(crate) const KERNEL: &[Field] = &[
     choice("flavour", FLAVOURS, "which of Debian's kernels").or_said("`cloud`"),
@@ -48,6 +56,13 @@ pub(crate) fn image(top: &Section) -> Result<Image> {
         version: t.needed("version")?.value,
         epoch: t.needed_number("epoch")?.value,
     })
+}
+
+/// What the same table says to people.
+pub(crate) fn purpose(top: &Section) -> Result<Purpose> {
+    let t = top.table("image")?.ok_or_else(|| top.missing("image"))?;
+    let purpose = t.text("purpose")?.map(|p| p.value);
+    Ok(Purpose { purpose, owners: t.plain("owners")?, contacts: t.plain("contacts")? })
 }
 
 pub(crate) fn kernel(top: &Section) -> Result<Kernel> {

@@ -1,7 +1,6 @@
 //! Report → report.html: one file for people. Nothing in it is fetched, nothing in it runs, everything in it comes from the
 //! report and from the files beside it.
 
-mod page;
 mod ports;
 mod timeline;
 
@@ -9,7 +8,7 @@ use super::junit::word;
 use crate::packet_names;
 use diorite_model::base64;
 use diorite_model::report::{CheckResult, Class, Evidence, Report, Verdict, date};
-use page::Page;
+use diorite_page::Page;
 use std::path::Path;
 
 /// Largest screenshot that is put into the page, in bytes.
@@ -17,13 +16,9 @@ const SCREENSHOT: u64 = 8 << 20;
 
 /// The page of a report whose files are in `directory`.
 pub fn html(report: &Report, directory: &Path) -> String {
-    let mut page = Page::default();
     let (verdict, class) = verdict(report);
-    page.raw("<!DOCTYPE html>\n<html lang=\"en\" xmlns=\"http://www.w3.org/1999/xhtml\"><head><meta charset=\"utf-8\"/>\n")
-        .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n")
-        .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"/>\n");
-    page.element("title", &[], format!("{verdict}: {} {}", report.name, report.version));
-    page.raw("<style>\n").raw(include_str!("style.css")).raw("</style></head><body>\n<header>");
+    let mut page = Page::begin("en", format!("{verdict}: {} {}", report.name, report.version));
+    page.raw("<header>");
     page.raw("<p>").element("span", &[("class", &format!("verdict {class}"))], verdict).raw("</p>");
     page.element("h1", &[], format!("{} {}", report.name, report.version));
     page.element("p", &[("class", &"soft")], format!("What {} saw of this image.", "diorite verify"));
@@ -44,8 +39,7 @@ pub fn html(report: &Report, directory: &Path) -> String {
     words(&mut page, report);
     screenshot(&mut page, directory);
     files(&mut page, directory);
-    page.raw("</body></html>\n");
-    page.finish()
+    page.end()
 }
 
 /// The verdict in a word or two, and its colour.
@@ -92,14 +86,6 @@ fn head(page: &mut Page, report: &Report) {
         row("tried again", format!("{} after {:.0} s: {}", word(ended.class), ended.at, ended.what), "warn");
     }
     page.raw("</dl>\n");
-}
-
-impl Page {
-    fn list(&mut self, open: &'static str, close: &'static str, inner: impl FnOnce(&mut Self)) {
-        self.raw(open);
-        inner(self);
-        self.raw(close);
-    }
 }
 
 fn failures(page: &mut Page, report: &Report) {
@@ -243,12 +229,12 @@ fn files(page: &mut Page, directory: &Path) {
     let there = runs.map_while(|path| Some((std::fs::metadata(directory.join(&path)).ok()?.len(), path)));
     all.extend(there.map(|(bytes, path)| (path, bytes)));
     all.sort();
-    page.list("<ul>", "</ul>\n", |page| {
-        for (path, bytes) in &all {
-            page.raw("<li>").element("a", &[("href", &link(path))], path);
-            page.text(format!(" {}", diorite_host::progress::bytes(*bytes))).raw("</li>\n");
-        }
-    });
+    page.raw("<ul>");
+    for (path, bytes) in &all {
+        page.raw("<li>").element("a", &[("href", &link(path))], path);
+        page.text(format!(" {}", diorite_host::progress::bytes(*bytes))).raw("</li>\n");
+    }
+    page.raw("</ul>\n");
 }
 
 /// Results of a verification; what a build has left is not this page's matter.

@@ -1,7 +1,7 @@
 //! Ports: what each was, in both families, against what was declared.
 
-use super::page::Page;
 use diorite_model::report::{Declared, Port, Report, Seen};
+use diorite_page::Page;
 use std::collections::BTreeMap;
 
 /// Writes the matrix. What is silent as it must be is told in ranges; everything else has a row.

@@ -1,7 +1,7 @@
 //! The course of the boot as a drawing: a bar for each phase, a mark for what was reached, said and asked.
 
-use super::page::Page;
 use diorite_model::report::{Evidence, Lane, Moment, Report, Verdict};
+use diorite_page::Page;
 
 /// Width of the drawing, and of what stands left of the time axis, in units of its own; a unit is a pixel at full width.
 const WIDTH: f64 = 800.0;

@@ -1,7 +1,13 @@
-//! Text that is HTML and XML at once. What is not a constant of this program goes in through [`Page::text`] or an
-//! attribute's value, and both escape it.
+//! Pages that are HTML and XML at once, and stand alone: nothing in them is fetched and nothing runs. What is not a constant
+//! of this program goes in through [`Page::text`] or an attribute's value, and both escape it. All pages have one style.
+
+#![forbid(unsafe_code)]
+#![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 use std::fmt::Display;
+
+/// The style of every page: screens wide and narrow, light and dark, and A4.
+const STYLE: &str = include_str!("style.css");
 
 /// A page as it grows.
 #[derive(Debug, Default)]
@@ -44,6 +50,25 @@ impl Page {
         for (name, value) in attributes {
             self.raw(" ").raw(name).raw("=\"").text(value).raw("\"");
         }
+    }
+    /// A page up to the beginning of its body; `language` as in BCP 47.
+    pub fn begin(language: &'static str, title: impl Display) -> Self {
+        let mut page = Self::default();
+        page.raw("<!DOCTYPE html>\n")
+            .open("html", &[("lang", &language), ("xmlns", &"http://www.w3.org/1999/xhtml")])
+            .raw("<head><meta charset=\"utf-8\"/>\n")
+            .raw("<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n")
+            .raw("<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'; img-src data:\"/>\n")
+            .element("title", &[], title)
+            .raw("<style>\n")
+            .raw(STYLE)
+            .raw("</style></head><body>\n");
+        page
+    }
+    /// The whole text of a page that [`Self::begin`] began.
+    pub fn end(mut self) -> String {
+        self.raw("</body></html>\n");
+        self.0
     }
     /// The whole text.
     pub fn finish(self) -> String {

@@ -1,0 +1,63 @@
+//! Credentials that the machine needs when it starts: names, never values.
+
+use crate::content::{Block, Cell, Section, Table};
+use crate::context::Context;
+use diorite_model::recipe::{MountSource, RootLogin};
+
+pub(super) fn section(c: &Context) -> Section {
+    let (recipe, language) = (c.recipe, c.language);
+    let mut table = Table::new([language.credential(), language.needed_by(), language.given_from()]);
+    for (name, by) in needed(c) {
+        let given = c.settings.instances.iter().filter_map(|(instance, i)| {
+            i.credentials.get(&name).map(|source| Cell::from(format!("{instance}: {}", language.source_of(source))))
+        });
+        let given = Cell::lines(given);
+        let given = if given.0.is_empty() { Cell::from(language.by_hypervisor()) } else { given };
+        table.row([Cell::code(name), by, given]);
+    }
+    let mut blocks = vec![Block::Text(language.credentials_about().into())];
+    match table.rows.is_empty() {
+        true => blocks.push(Block::Text(language.no_credentials().into())),
+        false => blocks.push(Block::Table(table)),
+    }
+    if let Some(drive) = &recipe.config_drive {
+        let signers = drive.signers.iter().map(|key| Cell::code(&**key));
+        blocks.push(Block::Facts(vec![
+            (language.drive_signers(), Cell::lines(signers).or_dash()),
+            (language.cloud_drive(), crate::terms::yes(drive.nocloud, language).into()),
+        ]));
+    }
+    Section { id: "credentials", title: language.chapter_credentials(), blocks }
+}
+
+/// Every credential that a table of the profile names, and who needs it.
+fn needed(c: &Context) -> Vec<(String, Cell)> {
+    let (recipe, language) = (c.recipe, c.language);
+    let mut all = Vec::new();
+    if recipe.access.root_login == RootLogin::Credential {
+        all.push(("ssh.authorized_keys.root".to_owned(), Cell::from(language.roots_keys())));
+    }
+    for (name, container) in &recipe.containers {
+        let of = |credential: &String| (credential.clone(), Cell::from(language.container_named(name)));
+        all.extend(container.secrets.values().map(|secret| of(&secret.credential)));
+    }
+    for (name, unit) in &recipe.services.units {
+        all.extend(
+            unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),
+        );
+    }
+    for mount in recipe.mounts.values() {
+        if let MountSource::Cifs(cifs) = &mount.source {
+            all.push((cifs.credential.clone(), Cell::code(mount.directory())));
+        }
+    }
+    let named: Vec<String> = all.iter().map(|(name, _)| name.clone()).collect();
+    for instance in c.settings.instances.values() {
+        for name in instance.credentials.keys().filter(|name| !named.contains(name)) {
+            if !all.iter().any(|(n, _)| n == name) {
+                all.push((name.clone(), Cell::from(language.no_table_names_it())));
+            }
+        }
+    }
+    all
+}

@@ -1,0 +1,131 @@
+//! The network: the plan, links, routes, names, and what the machine serves to its neighbours.
+
+use crate::content::{Block, Cell, Section, Table};
+use crate::context::Context;
+use crate::plan::Plan;
+use crate::terms;
+use diorite_model::recipe::DnsOverTls;
+
+pub(super) fn section(c: &Context) -> Section {
+    let (recipe, language) = (c.recipe, c.language);
+    let mut blocks = vec![
+        Block::Text(language.plan_about().into()),
+        Block::Plan(Plan::of(recipe, language)),
+        Block::Heading(language.links()),
+        Block::Table(links(c)),
+        Block::Facts(vec![(
+            language.reachable_addresses(),
+            c.evidence.matching(|id| id == "lease" || id.starts_with("address-") || id.starts_with("vlan-")),
+        )]),
+    ];
+    let routes = routes(c);
+    if !routes.rows.is_empty() {
+        blocks.extend([Block::Heading(language.routes()), Block::Table(routes)]);
+    }
+    blocks.extend([Block::Heading(language.names()), Block::Table(names(c))]);
+    if !recipe.hosts.is_empty() {
+        let mut table = Table::new([language.host_name(), language.addresses(), language.evidence()]);
+        for (name, addresses) in &recipe.hosts {
+            let proof = c.evidence.of_checks(&[&format!("host-{name}")]);
+            table.row([Cell::code(&**name), Cell::codes(addresses), proof]);
+        }
+        blocks.extend([Block::Text(language.hosts_about().into()), Block::Table(table)]);
+    }
+    let served = served(c);
+    if !served.is_empty() {
+        blocks.extend([Block::Heading(language.served()), Block::List(served)]);
+    }
+    Section { id: "network", title: language.chapter_network(), blocks }
+}
+
+fn links(c: &Context) -> Table {
+    let language = c.language;
+    let mut table =
+        Table::new([language.link(), language.kind(), language.addresses(), language.gateways(), language.evidence()]);
+    for (name, link) in &c.recipe.network {
+        let below: Vec<&str> = link.below().into_iter().chain(link.routed().iter().map(String::as_str)).collect();
+        let over = (!below.is_empty()).then(|| Cell::from(language.over(below.join(", "))));
+        let mtu = link.mtu.map(|mtu| Cell::from(format!("MTU {mtu}")));
+        let kind = [Some(Cell::from(terms::link_kind(&link.kind, language))), over, mtu];
+        table.row([
+            Cell::code(&**name),
+            Cell::lines(kind.into_iter().flatten()),
+            Cell::lines(terms::addresses(link, language).into_iter().map(Cell::from)).or_dash(),
+            Cell::codes(&link.gateways).or_dash(),
+            c.evidence.of_checks(&[&format!("link-{name}")]),
+        ]);
+    }
+    table
+}
+
+fn routes(c: &Context) -> Table {
+    let language = c.language;
+    let mut table = Table::new([
+        language.destination(),
+        language.via(),
+        language.link(),
+        language.routing_table(),
+        language.metric(),
+    ]);
+    let number = |n: Option<u32>| n.map_or_else(|| Cell::from("–"), |n| n.to_string().into());
+    for (name, link) in &c.recipe.network {
+        for route in &link.routes {
+            let via = route.via.as_ref().map_or_else(|| language.directly().into(), |via| Cell::code(&**via));
+            let routing_table = number(route.table.or(link.table));
+            table.row([Cell::code(&*route.to), via, Cell::code(&**name), routing_table, number(route.metric)]);
+        }
+        for rule in &link.rules {
+            let from = rule.from.as_ref().map(|from| language.with_source(from));
+            let to = rule.to.clone();
+            let what = [from, to].into_iter().flatten().map(Cell::from);
+            table.row([
+                Cell::lines(what),
+                language.by_rule(rule.priority).into(),
+                Cell::code(&**name),
+                number(Some(rule.table)),
+                Cell::from("–"),
+            ]);
+        }
+    }
+    table
+}
+
+fn names(c: &Context) -> Table {
+    let language = c.language;
+    let mut table =
+        Table::new([language.link(), language.name_servers(), language.search_domains(), language.dns_over_tls()]);
+    for (name, link) in &c.recipe.network {
+        if !link.members().is_empty() && link.dns.is_empty() && link.addresses.is_empty() && !link.dhcp_ipv4 {
+            continue;
+        }
+        let learned = link.learn_dns && (link.dhcp_ipv4 || link.dhcp_ipv6 || link.router_advertisements);
+        let learned = learned.then(|| Cell::from(language.learned()));
+        let servers = Cell::lines(link.dns.iter().map(|s| Cell::code(&**s)).chain(learned));
+        let routed = link.route_domains.iter().map(|domain| Cell::from(language.only_for(domain)));
+        let domains = Cell::lines(link.search.iter().map(|s| Cell::code(&**s)).chain(routed));
+        let tls = match link.dns_over_tls {
+            DnsOverTls::No => language.no(),
+            DnsOverTls::Opportunistic => language.where_possible(),
+            DnsOverTls::Yes => language.yes(),
+        };
+        table.row([Cell::code(&**name), servers.or_dash(), domains.or_dash(), tls.into()]);
+    }
+    table
+}
+
+/// DHCP leases and router advertisements.
+fn served(c: &Context) -> Vec<Cell> {
+    let language = c.language;
+    let mut all = Vec::new();
+    for (name, link) in &c.recipe.network {
+        if let Some(server) = &link.dhcp_server {
+            let lease = terms::seconds(server.lease.into(), language);
+            all.push(language.leases(name, server.first, server.last, lease).into());
+            all.extend(server.reservations.iter().map(|r| Cell::from(language.reserved(name, r.address, &r.mac))));
+        }
+        if let Some(advertise) = &link.advertise {
+            all.push(language.advertises(name, advertise.prefixes.join(", ")).into());
+        }
+    }
+    all
+}
