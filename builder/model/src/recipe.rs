@@ -62,7 +62,7 @@ pub struct Recipe {
     pub containers: BTreeMap<String, Container>,
     /// Networks between containers, by name.
     pub container_networks: BTreeMap<String, ContainerNetwork>,
-    /// Monitoring (node-exporter).
+    /// Monitoring.
     pub monitoring: Monitoring,
     /// Units switched on or off.
     pub services: Services,
