@@ -11,7 +11,7 @@ use crate::{Error, Result};
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     let monitoring = &recipe.monitoring;
     watched(monitoring, places)?;
-    for name in monitoring.targets.keys().filter(|name| OWN_JOBS.contains(&name.as_str())) {
+    if let Some(name) = monitoring.targets.keys().find(|name| OWN_JOBS.contains(&name.as_str())) {
         let error =
             places.finding(&format!("monitoring.targets.{name}"), format!("a target cannot be called `{name}`"));
         return Err(error

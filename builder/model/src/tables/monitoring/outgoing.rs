@@ -7,81 +7,84 @@ use crate::recipe::*;
 use crate::tables::places::Places;
 use std::net::IpAddr;
 
-/// One thing that goes out.
-struct Outgoing<'a> {
+/// One thing that monitoring asks of another machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing<'a> {
     /// The key that asks for it.
-    path: String,
-    /// Who sends it, in words.
-    who: String,
-    host: &'a str,
-    /// Ports; an echo request is neither.
-    port: Option<(Protocol, u16)>,
-    /// IPv4 or IPv6 alone.
-    ipv4: Option<bool>,
+    pub path: String,
+    /// Who asks, in words.
+    pub who: String,
+    /// What becomes of it when it does not get out, in words.
+    fails: &'static str,
+    /// Whom: a name or an address.
+    pub host: &'a str,
+    /// Where; an echo request has neither protocol nor port.
+    pub port: Option<(Protocol, u16)>,
+    /// IPv4 (`true`) or IPv6 alone.
+    pub ipv4: Option<bool>,
 }
 
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     if recipe.firewall.egress.policy == Policy::Accept {
         return Ok(());
     }
-    match all(&recipe.monitoring).into_iter().find(|one| !one.passes(recipe)) {
+    match recipe.monitoring.outgoing().into_iter().find(|one| !one.passes(recipe)) {
         None => Ok(()),
         Some(one) => {
             let (what, entry) = one.words(recipe);
-            let error = places.finding(&one.path, format!("{}: `firewall.egress` forbids {what}", one.who));
-            Err(error
+            let what = format!("{} {}: `firewall.egress` forbids {what}", one.who, one.fails);
+            Err(places
+                .finding(&one.path, what)
                 .because("its policy is `drop`, and no entry of `firewall.egress.allow` lets it out")
                 .hint(format!("add `{entry}` to `firewall.egress.allow`")))
         }
     }
 }
 
-fn all(monitoring: &Monitoring) -> Vec<Outgoing<'_>> {
-    let mut all = Vec::new();
-    let tcp = |port| Some((Protocol::Tcp, port));
-    for (name, target) in &monitoring.targets {
-        for (at, host) in target.hosts.iter().enumerate() {
-            let (path, who) =
-                (format!("monitoring.targets.{name}.hosts.{at}"), format!("target `{name}` cannot be scraped"));
-            all.push(Outgoing { path, who, host, port: tcp(target.port), ipv4: None });
+impl Monitoring {
+    /// Everything that is asked of other machines.
+    pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
+        let mut all = Vec::new();
+        let tcp = |port| Some((Protocol::Tcp, port));
+        for (name, target) in &self.targets {
+            for (at, host) in target.hosts.iter().enumerate() {
+                let (path, who) = (format!("monitoring.targets.{name}.hosts.{at}"), format!("target `{name}`"));
+                let fails = "cannot be scraped";
+                all.push(Outgoing { path, who, fails, host, port: tcp(target.port), ipv4: None });
+            }
         }
+        for (name, probe) in &self.probes {
+            let (key, host, port) = match &probe.what {
+                ProbeKind::Ping { host } => ("ping.host", host.as_str(), None),
+                ProbeKind::Tcp { host, port, .. } => ("tcp.host", host.as_str(), tcp(*port)),
+                ProbeKind::Http { url, .. } => {
+                    let Ok(url) = values::url(url) else { continue };
+                    ("http.url", url.host, tcp(url.port))
+                }
+                ProbeKind::Dns { server, .. } => ("dns.server", server.as_str(), Some((Protocol::Udp, 53))),
+            };
+            let (path, who) = (format!("monitoring.probes.{name}.{key}"), format!("probe `{name}`"));
+            all.push(Outgoing { path, who, fails: "could only ever fail", host, port, ipv4: probe.ipv4 });
+        }
+        for (name, receiver) in self.alertmanager.iter().flat_map(|a| &a.receivers) {
+            let place = match &receiver.by {
+                Delivery::Mail { smarthost, .. } => {
+                    values::smarthost(smarthost).ok().map(|(host, port)| ("mail.smarthost", host, port))
+                }
+                Delivery::Webhook { url, .. } => values::url(url).ok().map(|u| ("webhook.url", u.host, u.port)),
+            };
+            let Some((key, host, port)) = place else { continue };
+            let path = format!("monitoring.alertmanager.receivers.{name}.{key}");
+            let who = format!("receiver `{name}`");
+            all.push(Outgoing { path, who, fails: "cannot be told", host, port: tcp(port), ipv4: None });
+        }
+        all
     }
-    for (name, probe) in &monitoring.probes {
-        let (key, host, port) = match &probe.what {
-            ProbeKind::Ping { host } => ("ping.host", host.as_str(), None),
-            ProbeKind::Tcp { host, port, .. } => ("tcp.host", host.as_str(), tcp(*port)),
-            ProbeKind::Http { url, .. } => {
-                let Ok(url) = values::url(url) else { continue };
-                ("http.url", url.host, tcp(url.port))
-            }
-            ProbeKind::Dns { server, .. } => ("dns.server", server.as_str(), Some((Protocol::Udp, 53))),
-        };
-        let (path, who) = (format!("monitoring.probes.{name}.{key}"), format!("probe `{name}` could only ever fail"));
-        all.push(Outgoing { path, who, host, port, ipv4: probe.ipv4 });
-    }
-    for (name, receiver) in monitoring.alertmanager.iter().flat_map(|a| &a.receivers) {
-        let place = match &receiver.by {
-            Delivery::Mail { smarthost, .. } => {
-                values::smarthost(smarthost).ok().map(|(h, p)| ("mail.smarthost", h, p))
-            }
-            Delivery::Webhook { url, .. } => values::url(url).ok().map(|u| ("webhook.url", u.host, u.port)),
-        };
-        let Some((key, host, port)) = place else { continue };
-        let path = format!("monitoring.alertmanager.receivers.{name}.{key}");
-        all.push(Outgoing {
-            path,
-            who: format!("receiver `{name}` cannot be told"),
-            host,
-            port: tcp(port),
-            ipv4: None,
-        });
-    }
-    all
 }
 
 impl Outgoing<'_> {
     /// Where it goes, as far as the profile says.
-    fn addresses(&self, recipe: &Recipe) -> Vec<IpAddr> {
+    pub fn addresses(&self, recipe: &Recipe) -> Vec<IpAddr> {
         let own = self.host.parse::<IpAddr>().map(|a| vec![a]);
         own.unwrap_or_else(|_| recipe.hosts.get(self.host).cloned().unwrap_or_default())
     }

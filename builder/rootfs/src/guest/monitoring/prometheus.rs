@@ -54,7 +54,7 @@ fn config(monitoring: &Monitoring, prometheus: &Prometheus) -> Value {
     let targets = monitoring.targets.iter().map(|(name, t)| target(name, t));
     let probes = monitoring.probes.iter().map(|(name, p)| probe(name, p));
     let mut all = json!({
-        "global": { "scrape_interval": interval, "scrape_timeout": seconds(prometheus.interval.min(10)), "evaluation_interval": interval },
+        "global": { "scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval },
         "scrape_configs": own.chain(targets).chain(probes).collect::<Vec<_>>(),
     });
     if !monitoring.alerts.is_empty() {

@@ -56,26 +56,26 @@ fn a_port_that_is_open_to_others_is_seen() {
 
 #[test]
 fn a_target_that_is_not_known_or_does_not_answer_is_seen() {
-    let target = |job: &str, instance: &str, health: &str| {
-        format!(
-            "{{\"labels\":{{\"job\":\"{job}\",\"instance\":\"{instance}\"}},\"health\":\"{health}\",\"lastError\":\"why\"}}"
-        )
+    let target = |job: &str, instance: &str| {
+        format!("{{\"labels\":{{\"job\":\"{job}\",\"instance\":\"{instance}\"}},\"lastError\":\"why\"}}")
     };
-    let answer = |targets: &[String]| {
-        answers(&[&format!("{{\"status\":\"success\",\"data\":{{\"activeTargets\":[{}]}}}}", targets.join(","))])
+    let best = |value: &str| format!("{{\"metric\":{{\"job\":\"prometheus\"}},\"value\":[1764443871.2,\"{value}\"]}}");
+    let answer = |targets: &[String], up: &str| {
+        let list = format!("{{\"data\":{{\"activeTargets\":[{}]}}}}", targets.join(","));
+        answers(&[&list, &format!("{{\"data\":{{\"result\":[{up}]}}}}")])
     };
-    let (own, other) = (target("prometheus", "localhost", "up"), target("inventory", "192.0.2.10:9100", "down"));
+    let (own, other) = (target("prometheus", "localhost"), target("inventory", "192.0.2.10:9100"));
     let expected =
         [("prometheus", "localhost"), ("inventory", "192.0.2.10:9100")].map(|(j, i)| (j.to_owned(), i.to_owned()));
     let (expected, mine) = (BTreeSet::from(expected), set(&["prometheus"]));
-    let judge = |all: &[String]| targets(&answer(all), &expected, &mine);
+    let judge = |all: &[String], up: &str| targets(&answer(all, up), &expected, &mine);
+    let both = [own.clone(), other.clone()];
     // Whether another machine is well is no property of this image.
-    assert_eq!(judge(&[own.clone(), other.clone()]), Ok("2 targets".into()));
-    assert!(judge(std::slice::from_ref(&own)).unwrap_err().contains("not known: inventory"));
-    assert!(
-        judge(&[target("prometheus", "localhost", "unknown"), other.clone()]).unwrap_err().contains("is unknown why")
-    );
-    assert!(judge(&[own, other, target("more", "x", "up")]).unwrap_err().contains("not declared: more"));
+    assert_eq!(judge(&both, &best("1")), Ok("2 targets".into()));
+    assert!(judge(std::slice::from_ref(&own), &best("1")).unwrap_err().contains("not known: inventory"));
+    assert!(judge(&both, &best("0")).unwrap_err().contains("prometheus has not answered: why"));
+    assert!(judge(&both, "").unwrap_err().contains("prometheus has not answered"));
+    assert!(judge(&[own, other, target("more", "x")], &best("1")).unwrap_err().contains("not declared: more"));
 }
 
 #[test]
