@@ -214,9 +214,16 @@ pub const DIRECTIVES: &[(&str, &str)] = &[
 /// At most so many programs of an image keep a setuid or setgid bit.
 pub const SETUID_AT_MOST: usize = 3;
 
-/// The exposure of a unit that `systemd-analyze security` may find at most, in tenths: the two services that are not
-/// ours, and every unit that is.
-pub const EXPOSURE: [(&str, u32); 3] = [("ssh.service", 70), ("prometheus-node-exporter.service", 25), ("*", 30)];
+/// The exposure of a unit that `systemd-analyze security` may find at most, in tenths: services that are not ours, and
+/// every unit that is.
+pub const EXPOSURE: [(&str, u32); 6] = [
+    ("ssh.service", 70),
+    ("prometheus-node-exporter.service", 25),
+    ("prometheus.service", 25),
+    ("prometheus-blackbox-exporter.service", 25),
+    ("prometheus-alertmanager.service", 25),
+    ("*", 30),
+];
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Who listens on which port of the machine, as far as its recipe says: one answer for the checks of a profile, for what a
 //! verification expects, and for the ports that `run` forwards.
 
-use crate::recipe::{NodeExporter, Protocol, Recipe};
+use crate::recipe::{Alertmanager, NodeExporter, Probe, Prometheus, Protocol, Recipe};
 use std::fmt;
 
 /// The port of the secure shell, TCP (RFC 4251).
@@ -27,6 +27,12 @@ pub enum ListenerOwner<'a> {
     SecureShell,
     /// prometheus-node-exporter.
     NodeExporter,
+    /// Prometheus.
+    Prometheus,
+    /// prometheus-blackbox-exporter, which tries the probes.
+    BlackboxExporter,
+    /// prometheus-alertmanager.
+    Alertmanager,
     /// A container, by an entry of its `publish`.
     Container {
         /// Its name.
@@ -44,6 +50,18 @@ impl Recipe {
         let mut all = vec![tcp(SSH, ListenerOwner::SecureShell)];
         if self.monitoring.node_exporter.is_some() {
             all.push(tcp(NodeExporter::PORT, ListenerOwner::NodeExporter));
+        }
+        let monitoring = &self.monitoring;
+        if let Some(prometheus) = &monitoring.prometheus {
+            let local = prometheus.from.is_empty();
+            all.push(Listener { local, ..tcp(Prometheus::PORT, ListenerOwner::Prometheus) });
+        }
+        if !monitoring.probes.is_empty() {
+            all.push(Listener { local: true, ..tcp(Probe::PORT, ListenerOwner::BlackboxExporter) });
+        }
+        if let Some(manager) = &monitoring.alertmanager {
+            let local = manager.from.is_empty();
+            all.push(Listener { local, ..tcp(Alertmanager::PORT, ListenerOwner::Alertmanager) });
         }
         for (name, container) in &self.containers {
             for (publish, entry) in container.publish.iter().enumerate() {
@@ -71,6 +89,9 @@ impl Listener<'_> {
         match self.owner {
             ListenerOwner::SecureShell => None,
             ListenerOwner::NodeExporter => Some("monitoring.node_exporter".into()),
+            ListenerOwner::Prometheus => Some("monitoring.prometheus".into()),
+            ListenerOwner::BlackboxExporter => Some("monitoring.probes".into()),
+            ListenerOwner::Alertmanager => Some("monitoring.alertmanager".into()),
             ListenerOwner::Container { name, publish } => Some(format!("containers.{name}.publish.{publish}.host")),
         }
     }
@@ -81,6 +102,9 @@ impl fmt::Display for ListenerOwner<'_> {
         match self {
             Self::SecureShell => f.write_str("the secure shell"),
             Self::NodeExporter => f.write_str("node-exporter"),
+            Self::Prometheus => f.write_str("Prometheus"),
+            Self::BlackboxExporter => f.write_str("the blackbox exporter"),
+            Self::Alertmanager => f.write_str("Alertmanager"),
             Self::Container { name, .. } => write!(f, "container `{name}`"),
         }
     }

@@ -15,6 +15,7 @@ pub use crate::tables::hardening::recipe::*;
 pub use crate::tables::image::recipe::*;
 pub use crate::tables::locale::recipe::*;
 pub use crate::tables::memory::recipe::*;
+pub use crate::tables::monitoring::outgoing::Outgoing;
 pub use crate::tables::monitoring::recipe::*;
 pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;
@@ -65,7 +66,7 @@ pub struct Recipe {
     pub containers: BTreeMap<String, Container>,
     /// Networks between containers, by name.
     pub container_networks: BTreeMap<String, ContainerNetwork>,
-    /// Monitoring (node-exporter).
+    /// Monitoring.
     pub monitoring: Monitoring,
     /// Units switched on or off.
     pub services: Services,

@@ -125,6 +125,8 @@ pub enum Serves {
     },
     /// Takes syslog messages over UDP and TCP.
     Syslog,
+    /// Takes mail.
+    Smtp,
 }
 
 /// One step of the timeline.

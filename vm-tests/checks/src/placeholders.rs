@@ -1,4 +1,4 @@
-//! What stands in for the secrets of a recipe's containers while its machine is verified.
+//! What stands in for the secrets of a recipe while its machine is verified.
 
 use diorite_machine::credentials::Credential;
 use diorite_model::{Recipe, recipe::MountSource};
@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 /// A credential for each secret: it serves for nothing else, and can be recognized.
 pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
     let secrets = recipe.containers.values().flat_map(|c| c.secrets.values());
-    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).collect();
+    let watching = recipe.monitoring.credentials().into_values().flatten();
+    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).chain(watching).collect();
     let servers = recipe.mounts.values().filter_map(|mount| match &mount.source {
         MountSource::Cifs(cifs) => Some(cifs.credential.as_str()),
         _ => None,

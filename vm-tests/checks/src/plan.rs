@@ -50,12 +50,14 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
         all.extend(ssh::banner(scope, family));
         all.extend(containers::pages(scope, family));
         all.extend(monitoring::metrics(scope, family));
+        all.extend(monitoring::servers::pages(scope, family));
         all.extend(firewall::limits(scope, family));
         all.extend(firewall::sweeps(scope, family));
     }
     all.extend(declared::checks(own, scope));
     // Last of these, because what a container is doing is looked at every half minute only.
     all.extend(monitoring::image(scope, firewall::counters(recipe)));
+    all.extend(monitoring::servers::checks(scope));
     all.extend(agent::check(scope));
     all.push(kernel::sound());
     all.push(journal::check());

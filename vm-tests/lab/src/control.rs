@@ -3,7 +3,7 @@
 use crate::{
     lab::Lab,
     link::{Direction, Faults},
-    peers::{http::Site, syslog::Syslog},
+    peers::{http::Site, smtp::Smtp, syslog::Syslog},
     services::Services,
     switch::Traffic,
     tls::Certificate,
@@ -57,6 +57,12 @@ impl Lab {
     /// The same through TLS.
     pub fn serve_https(&self, port: u16, site: &Site, certificate: &Certificate) -> Result<()> {
         let (segment, service) = (self.segment, certificate.before(site.service()));
+        self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
+    }
+
+    /// Takes mail on this port.
+    pub fn serve_smtp(&self, port: u16, smtp: &Smtp) -> Result<()> {
+        let (segment, service) = (self.segment, smtp.service());
         self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
     }
 

@@ -50,6 +50,11 @@ fn a_container_starts_whatever_the_machine_has_suffered() {
     scenes::passes("mishaps");
 }
 
+#[test]
+fn a_machine_that_watches_another_tells_when_it_stops_and_when_it_is_back() {
+    scenes::passes("watch");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{attributed, boots, caught, ends, refusals, refused, root, table};
+use crate::wrong::{attributed, boots, caught, ends, refusals, refused, root, table, watching};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -28,6 +28,11 @@ fn a_root_that_nothing_verifies_is_caught() {
 }
 
 #[test]
+fn a_machine_that_watches_the_wrong_things_is_caught() {
+    caught(&watching::WATCHING);
+}
+
+#[test]
 fn a_machine_that_hangs_is_told() {
     ends(&boots::HUNG, "lease", &["nothing has moved for ", "wrong-wait.service"]);
 }
@@ -39,7 +44,7 @@ fn a_machine_whose_container_cannot_start_is_told() {
 
 #[test]
 fn every_wrong_has_a_check_of_its_own() {
-    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED];
+    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED, &watching::WATCHING];
     attributed(&all);
     let wrongs: usize = all.iter().map(|image| image.wrongs.len()).sum();
     assert!(wrongs >= 25, "{wrongs} wrongs");

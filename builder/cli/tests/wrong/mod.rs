@@ -8,6 +8,7 @@ pub mod refusals;
 pub mod right;
 pub mod root;
 pub mod table;
+pub mod watching;
 
 use crate::common::{Project, material, text};
 use crate::vm;
@@ -18,7 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 /// One thing that is not as the right recipe promises.
@@ -38,6 +39,8 @@ pub struct Wrong {
 pub struct Image {
     /// Name of its profile.
     pub name: &'static str,
+    /// The profile that it is wrong against.
+    pub right: &'static str,
     /// What is wrong with it.
     pub wrongs: &'static [Wrong],
     /// Checks that are boots of their own and would show nothing new.
@@ -104,8 +107,8 @@ pub const KEY: &str = "everybody's key";
 pub const UNSAID_KEY: &str = "everybody's key, unsaid";
 
 /// Writes the profile of a disk; without wrongs it is the right one.
-fn profile(project: &Project, name: &str, wrongs: &[Wrong]) {
-    let mut text = right::PROFILE.to_owned();
+fn profile(project: &Project, right: &str, name: &str, wrongs: &[Wrong]) {
+    let mut text = right.to_owned();
     for (from, to) in wrongs.iter().flat_map(|w| w.edits) {
         assert_eq!(text.matches(from).count(), 1, "`{from}` stands once in the right profile:\n{text}");
         text = text.replacen(from, to, 1);
@@ -117,37 +120,57 @@ fn profile(project: &Project, name: &str, wrongs: &[Wrong]) {
     fs::write(project.path(format!("profiles/{name}.toml")), text).expect("a profile");
 }
 
-/// The recipe of a profile, and its lock: that of `server`, with the packages of its container for the other one too.
-fn locked(project: &Project, name: &str) -> String {
+/// The lock that those of a right profile and its wrongs are made from: that of `server`, or one of its own, made of what
+/// the archive has now.
+fn origin(project: &Project, right: &str) -> PathBuf {
+    if right == right::PROFILE {
+        return project.path("profiles/server.lock");
+    }
+    let lock = project.path("profiles/origin.lock");
+    if !lock.exists() {
+        fs::write(project.path("profiles/origin.toml"), right).expect("a profile");
+        let output = vm::online(project, &["lock", "origin"]).output().expect("the program starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+    }
+    lock
+}
+
+/// The recipe of a profile, and its lock, with the packages of a container for the other one too.
+fn locked(project: &Project, right: &str, name: &str) -> String {
     let shown = project.json(&["show", name]);
-    let mut lock = lockfile::read(&project.path("profiles/server.lock")).expect("the lock");
-    let packages = lock.container["web"].clone();
-    lock.container.insert("back".into(), packages);
+    let mut lock = lockfile::read(&origin(project, right)).expect("the lock");
+    if let Some(packages) = lock.container.get("web").cloned() {
+        lock.container.insert("back".into(), packages);
+    }
     lock.recipe = serde_json::from_value(shown["digest"].clone()).expect("a digest");
     lockfile::write(&lock, &project.path(format!("profiles/{name}.lock"))).expect("a lock");
     shown["recipe"].to_string()
 }
 
 /// `diorite build` of a profile that is there.
-fn build(project: &Project, name: &str) -> Output {
-    locked(project, name);
+fn build(project: &Project, right: &str, name: &str) -> Output {
+    locked(project, right, name);
+    let arguments = ["build", name, "--format", "raw"];
+    if right != right::PROFILE {
+        return vm::online(project, &arguments).output().expect("the program starts");
+    }
     let mut command = project.diorite();
-    command.args(["build", name, "--format", "raw"]).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
+    command.args(arguments).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));
     command.output().expect("the program starts")
 }
 
 /// Builds a disk and asks it what the right one promises.
 fn verified(project: &Project, image: &Image) -> Report {
-    profile(project, "right", &[]);
+    profile(project, image.right, "right", &[]);
     let recipe = project.path("right.json");
-    fs::write(&recipe, locked(project, "right")).expect("the right recipe");
+    fs::write(&recipe, locked(project, image.right, "right")).expect("the right recipe");
     let built = project.path(format!("out/{}", image.name));
-    profile(project, image.name, image.wrongs);
-    vm::expect(&build(project, image.name), 0, &built);
+    profile(project, image.right, image.name, image.wrongs);
+    vm::expect(&build(project, image.right, image.name), 0, &built);
     let (store, out) = (material("DIORITE_TEST_STORE"), project.path("out/seen"));
     let mut command = project.diorite();
     command.arg("verify").arg(built.join("disk.raw")).arg("--recipe").arg(&recipe).arg("--out").arg(&out);
-    command.arg("--lock").arg(project.path("profiles/server.lock")).env("DIORITE_STORE", &store);
+    command.arg("--lock").arg(origin(project, image.right)).env("DIORITE_STORE", &store);
     if !image.skip.is_empty() {
         command.arg("--skip").args(image.skip);
     }
@@ -159,9 +182,9 @@ fn verified(project: &Project, image: &Image) -> Report {
 /// What `show`, or else `build`, says to a wrong that must not come as far as a disk.
 pub fn refused(wrong: &Wrong) {
     let project = Project::locked();
-    profile(&project, "refused", std::slice::from_ref(wrong));
+    profile(&project, right::PROFILE, "refused", std::slice::from_ref(wrong));
     let shown = project.diorite().args(["show", "refused"]).output().expect("the program starts");
-    let output = if shown.status.success() { build(&project, "refused") } else { shown };
+    let output = if shown.status.success() { build(&project, right::PROFILE, "refused") } else { shown };
     let [(_, words)] = wrong.caught else { panic!("{}: one text", wrong.what) };
     let said = text(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{}: {said}", wrong.what);

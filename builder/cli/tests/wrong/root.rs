@@ -1,10 +1,11 @@
 //! What is wrong with the root itself, and how it was started.
 
-use super::{Image, Wrong, table::NONE};
+use super::{Image, Wrong, right, table::NONE};
 
 /// The root itself.
 pub const UNVERIFIED: Image = Image {
     name: "unverified",
+    right: right::PROFILE,
     skip: &["untouched", "clones-differ"],
     wrongs: &[
         Wrong {

@@ -1,18 +1,19 @@
 //! What is wrong with which disk, and what catches it. Wrongs that cannot hide each other share a disk: a boot under
 //! emulation takes a minute and more, a build after a change of an overlay two seconds.
 
-use super::{Image, KEY, Wrong};
+use super::{Image, KEY, Wrong, right};
 
 pub const NONE: Wrong = Wrong { what: "", edits: &[], files: &[], caught: &[] };
 /// Boots of their own, which cost as much as everything else together.
 pub const ASIDE: &[&str] = &["untouched", "clones-differ", "tamper-refused"];
 
 /// Nothing: whatever fails on it is no wrong's doing.
-pub const RIGHT: Image = Image { name: "sound", wrongs: &[], skip: &["tamper-refused"] };
+pub const RIGHT: Image = Image { name: "sound", right: right::PROFILE, wrongs: &[], skip: &["tamper-refused"] };
 
 /// What a table of the profile says is not what was promised.
 pub const DECLARED: Image = Image {
     name: "declared",
+    right: right::PROFILE,
     skip: ASIDE,
     wrongs: &[
         Wrong {
@@ -191,6 +192,7 @@ pub const DECLARED: Image = Image {
 /// What happens inside is not what was promised.
 pub const INSIDE: Image = Image {
     name: "inside",
+    right: right::PROFILE,
     skip: ASIDE,
     wrongs: &[
         Wrong {
@@ -381,6 +383,7 @@ pub const INSIDE: Image = Image {
 /// Doors that stand open, and what two machines have in common.
 pub const LOOSE: Image = Image {
     name: "loose",
+    right: right::PROFILE,
     skip: &["tamper-refused"],
     wrongs: &[
         Wrong {

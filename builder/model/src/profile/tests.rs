@@ -6,6 +6,7 @@ mod firewall;
 mod hardening;
 mod hostile;
 mod instances;
+mod monitoring;
 mod mounts;
 mod network;
 mod packages;

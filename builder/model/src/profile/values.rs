@@ -11,12 +11,14 @@ pub use hardening::*;
 use crate::tables::firewall::recipe::Period;
 use std::net::IpAddr;
 
+mod monitoring;
 mod mounts;
 mod network;
 mod packages;
 mod scenario;
 mod time;
 
+pub use monitoring::*;
 pub use mounts::*;
 pub use network::*;
 pub use packages::*;

@@ -65,6 +65,11 @@ pub(crate) mod memory {
     pub(crate) mod recipe;
 }
 pub(crate) mod monitoring {
+    pub(crate) mod alertmanager;
+    pub(crate) mod alerts;
+    pub(crate) mod check;
+    pub(crate) mod outgoing;
+    pub(crate) mod probes;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
@@ -149,7 +154,11 @@ pub(crate) const PROFILE: &[Field] = &[
         container_networks::read::NETWORK,
         "networks between containers, by name",
     ),
-    table("monitoring", monitoring::read::MONITORING, "monitoring (node-exporter)"),
+    table(
+        "monitoring",
+        monitoring::read::MONITORING,
+        "what the machine says of itself, what it asks of others, and who is told",
+    ),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
     table("memory", memory::read::MEMORY, "swap space"),
@@ -221,7 +230,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let (mut recipe, settings) = read?;
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
-    monitoring::read::admit(&mut recipe);
+    monitoring::read::complete(&mut recipe);
     forwarding::groups::assign(&mut recipe);
     forwarding::groups::gateways(&mut recipe);
     packages::needs::complete(&mut recipe);
@@ -308,5 +317,6 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     state::check::check(recipe, places)?;
     mounts::check::check(recipe, places)?;
     memory::check::check(recipe, places)?;
+    monitoring::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

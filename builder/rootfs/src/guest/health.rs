@@ -2,7 +2,7 @@
 
 use super::Guest;
 use super::ini::Ini;
-use super::{firewall, sandbox};
+use super::{firewall, monitoring, sandbox};
 use diorite_model::{Recipe, Result};
 
 const HEALTH: &str = "diorite-health.service";
@@ -34,6 +34,8 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     gate(guest, &units)?;
     let own = recipe.services.units.iter().filter(|(_, unit)| unit.timer.is_none());
     units.extend(own.map(|(name, _)| format!("{name}.service")));
+    // One that lacks a credential must not take the machine away from those who can bring it.
+    units.extend(monitoring::units(recipe).into_iter().map(str::to_owned));
     retry(guest, &units)
 }
 

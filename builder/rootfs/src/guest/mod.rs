@@ -25,6 +25,7 @@ mod system;
 mod time;
 mod trust;
 mod units;
+mod yaml;
 
 use crate::container::ContainerTree;
 use crate::overlay::Overlay;

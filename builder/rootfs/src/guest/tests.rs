@@ -1,6 +1,7 @@
 //! Everything generated for one recipe, as text; and recipes no parser has checked.
 
 mod config_drive;
+mod monitoring;
 mod mounts;
 mod network;
 mod state;

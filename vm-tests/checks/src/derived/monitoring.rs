@@ -1,4 +1,5 @@
-//! Monitoring: the exporter's metrics on the wire, and that what the image says of itself is so.
+//! Monitoring: the exporter's metrics on the wire, and that what the image says of itself is so. Prometheus and what
+//! belongs to it are in [`servers`].
 
 use crate::{
     answer::{Judged, short},
@@ -11,6 +12,8 @@ use diorite_lab::HttpReply;
 use diorite_machine::Output;
 use diorite_model::recipe::NodeExporter;
 use std::time::Duration;
+
+pub mod servers;
 
 /// How often an image writes down what it says of itself.
 const EVERY: Duration = Duration::from_secs(30);

@@ -65,6 +65,19 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
         let why = format!("it asks the file server of the mount {name}");
         all.extend(to.into_iter().map(|to| Allowed::new(What::Tcp, to, port, &why)));
     }
+    for out in recipe.monitoring.outgoing() {
+        let addresses = out.addresses(recipe);
+        let to =
+            if addresses.is_empty() { vec![To::Anywhere] } else { addresses.into_iter().map(To::Address).collect() };
+        let kinds = match out.port {
+            Some((Protocol::Tcp, port)) => vec![(What::Tcp, Some(port))],
+            Some((Protocol::Udp, port)) => vec![(What::Udp, Some(port))],
+            None => vec![(What::Icmp(8), None), (What::Icmp6(128), None)],
+        };
+        for to in to {
+            all.extend(kinds.iter().map(|(what, port)| Allowed::new(*what, to, *port, &out.who)));
+        }
+    }
     for out in &recipe.firewall.egress.allow {
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());
         let networks = recipe.firewall.networks(&out.to);
@@ -119,7 +132,7 @@ fn judge(record: &Record, allowed: &[Allowed]) -> Judged {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scope::tests::server;
+    use crate::scope::tests::{recipe_of, server};
     use diorite_lab::{Times, Utterance};
     use diorite_model::recipe::{AllowOut, Peer};
     use std::time::Duration;
@@ -148,6 +161,14 @@ mod tests {
         recipe.firewall.egress.allow = vec![AllowOut { name, why, what, to }];
         assert!(judge(&home(), &allowed(&recipe)).is_ok());
         assert!(judge(&Record::from([said("tcp-syn", "203.0.113.9", 80)]), &allowed(&recipe)).is_err());
+        // What monitoring asks of others: of these, and of nobody else.
+        let watching = recipe_of(
+            "[network.lan]\ndhcp = true\n[monitoring.prometheus]\n[monitoring.probes.shell]\n\
+             tcp = { host = \"203.0.113.9\", port = 22 }\n[monitoring.probes.gate]\nping = { host = \"203.0.113.1\" }\n",
+        );
+        let asks = |kind, to, port| judge(&Record::from([said(kind, to, port)]), &allowed(&watching));
+        assert!(asks("tcp-syn", "203.0.113.9", 22).is_ok() && asks("icmp-8", "203.0.113.1", 0).is_ok());
+        assert!(asks("tcp-syn", "203.0.113.8", 22).is_err() && asks("tcp-syn", "203.0.113.9", 23).is_err());
         let time = || Record::from([said("udp", "192.0.2.123", 123)]);
         assert!(judge(&time(), &allowed(&recipe)).is_err());
         recipe.time.ntp = vec!["192.0.2.123".into()];

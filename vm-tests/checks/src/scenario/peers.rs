@@ -20,6 +20,11 @@ impl ScenarioStage<'_> {
                     .map(|m| format!("{} {}", m.program.unwrap_or_default(), m.text))
                     .collect()
             }
+            // What a person sees of it first, and then all of it.
+            PeerServer::Smtp(smtp) => {
+                let all = smtp.mails().into_iter().filter(|m| own(m.from.ip()));
+                all.map(|m| format!("{}\n{}", m.field("Subject").unwrap_or_default(), m.text)).collect()
+            }
         };
         match said.iter().find(|text| text.contains(contains)) {
             Some(text) => Ok(short(text)),

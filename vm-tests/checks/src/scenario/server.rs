@@ -4,6 +4,7 @@ use diorite_lab::{
     Certificate, Lab,
     peers::{
         http::{Reply, Site},
+        smtp::Smtp,
         syslog::Syslog,
     },
 };
@@ -18,6 +19,8 @@ pub enum PeerServer {
     Http(Site),
     /// Messages.
     Syslog(Syslog),
+    /// Mail.
+    Smtp(Smtp),
 }
 
 /// Starts every peer of the scenario.
@@ -41,6 +44,11 @@ pub fn start(scenario: &Scenario, lab: &Lab) -> Result<Vec<PeerServer>> {
                 let syslog = Syslog::default();
                 lab.serve_syslog(peer.port, &syslog)?;
                 PeerServer::Syslog(syslog)
+            }
+            Serves::Smtp => {
+                let smtp = Smtp::default();
+                lab.serve_smtp(peer.port, &smtp)?;
+                PeerServer::Smtp(smtp)
             }
         })
     };

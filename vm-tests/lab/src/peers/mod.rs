@@ -5,5 +5,6 @@ pub mod files;
 pub mod http;
 pub mod metrics;
 pub mod registry;
+pub mod smtp;
 pub mod syslog;
 pub mod updates;

@@ -55,6 +55,7 @@ const PEER: &[Field] = &[
     ),
     text("key", &values::RELATIVE_PATH, "and the certificate's private key, in PEM"),
     boolean("syslog", "it takes syslog messages, over UDP and TCP"),
+    boolean("smtp", "it takes mail (RFC 5321), without encryption"),
 ];
 
 /// One step.

@@ -211,25 +211,28 @@ fn peers(top: &Section, names: &Names) -> Result<Vec<Peer>> {
     let mut all: Vec<Peer> = Vec::new();
     for (name, t) in top.named("peers")? {
         let segment = names.segment(&t.needed("segment")?)?;
-        let (http, syslog) = (t.text("http")?, t.boolean("syslog")?.unwrap_or(false));
+        let flag = |key| Ok(t.boolean(key)?.unwrap_or(false));
+        let (http, syslog, smtp) = (t.text("http")?, flag("syslog")?, flag("smtp")?);
         let tls = match (t.text("certificate")?, t.text("key")?) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (certificate, _) => return Err(t.missing(if certificate.is_some() { "key" } else { "certificate" })),
         };
-        let serves = match (http, syslog, tls) {
-            (Some(text), false, None) => Serves::Http(text.value),
-            (Some(text), false, Some((certificate, key))) => {
+        let serves = match (http, syslog, smtp, tls) {
+            (Some(text), false, false, None) => Serves::Http(text.value),
+            (Some(text), false, false, Some((certificate, key))) => {
                 Serves::Https { text: text.value, certificate: certificate.value, key: key.value }
             }
-            (None, true, None) => Serves::Syslog,
-            (None, true, Some((certificate, _))) => {
-                let error = t.files.error(certificate.span, format!("peer `{name}` takes syslog without TLS"));
+            (None, true, false, None) => Serves::Syslog,
+            (None, false, true, None) => Serves::Smtp,
+            (None, _, _, Some((certificate, _))) if syslog != smtp => {
+                let what = if syslog { "syslog" } else { "mail" };
+                let error = t.files.error(certificate.span, format!("peer `{name}` takes {what} without TLS"));
                 return Err(error.hint("leave out `certificate` and `key`"));
             }
             _ => {
                 let error = t.files.error(t.span, format!("peer `{name}` needs one thing to do"));
-                return Err(error.hint("either `http = \"what it says\"` or `syslog = true`"));
+                return Err(error.hint("one of `http = \"what it says\"`, `syslog = true`, `smtp = true`"));
             }
         };
         let port: At<u16> = t.needed_number("port")?;

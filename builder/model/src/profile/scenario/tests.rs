@@ -40,6 +40,11 @@ segment = "lan"
 port = 514
 syslog = true
 
+[peers.mail]
+segment = "lan"
+port = 25
+smtp = true
+
 [peers.site]
 segment = "dmz"
 port = 80
@@ -188,6 +193,10 @@ fn what_is_wrong_is_shown_in_its_line() {
         format!("{head}[peers.site]\nsegment = \"lan\"\nport = 443\nhttp = \"x\"\nkey = \"site.key\"\n{boot}"),
         format!(
             "{head}[peers.log]\nsegment = \"lan\"\nport = 514\nsyslog = true\ncertificate = \"a\"\nkey = \"b\"\n{boot}"
+        ),
+        format!("{head}[peers.mail]\nsegment = \"lan\"\nport = 25\nsmtp = true\nsyslog = true\n{boot}"),
+        format!(
+            "{head}[peers.mail]\nsegment = \"lan\"\nport = 25\nsmtp = true\ncertificate = \"a\"\nkey = \"b\"\n{boot}"
         ),
     ];
     let texts = wrong.iter().map(|text| read(text).expect_err(text).to_string()).collect::<Vec<_>>();

@@ -3,31 +3,28 @@
 
 use crate::listeners::Listener;
 use crate::profile::section::nearest;
-use crate::recipe::{Allow, Firewall, Link, Network, NodeExporter, Peer, Policy, Protocol, Recipe, Traffic};
-use crate::tables::monitoring::read::RULE;
+use crate::recipe::{Allow, Firewall, Link, Network, Peer, Policy, Protocol, Recipe, Traffic};
 use crate::tables::places::Places;
 use crate::{Error, Result};
 
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     sets(recipe, places)?;
-    let exporter = recipe.monitoring.node_exporter.is_some();
+    let watched = recipe.monitoring.watched();
     let all = recipe.listeners();
     let incoming: Vec<Rule> = recipe.firewall.allow.iter().enumerate().map(Rule::incoming).collect();
     for (entry, rule) in recipe.firewall.allow.iter().zip(&incoming) {
-        if exporter && covers_exporter(entry) {
-            let what = format!("port {} is admitted by `monitoring.node_exporter` already", NodeExporter::PORT);
-            let other = "monitoring.node_exporter.from";
+        if let Some(w) = watched.iter().find(|w| entry.what.is_port(Protocol::Tcp, w.port)) {
+            let what = format!("port {} is admitted by `monitoring.{}` already", w.port, w.table);
+            let other = format!("monitoring.{}.from", w.table);
             let hint = "list the sources there, and remove the port here";
-            return Err(places.between(&format!("{}.port", rule.path), what, other, "who may ask").hint(hint));
+            return Err(places.between(&format!("{}.port", rule.path), what, &other, "who may ask").hint(hint));
         }
         listens(entry, rule, &all, places)?;
         always(entry, rule, places)?;
         no_address_yet(entry, rule, places)?;
     }
     let mut taken = vec!["invalid".to_owned(), "dropped".to_owned(), "from_containers".to_owned()];
-    if exporter {
-        taken.push(RULE.replace('-', "_"));
-    }
+    taken.extend(watched.iter().map(|w| w.rule.replace('-', "_")));
     rules(recipe, &incoming, &taken, "from", places)?;
     let egress = &recipe.firewall.egress;
     if let (Policy::Accept, Some(_)) = (egress.policy, egress.allow.first()) {
@@ -127,10 +124,6 @@ fn has(link: &Link, ipv4: bool) -> bool {
     own || if ipv4 { link.dhcp_ipv4 } else { link.dhcp_ipv6 || link.router_advertisements }
 }
 
-fn covers_exporter(entry: &Allow) -> bool {
-    entry.what.is_port(Protocol::Tcp, NodeExporter::PORT)
-}
-
 /// What every machine lets in needs no rule.
 fn always(entry: &Allow, rule: &Rule, places: &Places) -> Result<()> {
     let Traffic::Icmp { v6, kind: Some(kind) } = entry.what else { return Ok(()) };
@@ -181,6 +174,9 @@ fn listens(entry: &Allow, rule: &Rule, all: &[Listener], places: &Places) -> Res
             let local = all.iter().find(|l| l.local && fits(l));
             let error = places.finding(&format!("{}.port", rule.path), format!("nothing listens on {ports}"));
             Err(match local {
+                Some(l) if !l.is_published() => {
+                    error.because(format!("{} listens on loopback only", l.owner)).hint("remove the rule")
+                }
                 Some(l) => error
                     .because(format!("{} publishes it for the machine itself: `local`", l.owner))
                     .hint("remove the rule, or `local = true`"),
@@ -209,9 +205,8 @@ fn sets(recipe: &Recipe, places: &Places) -> Result<()> {
         nat.masquerade.iter().enumerate().map(|(i, m)| (format!("firewall.nat.masquerade.{i}.from"), &m.from[..])),
     );
     uses.extend(nat.ports.iter().enumerate().map(|(i, p)| (format!("firewall.nat.ports.{i}.from"), &p.from[..])));
-    if let Some(exporter) = &recipe.monitoring.node_exporter {
-        uses.push(("monitoring.node_exporter.from".into(), &exporter.from));
-    }
+    let watched = recipe.monitoring.watched();
+    uses.extend(watched.iter().map(|w| (format!("monitoring.{}.from", w.table), w.from)));
     let mut named = Vec::new();
     for (path, peers) in uses {
         for (i, peer) in peers.iter().enumerate() {

@@ -70,6 +70,15 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if recipe.monitoring.node_exporter.is_some() {
         needed.push("prometheus-node-exporter");
     }
+    if recipe.monitoring.prometheus.is_some() {
+        needed.push("prometheus");
+    }
+    if !recipe.monitoring.probes.is_empty() {
+        needed.push("prometheus-blackbox-exporter");
+    }
+    if recipe.monitoring.alertmanager.is_some() {
+        needed.push("prometheus-alertmanager");
+    }
     if recipe.state.encryption == Encryption::Tpm2 {
         needed.extend(TPM);
     }

@@ -51,9 +51,8 @@ fn admitted(
 ) -> Result<()> {
     let rule = recipe.firewall.allow.iter().any(|a| a.what.is_port(protocol, port));
     // Who watches gets a rule without saying so.
-    let watcher = recipe.monitoring.node_exporter.as_ref().is_some_and(|e| !e.from.is_empty());
-    let exporter = protocol == Protocol::Tcp && port == crate::recipe::NodeExporter::PORT && watcher;
-    if rule || exporter {
+    let watcher = recipe.monitoring.watched().iter().any(|w| w.port == port && !w.from.is_empty());
+    if rule || protocol == Protocol::Tcp && watcher {
         return Ok(());
     }
     let who = recipe.listeners().into_iter().find(|l| (l.port, l.protocol) == (port, protocol));

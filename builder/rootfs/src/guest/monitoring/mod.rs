@@ -1,15 +1,22 @@
-//! The table `[monitoring]`: node-exporter in a sandbox of its own, and what the image says of itself: a small script writes it to
-//! memory every half minute, and node-exporter's textfile collector shows it.
+//! The table `[monitoring]`: Prometheus, the blackbox exporter and Alertmanager have files of their own. Here is node-exporter
+//! in a sandbox, and what the image says of itself: a small script writes it to memory every half minute, and
+//! node-exporter's textfile collector shows it.
 //!
 //! The script runs in dash with mawk, which every Debian system has, and translates nft's list of counters. node-exporter
 //! itself could not: reading counters takes CAP_NET_ADMIN, which no service that answers on a port should have.
 
+mod alertmanager;
+mod probes;
+mod prometheus;
+mod rules;
+
 use super::Guest;
 use super::ini::Ini;
 use super::{firewall, sandbox};
+use diorite_model::recipe::{Condition, NodeExporter};
 use diorite_model::{Recipe, Result};
 
-const UNIT: &str = "prometheus-node-exporter.service";
+const UNIT: &str = NodeExporter::UNIT;
 const SCRIPT: &str = "usr/lib/diorite/metrics";
 const WRITER: &str = "diorite-metrics.service";
 const TIMER: &str = "diorite-metrics.timer";
@@ -24,6 +31,25 @@ const EXPORTER: &[(&str, &str)] = &[
     ("TasksMax", "64"),
 ];
 
+/// The kernel's clock is read with adjtimex(2), which is among the calls that set it; that takes a capability as well, and
+/// the exporter has none.
+const CLOCK: [(&str, &str); 4] = [
+    ("ProtectClock", ""),
+    ("SystemCallFilter", "@system-service"),
+    ("SystemCallFilter", "~@privileged @resources"),
+    ("SystemCallFilter", "adjtimex clock_adjtime"),
+];
+
+/// Prometheus and the programs beside it answer on a port and ask others.
+const SERVER: [(&str, &str); 6] = [
+    ("PrivateNetwork", ""),
+    ("IPAddressDeny", ""),
+    ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("TasksMax", "256"),
+];
+
 /// The writer of metrics asks nft(8) for the counters of the machine's own network, and others read what it writes.
 const WRITER_OPEN: &[(&str, &str)] = &[
     ("CapabilityBoundingSet", "CAP_NET_ADMIN"),
@@ -35,10 +61,46 @@ const WRITER_OPEN: &[(&str, &str)] = &[
 ];
 
 pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    exporter(guest, recipe)?;
+    prometheus::generate(guest, recipe)?;
+    probes::generate(guest, recipe)?;
+    alertmanager::generate(guest, recipe)
+}
+
+/// The units of this table that a machine can do without while it is repaired: node-exporter is not among them.
+pub(super) fn units(recipe: &Recipe) -> Vec<&'static str> {
+    use diorite_model::recipe::{Alertmanager, Probe, Prometheus};
+    let m = &recipe.monitoring;
+    let all = [
+        (m.prometheus.is_some(), Prometheus::UNIT),
+        (!m.probes.is_empty(), Probe::UNIT),
+        (m.alertmanager.is_some(), Alertmanager::UNIT),
+    ];
+    all.into_iter().filter(|(there, _)| *there).map(|(_, unit)| unit).collect()
+}
+
+/// Where a server listens.
+fn listen(port: u16, public: bool) -> String {
+    if public { format!(":{port}") } else { format!("127.0.0.1:{port}") }
+}
+
+/// The credentials that a unit reads; without one of them it does not start, and says which is missing.
+fn credentials(ini: Ini, recipe: &Recipe, unit: &str) -> Ini {
+    ini.each("LoadCredential", recipe.monitoring.credentials().remove(unit).unwrap_or_default())
+}
+
+/// Where a unit finds a credential, systemd.exec(5).
+fn credential_file(unit: &str, credential: &str) -> String {
+    format!("/run/credentials/{unit}/{credential}")
+}
+
+fn exporter(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     if recipe.monitoring.node_exporter.is_none() {
         return Ok(());
     }
-    let fenced = sandbox::closed(Ini::new().section("Service"), EXPORTER).set("ExecStart", "").set(
+    let clock = recipe.monitoring.alerts.values().any(|a| matches!(a.when, Condition::ClockOff { .. }));
+    let open: Vec<_> = EXPORTER.iter().copied().chain(CLOCK.into_iter().filter(|_| clock)).collect();
+    let fenced = sandbox::closed(Ini::new().section("Service"), &open).set("ExecStart", "").set(
         "ExecStart",
         format!("/usr/bin/prometheus-node-exporter --collector.textfile.directory=/run/{DIRECTORY} $ARGS"),
     );
