@@ -198,6 +198,10 @@ texts! {
     learned(): "those the network announces", "die vom Netz angekündigten";
     where_possible(): "where possible", "wenn möglich";
     hosts_about(): "Names that no name server is asked for:", "Namen, für die kein Nameserver gefragt wird:";
+    authority(): "Authority", "Zertifizierungsstelle";
+    trust_about():
+        "Certificate authorities that are trusted besides Debian's, also in containers:",
+        "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
     served(): "Served to neighbours", "Dienste für Nachbarn im Netz";
     leases(link, first, last, lease):
         "DHCP on {link}: {first} to {last}, leases of {lease}",
@@ -310,7 +314,34 @@ texts! {
     everything_runs(): "Everything runs, and the journal has no errors", "Alles läuft, und das Journal enthält keine Fehler";
     monitoring(): "Monitoring", "Überwachung";
     on_port(port): "yes, on port {port}/tcp", "ja, auf Port {port}/tcp";
-    who_may_ask(): "Who may scrape it", "Wer die Metriken abrufen darf";
+    who_may_ask(): "read from:", "abrufbar von:";
+    scraped(): "Scraped from here", "Von hier abgefragt";
+    shows_credential(): "Credential shown", "Verwendetes Credential";
+    samples_kept(days, size): "samples are kept for {days} days, at most {size} MiB", "Messwerte werden {days} Tage aufbewahrt, höchstens {size} MiB";
+    probes(): "Probes", "Proben";
+    what_is_tried(): "What is tried", "Was geprüft wird";
+    how_often(): "How often", "Wie oft";
+    alerts(): "Alerts", "Alarme";
+    holds_for(): "Must hold for", "Muss andauern";
+    severity(): "Severity", "Schweregrad";
+    warning(): "warning", "Warnung";
+    critical(): "critical", "kritisch";
+    receivers(): "Who is told", "Wer benachrichtigt wird";
+    told_by(): "By", "Weg";
+    through(server): "through {server}", "über {server}";
+    nobody_is_told():
+        "Alerts are shown on Prometheus' page; nobody is told of them.",
+        "Alarme stehen auf der Seite von Prometheus; niemand wird benachrichtigt.";
+    target_down(): "something cannot be scraped", "etwas lässt sich nicht abfragen";
+    probe_failing(): "a probe fails", "eine Probe schlägt fehl";
+    certificate_near_end(days):
+        "a certificate ends within {days} days", "ein Zertifikat läuft innerhalb von {days} Tagen ab";
+    container_down(): "a container does not run", "ein Container läuft nicht";
+    disk_nearly_full(path, percent): "{path} is more than {percent} % full", "{path} ist zu mehr als {percent} % voll";
+    boot_not_blessed(): "the boot is not known to be good", "der Start gilt nicht als erfolgreich";
+    clock_off(seconds):
+        "a clock is not synchronized, or is off by more than {seconds} s",
+        "eine Uhr ist nicht synchronisiert oder weicht um mehr als {seconds} s ab";
     sandboxes(): "Sandboxes", "Sandboxes";
     exposure(): "Exposure", "Exposition";
     exposure_about():

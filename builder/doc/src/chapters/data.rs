@@ -9,9 +9,9 @@ pub(super) fn section(c: &Context) -> Section {
     let mut blocks = vec![Block::Text(language.data_about().into()), Block::Facts(state(c))];
     let mut kept = Table::new([language.directory(), language.belongs_to()]);
     for (name, container) in &recipe.containers {
-        for volume in container.volumes.keys() {
+        for (volume, about) in &container.volumes {
             kept.row([
-                Cell::code(format!("/var/lib/diorite/containers/{name}/{volume}")),
+                Cell::code(format!("{}/{volume}", c.recipe.volumes_directory(name, about))),
                 language.container_named(name).into(),
             ]);
         }

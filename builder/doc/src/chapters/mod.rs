@@ -6,6 +6,7 @@ mod credentials;
 mod data;
 mod index;
 mod machine;
+mod monitoring;
 mod network;
 mod operation;
 mod packages;
@@ -31,6 +32,7 @@ pub(crate) fn document(c: &Context) -> Document {
         containers::section(c),
         people::section(c),
         services::section(c),
+        monitoring::section(c),
         data::section(c),
         operation::section(c),
         credentials::section(c),

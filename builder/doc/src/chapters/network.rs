@@ -31,6 +31,13 @@ pub(super) fn section(c: &Context) -> Section {
         }
         blocks.extend([Block::Text(language.hosts_about().into()), Block::Table(table)]);
     }
+    if !recipe.trust.is_empty() {
+        let mut table = Table::new([language.authority(), language.evidence()]);
+        for name in recipe.trust.keys() {
+            table.row([Cell::code(&**name), c.evidence.of_checks(&[&format!("trust-{name}")])]);
+        }
+        blocks.extend([Block::Text(language.trust_about().into()), Block::Table(table)]);
+    }
     let served = served(c);
     if !served.is_empty() {
         blocks.extend([Block::Heading(language.served()), Block::List(served)]);

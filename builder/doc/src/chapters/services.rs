@@ -1,10 +1,10 @@
-//! Services, how far each is shut in, monitoring, and what hardening closes.
+//! Services, how far each is shut in, and what hardening closes.
 
 use crate::content::{Block, Cell, Section, Table};
 use crate::context::Context;
 use crate::terms;
 use diorite_model::hardening::Level;
-use diorite_model::recipe::{NodeExporter, Timer, Unit};
+use diorite_model::recipe::{Timer, Unit};
 
 pub(super) fn section(c: &Context) -> Section {
     let (services, language) = (&c.recipe.services, c.language);
@@ -35,7 +35,6 @@ pub(super) fn section(c: &Context) -> Section {
         (language.masked(), Cell::codes(&services.mask).or_dash()),
         (language.everything_runs(), c.evidence.of_checks(&["running", "no-failed-unit", "journal"])),
     ]));
-    blocks.extend([Block::Heading(language.monitoring()), Block::Facts(monitoring(c))]);
     blocks.push(Block::Heading(language.sandboxes()));
     blocks.extend(exposure(c));
     blocks.push(Block::Heading(language.hardening()));
@@ -55,20 +54,6 @@ fn when(c: &Context, unit: &Unit) -> Cell {
         Some(Timer::Every(count)) => c.language.every(terms::seconds(*count, c.language)).into(),
         Some(Timer::Calendar(event)) => Cell::code(&**event),
     }
-}
-
-fn monitoring(c: &Context) -> Vec<(String, Cell)> {
-    let language = c.language;
-    let Some(exporter) = &c.recipe.monitoring.node_exporter else {
-        return vec![("node-exporter".into(), language.no().into())];
-    };
-    let from =
-        if exporter.from.is_empty() { language.only_from_the_machine().into() } else { Cell::codes(&exporter.from) };
-    vec![
-        ("node-exporter".into(), language.on_port(NodeExporter::PORT).into()),
-        (language.who_may_ask(), from),
-        (language.evidence(), c.evidence.matching(|id| id == "metrics-image" || id == "metrics-9100")),
-    ]
 }
 
 /// What `systemd-analyze security` said of each unit, as a report keeps it: `ssh.service 7.0, …`.

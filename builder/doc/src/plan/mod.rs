@@ -215,6 +215,9 @@ fn owner(listener: &Listener, language: Language) -> String {
     match listener.owner {
         ListenerOwner::SecureShell => "SSH (sshd)".into(),
         ListenerOwner::NodeExporter => "node-exporter".into(),
+        ListenerOwner::Prometheus => "Prometheus".into(),
+        ListenerOwner::BlackboxExporter => "blackbox-exporter".into(),
+        ListenerOwner::Alertmanager => "Alertmanager".into(),
         ListenerOwner::Container { name, .. } => language.container_named(name),
     }
 }

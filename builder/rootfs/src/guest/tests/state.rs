@@ -12,7 +12,11 @@ fn a_disk_of_its_own_is_looked_for_in_the_initrd_alone() {
     };
     assert_eq!(
         names(&same, &own),
-        ["usr/lib/diorite/initrd/usr/lib/repart.d/50-var.conf", "usr/lib/repart.d/50-var.conf"],
+        [
+            "usr/lib/diorite/initrd/etc/systemd/system/systemd-repart.service.d/20-diorite-state.conf",
+            "usr/lib/diorite/initrd/usr/lib/repart.d/50-var.conf",
+            "usr/lib/repart.d/50-var.conf"
+        ],
         "nothing may be made on the disk of the image"
     );
     let mut text = String::new();
