@@ -27,6 +27,8 @@ pub enum ListenerOwner<'a> {
     SecureShell,
     /// prometheus-node-exporter.
     NodeExporter,
+    /// A tunnel of `[vpn]`, by its name.
+    Tunnel(&'a str),
     /// A container, by an entry of its `publish`.
     Container {
         /// Its name.
@@ -44,6 +46,12 @@ impl Recipe {
         let mut all = vec![tcp(SSH, ListenerOwner::SecureShell)];
         if self.monitoring.node_exporter.is_some() {
             all.push(tcp(NodeExporter::PORT, ListenerOwner::NodeExporter));
+        }
+        for (name, _, wireguard) in self.tunnels() {
+            let listens = wireguard.listen.iter();
+            let udp =
+                |port| Listener { port, protocol: Protocol::Udp, owner: ListenerOwner::Tunnel(name), local: false };
+            all.extend(listens.map(|listen| udp(listen.port)));
         }
         for (name, container) in &self.containers {
             for (publish, entry) in container.publish.iter().enumerate() {
@@ -71,6 +79,7 @@ impl Listener<'_> {
         match self.owner {
             ListenerOwner::SecureShell => None,
             ListenerOwner::NodeExporter => Some("monitoring.node_exporter".into()),
+            ListenerOwner::Tunnel(name) => Some(format!("vpn.{name}.port")),
             ListenerOwner::Container { name, publish } => Some(format!("containers.{name}.publish.{publish}.host")),
         }
     }
@@ -81,6 +90,7 @@ impl fmt::Display for ListenerOwner<'_> {
         match self {
             Self::SecureShell => f.write_str("the secure shell"),
             Self::NodeExporter => f.write_str("node-exporter"),
+            Self::Tunnel(name) => write!(f, "tunnel `{name}`"),
             Self::Container { name, .. } => write!(f, "container `{name}`"),
         }
     }

@@ -13,6 +13,7 @@ mod secrets;
 mod services;
 mod state;
 mod verify;
+mod vpn;
 
 use super::*;
 use crate::machine::{Cluster, Machine};

@@ -32,10 +32,16 @@ pub struct Form {
     pub longest: usize,
     /// Says what is wrong.
     pub check: fn(&str) -> Result<(), String>,
+    /// What is right looks like something that only chance could have written, and is public all the same.
+    pub random: bool,
 }
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
-    Form { allowed, longest, check }
+    Form { allowed, longest, check, random: false }
+}
+
+const fn random(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
+    Form { allowed, longest, check, random: true }
 }
 
 fn only(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), String> {

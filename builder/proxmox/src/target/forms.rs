@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
-    Form { allowed, longest, check }
+    Form { allowed, longest, check, random: false }
 }
 
 fn only(text: &str, first: fn(char) -> bool, allowed: fn(char) -> bool) -> Result<(), String> {

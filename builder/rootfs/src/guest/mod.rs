@@ -24,6 +24,7 @@ mod state;
 mod system;
 mod time;
 mod units;
+mod vpn;
 
 use crate::container::ContainerTree;
 use crate::overlay::Overlay;

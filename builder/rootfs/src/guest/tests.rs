@@ -4,6 +4,7 @@ mod config_drive;
 mod mounts;
 mod network;
 mod state;
+mod vpn;
 
 use super::*;
 use diorite_model::profile::{self, Loaded};

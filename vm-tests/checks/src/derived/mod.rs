@@ -22,3 +22,4 @@ pub mod ssh;
 pub mod state;
 pub mod time;
 pub mod unsolicited;
+pub mod vpn;

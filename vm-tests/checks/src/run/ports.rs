@@ -103,6 +103,7 @@ fn words(recipe: &Recipe, source: IpAddr, port: u16) -> String {
         Some(ListenerOwner::SecureShell) => ssh(recipe),
         Some(ListenerOwner::Container { name, .. }) => format!("container {name}"),
         Some(ListenerOwner::NodeExporter) => "metrics".to_owned(),
+        Some(ListenerOwner::Tunnel(name)) => format!("tunnel {name}"),
         None => {
             let described = [&allow.listener, &allow.name, &allow.why].into_iter().flatten().next();
             described.cloned().unwrap_or_else(|| "admitted".to_owned())

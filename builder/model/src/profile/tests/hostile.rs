@@ -119,6 +119,7 @@ fn hostile_strings_are_refused_in_every_field() {
         "archive.extra.X",
         "firewall.sets.X",
         "mounts.X",
+        "vpn.X",
     ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();
