@@ -105,6 +105,7 @@ pub(crate) mod vpn {
     pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
+    mod tunnels;
 }
 pub(crate) mod verify {
     pub(crate) mod check;

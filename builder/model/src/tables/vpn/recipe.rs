@@ -1,7 +1,6 @@
 //! Tunnels. Each is a link of its own kind, so that routes, rules of the firewall and checks treat it as any other.
 
 use crate::cidr::Network;
-use crate::recipe::{Link, LinkKind, Recipe};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -96,25 +95,4 @@ pub fn private_key(tunnel: &str) -> String {
 /// The credential with the key that this tunnel shares with a peer.
 pub fn preshared_key(tunnel: &str, peer: &str) -> String {
     format!("network.wireguard.psk.{tunnel}.{peer}")
-}
-
-impl Recipe {
-    /// Every tunnel with its link and name.
-    pub fn tunnels(&self) -> impl Iterator<Item = (&String, &Link, &Wireguard)> {
-        self.network.iter().filter_map(|(name, link)| match &link.kind {
-            LinkKind::Wireguard(wireguard) => Some((name, link, wireguard)),
-            _ => None,
-        })
-    }
-
-    /// The credentials that tunnels need, each with its tunnel.
-    pub fn tunnel_credentials(&self) -> Vec<(String, &String)> {
-        let keys = |(name, _, wireguard)| {
-            let (name, wireguard): (&String, &Wireguard) = (name, wireguard);
-            let shared = wireguard.peers.iter().filter(|(_, peer)| peer.preshared_key);
-            let shared = shared.map(|(peer, _)| preshared_key(name, peer));
-            std::iter::once(private_key(name)).chain(shared).map(|key| (key, name)).collect::<Vec<_>>()
-        };
-        self.tunnels().flat_map(keys).collect()
-    }
 }
