@@ -149,6 +149,7 @@ pub(crate) fn bytes(count: u64) -> String {
     match units.into_iter().find(|(unit, _)| count >= *unit && count.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{} {name}", count / unit),
         None if count >= 1 << 20 => format!("{} MiB", count.div_ceil(1 << 20)),
+        None if count >= 1 << 10 => format!("{} KiB", count.div_ceil(1 << 10)),
         None => format!("{count} B"),
     }
 }

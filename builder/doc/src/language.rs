@@ -1,4 +1,5 @@
-//! Every text of a document in both languages, side by side: one that is missing does not compile.
+//! Every text of a document in both languages, side by side: one that is missing does not compile. It is one table, and
+//! therefore longer than other files.
 
 use diorite_model::instance::Source;
 use diorite_model::report::Refusal;
@@ -181,6 +182,7 @@ texts! {
     bond(mode): "bond, {mode}", "Bond, {mode}";
     bridge(more): "bridge{more}", "Bridge{more}";
     vrf(table): "VRF, routing table {table}", "VRF, Routing-Tabelle {table}";
+    wireguard(): "WireGuard tunnel", "WireGuard-Tunnel";
     router_advertisements(): "router advertisements", "Router-Advertisements";
     reachable_addresses(): "Addresses in use", "Adressen in Verwendung";
     routes(): "Routes", "Routen";
@@ -208,6 +210,17 @@ texts! {
         "DHCP an {link}: {first} bis {last}, Lease-Dauer {lease}";
     reserved(link, address, mac): "DHCP on {link}: {address} is reserved for {mac}", "DHCP an {link}: {address} ist für {mac} reserviert";
     advertises(link, prefixes): "router advertisements on {link}: {prefixes}", "Router-Advertisements an {link}: {prefixes}";
+
+    tunnels(): "Tunnels", "Tunnel";
+    tunnel(): "Tunnel", "Tunnel";
+    tunnel_named(name): "tunnel {name}", "Tunnel {name}";
+    peer(): "Peer", "Gegenstelle";
+    behind_peer(): "Reached through it", "Darüber erreichbar";
+    reached_at(): "Where it is", "Erreichbar unter";
+    comes_here(): "comes to this machine", "meldet sich bei dieser Maschine";
+    tunnels_about():
+        "Everything in a tunnel is encrypted. The private keys are credentials.",
+        "Der Verkehr in einem Tunnel ist verschlüsselt. Die privaten Schlüssel sind Credentials.";
 
     // Ports.
     chapter_ports(): "Ports and firewall", "Ports und Firewall";

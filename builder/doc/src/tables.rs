@@ -21,6 +21,8 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("network.rules", Some("network")),
     ("network.dhcp_server", Some("network")),
     ("network.advertise", Some("network")),
+    ("vpn", Some("network")),
+    ("vpn.peers", Some("network")),
     ("hosts", Some("network")),
     ("trust", Some("network")),
     ("time", Some("machine")),

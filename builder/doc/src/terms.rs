@@ -40,6 +40,7 @@ pub(crate) fn link_kind(kind: &LinkKind, language: Language) -> String {
         LinkKind::Bond(bond) => language.bond(bond.mode.word()),
         LinkKind::Bridge(bridge) => language.bridge(if bridge.stp { " (STP)" } else { "" }),
         LinkKind::Vrf(vrf) => language.vrf(vrf.table),
+        LinkKind::Wireguard(_) => language.wireguard(),
     }
 }
 

@@ -33,6 +33,8 @@ pub enum ListenerOwner<'a> {
     BlackboxExporter,
     /// prometheus-alertmanager.
     Alertmanager,
+    /// A tunnel of `[vpn]`, by its name.
+    Tunnel(&'a str),
     /// A container, by an entry of its `publish`.
     Container {
         /// Its name.
@@ -63,6 +65,12 @@ impl Recipe {
             let local = manager.from.is_empty();
             all.push(Listener { local, ..tcp(Alertmanager::PORT, ListenerOwner::Alertmanager) });
         }
+        for (name, _, wireguard) in self.tunnels() {
+            let listens = wireguard.listen.iter();
+            let udp =
+                |port| Listener { port, protocol: Protocol::Udp, owner: ListenerOwner::Tunnel(name), local: false };
+            all.extend(listens.map(|listen| udp(listen.port)));
+        }
         for (name, container) in &self.containers {
             for (publish, entry) in container.publish.iter().enumerate() {
                 let owner = ListenerOwner::Container { name, publish };
@@ -92,6 +100,7 @@ impl Listener<'_> {
             ListenerOwner::Prometheus => Some("monitoring.prometheus".into()),
             ListenerOwner::BlackboxExporter => Some("monitoring.probes".into()),
             ListenerOwner::Alertmanager => Some("monitoring.alertmanager".into()),
+            ListenerOwner::Tunnel(name) => Some(format!("vpn.{name}.port")),
             ListenerOwner::Container { name, publish } => Some(format!("containers.{name}.publish.{publish}.host")),
         }
     }
@@ -105,6 +114,7 @@ impl fmt::Display for ListenerOwner<'_> {
             Self::Prometheus => f.write_str("Prometheus"),
             Self::BlackboxExporter => f.write_str("the blackbox exporter"),
             Self::Alertmanager => f.write_str("Alertmanager"),
+            Self::Tunnel(name) => write!(f, "tunnel `{name}`"),
             Self::Container { name, .. } => write!(f, "container `{name}`"),
         }
     }

@@ -6,7 +6,7 @@ use crate::{
     declared,
     derived::{
         access, agent, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
-        network, packages, root, routing, services, ssh, state, time, trust, unsolicited,
+        network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
     },
     scope::Scope,
 };
@@ -44,6 +44,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(firewall::rules(scope));
     all.extend(firewall::protocols(scope));
     all.extend(routing::checks(scope));
+    all.extend(vpn::checks(scope));
     // Late, because all ports are being asked while the machine answers the rest.
     for family in scope.families.iter().copied() {
         all.extend(firewall::admitted(scope, family));

@@ -171,6 +171,10 @@ fn beside(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
     for (name, link) in
         recipe.network.iter().filter(|(name, link)| link.group.is_some() && Some(name.as_str()) != front)
     {
+        // There is no cable to the inside of a tunnel.
+        if matches!(link.kind, LinkKind::Wireguard(_)) {
+            continue;
+        }
         let segment = all.len() + 1;
         let mut config = Config { ula: None, ..Config::numbered(u8::try_from(segment).unwrap_or(u8::MAX)) };
         let fixed = settle(&mut config, link);
@@ -198,7 +202,7 @@ fn cards_below(recipe: &Recipe, name: &str) -> Vec<usize> {
     let Some(link) = recipe.network.get(name) else { return Vec::new() };
     match &link.kind {
         LinkKind::Card(_) => cards(recipe).iter().position(|(_, of)| of.as_deref() == Some(name)).into_iter().collect(),
-        LinkKind::Vlan(_) | LinkKind::Vrf(_) => Vec::new(),
+        LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => Vec::new(),
         LinkKind::Bond(_) | LinkKind::Bridge(_) => {
             link.members().iter().flat_map(|member| cards_below(recipe, member)).collect()
         }
@@ -292,7 +296,7 @@ fn front(recipe: &Recipe) -> Option<String> {
 fn untagged(recipe: &Recipe, link: &Link) -> bool {
     match &link.kind {
         LinkKind::Card(_) => true,
-        LinkKind::Vlan(_) | LinkKind::Vrf(_) => false,
+        LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => false,
         LinkKind::Bond(_) | LinkKind::Bridge(_) => {
             let below = link.members().iter().filter_map(|m| recipe.network.get(m));
             below.into_iter().any(|l| untagged(recipe, l))

@@ -46,6 +46,7 @@ fn needed(c: &Context) -> Vec<(String, Cell)> {
             unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),
         );
     }
+    all.extend(recipe.tunnel_credentials().into_iter().map(|(name, of)| (name, Cell::from(language.tunnel_named(of)))));
     for mount in recipe.mounts.values() {
         if let MountSource::Cifs(cifs) = &mount.source {
             all.push((cifs.credential.clone(), Cell::code(mount.directory())));

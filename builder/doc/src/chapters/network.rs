@@ -18,6 +18,13 @@ pub(super) fn section(c: &Context) -> Section {
             c.evidence.matching(|id| id == "lease" || id.starts_with("address-") || id.starts_with("vlan-")),
         )]),
     ];
+    if recipe.tunnels().next().is_some() {
+        blocks.extend([
+            Block::Heading(language.tunnels()),
+            Block::Text(language.tunnels_about().into()),
+            Block::Table(tunnels(c)),
+        ]);
+    }
     let routes = routes(c);
     if !routes.rows.is_empty() {
         blocks.extend([Block::Heading(language.routes()), Block::Table(routes)]);
@@ -61,6 +68,32 @@ fn links(c: &Context) -> Table {
             Cell::codes(&link.gateways).or_dash(),
             c.evidence.of_checks(&[&format!("link-{name}")]),
         ]);
+    }
+    table
+}
+
+fn tunnels(c: &Context) -> Table {
+    let language = c.language;
+    let mut table = Table::new([
+        language.tunnel(),
+        language.peer(),
+        language.behind_peer(),
+        language.reached_at(),
+        language.evidence(),
+    ]);
+    for (name, _, wireguard) in c.recipe.tunnels() {
+        let ids = [format!("vpn-{name}"), format!("vpn-{name}-port"), format!("vpn-{name}-port-dropped")];
+        for (peer, about) in &wireguard.peers {
+            let place =
+                about.endpoint.as_ref().map_or_else(|| language.comes_here().into(), |e| Cell::code(e.to_string()));
+            table.row([
+                Cell::code(&**name),
+                Cell::lines([Cell::code(&**peer), Cell::code(&*about.public_key)]),
+                Cell::codes(&about.allowed),
+                place,
+                c.evidence.of_checks(&[&ids[0], &ids[1], &ids[2]]),
+            ]);
+        }
     }
     table
 }

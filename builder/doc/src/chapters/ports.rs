@@ -102,7 +102,10 @@ fn yes(c: &Context, allow: &Allow) -> Cell {
 /// What was measured of a rule.
 fn proof(c: &Context, allow: &Allow) -> Cell {
     let protocol = format!("protocol-{}-admitted", allow.id());
+    // The port of a tunnel has a check of its own, which its rule has the name of.
+    let tunnel = allow.name.as_ref().filter(|name| name.starts_with("vpn-")).map(|name| format!("{name}-port"));
     c.evidence.matching(|id| match &allow.what {
+        Traffic::Ports { .. } if tunnel.as_deref() == Some(id) => true,
         Traffic::Ports { protocol, first, last } => {
             let rest = id.strip_prefix("port-ipv4-").or_else(|| id.strip_prefix("port-ipv6-"));
             let number = rest.and_then(|rest| rest.strip_prefix(protocol.name())?.strip_prefix('-')?.split('-').next());

@@ -145,7 +145,8 @@ impl Plan {
     }
 
     fn go_out(&mut self, recipe: &Recipe, language: Language) {
-        let inside = self.inside(language.machine_and_containers());
+        let all = if recipe.containers.is_empty() { language.the_machine() } else { language.machine_and_containers() };
+        let inside = self.inside(all);
         let egress = &recipe.firewall.egress;
         if egress.policy == Policy::Accept {
             let outside = self.outside(language.anywhere(), vec![]);
@@ -218,6 +219,7 @@ fn owner(listener: &Listener, language: Language) -> String {
         ListenerOwner::Prometheus => "Prometheus".into(),
         ListenerOwner::BlackboxExporter => "blackbox-exporter".into(),
         ListenerOwner::Alertmanager => "Alertmanager".into(),
+        ListenerOwner::Tunnel(name) => language.tunnel_named(name),
         ListenerOwner::Container { name, .. } => language.container_named(name),
     }
 }

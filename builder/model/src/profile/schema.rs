@@ -1,7 +1,7 @@
 //! The language → a JSON Schema for editors (draft 2020-12) and the reference page, docs/reference/profile.md.
 
 use super::field::{Absent, Field, Holds};
-use super::values::Form;
+use super::values::{Form, Look};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -71,7 +71,7 @@ const ONE_LINE: &str = "^[^\\u0000-\\u001f\\u007f]*$";
 const LINES: &str = "^[^\\u0000-\\u0009\\u000b-\\u001f\\u007f]*$";
 
 fn text(form: &Form) -> Value {
-    let pattern = if form.certificate { LINES } else { ONE_LINE };
+    let pattern = if form.look == Look::Certificate { LINES } else { ONE_LINE };
     json!({ "type": "string", "maxLength": form.longest, "pattern": pattern, "description": form.allowed })
 }
 

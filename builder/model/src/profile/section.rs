@@ -3,7 +3,7 @@
 
 use super::field::{Absent, Field, Holds};
 use super::source::{Files, Kind, Span, Table, Value};
-use super::values::Form;
+use super::values::{Form, Look};
 use crate::{Error, Result, secret};
 use std::collections::BTreeMap;
 
@@ -395,12 +395,17 @@ fn judge(files: &Files, span: Span, path: &str, text: &str, form: &Form) -> Resu
             .secret(span, format!("`{path}` names a user or a password"))
             .hint(format!("allowed: {}; change the password, since it has been written down", form.allowed)));
     }
-    // A certificate looks like a key, and is public.
-    if !form.certificate || !text.trim_start().starts_with("-----BEGIN CERTIFICATE-----") {
+    let secret = match form.look {
+        Look::Plain => true,
+        Look::Random => (form.check)(text).is_err(),
+        Look::Certificate => !text.trim_start().starts_with("-----BEGIN CERTIFICATE-----"),
+    };
+    if secret {
         no_secret(files, span, path, text)?;
     }
     // A value can never begin a line of its own in a file we write.
-    let forbidden = |c: char| (c.is_control() && !(form.certificate && c == '\n')) || super::source::is_bidi(c);
+    let forbidden =
+        |c: char| (c.is_control() && !(form.look == Look::Certificate && c == '\n')) || super::source::is_bidi(c);
     let cause = match text.chars().find(|&c| forbidden(c)) {
         Some(c) => Err(format!("it holds the control character U+{:04X}", c as u32)),
         None if text.len() > form.longest => Err(format!("it has {} bytes; at most {}", text.len(), form.longest)),

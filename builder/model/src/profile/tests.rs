@@ -15,6 +15,7 @@ mod services;
 mod state;
 mod trust;
 mod verify;
+mod vpn;
 
 use super::*;
 use crate::machine::{Cluster, Machine};

@@ -25,6 +25,17 @@ pub use packages::*;
 pub use scenario::*;
 pub use time::*;
 
+/// What a right value looks like: whether the scan for secrets would take it for one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Look {
+    /// Like nothing that could be a secret.
+    Plain,
+    /// As random as a key, and public all the same: a public key.
+    Random,
+    /// A certificate in PEM, of several lines. Who writes it into a file writes what it means, never the text itself.
+    Certificate,
+}
+
 /// What a string may be: the words for a person, and the judge.
 #[derive(Debug, Clone, Copy)]
 pub struct Form {
@@ -32,15 +43,18 @@ pub struct Form {
     pub allowed: &'static str,
     /// Longest value in bytes.
     pub longest: usize,
-    /// It is a certificate: it may have several lines, and is public however random it looks. Who writes such a value into a
-    /// file writes what it means, never the text itself.
-    pub certificate: bool,
+    /// What a right value looks like.
+    pub look: Look,
     /// Says what is wrong.
     pub check: fn(&str) -> Result<(), String>,
 }
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
-    Form { allowed, longest, certificate: false, check }
+    Form { allowed, longest, look: Look::Plain, check }
+}
+
+const fn random(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
+    Form { allowed, longest, look: Look::Random, check }
 }
 
 fn only(text: &str, allowed: impl Fn(char) -> bool) -> Result<(), String> {

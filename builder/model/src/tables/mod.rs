@@ -109,6 +109,12 @@ pub(crate) mod time {
 pub(crate) mod trust {
     pub(crate) mod read;
 }
+pub(crate) mod vpn {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+    mod tunnels;
+}
 pub(crate) mod verify {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -121,8 +127,9 @@ use crate::profile::field::*;
 use crate::profile::section::Section;
 use crate::profile::source::{Files, Value};
 use crate::profile::{settings::Settings, values, written::Written};
-use crate::recipe::Recipe;
+use crate::recipe::{Link, LinkKind, Recipe};
 use crate::{Error, Result};
+use std::collections::BTreeMap;
 
 /// The whole profile.
 pub(crate) const PROFILE: &[Field] = &[
@@ -135,6 +142,7 @@ pub(crate) const PROFILE: &[Field] = &[
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
+    named("vpn", &values::NAME, vpn::read::TUNNEL, "tunnels to other machines and networks, by name"),
     mapping(
         "hosts",
         &values::HOST_NAME,
@@ -195,14 +203,20 @@ pub(crate) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
 /// The profile that says a recipe, every default written out.
 pub(crate) fn written(recipe: &Recipe) -> Written {
     let mut said = recipe.clone();
+    // In the opposite order of what admitted.
+    vpn::read::unadmit(&mut said);
     monitoring::read::unadmit(&mut said);
+    let tunnel = |link: &Link| matches!(link.kind, LinkKind::Wireguard(_));
+    let (tunnels, links): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        std::mem::take(&mut said.network).into_iter().partition(|(_, link)| tunnel(link));
     Written::default()
         .with("image", image::read::image_written(&said.image))
         .with("archive", archive::read::written(&said.archive))
         .with("packages", packages::read::written(&said.packages))
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
-        .named("network", &said.network, network::read::written)
+        .named("network", &links, network::read::written)
+        .named("vpn", &tunnels, vpn::read::written)
         .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
         .named("trust", &said.trust, |certificate| trust::read::written(certificate))
         .with("time", time::read::written(&said.time))
@@ -231,6 +245,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
     monitoring::read::complete(&mut recipe);
+    vpn::read::admit(&mut recipe);
     forwarding::groups::assign(&mut recipe);
     forwarding::groups::gateways(&mut recipe);
     packages::needs::complete(&mut recipe);
@@ -250,6 +265,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let kernel = top.part(image::read::kernel)?;
     let disk = top.part(image::read::disk)?;
     let network = top.part(network::read::network)?;
+    let tunnels = top.part(|top| vpn::read::tunnels(top, network.as_ref()))?;
     let hosts = top.part(hosts::read::hosts)?;
     let trust = top.part(trust::read::trust)?;
     let time = top.part(time::read::time)?;
@@ -275,7 +291,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         packages: got(packages)?,
         kernel: got(kernel)?,
         disk: got(disk)?,
-        network: got(network)?,
+        network: got(network)?.into_iter().chain(got(tunnels)?).collect(),
         hosts: got(hosts)?,
         trust: got(trust)?,
         time: got(time)?,
@@ -308,6 +324,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     packages::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;
+    vpn::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;
     firewall::check::check(recipe, places)?;
     forwarding::check::check(recipe, places)?;

@@ -1,12 +1,12 @@
 //! The forms of what stands in `targets.toml`: allow-lists. Control characters are refused before any of these is asked.
 
 use super::Serve;
-use diorite_model::profile::Form;
+use diorite_model::profile::{Form, Look};
 use std::net::{IpAddr, Ipv6Addr};
 use std::ops::RangeInclusive;
 
 const fn form(allowed: &'static str, longest: usize, check: fn(&str) -> Result<(), String>) -> Form {
-    Form { allowed, longest, certificate: false, check }
+    Form { allowed, longest, look: Look::Plain, check }
 }
 
 fn only(text: &str, first: fn(char) -> bool, allowed: fn(char) -> bool) -> Result<(), String> {

@@ -25,6 +25,7 @@ mod system;
 mod time;
 mod trust;
 mod units;
+mod vpn;
 mod yaml;
 
 use crate::container::ContainerTree;

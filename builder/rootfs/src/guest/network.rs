@@ -4,6 +4,7 @@ mod serve;
 
 use super::Guest;
 use super::ini::Ini;
+use super::vpn;
 use diorite_model::recipe::{DnsOverTls, Link, LinkKind, LinkMatch};
 use diorite_model::{Recipe, Result};
 use std::collections::BTreeMap;
@@ -66,7 +67,7 @@ fn rank(kind: &LinkKind) -> u8 {
         LinkKind::Card(m) if *m == LinkMatch::default() => 80,
         LinkKind::Card(LinkMatch { mac: None, order: None, .. }) => 40,
         LinkKind::Card(_) => 20,
-        LinkKind::Vlan(_) | LinkKind::Bond(_) | LinkKind::Bridge(_) | LinkKind::Vrf(_) => 10,
+        LinkKind::Vlan(_) | LinkKind::Bond(_) | LinkKind::Bridge(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => 10,
     }
 }
 
@@ -90,6 +91,7 @@ fn device(name: &str, link: &Link) -> Option<Ini> {
         }
         LinkKind::Bridge(bridge) => head("bridge").section("Bridge").set("STP", yes(bridge.stp)),
         LinkKind::Vrf(vrf) => head("vrf").section("VRF").set("Table", vrf.table.to_string()),
+        LinkKind::Wireguard(wireguard) => vpn::device(head("wireguard"), name, wireguard),
     })
 }
 
@@ -145,7 +147,8 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
         .each("VLAN", vlans.map(|(n, _)| n.clone()))
         .set("DHCP", dhcp)
         .set("IPv6AcceptRA", yes(link.router_advertisements))
-        .set("LinkLocalAddressing", if bare { "no" } else { "ipv6" })
+        // A tunnel of WireGuard knows no neighbours.
+        .set("LinkLocalAddressing", if bare || matches!(link.kind, LinkKind::Wireguard(_)) { "no" } else { "ipv6" })
         .set("LLMNR", "no")
         .set("MulticastDNS", "no")
         .each("DHCPServer", link.dhcp_server.as_ref().map(|_| "yes"))

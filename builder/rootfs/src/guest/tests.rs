@@ -5,6 +5,7 @@ mod monitoring;
 mod mounts;
 mod network;
 mod state;
+mod vpn;
 
 use super::*;
 use diorite_model::profile::{self, Loaded};

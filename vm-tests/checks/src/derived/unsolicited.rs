@@ -78,6 +78,12 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
             all.extend(kinds.iter().map(|(what, port)| Allowed::new(*what, to, *port, &out.who)));
         }
     }
+    for (name, _, wireguard) in recipe.tunnels() {
+        for endpoint in wireguard.peers.values().filter_map(|peer| peer.endpoint.as_ref()) {
+            let to = endpoint.address().map_or(To::Anywhere, To::Address);
+            all.push(Allowed::new(What::Udp, to, endpoint.port, &format!("it calls a peer of the tunnel {name}")));
+        }
+    }
     for out in &recipe.firewall.egress.allow {
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());
         let networks = recipe.firewall.networks(&out.to);

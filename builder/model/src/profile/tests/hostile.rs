@@ -130,6 +130,7 @@ fn hostile_strings_are_refused_in_every_field() {
         "monitoring.probes.X",
         "monitoring.alerts.X",
         "monitoring.alertmanager.receivers.X",
+        "vpn.X",
     ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();

@@ -1,6 +1,6 @@
 //! Forms of the network's values.
 
-use super::{Form, form, lower, lower_digit, only, starts};
+use super::{Form, form, lower, lower_digit, only, random, starts};
 use crate::cidr::Network;
 use std::net::IpAddr;
 
@@ -136,3 +136,21 @@ fn label(label: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+/// A public key of WireGuard: 32 bytes in Base64 (Curve25519, RFC 7748). It looks like any random text, and is none that is
+/// secret.
+pub const WIREGUARD_KEY: Form = random("44 characters that end with `=`, as `wg pubkey` prints them", 44, |text| {
+    let digits = text.strip_suffix('=').ok_or("it does not end with `=`")?;
+    only(digits, |c| c.is_ascii_alphanumeric() || c == '+' || c == '/')?;
+    match digits.len() {
+        43 => Ok(()),
+        n => Err(format!("it has {} characters", n + 1)),
+    }
+});
+
+/// Where a peer is reached: a name or an address, and a port.
+pub const ENDPOINT: Form =
+    form("a host and a UDP port: `vpn.example.org:51820`, `192.0.2.1:51820`, `[2001:db8::1]:51820`", 262, |text| {
+        let endpoint = crate::recipe::Endpoint::try_from(text.to_owned())?;
+        (SERVER.check)(&endpoint.host)
+    });

@@ -65,7 +65,8 @@ pub(crate) fn instances(
         }
         let mut credentials = BTreeMap::new();
         for (credential, c) in section.named("credentials")? {
-            if OURS.iter().any(|ours| credential.starts_with(ours)) {
+            // Keys of tunnels are secrets like any other.
+            if OURS.iter().any(|ours| credential.starts_with(ours)) && !credential.starts_with("network.wireguard.") {
                 let what = format!("the credential `{credential}` follows from what the instance is");
                 let hint = "write what it is in `[instances.NAME]` and `[instances.NAME.network.LINK]`";
                 return Err(c.files.error(c.span, what).hint(hint));

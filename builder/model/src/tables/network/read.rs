@@ -109,7 +109,7 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
     let (mut below, mut members) = (BTreeSet::new(), BTreeSet::new());
     for kind in kinds.values() {
         match kind {
-            LinkKind::Card(_) | LinkKind::Vrf(_) => {}
+            LinkKind::Card(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => {}
             LinkKind::Vlan(vlan) => drop(below.insert(vlan.parent.clone())),
             LinkKind::Bond(Bond { members: list, .. }) | LinkKind::Bridge(Bridge { members: list, .. }) => {
                 members.extend(list.iter().cloned());
@@ -316,6 +316,8 @@ pub(crate) fn written(link: &Link) -> Written {
                 .list("arp_targets", &b.arp_targets),
         ),
         LinkKind::Bridge(b) => t.with("bridge", Written::default().list("members", &b.members).with("stp", b.stp)),
+        // It has a table of its own.
+        LinkKind::Wireguard(_) => t,
         LinkKind::Vrf(v) => t.with("vrf", Written::default().list("members", &v.members).with("table", v.table)),
     };
     let route = |r: &Route| {

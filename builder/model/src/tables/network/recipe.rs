@@ -1,5 +1,6 @@
 //! Network links.
 
+use crate::tables::vpn::recipe::Wireguard;
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -132,6 +133,8 @@ pub enum LinkKind {
     Bridge(Bridge),
     /// A routing table of its own for some links.
     Vrf(Vrf),
+    /// A tunnel, of `[vpn.NAME]`.
+    Wireguard(Wireguard),
 }
 
 /// Virtual routing and forwarding: links that are routed by a table of their own.
@@ -273,7 +276,7 @@ impl Link {
     /// Links this one is made of.
     pub fn below(&self) -> Vec<&str> {
         match &self.kind {
-            LinkKind::Card(_) | LinkKind::Vrf(_) => Vec::new(),
+            LinkKind::Card(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => Vec::new(),
             LinkKind::Vlan(vlan) => vec![&vlan.parent],
             LinkKind::Bond(bond) => bond.members.iter().map(String::as_str).collect(),
             LinkKind::Bridge(bridge) => bridge.members.iter().map(String::as_str).collect(),
@@ -284,7 +287,7 @@ impl Link {
         match &self.kind {
             LinkKind::Bond(bond) => &bond.members,
             LinkKind::Bridge(bridge) => &bridge.members,
-            LinkKind::Card(_) | LinkKind::Vlan(_) | LinkKind::Vrf(_) => &[],
+            LinkKind::Card(_) | LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => &[],
         }
     }
     /// Links that are routed by this one's table, and keep their addresses.

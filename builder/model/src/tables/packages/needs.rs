@@ -100,6 +100,10 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
             MountSource::Disk(_) | MountSource::Bind(_) => {}
         }
     }
+    if recipe.tunnels().next().is_some() {
+        // networkd needs no program for it; those who look after the machine do.
+        needed.push("wireguard-tools");
+    }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }

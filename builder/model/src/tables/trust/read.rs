@@ -1,7 +1,10 @@
 //! `[trust]`: certificate authorities besides Debian's, for the machine and its containers.
 
 use crate::Result;
-use crate::profile::{section::Section, values::Form};
+use crate::profile::{
+    section::Section,
+    values::{Form, Look},
+};
 use crate::{base64, certificate};
 use std::collections::BTreeMap;
 
@@ -9,7 +12,7 @@ use std::collections::BTreeMap;
 pub(crate) const CERTIFICATE: Form = Form {
     allowed: "one certificate of an authority in PEM: the lines from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`",
     longest: 16 << 10,
-    certificate: true,
+    look: Look::Certificate,
     check: |text| certificate::der(text).map(|_| ()),
 };
 

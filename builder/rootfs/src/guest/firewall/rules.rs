@@ -345,6 +345,18 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
             output.push(counted(matches, Accept, format!("egress_mount_{}", name.replace('-', "_"))));
         });
     }
+    // The other ends of tunnels. One whose address nobody knows before may be anywhere.
+    for (name, _, wireguard) in recipe.tunnels() {
+        for endpoint in wireguard.peers.values().filter_map(|peer| peer.endpoint.as_ref()) {
+            let addresses: Vec<Network> = endpoint.address().into_iter().flat_map(host).collect();
+            let to = (!addresses.is_empty()).then(|| by_family(&addresses));
+            each(to, To, |to| {
+                let port = Port(Protocol::Udp, vec![(endpoint.port, endpoint.port)]);
+                let matches: Vec<Match> = to.into_iter().chain([port]).collect();
+                output.push(counted(matches, Accept, format!("egress_vpn_{}", name.replace('-', "_"))));
+            });
+        }
+    }
     // The clock of a container is the machine's.
     output.push(counted([Port(Protocol::Udp, vec![(123, 123)])], Accept, "egress_ntp"));
     output.push(counted([], Drop, "output_dropped"));

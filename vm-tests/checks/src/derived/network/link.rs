@@ -72,6 +72,7 @@ fn kind(seen: &Value, all: &[Value], kernel: &dyn Fn(&str) -> Value, link: &Link
         LinkKind::Bond(b) => info == "bond" && data["mode"] == b.mode.word(),
         LinkKind::Bridge(b) => info == "bridge" && data["stp_state"] == u8::from(b.stp),
         LinkKind::Vrf(v) => info == "vrf" && data["table"] == v.table,
+        LinkKind::Wireguard(_) => info == "wireguard",
     };
     if !fine {
         return Err(format!("it is {info} {}", if data.is_null() { String::new() } else { data.to_string() }));
