@@ -15,7 +15,7 @@ pub use crate::tables::hardening::recipe::*;
 pub use crate::tables::image::recipe::*;
 pub use crate::tables::locale::recipe::*;
 pub use crate::tables::memory::recipe::*;
-pub use crate::tables::monitoring::outgoing::Outgoing;
+pub use crate::tables::monitoring::asked::Outgoing;
 pub use crate::tables::monitoring::recipe::*;
 pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;

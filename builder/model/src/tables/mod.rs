@@ -67,11 +67,13 @@ pub(crate) mod memory {
 pub(crate) mod monitoring {
     pub(crate) mod alertmanager;
     pub(crate) mod alerts;
+    pub(crate) mod asked;
     pub(crate) mod check;
     pub(crate) mod outgoing;
     pub(crate) mod probes;
     pub(crate) mod read;
     pub(crate) mod recipe;
+    pub(crate) mod span;
 }
 pub(crate) mod mounts {
     pub(crate) mod check;

@@ -66,7 +66,7 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
         all.extend(to.into_iter().map(|to| Allowed::new(What::Tcp, to, port, &why)));
     }
     for out in recipe.monitoring.outgoing() {
-        let addresses = out.addresses(recipe);
+        let addresses = out.addresses(&recipe.hosts);
         let to =
             if addresses.is_empty() { vec![To::Anywhere] } else { addresses.into_iter().map(To::Address).collect() };
         let kinds = match out.port {

@@ -1,7 +1,7 @@
 //! `[monitoring.alertmanager]`: who is told.
 
 use super::alerts::SEVERITY;
-use super::read::span;
+use super::span::span;
 use crate::Result;
 use crate::profile::{
     field::*,

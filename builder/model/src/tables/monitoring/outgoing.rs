@@ -2,27 +2,9 @@
 //! something is wrong with the other side.
 
 use crate::Result;
-use crate::profile::values;
 use crate::recipe::*;
 use crate::tables::places::Places;
 use std::net::IpAddr;
-
-/// One thing that monitoring asks of another machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Outgoing<'a> {
-    /// The key that asks for it.
-    pub path: String,
-    /// Who asks, in words.
-    pub who: String,
-    /// What becomes of it when it does not get out, in words.
-    fails: &'static str,
-    /// Whom: a name or an address.
-    pub host: &'a str,
-    /// Where; an echo request has neither protocol nor port.
-    pub port: Option<(Protocol, u16)>,
-    /// IPv4 (`true`) or IPv6 alone.
-    pub ipv4: Option<bool>,
-}
 
 pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     if recipe.firewall.egress.policy == Policy::Accept {
@@ -41,58 +23,11 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     }
 }
 
-impl Monitoring {
-    /// Everything that is asked of other machines.
-    pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
-        let mut all = Vec::new();
-        let tcp = |port| Some((Protocol::Tcp, port));
-        for (name, target) in &self.targets {
-            for (at, host) in target.hosts.iter().enumerate() {
-                let (path, who) = (format!("monitoring.targets.{name}.hosts.{at}"), format!("target `{name}`"));
-                let fails = "cannot be scraped";
-                all.push(Outgoing { path, who, fails, host, port: tcp(target.port), ipv4: None });
-            }
-        }
-        for (name, probe) in &self.probes {
-            let (key, host, port) = match &probe.what {
-                ProbeKind::Ping { host } => ("ping.host", host.as_str(), None),
-                ProbeKind::Tcp { host, port, .. } => ("tcp.host", host.as_str(), tcp(*port)),
-                ProbeKind::Http { url, .. } => {
-                    let Ok(url) = values::url(url) else { continue };
-                    ("http.url", url.host, tcp(url.port))
-                }
-                ProbeKind::Dns { server, .. } => ("dns.server", server.as_str(), Some((Protocol::Udp, 53))),
-            };
-            let (path, who) = (format!("monitoring.probes.{name}.{key}"), format!("probe `{name}`"));
-            all.push(Outgoing { path, who, fails: "could only ever fail", host, port, ipv4: probe.ipv4 });
-        }
-        for (name, receiver) in self.alertmanager.iter().flat_map(|a| &a.receivers) {
-            let place = match &receiver.by {
-                Delivery::Mail { smarthost, .. } => {
-                    values::smarthost(smarthost).ok().map(|(host, port)| ("mail.smarthost", host, port))
-                }
-                Delivery::Webhook { url, .. } => values::url(url).ok().map(|u| ("webhook.url", u.host, u.port)),
-            };
-            let Some((key, host, port)) = place else { continue };
-            let path = format!("monitoring.alertmanager.receivers.{name}.{key}");
-            let who = format!("receiver `{name}`");
-            all.push(Outgoing { path, who, fails: "cannot be told", host, port: tcp(port), ipv4: None });
-        }
-        all
-    }
-}
-
 impl Outgoing<'_> {
-    /// Where it goes, as far as the profile says.
-    pub fn addresses(&self, recipe: &Recipe) -> Vec<IpAddr> {
-        let own = self.host.parse::<IpAddr>().map(|a| vec![a]);
-        own.unwrap_or_else(|_| recipe.hosts.get(self.host).cloned().unwrap_or_default())
-    }
-
     /// Whether it may go out. Of a name whose address nobody knows before, whether it may go anywhere at all.
     fn passes(&self, recipe: &Recipe) -> bool {
         let wanted = |address: &IpAddr| self.ipv4.is_none_or(|four| four == address.is_ipv4());
-        let addresses: Vec<IpAddr> = self.addresses(recipe).into_iter().filter(wanted).collect();
+        let addresses: Vec<IpAddr> = self.addresses(&recipe.hosts).into_iter().filter(wanted).collect();
         if addresses.is_empty() {
             let families = [true, false].into_iter().filter(|four| self.ipv4.is_none_or(|only| only == *four));
             return self.host == "localhost" || families.into_iter().any(|four| self.admitted(recipe, four, None));
@@ -130,7 +65,7 @@ impl Outgoing<'_> {
 
     /// What is forbidden, and the entry that would admit it.
     fn words(&self, recipe: &Recipe) -> (String, String) {
-        let address = self.addresses(recipe).into_iter().next();
+        let address = self.addresses(&recipe.hosts).into_iter().next();
         let to =
             address.map(|a| format!(", to = [\"{a}/{}\"]", if a.is_ipv4() { 32 } else { 128 })).unwrap_or_default();
         match self.port {

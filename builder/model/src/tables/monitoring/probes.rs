@@ -1,6 +1,6 @@
 //! `[monitoring.probes.NAME]`.
 
-use super::read::span;
+use super::span::span;
 use crate::profile::{field::*, section::Section, values, written::Written};
 use crate::recipe::*;
 use crate::{Error, Result};

@@ -1,6 +1,6 @@
 //! `[monitoring]`: the table itself, node-exporter, Prometheus and what it scrapes.
 
-use super::{alertmanager, alerts, probes};
+use super::{alertmanager, alerts, probes, span::span};
 use crate::Result;
 use crate::profile::{
     field::*,
@@ -81,15 +81,6 @@ pub(crate) fn monitoring(top: &Section) -> Result<Monitoring> {
         alerts: t.each("alerts", |_, t| alerts::alert(t))?,
         alertmanager: t.table("alertmanager")?.map(|a| alertmanager::alertmanager(&a)).transpose()?,
     })
-}
-
-/// Seconds of a span that is not nothing.
-pub(super) fn span(t: &Section, key: &str) -> Result<u32> {
-    let at = t.needed(key)?;
-    match values::seconds(&at.value).expect("the form was checked") {
-        0 => Err(t.files.error(at.span, format!("`{}.{key}` cannot be nothing", t.path))),
-        seconds => Ok(seconds),
-    }
 }
 
 fn prometheus(t: &Section) -> Result<Prometheus> {

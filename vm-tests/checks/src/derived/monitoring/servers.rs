@@ -40,30 +40,43 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     all
 }
 
-/// Whoever is admitted gets an answer on the wire.
+/// Whoever is admitted gets an answer on the wire: of Prometheus the page that an administrator opens.
 pub fn pages(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let (monitoring, admitted) = (&scope.recipe.monitoring, scope.admitted(family));
+    let alerts: Vec<String> = monitoring.alerts.keys().cloned().collect();
     let all = [
-        ("prometheus", Prometheus::PORT, monitoring.prometheus.is_some()),
-        ("alertmanager", Alertmanager::PORT, monitoring.alertmanager.is_some()),
+        (
+            "prometheus",
+            Prometheus::PORT,
+            monitoring.prometheus.is_some(),
+            "/classic/alerts",
+            alerts,
+            "shows every alert",
+        ),
+        ("alertmanager", Alertmanager::PORT, monitoring.alertmanager.is_some(), "/-/ready", Vec::new(), "is ready"),
     ];
-    let one = |(name, port, there): (&'static str, u16, bool)| {
-        (there && admitted.contains(&port)).then(|| {
-            let id = format!("{name}-{}{port}", if family == Family::V4 { "" } else { "ipv6-" });
-            let check = Check::outside(id, format!("{name} answers on port {port} and is ready"), move |machine| {
-                let address = machine.address(family)?;
-                machine.retried(|m| Ok(ready(&m.lab().http_get(address, port, "/-/ready")?)))
-            });
-            check.over(family)
-        })
+    let open = all.into_iter().filter(|(_, port, there, ..)| *there && admitted.contains(port));
+    let one = |(name, port, _, path, words, what): (&'static str, u16, bool, &'static str, Vec<String>, &str)| {
+        let id = format!("{name}-{}{port}", if family == Family::V4 { "" } else { "ipv6-" });
+        let check = Check::outside(id, format!("{name} answers on port {port} and {what}"), move |machine| {
+            let address = machine.address(family)?;
+            machine.retried(|m| Ok(shown(&m.lab().http_get(address, port, path)?, &words)))
+        });
+        check.over(family)
     };
-    all.into_iter().filter_map(one).collect()
+    open.map(one).collect()
 }
 
-/// `/-/ready` of Prometheus and of Alertmanager.
-fn ready(reply: &Result<HttpReply, String>) -> Judged {
+/// A page with these words in it.
+fn shown(reply: &Result<HttpReply, String>, words: &[String]) -> Judged {
     let page = reply.as_ref().map_err(Clone::clone)?;
-    verdict(page.status == 200, format!("status {}: {}", page.status, short(&String::from_utf8_lossy(&page.body))))
+    let body = String::from_utf8_lossy(&page.body);
+    let missing: Vec<String> =
+        words.iter().filter(|w| !body.contains(w.as_str())).map(|w| format!("nothing of {w}")).collect();
+    match page.status {
+        200 => none_of(&missing, format!("status 200, {} bytes", page.body.len())),
+        status => Err(format!("status {status}: {}", short(&body))),
+    }
 }
 
 /// Asks again until the servers have scraped and evaluated what they must.

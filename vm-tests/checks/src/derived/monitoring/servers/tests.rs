@@ -132,10 +132,12 @@ fn a_receiver_that_is_missing_is_seen() {
 }
 
 #[test]
-fn a_page_that_is_not_ready_is_seen() {
-    let page = |status| Ok(HttpReply { status, head: String::new(), body: b"Prometheus Server is Ready.\n".to_vec() });
-    assert!(ready(&page(200)).is_ok());
-    assert!(ready(&page(503)).is_err() && ready(&Err("reset".into())).is_err());
+fn a_page_without_an_alert_is_seen() {
+    let page = |status, body: &str| Ok(HttpReply { status, head: String::new(), body: body.as_bytes().to_vec() });
+    let words = ["target-down".to_owned()];
+    assert!(shown(&page(200, "<h1>Alerts</h1> target-down (0 active)"), &words).is_ok());
+    assert!(shown(&page(200, "the user interface is not available"), &words).unwrap_err().contains("target-down"));
+    assert!(shown(&page(503, "Service Unavailable"), &[]).is_err() && shown(&Err("reset".into()), &[]).is_err());
 }
 
 #[test]
