@@ -17,7 +17,7 @@ pub(crate) mod written;
 pub use field::{Absent, Field, Holds};
 pub use schema::{json_schema, reference};
 pub use settings::Settings;
-pub use values::{Form, size};
+pub use values::{Form, Look, size};
 
 /// The reader itself, for other files that people write: declared fields, errors with the user's line.
 pub mod reader {
