@@ -128,7 +128,7 @@ fn everything_is_read() {
         names[..4],
         ["boot web, gate", "port tcp-22-silent on web from gate", "not: unit web.service on web", "by hand"]
     );
-    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:50:1");
+    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:55:1");
     let safe = scenario.peers.iter().find(|p| p.name == "safe").expect("a peer");
     let Serves::Https { certificate, key, .. } = &safe.serves else { panic!("{safe:?}") };
     assert_eq!((certificate.as_str(), key.as_str()), ("safe.crt", "safe.key"));
