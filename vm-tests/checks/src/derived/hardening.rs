@@ -7,6 +7,7 @@ use crate::{
     scope::Scope,
 };
 use diorite_model::hardening::EXPOSURE;
+use diorite_model::recipe::{Alertmanager, NodeExporter, Probe, Prometheus, Recipe};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Everything that `[hardening]` promises.
@@ -25,7 +26,9 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     all.push(Check::script("setuid", what, find, move |said| setuid(&said.text, &allowed)));
     let excepted: BTreeSet<String> = hardening.exceptions.iter().filter_map(|e| e.unit.clone()).collect();
     let what = "the security exposure of systemd units is within its limits";
-    all.push(Check::script("exposure", what, exposure_script(), move |said| exposure(&said.text, &excepted)));
+    let limits = exposure_limits(recipe);
+    let script = exposure_script(&limits);
+    all.push(Check::script("exposure", what, script, move |said| exposure(&said.text, &limits, &excepted)));
     all
 }
 
@@ -44,9 +47,22 @@ fn modules_script(names: &[String]) -> String {
     )
 }
 
+/// The rows of [`EXPOSURE`] that this recipe has units for. A daemon that was only named as a package runs as Debian made it.
+fn exposure_limits(recipe: &Recipe) -> Vec<(&'static str, u32)> {
+    let monitoring = &recipe.monitoring;
+    let ours = [
+        (NodeExporter::UNIT, monitoring.node_exporter.is_some()),
+        (Prometheus::UNIT, monitoring.prometheus.is_some()),
+        (Probe::UNIT, !monitoring.probes.is_empty()),
+        (Alertmanager::UNIT, monitoring.alertmanager.is_some()),
+    ];
+    let foreign = |name: &str| ours.iter().any(|(unit, declared)| *unit == name && !declared);
+    EXPOSURE.into_iter().filter(|(name, _)| !foreign(name)).collect()
+}
+
 /// What [`exposure`] reads. Without names it leaves out what ends by itself, and takes half a minute under emulation.
-fn exposure_script() -> String {
-    let named: Vec<&str> = EXPOSURE.iter().map(|(name, _)| *name).filter(|name| *name != "*").collect();
+fn exposure_script(limits: &[(&str, u32)]) -> String {
+    let named: Vec<&str> = limits.iter().map(|(name, _)| *name).filter(|name| *name != "*").collect();
     format!(
         "cd /etc/systemd/system; for unit in {} $(find . -maxdepth 1 -type f -name '*.service' -printf '%f '); do \
          systemctl cat \"$unit\" >/dev/null 2>&1 && systemd-analyze security --no-pager \"$unit\" | grep ' Overall '; \
@@ -120,14 +136,14 @@ fn setuid(text: &str, allowed: &BTreeSet<String>) -> Judged {
 }
 
 /// `→ Overall exposure level for UNIT: SCORE WORD` for each unit, systemd-analyze(1).
-fn exposure(text: &str, excepted: &BTreeSet<String>) -> Judged {
+fn exposure(text: &str, limits: &[(&str, u32)], excepted: &BTreeSet<String>) -> Judged {
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let words = line.split_once(" Overall exposure level for ").map(|(_, words)| words.split_once(": "));
         let Some(Some((unit, rest))) = words else { return Err(format!("systemd-analyze says: {line}")) };
         let score = rest.split(' ').next().unwrap_or_default();
         let tenths = score.parse::<f64>().map_err(|_| line.to_owned())? * 10.0;
-        let row = EXPOSURE.iter().find(|(name, _)| *name == unit).unwrap_or(&EXPOSURE[EXPOSURE.len() - 1]);
+        let row = limits.iter().find(|(name, _)| *name == unit).or(limits.last()).ok_or("no unit has a limit")?;
         if excepted.contains(unit) {
             told.push(format!("{unit} {score} by exception"));
         } else if tenths > f64::from(row.1) + 0.01 {
@@ -184,13 +200,18 @@ mod tests {
             let line = |unit: &str, score: &str| format!("\u{2192} Overall exposure level for {unit}: {score} OK x");
             format!("{}\n{}", line("ssh.service", ssh), line("a.service", ours))
         };
-        assert_eq!(exposure(&table("7.0", "3.0"), &none), Ok("ssh.service 7.0, a.service 3.0".into()));
-        assert!(exposure(&table("7.1", "3.0"), &none).is_err() && exposure(&table("7.0", "3.1"), &none).is_err());
+        assert_eq!(exposure(&table("7.0", "3.0"), &EXPOSURE, &none), Ok("ssh.service 7.0, a.service 3.0".into()));
+        assert!(
+            exposure(&table("7.1", "3.0"), &EXPOSURE, &none).is_err()
+                && exposure(&table("7.0", "3.1"), &EXPOSURE, &none).is_err()
+        );
         let excepted = BTreeSet::from(["a.service".to_owned()]);
-        assert!(exposure(&table("7.0", "9.0"), &excepted).is_ok());
+        assert!(exposure(&table("7.0", "9.0"), &EXPOSURE, &excepted).is_ok());
         let one = table("7.0", "3.0").lines().next().unwrap().to_owned();
         assert!(
-            exposure(&one, &none).is_err() && exposure("", &none).is_err() && exposure("no such unit", &none).is_err()
+            exposure(&one, &EXPOSURE, &none).is_err()
+                && exposure("", &EXPOSURE, &none).is_err()
+                && exposure("no such unit", &EXPOSURE, &none).is_err()
         );
     }
 
@@ -198,5 +219,14 @@ mod tests {
     fn names_are_words() {
         quote::tests::harmless(|hostile| sysctl_script(&BTreeMap::from([(hostile.to_owned(), "1".to_owned())])));
         quote::tests::harmless(|hostile| modules_script(&[hostile.to_owned()]));
+    }
+
+    #[test]
+    fn a_daemon_of_a_package_is_as_debian_made_it() {
+        let mut recipe = crate::scope::tests::server();
+        let names = |recipe: &Recipe| exposure_limits(recipe).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
+        assert_eq!(names(&recipe), ["ssh.service", NodeExporter::UNIT, "*"]);
+        recipe.monitoring.node_exporter = None;
+        assert_eq!(names(&recipe), ["ssh.service", "*"]);
     }
 }

@@ -7,10 +7,13 @@ use crate::{
     quote,
     scope::Scope,
 };
-use diorite_lab::Record;
+use diorite_lab::{Record, Utterance};
 use diorite_machine::Output;
 use diorite_model::recipe::{DiskName, Mount, MountSource, MountTime, real};
-use std::{collections::BTreeMap, net::IpAddr};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv6Addr},
+};
 
 /// Each mount as it is once the system has settled.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
@@ -172,13 +175,29 @@ fn asked(about: &Mount, addresses: &[IpAddr], before: Heard<'_>, after: Heard<'_
         let (one, two) = (of(before.1), of(after.1));
         return verdict(two > one, format!("{server} was looked up {} times", two.saturating_sub(one)));
     }
-    let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-    let of = |record: &Record| {
-        let to = |u: &diorite_lab::Utterance| u.kind == "tcp-syn" && addresses.contains(&u.to) && u.port == port;
-        record.iter().filter(|(u, _)| to(u)).map(|(_, times)| times.count).sum::<u64>()
+    let connects = |u: &Utterance| {
+        u.kind == "tcp-syn" && u.port == port && addresses.iter().any(|address| u.to == address.to_string())
     };
-    let (one, two) = (of(before.0), of(after.0));
-    verdict(two > one, format!("{} connections begun to {server}, TCP port {port}", two.saturating_sub(one)))
+    // A server on a network of the machine's own: no connection begins before it has answered here, and it is not there.
+    let looks = |u: &Utterance| addresses.iter().any(|address| (u.kind.as_str(), u.to.clone()) == neighbour(*address));
+    let more = |what: &dyn Fn(&Utterance) -> bool| {
+        let of = |record: &Record| record.iter().filter(|(u, _)| what(u)).map(|(_, times)| times.count).sum::<u64>();
+        of(after.0).saturating_sub(of(before.0))
+    };
+    let (begun, looked) = (more(&connects), more(&looks));
+    let seen = format!("{begun} connections begun to {server}, TCP port {port}; looked for on the link {looked} times");
+    verdict(begun + looked > 0, seen)
+}
+
+/// How a neighbour is looked for: ARP, RFC 826, or a neighbour solicitation to the group of its address, RFC 4291 2.7.1.
+fn neighbour(address: IpAddr) -> (&'static str, String) {
+    match address {
+        IpAddr::V4(address) => ("arp", address.to_string()),
+        IpAddr::V6(address) => {
+            let low = address.to_bits() & 0xff_ffff;
+            ("icmp6-135", Ipv6Addr::from_bits(0xff02_0000_0000_0000_0000_0001_ff00_0000 | low).to_string())
+        }
+    }
 }
 
 #[cfg(test)]
@@ -276,6 +295,18 @@ mod tests {
         assert!(judge(&heard("192.0.2.9", 2049, 1), &heard("192.0.2.9", 2049, 1)).is_err(), "nothing new");
         assert!(judge(&empty, &heard("192.0.2.8", 2049, 1)).is_err(), "another server");
         assert!(judge(&empty, &heard("192.0.2.9", 111, 1)).is_err(), "another port");
+        // On a link of the machine's own it is looked for first, and nobody answers.
+        let looked = |kind: &str, to: &str| {
+            let (mut said, times) = syn(to, 0, 1);
+            said.kind = kind.to_owned();
+            Record::from([(said, times)])
+        };
+        assert!(judge(&empty, &looked("arp", "192.0.2.9")).is_ok());
+        assert!(judge(&empty, &looked("arp", "192.0.2.1")).is_err(), "its gateway");
+        let six = ["2001:db8::a:12:9".parse().unwrap()];
+        let judge = |after: &Record| asked(&nfs("2001:db8::a:12:9"), &six, (&empty, &none), (after, &none));
+        assert!(judge(&looked("icmp6-135", "ff02::1:ff12:9")).is_ok());
+        assert!(judge(&looked("icmp6-135", "ff02::1:ff12:8")).is_err(), "another neighbour");
         let named = nfs("nas.example");
         let names = BTreeMap::from([("nas.example".to_owned(), 1)]);
         assert!(asked(&named, &[], (&empty, &none), (&empty, &names)).is_ok());

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 /// A certificate in PEM, RFC 7468.
 pub(crate) const CERTIFICATE: Form = Form {
-    allowed: "one certificate of an authority in PEM: the lines from `-----BEGIN CERTIFICATE-----` to `-----END CERTIFICATE-----`",
+    allowed: "one certificate of an authority in PEM, its first and last line included",
     longest: 16 << 10,
     look: Look::Certificate,
     check: |text| certificate::der(text).map(|_| ()),
