@@ -1,5 +1,6 @@
 //! What is wrong with which disk, and what catches it. Wrongs that cannot hide each other share a disk: a boot under
 //! emulation takes a minute and more, a build after a change of an overlay two seconds.
+//! Over 500 lines because it is one table.
 
 use super::{Image, KEY, Wrong, right};
 
