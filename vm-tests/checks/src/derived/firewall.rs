@@ -4,7 +4,7 @@ mod ports;
 mod protocols;
 
 pub use ports::{admitted, limits, sweeps};
-pub use protocols::checks as protocols;
+pub use protocols::{checks as protocols, counted};
 
 use crate::{
     answer::{Judged, Unanswered, short, verdict},

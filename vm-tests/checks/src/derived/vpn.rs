@@ -1,13 +1,6 @@
 //! Tunnels: the interface has its key and its declared peers, and its port admits those who may come.
 
-use crate::{
-    answer::{Judged, Unanswered, verdict},
-    asker::Asker,
-    check::Check,
-    quote,
-    scope::Scope,
-    sweep::Family,
-};
+use crate::{answer::Judged, check::Check, derived::firewall::counted, quote, scope::Scope, sweep::Family};
 use diorite_lab::Parcel;
 use diorite_machine::Output;
 use diorite_model::recipe::{Protocol, TunnelPeer, Wireguard};
@@ -22,16 +15,23 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         all.push(Check::settling_script(id, what, script, move |said| judge(said, &declared)));
         let Some(listen) = &wireguard.listen else { continue };
         let admitted = |family: &&Family| scope.admits(**family, Protocol::Udp, listen.port).is_some();
+        // The port itself answers nobody who does not know a peer's key.
         let counter = format!("vpn_{}", name.replace('-', "_"));
         all.push(match scope.families.iter().find(admitted) {
             Some(family) => {
                 let what = format!("UDP port {} of tunnel {name} is reached", listen.port);
-                counted(format!("vpn-{name}-port"), what, *family, listen.port, format!("input_{counter}"))
+                counted(format!("vpn-{name}-port"), what, *family, Parcel::Udp(listen.port), format!("input_{counter}"))
             }
             None => {
                 let Some(family) = scope.families.first() else { continue };
                 let what = format!("UDP port {} of tunnel {name} is not reached from elsewhere", listen.port);
-                counted(format!("vpn-{name}-port-dropped"), what, *family, listen.port, "input_dropped".to_owned())
+                counted(
+                    format!("vpn-{name}-port-dropped"),
+                    what,
+                    *family,
+                    Parcel::Udp(listen.port),
+                    "input_dropped".to_owned(),
+                )
             }
         });
     }
@@ -111,29 +111,6 @@ fn other(
         return Err(format!("a preshared key: {}, not {wanted}", shared.unwrap_or_default()));
     }
     Ok(())
-}
-
-/// Sends a datagram to the port, and looks whether a counter of the firewall has seen one more. The port itself answers
-/// nobody who does not know a peer's key.
-fn counted(id: String, what: String, family: Family, port: u16, counter: String) -> Check {
-    let ask = format!("nft list counter inet diorite {counter} | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'");
-    let count = move |machine: &mut Asker<'_>| -> Result<Option<u64>, Unanswered> {
-        Ok(machine.run(&ask)?.text.trim().parse().ok())
-    };
-    Check::inside(id, what, move |machine| {
-        let (address, before) = (machine.address(family)?, count(machine)?);
-        machine.retried(|machine| {
-            machine.lab().send(address, Parcel::Udp(port))?;
-            let after = count(machine)?;
-            Ok(match (before, after) {
-                (Some(before), Some(after)) => {
-                    verdict(after > before, format!("{before} packets before, {after} after"))
-                }
-                _ => Err("there is no such counter".to_owned()),
-            })
-        })
-    })
-    .over(family)
 }
 
 #[cfg(test)]

@@ -49,7 +49,7 @@ fn admitted(allow: &Allow, family: Family) -> Option<Check> {
 }
 
 /// Sends a packet to the machine, and looks whether a counter has seen one more.
-fn counted(id: String, what: String, family: Family, parcel: Parcel, counter: String) -> Check {
+pub fn counted(id: String, what: String, family: Family, parcel: Parcel, counter: String) -> Check {
     let ask = format!("nft list counter inet diorite {counter} | sed -n 's/.*packets \\([0-9]*\\).*/\\1/p'");
     let count = move |machine: &mut Asker<'_>| -> Result<Option<u64>, Unanswered> {
         Ok(machine.run(&ask)?.text.trim().parse().ok())
