@@ -1,4 +1,4 @@
-//! Files that appear whole or not at all, the digest of a file, and the holes of one. Whatever Diorite leaves behind is
+//! Files that appear whole or not at all, locks, the digest of a file, and the holes of one. Whatever Diorite leaves behind is
 //! written through here.
 //!
 //! A file that is being written has another name in the same directory: `.NAME.PID-N.part`. It gets its own by rename(2),
@@ -6,9 +6,11 @@
 //! any moment leaves what was there before.
 
 mod holes;
+mod lock;
 mod sum;
 
 pub use holes::{copy_range, data_ranges};
+pub use lock::FileLock;
 pub use sum::{sha256, sha256_of, sha256_with};
 
 use std::ffi::OsString;

@@ -18,8 +18,9 @@ mod shrink;
 pub use scratch::Scratch;
 pub use shrink::{Eviction, LIMIT, limit};
 
+use crate::file::FileLock;
 use diorite_model::{Digest, Error, Exit, Result};
-use rustix::fs::{FlockOperation, RenameFlags, flock};
+use rustix::fs::RenameFlags;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -32,7 +33,7 @@ use std::time::SystemTime;
 pub struct Store {
     root: Arc<PathBuf>,
     /// Held shared while the store is open; eviction takes it exclusively, or does not run.
-    lock: Arc<File>,
+    lock: Arc<FileLock>,
     /// When it was opened; what has been used since is in use.
     opened: SystemTime,
     /// Whether a result was added since.
@@ -61,7 +62,7 @@ impl Store {
         let root = fs::canonicalize(&root).map_err(fail)?;
         let lock = File::options().create(true).append(true).open(root.join("lock")).map_err(fail)?;
         // A garbage collection never lasts long; until it ends we wait.
-        flock(&lock, FlockOperation::LockShared).map_err(|e| fail(e.into()))?;
+        let lock = FileLock::shared(lock).map_err(fail)?;
         let opened = SystemTime::now();
         let store = Self { root: Arc::new(root), lock: Arc::new(lock), opened, grew: Arc::default() };
         crate::sandbox::trees_in(&store.root);

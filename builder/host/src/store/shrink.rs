@@ -3,7 +3,6 @@
 use super::Store;
 use diorite_model::profile::size;
 use diorite_model::{Error, Result};
-use rustix::fs::{FlockOperation, flock};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -44,14 +43,7 @@ impl Store {
     /// since the store was opened stays. Does nothing (and says `None`) while another process uses the store.
     /// Call it last: for a moment the lock that keeps others from doing the same is not held (flock(2)).
     pub fn shrink(&self, limit: u64) -> Result<Option<Eviction>> {
-        if flock(&*self.lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            // A failed conversion may have dropped the shared lock.
-            let _ = flock(&*self.lock, FlockOperation::LockShared);
-            return Ok(None);
-        }
-        let result = self.remove_oldest(limit);
-        let _ = flock(&*self.lock, FlockOperation::LockShared);
-        result.map(Some)
+        self.lock.exclusively(|| self.remove_oldest(limit)).transpose()
     }
 
     fn remove_oldest(&self, limit: u64) -> Result<Eviction> {

@@ -1,7 +1,7 @@
 //! Where a run has its files: a directory that is gone with it, and the one that keeps what a machine has written.
 
+use diorite_host::file::FileLock;
 use diorite_model::{Digest, Error, Result};
-use rustix::fs::{FlockOperation, flock};
 use std::{
     fs::{self, File},
     path::{Path, PathBuf},
@@ -12,7 +12,7 @@ pub(super) struct RunDirectory {
     directory: PathBuf,
     kept: PathBuf,
     /// Held by the one run there is.
-    _lock: File,
+    _lock: FileLock,
 }
 
 /// In the directory that is kept: the digest of the disk that it belongs to.
@@ -28,10 +28,10 @@ impl RunDirectory {
         let failed = |e| Error::io("a directory cannot be made", &directory, e);
         fs::create_dir_all(&directory).map_err(failed)?;
         let lock = File::open(&directory).map_err(failed)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let Some(lock) = FileLock::try_exclusive(lock).map_err(failed)? else {
             let error = Error::input("this machine runs already").at(directory.display().to_string());
             return Err(error.hint("end it first, or build with another --out"));
-        }
+        };
         for entry in fs::read_dir(&directory).map_err(failed)? {
             let path = entry.map_err(failed)?.path();
             let swept = if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
