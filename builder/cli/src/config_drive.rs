@@ -2,7 +2,7 @@
 
 use crate::project::Project;
 use diorite_host::secret::SecretRequest;
-use diorite_model::instance::{self, Instance, Source};
+use diorite_model::instance::{self, Instance, SecretSource};
 use diorite_model::recipe::ConfigDrive;
 use diorite_model::{Error, Result};
 use ssh_key::{HashAlg, LineEnding, PrivateKey};
@@ -25,7 +25,7 @@ impl Signer {
     ///
     /// # Errors
     /// It is missing, not a key of the right kind, encrypted, or not one of the image's signers.
-    pub fn fetch(source: &Source, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
+    pub fn fetch(source: &SecretSource, of: &str, place: &str, takes: &ConfigDrive) -> Result<Self> {
         let noun = "key that signs config drives";
         let sought = SecretRequest { noun, of, place, longest: KEY, taken: "all of it" };
         let text = sought.read(source, &|name| std::env::var(name).ok())?;
@@ -72,12 +72,12 @@ pub fn credentials(project: &Project, name: &str, instance: &Instance) -> Result
         let noun = format!("credential `{credential}`");
         let sought = SecretRequest { noun: &noun, of: &of, place: &place, longest: CREDENTIAL, taken: "all of it" };
         let source = match source {
-            Source::File(file) => Source::File(project.beside(file)),
+            SecretSource::File(file) => SecretSource::File(project.beside(file)),
             other => other.clone(),
         };
         let mut value = sought.read(&source, &|name| std::env::var(name).ok())?;
         // A program prints lines.
-        if matches!(source, Source::Command(_)) && value.ends_with(b"\n") {
+        if matches!(source, SecretSource::Command(_)) && value.ends_with(b"\n") {
             value.pop();
         }
         all.insert(credential.clone(), value);

@@ -1,5 +1,5 @@
 //! Inside a crate imports run one way: no two files use each other, directly or round a corner, parent and child modules
-//! apart. Read from the sources as text, test code left out.
+//! apart; and few types have the name of another. Read from the sources as text, test code left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -127,16 +127,53 @@ fn circles(imports: &Imports) -> Vec<String> {
         .collect()
 }
 
-#[test]
-fn no_two_files_of_a_crate_use_each_other() {
+/// The crates of the workspace, by directory.
+fn crates() -> BTreeMap<String, Modules> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let manifest = fs::read_to_string(repository.join("Cargo.toml")).expect("Cargo.toml");
     let manifest: toml::Table = manifest.parse().expect("TOML");
     let members = manifest["workspace"]["members"].as_array().expect("members");
-    let (mut found, mut arrows) = (Vec::new(), 0);
-    for member in members.iter().filter_map(|m| m.as_str()) {
+    let modules = |member: &str| {
         let mut modules = Modules::new();
         sources(&repository.join(member).join("src"), &[], &mut modules);
+        (member.to_owned(), modules)
+    };
+    members.iter().filter_map(|m| m.as_str()).map(modules).collect()
+}
+
+/// The name of the type that a line at the beginning of a file's margin declares.
+fn declared(line: &str) -> Option<&str> {
+    let line = match line.strip_prefix("pub") {
+        Some(rest) => rest.strip_prefix('(').and_then(|r| r.split_once(')')).map_or(rest, |(_, r)| r).trim_start(),
+        None => line,
+    };
+    let (keyword, rest) = line.split_once(' ')?;
+    let kinds = ["struct", "enum", "trait", "type", "union"];
+    kinds.contains(&keyword).then(|| rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default())
+}
+
+/// A reader who meets a name in one room should not have to ask which of several it is.
+#[test]
+fn few_type_names_are_declared_twice() {
+    let mut declarations = BTreeMap::<String, usize>::new();
+    for text in crates().values().flat_map(BTreeMap::values) {
+        for name in text.lines().filter_map(declared) {
+            *declarations.entry(name.to_owned()).or_default() += 1;
+        }
+    }
+    assert!(declarations.len() > 800, "{} types are too few: they are not understood any more", declarations.len());
+    let twice: Vec<_> = declarations.iter().filter(|(_, count)| **count > 1).map(|(name, _)| name).collect();
+    assert!(twice.len() <= 40, "{} names: {twice:?}", twice.len());
+    assert_eq!(
+        ["pub(crate) struct A<'a> {", "    struct B;", "type C = D;"].map(declared),
+        [Some("A"), None, Some("C")]
+    );
+}
+
+#[test]
+fn no_two_files_of_a_crate_use_each_other() {
+    let (mut found, mut arrows) = (Vec::new(), 0);
+    for (member, modules) in crates() {
         let imports = imports(&modules);
         arrows += imports.values().map(BTreeSet::len).sum::<usize>();
         found.extend(circles(&imports).into_iter().map(|circle| format!("{member}: {circle}")));

@@ -1,10 +1,10 @@
 //! What a document says, before it is HTML or Markdown.
 
-use crate::plan::Plan;
+use crate::plan::NetworkPlan;
 use diorite_model::report::Verdict;
 
 /// The whole document.
-pub(crate) struct Document {
+pub(crate) struct ServerDocument {
     /// Its title.
     pub title: String,
     /// What stands under it.
@@ -16,11 +16,11 @@ pub(crate) struct Document {
     /// Which image it is about.
     pub facts: Vec<Fact>,
     /// Everything else.
-    pub sections: Vec<Section>,
+    pub sections: Vec<DocumentSection>,
 }
 
 /// A chapter.
-pub(crate) struct Section {
+pub(crate) struct DocumentSection {
     /// What links lead to.
     pub id: &'static str,
     /// Its title.
@@ -43,18 +43,18 @@ pub(crate) enum Block {
     /// Names, and what is said of each.
     Facts(Vec<Fact>),
     /// Rows and columns.
-    Table(Table),
+    Table(DocumentTable),
     /// Items.
     List(Vec<Cell>),
     /// Commands, a line each.
     Commands(Vec<String>),
     /// The drawn network plan.
-    Plan(Plan),
+    Plan(NetworkPlan),
 }
 
 /// Rows and columns.
 #[derive(Default)]
-pub(crate) struct Table {
+pub(crate) struct DocumentTable {
     /// Names of the columns.
     pub head: Vec<String>,
     /// As many cells in each as there are columns.
@@ -65,11 +65,11 @@ pub(crate) struct Table {
 
 /// A text with some words set apart.
 #[derive(Clone, Default)]
-pub(crate) struct Cell(pub Vec<Span>);
+pub(crate) struct Cell(pub Vec<TextSpan>);
 
 /// Part of a text.
 #[derive(Clone)]
-pub(crate) enum Span {
+pub(crate) enum TextSpan {
     /// Words.
     Plain(String),
     /// What is typed or compared letter by letter.
@@ -89,7 +89,7 @@ pub(crate) enum Span {
     Break,
 }
 
-impl Table {
+impl DocumentTable {
     pub(crate) fn new(head: impl IntoIterator<Item = String>) -> Self {
         Self { head: head.into_iter().collect(), ..Self::default() }
     }
@@ -101,17 +101,17 @@ impl Table {
 
 impl Cell {
     pub(crate) fn code(text: impl Into<String>) -> Self {
-        Self(vec![Span::Code(text.into())])
+        Self(vec![TextSpan::Code(text.into())])
     }
     pub(crate) fn soft(text: impl Into<String>) -> Self {
-        Self(vec![Span::Soft(text.into())])
+        Self(vec![TextSpan::Soft(text.into())])
     }
     /// Each on a line of its own.
     pub(crate) fn lines(all: impl IntoIterator<Item = Cell>) -> Self {
         let mut whole = Vec::new();
         for cell in all.into_iter().filter(|cell| !cell.0.is_empty()) {
             if !whole.is_empty() {
-                whole.push(Span::Break);
+                whole.push(TextSpan::Break);
             }
             whole.extend(cell.0);
         }
@@ -133,13 +133,13 @@ impl Cell {
 
 impl From<&str> for Cell {
     fn from(text: &str) -> Self {
-        Self(vec![Span::Plain(text.to_owned())])
+        Self(vec![TextSpan::Plain(text.to_owned())])
     }
 }
 
 impl From<String> for Cell {
     fn from(text: String) -> Self {
-        Self(vec![Span::Plain(text)])
+        Self(vec![TextSpan::Plain(text)])
     }
 }
 

@@ -1,14 +1,14 @@
 //! Report → what was measured of this very image. A report about another disk, another recipe or another list of checks says
 //! nothing about it.
 
-use crate::content::{Cell, Span};
+use crate::content::{Cell, TextSpan};
 use crate::language::Language;
 use diorite_model::plan::Build;
 use diorite_model::report::{CheckResult, Refusal, Report, Subject, Verdict};
 use diorite_model::{Digest, Recipe};
 
 /// What is known of the image by measurement.
-pub(crate) struct Evidence<'a> {
+pub(crate) struct ImageEvidence<'a> {
     language: Language,
     report: Result<&'a Report, Unmeasured>,
 }
@@ -26,7 +26,7 @@ pub(crate) enum Unmeasured {
     Other(Refusal),
 }
 
-impl<'a> Evidence<'a> {
+impl<'a> ImageEvidence<'a> {
     /// `plan_digest`: of the checks that a verification would run today.
     pub(crate) fn of(
         report: Option<&'a Report>,
@@ -77,7 +77,7 @@ impl<'a> Evidence<'a> {
     }
 
     fn proof(&self, check: &CheckResult) -> Cell {
-        Cell(vec![Span::Proof { id: check.id.clone(), verdict: check.verdict, words: self.words(check.verdict) }])
+        Cell(vec![TextSpan::Proof { id: check.id.clone(), verdict: check.verdict, words: self.words(check.verdict) }])
     }
 
     fn words(&self, verdict: Verdict) -> String {

@@ -1,6 +1,6 @@
 //! Document → HTML: one page that stands alone.
 
-use crate::content::{Block, Cell, Document, Fact, Section, Span, Table};
+use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, ServerDocument, TextSpan};
 use crate::evidence::sign;
 use crate::language::Language;
 use crate::plan;
@@ -8,7 +8,7 @@ use diorite_model::report::Verdict;
 use diorite_page::Page;
 
 /// The whole page.
-pub(crate) fn html(document: &Document, language: Language) -> String {
+pub(crate) fn html(document: &ServerDocument, language: Language) -> String {
     let mut page = Page::begin(language.tag(), &document.title);
     page.raw("<header>");
     page.element("p", &[("class", &"soft")], &document.subtitle);
@@ -30,7 +30,7 @@ pub(crate) fn html(document: &Document, language: Language) -> String {
     page.end()
 }
 
-fn contents(page: &mut Page, document: &Document, language: Language) {
+fn contents(page: &mut Page, document: &ServerDocument, language: Language) {
     page.raw("<section class=\"contents\">").element("h2", &[], language.contents()).raw("<ol>\n");
     for part in &document.sections {
         page.raw("<li>").element("a", &[("href", &format!("#{}", part.id))], &part.title).raw("</li>\n");
@@ -38,7 +38,7 @@ fn contents(page: &mut Page, document: &Document, language: Language) {
     page.raw("</ol></section>\n");
 }
 
-fn section(page: &mut Page, number: usize, part: &Section) {
+fn section(page: &mut Page, number: usize, part: &DocumentSection) {
     // Which begin a sheet when it is printed.
     let sheets = ["machine", "network", "containers", "services", "operation", "packages", "checks"];
     page.raw(if sheets.contains(&part.id) {
@@ -98,7 +98,7 @@ fn facts(page: &mut Page, all: &[Fact]) {
     page.raw("</dl>\n");
 }
 
-fn table(page: &mut Page, table: &Table) {
+fn table(page: &mut Page, table: &DocumentTable) {
     page.raw("<div class=\"scroll\"><table><thead><tr>");
     for name in &table.head {
         page.element("th", &[], name);
@@ -122,11 +122,11 @@ fn table(page: &mut Page, table: &Table) {
 fn cell(page: &mut Page, cell: &Cell) {
     for span in &cell.0 {
         match span {
-            Span::Plain(text) => page.text(text),
-            Span::Code(text) => page.element("code", &[], text),
-            Span::Soft(text) => page.element("span", &[("class", &"soft")], text),
-            Span::Break => page.raw("<br/>"),
-            Span::Proof { id, verdict, words } => {
+            TextSpan::Plain(text) => page.text(text),
+            TextSpan::Code(text) => page.element("code", &[], text),
+            TextSpan::Soft(text) => page.element("span", &[("class", &"soft")], text),
+            TextSpan::Break => page.raw("<br/>"),
+            TextSpan::Proof { id, verdict, words } => {
                 let (class, sign) = (class(*verdict), sign(*verdict));
                 page.open("span", &[("class", &format!("proof {class}"))]).text(format!("{sign} {words}: "));
                 page.element("a", &[("href", &format!("#check-{id}"))], id).raw("</span>")

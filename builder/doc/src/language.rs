@@ -1,7 +1,7 @@
 //! Every text of a document in both languages, side by side: one that is missing does not compile. It is one table, and
 //! therefore longer than other files.
 
-use diorite_model::instance::Source;
+use diorite_model::instance::SecretSource;
 use diorite_model::report::Refusal;
 use std::fmt::Display;
 
@@ -525,11 +525,11 @@ impl Language {
     }
 
     /// Where a secret's value is.
-    pub(crate) fn source_of(self, source: &Source) -> String {
+    pub(crate) fn source_of(self, source: &SecretSource) -> String {
         match source {
-            Source::Environment(name) => self.environment_variable(name),
-            Source::File(path) => self.file(path.display()),
-            Source::Command(words) => self.program(words.join(" ")),
+            SecretSource::Environment(name) => self.environment_variable(name),
+            SecretSource::File(path) => self.file(path.display()),
+            SecretSource::Command(words) => self.program(words.join(" ")),
         }
     }
 }

@@ -17,7 +17,7 @@ mod terms;
 
 pub use language::Language;
 
-use context::Context;
+use context::DocumentContext;
 use diorite_model::plan::Build;
 use diorite_model::profile::Settings;
 use diorite_model::report::Report;
@@ -55,7 +55,7 @@ pub struct Documentation {
 
 /// Writes the documentation.
 pub fn document(input: &Input<'_>, language: Language) -> Documentation {
-    let context = Context::new(input, language);
+    let context = DocumentContext::new(input, language);
     let document = chapters::document(&context);
     let measured = context.evidence.report().ok().map(|report| report.checks.len());
     Documentation { html: html::html(&document, language), markdown: markdown::markdown(&document, language), measured }

@@ -1,12 +1,12 @@
 //! Document → Markdown (CommonMark, with GitHub's tables). Nothing that a profile says becomes markup.
 
-use crate::content::{Block, Cell, Document, Fact, Span, Table};
+use crate::content::{Block, Cell, DocumentTable, Fact, ServerDocument, TextSpan};
 use crate::evidence::sign;
 use crate::language::Language;
 use crate::plan;
 
 /// The whole text.
-pub(crate) fn markdown(document: &Document, language: Language) -> String {
+pub(crate) fn markdown(document: &ServerDocument, language: Language) -> String {
     let mut out = format!("# {}\n\n{}\n\n", escaped(&document.title), escaped(&document.subtitle));
     out += &format!("**{}**\n\n", cell(&document.standing, false));
     out += &facts(&document.facts);
@@ -41,7 +41,7 @@ fn facts(all: &[Fact]) -> String {
     all.iter().map(|(name, said)| format!("- **{}:** {}\n", escaped(name), cell(said, false))).collect()
 }
 
-fn table(table: &Table) -> String {
+fn table(table: &DocumentTable) -> String {
     let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
     let mut out = row(table.head.iter().map(|name| escaped(name)).collect());
     out += &format!("|{}\n", "---|".repeat(table.head.len()));
@@ -52,12 +52,12 @@ fn table(table: &Table) -> String {
 }
 
 fn cell(cell: &Cell, in_table: bool) -> String {
-    let one = |span: &Span| match span {
-        Span::Plain(text) | Span::Soft(text) => escaped(text),
-        Span::Code(text) => code(text),
-        Span::Break if in_table => "<br>".to_owned(),
-        Span::Break => "; ".to_owned(),
-        Span::Proof { id, verdict, words } => {
+    let one = |span: &TextSpan| match span {
+        TextSpan::Plain(text) | TextSpan::Soft(text) => escaped(text),
+        TextSpan::Code(text) => code(text),
+        TextSpan::Break if in_table => "<br>".to_owned(),
+        TextSpan::Break => "; ".to_owned(),
+        TextSpan::Proof { id, verdict, words } => {
             format!("{} {words}: {}", sign(*verdict), code(id))
         }
     };

@@ -31,7 +31,7 @@ mod why;
 pub use inside::{Job, inside, run_inside, run_inside_with, typed};
 pub use memory::Memory;
 pub use output::{LOG_LIMIT, Output, Status};
-pub use probe::{Probe, probe};
+pub use probe::{SandboxSupport, probe};
 pub use run::Sandbox;
 pub use why::Why;
 
@@ -93,7 +93,7 @@ pub fn mode() -> Result<SandboxMode> {
     .clone()
 }
 
-fn choose(probe: &Probe, wanted: Option<&str>) -> Result<SandboxMode> {
+fn choose(probe: &SandboxSupport, wanted: Option<&str>) -> Result<SandboxMode> {
     let Some(wanted) = wanted else {
         if let Some(mode) = SandboxMode::ALL.into_iter().find(|m| probe.why_not(*m).is_none()) {
             return Ok(mode);

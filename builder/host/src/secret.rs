@@ -1,7 +1,7 @@
 //! A secret, from where somebody says it is: an environment variable, a file that nobody else may read, a program that
 //! prints it. No error ever shows it.
 
-use diorite_model::instance::Source;
+use diorite_model::instance::SecretSource;
 use diorite_model::{Error, Exit, Result};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -28,10 +28,10 @@ impl SecretRequest<'_> {
     ///
     /// # Errors
     /// [`Exit::Input`]: it is not there; the file can be read by others or is too large; the program failed.
-    pub fn read(&self, source: &Source, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<u8>> {
+    pub fn read(&self, source: &SecretSource, environment: &dyn Fn(&str) -> Option<String>) -> Result<Vec<u8>> {
         let Self { noun, of, place, .. } = self;
         match source {
-            Source::Environment(name) => {
+            SecretSource::Environment(name) => {
                 let value = environment(name).filter(|value| !value.trim().is_empty()).ok_or_else(|| {
                     Error::input(format!("the {noun} of {of} is not set"))
                         .at(source.words())
@@ -40,8 +40,8 @@ impl SecretRequest<'_> {
                 })?;
                 Ok(value.into_bytes())
             }
-            Source::File(file) => self.of_file(file),
-            Source::Command(words) => self.of_program(words),
+            SecretSource::File(file) => self.of_file(file),
+            SecretSource::Command(words) => self.of_program(words),
         }
     }
 

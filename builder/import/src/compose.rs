@@ -1,8 +1,8 @@
 //! A compose file as a whole: services, networks, volumes, secrets.
 
-use crate::stack::Stack;
+use crate::stack::ComposeStack;
 use crate::toml_text::text;
-use crate::yaml::{self, Node};
+use crate::yaml::{self, YamlNode};
 use crate::{Imported, service};
 use diorite_model::profile::{self, Loaded};
 use diorite_model::{Error, Result};
@@ -17,12 +17,12 @@ const SOME_DIGEST: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01234
 /// [`Exit::Input`](diorite_model::Exit::Input): not YAML, or without services.
 pub fn compose(source: &str, file: &str) -> Result<Imported> {
     let whole = yaml::parse(source, file)?;
-    let services = whole.get("services").map(Node::entries).unwrap_or_default();
+    let services = whole.get("services").map(YamlNode::entries).unwrap_or_default();
     if services.is_empty() {
         let error = Error::input("this compose file has no services").at(file);
         return Err(error.hint("name a file with `services:`, such as compose.yaml or docker-compose.yml"));
     }
-    let mut stack = Stack::default();
+    let mut stack = ComposeStack::default();
     for (key, line, node) in whole.entries() {
         stack.top(key, *line, node);
     }
@@ -54,7 +54,7 @@ pub fn compose(source: &str, file: &str) -> Result<Imported> {
 }
 
 /// What the reader of profiles says to the tables: notes without a line of their own.
-fn check(tables: &str, stack: &mut Stack) {
+fn check(tables: &str, stack: &mut ComposeStack) {
     let text = tables.replace("@sha256:DIGEST", &format!("@sha256:{SOME_DIGEST}"));
     let whole = format!("{text}\n[image]\nname = \"imported\"\nversion = \"1\"\n");
     let mut none = |name: &str| -> Result<Loaded> { Err(Error::bug(format!("{name} is asked for"))) };

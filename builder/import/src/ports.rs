@@ -1,6 +1,6 @@
 //! Published ports: `8080:80`, `127.0.0.1:5000-5002:5000-5002/udp`, and the long form.
 
-use crate::yaml::Node;
+use crate::yaml::YamlNode;
 
 /// Most ports of one range that are written one by one.
 const MOST: u16 = 32;
@@ -14,11 +14,11 @@ pub(crate) struct Port {
 }
 
 /// The ports of one entry, or why there are none.
-pub(crate) fn ports(node: &Node, plain: &str) -> Result<Vec<Port>, String> {
+pub(crate) fn ports(node: &YamlNode, plain: &str) -> Result<Vec<Port>, String> {
     match node.entries() {
         [] => short(plain),
         _ => {
-            let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default();
+            let text = |key: &str| node.get(key).and_then(YamlNode::text).unwrap_or_default();
             let host = if text("host_ip").is_empty() { String::new() } else { format!("{}:", text("host_ip")) };
             let published =
                 if text("published").is_empty() { String::new() } else { format!("{}:", text("published")) };

@@ -1,14 +1,14 @@
 //! One service of a compose file → `[containers.NAME]`.
 
-use crate::stack::Stack;
+use crate::stack::ComposeStack;
 use crate::toml_text::{key, list, text};
-use crate::yaml::{Kind, Node};
+use crate::yaml::{YamlKind, YamlNode};
 use crate::{advice, ports, words};
 use diorite_model::secret;
 
 /// A service while it is read.
-pub(crate) struct Service<'a> {
-    stack: &'a mut Stack,
+pub(crate) struct ComposeService<'a> {
+    stack: &'a mut ComposeStack,
     path: String,
     pub(crate) name: String,
     lines: Vec<String>,
@@ -41,9 +41,9 @@ const SILENT: [&str; 14] = [
 ];
 
 /// The table of a service, in TOML.
-pub(crate) fn table(stack: &mut Stack, compose_name: &str, node: &Node) -> String {
+pub(crate) fn table(stack: &mut ComposeStack, compose_name: &str, node: &YamlNode) -> String {
     let (name, path) = (words::name(compose_name), format!("services.{compose_name}"));
-    let mut service = Service {
+    let mut service = ComposeService {
         stack,
         path,
         name,
@@ -71,14 +71,14 @@ pub(crate) fn table(stack: &mut Stack, compose_name: &str, node: &Node) -> Strin
     service.finish()
 }
 
-impl Service<'_> {
+impl ComposeService<'_> {
     fn note(&mut self, line: usize, key: &str, what: &str) {
         let path = if key.is_empty() { self.path.clone() } else { format!("{}.{key}", self.path) };
         self.stack.note(line, &path, what);
     }
 
     /// Text without variables of the shell that would start docker compose.
-    fn plain(&mut self, node: &Node, key: &str) -> Option<String> {
+    fn plain(&mut self, node: &YamlNode, key: &str) -> Option<String> {
         let (value, missing) = crate::interpolate::interpolated(node.text()?);
         if !missing.is_empty() {
             let names = missing.join(", ");
@@ -87,12 +87,12 @@ impl Service<'_> {
         Some(value)
     }
 
-    fn plain_list(&mut self, node: &Node, key: &str) -> Vec<String> {
+    fn plain_list(&mut self, node: &YamlNode, key: &str) -> Vec<String> {
         node.items().into_iter().filter_map(|item| self.plain(item, key)).collect()
     }
 
     /// What its root is made from.
-    fn root(&mut self, node: &Node) {
+    fn root(&mut self, node: &YamlNode) {
         if let Some(build) = node.get("build") {
             let archive = format!("images/{}.tar", self.name);
             let what = format!(
@@ -121,12 +121,12 @@ impl Service<'_> {
         }
     }
 
-    fn key(&mut self, name: &str, line: usize, node: &Node) {
+    fn key(&mut self, name: &str, line: usize, node: &YamlNode) {
         match name {
             _ if SILENT.contains(&name) || name.starts_with("x-") => self.silent(name, line, node),
             "command" | "entrypoint" => {
                 let all = match &node.kind {
-                    Kind::Text(_) => self.plain(node, name).map(|t| words::shell_words(&t)).unwrap_or_default(),
+                    YamlKind::Text(_) => self.plain(node, name).map(|t| words::shell_words(&t)).unwrap_or_default(),
                     _ => self.plain_list(node, name),
                 };
                 if !all.is_empty() {
@@ -172,7 +172,7 @@ impl Service<'_> {
     }
 
     /// Keys that need no line, unless they ask for less than there is.
-    fn silent(&mut self, name: &str, line: usize, node: &Node) {
+    fn silent(&mut self, name: &str, line: usize, node: &YamlNode) {
         match name {
             "restart" if node.text() == Some("no") => {
                 self.note(line, name, "a container that fails is always started again");
@@ -183,7 +183,7 @@ impl Service<'_> {
         }
     }
 
-    fn environment(&mut self, node: &Node) {
+    fn environment(&mut self, node: &YamlNode) {
         let mut all: Vec<(String, usize, Option<String>, Vec<String>)> = Vec::new();
         let mut add = |name: &str, line: usize, value: Option<&str>| {
             let (value, missing) =
@@ -233,7 +233,7 @@ impl Service<'_> {
         self.secrets.push(line);
     }
 
-    fn ports(&mut self, node: &Node) {
+    fn ports(&mut self, node: &YamlNode) {
         for item in node.items() {
             let plain = self.plain(item, "ports").unwrap_or_default();
             match ports::ports(item, &plain) {
@@ -257,8 +257,8 @@ impl Service<'_> {
         }
     }
 
-    fn volume(&mut self, node: &Node) {
-        let of = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    fn volume(&mut self, node: &YamlNode) {
+        let of = |key: &str| node.get(key).and_then(YamlNode::text).map(str::to_owned);
         let (source, target, read_only) = match node.entries() {
             [] => {
                 let Some(whole) = self.plain(node, "volumes") else { return };
@@ -275,7 +275,7 @@ impl Service<'_> {
             _ if of("type").as_deref() == Some("tmpfs") => {
                 return self.memory(&of("target").unwrap_or_default(), node.line, node.get("tmpfs").is_some());
             }
-            _ => (of("source"), of("target").unwrap_or_default(), node.get("read_only").is_some_and(Node::is_true)),
+            _ => (of("source"), of("target").unwrap_or_default(), node.get("read_only").is_some_and(YamlNode::is_true)),
         };
         let outside =
             source.as_deref().is_some_and(|s| s.starts_with(['.', '/', '~']) || of("type").as_deref() == Some("bind"));
@@ -310,7 +310,7 @@ impl Service<'_> {
         }
     }
 
-    fn networks(&mut self, node: &Node) {
+    fn networks(&mut self, node: &YamlNode) {
         let mut names = Vec::new();
         for item in node.items() {
             names.extend(item.text().map(str::to_owned));
@@ -331,21 +331,21 @@ impl Service<'_> {
         self.lines.push(format!("networks = {}", list(&[name])));
     }
 
-    fn depends_on(&mut self, node: &Node) {
+    fn depends_on(&mut self, node: &YamlNode) {
         for item in node.items() {
             self.after.extend(item.text().map(words::name));
         }
         for (name, line, about) in node.entries() {
             self.after.push(words::name(name));
-            if about.get("condition").and_then(Node::text) == Some("service_completed_successfully") {
+            if about.get("condition").and_then(YamlNode::text) == Some("service_completed_successfully") {
                 let what = "a container that ends is no service: let a unit of `[services.units]` do this once, or the program itself";
                 self.note(*line, "depends_on", what);
             }
         }
     }
 
-    fn healthcheck(&mut self, node: &Node) {
-        if node.get("disable").is_some_and(Node::is_true) {
+    fn healthcheck(&mut self, node: &YamlNode) {
+        if node.get("disable").is_some_and(YamlNode::is_true) {
             return self.note(
                 node.line,
                 "healthcheck",
@@ -354,7 +354,7 @@ impl Service<'_> {
         }
         let Some(test) = node.get("test") else { return };
         let mut command = match &test.kind {
-            Kind::Text(_) => vec!["CMD-SHELL".to_owned(), self.plain(test, "healthcheck.test").unwrap_or_default()],
+            YamlKind::Text(_) => vec!["CMD-SHELL".to_owned(), self.plain(test, "healthcheck.test").unwrap_or_default()],
             _ => self.plain_list(test, "healthcheck.test"),
         };
         match command.first().map(String::as_str) {
@@ -371,14 +371,14 @@ impl Service<'_> {
                 None => self.note(said.line, &format!("healthcheck.{key}"), "it is no length of time"),
             }
         }
-        self.health.extend(node.get("retries").and_then(Node::text).map(|n| format!("retries = {n}")));
+        self.health.extend(node.get("retries").and_then(YamlNode::text).map(|n| format!("retries = {n}")));
         if let Some(other) = node.get("start_interval") {
             self.note(other.line, "healthcheck.start_interval", "there is one interval");
         }
     }
 
-    fn secret(&mut self, node: &Node) {
-        let of = |key: &str| node.get(key).and_then(Node::text).map(str::to_owned);
+    fn secret(&mut self, node: &YamlNode) {
+        let of = |key: &str| node.get(key).and_then(YamlNode::text).map(str::to_owned);
         let Some(source) = of("source").or_else(|| node.text().map(str::to_owned)) else { return };
         let target = of("target").unwrap_or_else(|| source.clone());
         let file = if target.starts_with('/') { target } else { format!("/run/secrets/{target}") };
@@ -394,7 +394,7 @@ impl Service<'_> {
         }
     }
 
-    fn devices(&mut self, node: &Node) {
+    fn devices(&mut self, node: &YamlNode) {
         let mut all = Vec::new();
         for device in self.plain_list(node, "devices") {
             let parts: Vec<&str> = device.split(':').collect();
@@ -406,7 +406,7 @@ impl Service<'_> {
         self.lines.push(format!("devices = {}", list(&all)));
     }
 
-    fn size(&mut self, limit: &str, node: &Node) {
+    fn size(&mut self, limit: &str, node: &YamlNode) {
         let Some(value) = self.plain(node, limit) else { return };
         match words::mebibytes(&value) {
             Some(size) => self.limits.push(format!("{limit} = \"{size}M\"")),
@@ -414,14 +414,14 @@ impl Service<'_> {
         }
     }
 
-    fn cpus(&mut self, node: &Node) {
+    fn cpus(&mut self, node: &YamlNode) {
         let value = self.plain(node, "cpus");
         self.limits.extend(value.map(|cpus| format!("cpus = {}", text(&cpus))));
     }
 
-    fn ulimits(&mut self, node: &Node) {
+    fn ulimits(&mut self, node: &YamlNode) {
         for (name, line, value) in node.entries() {
-            let most = value.text().or_else(|| value.get("hard").and_then(Node::text));
+            let most = value.text().or_else(|| value.get("hard").and_then(YamlNode::text));
             match (name.as_str(), most) {
                 ("nofile", Some(most)) => self.limits.push(format!("open_files = {most}")),
                 _ => self.note(
@@ -433,7 +433,7 @@ impl Service<'_> {
         }
     }
 
-    fn deploy(&mut self, node: &Node) {
+    fn deploy(&mut self, node: &YamlNode) {
         for (name, line, value) in node.entries() {
             match name.as_str() {
                 "resources" => {
@@ -444,7 +444,7 @@ impl Service<'_> {
                     if let Some(cpus) = limits.and_then(|l| l.get("cpus")) {
                         self.cpus(cpus);
                     }
-                    let pids = limits.and_then(|l| l.get("pids")).and_then(Node::text);
+                    let pids = limits.and_then(|l| l.get("pids")).and_then(YamlNode::text);
                     self.limits.extend(pids.map(|n| format!("pids = {n}")));
                 }
                 "replicas" if value.text() == Some("1") => {}

@@ -1,6 +1,6 @@
 //! What the services of a compose file share, as it is gathered while they are read.
 
-use crate::yaml::Node;
+use crate::yaml::YamlNode;
 use crate::{Note, words};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ const STACK: &str = "stack";
 
 /// What the services of a file share.
 #[derive(Default)]
-pub(crate) struct Stack {
+pub(crate) struct ComposeStack {
     pub(crate) notes: Vec<Note>,
     /// Networks by their names in the file.
     pub(crate) networks: BTreeMap<String, NetworkTable>,
@@ -27,7 +27,7 @@ pub(crate) struct NetworkTable {
     pub(crate) subnet: Option<String>,
 }
 
-impl Stack {
+impl ComposeStack {
     pub(crate) fn note(&mut self, line: usize, key: &str, what: &str) {
         self.notes.push(Note { line, key: key.to_owned(), what: what.to_owned() });
     }
@@ -61,12 +61,12 @@ impl Stack {
     }
 
     /// A key of the file itself.
-    pub(crate) fn top(&mut self, key: &str, line: usize, node: &Node) {
+    pub(crate) fn top(&mut self, key: &str, line: usize, node: &YamlNode) {
         match key {
             "networks" => node.entries().iter().for_each(|(name, line, about)| self.declared(name, *line, about)),
             "volumes" => {
                 for (name, line, about) in node.entries().iter().filter(|(_, _, about)| !about.entries().is_empty()) {
-                    let external = about.get("external").is_some_and(Node::is_true);
+                    let external = about.get("external").is_some_and(YamlNode::is_true);
                     let what = match external {
                         true => {
                             "it exists already where docker compose runs, and is empty here: copy what is in it to the machine"
@@ -92,12 +92,12 @@ impl Stack {
         }
     }
 
-    fn declared(&mut self, name: &str, line: usize, about: &Node) {
+    fn declared(&mut self, name: &str, line: usize, about: &YamlNode) {
         self.network(name);
-        let subnet = about.get("ipam").and_then(|i| i.get("config")).map(Node::items).unwrap_or_default();
-        let subnet = subnet.first().and_then(|c| c.get("subnet")).and_then(Node::text).filter(|s| s.contains('.'));
+        let subnet = about.get("ipam").and_then(|i| i.get("config")).map(YamlNode::items).unwrap_or_default();
+        let subnet = subnet.first().and_then(|c| c.get("subnet")).and_then(YamlNode::text).filter(|s| s.contains('.'));
         if let Some(table) = self.networks.get_mut(name) {
-            table.internal = about.get("internal").is_some_and(Node::is_true);
+            table.internal = about.get("internal").is_some_and(YamlNode::is_true);
             table.subnet = subnet.map(str::to_owned);
         }
         for (key, line, value) in about.entries() {

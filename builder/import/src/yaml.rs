@@ -13,27 +13,27 @@ const DEEPEST: usize = 64;
 
 /// A value and the line it begins on.
 #[derive(Debug, Clone)]
-pub(crate) struct Node {
+pub(crate) struct YamlNode {
     pub(crate) line: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: YamlKind,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum Kind {
+pub(crate) enum YamlKind {
     /// Nothing, `null` or `~`.
     Null,
     /// Any other scalar, as it is written.
     Text(String),
-    List(Vec<Node>),
+    List(Vec<YamlNode>),
     /// Keys with their lines, in the order of the file.
-    Table(Vec<(String, usize, Node)>),
+    Table(Vec<(String, usize, YamlNode)>),
 }
 
-impl Node {
+impl YamlNode {
     /// The text of a scalar.
     pub(crate) fn text(&self) -> Option<&str> {
         match &self.kind {
-            Kind::Text(text) => Some(text),
+            YamlKind::Text(text) => Some(text),
             _ => None,
         }
     }
@@ -44,31 +44,31 @@ impl Node {
     }
 
     /// Entries of a table; none of anything else.
-    pub(crate) fn entries(&self) -> &[(String, usize, Node)] {
+    pub(crate) fn entries(&self) -> &[(String, usize, YamlNode)] {
         match &self.kind {
-            Kind::Table(entries) => entries,
+            YamlKind::Table(entries) => entries,
             _ => &[],
         }
     }
 
     /// Items of a list; of a scalar, itself alone.
-    pub(crate) fn items(&self) -> Vec<&Node> {
+    pub(crate) fn items(&self) -> Vec<&YamlNode> {
         match &self.kind {
-            Kind::List(items) => items.iter().collect(),
-            Kind::Text(_) => vec![self],
+            YamlKind::List(items) => items.iter().collect(),
+            YamlKind::Text(_) => vec![self],
             _ => Vec::new(),
         }
     }
 
     /// The value under a key of a table.
-    pub(crate) fn get(&self, key: &str) -> Option<&Node> {
+    pub(crate) fn get(&self, key: &str) -> Option<&YamlNode> {
         self.entries().iter().find(|(name, _, _)| name == key).map(|(_, _, node)| node)
     }
 
     fn count(&self) -> usize {
         match &self.kind {
-            Kind::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
-            Kind::Table(entries) => 1 + entries.iter().map(|(_, _, node)| node.count()).sum::<usize>(),
+            YamlKind::List(items) => 1 + items.iter().map(Self::count).sum::<usize>(),
+            YamlKind::Table(entries) => 1 + entries.iter().map(|(_, _, node)| node.count()).sum::<usize>(),
             _ => 1,
         }
     }
@@ -76,23 +76,23 @@ impl Node {
 
 /// A list or table whose end has not come yet.
 enum Open {
-    List(Vec<Node>),
-    Table(Vec<(String, usize, Node)>, Option<(String, usize)>),
+    List(Vec<YamlNode>),
+    Table(Vec<(String, usize, YamlNode)>, Option<(String, usize)>),
 }
 
 struct Reader<'a> {
     file: &'a str,
     open: Vec<(Open, usize, usize)>,
-    anchors: BTreeMap<usize, Node>,
+    anchors: BTreeMap<usize, YamlNode>,
     values: usize,
-    whole: Option<Node>,
+    whole: Option<YamlNode>,
 }
 
 /// The first document of a text.
 ///
 /// # Errors
 /// [`Exit::Input`](diorite_model::Exit::Input): not YAML, too large, too deep; with the line.
-pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
+pub(crate) fn parse(text: &str, file: &str) -> Result<YamlNode> {
     if text.len() > LARGEST {
         return Err(Error::input("this file is too large to be a compose file").at(file));
     }
@@ -106,7 +106,7 @@ pub(crate) fn parse(text: &str, file: &str) -> Result<Node> {
         }
         reader.event(event, span.start.line())?;
     }
-    Ok(reader.whole.unwrap_or(Node { line: 1, kind: Kind::Null }))
+    Ok(reader.whole.unwrap_or(YamlNode { line: 1, kind: YamlKind::Null }))
 }
 
 impl Reader<'_> {
@@ -114,8 +114,8 @@ impl Reader<'_> {
         match event {
             Event::Scalar(text, style, anchor, _) => {
                 let null = style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                let kind = if null { Kind::Null } else { Kind::Text(text.into_owned()) };
-                self.put(Node { line, kind }, anchor)
+                let kind = if null { YamlKind::Null } else { YamlKind::Text(text.into_owned()) };
+                self.put(YamlNode { line, kind }, anchor)
             }
             Event::Alias(anchor) => {
                 let node = self.anchors.get(&anchor).cloned();
@@ -126,10 +126,10 @@ impl Reader<'_> {
             Event::SequenceEnd | Event::MappingEnd => {
                 let Some((open, line, anchor)) = self.open.pop() else { return Ok(()) };
                 let kind = match open {
-                    Open::List(items) => Kind::List(items),
-                    Open::Table(entries, _) => Kind::Table(merged(entries)),
+                    Open::List(items) => YamlKind::List(items),
+                    Open::Table(entries, _) => YamlKind::Table(merged(entries)),
                 };
-                self.put(Node { line, kind }, anchor)
+                self.put(YamlNode { line, kind }, anchor)
             }
             _ => Ok(()),
         }
@@ -144,7 +144,7 @@ impl Reader<'_> {
     }
 
     /// A whole value: into what is open, or the document's own.
-    fn put(&mut self, node: Node, anchor: usize) -> Result<()> {
+    fn put(&mut self, node: YamlNode, anchor: usize) -> Result<()> {
         self.values += node.count();
         if self.values > MOST * DEEPEST {
             return Err(self.wrong(node.line, "it has too many values"));
@@ -159,7 +159,7 @@ impl Reader<'_> {
             Some((Open::Table(entries, key), _, _)) => match key.take() {
                 Some((name, at)) => entries.push((name, at, node)),
                 None => match node.kind {
-                    Kind::Text(name) => *key = Some((name, line)),
+                    YamlKind::Text(name) => *key = Some((name, line)),
                     _ => {
                         return Err(Error::input("this is no compose file")
                             .at(format!("{file}:{line}"))
@@ -177,10 +177,10 @@ impl Reader<'_> {
 }
 
 /// A table with what its merge keys bring, YAML 1.1: a key of its own wins.
-fn merged(entries: Vec<(String, usize, Node)>) -> Vec<(String, usize, Node)> {
+fn merged(entries: Vec<(String, usize, YamlNode)>) -> Vec<(String, usize, YamlNode)> {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(name, _, _)| name == "<<");
     for (_, _, node) in merges {
-        let sources = if let Kind::List(items) = node.kind { items } else { vec![node] };
+        let sources = if let YamlKind::List(items) = node.kind { items } else { vec![node] };
         for (name, line, value) in sources.iter().flat_map(|source| source.entries().iter().cloned()) {
             if !own.iter().any(|(other, _, _)| *other == name) {
                 own.push((name, line, value));

@@ -26,13 +26,13 @@ pub struct Instance {
     /// Hardware address of its network card.
     pub mac: Option<String>,
     /// Where the values of its credentials are, by their names.
-    pub credentials: BTreeMap<String, Source>,
+    pub credentials: BTreeMap<String, SecretSource>,
 }
 
 /// Where a secret is that stands in no file of the project.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum SecretSource {
     /// In this environment variable.
     Environment(String),
     /// In this file, which nobody else may read.
@@ -41,13 +41,13 @@ pub enum Source {
     Command(Vec<String>),
 }
 
-impl Source {
+impl SecretSource {
     /// Where, in words: `environment variable PVE_TOKEN`.
     pub fn words(&self) -> String {
         match self {
-            Source::Environment(name) => format!("environment variable {name}"),
-            Source::File(file) => format!("file {}", file.display()),
-            Source::Command(words) => format!("program `{}`", words.join(" ")),
+            SecretSource::Environment(name) => format!("environment variable {name}"),
+            SecretSource::File(file) => format!("file {}", file.display()),
+            SecretSource::Command(words) => format!("program `{}`", words.join(" ")),
         }
     }
 }

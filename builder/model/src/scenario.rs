@@ -54,7 +54,7 @@ pub struct Segment {
 /// Where a machine's disk comes from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Source {
+pub enum MachineSource {
     /// What `diorite build` left of this profile: its name, or its file.
     Profile(String),
     /// A raw disk, and the profile or recipe.json it was made from.
@@ -82,7 +82,7 @@ pub struct Machine {
     /// Its name; of several `NAME-1` to `NAME-n`.
     pub name: String,
     /// Its disk.
-    pub source: Source,
+    pub source: MachineSource,
     /// Its cards in their order.
     pub cards: Vec<Plug>,
     /// MiB.
@@ -181,7 +181,7 @@ pub enum Until {
 /// How a machine starts anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Restart {
+pub enum RestartKind {
     /// `systemctl reboot`.
     Reboot,
     /// The reset button.
@@ -362,7 +362,7 @@ pub enum Act {
         /// The machine, by its place.
         machine: usize,
         /// By which means it starts anew.
-        how: Restart,
+        how: RestartKind,
         /// How often, one after the other.
         times: u32,
         /// How far it is waited for.

@@ -4,8 +4,8 @@ mod findings;
 mod inspection;
 mod requirements;
 
-pub use findings::{Severity, TargetFinding, TargetReport};
-pub use requirements::{REQUIRED, RequiredPrivilege, Scope};
+pub use findings::{FindingSeverity, TargetFinding, TargetReport};
+pub use requirements::{PrivilegeScope, REQUIRED, RequiredPrivilege};
 
 use crate::client::{CallError, CallErrorKind, Client, Parameters, Path};
 use diorite_model::machine::Cluster as ClusterSpec;
@@ -49,7 +49,7 @@ pub fn check(client: &Client, spec: &ClusterSpec) -> Result<TargetReport> {
     let mut report = TargetReport::new(target, client.who(), &version);
     if series.0 > NEWEST {
         report.add(
-            Severity::Note,
+            FindingSeverity::Note,
             "version",
             format!("Proxmox VE {version} is newer than what Diorite was tried on"),
             "",
@@ -57,7 +57,7 @@ pub fn check(client: &Client, spec: &ClusterSpec) -> Result<TargetReport> {
     }
     if series >= TAGS_AT_THE_VM && target.pool.is_some() {
         let what = "tags are set after a VM is created: this version checks them at the VM, before it is in its pool";
-        report.add(Severity::Ok, "version", what, "");
+        report.add(FindingSeverity::Ok, "version", what, "");
     }
     let mut look = Inspection { client, series, report };
     look.privileges(spec)?;

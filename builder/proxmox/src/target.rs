@@ -4,7 +4,7 @@ mod forms;
 mod read;
 mod secret;
 
-pub use diorite_model::instance::Source;
+pub use diorite_model::instance::SecretSource;
 pub use read::{example, parse, parse_each};
 pub use secret::{Credential, Secret};
 
@@ -47,7 +47,7 @@ pub struct Target {
     /// Where nodes may fetch images from this program; none: images are uploaded.
     pub serve: Option<Serve>,
     /// Where the private key is that signs machines' own values.
-    pub signing_key: Option<Source>,
+    pub signing_key: Option<SecretSource>,
     /// What to do first when it cannot be reached.
     pub vpn: Option<String>,
     /// Where it is described.
@@ -78,9 +78,9 @@ pub struct Serve {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LoginMethod {
     /// By an API token, `USER@REALM!ID=UUID`, from there.
-    Token(Source),
+    Token(SecretSource),
     /// As this user (`root@pam`), with the password from there.
-    Password(String, Source),
+    Password(String, SecretSource),
 }
 
 /// Largest `targets.toml` that is read, in bytes.
@@ -153,7 +153,7 @@ impl Target {
 
 impl LoginMethod {
     /// Where its secret is.
-    pub fn source(&self) -> &Source {
+    pub fn source(&self) -> &SecretSource {
         match self {
             LoginMethod::Token(source) | LoginMethod::Password(_, source) => source,
         }

@@ -4,7 +4,7 @@ mod common;
 
 use common::{client, client_with, environment, limits, simulator, steady};
 use diorite_model::{Exit, Result};
-use diorite_proxmox::check::{REQUIRED, Scope, Severity, TargetReport, check};
+use diorite_proxmox::check::{FindingSeverity, PrivilegeScope, REQUIRED, TargetReport, check};
 use diorite_proxmox_simulator::{Simulator, World};
 use std::collections::BTreeSet;
 
@@ -81,14 +81,14 @@ fn the_privileges_are_few_and_none_is_at_the_top() {
     let target = common::target("http://127.0.0.1:1", "");
     let names: BTreeSet<_> = REQUIRED.iter().map(|n| n.name).collect();
     assert!(names.len() <= 15, "{names:?}");
-    for place in Scope::ALL {
+    for place in PrivilegeScope::ALL {
         assert_ne!(place.path(&target), "/");
     }
     // With exactly these, and no Sys.Audit at the top, nothing is missing.
     let report = found("", |world| world.revoke("/", "Sys.Audit"));
     assert_eq!(problems(&report), "");
     let unseen = report.findings.iter().find(|f| f.about == "firewall").expect("the firewall");
-    assert_eq!(unseen.level, Severity::Note, "{unseen:?}");
+    assert_eq!(unseen.level, FindingSeverity::Note, "{unseen:?}");
 }
 
 #[test]
@@ -147,11 +147,11 @@ fn without_a_pool() {
     };
     let missing = |report: &TargetReport| report.problems().filter(|p| p.what.contains("at /vms is missing")).count();
     assert_eq!(missing(&check(&client, &Default::default()).expect("a report")), 11);
-    let names: Vec<_> = REQUIRED.iter().filter(|n| n.at == Scope::Machines).map(|n| n.name).collect();
+    let names: Vec<_> = REQUIRED.iter().filter(|n| n.at == PrivilegeScope::Machines).map(|n| n.name).collect();
     simulator.world().grant("/vms", &names.join(" "));
     let report = check(&client, &Default::default()).expect("a report");
     assert_eq!(missing(&report), 0);
-    assert!(report.findings.iter().any(|f| f.level == Severity::Note && f.what.contains("names no pool")));
+    assert!(report.findings.iter().any(|f| f.level == FindingSeverity::Note && f.what.contains("names no pool")));
 }
 
 #[test]

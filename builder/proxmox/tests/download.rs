@@ -7,7 +7,7 @@ use common::{client_with, environment, limits, steady, target};
 use diorite_host::progress::Progress;
 use diorite_model::{Digest, Exit};
 use diorite_proxmox::ClientLimits;
-use diorite_proxmox::check::{Severity, check};
+use diorite_proxmox::check::{FindingSeverity, check};
 use diorite_proxmox::download::DownloadResult;
 use diorite_proxmox::target::Serve;
 use diorite_proxmox::upload::{Upload, UploadContent};
@@ -179,12 +179,12 @@ fn a_check_names_the_privilege_where_it_is_wished_for() {
     };
     assert_eq!(checked(World::new(), ""), (vec![], false));
     let (about, _) = checked(World::new(), "serve = \"auto\"");
-    assert_eq!((about.len(), about[0].level), (1, Severity::Note));
+    assert_eq!((about.len(), about[0].level), (1, FindingSeverity::Note));
     let missing = "privilege Sys.AccessNetwork at /nodes/pve1 is missing: deploy@pve!ci cannot";
     assert!(about[0].what.starts_with(missing), "{}", about[0].what);
     assert!(about[0].hint.contains("pveum acl modify /nodes/pve1 --tokens 'deploy@pve!ci'"), "{}", about[0].hint);
     let (about, _) = checked(world(), "serve = \"auto\"");
-    assert_eq!((about.len(), about[0].level), (1, Severity::Ok));
+    assert_eq!((about.len(), about[0].level), (1, FindingSeverity::Ok));
 }
 
 #[test]

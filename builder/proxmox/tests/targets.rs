@@ -5,7 +5,7 @@ mod common;
 
 use common::described;
 use diorite_model::{Error, Exit};
-use diorite_proxmox::target::{Credential, LoginMethod, Source, Trust, files, find, parse};
+use diorite_proxmox::target::{Credential, LoginMethod, SecretSource, Trust, files, find, parse};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ fn everything_that_can_be_said() {
     assert_eq!((target.nodes.join(","), target.vmids.clone()), ("pve2,pve1".into(), 500..=599));
     assert_eq!(target.trust, Trust::Authority(PathBuf::from("/home/me/ca.pem")));
     let words = ["pass", "show", "pve/school token"].map(str::to_owned);
-    assert_eq!(target.login, LoginMethod::Token(Source::Command(words.into())));
+    assert_eq!(target.login, LoginMethod::Token(SecretSource::Command(words.into())));
     assert_eq!(target.location, "t.toml:1:10");
 
     let least = common::target(URL, "");
@@ -88,7 +88,7 @@ fn everything_that_can_be_said() {
     let file = &parse(&file, "t.toml", Path::new("profiles"), None).expect("targets")[0];
     assert_eq!(
         file.login,
-        LoginMethod::Token(Source::File("profiles/secret/token".into())),
+        LoginMethod::Token(SecretSource::File("profiles/secret/token".into())),
         "beside the file that names it"
     );
 }
@@ -160,9 +160,10 @@ fn where_the_secret_is() {
     let file = directory.path().join("token");
     let of_file = common::target(URL, "").clone();
     let mut of_file = of_file;
-    of_file.login = LoginMethod::Token(Source::File(file.clone()));
+    of_file.login = LoginMethod::Token(SecretSource::File(file.clone()));
     let mut of_program = of_file.clone();
-    let program = |words: &[&str]| LoginMethod::Token(Source::Command(words.iter().map(|w| (*w).to_owned()).collect()));
+    let program =
+        |words: &[&str]| LoginMethod::Token(SecretSource::Command(words.iter().map(|w| (*w).to_owned()).collect()));
     let none = |_: &str| None;
     let place = |e: Error| {
         assert_eq!(e.exit, Exit::Input);

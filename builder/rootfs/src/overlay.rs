@@ -89,7 +89,7 @@ pub fn load(dir: &Path) -> Result<Overlay> {
     let mut entries = BTreeMap::new();
     let configure = program(&dir.join("configure"))?;
     if configure.is_none() || dir.join("tree").exists() {
-        read(&dir.join("tree"), b"", &mut entries, &mut lost::Seen::default())?;
+        read(&dir.join("tree"), b"", &mut entries, &mut lost::HardLinks::default())?;
     }
     if entries.is_empty() && configure.is_none() {
         return Err(wrong(&dir.join("tree"), "the overlay is empty"));
@@ -215,7 +215,12 @@ fn wrong(file: &Path, what: &str) -> Error {
     if rest.is_empty() { error } else { error.detail(rest) }
 }
 
-fn read(dir: &Path, path: &[u8], entries: &mut BTreeMap<TreePath, OverlayEntry>, seen: &mut lost::Seen) -> Result<()> {
+fn read(
+    dir: &Path,
+    path: &[u8],
+    entries: &mut BTreeMap<TreePath, OverlayEntry>,
+    seen: &mut lost::HardLinks,
+) -> Result<()> {
     let failed = |e| Error::io("an overlay's directory cannot be read", dir, e);
     let list = std::fs::read_dir(dir).map_err(failed)?.collect::<std::io::Result<Vec<_>>>();
     let mut list = list.map_err(failed)?;

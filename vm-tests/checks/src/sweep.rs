@@ -1,7 +1,7 @@
 //! Many ports asked together, from somewhere, and the judge of their answers.
 
 use crate::answer::{Judged, short};
-use diorite_lab::{PortVerdict, Probe, Scan};
+use diorite_lab::{PortVerdict, Scan, ScanProbe};
 use diorite_model::recipe::Protocol;
 use std::{collections::BTreeSet, net::IpAddr};
 
@@ -84,8 +84,8 @@ impl Sweep {
     }
 
     /// How the lab asks it of the machine with this address.
-    pub fn probe(&self, guest: IpAddr) -> Probe {
-        let mut probe = Probe::new(guest, self.protocol, self.ports());
+    pub fn probe(&self, guest: IpAddr) -> ScanProbe {
+        let mut probe = ScanProbe::new(guest, self.protocol, self.ports());
         match self.vantage {
             Vantage::Here => {}
             Vantage::From(address) => probe.from = Some(address),

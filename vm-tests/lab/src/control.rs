@@ -4,8 +4,8 @@ use crate::{
     lab::Lab,
     link::{Direction, Faults},
     peers::{http::Site, smtp::Smtp, syslog::Syslog},
-    services::Services,
-    switch::Traffic,
+    services::SegmentServices,
+    switch::CableTraffic,
     tls::Certificate,
 };
 use diorite_model::{Error, Result};
@@ -23,7 +23,7 @@ impl Lab {
     }
 
     /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.
-    pub fn change(&self, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<()> {
+    pub fn change(&self, change: impl FnOnce(&mut SegmentServices) + Send + 'static) -> Result<()> {
         let segment = self.segment;
         self.with(move |engine| engine.hosts[segment].change(change, Instant::now()))
     }
@@ -36,7 +36,7 @@ impl Lab {
     }
 
     /// What has passed a cable so far.
-    pub fn traffic(&self, cable: usize) -> Result<Traffic> {
+    pub fn traffic(&self, cable: usize) -> Result<CableTraffic> {
         self.known(cable)?;
         self.with(move |engine| engine.switch.traffic(cable))
     }

@@ -25,7 +25,7 @@ const TIMEOUT: Ticks = Ticks::from_secs(120);
 #[derive(Default)]
 pub struct Forwards {
     listeners: Vec<(TcpListener, SocketAddr)>,
-    bridges: Vec<Bridge>,
+    bridges: Vec<ForwardedConnection>,
 }
 
 impl Forwards {
@@ -68,7 +68,13 @@ impl Forwards {
                     continue;
                 }
                 let (host_ended, guest_ended, wants) = (false, false, PollFlags::empty());
-                self.bridges.push(Bridge { host, handle: sockets.add(socket), host_ended, guest_ended, wants });
+                self.bridges.push(ForwardedConnection {
+                    host,
+                    handle: sockets.add(socket),
+                    host_ended,
+                    guest_ended,
+                    wants,
+                });
             }
         }
         self.bridges.retain_mut(|bridge| bridge.step(sockets.get_mut(bridge.handle)));
@@ -76,7 +82,7 @@ impl Forwards {
 }
 
 /// A connection of the host and one of the lab.
-struct Bridge {
+struct ForwardedConnection {
     host: TcpStream,
     handle: SocketHandle,
     /// The host says nothing more, and the guest has been told.
@@ -86,7 +92,7 @@ struct Bridge {
     wants: PollFlags,
 }
 
-impl Bridge {
+impl ForwardedConnection {
     /// Moves what can be moved. Whether it stands on.
     fn step(&mut self, socket: &mut tcp::Socket<'_>) -> bool {
         match self.carry(socket) {

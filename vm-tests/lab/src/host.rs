@@ -5,7 +5,7 @@ use crate::{
     frame::{self, Body, Packet},
     listen::{ServiceSession, SessionStep},
     neighbours::{self, Neighbours},
-    services::{Behaviour, Identity, Message, Misbehaviour, Services, dhcp, dhcp6, dns, ntp, router},
+    services::{Behaviour, Identity, MessageKind, Misbehaviour, SegmentServices, dhcp, dhcp6, dns, ntp, router},
     shared::SharedState,
     stack::Stack,
 };
@@ -35,9 +35,9 @@ pub struct Host {
     pub out: Vec<Vec<u8>>,
     /// What answers datagrams, by port.
     pub datagrams: BTreeMap<u16, Datagrams>,
-    services: Arc<Mutex<Services>>,
+    services: Arc<Mutex<SegmentServices>>,
     misbehaviour: Misbehaviour,
-    dhcp: dhcp::DhcpServer,
+    dhcp: dhcp::DhcpLeases,
     dhcp6: dhcp6::Dhcp6Server,
     /// Answers that are sent later.
     later: BTreeMap<(Instant, u64), Vec<u8>>,
@@ -48,7 +48,7 @@ pub struct Host {
 impl Host {
     /// A host that has said nothing yet.
     pub fn new(config: Config, seed: u64, shared: &Arc<SharedState>) -> Self {
-        let services = Arc::new(Mutex::new(Services::of(&config)));
+        let services = Arc::new(Mutex::new(SegmentServices::of(&config)));
         let mut host = Self {
             stack: Stack::new(&config, shared.started),
             neighbours: Neighbours::default(),
@@ -56,7 +56,7 @@ impl Host {
             datagrams: BTreeMap::new(),
             services: services.clone(),
             misbehaviour: Misbehaviour::new(seed),
-            dhcp: dhcp::DhcpServer::default(),
+            dhcp: dhcp::DhcpLeases::default(),
             dhcp6: dhcp6::Dhcp6Server::default(),
             later: BTreeMap::new(),
             number: 0,
@@ -73,7 +73,7 @@ impl Host {
     }
 
     /// Changes how the servers behave. What they advertise is advertised at once.
-    pub fn change(&mut self, change: impl FnOnce(&mut Services), now: Instant) {
+    pub fn change(&mut self, change: impl FnOnce(&mut SegmentServices), now: Instant) {
         let mut services = lock(&self.services);
         let before = services.router.clone();
         change(&mut services);
@@ -216,13 +216,13 @@ impl Host {
             53 => {
                 asked(shared, data);
                 let reply = dns::answer(&services.dns, data, true);
-                let reply = reply.and_then(|r| self.misbehaviour.apply(services.dns.behaviour, r, Message::Dns));
+                let reply = reply.and_then(|r| self.misbehaviour.apply(services.dns.behaviour, r, MessageKind::Dns));
                 (reply, now + services.dns.delay)
             }
             123 => {
                 let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
                 let reply = ntp::answer(&services.ntp, data, time);
-                (reply.and_then(|r| self.misbehaviour.apply(services.ntp.behaviour, r, Message::Plain)), now)
+                (reply.and_then(|r| self.misbehaviour.apply(services.ntp.behaviour, r, MessageKind::Plain)), now)
             }
             _ => {
                 drop(services);
@@ -239,7 +239,7 @@ impl Host {
             Identity::Silent => return,
             Identity::Own | Identity::Elsewhere(_) => good,
             Identity::Malformed => {
-                let shape = if head == 14 { Message::Plain } else { Message::Neighbour(20) };
+                let shape = if head == 14 { MessageKind::Plain } else { MessageKind::Neighbour(20) };
                 let Some(bad) = self.misbehaviour.apply(Behaviour::Malformed, good[head..].to_vec(), shape) else {
                     return;
                 };
@@ -258,7 +258,7 @@ impl Host {
     }
 }
 
-fn lock(services: &Mutex<Services>) -> MutexGuard<'_, Services> {
+fn lock(services: &Mutex<SegmentServices>) -> MutexGuard<'_, SegmentServices> {
     services.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -274,7 +274,7 @@ fn asked(shared: &SharedState, query: &[u8]) {
 
 /// DNS in a stream: every message behind two bytes of length (RFC 1035 §4.2.2).
 struct DnsStream {
-    services: Arc<Mutex<Services>>,
+    services: Arc<Mutex<SegmentServices>>,
     shared: Arc<SharedState>,
     due: Option<Instant>,
 }

@@ -8,7 +8,7 @@ use crate::{
         ping::Ping,
         port_watch::{PortWatch, WatchReport},
         reach_probe::{ReachAnswer, ReachProbe},
-        scan::{Probe, Scan, ScanJob},
+        scan::{Scan, ScanJob, ScanProbe},
         udp::{UdpJob, UdpVerdict},
     },
     pcapng::Pcapng,
@@ -270,12 +270,12 @@ impl Lab {
 
     /// Asks each of these TCP ports with a SYN.
     pub fn scan(&self, guest: IpAddr, ports: &[u16]) -> Result<Scan> {
-        let begun = self.begin(Probe::new(guest, Protocol::Tcp, ports.iter().copied()))?;
+        let begun = self.begin(ScanProbe::new(guest, Protocol::Tcp, ports.iter().copied()))?;
         self.wait_for(&begun)
     }
 
     /// Begins a scan and comes back at once: [`Lab::wait_for`] gives its result.
-    pub fn begin(&self, probe: Probe) -> Result<Pending<Scan>> {
+    pub fn begin(&self, probe: ScanProbe) -> Result<Pending<Scan>> {
         let (reply, answer) = mpsc::channel();
         let number = self.number();
         let source = 10_000 + number % 512 * 64;

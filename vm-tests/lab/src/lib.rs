@@ -48,7 +48,7 @@ pub use jobs::{
     pass::{Parcel, Passage},
     port_watch::{UnexpectedAnswer, WatchReport},
     reach_probe::ReachAnswer,
-    scan::{Probe, Scan},
+    scan::{Scan, ScanProbe},
     udp::UdpVerdict,
     verdict::PortVerdict,
 };
@@ -57,15 +57,15 @@ pub use link::{Direction, Faults};
 pub use random::Random;
 pub use record::{Record, Times, Utterance};
 pub use services::{
-    Behaviour, Identity, Services,
+    Behaviour, Identity, SegmentServices,
     dhcp::{Dhcp, Lease},
     dhcp6::{Dhcp6, Lease6},
-    dns::{Dns, Name},
+    dns::{Name, NameServer},
     ntp::Ntp,
     router::Advertised,
 };
 pub use smoltcp::wire::EthernetAddress;
 pub use stack::{Ending, ReadUntil, Talk};
-pub use switch::Traffic;
+pub use switch::CableTraffic;
 pub use tls::Certificate;
 pub use topology::{Attachment, Cable, Topology};

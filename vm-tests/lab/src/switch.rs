@@ -32,12 +32,12 @@ struct CablePlug {
     port: CableEnd,
     from_guest: DelayLine,
     to_guest: DelayLine,
-    traffic: Traffic,
+    traffic: CableTraffic,
 }
 
 /// What has passed a cable.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Traffic {
+pub struct CableTraffic {
     /// The most frames that the guest sent in one second: a flood shows here.
     pub busiest: u64,
     /// Frames that the guest sent.
@@ -54,7 +54,7 @@ pub struct Traffic {
     second: (Option<Instant>, u64),
 }
 
-impl Traffic {
+impl CableTraffic {
     /// Counts a frame of the guest.
     fn note(&mut self, now: Instant) {
         self.sent += 1;
@@ -81,7 +81,7 @@ impl Switch {
     pub fn new(topology: &Topology, ports: Vec<CableEnd>) -> Self {
         let line = |n: usize, direction: u64| DelayLine::new(topology.seed, n as u64 * 2 + direction);
         let plug = |(n, (cable, port)): (usize, (Cable, CableEnd))| {
-            let (from_guest, to_guest, traffic) = (line(n, 0), line(n, 1), Traffic::default());
+            let (from_guest, to_guest, traffic) = (line(n, 0), line(n, 1), CableTraffic::default());
             CablePlug { cable, port, from_guest, to_guest, traffic }
         };
         let plugs = topology.cables.iter().cloned().zip(ports).enumerate().map(plug).collect();
@@ -123,10 +123,10 @@ impl Switch {
     }
 
     /// What has passed a cable.
-    pub fn traffic(&self, number: usize) -> Traffic {
+    pub fn traffic(&self, number: usize) -> CableTraffic {
         let plug = &self.plugs[number];
         let lost = plug.from_guest.lost + plug.to_guest.lost;
-        Traffic { lost, unread: plug.port.lost, ..plug.traffic.clone() }
+        CableTraffic { lost, unread: plug.port.lost, ..plug.traffic.clone() }
     }
 
     /// Reads what guests have sent onto their cables. How many frames that were.

@@ -6,7 +6,7 @@ mod guest;
 
 use client::Client;
 use diorite_lab::{
-    Attachment, Config, Dhcp6, EthernetAddress, Lab, Random, Topology, Traffic,
+    Attachment, CableTraffic, Config, Dhcp6, EthernetAddress, Lab, Random, Topology,
     frame::{self, Host},
     peers::{http::Reply, http::Site, syslog::Syslog},
 };
@@ -239,7 +239,7 @@ fn hundreds_of_thousands_of_lies_are_counted_and_change_nothing() {
         }
         before = pages();
     }
-    let Traffic { busiest, sent, refused, .. } = lab.traffic(0).expect("traffic");
+    let CableTraffic { busiest, sent, refused, .. } = lab.traffic(0).expect("traffic");
     assert_eq!(sent, 3 * EACH);
     assert!(busiest > 1000 && refused > 1000, "{:?}", lab.traffic(0));
     assert!(lab.traffic(1).expect("traffic").sent < 1000, "the other guest is no flood");

@@ -2,7 +2,7 @@
 
 mod guest;
 
-use diorite_lab::{Config, Direction, Faults, Lab, PortVerdict::*, Traffic};
+use diorite_lab::{CableTraffic, Config, Direction, Faults, Lab, PortVerdict::*};
 use diorite_model::{Error, Result};
 use guest::{Behaviour, Guest, PLAIN};
 use std::{
@@ -43,7 +43,7 @@ fn a_cut_cable_is_silent_until_it_is_mended() {
         lab.impair(0, way, Faults::default()).expect("mend");
     }
     assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some(), "after");
-    let Traffic { sent, received, lost, unread, refused, .. } = lab.traffic(0).expect("traffic");
+    let CableTraffic { sent, received, lost, unread, refused, .. } = lab.traffic(0).expect("traffic");
     assert!(sent > 3 && received > 3 && lost >= 3 && unread == 0 && refused == 0);
     assert_eq!(lab.traffic(1).expect_err("no cable").what, "there is no cable 1");
 }

@@ -2,7 +2,7 @@
 
 mod guest;
 
-use diorite_lab::{Lab, PortVerdict, PortVerdict::*, Probe, Protocol, frame};
+use diorite_lab::{Lab, PortVerdict, PortVerdict::*, Protocol, ScanProbe, frame};
 use diorite_model::{Error, Result};
 use guest::{Action, Behaviour, Guest};
 use smoltcp::wire::{EthernetAddress, TcpControl, TcpSeqNumber};
@@ -48,7 +48,7 @@ fn all_65535_ports_of_both_protocols_at_the_same_time() {
     let v4 = IpAddr::V4(lab.wait_for_lease(&mut patience()).expect("lease").ipv4);
     let v6 = lab.wait_for_ipv6(guest::MAC, &mut patience()).expect("an address");
     let begun = [(v4, Protocol::Tcp), (v6, Protocol::Tcp), (v4, Protocol::Udp), (v6, Protocol::Udp)]
-        .map(|(guest, protocol)| (protocol, lab.begin(Probe::all(guest, protocol)).expect("begun")));
+        .map(|(guest, protocol)| (protocol, lab.begin(ScanProbe::all(guest, protocol)).expect("begun")));
     for (protocol, pending) in begun {
         let scan = lab.wait_for(&pending).expect("scan");
         assert_eq!((scan.verdicts.len(), scan.witnessed), (65_535, true), "{protocol:?}");
@@ -74,7 +74,7 @@ fn another_network_and_a_trusted_source_port_are_asked_from() {
     let v4 = IpAddr::V4(lab.wait_for_lease(&mut patience()).expect("lease").ipv4);
     let ask = |source_port, from: Option<&str>| {
         let from = from.map(|f| f.parse().expect("an address"));
-        let probe = Probe { source_port, from, ..Probe::new(v4, Protocol::Tcp, [22, 111, 112]) };
+        let probe = ScanProbe { source_port, from, ..ScanProbe::new(v4, Protocol::Tcp, [22, 111, 112]) };
         let scan = lab.wait_for(&lab.begin(probe).expect("begun")).expect("scan");
         assert!(scan.witnessed, "{source_port:?} {from:?} {scan:?}");
         heard(&scan.verdicts)

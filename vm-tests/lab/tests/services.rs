@@ -4,7 +4,7 @@ mod client;
 mod guest;
 
 use client::Client;
-use diorite_lab::{Advertised, Behaviour, Config, Dhcp6, Dns, Identity, Lab, Name, Ntp};
+use diorite_lab::{Advertised, Behaviour, Config, Dhcp6, Identity, Lab, Name, NameServer, Ntp};
 use diorite_model::{Error, Result};
 use guest::{Guest, PLAIN};
 use std::{
@@ -165,7 +165,7 @@ fn the_host_is_found_or_not_or_elsewhere() {
 fn malformed_answers_are_damaged_in_every_way() {
     let (mut client, lab, dns) = start();
     let good = client.ask(dns, QUERY, LONG).expect("an answer");
-    lab.change(|s| s.dns = Dns { behaviour: Behaviour::Malformed, ..s.dns.clone() }).expect("change");
+    lab.change(|s| s.dns = NameServer { behaviour: Behaviour::Malformed, ..s.dns.clone() }).expect("change");
     let mut bad: Vec<Vec<u8>> = (0..8).map(|_| client.ask(dns, QUERY, LONG).expect("an answer")).collect();
     assert!(bad.iter().all(|answer| *answer != good));
     bad.sort();

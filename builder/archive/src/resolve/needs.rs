@@ -29,7 +29,7 @@ pub struct Requirement<'a> {
 }
 
 /// What cannot be installed together with a package, and what its control file says about it.
-pub struct Refusal<'a> {
+pub struct PackageConflict<'a> {
     /// Field: `conflicts with` or `breaks`.
     pub verb: &'static str,
     /// The relation as the control file gives it.
@@ -43,7 +43,7 @@ pub struct Needs<'a> {
     /// Pre-Depends, Depends and, when asked for, Recommends; in the order of the fields.
     pub requires: Vec<Requirement<'a>>,
     /// Conflicts and Breaks.
-    pub refuses: Vec<Refusal<'a>>,
+    pub refuses: Vec<PackageConflict<'a>>,
 }
 
 impl Needs<'_> {
@@ -146,12 +146,12 @@ impl<'u, 'a> NeedReader<'u, 'a> {
         }
     }
 
-    fn refusals(&self, own: Id, value: &'a str, verb: &'static str, into: &mut Vec<Refusal<'a>>) {
+    fn refusals(&self, own: Id, value: &'a str, verb: &'static str, into: &mut Vec<PackageConflict<'a>>) {
         for relation in relation::groups(value, self.universe.stanzas.architecture()).flatten() {
             // A package never refuses itself: that is how "only one of these" is written (Policy 7.6.2).
             let targets: BTreeSet<Id> = self.universe.meets(&relation).into_iter().filter(|&id| id != own).collect();
             if !targets.is_empty() {
-                into.push(Refusal { verb, relation, targets: targets.into_iter().collect() });
+                into.push(PackageConflict { verb, relation, targets: targets.into_iter().collect() });
             }
         }
     }

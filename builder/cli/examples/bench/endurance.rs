@@ -8,7 +8,7 @@
 use crate::truth::{QUESTION, Truth};
 use crate::{Machine, machine, page};
 use diorite_host::tools::ToolsTree;
-use diorite_lab::{Config, Lab, Probe, Protocol};
+use diorite_lab::{Config, Lab, Protocol, ScanProbe};
 use diorite_machine::{Accelerator, Boot, Machine as Guest, MachineSpec, accel, credentials};
 use diorite_model::report::{Ended, Report, Verdict};
 use diorite_model::{Error, Result};
@@ -187,7 +187,7 @@ fn alone(
     for _ in 0..scans {
         let truth = Truth::read(&guest.run(QUESTION, &mut watch)?.text);
         let begun = Instant::now();
-        let scan = lab.wait_for(&lab.begin(Probe::all(address, Protocol::Tcp))?)?;
+        let scan = lab.wait_for(&lab.begin(ScanProbe::all(address, Protocol::Tcp))?)?;
         let seconds = begun.elapsed().as_secs_f64();
         let wrong = scan.verdicts.iter().filter(|(port, verdict)| truth.of(**port) != **verdict).map(|(port, _)| *port);
         let wrong = wrong.chain((1..=u16::MAX).filter(|port| !scan.verdicts.contains_key(port))).collect();

@@ -5,7 +5,7 @@ use crate::config_drive::{self, Signer};
 use crate::context::Context;
 use crate::project::Project;
 use crate::{file, out};
-use diorite_model::instance::{Instance, Source};
+use diorite_model::instance::{Instance, SecretSource};
 use diorite_model::{Digest, Error, Exit, Result};
 use serde_json::json;
 
@@ -14,7 +14,7 @@ pub fn drive(args: &DriveArgs, context: &Context) -> Result<Exit> {
     let project = Project::load(&args.profile)?;
     let instance = instance(&project, &args.instance)?;
     let takes = project.recipe.config_drive.as_ref().expect("a profile with instances has signers");
-    let signer = Signer::fetch(&Source::File(args.key.clone()), "`diorite drive`", "`--key`", takes)?;
+    let signer = Signer::fetch(&SecretSource::File(args.key.clone()), "`diorite drive`", "`--key`", takes)?;
     let credentials = config_drive::credentials(&project, &args.instance, instance)?;
     let bytes = config_drive::iso(&args.machine, &credentials, &signer)?;
     let iso = args.iso.clone().unwrap_or_else(|| project.results.config_drive(&args.instance));

@@ -8,7 +8,7 @@ use crate::{disks, downloads, out, project_directory, textfile};
 use diorite_checks::{ScenarioDisk, ScenarioInput};
 use diorite_model::profile;
 use diorite_model::report::ScenarioReport;
-use diorite_model::scenario::{Scenario, Source};
+use diorite_model::scenario::{MachineSource, Scenario};
 use diorite_model::{Error, Exit, Lock, Result};
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,10 +70,10 @@ pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
 }
 
 /// A profile or a foreign disk, by what names it.
-fn key(source: &Source) -> String {
+fn key(source: &MachineSource) -> String {
     match source {
-        Source::Profile(name) => name.clone(),
-        Source::Disk { disk, recipe } => format!("{disk} {recipe}"),
+        MachineSource::Profile(name) => name.clone(),
+        MachineSource::Disk { disk, recipe } => format!("{disk} {recipe}"),
     }
 }
 
@@ -97,15 +97,15 @@ fn disks(scenario: &Scenario, args: &ScenarioArgs, known: &mut DiskCache) -> Res
     Ok(all)
 }
 
-fn found(source: &Source, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project, Lock))> {
+fn found(source: &MachineSource, args: &ScenarioArgs) -> Result<(ScenarioDisk, (Project, Lock))> {
     let paths = PathArgs::default();
     let (project, (disk, lock)) = match source {
-        Source::Profile(name) => {
+        MachineSource::Profile(name) => {
             let project = Project::load(&ProfileArgs { name: in_project(name), paths })?;
             let built = disks::built(&project, args.lock.scratch_lock)?;
             (project, built)
         }
-        Source::Disk { disk, recipe } => {
+        MachineSource::Disk { disk, recipe } => {
             let disk = project_directory::path().join(disk).display().to_string();
             let project = disks::foreign_project(&disk, &paths, Path::new(&in_project(recipe)))?;
             let found = disks::foreign(&project, &disk, &paths)?;

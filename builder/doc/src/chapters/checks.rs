@@ -1,12 +1,12 @@
 //! What was measured: every check with what it saw, and the profile's own checks.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 
 /// So much of what a check saw is shown.
 const SEEN: usize = 240;
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let language = c.language;
     let mut blocks = vec![Block::Text(language.checks_about(c.profile).into())];
     if !c.settings.checks.is_empty() {
@@ -20,7 +20,7 @@ pub(super) fn section(c: &Context) -> Section {
         blocks.extend([Block::Heading(language.own_checks()), Block::List(own.collect())]);
     }
     if let Ok(report) = c.evidence.report() {
-        let mut table = Table::new([language.check(), language.what_was_seen(), language.verdict()]);
+        let mut table = DocumentTable::new([language.check(), language.what_was_seen(), language.verdict()]);
         for check in &report.checks {
             let seen: String = check.seen.chars().take(SEEN).collect();
             table.row([
@@ -32,5 +32,5 @@ pub(super) fn section(c: &Context) -> Section {
         }
         blocks.extend([Block::Heading(language.all_checks()), Block::Table(table)]);
     }
-    Section { id: "checks", title: language.chapter_checks(), blocks }
+    DocumentSection { id: "checks", title: language.chapter_checks(), blocks }
 }

@@ -1,7 +1,7 @@
 //! Containers: what they are made of, what they may do, and the networks between them.
 
-use crate::content::{Block, Cell, Fact, Section, Table, bytes};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, bytes};
+use crate::context::DocumentContext;
 use crate::terms;
 use diorite_model::LockedPackage;
 use diorite_model::recipe::{Container, ContainerSource, SecretTo};
@@ -9,7 +9,7 @@ use diorite_model::recipe::{Container, ContainerSource, SecretTo};
 /// First so many digits of a digest name a file of an image well enough on paper.
 const SHORT: usize = 19;
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
     let mut blocks = Vec::new();
     if recipe.containers.is_empty() {
@@ -23,7 +23,7 @@ pub(super) fn section(c: &Context) -> Section {
     }
     let bridges = recipe.container_bridges();
     if !bridges.is_empty() {
-        let mut table = Table::new([language.network(), "IPv4".into(), "IPv6".into(), language.way_out()]);
+        let mut table = DocumentTable::new([language.network(), "IPv4".into(), "IPv6".into(), language.way_out()]);
         for bridge in &bridges {
             let out = terms::yes(!bridge.internal, language);
             let (v4, v6) = (Cell::code(&*bridge.ipv4.0), Cell::code(&*bridge.ipv6.0));
@@ -31,10 +31,10 @@ pub(super) fn section(c: &Context) -> Section {
         }
         blocks.extend([Block::Heading(language.container_networks()), Block::Table(table)]);
     }
-    Section { id: "containers", title: language.chapter_containers(), blocks }
+    DocumentSection { id: "containers", title: language.chapter_containers(), blocks }
 }
 
-fn facts(c: &Context, name: &str, container: &Container) -> Vec<Fact> {
+fn facts(c: &DocumentContext, name: &str, container: &Container) -> Vec<Fact> {
     let language = c.language;
     let locked = c.lock.and_then(|lock| lock.container.get(name));
     let image = language.the_images_own();
@@ -107,7 +107,7 @@ fn facts(c: &Context, name: &str, container: &Container) -> Vec<Fact> {
 }
 
 /// What it is made of, with versions and digests where a lock says them.
-fn source(c: &Context, container: &Container, locked: Option<&[LockedPackage]>) -> Cell {
+fn source(c: &DocumentContext, container: &Container, locked: Option<&[LockedPackage]>) -> Cell {
     let language = c.language;
     match &container.source {
         ContainerSource::Packages(names) => {
@@ -127,7 +127,7 @@ fn source(c: &Context, container: &Container, locked: Option<&[LockedPackage]>) 
     }
 }
 
-fn files(c: &Context, locked: Option<&[LockedPackage]>) -> Vec<Cell> {
+fn files(c: &DocumentContext, locked: Option<&[LockedPackage]>) -> Vec<Cell> {
     match locked {
         None => vec![Cell::soft(c.language.versions_unknown())],
         Some(all) => {
@@ -141,7 +141,7 @@ fn files(c: &Context, locked: Option<&[LockedPackage]>) -> Vec<Cell> {
     }
 }
 
-fn limits(c: &Context, container: &Container) -> Cell {
+fn limits(c: &DocumentContext, container: &Container) -> Cell {
     let (limits, language) = (&container.limits, c.language);
     let memory = limits.memory.map(|m| language.limit_memory(bytes(m)));
     let thousandths =

@@ -1,12 +1,12 @@
 //! Credentials that the machine needs when it starts: names, never values.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 use diorite_model::recipe::{MountSource, RootLogin};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
-    let mut table = Table::new([language.credential(), language.needed_by(), language.given_from()]);
+    let mut table = DocumentTable::new([language.credential(), language.needed_by(), language.given_from()]);
     for (name, by) in needed(c) {
         let given = c.settings.instances.iter().filter_map(|(instance, i)| {
             i.credentials.get(&name).map(|source| Cell::from(format!("{instance}: {}", language.source_of(source))))
@@ -27,11 +27,11 @@ pub(super) fn section(c: &Context) -> Section {
             (language.cloud_drive(), crate::terms::yes(drive.nocloud, language).into()),
         ]));
     }
-    Section { id: "credentials", title: language.chapter_credentials(), blocks }
+    DocumentSection { id: "credentials", title: language.chapter_credentials(), blocks }
 }
 
 /// Every credential that a table of the profile names, and who needs it.
-fn needed(c: &Context) -> Vec<(String, Cell)> {
+fn needed(c: &DocumentContext) -> Vec<(String, Cell)> {
     let (recipe, language) = (c.recipe, c.language);
     let mut all = Vec::new();
     if recipe.access.root_login == RootLogin::Credential {

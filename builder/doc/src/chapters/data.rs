@@ -1,13 +1,13 @@
 //! Where data lives: the disk, state, volumes, mounts, swap.
 
-use crate::content::{Block, Cell, Section, Table, bytes};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable, bytes};
+use crate::context::DocumentContext;
 use diorite_model::recipe::{DiskName, Encryption, Memory, Mount, MountSource, MountTime, StateDisk};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
     let mut blocks = vec![Block::Text(language.data_about().into()), Block::Facts(state(c))];
-    let mut kept = Table::new([language.directory(), language.belongs_to()]);
+    let mut kept = DocumentTable::new([language.directory(), language.belongs_to()]);
     for (name, container) in &recipe.containers {
         for (volume, about) in &container.volumes {
             kept.row([
@@ -30,10 +30,10 @@ pub(super) fn section(c: &Context) -> Section {
     }
     blocks.push(Block::Remark(language.no_backup().into()));
     blocks.extend([Block::Heading(language.system_disk()), Block::Table(partitions(c))]);
-    Section { id: "data", title: language.chapter_data(), blocks }
+    DocumentSection { id: "data", title: language.chapter_data(), blocks }
 }
 
-fn state(c: &Context) -> Vec<(String, Cell)> {
+fn state(c: &DocumentContext) -> Vec<(String, Cell)> {
     let (state, language) = (&c.recipe.state, c.language);
     let disk = match state.disk {
         StateDisk::Same => language.state_same(),
@@ -73,9 +73,9 @@ fn state(c: &Context) -> Vec<(String, Cell)> {
     all
 }
 
-fn mounts(c: &Context) -> Table {
+fn mounts(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.directory(), language.what(), language.when(), language.evidence()]);
+    let mut table = DocumentTable::new([language.directory(), language.what(), language.when(), language.evidence()]);
     for (name, mount) in &c.recipe.mounts {
         let remarks =
             [mount.read_only.then(|| language.read_only()), mount.required.then(|| language.machine_needs_it())];
@@ -96,7 +96,7 @@ fn mounts(c: &Context) -> Table {
     table
 }
 
-fn source(c: &Context, mount: &Mount) -> Cell {
+fn source(c: &DocumentContext, mount: &Mount) -> Cell {
     let language = c.language;
     match &mount.source {
         MountSource::Disk(disk) => {
@@ -116,9 +116,9 @@ fn source(c: &Context, mount: &Mount) -> Cell {
     }
 }
 
-fn partitions(c: &Context) -> Table {
+fn partitions(c: &DocumentContext) -> DocumentTable {
     let (disk, language) = (&c.recipe.disk, c.language);
-    let mut table = Table::new([language.partition(), language.size(), language.contents_of()]);
+    let mut table = DocumentTable::new([language.partition(), language.size(), language.contents_of()]);
     let esp = language.esp_about();
     table.row([Cell::code("esp"), bytes(disk.esp).into(), esp.into()]);
     table.row([

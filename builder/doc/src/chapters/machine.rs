@@ -1,11 +1,11 @@
 //! The machine: system, kernel, clock, language, the virtual hardware, and machines made from the same image.
 
-use crate::content::{Block, Cell, Fact, Section, Table, bytes};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, bytes};
+use crate::context::DocumentContext;
 use crate::terms;
 use diorite_model::recipe::{StateDisk, TimeDaemon};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let language = c.language;
     let mut blocks =
         vec![Block::Facts(system(c)), Block::Heading(language.virtual_machine()), Block::Facts(hardware(c))];
@@ -14,10 +14,10 @@ pub(super) fn section(c: &Context) -> Section {
         blocks.push(Block::Text(language.instances_about().into()));
         blocks.push(Block::Table(instances(c)));
     }
-    Section { id: "machine", title: language.chapter_machine(), blocks }
+    DocumentSection { id: "machine", title: language.chapter_machine(), blocks }
 }
 
-fn system(c: &Context) -> Vec<Fact> {
+fn system(c: &DocumentContext) -> Vec<Fact> {
     let (recipe, language) = (c.recipe, c.language);
     let kernel = recipe.kernel.package();
     let version = c.package(kernel.split('=').next().unwrap_or(kernel)).map(|p| p.version.clone());
@@ -65,7 +65,7 @@ fn join(all: &[&String]) -> String {
     all.iter().map(|one| one.as_str()).collect::<Vec<_>>().join(" ")
 }
 
-fn hardware(c: &Context) -> Vec<Fact> {
+fn hardware(c: &DocumentContext) -> Vec<Fact> {
     let (machine, language) = (&c.settings.machine, c.language);
     let mut all = vec![
         (language.memory(), Cell::from(bytes(machine.memory))),
@@ -94,10 +94,14 @@ fn hardware(c: &Context) -> Vec<Fact> {
     all
 }
 
-fn instances(c: &Context) -> Table {
+fn instances(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table =
-        Table::new([language.host_name(), language.addresses(), language.gateways(), language.hardware_address()]);
+    let mut table = DocumentTable::new([
+        language.host_name(),
+        language.addresses(),
+        language.gateways(),
+        language.hardware_address(),
+    ]);
     for (name, instance) in &c.settings.instances {
         let links = instance.network.as_ref().unwrap_or(&c.recipe.network);
         let of = |link: &str, address: String| if links.len() > 1 { format!("{link}: {address}") } else { address };

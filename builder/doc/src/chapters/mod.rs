@@ -15,13 +15,13 @@ mod ports;
 mod purpose;
 mod services;
 
-use crate::content::{Cell, Document, Fact};
-use crate::context::Context;
+use crate::content::{Cell, Fact, ServerDocument};
+use crate::context::DocumentContext;
 use crate::evidence::Unmeasured;
 use diorite_model::report::{Report, Verdict, date};
 
 /// Everything.
-pub(crate) fn document(c: &Context) -> Document {
+pub(crate) fn document(c: &DocumentContext) -> ServerDocument {
     let (image, language) = (&c.recipe.image, c.language);
     let (standing, passed) = standing(c);
     let mut sections = vec![
@@ -41,7 +41,7 @@ pub(crate) fn document(c: &Context) -> Document {
     ];
     let titles: Vec<_> = sections.iter().map(|section| (section.id, section.title.clone())).collect();
     sections.push(index::section(c, &titles));
-    Document {
+    ServerDocument {
         title: image.hostname.clone(),
         subtitle: language.server_documentation(),
         standing,
@@ -51,7 +51,7 @@ pub(crate) fn document(c: &Context) -> Document {
     }
 }
 
-fn facts(c: &Context) -> Vec<Fact> {
+fn facts(c: &DocumentContext) -> Vec<Fact> {
     let (image, language) = (&c.recipe.image, c.language);
     let mut all = vec![
         (language.image(), Cell::from(language.image_and_version(&image.name, &image.version))),
@@ -72,7 +72,7 @@ fn facts(c: &Context) -> Vec<Fact> {
 }
 
 /// What was measured of this very image, in a sentence, and whether that is good news.
-fn standing(c: &Context) -> (Cell, Option<bool>) {
+fn standing(c: &DocumentContext) -> (Cell, Option<bool>) {
     let language = c.language;
     match c.evidence.report() {
         Ok(report) => {
@@ -91,7 +91,7 @@ fn standing(c: &Context) -> (Cell, Option<bool>) {
     }
 }
 
-fn counts(report: &Report, c: &Context) -> String {
+fn counts(report: &Report, c: &DocumentContext) -> String {
     let count = |verdict| report.count(verdict);
     let (passed, failed, skipped) = (count(Verdict::Pass), count(Verdict::Fail), count(Verdict::Skip));
     let counts = c.language.measured(passed, failed, skipped);

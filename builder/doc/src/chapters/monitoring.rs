@@ -1,13 +1,13 @@
 //! Who watches the machine, what it watches, and who is told.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 use crate::terms;
 use diorite_model::recipe::{
     Alertmanager, Condition, Delivery, NodeExporter, Peer, Probe, ProbeKind, Prometheus, ScrapeTarget, Severity,
 };
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (monitoring, language) = (&c.recipe.monitoring, c.language);
     let mut blocks = vec![Block::Facts(daemons(c))];
     let tables = [
@@ -24,11 +24,11 @@ pub(super) fn section(c: &Context) -> Section {
     if monitoring.prometheus.is_some() && monitoring.alertmanager.is_none() && !monitoring.alerts.is_empty() {
         blocks.push(Block::Remark(language.nobody_is_told().into()));
     }
-    Section { id: "monitoring", title: language.monitoring(), blocks }
+    DocumentSection { id: "monitoring", title: language.monitoring(), blocks }
 }
 
 /// What runs, where it answers, and whom.
-fn daemons(c: &Context) -> Vec<(String, Cell)> {
+fn daemons(c: &DocumentContext) -> Vec<(String, Cell)> {
     let (monitoring, language) = (&c.recipe.monitoring, c.language);
     let mut all = Vec::new();
     let mut add = |name: &str, port: Option<u16>, from: &[Peer], extra: Vec<Cell>, proofs: &[&str]| {
@@ -56,9 +56,9 @@ fn daemons(c: &Context) -> Vec<(String, Cell)> {
     all
 }
 
-fn targets(c: &Context) -> Table {
+fn targets(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.name(), language.addresses(), language.shows_credential()]);
+    let mut table = DocumentTable::new([language.name(), language.addresses(), language.shows_credential()]);
     for (name, target) in &c.recipe.monitoring.targets {
         let ScrapeTarget { hosts, port, path, https, credential, .. } = target;
         let scheme = if *https { "https" } else { "http" };
@@ -69,9 +69,10 @@ fn targets(c: &Context) -> Table {
     table
 }
 
-fn probes(c: &Context) -> Table {
+fn probes(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.name(), language.kind(), language.what_is_tried(), language.how_often()]);
+    let mut table =
+        DocumentTable::new([language.name(), language.kind(), language.what_is_tried(), language.how_often()]);
     for (name, probe) in &c.recipe.monitoring.probes {
         let kind = match probe.what {
             ProbeKind::Ping { .. } => "ping",
@@ -91,13 +92,13 @@ fn tried(probe: &Probe) -> String {
     }
 }
 
-fn every(seconds: u32, c: &Context) -> Cell {
+fn every(seconds: u32, c: &DocumentContext) -> Cell {
     c.language.every(terms::seconds(seconds.into(), c.language)).into()
 }
 
-fn alerts(c: &Context) -> Table {
+fn alerts(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.name(), language.when(), language.holds_for(), language.severity()]);
+    let mut table = DocumentTable::new([language.name(), language.when(), language.holds_for(), language.severity()]);
     for (name, alert) in &c.recipe.monitoring.alerts {
         let hold = terms::seconds(alert.hold.into(), language);
         table.row([Cell::code(&**name), condition(&alert.when, c), hold.into(), severity(alert.severity, c)]);
@@ -105,7 +106,7 @@ fn alerts(c: &Context) -> Table {
     table
 }
 
-fn severity(severity: Severity, c: &Context) -> Cell {
+fn severity(severity: Severity, c: &DocumentContext) -> Cell {
     match severity {
         Severity::Warning => c.language.warning(),
         Severity::Critical => c.language.critical(),
@@ -113,7 +114,7 @@ fn severity(severity: Severity, c: &Context) -> Cell {
     .into()
 }
 
-fn condition(when: &Condition, c: &Context) -> Cell {
+fn condition(when: &Condition, c: &DocumentContext) -> Cell {
     let language = c.language;
     let of = |text: String, names: &[String]| {
         let names = (!names.is_empty()).then(|| Cell::codes(names));
@@ -131,9 +132,10 @@ fn condition(when: &Condition, c: &Context) -> Cell {
     }
 }
 
-fn receivers(c: &Context) -> Table {
+fn receivers(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.name(), language.told_by(), language.severity(), language.shows_credential()]);
+    let mut table =
+        DocumentTable::new([language.name(), language.told_by(), language.severity(), language.shows_credential()]);
     let receivers = c.recipe.monitoring.alertmanager.iter().flat_map(|manager| &manager.receivers);
     for (name, receiver) in receivers {
         let (way, credential) = match &receiver.by {

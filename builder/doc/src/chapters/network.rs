@@ -1,16 +1,16 @@
 //! The network: the plan, links, routes, names, and what the machine serves to its neighbours.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
-use crate::plan::Plan;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
+use crate::plan::NetworkPlan;
 use crate::terms;
 use diorite_model::recipe::DnsOverTls;
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
     let mut blocks = vec![
         Block::Text(language.plan_about().into()),
-        Block::Plan(Plan::of(recipe, language)),
+        Block::Plan(NetworkPlan::of(recipe, language)),
         Block::Heading(language.links()),
         Block::Table(links(c)),
         Block::Facts(vec![(
@@ -31,7 +31,7 @@ pub(super) fn section(c: &Context) -> Section {
     }
     blocks.extend([Block::Heading(language.names()), Block::Table(names(c))]);
     if !recipe.hosts.is_empty() {
-        let mut table = Table::new([language.host_name(), language.addresses(), language.evidence()]);
+        let mut table = DocumentTable::new([language.host_name(), language.addresses(), language.evidence()]);
         for (name, addresses) in &recipe.hosts {
             let proof = c.evidence.of_checks(&[&format!("host-{name}")]);
             table.row([Cell::code(&**name), Cell::codes(addresses), proof]);
@@ -39,7 +39,7 @@ pub(super) fn section(c: &Context) -> Section {
         blocks.extend([Block::Text(language.hosts_about().into()), Block::Table(table)]);
     }
     if !recipe.trust.is_empty() {
-        let mut table = Table::new([language.authority(), language.evidence()]);
+        let mut table = DocumentTable::new([language.authority(), language.evidence()]);
         for name in recipe.trust.keys() {
             table.row([Cell::code(&**name), c.evidence.of_checks(&[&format!("trust-{name}")])]);
         }
@@ -49,13 +49,18 @@ pub(super) fn section(c: &Context) -> Section {
     if !served.is_empty() {
         blocks.extend([Block::Heading(language.served()), Block::List(served)]);
     }
-    Section { id: "network", title: language.chapter_network(), blocks }
+    DocumentSection { id: "network", title: language.chapter_network(), blocks }
 }
 
-fn links(c: &Context) -> Table {
+fn links(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table =
-        Table::new([language.link(), language.kind(), language.addresses(), language.gateways(), language.evidence()]);
+    let mut table = DocumentTable::new([
+        language.link(),
+        language.kind(),
+        language.addresses(),
+        language.gateways(),
+        language.evidence(),
+    ]);
     for (name, link) in &c.recipe.network {
         let below: Vec<&str> = link.below().into_iter().chain(link.routed().iter().map(String::as_str)).collect();
         let over = (!below.is_empty()).then(|| Cell::from(language.over(below.join(", "))));
@@ -72,9 +77,9 @@ fn links(c: &Context) -> Table {
     table
 }
 
-fn tunnels(c: &Context) -> Table {
+fn tunnels(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([
+    let mut table = DocumentTable::new([
         language.tunnel(),
         language.peer(),
         language.behind_peer(),
@@ -98,9 +103,9 @@ fn tunnels(c: &Context) -> Table {
     table
 }
 
-fn routes(c: &Context) -> Table {
+fn routes(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([
+    let mut table = DocumentTable::new([
         language.destination(),
         language.via(),
         language.link(),
@@ -130,10 +135,14 @@ fn routes(c: &Context) -> Table {
     table
 }
 
-fn names(c: &Context) -> Table {
+fn names(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table =
-        Table::new([language.link(), language.name_servers(), language.search_domains(), language.dns_over_tls()]);
+    let mut table = DocumentTable::new([
+        language.link(),
+        language.name_servers(),
+        language.search_domains(),
+        language.dns_over_tls(),
+    ]);
     for (name, link) in &c.recipe.network {
         if !link.members().is_empty() && link.dns.is_empty() && link.addresses.is_empty() && !link.dhcp_ipv4 {
             continue;
@@ -154,7 +163,7 @@ fn names(c: &Context) -> Table {
 }
 
 /// DHCP leases and router advertisements.
-fn served(c: &Context) -> Vec<Cell> {
+fn served(c: &DocumentContext) -> Vec<Cell> {
     let language = c.language;
     let mut all = Vec::new();
     for (name, link) in &c.recipe.network {

@@ -1,10 +1,10 @@
 //! How to look after the machine: update, roll back, see what runs, and reach it when the network is gone.
 
-use crate::content::{Block, Cell, Section};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection};
+use crate::context::DocumentContext;
 use diorite_model::recipe::{Encryption, RootLogin, StateDisk};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language, profile) = (c.recipe, c.language, c.profile);
     let mut blocks = vec![
         Block::Text(language.operation_about().into()),
@@ -43,10 +43,10 @@ pub(super) fn section(c: &Context) -> Section {
         Block::Text(language.run_about().into()),
         Block::Commands(vec![format!("diorite run {profile} --shell")]),
     ]);
-    Section { id: "operation", title: language.chapter_operation(), blocks }
+    DocumentSection { id: "operation", title: language.chapter_operation(), blocks }
 }
 
-fn without_network(c: &Context) -> Vec<Cell> {
+fn without_network(c: &DocumentContext) -> Vec<Cell> {
     let (recipe, language) = (c.recipe, c.language);
     let mut all: Vec<Cell> = vec![language.console_about().into()];
     let drive = recipe.config_drive.as_ref();

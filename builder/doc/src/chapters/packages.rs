@@ -1,10 +1,10 @@
 //! Packages: what was asked for, where it comes from, and every version.
 
-use crate::content::{Block, Cell, Section, Table, bytes};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable, bytes};
+use crate::context::DocumentContext;
 use diorite_model::{Lock, LockedPackage};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
     let (packages, archive) = (&recipe.packages, &recipe.archive);
     let mut facts = vec![
@@ -44,21 +44,21 @@ pub(super) fn section(c: &Context) -> Section {
             }
         }
     }
-    Section { id: "packages", title: language.chapter_packages(), blocks }
+    DocumentSection { id: "packages", title: language.chapter_packages(), blocks }
 }
 
-fn releases(c: &Context, lock: &Lock) -> Table {
+fn releases(c: &DocumentContext, lock: &Lock) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.suite(), language.as_of(), language.components()]);
+    let mut table = DocumentTable::new([language.suite(), language.as_of(), language.components()]);
     for release in lock.release.values() {
         table.row([Cell::code(&*release.suite), release.date.as_str().into(), release.components.join(", ").into()]);
     }
     table
 }
 
-fn table(c: &Context, lock: &Lock, packages: &[LockedPackage]) -> Table {
+fn table(c: &DocumentContext, lock: &Lock, packages: &[LockedPackage]) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([
+    let mut table = DocumentTable::new([
         language.package(),
         language.version(),
         language.architecture(),
@@ -78,7 +78,7 @@ fn table(c: &Context, lock: &Lock, packages: &[LockedPackage]) -> Table {
 }
 
 /// `trixie-security, main`: the suite, and the component where the path in the archive says it.
-fn origin(c: &Context, lock: &Lock, package: &LockedPackage) -> String {
+fn origin(c: &DocumentContext, lock: &Lock, package: &LockedPackage) -> String {
     if package.is_local() {
         return c.language.beside_the_profile();
     }

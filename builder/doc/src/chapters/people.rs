@@ -1,15 +1,15 @@
 //! Who may log in, and what they may do then.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 use crate::language::Language;
 use diorite_model::recipe::{Command, Person, RootLogin, SecondFactor, Sudo};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (access, language) = (&c.recipe.access, c.language);
     let mut blocks = vec![Block::Text(language.people_about().into())];
     let mut people =
-        Table::new([language.name(), language.role(), language.keys(), "sudo".into(), language.evidence()]);
+        DocumentTable::new([language.name(), language.role(), language.keys(), "sudo".into(), language.evidence()]);
     for (role, all) in [(language.administrator(), &access.administrators), (language.ordinary_user(), &access.users)] {
         for (name, person) in all {
             let ids = [format!("administrator-{name}"), format!("login-{name}")];
@@ -27,7 +27,7 @@ pub(super) fn section(c: &Context) -> Section {
         false => blocks.push(Block::Table(people)),
     }
     if !access.groups.is_empty() {
-        let mut groups = Table::new([language.group(), language.members(), "sudo".into()]);
+        let mut groups = DocumentTable::new([language.group(), language.members(), "sudo".into()]);
         for (name, group) in &access.groups {
             groups.row([
                 Cell::lines([Cell::code(&**name), Cell::from(format!("gid {}", group.gid))]),
@@ -58,10 +58,10 @@ pub(super) fn section(c: &Context) -> Section {
         (language.only_declared_people(), c.evidence.of_checks(&["secure-shell", "strangers-keys"])),
         (language.own_host_keys(), c.evidence.of_checks(&["clones-differ"])),
     ]));
-    Section { id: "people", title: language.chapter_people(), blocks }
+    DocumentSection { id: "people", title: language.chapter_people(), blocks }
 }
 
-fn keys(c: &Context, person: &Person) -> Cell {
+fn keys(c: &DocumentContext, person: &Person) -> Cell {
     let keys = person.ssh_keys.iter().map(|key| Cell::code(short(key)));
     let principals =
         (!person.principals.is_empty()).then(|| Cell::from(c.language.certificate_for(person.principals.join(", "))));

@@ -1,7 +1,7 @@
 //! Ports: who may reach what, by source; what may go out, and what passes through.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 use crate::plan::targets;
 use crate::terms;
 use diorite_model::recipe::{Allow, Network, Peer, Policy, Traffic};
@@ -9,7 +9,7 @@ use diorite_model::recipe::{Allow, Network, Peer, Policy, Traffic};
 /// So many columns of sources fit on a sheet of A4.
 const SOURCES: usize = 3;
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
     let mut blocks = vec![Block::Text(language.ports_about().into())];
     let sources = sources(c);
@@ -39,15 +39,15 @@ pub(super) fn section(c: &Context) -> Section {
     if !recipe.firewall.nat.is_empty() {
         blocks.extend([Block::Heading(language.translation()), Block::List(translated(c))]);
     }
-    Section { id: "ports", title: language.chapter_ports(), blocks }
+    DocumentSection { id: "ports", title: language.chapter_ports(), blocks }
 }
 
-fn rest(c: &Context) -> Cell {
+fn rest(c: &DocumentContext) -> Cell {
     c.evidence.matching(|id| id.starts_with("ports-"))
 }
 
 /// Everybody, and whoever some rule names.
-fn sources(c: &Context) -> Vec<Option<Peer>> {
+fn sources(c: &DocumentContext) -> Vec<Option<Peer>> {
     let mut all = vec![None];
     for peer in c.recipe.firewall.allow.iter().flat_map(|allow| &allow.from) {
         let peer = Some(peer.clone());
@@ -58,12 +58,12 @@ fn sources(c: &Context) -> Vec<Option<Peer>> {
     all
 }
 
-fn matrix(c: &Context, sources: &[Option<Peer>]) -> Table {
+fn matrix(c: &DocumentContext, sources: &[Option<Peer>]) -> DocumentTable {
     let language = c.language;
     let name = |source: &Option<Peer>| source.as_ref().map_or_else(|| language.anybody_else(), ToString::to_string);
     let head =
         [language.port(), language.service()].into_iter().chain(sources.iter().map(name)).chain([language.evidence()]);
-    let mut table = Table::new(head);
+    let mut table = DocumentTable::new(head);
     for allow in &c.recipe.firewall.allow {
         let by = (!allow.links.is_empty()).then(|| Cell::from(language.by_links(allow.links.join(", "))));
         let port = [Some(Cell::from(terms::traffic(&allow.what, language))), by];
@@ -78,7 +78,7 @@ fn matrix(c: &Context, sources: &[Option<Peer>]) -> Table {
 }
 
 /// Whether a source may come by this rule.
-fn admitted(c: &Context, allow: &Allow, source: Option<&Peer>) -> Cell {
+fn admitted(c: &DocumentContext, allow: &Allow, source: Option<&Peer>) -> Cell {
     let (firewall, language) = (&c.recipe.firewall, c.language);
     let (theirs, mine) = match source {
         _ if allow.from.is_empty() => return yes(c, allow),
@@ -94,13 +94,13 @@ fn admitted(c: &Context, allow: &Allow, source: Option<&Peer>) -> Cell {
     }
 }
 
-fn yes(c: &Context, allow: &Allow) -> Cell {
+fn yes(c: &DocumentContext, allow: &Allow) -> Cell {
     let rate = allow.rate.as_ref().map(|rate| Cell::from(terms::rate(rate)));
     Cell::lines([Cell::from(c.language.yes())].into_iter().chain(rate))
 }
 
 /// What was measured of a rule.
-fn proof(c: &Context, allow: &Allow) -> Cell {
+fn proof(c: &DocumentContext, allow: &Allow) -> Cell {
     let protocol = format!("protocol-{}-admitted", allow.id());
     // The port of a tunnel has a check of its own, which its rule has the name of.
     let tunnel = allow.name.as_ref().filter(|name| name.starts_with("vpn-")).map(|name| format!("{name}-port"));
@@ -115,9 +115,9 @@ fn proof(c: &Context, allow: &Allow) -> Cell {
     })
 }
 
-fn sets(c: &Context) -> Table {
+fn sets(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.source(), language.networks(), language.reason()]);
+    let mut table = DocumentTable::new([language.source(), language.networks(), language.reason()]);
     for (name, set) in &c.recipe.firewall.sets {
         let why = set.why.as_deref().map_or_else(|| Cell::from("–"), Cell::from);
         table.row([Cell::code(&**name), Cell::codes(&set.networks), why]);
@@ -125,7 +125,7 @@ fn sets(c: &Context) -> Table {
     table
 }
 
-fn outgoing_words(c: &Context) -> Cell {
+fn outgoing_words(c: &DocumentContext) -> Cell {
     match c.recipe.firewall.egress.policy {
         Policy::Accept => c.language.egress_accept().into(),
         Policy::Drop => c.language.egress_drop().into(),
@@ -136,9 +136,9 @@ fn peers(all: &[Peer], none: String) -> Cell {
     if all.is_empty() { none.into() } else { Cell::codes(all) }
 }
 
-fn outgoing(c: &Context) -> Table {
+fn outgoing(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([language.what(), language.destination(), language.reason()]);
+    let mut table = DocumentTable::new([language.what(), language.destination(), language.reason()]);
     for allow in &c.recipe.firewall.egress.allow {
         let why = allow.why.as_deref().or(allow.name.as_deref()).unwrap_or("–");
         let to = peers(&allow.to, language.anywhere());
@@ -147,9 +147,9 @@ fn outgoing(c: &Context) -> Table {
     table
 }
 
-fn forwarded(c: &Context) -> Table {
+fn forwarded(c: &DocumentContext) -> DocumentTable {
     let language = c.language;
-    let mut table = Table::new([
+    let mut table = DocumentTable::new([
         language.what(),
         language.incoming_link(),
         language.outgoing_link(),
@@ -173,7 +173,7 @@ fn forwarded(c: &Context) -> Table {
     table
 }
 
-fn translated(c: &Context) -> Vec<Cell> {
+fn translated(c: &DocumentContext) -> Vec<Cell> {
     let (nat, language) = (&c.recipe.firewall.nat, c.language);
     let join = |all: &[Peer], none: String| match all {
         [] => none,

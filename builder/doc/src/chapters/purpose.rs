@@ -1,9 +1,9 @@
 //! What the machine is for, and who answers for it.
 
-use crate::content::{Block, Cell, Section};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection};
+use crate::context::DocumentContext;
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (said, language) = (&c.settings.purpose, c.language);
     let unsaid = |key: &str| Cell::soft(language.not_stated(format!("[image] {key}")));
     let list = |all: &[String], key: &str| match all {
@@ -16,7 +16,7 @@ pub(super) fn section(c: &Context) -> Section {
         (language.owners(), list(&said.owners, "owners")),
         (language.contacts(), list(&said.contacts, "contacts")),
     ];
-    Section {
+    DocumentSection {
         id: "purpose",
         title: language.chapter_purpose(),
         blocks: vec![Block::Facts(facts), Block::Text(language.about_this_document(c.profile).into())],

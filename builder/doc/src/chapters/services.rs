@@ -1,16 +1,16 @@
 //! Services, how far each is shut in, and what hardening closes.
 
-use crate::content::{Block, Cell, Section, Table};
-use crate::context::Context;
+use crate::content::{Block, Cell, DocumentSection, DocumentTable};
+use crate::context::DocumentContext;
 use crate::terms;
 use diorite_model::hardening::Level;
 use diorite_model::recipe::{Timer, Unit};
 
-pub(super) fn section(c: &Context) -> Section {
+pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (services, language) = (&c.recipe.services, c.language);
     let mut blocks = Vec::new();
     if !services.units.is_empty() {
-        let mut table = Table::new([
+        let mut table = DocumentTable::new([
             language.service(),
             language.what_it_does(),
             language.user(),
@@ -39,16 +39,16 @@ pub(super) fn section(c: &Context) -> Section {
     blocks.extend(exposure(c));
     blocks.push(Block::Heading(language.hardening()));
     blocks.extend(hardening(c));
-    Section { id: "services", title: language.chapter_services(), blocks }
+    DocumentSection { id: "services", title: language.chapter_services(), blocks }
 }
 
-fn may(c: &Context, unit: &Unit) -> Vec<Cell> {
+fn may(c: &DocumentContext, unit: &Unit) -> Vec<Cell> {
     let network = unit.network.then(|| Cell::from(c.language.may_use_network()));
     let credentials = unit.credentials.iter().map(|name| Cell::from(c.language.reads_credential(name)));
     network.into_iter().chain(credentials).collect()
 }
 
-fn when(c: &Context, unit: &Unit) -> Cell {
+fn when(c: &DocumentContext, unit: &Unit) -> Cell {
     match &unit.timer {
         None => c.language.at_boot().into(),
         Some(Timer::Every(count)) => c.language.every(terms::seconds(*count, c.language)).into(),
@@ -57,12 +57,12 @@ fn when(c: &Context, unit: &Unit) -> Cell {
 }
 
 /// What `systemd-analyze security` said of each unit, as a report keeps it: `ssh.service 7.0, …`.
-fn exposure(c: &Context) -> Vec<Block> {
+fn exposure(c: &DocumentContext) -> Vec<Block> {
     let language = c.language;
     let Some(check) = c.evidence.check("exposure") else {
         return vec![Block::Text(Cell::soft(language.exposure_unknown()))];
     };
-    let mut table = Table::new([language.service(), language.exposure()]);
+    let mut table = DocumentTable::new([language.service(), language.exposure()]);
     for entry in check.seen.split(',').map(str::trim) {
         let Some((unit, score)) = entry.rsplit_once(' ') else { continue };
         if score.parse::<f64>().is_ok() {
@@ -74,7 +74,7 @@ fn exposure(c: &Context) -> Vec<Block> {
     if table.rows.is_empty() { vec![about, proof] } else { vec![about, Block::Table(table), proof] }
 }
 
-fn hardening(c: &Context) -> Vec<Block> {
+fn hardening(c: &DocumentContext) -> Vec<Block> {
     let (hardening, language) = (&c.recipe.hardening, c.language);
     let level = match hardening.level {
         Level::Standard => "standard",
@@ -96,7 +96,7 @@ fn hardening(c: &Context) -> Vec<Block> {
             ]),
         ),
     ])];
-    let mut table = Table::new([language.exception(), language.concerns(), language.reason()]);
+    let mut table = DocumentTable::new([language.exception(), language.concerns(), language.reason()]);
     for exception in &hardening.exceptions {
         let unit = exception.unit.as_ref().map_or_else(|| language.the_machine().into(), |unit| Cell::code(&**unit));
         table.row([Cell::code(&*exception.setting), unit, exception.why.as_str().into()]);

@@ -1,7 +1,7 @@
 //! The network plan as a drawing: above, the links with their cables; below, who is outside, the firewall, and what is
 //! behind it. Text is never wider than its box: a line that is too long is cut, and stands in full in the tables.
 
-use super::{LinkBox, NamedBox, Plan};
+use super::{LinkBox, NamedBox, NetworkPlan};
 use diorite_page::Page;
 
 /// Left edges and widths of the columns, in units of the drawing; a unit is a pixel at full width.
@@ -39,7 +39,7 @@ impl Place {
     }
 }
 
-pub(crate) fn draw(page: &mut Page, plan: &Plan) {
+pub(crate) fn draw(page: &mut Page, plan: &NetworkPlan) {
     let (links, below_links) = place_links(&plan.links, 34.0);
     // The names of the networks stand above what is in them.
     let names = if plan.networks.is_empty() { 0.0 } else { 34.0 };
@@ -118,7 +118,7 @@ pub(crate) fn draw(page: &mut Page, plan: &Plan) {
 }
 
 /// The machine's border and its name.
-fn frame(page: &mut Page, plan: &Plan, width: f64, bottom: f64) {
+fn frame(page: &mut Page, plan: &NetworkPlan, width: f64, bottom: f64) {
     page.empty(
         "rect",
         &[
@@ -171,7 +171,7 @@ fn draw_links(page: &mut Page, links: &[LinkBox], places: &[Place]) {
 }
 
 /// The height of each flow's lane: flows to the same box side by side.
-fn lanes(plan: &Plan, top: f64) -> Vec<f64> {
+fn lanes(plan: &NetworkPlan, top: f64) -> Vec<f64> {
     let mut lanes = vec![0.0; plan.flows.len()];
     let mut y = top;
     for inside in 0..plan.inside.len() {
@@ -186,7 +186,7 @@ fn lanes(plan: &Plan, top: f64) -> Vec<f64> {
     lanes
 }
 
-fn place_inside(plan: &Plan, top: f64) -> Vec<Place> {
+fn place_inside(plan: &NetworkPlan, top: f64) -> Vec<Place> {
     let mut y = top;
     let places = plan.inside.iter().enumerate().map(|(number, inside)| {
         let mine = plan.flows.iter().filter(|f| f.inside == number).count() as f64;
@@ -199,7 +199,7 @@ fn place_inside(plan: &Plan, top: f64) -> Vec<Place> {
 }
 
 /// Each as near to the middle of its lanes as there is room, in the order of those middles.
-fn place_outside(plan: &Plan, lanes: &[f64], top: f64) -> Vec<Place> {
+fn place_outside(plan: &NetworkPlan, lanes: &[f64], top: f64) -> Vec<Place> {
     let wanted = |number: usize| {
         let mine: Vec<f64> =
             plan.flows.iter().zip(lanes).filter(|(f, _)| f.outside == number).map(|(_, lane)| *lane).collect();
@@ -219,7 +219,7 @@ fn place_outside(plan: &Plan, lanes: &[f64], top: f64) -> Vec<Place> {
 }
 
 /// Each network is a line from top to bottom, with a dot for each container in it.
-fn draw_networks(page: &mut Page, plan: &Plan, inside: &[Place], top: f64, bottom: f64) {
+fn draw_networks(page: &mut Page, plan: &NetworkPlan, inside: &[Place], top: f64, bottom: f64) {
     for (number, network) in plan.networks.iter().enumerate() {
         let x = BUS + 34.0 + number as f64 * BUS_STEP;
         let path = format!("M{x:.1} {:.1} L{x:.1} {:.1}", top - 8.0, bottom - 8.0);

@@ -10,7 +10,7 @@ use diorite_model::listeners::{Listener, ListenerOwner};
 use diorite_model::recipe::{Allow, Link, LinkKind, Peer, Policy, Traffic};
 
 /// What is drawn.
-pub(crate) struct Plan {
+pub(crate) struct NetworkPlan {
     /// What the drawing is called, for those who cannot see it.
     pub title: String,
     /// The machine's name.
@@ -71,7 +71,7 @@ pub(crate) struct Flow {
     pub outward: bool,
 }
 
-impl Plan {
+impl NetworkPlan {
     pub(crate) fn of(recipe: &Recipe, language: Language) -> Self {
         let mut plan = Self {
             title: language.network_plan(),
@@ -250,7 +250,7 @@ fn links(recipe: &Recipe, language: Language) -> Vec<LinkBox> {
 }
 
 /// The plan in words, a line for each thing that is drawn.
-pub(crate) fn words(plan: &Plan, language: Language) -> Vec<String> {
+pub(crate) fn words(plan: &NetworkPlan, language: Language) -> Vec<String> {
     let with = |about: &NamedBox| match about.lines.is_empty() {
         true => about.name.clone(),
         false => format!("{} ({})", about.name, about.lines.join(", ")),

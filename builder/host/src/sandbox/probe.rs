@@ -14,12 +14,12 @@ use std::sync::OnceLock;
 
 /// What the host allows.
 #[derive(Debug, Clone, Serialize)]
-pub struct Probe {
+pub struct SandboxSupport {
     /// For each mode of [`SandboxMode::ALL`] why it is not possible, or `None`.
     modes: [Option<Why>; 3],
 }
 
-impl Probe {
+impl SandboxSupport {
     /// Why a mode is not possible here; `None`: it is.
     pub fn why_not(&self, mode: SandboxMode) -> Option<&Why> {
         self.modes[mode as usize].as_ref()
@@ -31,9 +31,9 @@ impl Probe {
 }
 
 /// Tries every mode, once per process.
-pub fn probe() -> &'static Probe {
-    static PROBE: OnceLock<Probe> = OnceLock::new();
-    PROBE.get_or_init(|| Probe { modes: [namespaces().err(), user_namespace().err(), chroot().err()] })
+pub fn probe() -> &'static SandboxSupport {
+    static PROBE: OnceLock<SandboxSupport> = OnceLock::new();
+    PROBE.get_or_init(|| SandboxSupport { modes: [namespaces().err(), user_namespace().err(), chroot().err()] })
 }
 
 fn is_root() -> bool {

@@ -8,17 +8,20 @@ fn why(cause: &str) -> Option<Why> {
 
 #[test]
 fn the_strongest_mode_wins_and_a_wish_is_obeyed() {
-    let all = Probe::of([None, None, None]);
+    let all = SandboxSupport::of([None, None, None]);
     assert_eq!(choose(&all, None).unwrap(), SandboxMode::Namespaces);
     assert_eq!(choose(&all, Some("chroot")).unwrap(), SandboxMode::Chroot);
-    let some = Probe::of([why("no"), None, None]);
+    let some = SandboxSupport::of([why("no"), None, None]);
     assert_eq!(choose(&some, None).unwrap(), SandboxMode::UserNamespace);
 }
 
 #[test]
 fn without_any_mode_each_says_why() {
-    let none =
-        Probe::of([why("only root may"), why("newuidmap is not installed"), why("only root may call chroot(2)")]);
+    let none = SandboxSupport::of([
+        why("only root may"),
+        why("newuidmap is not installed"),
+        why("only root may call chroot(2)"),
+    ]);
     insta::assert_snapshot!(choose(&none, None).unwrap_err(), @r"
     error: this host offers no sandbox to run Debian's package scripts in
       namespaces: only root may

@@ -1,6 +1,6 @@
 //! One run of a tool: arguments, files, descriptors; waited for or left running.
 
-use super::toolroot::{Isolation, Mount, isolation, operations, via_loader};
+use super::toolroot::{Isolation, VisiblePath, isolation, operations, via_loader};
 use super::{Tool, ToolsTree};
 use crate::sandbox::launch::{Launch, Running, c, null_device, pipe};
 use crate::sandbox::{NAMESPACES, Output, Status, collect};
@@ -20,7 +20,7 @@ pub struct ToolCommand {
     tool: Tool,
     args: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
-    shown: Vec<Mount>,
+    shown: Vec<VisiblePath>,
     stdin: Vec<u8>,
     keep: Vec<RawFd>,
     cwd: Option<PathBuf>,
@@ -54,7 +54,7 @@ impl ToolCommand {
     }
     /// Shows a file or directory, read-only, at its own absolute path. It is no argument by itself.
     pub fn input(mut self, path: impl AsRef<Path>) -> Self {
-        self.shown.push(Mount { path: absolute(path.as_ref()), writable: false });
+        self.shown.push(VisiblePath { path: absolute(path.as_ref()), writable: false });
         self
     }
     /// Shows a file or directory for writing, at its own absolute path; for a file that is not there yet, its directory.
@@ -65,7 +65,7 @@ impl ToolCommand {
         {
             path = directory.to_owned();
         }
-        self.shown.push(Mount { path, writable: true });
+        self.shown.push(VisiblePath { path, writable: true });
         self
     }
     /// Sets a variable; otherwise there are PATH, HOME, LC_ALL=C.UTF-8, TZ=UTC.

@@ -33,7 +33,7 @@ pub(super) fn isolation() -> &'static Isolation {
 
 /// A path to show: where, and whether it may be written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Mount {
+pub(super) struct VisiblePath {
     pub path: PathBuf,
     pub writable: bool,
 }
@@ -43,7 +43,7 @@ const NEW: &str = "/new";
 
 /// The operations, in the manner of bubblewrap: a tmpfs becomes the root, the host moves to /old, the new root is
 /// built beside it and pivoted into, and the host is let go.
-pub(super) fn operations(tools: &ToolsTree, shown: &[Mount], cwd: &Path) -> Result<Vec<(String, Op)>> {
+pub(super) fn operations(tools: &ToolsTree, shown: &[VisiblePath], cwd: &Path) -> Result<Vec<(String, Op)>> {
     let mut list = Operations(Vec::new());
     let root = tools.root();
     let base = ["/tmp", "/run", "/mnt", "/var"].into_iter().find(|p| Path::new(p).is_dir()).unwrap_or("/proc");
@@ -73,11 +73,11 @@ pub(super) fn operations(tools: &ToolsTree, shown: &[Mount], cwd: &Path) -> Resu
     configuration(&mut list, root, new);
     devices(&mut list, new);
     list.mount("proc", &new.join("proc"), "proc", plain | libc::MS_NOEXEC, "");
-    let tree = Mount { path: root.to_owned(), writable: false };
+    let tree = VisiblePath { path: root.to_owned(), writable: false };
     // Outer paths first, so that what lies within them is shown on top of them.
-    let mut shown: Vec<Mount> = shown.iter().cloned().chain([tree]).collect();
+    let mut shown: Vec<VisiblePath> = shown.iter().cloned().chain([tree]).collect();
     shown.sort();
-    for Mount { path, writable } in shown {
+    for VisiblePath { path, writable } in shown {
         let source = fs::canonicalize(&path).map_err(|e| Error::io("a file given to a tool is missing", &path, e))?;
         let target = inside(&path);
         for directory in target.ancestors().skip(1).collect::<Vec<_>>().into_iter().rev().filter(|f| f.starts_with(NEW))

@@ -8,7 +8,7 @@ use std::fmt;
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum FindingSeverity {
     /// As it should be.
     Ok,
     /// Worth knowing.
@@ -21,7 +21,7 @@ pub enum Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TargetFinding {
     /// How much it matters.
-    pub level: Severity,
+    pub level: FindingSeverity,
     /// What it is about: `privilege`, `node`, `storage`, `space`, `bridge`, `pool`, `firewall`, `version`.
     pub about: &'static str,
     /// For people, naming the thing.
@@ -97,7 +97,7 @@ impl TargetReport {
 
     pub(super) fn add(
         &mut self,
-        level: Severity,
+        level: FindingSeverity,
         about: &'static str,
         what: impl Into<String>,
         hint: impl Into<String>,
@@ -107,7 +107,7 @@ impl TargetReport {
 
     /// What stands in the way.
     pub fn problems(&self) -> impl Iterator<Item = &TargetFinding> {
-        self.findings.iter().filter(|finding| finding.level == Severity::Problem)
+        self.findings.iter().filter(|finding| finding.level == FindingSeverity::Problem)
     }
 }
 
@@ -132,9 +132,9 @@ impl fmt::Display for TargetReport {
         }
         for finding in &self.findings {
             let word = match finding.level {
-                Severity::Ok => "ok",
-                Severity::Note => "note",
-                Severity::Problem => "PROBLEM",
+                FindingSeverity::Ok => "ok",
+                FindingSeverity::Note => "note",
+                FindingSeverity::Problem => "PROBLEM",
             };
             writeln!(f, "{word:<8} {}", finding.what)?;
             if !finding.hint.is_empty() {

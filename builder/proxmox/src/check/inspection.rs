@@ -1,8 +1,8 @@
 //! The looks: privileges, pool, firewall, nodes with their storages and bridges. Each adds what it found to the report;
 //! only what concerns every look ends the check.
 
-use super::findings::{NodeReport, Severity, StorageReport, TargetReport};
-use super::requirements::{REQUIRED, RequiredPrivilege, Scope, more};
+use super::findings::{FindingSeverity, NodeReport, StorageReport, TargetReport};
+use super::requirements::{PrivilegeScope, REQUIRED, RequiredPrivilege, more};
 use super::{local, may_fetch};
 use crate::client::{CallError, CallErrorKind, Client, Parameters, Path};
 use crate::json::{number, text, truth};
@@ -64,7 +64,7 @@ impl Inspection<'_> {
             let told = format!("{name} at {path}");
             if !fine && !missing.contains(&told) {
                 let what = format!("privilege {told} is missing: {} cannot {}", self.client.who(), needed.to);
-                self.report.add(Severity::Problem, "privilege", what, grant(self.client.who(), &path, name));
+                self.report.add(FindingSeverity::Problem, "privilege", what, grant(self.client.who(), &path, name));
                 missing.push(told);
             }
         }
@@ -72,21 +72,21 @@ impl Inspection<'_> {
             let paths: BTreeSet<_> = all.iter().map(|needed| needed.at.path(target)).collect();
             let paths = paths.into_iter().collect::<Vec<_>>().join(", ");
             let what = format!("all {} privileges are granted, at {paths}", names.len());
-            self.report.add(Severity::Ok, "privilege", what, "");
+            self.report.add(FindingSeverity::Ok, "privilege", what, "");
         }
         if target.pool.is_none() {
             let what = "the target names no pool, so the login needs its rights on all machines (/vms)";
             self.report.add(
-                Severity::Note,
+                FindingSeverity::Note,
                 "pool",
                 what,
                 "make a pool for these machines, grant there, and write `pool = \"NAME\"`",
             );
         }
-        if !granted[&Scope::Import.path(target)].contains_key("Datastore.Allocate") {
+        if !granted[&PrivilegeScope::Import.path(target)].contains_key("Datastore.Allocate") {
             let what = format!("old images on storage `{}` cannot be removed by this login", target.import_storage);
             self.report.add(
-                Severity::Note,
+                FindingSeverity::Note,
                 "storage",
                 what,
                 "that needs Datastore.Allocate, which is an administrator's right; without it, remove them by hand",
@@ -107,7 +107,7 @@ impl Inspection<'_> {
                     answer.as_array().into_iter().flatten().map(|p| text(p, "poolid").to_owned()).collect();
                 if !pools.contains(&pool) {
                     let hint = format!("{}; make it under Datacenter, Permissions, Pools", known(&pool, &pools));
-                    self.report.add(Severity::Problem, "pool", format!("there is no pool `{pool}`"), hint);
+                    self.report.add(FindingSeverity::Problem, "pool", format!("there is no pool `{pool}`"), hint);
                 }
                 Ok(())
             }
@@ -120,29 +120,29 @@ impl Inspection<'_> {
     pub fn firewall(&mut self) -> Result<(), CallError> {
         if !self.client.target().firewall {
             let what = "the hypervisor's firewall is not looked at: `firewall = false`";
-            self.report.add(Severity::Note, "firewall", what, "");
+            self.report.add(FindingSeverity::Note, "firewall", what, "");
             return Ok(());
         }
         match self.ask(&["cluster", "firewall", "options"], &Parameters::none()) {
             Ok(options) if options.get("enable").is_some_and(truth) => {
-                self.report.add(Severity::Ok, "firewall", "the datacenter's firewall is on", "");
+                self.report.add(FindingSeverity::Ok, "firewall", "the datacenter's firewall is on", "");
             }
             Ok(_) => self.report.add(
-                Severity::Problem,
+                FindingSeverity::Problem,
                 "firewall",
                 "the datacenter's firewall is off: no rule of any machine is in force",
                 "turn it on under Datacenter, Firewall, Options, after admitting your own way to the nodes (ports 8006 \
                  and 22); or write `firewall = false` to do without",
             ),
             Err(failure) if failure.kind == CallErrorKind::Forbidden => self.report.add(
-                Severity::Note,
+                FindingSeverity::Note,
                 "firewall",
                 "whether the datacenter's firewall is on cannot be seen by this login",
                 "that needs Sys.Audit at /; look under Datacenter, Firewall, Options yourself",
             ),
             Err(failure) if local(&failure) => {
                 let what = format!("the datacenter's firewall cannot be asked: {}", failure.why);
-                self.report.add(Severity::Problem, "firewall", what, "try again; is the cluster healthy?");
+                self.report.add(FindingSeverity::Problem, "firewall", what, "try again; is the cluster healthy?");
             }
             Err(failure) => return Err(failure),
         }
@@ -161,10 +161,20 @@ impl Inspection<'_> {
             .collect();
         let names: BTreeSet<_> = all.keys().cloned().collect();
         for name in desired.iter().filter(|name| !all.contains_key(*name)) {
-            self.report.add(Severity::Problem, "node", format!("there is no node `{name}`"), known(name, &names));
+            self.report.add(
+                FindingSeverity::Problem,
+                "node",
+                format!("there is no node `{name}`"),
+                known(name, &names),
+            );
         }
         if all.is_empty() && desired.is_empty() {
-            self.report.add(Severity::Problem, "node", "no node is seen", "grant the login its privileges first");
+            self.report.add(
+                FindingSeverity::Problem,
+                "node",
+                "no node is seen",
+                "grant the login its privileges first",
+            );
         }
         for (name, online) in all {
             let named = desired.contains(&name);
@@ -173,7 +183,7 @@ impl Inspection<'_> {
             }
             let mut node = NodeReport { name: name.clone(), online, bridges: Vec::new() };
             if !online {
-                let level = if named { Severity::Problem } else { Severity::Note };
+                let level = if named { FindingSeverity::Problem } else { FindingSeverity::Note };
                 self.report.add(
                     level,
                     "node",
@@ -186,7 +196,7 @@ impl Inspection<'_> {
                 }
                 let what = format!("node `{name}` does not say what it has: {}: {}", failure.call(), failure.why);
                 self.report.add(
-                    Severity::Problem,
+                    FindingSeverity::Problem,
                     "node",
                     what,
                     "is it healthy? (`systemctl status pveproxy pvedaemon` there)",
@@ -196,7 +206,7 @@ impl Inspection<'_> {
         }
         let said = self.report.problems().any(|problem| problem.about == "node");
         if !said && !self.report.nodes.iter().any(|node| node.online) {
-            self.report.add(Severity::Problem, "node", "no usable node is online", "start one");
+            self.report.add(FindingSeverity::Problem, "node", "no usable node is online", "start one");
         }
         Ok(())
     }
@@ -217,12 +227,12 @@ impl Inspection<'_> {
             None => {
                 let what =
                     format!("there is no bridge `{desired}` on node `{}`, or this login may not see it", node.name);
-                self.report.add(Severity::Problem, "bridge", what, known(desired, &names));
+                self.report.add(FindingSeverity::Problem, "bridge", what, known(desired, &names));
             }
             Some(false) => {
                 let what = format!("bridge `{desired}` of node `{}` is down", node.name);
                 self.report.add(
-                    Severity::Problem,
+                    FindingSeverity::Problem,
                     "bridge",
                     what,
                     "is its configuration applied? (node, System, Network)",
@@ -230,7 +240,7 @@ impl Inspection<'_> {
             }
             Some(true) => {
                 self.report.add(
-                    Severity::Ok,
+                    FindingSeverity::Ok,
                     "bridge",
                     format!("bridge `{desired}` is up on node `{}`", node.name),
                     "",
@@ -248,7 +258,12 @@ impl Inspection<'_> {
         }
         let who = self.client.who();
         if may_fetch(self.client, node)? {
-            self.report.add(Severity::Ok, "privilege", format!("node `{node}` may fetch images from this host"), "");
+            self.report.add(
+                FindingSeverity::Ok,
+                "privilege",
+                format!("node `{node}` may fetch images from this host"),
+                "",
+            );
         } else {
             let path = format!("/nodes/{node}");
             let name = "Sys.AccessNetwork";
@@ -256,7 +271,7 @@ impl Inspection<'_> {
                 "privilege {name} at {path} is missing: {who} cannot have that node fetch images from this host \
                  (`serve`), so they are uploaded"
             );
-            self.report.add(Severity::Note, "privilege", what, grant(who, &path, name));
+            self.report.add(FindingSeverity::Note, "privilege", what, grant(who, &path, name));
         }
         Ok(())
     }
@@ -276,7 +291,7 @@ impl Inspection<'_> {
                 Some(entry) => self.storage(node, name, entry, content, purpose),
                 None => {
                     let what = format!("there is no storage `{name}` on node `{node}`, or this login may not see it");
-                    self.report.add(Severity::Problem, "storage", what, known(name, &names));
+                    self.report.add(FindingSeverity::Problem, "storage", what, known(name, &names));
                 }
             }
         }
@@ -305,7 +320,7 @@ impl Inspection<'_> {
             let state = if on("enabled") { "not active" } else { "disabled" };
             let what = format!("storage `{name}` is {state} on node `{node}`");
             self.report.add(
-                Severity::Problem,
+                FindingSeverity::Problem,
                 "storage",
                 what,
                 "look at it under Datacenter, Storage; is its server up?",
@@ -325,14 +340,19 @@ impl Inspection<'_> {
                     content.join(",")
                 ),
             };
-            self.report.add(Severity::Problem, "storage", what, hint);
+            self.report.add(FindingSeverity::Problem, "storage", what, hint);
         } else if let Some(free) = number(entry.get("avail")).filter(|free| *free < LITTLE) {
             let what = format!("storage `{name}` on node `{node}` has only {} left", bytes(free));
-            self.report.add(Severity::Problem, "space", what, "remove old images or disks, or name another storage");
+            self.report.add(
+                FindingSeverity::Problem,
+                "space",
+                what,
+                "remove old images or disks, or name another storage",
+            );
         } else {
             let free = number(entry.get("avail")).map(|free| format!(", {} free", bytes(free))).unwrap_or_default();
             let what = format!("storage `{name}` on node `{node}` takes `{desired}` content{free}");
-            self.report.add(Severity::Ok, "storage", what, "");
+            self.report.add(FindingSeverity::Ok, "storage", what, "");
         }
     }
 }

@@ -8,7 +8,7 @@ use diorite_model::machine::Cluster as ClusterSpec;
 
 /// The path a privilege is needed at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
+pub enum PrivilegeScope {
     /// The pool of machines; all machines where the target names none.
     Machines,
     /// The storage that images are uploaded to.
@@ -25,20 +25,26 @@ pub enum Scope {
     Storages,
 }
 
-impl Scope {
+impl PrivilegeScope {
     /// Those that every deployment needs.
-    pub const ALL: [Scope; 5] = [Scope::Machines, Scope::Import, Scope::ConfigDrives, Scope::Disks, Scope::Bridge];
+    pub const ALL: [PrivilegeScope; 5] = [
+        PrivilegeScope::Machines,
+        PrivilegeScope::Import,
+        PrivilegeScope::ConfigDrives,
+        PrivilegeScope::Disks,
+        PrivilegeScope::Bridge,
+    ];
 
     /// Its path.
     pub fn path(self, target: &Target) -> String {
         match self {
-            Scope::Machines => target.pool.as_ref().map_or("/vms".into(), |pool| format!("/pool/{pool}")),
-            Scope::Import => format!("/storage/{}", target.import_storage),
-            Scope::ConfigDrives => format!("/storage/{}", target.iso_storage),
-            Scope::Disks => format!("/storage/{}", target.disk_storage),
-            Scope::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
-            Scope::Cluster => "/".into(),
-            Scope::Storages => "/storage".into(),
+            PrivilegeScope::Machines => target.pool.as_ref().map_or("/vms".into(), |pool| format!("/pool/{pool}")),
+            PrivilegeScope::Import => format!("/storage/{}", target.import_storage),
+            PrivilegeScope::ConfigDrives => format!("/storage/{}", target.iso_storage),
+            PrivilegeScope::Disks => format!("/storage/{}", target.disk_storage),
+            PrivilegeScope::Bridge => format!("/sdn/zones/localnetwork/{}", target.bridge),
+            PrivilegeScope::Cluster => "/".into(),
+            PrivilegeScope::Storages => "/storage".into(),
         }
     }
 }
@@ -51,7 +57,7 @@ pub struct RequiredPrivilege {
     /// Its name on one of 8, where that differs.
     pub before: Option<&'static str>,
     /// Where.
-    pub at: Scope,
+    pub at: PrivilegeScope,
     /// To do what.
     pub to: &'static str,
 }
@@ -63,7 +69,7 @@ impl RequiredPrivilege {
     }
 }
 
-const fn needed(name: &'static str, at: Scope, to: &'static str) -> RequiredPrivilege {
+const fn needed(name: &'static str, at: PrivilegeScope, to: &'static str) -> RequiredPrivilege {
     RequiredPrivilege { name, before: None, at, to }
 }
 
@@ -71,14 +77,14 @@ const fn needed(name: &'static str, at: Scope, to: &'static str) -> RequiredPriv
 pub fn more(spec: &ClusterSpec, series: (u32, u32)) -> Vec<RequiredPrivilege> {
     let mut all = Vec::new();
     if spec.ha {
-        all.push(needed("Sys.Audit", Scope::Cluster, "see high availability"));
-        all.push(needed("Sys.Console", Scope::Cluster, "put VMs under high availability"));
+        all.push(needed("Sys.Audit", PrivilegeScope::Cluster, "see high availability"));
+        all.push(needed("Sys.Console", PrivilegeScope::Cluster, "put VMs under high availability"));
     }
     if spec.replication.is_some() {
         let to = "have disks replicated to other nodes";
         all.push(match series.0 {
-            0..=8 => needed("Datastore.Allocate", Scope::Storages, to),
-            _ => needed("VM.Replicate", Scope::Machines, to),
+            0..=8 => needed("Datastore.Allocate", PrivilegeScope::Storages, to),
+            _ => needed("VM.Replicate", PrivilegeScope::Machines, to),
         });
     }
     all
@@ -86,28 +92,28 @@ pub fn more(spec: &ClusterSpec, series: (u32, u32)) -> Vec<RequiredPrivilege> {
 
 /// Those that every deployment needs (pve-manager's and qemu-server's own checks of each call).
 pub const REQUIRED: &[RequiredPrivilege] = &[
-    needed("VM.Allocate", Scope::Machines, "create and remove VMs"),
-    needed("VM.Audit", Scope::Machines, "see VMs and their configuration"),
-    needed("VM.Config.Disk", Scope::Machines, "attach and swap disks"),
-    needed("VM.Config.CDROM", Scope::Machines, "attach a config drive"),
-    needed("VM.Config.CPU", Scope::Machines, "set processors"),
-    needed("VM.Config.Memory", Scope::Machines, "set memory"),
-    needed("VM.Config.Network", Scope::Machines, "set network cards and the VM's firewall"),
-    needed("VM.Config.HWType", Scope::Machines, "set chip set, UUID and serial console"),
-    needed("VM.Config.Options", Scope::Machines, "set firmware, name, notes and tags"),
-    needed("VM.PowerMgmt", Scope::Machines, "start and stop VMs"),
+    needed("VM.Allocate", PrivilegeScope::Machines, "create and remove VMs"),
+    needed("VM.Audit", PrivilegeScope::Machines, "see VMs and their configuration"),
+    needed("VM.Config.Disk", PrivilegeScope::Machines, "attach and swap disks"),
+    needed("VM.Config.CDROM", PrivilegeScope::Machines, "attach a config drive"),
+    needed("VM.Config.CPU", PrivilegeScope::Machines, "set processors"),
+    needed("VM.Config.Memory", PrivilegeScope::Machines, "set memory"),
+    needed("VM.Config.Network", PrivilegeScope::Machines, "set network cards and the VM's firewall"),
+    needed("VM.Config.HWType", PrivilegeScope::Machines, "set chip set, UUID and serial console"),
+    needed("VM.Config.Options", PrivilegeScope::Machines, "set firmware, name, notes and tags"),
+    needed("VM.PowerMgmt", PrivilegeScope::Machines, "start and stop VMs"),
     RequiredPrivilege {
         name: "VM.GuestAgent.Audit",
         // Which is gone in 9.
         before: Some("VM.Monitor"),
-        at: Scope::Machines,
+        at: PrivilegeScope::Machines,
         to: "ask a VM's guest agent",
     },
-    needed("Datastore.AllocateTemplate", Scope::Import, "upload images"),
-    needed("Datastore.Audit", Scope::Import, "see which images are there, and the space left"),
-    needed("Datastore.AllocateTemplate", Scope::ConfigDrives, "upload config drives"),
-    needed("Datastore.Audit", Scope::ConfigDrives, "see which config drives are there"),
-    needed("Datastore.AllocateSpace", Scope::Disks, "create disks"),
-    needed("Datastore.Audit", Scope::Disks, "see the space left"),
-    needed("SDN.Use", Scope::Bridge, "connect VMs to it"),
+    needed("Datastore.AllocateTemplate", PrivilegeScope::Import, "upload images"),
+    needed("Datastore.Audit", PrivilegeScope::Import, "see which images are there, and the space left"),
+    needed("Datastore.AllocateTemplate", PrivilegeScope::ConfigDrives, "upload config drives"),
+    needed("Datastore.Audit", PrivilegeScope::ConfigDrives, "see which config drives are there"),
+    needed("Datastore.AllocateSpace", PrivilegeScope::Disks, "create disks"),
+    needed("Datastore.Audit", PrivilegeScope::Disks, "see the space left"),
+    needed("SDN.Use", PrivilegeScope::Bridge, "connect VMs to it"),
 ];

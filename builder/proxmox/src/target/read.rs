@@ -1,7 +1,7 @@
 //! `targets.toml` → [`Target`]s. Read as profiles are: every key is declared here once, an unknown one is refused with the
 //! nearest known, every error shows the user's line. Pure.
 
-use super::{LoginMethod, Source, Target, Trust, forms};
+use super::{LoginMethod, SecretSource, Target, Trust, forms};
 use diorite_model::profile::Field;
 use diorite_model::profile::reader::{
     At, Files, Kind, Section, Span, Table, Value, Words, boolean, named, table, text, texts, words,
@@ -189,27 +189,27 @@ fn sources<'n>(
     noun: &'n str,
     directory: &Path,
     home: Option<&str>,
-) -> Result<Vec<(&'n str, Span, Source)>> {
+) -> Result<Vec<(&'n str, Span, SecretSource)>> {
     let mut sources = Vec::new();
     let (env, file, command) = (format!("{noun}_env"), format!("{noun}_file"), format!("{noun}_command"));
     if let Some(at) = section.text(&env)? {
-        sources.push((noun, at.span, Source::Environment(at.value)));
+        sources.push((noun, at.span, SecretSource::Environment(at.value)));
     }
     if let Some(at) = section.text(&file)? {
-        sources.push((noun, at.span, Source::File(path(&at.value, directory, home))));
+        sources.push((noun, at.span, SecretSource::File(path(&at.value, directory, home))));
     }
     let words = section.plain(&command)?;
     match section.key(&command) {
         Some(span) if words.is_empty() => {
             return Err(section.files.error(span, format!("`{}.{command}` names no program", section.path)));
         }
-        Some(span) => sources.push((noun, span, Source::Command(words))),
+        Some(span) => sources.push((noun, span, SecretSource::Command(words))),
         None => {}
     }
     Ok(sources)
 }
 
-fn signing_key(section: &Section, directory: &Path, home: Option<&str>) -> Result<Option<Source>> {
+fn signing_key(section: &Section, directory: &Path, home: Option<&str>) -> Result<Option<SecretSource>> {
     let mut sources = sources(section, "signing_key", directory, home)?.into_iter();
     let first = sources.next();
     match (first, sources.next()) {

@@ -10,9 +10,9 @@ use std::path::Path;
 
 /// Files with more than one name that were read so far: device and inode, and the first of their names.
 #[derive(Default)]
-pub(super) struct Seen(BTreeMap<(u64, u64), TreePath>);
+pub(super) struct HardLinks(BTreeMap<(u64, u64), TreePath>);
 
-impl Seen {
+impl HardLinks {
     /// # Errors
     /// A regular file with set-user-ID or set-group-ID, with capabilities or attributes of a program's own, or with a second
     /// name in the same overlay.

@@ -5,7 +5,7 @@ use crate::{
     answer::{Judged, short},
     derived::firewall::churn,
 };
-use diorite_lab::{PortVerdict, Probe, Scan};
+use diorite_lab::{PortVerdict, Scan, ScanProbe};
 use diorite_model::{Result, scenario::Churn};
 
 /// How often at least something happens in a machine that is swept.
@@ -20,7 +20,13 @@ pub struct ExpectedPorts<'a> {
 
 impl ScenarioStage<'_> {
     /// Every port, over and over while something happens in the machine; how often that happened is said.
-    pub fn scan(&mut self, machine: usize, segment: usize, probe: Probe, ports: ExpectedPorts<'_>) -> Result<Judged> {
+    pub fn scan(
+        &mut self,
+        machine: usize,
+        segment: usize,
+        probe: ScanProbe,
+        ports: ExpectedPorts<'_>,
+    ) -> Result<Judged> {
         let lab = self.lab.at(segment)?;
         let mut pending = lab.begin(probe.clone())?;
         if ports.meanwhile.is_empty() {

@@ -5,7 +5,7 @@ use crate::{answer::Judged, derived::services};
 use diorite_machine::{AlarmKind, Machine, Watch};
 use diorite_model::{
     Result,
-    scenario::{Restart, Until},
+    scenario::{RestartKind, Until},
 };
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ impl ScenarioStage<'_> {
     }
 
     /// Starts a machine anew, so often.
-    pub fn restart(&mut self, machine: usize, how: Restart, times: u32, until: Until) -> Result<Judged> {
+    pub fn restart(&mut self, machine: usize, how: RestartKind, times: u32, until: Until) -> Result<Judged> {
         let place = self.place(machine);
         let mut last = Ok(String::new());
         for _ in 0..times {
@@ -77,7 +77,7 @@ impl ScenarioStage<'_> {
     }
 
     /// Lets it go down and come up.
-    fn anew(&mut self, place: usize, how: Restart) -> Result<()> {
+    fn anew(&mut self, place: usize, how: RestartKind) -> Result<()> {
         self.actors[place].shell = false;
         let (machine, watch) = self.at_work(place)?;
         let mut watch = watch.expecting(&ANEW);
@@ -85,15 +85,15 @@ impl ScenarioStage<'_> {
         let restarts = || machine.console.alarms().iter().filter(|a| a.kind == AlarmKind::Restarting).count();
         let before = restarts();
         match how {
-            Restart::Reset => return machine.reset(),
-            Restart::Reboot => {
+            RestartKind::Reset => return machine.reset(),
+            RestartKind::Reboot => {
                 machine.run("systemctl reboot --no-block", &mut watch)?;
                 while restarts() == before {
                     watch.check()?;
                     std::thread::sleep(LOOK);
                 }
             }
-            Restart::PowerCycle => {
+            RestartKind::PowerCycle => {
                 machine.power_button()?;
                 until_off(machine, &mut watch)?;
                 machine.on()?;

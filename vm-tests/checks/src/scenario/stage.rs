@@ -11,7 +11,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use diorite_host::tools::ToolsTree;
-use diorite_lab::{Attachment, Config, EthernetAddress, Lab, Pending, Topology, Traffic, record};
+use diorite_lab::{Attachment, CableTraffic, Config, EthernetAddress, Lab, Pending, Topology, record};
 use diorite_machine::{Accelerator, AlarmKind, Budget, Machine, MachineSpec, Output, Share, Watch};
 use diorite_model::{
     Digest, Error, Recipe, Result,
@@ -283,7 +283,7 @@ impl<'a> ScenarioStage<'a> {
     }
 
     /// What has passed the first cable of a machine.
-    pub fn traffic(&self, machine: usize) -> Result<Traffic> {
+    pub fn traffic(&self, machine: usize) -> Result<CableTraffic> {
         self.lab.traffic(self.actor(machine).cables[0])
     }
 

@@ -7,7 +7,7 @@ use crate::{
     derived::network::ping,
     quote,
 };
-use diorite_lab::{Behaviour, Direction, Faults, Name, Probe, Services};
+use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices};
 use diorite_model::{
     Result,
     recipe::Protocol,
@@ -106,7 +106,12 @@ impl ScenarioStage<'_> {
                 let Some(address) = self.reach(*machine, *segment, *family)? else {
                     return Ok(Err(NOT_HEARD.to_owned()));
                 };
-                self.scan(*machine, *segment, Probe::all(address, *protocol), ExpectedPorts { open, maybe, meanwhile })
+                self.scan(
+                    *machine,
+                    *segment,
+                    ScanProbe::all(address, *protocol),
+                    ExpectedPorts { open, maybe, meanwhile },
+                )
             }
         }
     }
@@ -157,7 +162,7 @@ impl ScenarioStage<'_> {
         }
     }
 
-    fn serve(&self, segment: usize, change: impl FnOnce(&mut Services) + Send + 'static) -> Result<Judged> {
+    fn serve(&self, segment: usize, change: impl FnOnce(&mut SegmentServices) + Send + 'static) -> Result<Judged> {
         self.lab.at(segment)?.change(change)?;
         Ok(Ok("done".to_owned()))
     }

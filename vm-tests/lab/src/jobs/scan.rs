@@ -34,7 +34,7 @@ pub struct Scan {
 
 /// What is asked, and from where.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Probe {
+pub struct ScanProbe {
     /// Who is asked.
     pub guest: IpAddr,
     /// By which protocol: a SYN to each port, or an empty datagram. A program that does not answer a datagram is as silent
@@ -51,7 +51,7 @@ pub struct Probe {
     pub fragments: bool,
 }
 
-impl Probe {
+impl ScanProbe {
     /// These ports of `guest`, from the lab's own address.
     pub fn new(guest: IpAddr, protocol: Protocol, ports: impl IntoIterator<Item = u16>) -> Self {
         let ports = ports.into_iter().collect();
@@ -84,7 +84,7 @@ const BLIND_PACE: Duration = Duration::from_millis(20);
 
 /// A scan in progress.
 pub struct ScanJob {
-    probe: Probe,
+    probe: ScanProbe,
     ident: u16,
     /// The source port of round n is this plus n modulo 64, where the probe does not say one.
     source: u16,
@@ -118,7 +118,7 @@ pub struct ScanJob {
 
 impl ScanJob {
     /// Asks. `source` is the first of 64 source ports that nobody else uses.
-    pub fn new(probe: Probe, ident: u16, source: u16, now: Instant, reply: Sender<Scan>) -> Self {
+    pub fn new(probe: ScanProbe, ident: u16, source: u16, now: Instant, reply: Sender<Scan>) -> Self {
         let mut open = probe.ports.clone();
         open.sort_unstable();
         open.dedup();

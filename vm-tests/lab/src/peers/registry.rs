@@ -15,7 +15,7 @@ const MOST_UPLOADS: usize = 64;
 
 /// A manifest as it was pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Manifest {
+pub struct PushedManifest {
     /// Media type.
     pub kind: String,
     /// Its own bytes.
@@ -23,9 +23,9 @@ pub struct Manifest {
 }
 
 #[derive(Debug, Default)]
-struct Repository {
+struct PushedRepository {
     blobs: BTreeSet<String>,
-    manifests: BTreeMap<String, Manifest>,
+    manifests: BTreeMap<String, PushedManifest>,
     /// Tag → digest.
     tags: BTreeMap<String, String>,
 }
@@ -33,7 +33,7 @@ struct Repository {
 #[derive(Debug, Default)]
 struct RegistryState {
     blobs: BTreeMap<String, Arc<[u8]>>,
-    repositories: BTreeMap<String, Repository>,
+    repositories: BTreeMap<String, PushedRepository>,
     /// Number → repository and what has come.
     uploads: BTreeMap<u64, (String, Vec<u8>)>,
     number: u64,
@@ -61,7 +61,7 @@ impl Registry {
     }
 
     /// A manifest by tag or digest.
-    pub fn manifest(&self, name: &str, reference: &str) -> Option<Manifest> {
+    pub fn manifest(&self, name: &str, reference: &str) -> Option<PushedManifest> {
         self.inner().repositories.get(name)?.manifest(reference).map(|(_, manifest)| manifest.clone())
     }
 
@@ -76,15 +76,15 @@ impl Registry {
     }
 }
 
-impl Repository {
-    fn manifest(&self, reference: &str) -> Option<(&String, &Manifest)> {
+impl PushedRepository {
+    fn manifest(&self, reference: &str) -> Option<(&String, &PushedManifest)> {
         let digest = self.tags.get(reference).map_or(reference, String::as_str);
         self.manifests.get_key_value(digest)
     }
 }
 
 /// What is asked for, behind `/v2/`.
-enum Endpoint<'a> {
+enum RegistryEndpoint<'a> {
     Root,
     Blob(&'a str, &'a str),
     /// Where uploads begin.
@@ -94,31 +94,34 @@ enum Endpoint<'a> {
     Tags(&'a str),
 }
 
-fn place(path: &str) -> Option<Endpoint<'_>> {
+fn place(path: &str) -> Option<RegistryEndpoint<'_>> {
     let rest = path.strip_prefix("/v2/")?;
     if rest.is_empty() {
-        return Some(Endpoint::Root);
+        return Some(RegistryEndpoint::Root);
     }
     if let Some(name) = rest.strip_suffix("/tags/list") {
-        return named(name, Endpoint::Tags(name));
+        return named(name, RegistryEndpoint::Tags(name));
     }
     if let Some((name, number)) = rest.rsplit_once("/blobs/uploads/") {
-        let place =
-            if number.is_empty() { Endpoint::Uploads(name) } else { Endpoint::Upload(name, number.parse().ok()?) };
+        let place = if number.is_empty() {
+            RegistryEndpoint::Uploads(name)
+        } else {
+            RegistryEndpoint::Upload(name, number.parse().ok()?)
+        };
         return named(name, place);
     }
     if let Some(name) = rest.strip_suffix("/blobs/uploads") {
-        return named(name, Endpoint::Uploads(name));
+        return named(name, RegistryEndpoint::Uploads(name));
     }
     if let Some((name, digest)) = rest.rsplit_once("/blobs/") {
-        return named(name, Endpoint::Blob(name, digest));
+        return named(name, RegistryEndpoint::Blob(name, digest));
     }
     let (name, reference) = rest.rsplit_once("/manifests/")?;
-    named(name, Endpoint::Manifest(name, reference))
+    named(name, RegistryEndpoint::Manifest(name, reference))
 }
 
 /// Whether a repository may be called so (§ "Pulling manifests").
-fn named<'a>(name: &str, place: Endpoint<'a>) -> Option<Endpoint<'a>> {
+fn named<'a>(name: &str, place: RegistryEndpoint<'a>) -> Option<RegistryEndpoint<'a>> {
     let letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let part = |part: &str| {
         let (bytes, inner) = (part.as_bytes(), |b: &u8| letter(*b) || b"._-".contains(b));
@@ -157,23 +160,23 @@ impl RegistryState {
         let Some(place) = place(path) else { return refused(404, "NAME_INVALID", "no such place") };
         let method = request.method.as_str();
         match (place, method) {
-            (Endpoint::Root, "GET" | "HEAD") => Reply::new(200, "application/json", "{}"),
-            (Endpoint::Blob(name, digest), "GET" | "HEAD") => self.blob(name, digest),
-            (Endpoint::Uploads(name), "POST") => self.begin(name, request),
-            (Endpoint::Upload(name, number), "PATCH") => self.piece(name, number, request),
-            (Endpoint::Upload(name, number), "PUT") => self.finish(name, number, request),
-            (Endpoint::Upload(name, number), "GET") => match self.uploads.get(&number) {
+            (RegistryEndpoint::Root, "GET" | "HEAD") => Reply::new(200, "application/json", "{}"),
+            (RegistryEndpoint::Blob(name, digest), "GET" | "HEAD") => self.blob(name, digest),
+            (RegistryEndpoint::Uploads(name), "POST") => self.begin(name, request),
+            (RegistryEndpoint::Upload(name, number), "PATCH") => self.piece(name, number, request),
+            (RegistryEndpoint::Upload(name, number), "PUT") => self.finish(name, number, request),
+            (RegistryEndpoint::Upload(name, number), "GET") => match self.uploads.get(&number) {
                 Some((owner, bytes)) if owner == name => came(empty(204), name, number, bytes.len()),
                 _ => unknown_upload(),
             },
-            (Endpoint::Upload(name, number), "DELETE") => match self.uploads.get(&number) {
+            (RegistryEndpoint::Upload(name, number), "DELETE") => match self.uploads.get(&number) {
                 Some((owner, _)) if owner == name => {
                     self.uploads.remove(&number);
                     empty(204)
                 }
                 _ => unknown_upload(),
             },
-            (Endpoint::Manifest(name, reference), "GET" | "HEAD") => {
+            (RegistryEndpoint::Manifest(name, reference), "GET" | "HEAD") => {
                 let found = self.repositories.get(name).and_then(|r| r.manifest(reference));
                 let Some((digest, manifest)) = found else {
                     return refused(404, "MANIFEST_UNKNOWN", "no such manifest");
@@ -181,8 +184,8 @@ impl RegistryState {
                 let reply = Reply::new(200, &manifest.kind, manifest.bytes.to_vec());
                 reply.field("Docker-Content-Digest", digest).field("ETag", &format!("\"{digest}\""))
             }
-            (Endpoint::Manifest(name, reference), "PUT") => self.put(name, reference, request),
-            (Endpoint::Tags(name), "GET") => self.list(name, request),
+            (RegistryEndpoint::Manifest(name, reference), "PUT") => self.put(name, reference, request),
+            (RegistryEndpoint::Tags(name), "GET") => self.list(name, request),
             _ => refused(405, "UNSUPPORTED", "not here"),
         }
     }
@@ -286,7 +289,7 @@ impl RegistryState {
             return refused(404, "MANIFEST_BLOB_UNKNOWN", "something of it was not pushed");
         }
         let kind = request.field("content-type").unwrap_or("application/vnd.oci.image.manifest.v1+json").to_owned();
-        repository.manifests.insert(digest.clone(), Manifest { kind, bytes: request.body.as_slice().into() });
+        repository.manifests.insert(digest.clone(), PushedManifest { kind, bytes: request.body.as_slice().into() });
         if !reference.contains(':') {
             repository.tags.insert(reference.to_owned(), digest.clone());
         }

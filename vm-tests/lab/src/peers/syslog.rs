@@ -12,7 +12,7 @@ use std::{
 
 /// A message as it was understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Message {
+pub struct SyslogMessage {
     /// Facility, 0 to 23.
     pub facility: u8,
     /// Severity, 0 (emergency) to 7 (debug).
@@ -41,7 +41,7 @@ pub struct Received {
     /// Over TCP, not UDP.
     pub stream: bool,
     /// The message, or what is wrong with it, with its bytes.
-    pub message: Result<Message, String>,
+    pub message: Result<SyslogMessage, String>,
 }
 
 /// Messages that are kept, and the longest one.
@@ -58,7 +58,7 @@ impl Syslog {
         self.inner().clone()
     }
     /// The messages that were well-formed.
-    pub fn messages(&self) -> Vec<Message> {
+    pub fn messages(&self) -> Vec<SyslogMessage> {
         self.inner().iter().filter_map(|r| r.message.clone().ok()).collect()
     }
 
@@ -147,7 +147,7 @@ fn frame(input: &mut Vec<u8>, ended: bool) -> Framed {
 }
 
 /// RFC 5424 §6: `<PRI>1 TIME HOST PROGRAM PROCESS ID DATA TEXT`.
-fn parse(bytes: &[u8]) -> Result<Message, String> {
+fn parse(bytes: &[u8]) -> Result<SyslogMessage, String> {
     let all = String::from_utf8_lossy(bytes).into_owned();
     let wrong = |what: &str| format!("{what}: {}", all.chars().take(200).collect::<String>().escape_debug());
     let rest = all.strip_prefix('<').ok_or_else(|| wrong("no priority"))?;
@@ -174,7 +174,7 @@ fn parse(bytes: &[u8]) -> Result<Message, String> {
         None => return Err(wrong("wrong structured data")),
     };
     let data = Some(data.to_owned()).filter(|data| data != "-");
-    Ok(Message { facility: number / 8, severity: number % 8, time, host, program, process, id, data, text })
+    Ok(SyslogMessage { facility: number / 8, severity: number % 8, time, host, program, process, id, data, text })
 }
 
 /// `2026-11-23T05:40:00.123456Z`, or with `+01:00` behind.

@@ -1,6 +1,6 @@
 //! DHCPv4 server: RFC 2131, options of RFC 2132. One address per hardware address, handed out in order of asking.
 
-use super::{Behaviour, Message, Misbehaviour};
+use super::{Behaviour, MessageKind, Misbehaviour};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -65,13 +65,13 @@ const MOST: usize = 4096;
 
 /// The server's memory.
 #[derive(Debug, Default)]
-pub struct DhcpServer {
+pub struct DhcpLeases {
     reserved: BTreeMap<EthernetAddress, Ipv4Addr>,
     /// Acknowledged leases.
     pub leases: BTreeMap<EthernetAddress, Lease>,
 }
 
-impl DhcpServer {
+impl DhcpLeases {
     /// Answers one datagram sent to port 67; says whose lease that changed.
     pub fn answer(
         &mut self,
@@ -157,7 +157,7 @@ impl DhcpServer {
         };
         let mut bytes = vec![0; reply.buffer_len()];
         reply.emit(&mut DhcpPacket::new_unchecked(&mut bytes)).ok()?;
-        let bytes = misbehaviour.apply(dhcp.behaviour, bytes, Message::Dhcp)?;
+        let bytes = misbehaviour.apply(dhcp.behaviour, bytes, MessageKind::Dhcp)?;
         let server = Host { mac: config.mac, ip: config.ipv4.into() };
         // RFC 2131 §4.1: to the client's own address once it has one, else to its hardware address or to everybody.
         let client = match (ask.client_ip, refused || ask.broadcast) {
@@ -221,7 +221,7 @@ mod tests {
         bytes
     }
 
-    fn ask(server: &mut DhcpServer, dhcp: &Dhcp, at: u64, data: &[u8]) -> Option<Vec<u8>> {
+    fn ask(server: &mut DhcpLeases, dhcp: &Dhcp, at: u64, data: &[u8]) -> Option<Vec<u8>> {
         let answer =
             server.answer(&Config::default(), dhcp, &mut Misbehaviour::new(1), Duration::from_secs(at), data)?;
         Some(answer.0)
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn two_guests_get_two_addresses_and_a_stolen_one_is_refused() {
-        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpServer::default());
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpLeases::default());
         let (one, two) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
         for mac in [one, two] {
             ask(&mut server, &dhcp, 0, &discover(mac, DhcpMessageType::Discover, None)).expect("offer");
@@ -255,7 +255,7 @@ mod tests {
 
     #[test]
     fn a_lease_of_an_earlier_life_is_renewed_and_nobody_else_gets_it() {
-        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpServer::default());
+        let (config, dhcp, mut server) = (Config::default(), Dhcp::default(), DhcpLeases::default());
         let (old, new) = (EthernetAddress([2, 0, 0, 0, 0, 1]), EthernetAddress([2, 0, 0, 0, 0, 2]));
         let third = Ipv4Addr::from_bits(config.first_lease.to_bits() + 1);
         server.remember(old, third);
@@ -271,7 +271,7 @@ mod tests {
         let (lease_time, renew) = (Duration::from_secs(100), Some(Duration::from_secs(20)));
         for (renew, times) in [(renew, [100, 20, 80]), (None, [100, 50, 86])] {
             let dhcp = Dhcp { lease_time, renew, ..Dhcp::default() };
-            let offer = ask(&mut DhcpServer::default(), &dhcp, 0, &request).expect("an offer");
+            let offer = ask(&mut DhcpLeases::default(), &dhcp, 0, &request).expect("an offer");
             let packet = DhcpPacket::new_checked(&offer[42..]).expect("well-formed");
             let said = DhcpRepr::parse(&packet).expect("well-formed");
             let option = |kind| packet.options().find(|o| o.kind == kind).map(|o| o.data.to_vec());
@@ -283,7 +283,7 @@ mod tests {
 
     #[test]
     fn noise_is_not_answered() {
-        let mut server = DhcpServer::default();
+        let mut server = DhcpLeases::default();
         let good = discover(EthernetAddress([2, 0, 0, 0, 0, 1]), DhcpMessageType::Discover, None);
         for cut in 0..good.len().min(243) {
             assert!(ask(&mut server, &Dhcp::default(), 0, &good[..cut]).is_none(), "cut at {cut}");

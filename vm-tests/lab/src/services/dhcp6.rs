@@ -1,7 +1,7 @@
 //! DHCPv6 server (RFC 8415): addresses for those who ask for them, name servers and the rest for all. One address per
 //! client and interface, handed out in order of asking.
 
-use super::{Behaviour, Message, Misbehaviour, dns};
+use super::{Behaviour, MessageKind, Misbehaviour, dns};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -180,7 +180,7 @@ impl Dhcp6Server {
             option(&mut reply, DOMAINS, &dhcp.domains.iter().flat_map(|name| dns::labels(name)).collect::<Vec<_>>());
         }
         self.informed += u64::from(head[0] == 11);
-        let reply = misbehaviour.apply(dhcp.behaviour, reply, Message::Dhcp6)?;
+        let reply = misbehaviour.apply(dhcp.behaviour, reply, MessageKind::Dhcp6)?;
         let server = Host { mac: config.mac, ip: config.link_local.into() };
         Some(frame::udp(server, 547, client, 546, &reply))
     }

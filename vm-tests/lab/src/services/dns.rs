@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 
 /// How the name server behaves.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dns {
+pub struct NameServer {
     /// Whether and how it answers.
     pub behaviour: Behaviour,
     /// What it says of names, in lower case without the last dot.
@@ -40,7 +40,7 @@ pub enum Name {
     OtherName(Vec<IpAddr>),
 }
 
-impl Dns {
+impl NameServer {
     /// Knows `router.DOMAIN` and no other name.
     pub fn of(config: &Config) -> Self {
         let router = Name::Addresses(vec![config.ipv4.into(), config.ipv6.into()]);
@@ -115,7 +115,7 @@ fn longest(query: &[u8], asked: &DnsQuestion) -> usize {
 }
 
 /// The answer to a query, which came over UDP or in a stream.
-pub fn answer(dns: &Dns, query: &[u8], udp: bool) -> Option<Vec<u8>> {
+pub fn answer(dns: &NameServer, query: &[u8], udp: bool) -> Option<Vec<u8>> {
     let asked = question(query)?;
     let says = dns.names.get(&asked.name).unwrap_or(&dns.others);
     let record = |ip: &IpAddr| match ip {
@@ -167,8 +167,8 @@ mod tests {
     use super::*;
     const QUERY: &[u8] = b"\x12\x34\x01\x00\0\x01\0\0\0\0\0\0\x06Router\x03lab\x04test\0\0\x01\0\x01";
 
-    fn dns() -> Dns {
-        Dns::of(&Config::default())
+    fn dns() -> NameServer {
+        NameServer::of(&Config::default())
     }
 
     #[test]
@@ -176,7 +176,7 @@ mod tests {
         let yes = answer(&dns(), QUERY, true).expect("answer");
         assert_eq!((yes[3] & 15, yes[7]), (0, 1));
         assert!(yes.ends_with(&[0, 4, 10, 77, 0, 1]));
-        let no = answer(&Dns { names: BTreeMap::new(), ..dns() }, QUERY, true).expect("answer");
+        let no = answer(&NameServer { names: BTreeMap::new(), ..dns() }, QUERY, true).expect("answer");
         assert_eq!((no[3] & 15, no[7]), (3, 0));
         assert_eq!(question(QUERY).map(|q| q.name).as_deref(), Some("router.lab.test"));
     }
@@ -195,7 +195,7 @@ mod tests {
         assert!(other[..2] != QUERY[..2] && other[12..QUERY.len()] == QUERY[12..]);
         let other = said(Name::OtherName(vec![liar])).expect("an answer");
         assert!(other[..2] == QUERY[..2] && other[12..].starts_with(b"\x09elsewhere\x07invalid\0\0\x01\0\x01"));
-        let lost = Dns { others: Name::Addresses(vec![liar]), names: BTreeMap::new(), ..dns() };
+        let lost = NameServer { others: Name::Addresses(vec![liar]), names: BTreeMap::new(), ..dns() };
         assert!(answer(&lost, QUERY, true).expect("an answer").ends_with(&[192, 0, 2, 66]), "it lies about everything");
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn what_is_too_long_for_a_datagram_is_said_over_tcp() {
         let many: Vec<IpAddr> = (1..=60).map(|n| IpAddr::from([192, 0, 2, n])).collect();
         let long = dns().with("router.lab.test", Name::Addresses(many));
-        let short = Dns { truncate: true, ..dns() };
+        let short = NameServer { truncate: true, ..dns() };
         for dns in [&long, &short] {
             let cut = answer(dns, QUERY, true).expect("an answer");
             assert_eq!((cut[2] & 2, cut[7], cut.len()), (2, 0, QUERY.len()));

@@ -4,7 +4,7 @@ use crate::random::Random;
 
 /// The kind of message, which decides where its lengths are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Message {
+pub enum MessageKind {
     /// DHCPv4: options behind 240 bytes, kind and length each (RFC 2132 §2).
     Dhcp,
     /// DHCPv6: options behind 4 bytes, two bytes of kind and of length each (RFC 8415 §21.1).
@@ -17,7 +17,7 @@ pub enum Message {
     Plain,
 }
 
-impl Message {
+impl MessageKind {
     /// Places of the bytes that say how long something is.
     fn lengths(self, good: &[u8]) -> Vec<usize> {
         let mut places = Vec::new();
@@ -59,7 +59,7 @@ impl Message {
 pub const WAYS: u64 = 8;
 
 /// A damaged answer, never longer than an Ethernet frame allows.
-pub fn spoil(good: &[u8], shape: Message, turn: u64, random: &mut Random) -> Vec<u8> {
+pub fn spoil(good: &[u8], shape: MessageKind, turn: u64, random: &mut Random) -> Vec<u8> {
     let mut bad = good.to_vec();
     let lengths = shape.lengths(good);
     let mut noise = |n: usize| (0..n).map(|_| random.number() as u8).collect::<Vec<u8>>();
@@ -77,7 +77,7 @@ pub fn spoil(good: &[u8], shape: Message, turn: u64, random: &mut Random) -> Vec
         }
         5 => lengths.iter().for_each(|place| bad[*place] = 0xff),
         // A name that points to itself.
-        6 if shape == Message::Dns => bad.extend([0xc0, good.len().min(63) as u8].repeat(20)),
+        6 if shape == MessageKind::Dns => bad.extend([0xc0, good.len().min(63) as u8].repeat(20)),
         7 => {
             let more = noise(1400usize.saturating_sub(good.len()));
             bad.extend(more);
@@ -98,13 +98,13 @@ mod tests {
     #[test]
     fn every_way_damages_and_the_seed_decides() {
         let dns = b"\x12\x34\x81\x80\0\x01\0\x01\0\0\0\0\x06router\x03lab\x04test\0\0\x01\0\x01\xc0\x0c".to_vec();
-        assert_eq!(Message::Dns.lengths(&dns), [12, 19, 23, 5, 7, 9, 11]);
+        assert_eq!(MessageKind::Dns.lengths(&dns), [12, 19, 23, 5, 7, 9, 11]);
         let dhcp = [&[1; 240][..], &[53, 1, 5, 54, 4, 1, 2, 3, 4, 255]].concat();
-        assert_eq!(Message::Dhcp.lengths(&dhcp), [241, 244]);
+        assert_eq!(MessageKind::Dhcp.lengths(&dhcp), [241, 244]);
         let dhcp6 = b"\x07abc\0\x01\0\x02xx\0\x02\0\x01y".to_vec();
-        assert_eq!(Message::Dhcp6.lengths(&dhcp6), [7, 13]);
-        assert_eq!(Message::Neighbour(4).lengths(b"head\x01\x01macmac\x05\x01......"), [5, 13]);
-        for (good, shape) in [(dns, Message::Dns), (dhcp, Message::Dhcp), (dhcp6, Message::Dhcp6)] {
+        assert_eq!(MessageKind::Dhcp6.lengths(&dhcp6), [7, 13]);
+        assert_eq!(MessageKind::Neighbour(4).lengths(b"head\x01\x01macmac\x05\x01......"), [5, 13]);
+        for (good, shape) in [(dns, MessageKind::Dns), (dhcp, MessageKind::Dhcp), (dhcp6, MessageKind::Dhcp6)] {
             let all = |seed| {
                 let mut random = Random::new(seed, 0);
                 (0..WAYS).map(|turn| spoil(&good, shape, turn, &mut random)).collect::<Vec<_>>()

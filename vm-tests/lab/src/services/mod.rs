@@ -38,7 +38,7 @@ pub enum Identity {
 
 /// Everything that can be switched on a segment while the lab runs.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Services {
+pub struct SegmentServices {
     /// DHCPv4.
     pub dhcp: dhcp::Dhcp,
     /// DHCPv6; silent at first.
@@ -46,21 +46,21 @@ pub struct Services {
     /// Router advertisements.
     pub router: router::Advertised,
     /// DNS, over UDP and TCP.
-    pub dns: dns::Dns,
+    pub dns: dns::NameServer,
     /// NTP.
     pub ntp: ntp::Ntp,
     /// ARP and neighbour discovery.
     pub identity: Identity,
 }
 
-impl Services {
+impl SegmentServices {
     /// What the host does at first.
     pub fn of(config: &Config) -> Self {
         Self {
             dhcp: dhcp::Dhcp { lease_time: config.lease_time, ..dhcp::Dhcp::default() },
             dhcp6: dhcp6::Dhcp6 { behaviour: Behaviour::Silent, ..dhcp6::Dhcp6::default() },
             router: router::Advertised::default(),
-            dns: dns::Dns::of(config),
+            dns: dns::NameServer::of(config),
             ntp: ntp::Ntp { offset: config.clock_offset, ..ntp::Ntp::default() },
             identity: Identity::Own,
         }
@@ -80,7 +80,7 @@ impl Misbehaviour {
     }
 
     /// The answer as this behaviour has it.
-    pub fn apply(&mut self, behaviour: Behaviour, good: Vec<u8>, shape: Message) -> Option<Vec<u8>> {
+    pub fn apply(&mut self, behaviour: Behaviour, good: Vec<u8>, shape: MessageKind) -> Option<Vec<u8>> {
         match behaviour {
             Behaviour::Good => Some(good),
             Behaviour::Silent => None,
@@ -92,4 +92,4 @@ impl Misbehaviour {
     }
 }
 
-pub use malformed::Message;
+pub use malformed::MessageKind;

@@ -1,7 +1,7 @@
 //! IPv6 router advertisements (RFC 4861 §4.2) with prefixes for stateless addresses (RFC 4862), name servers and search
 //! domains (RFC 8106). smoltcp reads them but sends none, so they are sent as raw frames.
 
-use super::{Behaviour, Message, Misbehaviour, dns};
+use super::{Behaviour, MessageKind, Misbehaviour, dns};
 use crate::{
     config::Config,
     frame::{self, Host},
@@ -80,7 +80,7 @@ pub fn advertisement(config: &Config, says: &Advertised, misbehaviour: &mut Misb
         rest.extend_from_slice(&seconds(says.lifetime).to_be_bytes());
         rest.extend_from_slice(&names);
     }
-    let rest = misbehaviour.apply(says.behaviour, rest, Message::Neighbour(12))?;
+    let rest = misbehaviour.apply(says.behaviour, rest, MessageKind::Neighbour(12))?;
     let (from, to) = (config.link_local.into(), ALL_NODES.into());
     Some(frame::icmp(Host { mac: config.mac, ip: from }, Host { mac: ALL_NODES_MAC, ip: to }, 255, [134, 0], &rest))
 }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Error, Result,
-    scenario::{Machine, Peer, Plug, Scenario, Segment, Serves, Source},
+    scenario::{Machine, MachineSource, Peer, Plug, Scenario, Segment, Serves},
 };
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -170,8 +170,8 @@ fn machines(top: &Section, names: &Names) -> Result<Vec<Machine>> {
         }
         let (profile, disk, recipe) = (t.text("profile")?, t.text("disk")?, t.text("recipe")?);
         let source = match (profile, disk, recipe) {
-            (Some(profile), None, None) => Source::Profile(profile.value),
-            (None, Some(disk), Some(recipe)) => Source::Disk { disk: disk.value, recipe: recipe.value },
+            (Some(profile), None, None) => MachineSource::Profile(profile.value),
+            (None, Some(disk), Some(recipe)) => MachineSource::Disk { disk: disk.value, recipe: recipe.value },
             (Some(_), Some(at), _) | (Some(_), _, Some(at)) => {
                 let error = t.files.error(at.span, format!("machine `{name}` has two disks"));
                 return Err(error.hint("either `profile`, or `disk` and `recipe`"));

@@ -87,9 +87,9 @@ impl StepReader<'_> {
             "restart" => Act::Restart {
                 machine: self.on()?,
                 how: match t.needed("how")?.value.as_str() {
-                    "reset" => Restart::Reset,
-                    "power-cycle" => Restart::PowerCycle,
-                    _ => Restart::Reboot,
+                    "reset" => RestartKind::Reset,
+                    "power-cycle" => RestartKind::PowerCycle,
+                    _ => RestartKind::Reboot,
                 },
                 times: t.needed_number("times")?.value,
                 until: until(t)?,

@@ -1,7 +1,7 @@
 //! `[config_drive]` and `[instances]`: what is meant, and what is refused.
 
 use super::*;
-use crate::instance::Source;
+use crate::instance::SecretSource;
 
 const START: &str = "[image]\nname = \"x\"\nversion = \"1\"\n\n[network.lan]\ndns = [\"192.0.2.53\"]\n\n";
 const DRIVE: &str = "[config_drive]\nsigners = [\"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\"]\n";
@@ -25,7 +25,7 @@ fn an_instance_changes_its_own_links_and_no_byte_of_the_image() {
     assert!(lan.addresses.is_empty() && lan.dhcp_ipv4 && a.dns == lan.dns, "{lan:?}");
     let b = &settings.instances["b"];
     assert_eq!((&b.network, b.mac.as_deref()), (&None, Some("52:54:00:00:00:01")));
-    assert_eq!(b.credentials["key"], Source::File("key".into()));
+    assert_eq!(b.credentials["key"], SecretSource::File("key".into()));
     // A profile without a drive has the digest that it always had.
     let none = serde_json::to_value(both(START).0).expect("JSON");
     assert!(none.get("config_drive").is_none());

@@ -1,7 +1,7 @@
 //! `[instances.NAME]`: one image, several machines.
 
 use crate::Result;
-use crate::instance::{Instance, Source};
+use crate::instance::{Instance, SecretSource};
 use crate::machine::Machine;
 use crate::profile::source::{Kind, Table, join};
 use crate::profile::{field::*, section::Section, source::Value, values};
@@ -96,17 +96,17 @@ fn with_network(whole: &Value, instance: &str) -> Value {
     join(whole.clone(), over, 0, false)
 }
 
-fn source(t: &Section) -> Result<Source> {
+fn source(t: &Section) -> Result<SecretSource> {
     let mut sources = Vec::new();
     if let Some(at) = t.text("env")? {
-        sources.push(Source::Environment(at.value));
+        sources.push(SecretSource::Environment(at.value));
     }
     if let Some(at) = t.text("file")? {
-        sources.push(Source::File(at.value.into()));
+        sources.push(SecretSource::File(at.value.into()));
     }
     let words = t.plain("command")?;
     if t.key("command").is_some() && !words.is_empty() {
-        sources.push(Source::Command(words));
+        sources.push(SecretSource::Command(words));
     }
     match (sources.pop(), sources.is_empty()) {
         (Some(source), true) => Ok(source),
