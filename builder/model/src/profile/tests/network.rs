@@ -214,8 +214,15 @@ addresses = ["10.1.0.1/24", "fd00:1::1/64"]
 dhcp_server = { first = "10.1.0.100", last = "10.1.0.199", reservations = [{ mac = "52:54:00:00:00:01", address = "10.1.0.9" }] }
 advertise = {}
 
+[network.three]
+match = { order = 4 }
+addresses = ["192.0.2.1/24"]
+
 [network.blue]
-vrf = { members = ["two"], table = 300 }
+vrf = { members = ["three"], table = 300 }
+
+[network.green]
+vrf = { members = [], table = 301 }
 
 [firewall.forward]
 allow = [{ in = ["inside"], out = ["one"] }]
@@ -254,8 +261,11 @@ fn findings_about_routes_and_what_is_served() {
         bad("advertise = {}", "advertise = { prefixes = [\"fd00:1::/48\"] }"),
         bad("advertise = {}", "advertise = { dns = [\"10.1.0.1\"] }"),
         bad(", \"fd00:1::1/64\"]", "]"),
-        bad("members = [\"two\"]", "members = [\"twoo\"]"),
-        bad("members = [\"two\"]", "members = [\"blue\"]"),
+        bad("members = [\"three\"]", "members = [\"threee\"]"),
+        bad("members = [\"three\"]", "members = [\"blue\"]"),
+        bad("members = [\"three\"]", "members = [\"two\"]"),
+        bad("table = 300", "table = 254"),
+        bad("table = 301", "table = 300"),
     ];
     insta::assert_snapshot!("findings_of_router", all.join("\n\n"));
 }

@@ -45,6 +45,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         };
         return Err(places.finding(at, format!("`{name}` cannot be routed by `{vrf}`")).because(cause));
     }
+    routing_tables(links, &routed, places)?;
     for (name, link) in links {
         if let LinkKind::Vlan(vlan) = &link.kind {
             if let Some((owner, at)) = owner.get(vlan.parent.as_str()) {
@@ -61,6 +62,37 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         }
         if let Some((owner, at)) = owner.get(name.as_str()) {
             alone(name, link, owner, at, places)?;
+        }
+    }
+    Ok(())
+}
+
+/// A VRF has a routing table for itself, and its links have none beside it. `routed`: links by their VRF.
+fn routing_tables(
+    links: &BTreeMap<String, Link>,
+    routed: &BTreeMap<&str, (&str, String)>,
+    places: &Places,
+) -> Result<()> {
+    let mut tables: BTreeMap<u32, &String> = BTreeMap::new();
+    for (name, link) in links {
+        let LinkKind::Vrf(vrf) = &link.kind else { continue };
+        let at = format!("network.{name}.vrf.table");
+        if (253..=255).contains(&vrf.table) {
+            let error = places.finding(&at, format!("`{name}` cannot have table {}", vrf.table));
+            return Err(error.because("253, 254 and 255 are the kernel's own tables: default, main and local"));
+        }
+        if let Some(other) = tables.insert(vrf.table, name) {
+            let what = format!("`{other}` and `{name}` have the same table, {}", vrf.table);
+            let error = places.between(&at, what, &format!("network.{other}.vrf.table"), "the other one");
+            return Err(error.hint("give each VRF a table of its own"));
+        }
+    }
+    for (name, (vrf, at)) in routed {
+        if links.get(*name).is_some_and(|link| link.table.is_some()) {
+            let what = format!("`{name}` has a table of its own, and belongs to the VRF `{vrf}`");
+            let error = places.between(&format!("network.{name}.table"), what, at, "its membership");
+            let why = "the kernel puts the routes of a VRF's links into the VRF's table";
+            return Err(error.because(why).hint("remove `table`"));
         }
     }
     Ok(())
