@@ -44,13 +44,6 @@ node_exporter = { from = ["private"] }
 enable = ["fstrim.timer"]
 [hosts]
 "ledger.example" = "192.0.2.77"
-[vpn.site]
-type = "wireguard"
-addresses = ["10.97.0.1/24"]
-[vpn.site.peers.school]
-public_key = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
-allowed = ["10.97.0.2/32"]
-endpoint = "192.0.2.9:51820"
 [trust]
 school = "-----BEGIN CERTIFICATE-----\nMIIBlTCCAUegAwIBAgIUCTjgWrqqZkj6e/u+zUhgG5N7uDQwBQYDK2VwMDcxFzAVBgNVBAoMDkV4YW1wbGUgU2Nob29sMRwwGgYDVQQDDBNFeGFtcGxlIFNjaG9vbCBSb290MCAXDTI2MTEyOTE5MDAxNFoYDzIxMjYxMTA1MTkwMDE0WjA3MRcwFQYDVQQKDA5FeGFtcGxlIFNjaG9vbDEcMBoGA1UEAwwTRXhhbXBsZSBTY2hvb2wgUm9vdDAqMAUGAytlcAMhAD9aeVxPIv+xBfC0cP16JsinO2s+h/20L94We4MA3tHCo2MwYTAdBgNVHQ4EFgQU/IFOfmy/RIhQx9P8PoE2J0RB8o4wHwYDVR0jBBgwFoAU/IFOfmy/RIhQx9P8PoE2J0RB8o4wDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwBQYDK2VwA0EAcOmEBmZuyKr9KtqyZiY2L5ZiD4wpranEX9sBnIMNqPIPKY9vzvoRVva1PsXMiGr0lFMFe7tiB+Bi4pce1tC+CA==\n-----END CERTIFICATE-----"
 [memory]

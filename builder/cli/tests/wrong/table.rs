@@ -142,12 +142,6 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
-            what: "a tunnel whose peer may come as anybody",
-            edits: &[("10.97.0.2/32", "10.97.0.0/24")],
-            caught: &[("vpn-site", "peer school is allowed 10.97.0.0/24")],
-            ..NONE
-        },
-        Wrong {
             what: "a certificate that differs in one bit",
             edits: &[("XMiGr0lFMFe7tiB+Bi4p", "XMiGr0lFMFe7tiB+Bi4X")],
             caught: &[("trust-school", "self-signed certificate")],

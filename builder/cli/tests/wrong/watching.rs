@@ -1,9 +1,11 @@
-//! A machine that watches, and what can be wrong with it. Its packages are in no other image of the suite.
+//! A machine that watches others and has a tunnel, and what can be wrong with it. Its packages are in no other image of the
+//! suite.
 
 use super::table::{ASIDE, NONE};
 use super::{Image, Wrong};
 
-/// One of everything that the checks of `[monitoring]` ask for. Every edit of a wrong names a text that stands in here once.
+/// One of everything that the checks of `[monitoring]` and `[vpn]` ask for. Every edit of a wrong names a text that stands in
+/// here once.
 pub const PROFILE: &str = r#"extends = "base"
 [image]
 name = "watching"
@@ -31,14 +33,27 @@ expr = "node_load5 > 8"
 mail = { smarthost = "192.0.2.25:587", from = "monitor@example.org", to = ["team@example.org"], user = "monitor", credential = "mail.password" }
 [monitoring.alertmanager.receivers.chat]
 webhook = { url = "https://192.0.2.26/hook" }
+[vpn.site]
+type = "wireguard"
+addresses = ["10.97.0.1/24"]
+[vpn.site.peers.school]
+public_key = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
+allowed = ["10.97.0.2/32"]
+endpoint = "192.0.2.9:51820"
 "#;
 
-/// What a profile of `[monitoring]` says is not what was promised.
+/// What these tables say is not what was promised.
 pub const WATCHING: Image = Image {
     name: "watching",
     right: PROFILE,
     skip: ASIDE,
     wrongs: &[
+        Wrong {
+            what: "a tunnel whose peer may come as anybody",
+            edits: &[("10.97.0.2/32", "10.97.0.0/24")],
+            caught: &[("vpn-site", "peer school is allowed 10.97.0.0/24")],
+            ..NONE
+        },
         Wrong {
             what: "an alert that nobody evaluates",
             edits: &[("[monitoring.alerts.load]", "[monitoring.alerts.lode]")],
