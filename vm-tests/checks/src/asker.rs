@@ -9,7 +9,7 @@ use crate::{
 use diorite_host::interrupt;
 use diorite_lab::{EthernetAddress, Lab, Lease, Pending, PortVerdict, Scan, WatchReport};
 use diorite_machine::{Machine, Output, Watch};
-use diorite_model::{Result, recipe::Protocol, report::Declared};
+use diorite_model::{Error, Result, recipe::Protocol, report::Declared};
 use std::{
     collections::BTreeMap,
     net::IpAddr,
@@ -41,6 +41,8 @@ pub struct Asker<'a> {
     elsewhere: Option<Receiver<Swept>>,
     shell: bool,
     patience: Duration,
+    /// How long answers have been waited for that never came.
+    in_vain: Duration,
 }
 
 impl<'a> Asker<'a> {
@@ -58,6 +60,7 @@ impl<'a> Asker<'a> {
             elsewhere: None,
             shell: false,
             patience: session.machine.pace.unit * 4,
+            in_vain: Duration::ZERO,
         }
     }
 
@@ -178,15 +181,12 @@ impl Asker<'_> {
         judge: impl Fn(&Output) -> Judged,
         firm: impl Fn(&Output) -> bool,
     ) -> Result<Judged> {
-        let end = Instant::now() + patience;
-        loop {
-            let output = self.run(command)?;
+        self.until(patience, |m| {
+            let output = m.run(command)?;
             let judged = judge(&output);
-            if judged.is_ok() || firm(&output) || Instant::now() >= end {
-                return Ok(judged);
-            }
-            std::thread::sleep(AGAIN);
-        }
+            let last = judged.is_ok() || firm(&output);
+            Ok((judged, last))
+        })
     }
 
     /// Asks again for a while when the answer is not as it must be: a service may be ready a little after systemd is.
@@ -196,10 +196,28 @@ impl Asker<'_> {
 
     /// The same for as long as this.
     pub fn retried_for(&mut self, patience: Duration, mut ask: impl FnMut(&mut Self) -> AskResult) -> AskResult {
-        let end = Instant::now() + patience;
+        self.until(patience, |m| {
+            let judged = ask(m)?;
+            let last = judged.is_ok();
+            Ok((judged, last))
+        })
+    }
+
+    /// Asks until an answer is the last one, or the patience that is [`left`] has ended.
+    fn until<E: From<Error>>(
+        &mut self,
+        patience: Duration,
+        mut ask: impl FnMut(&mut Self) -> std::result::Result<(Judged, bool), E>,
+    ) -> std::result::Result<Judged, E> {
+        let begun = Instant::now();
+        let patience = left(patience, self.in_vain, self.session.machine.pace.unit);
         loop {
-            let judged = ask(self)?;
-            if judged.is_ok() || Instant::now() >= end {
+            let (judged, last) = ask(self)?;
+            if last {
+                return Ok(judged);
+            }
+            if begun.elapsed() >= patience {
+                self.in_vain += begun.elapsed();
                 return Ok(judged);
             }
             self.watch.check()?;
@@ -353,5 +371,28 @@ impl Asker<'_> {
         }
         let said = machine.console.lines().into_iter().skip(lines).map(|(_, line)| line).collect();
         Ok(Ok((said, pressed.elapsed())))
+    }
+}
+
+/// How long to wait for one more answer when others were waited for in vain: that time has passed for this one too. A machine
+/// without a fault is given all its time at every check; one with thirty does not take thirty times as long to judge.
+fn left(patience: Duration, in_vain: Duration, least: Duration) -> Duration {
+    patience.saturating_sub(in_vain).max(least.min(patience))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_waited_in_vain_counts_for_the_next_answer() {
+        let left = |patience, in_vain| {
+            left(Duration::from_secs(patience), Duration::from_secs(in_vain), Duration::from_secs(5))
+        };
+        assert_eq!(left(20, 0).as_secs(), 20);
+        assert_eq!(left(20, 8).as_secs(), 12);
+        assert_eq!(left(20, 20).as_secs(), 5, "never less than this, for what a check itself has set off");
+        assert_eq!(left(300, 20).as_secs(), 280);
+        assert_eq!(left(2, 20).as_secs(), 2, "and never more than was meant");
     }
 }
