@@ -95,7 +95,7 @@ impl Machine {
             let check = unit.replace(['.', '@', '_'], "-");
             let _ = write!(
                 profile,
-                "[[verify.check]]\nname = \"{check}\"\nretry = \"5m\"\nunit = {{ name = \"{unit}\", running = true }}\n"
+                "[[verify.check]]\nname = \"{check}\"\nretry = \"20s\"\nunit = {{ name = \"{unit}\", running = true }}\n"
             );
         }
         fs::write(project.join(format!("profiles/{name}.toml")), profile).expect("a profile");

@@ -20,6 +20,7 @@ mod mounts;
 pub mod network;
 mod sandbox;
 mod services;
+mod ssl_cert;
 mod state;
 mod system;
 mod time;
@@ -75,6 +76,7 @@ pub fn generate(
     memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
     trust::generate(&mut guest, recipe)?;
+    ssl_cert::generate(&mut guest)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;
     firewall::generate(&mut guest, recipe)?;
