@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Signs of a test that cannot run without what `make test` prepares.
-const MATERIAL: &[&str] = &["DIORITE_TEST_", "material(", "Project::locked", "prepared("];
+/// Signs of a test that cannot run without what `make test` prepares, or without root.
+const MATERIAL: &[&str] = &["losetup", "DIORITE_TEST_", "material(", "Project::locked", "prepared("];
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")

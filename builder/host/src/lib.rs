@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod device;
 pub mod doctor;
 pub mod file;
 pub mod interrupt;

@@ -20,5 +20,6 @@ pub mod pe;
 pub mod sparse;
 pub mod uki;
 pub mod verity;
+pub mod write;
 
 pub use assemble::{ImageParts, write};

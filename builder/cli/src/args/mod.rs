@@ -130,6 +130,9 @@ pub enum Verb {
     Status(StatusArgs),
     /// Build the image and boot it in the lab for interactive use: its console or a root shell, with forwarded ports.
     Run(RunArgs),
+    /// Write the image to a whole disk of this host, for a machine without a hypervisor, and read it back. Refuses a disk that
+    /// is in use, too small, or not empty.
+    Write(WriteArgs),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
     Schema {
         /// Print the reference page, in Markdown.
@@ -293,6 +296,21 @@ pub struct RunArgs {
     /// Keep the machine's writes in out/NAME/run for the next run with --keep.
     #[arg(long)]
     pub keep: bool,
+}
+
+/// What `write` takes.
+#[derive(Debug, Clone, Args)]
+pub struct WriteArgs {
+    /// A profile whose image was built, or the path of a raw disk image (disk.raw).
+    pub image: String,
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// The disk: /dev/sdX, /dev/nvme0n1.
+    #[arg(value_name = "DISK")]
+    pub disk: PathBuf,
+    /// Overwrite a disk that holds something. One that is in use is refused all the same.
+    #[arg(long)]
+    pub force: bool,
 }
 
 /// What `import` reads.

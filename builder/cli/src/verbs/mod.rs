@@ -14,6 +14,7 @@ mod scenario;
 mod target;
 mod vault;
 mod verify;
+mod write;
 
 use crate::args::{Cli, ProfileArgs, Verb};
 use crate::context::Context;
@@ -68,6 +69,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Rollback(args) => deploy::rollback(args, context),
         Verb::Status(args) => deploy::status(args, context),
         Verb::Run(args) => run::run(args, context),
+        Verb::Write(args) => write::run(args, context),
         Verb::Schema { markdown, scenario } => reference::schema(*markdown, *scenario),
         Verb::Doctor => doctor(context),
         Verb::Completions { shell } => reference::completions(*shell),

@@ -160,16 +160,6 @@ pub const DECLARED: Image = Image {
             ..NONE
         },
         Wrong {
-            what: "a container that is never healthy",
-            files: &[(
-                "etc/containers/systemd/back.container.d/90-wrong.conf",
-                "[Container]\nHealthCmd=[\"busybox\",\"false\"]\nHealthInterval=disable\nHealthOnFailure=none\n\
-                 Notify=false\n",
-            )],
-            caught: &[("container-back-as-declared", "not healthy")],
-            ..NONE
-        },
-        Wrong {
             what: "a route that leads elsewhere",
             edits: &[("to = \"192.0.2.0/24\"", "to = \"192.0.3.0/24\"")],
             caught: &[("link-ethernet", "no route to 192.0.2.0/24")],
@@ -184,7 +174,7 @@ pub const DECLARED: Image = Image {
         Wrong {
             what: "a container that shows another directory",
             edits: &[("\"/srv/www\"]", "\"/\"]")],
-            caught: &[("http-8080", "status 404")],
+            caught: &[("http-8080", "status 404"), ("http-ipv6-8080", "status 404")],
             ..NONE
         },
     ],
@@ -387,6 +377,16 @@ pub const LOOSE: Image = Image {
     right: right::PROFILE,
     skip: &["tamper-refused"],
     wrongs: &[
+        Wrong {
+            what: "a container that is never healthy",
+            files: &[(
+                "etc/containers/systemd/back.container.d/90-wrong.conf",
+                "[Container]\nHealthCmd=[\"busybox\",\"false\"]\nHealthInterval=disable\nHealthOnFailure=none\n\
+                 Notify=false\n",
+            )],
+            caught: &[("container-back-as-declared", "not healthy")],
+            ..NONE
+        },
         Wrong {
             what: "an error in the journal",
             files: &[(
