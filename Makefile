@@ -16,9 +16,9 @@ UNIT     = dependencies imports import tiers doc deploy errors errors_archive er
 image: diorite
 	$(DIORITE) image $(PROFILE) --relock
 
-## unit: the tests that need no network, no packages and no tools; a minute or two once compiled
+## unit: the tests that need no network, no packages and no tools; a minute or two once compiled. Many wait more than they compute
 unit: rust
-	$(CARGO) test --release --workspace --lib --bins $(UNIT:%=--test %)
+	RUST_TEST_THREADS=8 $(CARGO) test --release --workspace --lib --bins $(UNIT:%=--test %)
 
 ## test: every test but those of `make vm-tests`; Diorite itself fetches the packages and tools they need
 test: diorite
