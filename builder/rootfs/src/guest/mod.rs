@@ -6,6 +6,7 @@ mod access;
 mod config_drive;
 mod container_networks;
 mod containers;
+mod databases;
 pub mod firewall;
 mod hardening;
 pub mod health;
@@ -77,6 +78,7 @@ pub fn generate(
     network::generate(&mut guest, recipe)?;
     trust::generate(&mut guest, recipe)?;
     ssl_cert::generate(&mut guest)?;
+    databases::generate(&mut guest, recipe)?;
     time::generate(&mut guest, recipe)?;
     locale::generate(&mut guest, recipe)?;
     firewall::generate(&mut guest, recipe)?;
