@@ -204,6 +204,14 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
+    certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
+    certificate(): "Certificate", "Zertifikat";
+    certificate_names(): "For", "Für";
+    certificate_source(): "Where it is from", "Herkunft";
+    self_signed(days): "self-signed, made again within {days} days", "selbst signiert, alle {days} Tage oder früher erneuert";
+    self_signed_until(credential, days):
+        "credential {credential}; without it self-signed, made again within {days} days",
+        "Credential {credential}; ohne dieses selbst signiert, alle {days} Tage oder früher erneuert";
     served(): "Served to neighbours", "Dienste für Nachbarn im Netz";
     leases(link, first, last, lease):
         "DHCP on {link}: {first} to {last}, leases of {lease}",

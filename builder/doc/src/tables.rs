@@ -25,6 +25,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("vpn.peers", Some("network")),
     ("hosts", Some("network")),
     ("trust", Some("network")),
+    ("certificates", Some("network")),
     ("time", Some("machine")),
     ("locale", Some("machine")),
     ("firewall", Some("ports")),

@@ -4,6 +4,7 @@
 pub use crate::cidr::Network;
 pub use crate::tables::access::recipe::*;
 pub use crate::tables::archive::recipe::*;
+pub use crate::tables::certificates::recipe::*;
 pub use crate::tables::config_drive::recipe::*;
 pub use crate::tables::container_networks::recipe::*;
 pub use crate::tables::containers::recipe::*;
@@ -53,6 +54,9 @@ pub struct Recipe {
     /// Certificates of authorities besides Debian's by name: DER in base64, [`crate::certificate::pem`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub trust: BTreeMap<String, String>,
+    /// Certificates of servers in containers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, ServerCertificate>,
     /// Clock and time zone.
     pub time: Time,
     /// Language of programs.

@@ -41,6 +41,10 @@ fn needed(c: &DocumentContext) -> Vec<(String, Cell)> {
         let of = |credential: &String| (credential.clone(), Cell::from(language.container_named(name)));
         all.extend(container.secrets.values().map(|secret| of(&secret.credential)));
     }
+    let certificates = recipe.certificates.values();
+    all.extend(certificates.filter_map(|certificate| {
+        Some((certificate.credential.clone()?, Cell::from(language.container_named(&certificate.container))))
+    }));
     for (name, unit) in &recipe.services.units {
         all.extend(
             unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),

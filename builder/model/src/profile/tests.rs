@@ -13,6 +13,7 @@ mod packages;
 mod secrets;
 mod services;
 mod state;
+mod certificates;
 mod trust;
 mod verify;
 mod vpn;

@@ -10,6 +10,11 @@ pub(crate) mod archive {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod certificates {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod config_drive {
     pub(crate) mod read;
     pub(crate) mod recipe;
@@ -152,6 +157,12 @@ pub(crate) const PROFILE: &[Field] = &[
         "addresses of hosts by name, which no name server is asked for",
     ),
     mapping("trust", &values::NAME, &trust::read::CERTIFICATE, "certificates of authorities besides Debian's, by name"),
+    named(
+        "certificates",
+        &values::NAME,
+        certificates::read::CERTIFICATE,
+        "certificates of servers in containers, given or self-signed, by name",
+    ),
     table("time", time::read::TIME, "clock and time zone"),
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
@@ -221,6 +232,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .named("vpn", &tunnels, vpn::read::written)
         .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
         .named("trust", &said.trust, |certificate| trust::read::written(certificate))
+        .named("certificates", &said.certificates, certificates::read::written)
         .with("time", time::read::written(&said.time))
         .with("locale", locale::read::written(&said.locale))
         .with("firewall", firewall::read::written(&said.firewall))
@@ -270,6 +282,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let tunnels = top.part(|top| vpn::read::tunnels(top, network.as_ref()))?;
     let hosts = top.part(hosts::read::hosts)?;
     let trust = top.part(trust::read::trust)?;
+    let certificates = top.part(certificates::read::certificates)?;
     let time = top.part(time::read::time)?;
     let locale = top.part(locale::read::locale)?;
     let firewall = top.part(firewall::read::firewall)?;
@@ -296,6 +309,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         network: got(network)?.into_iter().chain(got(tunnels)?).collect(),
         hosts: got(hosts)?,
         trust: got(trust)?,
+        certificates: got(certificates)?,
         time: got(time)?,
         locale: got(locale)?,
         firewall: got(firewall)?,
@@ -328,6 +342,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     network::check::check(recipe, places)?;
     vpn::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;
+    certificates::check::check(recipe, places)?;
     firewall::check::check(recipe, places)?;
     forwarding::check::check(recipe, places)?;
     services::check::check(recipe, places)?;

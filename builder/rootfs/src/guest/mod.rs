@@ -3,6 +3,7 @@
 //! Every generated file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 mod access;
+mod certificates;
 mod config_drive;
 mod container_networks;
 mod containers;
@@ -80,6 +81,7 @@ pub fn generate(
     firewall::generate(&mut guest, recipe)?;
     access::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
+    certificates::script(&mut guest, recipe)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
     kernel::generate(&mut guest, recipe)?;

@@ -133,6 +133,12 @@ zram = "512M"
 [trust]
 school = "-----BEGIN CERTIFICATE-----\nMIIBlTCCAUegAwIBAgIUCTjgWrqqZkj6e/u+zUhgG5N7uDQwBQYDK2VwMDcxFzAVBgNVBAoMDkV4YW1wbGUgU2Nob29sMRwwGgYDVQQDDBNFeGFtcGxlIFNjaG9vbCBSb290MCAXDTI2MTEyOTE5MDAxNFoYDzIxMjYxMTA1MTkwMDE0WjA3MRcwFQYDVQQKDA5FeGFtcGxlIFNjaG9vbDEcMBoGA1UEAwwTRXhhbXBsZSBTY2hvb2wgUm9vdDAqMAUGAytlcAMhAD9aeVxPIv+xBfC0cP16JsinO2s+h/20L94We4MA3tHCo2MwYTAdBgNVHQ4EFgQU/IFOfmy/RIhQx9P8PoE2J0RB8o4wHwYDVR0jBBgwFoAU/IFOfmy/RIhQx9P8PoE2J0RB8o4wDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwBQYDK2VwA0EAcOmEBmZuyKr9KtqyZiY2L5ZiD4wpranEX9sBnIMNqPIPKY9vzvoRVva1PsXMiGr0lFMFe7tiB+Bi4pce1tC+CA==\n-----END CERTIFICATE-----"
 
+[certificates.site]
+names = ["web.example", "192.0.2.10"]
+credential = "site.certificate"
+container = "web"
+reload = "HUP"
+
 [state]
 volatile = ["/var/cache", "/var/tmp"]
 "#;
@@ -325,6 +331,13 @@ fn a_hostile_recipe_injects_no_line() {
         ("host", |r| drop(r.hosts.insert(HOSTILE.into(), Vec::new()))),
         ("certificate", |r| drop(r.trust.insert("school".into(), HOSTILE.into()))),
         ("authority", |r| drop(r.trust.insert(HOSTILE.into(), r.trust["school"].clone()))),
+        ("certificate's name", |r| drop(r.certificates.insert(HOSTILE.into(), r.certificates["site"].clone()))),
+        ("certificate's host", |r| r.certificates.get_mut("site").unwrap().names.push(HOSTILE.into())),
+        ("certificate's credential", |r| {
+            r.certificates.get_mut("site").unwrap().credential = Some(HOSTILE.into());
+        }),
+        ("certificate's path", |r| r.certificates.get_mut("site").unwrap().path = HOSTILE.into()),
+        ("certificate's container", |r| r.certificates.get_mut("site").unwrap().container = HOSTILE.into()),
         ("device", |r| web(r).devices.push(HOSTILE.into())),
         ("volatile", |r| r.state.volatile.push(format!("/var/{HOSTILE}"))),
     ];
