@@ -401,6 +401,15 @@ texts! {
     disk_with_label(label): "disk with the label {label}", "Disk mit dem Label {label}";
     disk_with_uuid(uuid): "disk with the UUID {uuid}", "Disk mit der UUID {uuid}";
     disk_with_serial(serial): "disk with the serial number {serial}", "Disk mit der Seriennummer {serial}";
+    backup(): "Backup", "Datensicherung";
+    backup_saves(): "What is saved", "Gesichert wird";
+    backup_to(): "Where to (restic, encrypted)", "Wohin (restic, verschlüsselt)";
+    backup_when(): "When", "Wann";
+    backup_kept(): "How long", "Wie lange";
+    backup_keeps(daily, weekly, monthly):
+        "the last one of {daily} days, {weekly} weeks and {monthly} months",
+        "die letzte von {daily} Tagen, {weekly} Wochen und {monthly} Monaten";
+    backup_restore(): "Restoring the last one, and where to", "Die letzte zurückholen, und wohin";
     no_backup():
         "The profile declares no backup. Back up the disk that holds /var, and the disks mounted above, by other means.",
         "Das Profil deklariert keine Datensicherung. Die Disk mit /var und die oben eingehängten Disks müssen auf anderem Weg gesichert werden.";

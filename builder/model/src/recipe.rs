@@ -4,6 +4,7 @@
 pub use crate::cidr::Network;
 pub use crate::tables::access::recipe::*;
 pub use crate::tables::archive::recipe::*;
+pub use crate::tables::backup::recipe::*;
 pub use crate::tables::certificates::recipe::*;
 pub use crate::tables::config_drive::recipe::*;
 pub use crate::tables::container_networks::recipe::*;
@@ -77,6 +78,9 @@ pub struct Recipe {
     pub services: Services,
     /// The writable partition, /var.
     pub state: State,
+    /// What of it is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// Swap space.
     #[serde(default, skip_serializing_if = "Memory::is_none")]
     pub memory: Memory,

@@ -1,6 +1,7 @@
 //! The profiles of the repository, and every error with its exact text.
 
 mod access;
+mod backup;
 mod containers;
 mod firewall;
 mod hardening;

@@ -10,6 +10,11 @@ pub(crate) mod archive {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod backup {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod certificates {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -182,6 +187,7 @@ pub(crate) const PROFILE: &[Field] = &[
     ),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
+    table("backup", backup::read::BACKUP, "what of state is saved, when, and where to"),
     table("memory", memory::read::MEMORY, "swap space"),
     named(
         "mounts",
@@ -243,6 +249,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("monitoring", monitoring::read::written(&said.monitoring))
         .with("services", services::read::written(&said.services))
         .with("state", state::read::written(&said.state))
+        .maybe("backup", said.backup.as_ref().map(backup::read::written))
         .with("memory", memory::read::written(&said.memory))
         .named("mounts", &said.mounts, mounts::read::written)
         .maybe("config_drive", said.config_drive.as_ref().map(config_drive::read::written))
@@ -292,6 +299,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let container_networks = top.part(container_networks::read::networks)?;
     let monitoring = top.part(monitoring::read::monitoring)?;
     let services = top.part(services::read::services)?;
+    let backup = top.part(backup::read::backup)?;
     let memory = top.part(memory::read::memory)?;
     let mounts = top.part(mounts::read::mounts)?;
     let config_drive = top.part(config_drive::read::config_drive)?;
@@ -320,6 +328,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         monitoring: got(monitoring)?,
         services: got(services)?,
         state,
+        backup: got(backup)?,
         memory: got(memory)?,
         mounts: got(mounts)?,
         config_drive: got(config_drive)?,
@@ -351,6 +360,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     state::check::check(recipe, places)?;
     mounts::check::check(recipe, places)?;
     memory::check::check(recipe, places)?;
+    backup::check::check(recipe, places)?;
     monitoring::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

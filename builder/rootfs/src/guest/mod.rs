@@ -3,6 +3,7 @@
 //! Every generated file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 mod access;
+mod backup;
 mod certificates;
 mod config_drive;
 mod container_networks;
@@ -82,6 +83,7 @@ pub fn generate(
     access::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
     certificates::script(&mut guest, recipe)?;
+    backup::generate(&mut guest, recipe)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
     kernel::generate(&mut guest, recipe)?;
