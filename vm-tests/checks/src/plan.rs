@@ -5,8 +5,8 @@ pub use crate::check::Check;
 use crate::{
     declared,
     derived::{
-        access, agent, backup, certificates, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
-        network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
+        access, agent, backup, certificates, containers, firewall, hardening, image, journal, kernel, locale, memory,
+        monitoring, mounts, network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
     },
     scope::Scope,
 };

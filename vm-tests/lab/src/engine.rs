@@ -16,11 +16,7 @@ use crate::{
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::Receiver,
-    },
+    sync::{Arc, atomic::Ordering, mpsc::Receiver},
     time::{Duration, Instant},
 };
 

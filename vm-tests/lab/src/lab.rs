@@ -15,10 +15,10 @@ use crate::{
     peers::metrics::Metrics,
     port::CableEnd,
     record::Record,
+    secure::TlsClient,
     services::{dhcp::Lease, dhcp6::Lease6},
     shared::{Observations, SharedState},
     ssh,
-    secure::TlsClient,
     stack::{Ending, ReadUntil, Talk, TalkRequest},
     topology::Topology,
 };

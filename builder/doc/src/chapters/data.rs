@@ -53,7 +53,14 @@ fn backup(backup: &Backup, c: &DocumentContext) -> Vec<(String, Cell)> {
         (language.backup_to(), Cell::code(backup.location())),
         (language.backup_when(), Cell::lines([when, c.evidence.of_checks(&["backup-timer"])])),
         (language.backup_kept(), language.backup_keeps(daily, weekly, monthly).into()),
-        (language.backup_restore(), Cell::lines([Cell::code("systemctl start diorite-restore@latest"), Cell::code(Backup::RESTORED), c.evidence.of_checks(&["backup-restored"])])),
+        (
+            language.backup_restore(),
+            Cell::lines([
+                Cell::code("systemctl start diorite-restore@latest"),
+                Cell::code(Backup::RESTORED),
+                c.evidence.of_checks(&["backup-restored"]),
+            ]),
+        ),
     ]
 }
 

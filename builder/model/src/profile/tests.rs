@@ -2,6 +2,7 @@
 
 mod access;
 mod backup;
+mod certificates;
 mod containers;
 mod firewall;
 mod hardening;
@@ -14,7 +15,6 @@ mod packages;
 mod secrets;
 mod services;
 mod state;
-mod certificates;
 mod trust;
 mod verify;
 mod vpn;

@@ -44,7 +44,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     guest.unit(Backup::UNIT, &saver(backup, recipe.monitoring.node_exporter.is_some()))?;
     let timer = Ini::new().section("Unit").set("Description", "Backup, by the clock").section("Timer");
     let timer = match &backup.when {
-        Timer::Every(seconds) => timer.set("OnBootSec", format!("{seconds}s")).set("OnUnitActiveSec", format!("{seconds}s")),
+        Timer::Every(seconds) => {
+            timer.set("OnBootSec", format!("{seconds}s")).set("OnUnitActiveSec", format!("{seconds}s"))
+        }
         Timer::Calendar(event) => timer.set("OnCalendar", &**event).set("Persistent", "yes"),
     };
     guest.unit(&format!("{name}.timer"), &timer.section("Install").set("WantedBy", "timers.target"))?;

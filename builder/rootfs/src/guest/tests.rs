@@ -10,7 +10,8 @@ mod vpn;
 use super::*;
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{
-    BackupRepository, Advertise, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route, RoutingRule, Vrf,
+    Advertise, BackupRepository, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route,
+    RoutingRule, Vrf,
 };
 use std::net::Ipv4Addr;
 

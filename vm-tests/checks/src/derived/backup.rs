@@ -57,7 +57,9 @@ fn script(backup: &Backup) -> String {
         let path = quote::word(directory);
         text += &format!("[ \"$(ls -A {path})\" = \"$(ls -A {restored}{path})\" ] && echo same:yes; ");
     }
-    text + &format!("rm -rf {restored}; journalctl -b -u 'diorite-backup*' -u 'diorite-restore*' -p 3 -o cat --no-pager | tail -n 3")
+    text + &format!(
+        "rm -rf {restored}; journalctl -b -u 'diorite-backup*' -u 'diorite-restore*' -p 3 -o cat --no-pager | tail -n 3"
+    )
 }
 
 fn judge(output: &Output, saved: usize) -> Judged {
@@ -95,7 +97,10 @@ mod tests {
             assert!(judge(&said(text), 1).unwrap_err().starts_with(why), "{text}");
         }
         assert!(judge(&said("made:yes\nrestored:yes\nsame:yes\n"), 2).is_err());
-        assert!(timer(&said("active\nNextElapseUSecRealtime=Mon 2026-11-30 02:30:00 UTC\nNextElapseUSecMonotonic=\n")).is_ok());
+        assert!(
+            timer(&said("active\nNextElapseUSecRealtime=Mon 2026-11-30 02:30:00 UTC\nNextElapseUSecMonotonic=\n"))
+                .is_ok()
+        );
         assert!(timer(&said("active\nNextElapseUSecRealtime=\n")).is_err() && timer(&said("inactive\nA=1\n")).is_err());
     }
 

@@ -51,7 +51,9 @@ fn is_shown(certificate: &[u8], own: &Output, names: &[String]) -> Judged {
     if own.text.split_whitespace().next() != Some(digest.as_str()) {
         return Err(format!("it shows another certificate than the machine keeps: {}", &digest[..12]));
     }
-    let wrong = names.iter().filter_map(|name| Some(format!("not for {name}: {}", certificate_names(certificate, name).err()?)));
+    let wrong = names
+        .iter()
+        .filter_map(|name| Some(format!("not for {name}: {}", certificate_names(certificate, name).err()?)));
     none_of(&wrong.collect::<Vec<_>>(), format!("for {}", names.join(", ")))
 }
 
@@ -90,7 +92,10 @@ fn kept(output: &Output, names: &[String]) -> Judged {
     must(one("pair") == "yes", "certificate and key do not belong together".to_owned());
     must(one("seen") == "yes", "the container sees another one".to_owned());
     let user = one("user");
-    must(!user.is_empty() && one("key") == format!("{user} 0400"), format!("its key is {}, the user {user}", one("key")));
+    must(
+        !user.is_empty() && one("key") == format!("{user} 0400"),
+        format!("its key is {}, the user {user}", one("key")),
+    );
     // x509(1): `Hostname a.example does match certificate`, or `does NOT match`.
     let matched = of("name").iter().filter(|line| line.contains(" does match ")).count();
     must(matched == names.len(), format!("it is not for all of its names: {}", of("name").join("; ")));

@@ -72,7 +72,9 @@ fn running(output: &Output, name: &str) -> Judged {
 /// Any successful page; one that is elsewhere is for a browser to find.
 fn page(reply: &Result<HttpReply, String>) -> Judged {
     match reply {
-        Ok(page) => verdict((200..400).contains(&page.status), format!("status {}, {} bytes", page.status, page.body.len())),
+        Ok(page) => {
+            verdict((200..400).contains(&page.status), format!("status {}, {} bytes", page.status, page.body.len()))
+        }
         Err(why) => Err(why.clone()),
     }
 }

@@ -3,7 +3,11 @@
 use super::{ports::ExpectedPorts, stage::ScenarioStage};
 use crate::{
     answer::{Judged, short, verdict},
-    declared::{self, judge, outside::{self, EMPTY_QUERY}, scripts},
+    declared::{
+        self, judge,
+        outside::{self, EMPTY_QUERY},
+        scripts,
+    },
     derived::network::ping,
     quote,
 };

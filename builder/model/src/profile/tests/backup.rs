@@ -14,7 +14,8 @@ fn parsed(backup: &str) -> Result<Recipe> {
 
 #[test]
 fn what_is_not_said_has_a_default() {
-    let text = "directory = \"/var/backups/restic\"\ndumps.db = { container = \"db\", command = [\"dump\", \"a b\"] }\n";
+    let text =
+        "directory = \"/var/backups/restic\"\ndumps.db = { container = \"db\", command = [\"dump\", \"a b\"] }\n";
     let recipe = parsed(text).unwrap_or_else(|e| panic!("{e}"));
     let backup = recipe.backup.as_ref().expect("it is there");
     assert_eq!((backup.keep, backup.location().as_str()), ([7, 4, 6], "/var/backups/restic"));
@@ -38,7 +39,9 @@ fn what_cannot_be_meant_shows_the_line() {
         refused(&format!("{to}directories = [\"/var/backups\"]\n")),
         refused(&format!("{to}dumps.db = {{ container = \"bd\", command = [\"dump\"] }}\n")),
         refused(&format!("{to}dumps.db = {{ container = \"db\", command = [] }}\n")),
-        refused(&format!("{to}directories = [\"/srv\"]\ns3 = {{ url = \"https://s3.example/b\", credential = \"s3\" }}\n")),
+        refused(&format!(
+            "{to}directories = [\"/srv\"]\ns3 = {{ url = \"https://s3.example/b\", credential = \"s3\" }}\n"
+        )),
         refused("directories = [\"/srv\"]\ns3 = { url = \"https://s3.example/b\", credential = \"s3\" }\n"),
     ];
     insta::assert_snapshot!("backup", all.join("\n\n"));

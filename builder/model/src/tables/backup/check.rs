@@ -44,12 +44,14 @@ fn kept(recipe: &Recipe, directory: &str, at: &str, role: &str, places: &Places)
 
 /// Backups that would be saved in the next one.
 fn inside(backup: &Backup, path: &str, places: &Places) -> Result<()> {
-    let around = |saved: &String| path == saved || path.strip_prefix(saved.as_str()).is_some_and(|r| r.starts_with('/'));
+    let around =
+        |saved: &String| path == saved || path.strip_prefix(saved.as_str()).is_some_and(|r| r.starts_with('/'));
     match backup.directories.iter().position(around) {
         None => Ok(()),
         Some(i) => {
             let what = format!("backups in {path} would be saved themselves");
-            let error = places.between("backup.directory", what, &format!("backup.directories.{i}"), "all of this is saved");
+            let error =
+                places.between("backup.directory", what, &format!("backup.directories.{i}"), "all of this is saved");
             Err(error.hint("put them elsewhere, best on another disk"))
         }
     }

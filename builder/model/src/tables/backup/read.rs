@@ -17,7 +17,8 @@ pub(crate) const BACKUP: &[Field] = &[
 ];
 const DUMP: &[Field] = &[
     text("container", &values::NAME, "the container").needed(),
-    words("command", &values::ARGUMENT, "the program, and its arguments, that writes the data to its standard output").needed(),
+    words("command", &values::ARGUMENT, "the program, and its arguments, that writes the data to its standard output")
+        .needed(),
 ];
 const S3: &[Field] = &[
     text("url", &values::URL, "the server and the bucket: `https://s3.example.org/backups`").needed(),

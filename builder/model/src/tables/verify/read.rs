@@ -226,7 +226,9 @@ fn level(t: &Section, kind: &str, ask: &Ask, inner: &Section) -> Result<Level> {
 /// A page over TLS cannot be asked for in a machine.
 pub(crate) fn tls_inside(t: &Section) -> crate::Error {
     let error = t.files.error(t.key("tls").unwrap_or(t.span), "a page over TLS is asked for from outside only");
-    error.because("a machine need not have a program that speaks TLS").hint("ask from outside, or use a `command` such as curl")
+    error
+        .because("a machine need not have a program that speaks TLS")
+        .hint("ask from outside, or use a `command` such as curl")
 }
 
 /// Kind and subject in the form of a name.
