@@ -145,7 +145,7 @@ pub fn script(declared: &DeclaredContainer) -> String {
          [ -e $c/pids.max ] || c=$(dirname $c); \
          for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
          echo route:$(nsenter -t $p -n ip -4 route show default; nsenter -t $p -n ip -6 route show default); \
-         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
+         echo out:$(timeout 20 nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
         name = quote::word(name),
     );
     if container.limits.open_files.is_some() {
