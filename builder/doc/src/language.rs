@@ -204,6 +204,14 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
+    certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
+    certificate(): "Certificate", "Zertifikat";
+    certificate_names(): "For", "Für";
+    certificate_source(): "Where it is from", "Herkunft";
+    self_signed(days): "self-signed, made again within {days} days", "selbst signiert, alle {days} Tage oder früher erneuert";
+    self_signed_until(credential, days):
+        "credential {credential}; without it self-signed, made again within {days} days",
+        "Credential {credential}; ohne dieses selbst signiert, alle {days} Tage oder früher erneuert";
     served(): "Served to neighbours", "Dienste für Nachbarn im Netz";
     leases(link, first, last, lease):
         "DHCP on {link}: {first} to {last}, leases of {lease}",
@@ -393,6 +401,15 @@ texts! {
     disk_with_label(label): "disk with the label {label}", "Disk mit dem Label {label}";
     disk_with_uuid(uuid): "disk with the UUID {uuid}", "Disk mit der UUID {uuid}";
     disk_with_serial(serial): "disk with the serial number {serial}", "Disk mit der Seriennummer {serial}";
+    backup(): "Backup", "Datensicherung";
+    backup_saves(): "What is saved", "Gesichert wird";
+    backup_to(): "Where to (restic, encrypted)", "Wohin (restic, verschlüsselt)";
+    backup_when(): "When", "Wann";
+    backup_kept(): "How long", "Wie lange";
+    backup_keeps(daily, weekly, monthly):
+        "the last one of {daily} days, {weekly} weeks and {monthly} months",
+        "die letzte von {daily} Tagen, {weekly} Wochen und {monthly} Monaten";
+    backup_restore(): "Restoring the last one, and where to", "Die letzte zurückholen, und wohin";
     no_backup():
         "The profile declares no backup. Back up the disk that holds /var, and the disks mounted above, by other means.",
         "Das Profil deklariert keine Datensicherung. Die Disk mit /var und die oben eingehängten Disks müssen auf anderem Weg gesichert werden.";

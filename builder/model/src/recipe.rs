@@ -4,6 +4,8 @@
 pub use crate::cidr::Network;
 pub use crate::tables::access::recipe::*;
 pub use crate::tables::archive::recipe::*;
+pub use crate::tables::backup::recipe::*;
+pub use crate::tables::certificates::recipe::*;
 pub use crate::tables::config_drive::recipe::*;
 pub use crate::tables::container_networks::recipe::*;
 pub use crate::tables::containers::recipe::*;
@@ -53,6 +55,9 @@ pub struct Recipe {
     /// Certificates of authorities besides Debian's by name: DER in base64, [`crate::certificate::pem`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub trust: BTreeMap<String, String>,
+    /// Certificates of servers in containers, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub certificates: BTreeMap<String, ServerCertificate>,
     /// Clock and time zone.
     pub time: Time,
     /// Language of programs.
@@ -73,6 +78,9 @@ pub struct Recipe {
     pub services: Services,
     /// The writable partition, /var.
     pub state: State,
+    /// What of it is saved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backup: Option<Backup>,
     /// Swap space.
     #[serde(default, skip_serializing_if = "Memory::is_none")]
     pub memory: Memory,

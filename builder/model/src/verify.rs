@@ -122,6 +122,9 @@ pub struct Port {
 pub struct Http {
     /// Port.
     pub port: u16,
+    /// Over TLS, whatever certificate is shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub tls: bool,
     /// Path and query.
     pub path: String,
     /// Status code.

@@ -68,7 +68,7 @@ pub fn probes(checks: &[OwnCheck]) -> (Vec<HealthProbe>, Vec<String>) {
             Ask::Port(p) if p.protocol == Protocol::Tcp => {
                 Some(ProbeKind::Port { port: p.port, open: p.state == PortState::Open })
             }
-            Ask::Http(h) => Some(ProbeKind::Http {
+            Ask::Http(h) if !h.tls => Some(ProbeKind::Http {
                 port: h.port,
                 path: h.path.clone(),
                 status: h.status,

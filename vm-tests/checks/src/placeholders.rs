@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
     let secrets = recipe.containers.values().flat_map(|c| c.secrets.values());
     let watching = recipe.monitoring.credentials().into_values().flatten();
-    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).chain(watching).collect();
+    let backup = recipe.backup.iter().map(|backup| backup.password.as_str());
+    let names: BTreeSet<&str> = secrets.map(|s| s.credential.as_str()).chain(watching).chain(backup).collect();
     let servers = recipe.mounts.values().filter_map(|mount| match &mount.source {
         MountSource::Cifs(cifs) => Some(cifs.credential.as_str()),
         _ => None,

@@ -5,8 +5,8 @@ pub use crate::check::Check;
 use crate::{
     declared,
     derived::{
-        access, agent, containers, firewall, hardening, image, journal, kernel, locale, memory, monitoring, mounts,
-        network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
+        access, agent, backup, certificates, containers, firewall, hardening, image, journal, kernel, locale, memory,
+        monitoring, mounts, network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
     },
     scope::Scope,
 };
@@ -55,7 +55,9 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
         all.extend(firewall::limits(scope, family));
         all.extend(firewall::sweeps(scope, family));
     }
+    all.extend(certificates::checks(scope));
     all.extend(declared::checks(own, scope));
+    all.extend(backup::checks(scope));
     // Last of these, because what a container is doing is looked at every half minute only.
     all.extend(monitoring::image(scope, firewall::counters(recipe)));
     all.extend(monitoring::servers::checks(scope));

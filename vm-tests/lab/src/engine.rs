@@ -9,19 +9,14 @@ use crate::{
     record,
     router::{self, RateLimit, RouteDecision},
     shared::SharedState,
-    stack::{ReadUntil, Talk},
+    stack::TalkRequest,
     switch::{Net, Switch},
     topology::Topology,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::{
-    net::SocketAddr,
     os::{fd::AsFd, unix::net::UnixStream},
-    sync::{
-        Arc,
-        atomic::Ordering,
-        mpsc::{Receiver, Sender},
-    },
+    sync::{Arc, atomic::Ordering, mpsc::Receiver},
     time::{Duration, Instant},
 };
 
@@ -30,7 +25,7 @@ pub enum EngineCommand {
     /// Ask with raw frames.
     Ask(Box<dyn Job>),
     /// Hold a TCP conversation.
-    Talk(SocketAddr, Vec<u8>, ReadUntil, Sender<Talk>),
+    Talk(Box<TalkRequest>),
     /// Look at something, or change it.
     With(Box<dyn FnOnce(&mut Engine) + Send>),
     /// End.
@@ -75,9 +70,7 @@ impl Engine {
             while let Ok((segment, command)) = self.commands.try_recv() {
                 match command {
                     EngineCommand::Ask(job) => self.jobs.push((segment, job)),
-                    EngineCommand::Talk(to, send, until, reply) => {
-                        self.hosts[segment].stack.talk(to, send, until, Instant::now(), reply);
-                    }
+                    EngineCommand::Talk(request) => self.hosts[segment].stack.talk(*request, Instant::now()),
                     EngineCommand::With(change) => change(&mut self),
                     EngineCommand::Stop => return self.finish(),
                 }

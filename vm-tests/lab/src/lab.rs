@@ -15,10 +15,11 @@ use crate::{
     peers::metrics::Metrics,
     port::CableEnd,
     record::Record,
+    secure::TlsClient,
     services::{dhcp::Lease, dhcp6::Lease6},
     shared::{Observations, SharedState},
     ssh,
-    stack::{Ending, ReadUntil, Talk},
+    stack::{Ending, ReadUntil, Talk, TalkRequest},
     topology::Topology,
 };
 use diorite_model::{Error, Result, recipe::Protocol, scenario::FloodKind};
@@ -335,8 +336,12 @@ impl Lab {
 
     /// Connects, sends `data`, and reads until it is enough.
     pub fn talk(&self, guest: SocketAddr, data: &[u8], until: ReadUntil) -> Result<Talk> {
+        self.talk_with(guest, data.to_vec(), until, None)
+    }
+
+    fn talk_with(&self, guest: SocketAddr, send: Vec<u8>, until: ReadUntil, tls: Option<TlsClient>) -> Result<Talk> {
         let (reply, answer) = mpsc::channel();
-        self.tell(EngineCommand::Talk(guest, data.to_vec(), until, reply))?;
+        self.tell(EngineCommand::Talk(Box::new(TalkRequest { guest, send, until, tls, reply })))?;
         self.answer(&answer)
     }
 
@@ -360,10 +365,17 @@ impl Lab {
     /// GET over HTTP/1.0 (RFC 1945). An error in words when no well-formed answer comes.
     pub fn http_get(&self, guest: IpAddr, port: u16, path: &str) -> Result<Result<HttpReply, String>> {
         let host = SocketAddr::new(guest, port);
-        let request =
-            format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: diorite\r\nConnection: close\r\n\r\n");
-        let talk = self.talk(host, request.as_bytes(), ReadUntil::Closed { most: 8 << 20 })?;
+        let talk = self.talk(host, get(host, path).as_bytes(), PAGE)?;
         Ok(parse_http(&talk.data).ok_or_else(|| in_words(&talk.ending, &talk.data)))
+    }
+
+    /// The same over TLS, whatever certificate the server shows (in DER beside the answer). `name` is the one that the server is told.
+    pub fn https_get(&self, guest: IpAddr, port: u16, name: Option<&str>, path: &str) -> Result<HttpsAnswer> {
+        let host = SocketAddr::new(guest, port);
+        let tls = TlsClient::new(name, guest, get(host, path).as_bytes())?;
+        let talk = self.talk_with(host, Vec::new(), PAGE, Some(tls))?;
+        let page = parse_http(&talk.data).ok_or_else(|| in_words(&talk.ending, &talk.data));
+        Ok(page.map(|page| (page, talk.certificate.unwrap_or_default())))
     }
 
     /// Asks for metrics as Prometheus does, and reads them strictly. An error in words when that fails.
@@ -413,6 +425,16 @@ impl Drop for Over {
     }
 }
 
+/// A page, and the certificate that the server has shown; or in words why there is none.
+pub type HttpsAnswer = Result<(HttpReply, Vec<u8>), String>;
+
+/// The end of a page.
+const PAGE: ReadUntil = ReadUntil::Closed { most: 8 << 20 };
+
+fn get(host: SocketAddr, path: &str) -> String {
+    format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nUser-Agent: diorite\r\nConnection: close\r\n\r\n")
+}
+
 fn gone() -> Error {
     Error::bug("the lab's thread has ended early")
 }
@@ -424,6 +446,7 @@ fn in_words(ending: &Ending, data: &[u8]) -> String {
         Ending::Reset => format!("connection reset after {} bytes", data.len()),
         Ending::Quiet if data.is_empty() => "connected, but nothing was said".to_owned(),
         Ending::Quiet => format!("fell silent after {} bytes: {start}", data.len()),
+        Ending::NoTls(why) => format!("connected, but TLS fails: {why}"),
         Ending::Enough if data.is_empty() => "connected, but it was closed without a word".to_owned(),
         Ending::Enough => format!("not what was asked for: {start}"),
     }

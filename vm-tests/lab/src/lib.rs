@@ -33,6 +33,7 @@ mod port;
 mod random;
 pub mod record;
 mod router;
+mod secure;
 mod services;
 mod shared;
 mod ssh;
@@ -52,10 +53,11 @@ pub use jobs::{
     udp::UdpVerdict,
     verdict::PortVerdict,
 };
-pub use lab::{HttpReply, Lab, Pending, PortWatchHandle, WaitHook};
+pub use lab::{HttpReply, HttpsAnswer, Lab, Pending, PortWatchHandle, WaitHook};
 pub use link::{Direction, Faults};
 pub use random::Random;
 pub use record::{Record, Times, Utterance};
+pub use secure::names as certificate_names;
 pub use services::{
     Behaviour, Identity, SegmentServices,
     dhcp::{Dhcp, Lease},

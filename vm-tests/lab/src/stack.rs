@@ -1,6 +1,6 @@
 //! The TCP connections of one of the lab's hosts, by smoltcp. It sees IP packets alone.
 
-use crate::{config::Config, forward::Forwards, listen::Listeners};
+use crate::{config::Config, forward::Forwards, listen::Listeners, secure::TlsClient};
 use smoltcp::{
     iface::{self, Interface, SocketHandle, SocketSet},
     phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken},
@@ -38,6 +38,8 @@ pub enum Ending {
     Reset,
     /// The guest said nothing more for [`Config::quiet`].
     Quiet,
+    /// It is not TLS that the guest speaks, or not one that can be agreed on: why.
+    NoTls(String),
 }
 
 /// What a conversation brought.
@@ -47,11 +49,28 @@ pub struct Talk {
     pub data: Vec<u8>,
     /// How it ended.
     pub ending: Ending,
+    /// The certificate that the guest has shown, in DER, where TLS was spoken.
+    pub certificate: Option<Vec<u8>>,
+}
+
+/// A conversation that is to be held.
+pub struct TalkRequest {
+    /// With whom.
+    pub guest: SocketAddr,
+    /// What is said first; with TLS, it says it itself.
+    pub send: Vec<u8>,
+    /// When it is enough.
+    pub until: ReadUntil,
+    /// Spoken through TLS.
+    pub tls: Option<TlsClient>,
+    /// Where the result goes.
+    pub reply: Sender<Talk>,
 }
 
 struct Conversation {
     handle: SocketHandle,
     send: Vec<u8>,
+    tls: Option<TlsClient>,
     until: ReadUntil,
     data: Vec<u8>,
     connected: bool,
@@ -97,16 +116,17 @@ impl Stack {
     }
 
     /// Connects, sends, and reads until it is enough.
-    pub fn talk(&mut self, guest: SocketAddr, send: Vec<u8>, until: ReadUntil, now: Instant, reply: Sender<Talk>) {
+    pub fn talk(&mut self, request: TalkRequest, now: Instant) {
+        let TalkRequest { guest, send, until, tls, reply } = request;
         let buffer = |size| tcp::SocketBuffer::new(vec![0; size]);
         let mut socket = tcp::Socket::new(buffer(65_535), buffer(16_384));
         if socket.connect(self.interface.context(), guest, following(&mut self.next_port)).is_err() {
-            let _ = reply.send(Talk { data: Vec::new(), ending: Ending::NotConnected });
+            let _ = reply.send(Talk { data: Vec::new(), ending: Ending::NotConnected, certificate: None });
             return;
         }
         let handle = self.sockets.add(socket);
         let (data, connected) = (Vec::new(), false);
-        self.talks.push(Conversation { handle, send, until, data, connected, moved: now, reply });
+        self.talks.push(Conversation { handle, send, tls, until, data, connected, moved: now, reply });
     }
 
     /// An IP packet for this host.
@@ -126,7 +146,8 @@ impl Stack {
                 Some(ending) => {
                     socket.abort();
                     let data = std::mem::take(&mut talk.data);
-                    let _ = talk.reply.send(Talk { data, ending });
+                    let certificate = talk.tls.as_ref().and_then(TlsClient::certificate);
+                    let _ = talk.reply.send(Talk { data, ending, certificate });
                     false
                 }
             }
@@ -161,14 +182,23 @@ impl Conversation {
             self.connected = true;
             self.moved = now;
         }
+        let mut heard = Vec::new();
+        while socket.can_recv() {
+            heard.extend(socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap_or_default());
+            self.moved = now;
+        }
+        match &mut self.tls {
+            None => self.data.append(&mut heard),
+            Some(tls) => {
+                if let Err(why) = tls.hear(&heard, &mut self.data) {
+                    return Some(Ending::NoTls(why));
+                }
+                self.send.append(&mut tls.wire);
+            }
+        }
         if self.connected && !self.send.is_empty() && socket.can_send() {
             let sent = socket.send_slice(&self.send).unwrap_or(0);
             self.send.drain(..sent);
-        }
-        while socket.can_recv() {
-            let taken = socket.recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap_or_default();
-            self.data.extend_from_slice(&taken);
-            self.moved = now;
         }
         let enough = match self.until {
             ReadUntil::Line => self.data.contains(&b'\n') || self.data.len() > 4096,

@@ -2,7 +2,7 @@
 
 use crate::content::{Block, Cell, DocumentSection, DocumentTable};
 use crate::context::DocumentContext;
-use diorite_model::recipe::{MountSource, RootLogin};
+use diorite_model::recipe::{Backup, BackupRepository, MountSource, RootLogin};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
@@ -41,6 +41,16 @@ fn needed(c: &DocumentContext) -> Vec<(String, Cell)> {
         let of = |credential: &String| (credential.clone(), Cell::from(language.container_named(name)));
         all.extend(container.secrets.values().map(|secret| of(&secret.credential)));
     }
+    if let Some(backup) = &recipe.backup {
+        all.push((backup.password.clone(), Cell::code(Backup::UNIT)));
+        if let BackupRepository::S3 { credential, .. } = &backup.repository {
+            all.push((credential.clone(), Cell::code(Backup::UNIT)));
+        }
+    }
+    let certificates = recipe.certificates.values();
+    all.extend(certificates.filter_map(|certificate| {
+        Some((certificate.credential.clone()?, Cell::from(language.container_named(&certificate.container))))
+    }));
     for (name, unit) in &recipe.services.units {
         all.extend(
             unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),

@@ -2,7 +2,8 @@
 
 use crate::content::{Block, Cell, DocumentSection, DocumentTable, bytes};
 use crate::context::DocumentContext;
-use diorite_model::recipe::{DiskName, Encryption, Memory, Mount, MountSource, MountTime, StateDisk};
+use crate::terms;
+use diorite_model::recipe::{Backup, DiskName, Encryption, Memory, Mount, MountSource, MountTime, StateDisk, Timer};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
@@ -28,9 +29,39 @@ pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     if !recipe.mounts.is_empty() {
         blocks.extend([Block::Heading(language.mounts()), Block::Table(mounts(c))]);
     }
-    blocks.push(Block::Remark(language.no_backup().into()));
+    match &recipe.backup {
+        None => blocks.push(Block::Remark(language.no_backup().into())),
+        Some(saved) => blocks.extend([Block::Heading(language.backup()), Block::Facts(backup(saved, c))]),
+    }
     blocks.extend([Block::Heading(language.system_disk()), Block::Table(partitions(c))]);
     DocumentSection { id: "data", title: language.chapter_data(), blocks }
+}
+
+fn backup(backup: &Backup, c: &DocumentContext) -> Vec<(String, Cell)> {
+    let language = c.language;
+    let dumps = backup.dumps.iter().map(|(name, dump)| {
+        Cell::code(dump.command.join(" ")).then(format!(" ({}, {name})", language.container_named(&dump.container)))
+    });
+    let directories = backup.directories.iter().map(|directory| Cell::code(&**directory));
+    let when = match &backup.when {
+        Timer::Every(count) => Cell::from(language.every(terms::seconds(*count, language))),
+        Timer::Calendar(event) => Cell::code(&**event),
+    };
+    let [daily, weekly, monthly] = backup.keep;
+    vec![
+        (language.backup_saves(), Cell::lines(directories.chain(dumps))),
+        (language.backup_to(), Cell::code(backup.location())),
+        (language.backup_when(), Cell::lines([when, c.evidence.of_checks(&["backup-timer"])])),
+        (language.backup_kept(), language.backup_keeps(daily, weekly, monthly).into()),
+        (
+            language.backup_restore(),
+            Cell::lines([
+                Cell::code("systemctl start diorite-restore@latest"),
+                Cell::code(Backup::RESTORED),
+                c.evidence.of_checks(&["backup-restored"]),
+            ]),
+        ),
+    ]
 }
 
 fn state(c: &DocumentContext) -> Vec<(String, Cell)> {

@@ -45,11 +45,36 @@ pub(super) fn section(c: &DocumentContext) -> DocumentSection {
         }
         blocks.extend([Block::Text(language.trust_about().into()), Block::Table(table)]);
     }
+    if !recipe.certificates.is_empty() {
+        blocks.extend([Block::Text(language.certificates_about().into()), Block::Table(certificates(c))]);
+    }
     let served = served(c);
     if !served.is_empty() {
         blocks.extend([Block::Heading(language.served()), Block::List(served)]);
     }
     DocumentSection { id: "network", title: language.chapter_network(), blocks }
+}
+
+fn certificates(c: &DocumentContext) -> DocumentTable {
+    let language = c.language;
+    let mut table = DocumentTable::new([
+        language.certificate(),
+        language.certificate_names(),
+        language.certificate_source(),
+        language.needed_by(),
+        language.evidence(),
+    ]);
+    for (name, certificate) in &c.recipe.certificates {
+        let source = match &certificate.credential {
+            None => language.self_signed(certificate.days),
+            Some(credential) => language.self_signed_until(credential, certificate.days),
+        };
+        let reader = language.container_named(&certificate.container);
+        let ids = ["", "-renewed", "-shown"].map(|end| format!("certificate-{name}{end}"));
+        let proof = c.evidence.matching(|id| ids.iter().any(|own| own == id));
+        table.row([Cell::code(&**name), Cell::codes(&certificate.names), source.into(), reader.into(), proof]);
+    }
+    table
 }
 
 fn links(c: &DocumentContext) -> DocumentTable {

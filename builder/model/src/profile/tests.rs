@@ -1,6 +1,8 @@
 //! The profiles of the repository, and every error with its exact text.
 
 mod access;
+mod backup;
+mod certificates;
 mod containers;
 mod firewall;
 mod hardening;

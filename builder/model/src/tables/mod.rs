@@ -10,6 +10,16 @@ pub(crate) mod archive {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod backup {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
+pub(crate) mod certificates {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod config_drive {
     pub(crate) mod read;
     pub(crate) mod recipe;
@@ -152,6 +162,12 @@ pub(crate) const PROFILE: &[Field] = &[
         "addresses of hosts by name, which no name server is asked for",
     ),
     mapping("trust", &values::NAME, &trust::read::CERTIFICATE, "certificates of authorities besides Debian's, by name"),
+    named(
+        "certificates",
+        &values::NAME,
+        certificates::read::CERTIFICATE,
+        "certificates of servers in containers, given or self-signed, by name",
+    ),
     table("time", time::read::TIME, "clock and time zone"),
     table("locale", locale::read::LOCALE, "language of programs"),
     table("firewall", firewall::read::FIREWALL, "what may come in and go out; everything else that comes is dropped"),
@@ -171,6 +187,7 @@ pub(crate) const PROFILE: &[Field] = &[
     ),
     table("services", services::read::SERVICES, "units switched on or off, and the profile's own"),
     table("state", state::read::STATE, "the writable partition"),
+    table("backup", backup::read::BACKUP, "what of state is saved, when, and where to"),
     table("memory", memory::read::MEMORY, "swap space"),
     named(
         "mounts",
@@ -221,6 +238,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .named("vpn", &tunnels, vpn::read::written)
         .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
         .named("trust", &said.trust, |certificate| trust::read::written(certificate))
+        .named("certificates", &said.certificates, certificates::read::written)
         .with("time", time::read::written(&said.time))
         .with("locale", locale::read::written(&said.locale))
         .with("firewall", firewall::read::written(&said.firewall))
@@ -231,6 +249,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("monitoring", monitoring::read::written(&said.monitoring))
         .with("services", services::read::written(&said.services))
         .with("state", state::read::written(&said.state))
+        .maybe("backup", said.backup.as_ref().map(backup::read::written))
         .with("memory", memory::read::written(&said.memory))
         .named("mounts", &said.mounts, mounts::read::written)
         .maybe("config_drive", said.config_drive.as_ref().map(config_drive::read::written))
@@ -270,6 +289,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let tunnels = top.part(|top| vpn::read::tunnels(top, network.as_ref()))?;
     let hosts = top.part(hosts::read::hosts)?;
     let trust = top.part(trust::read::trust)?;
+    let certificates = top.part(certificates::read::certificates)?;
     let time = top.part(time::read::time)?;
     let locale = top.part(locale::read::locale)?;
     let firewall = top.part(firewall::read::firewall)?;
@@ -279,6 +299,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let container_networks = top.part(container_networks::read::networks)?;
     let monitoring = top.part(monitoring::read::monitoring)?;
     let services = top.part(services::read::services)?;
+    let backup = top.part(backup::read::backup)?;
     let memory = top.part(memory::read::memory)?;
     let mounts = top.part(mounts::read::mounts)?;
     let config_drive = top.part(config_drive::read::config_drive)?;
@@ -296,6 +317,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         network: got(network)?.into_iter().chain(got(tunnels)?).collect(),
         hosts: got(hosts)?,
         trust: got(trust)?,
+        certificates: got(certificates)?,
         time: got(time)?,
         locale: got(locale)?,
         firewall: got(firewall)?,
@@ -306,6 +328,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         monitoring: got(monitoring)?,
         services: got(services)?,
         state,
+        backup: got(backup)?,
         memory: got(memory)?,
         mounts: got(mounts)?,
         config_drive: got(config_drive)?,
@@ -328,6 +351,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     network::check::check(recipe, places)?;
     vpn::check::check(recipe, places)?;
     containers::check::check(recipe, places)?;
+    certificates::check::check(recipe, places)?;
     firewall::check::check(recipe, places)?;
     forwarding::check::check(recipe, places)?;
     services::check::check(recipe, places)?;
@@ -336,6 +360,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     state::check::check(recipe, places)?;
     mounts::check::check(recipe, places)?;
     memory::check::check(recipe, places)?;
+    backup::check::check(recipe, places)?;
     monitoring::check::check(recipe, places)?;
     verify::check::check(&settings.checks, recipe, places)
 }

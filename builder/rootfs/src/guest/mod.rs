@@ -3,6 +3,8 @@
 //! Every generated file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 mod access;
+mod backup;
+mod certificates;
 mod config_drive;
 mod container_networks;
 mod containers;
@@ -84,6 +86,8 @@ pub fn generate(
     firewall::generate(&mut guest, recipe)?;
     access::generate(&mut guest, recipe)?;
     containers::generate(&mut guest, recipe, containers)?;
+    certificates::script(&mut guest, recipe)?;
+    backup::generate(&mut guest, recipe)?;
     container_networks::generate(&mut guest, recipe)?;
     monitoring::generate(&mut guest, recipe)?;
     kernel::generate(&mut guest, recipe)?;

@@ -10,7 +10,8 @@ mod vpn;
 use super::*;
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{
-    Advertise, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route, RoutingRule, Vrf,
+    Advertise, BackupRepository, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route,
+    RoutingRule, Vrf,
 };
 use std::net::Ipv4Addr;
 
@@ -132,6 +133,21 @@ zram = "512M"
 
 [trust]
 school = "-----BEGIN CERTIFICATE-----\nMIIBlTCCAUegAwIBAgIUCTjgWrqqZkj6e/u+zUhgG5N7uDQwBQYDK2VwMDcxFzAVBgNVBAoMDkV4YW1wbGUgU2Nob29sMRwwGgYDVQQDDBNFeGFtcGxlIFNjaG9vbCBSb290MCAXDTI2MTEyOTE5MDAxNFoYDzIxMjYxMTA1MTkwMDE0WjA3MRcwFQYDVQQKDA5FeGFtcGxlIFNjaG9vbDEcMBoGA1UEAwwTRXhhbXBsZSBTY2hvb2wgUm9vdDAqMAUGAytlcAMhAD9aeVxPIv+xBfC0cP16JsinO2s+h/20L94We4MA3tHCo2MwYTAdBgNVHQ4EFgQU/IFOfmy/RIhQx9P8PoE2J0RB8o4wHwYDVR0jBBgwFoAU/IFOfmy/RIhQx9P8PoE2J0RB8o4wDwYDVR0TAQH/BAUwAwEB/zAOBgNVHQ8BAf8EBAMCAQYwBQYDK2VwA0EAcOmEBmZuyKr9KtqyZiY2L5ZiD4wpranEX9sBnIMNqPIPKY9vzvoRVva1PsXMiGr0lFMFe7tiB+Bi4pce1tC+CA==\n-----END CERTIFICATE-----"
+
+[backup]
+directories = ["/srv/books"]
+directory = "/var/backups/restic"
+password = "backup.password"
+
+[backup.dumps.web]
+container = "web"
+command = ["dump", "a b%c$d"]
+
+[certificates.site]
+names = ["web.example", "192.0.2.10"]
+credential = "site.certificate"
+container = "web"
+reload = "HUP"
 
 [state]
 volatile = ["/var/cache", "/var/tmp"]
@@ -325,6 +341,25 @@ fn a_hostile_recipe_injects_no_line() {
         ("host", |r| drop(r.hosts.insert(HOSTILE.into(), Vec::new()))),
         ("certificate", |r| drop(r.trust.insert("school".into(), HOSTILE.into()))),
         ("authority", |r| drop(r.trust.insert(HOSTILE.into(), r.trust["school"].clone()))),
+        ("saved", |r| r.backup.as_mut().unwrap().directories.push(HOSTILE.into())),
+        ("backup's password", |r| r.backup.as_mut().unwrap().password = HOSTILE.into()),
+        ("backup's repository", |r| {
+            r.backup.as_mut().unwrap().repository = BackupRepository::Directory(HOSTILE.into());
+        }),
+        ("dump", |r| {
+            let backup = r.backup.as_mut().unwrap();
+            backup.dumps.insert(HOSTILE.into(), backup.dumps["web"].clone());
+        }),
+        ("dump's command", |r| {
+            r.backup.as_mut().unwrap().dumps.get_mut("web").unwrap().command.push(HOSTILE.into());
+        }),
+        ("certificate's name", |r| drop(r.certificates.insert(HOSTILE.into(), r.certificates["site"].clone()))),
+        ("certificate's host", |r| r.certificates.get_mut("site").unwrap().names.push(HOSTILE.into())),
+        ("certificate's credential", |r| {
+            r.certificates.get_mut("site").unwrap().credential = Some(HOSTILE.into());
+        }),
+        ("certificate's path", |r| r.certificates.get_mut("site").unwrap().path = HOSTILE.into()),
+        ("certificate's container", |r| r.certificates.get_mut("site").unwrap().container = HOSTILE.into()),
         ("device", |r| web(r).devices.push(HOSTILE.into())),
         ("volatile", |r| r.state.volatile.push(format!("/var/{HOSTILE}"))),
     ];

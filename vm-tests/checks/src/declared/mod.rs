@@ -68,6 +68,7 @@ pub fn what(ask: &Ask) -> String {
     let not = |yes: bool| if yes { "" } else { "not " };
     match ask {
         Ask::Port(p) => format!("{} port {} is {}", p.protocol.name().to_uppercase(), p.port, p.state.name()),
+        Ask::Http(h) if h.tls => format!("HTTPS port {} answers {} for {}", h.port, h.status, h.path),
         Ask::Http(h) => format!("HTTP port {} answers {} for {}", h.port, h.status, h.path),
         Ask::Dns(d) => format!("{} {}", d.name, if d.resolvable { "resolves" } else { "does not resolve" }),
         Ask::Unit(u) => format!("unit {} is {}active", u.name, not(u.running)),
@@ -101,7 +102,8 @@ mod tests {
 
     #[test]
     fn they_come_after_the_derived_ones_and_before_what_ends_the_machine() {
-        let http = Http { port: 8080, path: "/".into(), status: 200, contains: vec![], lacks: vec![], family: None };
+        let (contains, lacks) = (vec![], vec![]);
+        let http = Http { port: 8080, tls: false, path: "/".into(), status: 200, contains, lacks, family: None };
         let port = Port { port: 22, protocol: Protocol::Tcp, state: PortState::Open, family: None };
         let six = Port { family: Some(IpFamily::Ipv6), ..port.clone() };
         let value = Sysctl { name: "a.b".into(), value: "1".into() };

@@ -9,8 +9,13 @@ use crate::{
     asker::Asker,
     sweep::Family,
 };
-use diorite_lab::UdpVerdict;
-use diorite_model::{recipe::Protocol, verify::Ask};
+use diorite_lab::{HttpReply, Lab, UdpVerdict};
+use diorite_model::{
+    Result,
+    recipe::Protocol,
+    verify::{Ask, Http},
+};
+use std::net::IpAddr;
 
 /// A name server's port.
 const NAMES: u16 = 53;
@@ -23,7 +28,7 @@ pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> AskResult {
     Ok(match ask {
         Ask::Port(p) if p.protocol == Protocol::Tcp => judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state),
         Ask::Port(p) => judge::udp(&lab.udp_probe(address, p.port, EMPTY_QUERY)?, p.state),
-        Ask::Http(h) => judge::http(h, &lab.http_get(address, h.port, &h.path)?),
+        Ask::Http(h) => judge::http(h, &page(lab, address, h)?),
         Ask::Metric(m) => judge::metric(m, &lab.http_get(address, m.port, &m.path)?),
         Ask::Dns(d) => {
             let mut found = Vec::new();
@@ -40,6 +45,14 @@ pub fn ask(machine: &Asker<'_>, ask: &Ask, family: Family) -> AskResult {
         }
         other => return Err(Unanswered::Skipped(format!("{} is not asked from outside", other.kind()))),
     })
+}
+
+/// The page that is asked for.
+pub fn page(lab: &Lab, address: IpAddr, http: &Http) -> Result<Result<HttpReply, String>> {
+    match http.tls {
+        true => Ok(lab.https_get(address, http.port, None, &http.path)?.map(|(page, _)| page)),
+        false => lab.http_get(address, http.port, &http.path),
+    }
 }
 
 /// No server answered, so that nothing is known of the name.

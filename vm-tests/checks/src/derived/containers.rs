@@ -37,14 +37,22 @@ pub fn pages(scope: &Scope<'_>, family: Family) -> Vec<Check> {
     let admitted = scope.admitted(family).into_iter();
     let fits = |port: &u16| published.contains(port) && scope.admits_conversation(family, *port);
     let page = |port: u16| {
-        let what = format!("the container on port {port} answers HTTP requests ({})", family.name());
+        let tls = scope.recipe.certificate_at(port).is_some();
+        let protocol = if tls { "HTTPS" } else { "HTTP" };
+        let what = format!("the container on port {port} answers {protocol} requests ({})", family.name());
         let id = match family {
             Family::V4 => format!("http-{port}"),
             Family::V6 => format!("http-ipv6-{port}"),
         };
         let check = Check::outside(id, what, move |machine| {
             let address = machine.address(family)?;
-            machine.retried(|m| Ok(page(&m.lab().http_get(address, port, "/")?)))
+            machine.retried(|m| {
+                let reply = match tls {
+                    true => m.lab().https_get(address, port, None, "/")?.map(|(page, _)| page),
+                    false => m.lab().http_get(address, port, "/")?,
+                };
+                Ok(page(&reply))
+            })
         });
         check.over(family)
     };
@@ -61,10 +69,12 @@ fn running(output: &Output, name: &str) -> Judged {
     }
 }
 
-/// Any successful page.
+/// Any successful page; one that is elsewhere is for a browser to find.
 fn page(reply: &Result<HttpReply, String>) -> Judged {
     match reply {
-        Ok(page) => verdict(page.status == 200, format!("status {}, {} bytes", page.status, page.body.len())),
+        Ok(page) => {
+            verdict((200..400).contains(&page.status), format!("status {}, {} bytes", page.status, page.body.len()))
+        }
         Err(why) => Err(why.clone()),
     }
 }
@@ -135,7 +145,7 @@ pub fn script(declared: &DeclaredContainer) -> String {
          [ -e $c/pids.max ] || c=$(dirname $c); \
          for f in memory pids cpu; do echo $f:$(cat $c/$f.max); done; \
          echo route:$(nsenter -t $p -n ip -4 route show default; nsenter -t $p -n ip -6 route show default); \
-         echo out:$(nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
+         echo out:$(timeout 20 nsenter -t $p -n bash -c 'exec 3<>/dev/tcp/{neighbour}/9' 2>&1); ",
         name = quote::word(name),
     );
     if container.limits.open_files.is_some() {

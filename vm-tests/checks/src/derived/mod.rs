@@ -3,6 +3,8 @@
 
 pub mod access;
 pub mod agent;
+pub mod backup;
+pub mod certificates;
 pub mod containers;
 pub mod firewall;
 pub mod hardening;

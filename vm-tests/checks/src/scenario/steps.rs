@@ -3,7 +3,11 @@
 use super::{ports::ExpectedPorts, stage::ScenarioStage};
 use crate::{
     answer::{Judged, short, verdict},
-    declared::{self, judge, outside::EMPTY_QUERY, scripts},
+    declared::{
+        self, judge,
+        outside::{self, EMPTY_QUERY},
+        scripts,
+    },
     derived::network::ping,
     quote,
 };
@@ -217,7 +221,7 @@ impl ScenarioStage<'_> {
                         judge::tcp(&lab.scan(address, &[p.port])?, p.port, p.state)
                     }
                     Ask::Port(p) => judge::udp(&lab.udp_probe(address, p.port, EMPTY_QUERY)?, p.state),
-                    Ask::Http(h) => judge::http(h, &lab.http_get(address, h.port, &h.path)?),
+                    Ask::Http(h) => judge::http(h, &outside::page(&lab, address, h)?),
                     Ask::Metric(m) => judge::metric(m, &lab.http_get(address, m.port, &m.path)?),
                     other => Err(format!("{} is not asked from outside", other.kind())),
                 })

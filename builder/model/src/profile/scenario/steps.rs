@@ -225,6 +225,11 @@ impl StepReader<'_> {
                 Err(_) => From::Segment(self.segment_named(&at)?),
             },
         };
+        if let (Ask::Http(http), From::Inside | From::Machine(_)) = (&ask, from)
+            && http.tls
+        {
+            return Err(verify::tls_inside(&self.inner));
+        }
         if let (Ask::Port(port), true) = (&ask, matches!(from, From::Inside | From::Machine(_))) {
             let impossible = match (from, port.state) {
                 (From::Inside, PortState::Silent | PortState::Rejected) => Some("inside, a port is `open` or `closed`"),

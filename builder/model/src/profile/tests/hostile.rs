@@ -131,6 +131,8 @@ fn hostile_strings_are_refused_in_every_field() {
         "monitoring.alerts.X",
         "monitoring.alertmanager.receivers.X",
         "vpn.X",
+        "certificates.X",
+        "backup.dumps.X",
     ] {
         for hostile in LINES.iter().chain(&WORDS) {
             let quoted = toml::Value::String((*hostile).to_owned()).to_string();

@@ -104,6 +104,12 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
         // networkd needs no program for it; those who look after the machine do.
         needed.push("wireguard-tools");
     }
+    if recipe.backup.is_some() {
+        needed.push("restic");
+    }
+    if !recipe.certificates.is_empty() {
+        needed.push("openssl");
+    }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }

@@ -54,6 +54,7 @@ const STATES: &[(&str, &str)] = &[
 ];
 pub(crate) const HTTP: &[Field] = &[
     port("port", "its port").or_number(80),
+    boolean("tls", "over TLS, whatever certificate is shown; from outside only").or(false),
     text("path", &values::URI_PATH, "path and query").or_text("/"),
     integer("status", 100, 599, "status code").or_number(200),
     words("contains", &values::NEEDLE, "texts the page must hold"),
@@ -201,6 +202,9 @@ fn level(t: &Section, kind: &str, ask: &Ask, inner: &Section) -> Result<Level> {
             .because("the wire does not show it")
             .hint("leave `level` out, or write `level = \"inside\"`"));
     }
+    if let (Level::Inside, Ask::Http(Http { tls: true, .. })) = (level, ask) {
+        return Err(tls_inside(inner));
+    }
     if let Ask::Port(port) = ask {
         let shown = |state: PortState| match (level, state) {
             (Level::Inside, PortState::Rejected | PortState::Silent) => Some("inside, a port is `open` or `closed`"),
@@ -217,6 +221,14 @@ fn level(t: &Section, kind: &str, ask: &Ask, inner: &Section) -> Result<Level> {
         }
     }
     Ok(level)
+}
+
+/// A page over TLS cannot be asked for in a machine.
+pub(crate) fn tls_inside(t: &Section) -> crate::Error {
+    let error = t.files.error(t.key("tls").unwrap_or(t.span), "a page over TLS is asked for from outside only");
+    error
+        .because("a machine need not have a program that speaks TLS")
+        .hint("ask from outside, or use a `command` such as curl")
 }
 
 /// Kind and subject in the form of a name.
@@ -249,6 +261,7 @@ fn port_of(t: &Section) -> Result<Ask> {
 fn http(t: &Section) -> Result<Ask> {
     Ok(Ask::Http(Http {
         port: t.needed_number("port")?.value,
+        tls: t.flag("tls")?,
         path: t.needed("path")?.value,
         status: t.needed_number("status")?.value,
         contains: t.plain("contains")?,

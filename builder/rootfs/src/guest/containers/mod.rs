@@ -5,10 +5,10 @@ mod store;
 use crate::accounts::lookup::number;
 use crate::container::ContainerTree;
 use crate::guest::ini::{Ini, literal, unexpanded, word};
-use crate::guest::{Guest, container_networks, firewall, trust};
+use crate::guest::{Guest, certificates, container_networks, firewall, trust};
 use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
-use diorite_model::recipe::{SecretTo, VOLUMES};
+use diorite_model::recipe::{CERTIFICATES, SecretTo, ServerCertificate, VOLUMES};
 use diorite_model::{Error, Recipe, Result};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,6 +46,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
             let root = recipe.volumes_directory(name, about);
             directories += &format!("d {root}/{volume} {} {uid} {gid} -\n", about.mode);
         }
+        certificates::generate(guest, recipe, name, owner(None)?)?;
         let file = quadlet(name, &reference, recipe, owner(None)?);
         guest.file(&format!("etc/containers/systemd/{name}.container"), 0o644, file.finish()?)?;
         images.push(store::StoredImage { name, reference, tree, container, started, epoch: recipe.image.epoch });
@@ -120,6 +121,10 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
         format!("{}/{volume}:{}:{access},nosuid,nodev", recipe.volumes_directory(name, about), about.path)
     });
     let trusted = (!recipe.trust.is_empty()).then(|| format!("/{0}:/{0}:ro,nosuid,nodev,noexec", trust::BUNDLE));
+    let keepers: Vec<String> = recipe.certificates_of(name).map(|(own, _)| ServerCertificate::unit(own)).collect();
+    let certificates = recipe
+        .certificates_of(name)
+        .map(|(own, about)| format!("{CERTIFICATES}/{own}:{}:ro,nosuid,nodev,noexec", about.path));
     let mounts = container.volumes.values().filter_map(|about| recipe.mounts.get(about.mount.as_ref()?));
     let disks: BTreeSet<String> = mounts.map(|mount| mount.directory()).collect();
     let mut ini = Ini::new()
@@ -129,6 +134,9 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
         .set("After", firewall::UNIT)
         .each("Requires", container.requires.iter().map(|o| format!("{o}.service")))
         .each("After", waits)
+        // Where no new one can be had, the old one may still serve.
+        .each("Wants", &keepers)
+        .each("After", &keepers)
         .each("RequiresMountsFor", disks)
         .set("StartLimitIntervalSec", "600")
         .set("StartLimitBurst", "5")
@@ -152,6 +160,7 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
         .each("PublishPort", published)
         .each("Volume", volumes)
         .each("Volume", trusted)
+        .each("Volume", certificates)
         .each("Tmpfs", container.writable.iter().map(|path| format!("{path}:rw,nosuid,nodev,noexec,mode=1777{size}")))
         .each("AddDevice", container.devices.iter().map(|device| format!("{device}:{device}:rw")))
         .each("ShmSize", container.limits.shm.map(|bytes| format!("{bytes}b")))
@@ -196,6 +205,8 @@ fn quadlet(name: &str, reference: &str, recipe: &Recipe, owner: (u32, u32)) -> I
         .set("RestartMaxDelaySec", "10s")
         // The first start on a fresh /var takes half a minute under emulation, and more on a loaded host.
         .set("TimeoutStartSec", "300");
+    let signals: BTreeSet<&str> = recipe.certificates_of(name).filter_map(|(_, c)| c.reload.signal()).collect();
+    ini = ini.each("ExecReload", signals.iter().map(|signal| format!("/usr/bin/podman kill --signal {signal} {name}")));
     if !container.secrets.is_empty() {
         ini = ini.set("RuntimeDirectory", format!("{SECRETS}/{name}")).set("RuntimeDirectoryMode", "0711");
     }

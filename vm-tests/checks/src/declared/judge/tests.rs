@@ -50,6 +50,7 @@ fn ports() {
 fn pages() {
     let wanted = Http {
         port: 80,
+        tls: false,
         path: "/".into(),
         status: 200,
         contains: vec!["Hello".into()],

@@ -1,0 +1,94 @@
+//! `[backup]`.
+
+use crate::Result;
+use crate::profile::{field::*, section::Section, values, written::Written};
+use crate::recipe::*;
+
+pub(crate) const BACKUP: &[Field] = &[
+    text("when", &values::TIMER, "when it runs").or_text("03:00"),
+    texts("directories", &values::DIRECTORY, "directories that are saved, with all that is below them"),
+    named("dumps", &values::NAME, DUMP, "programs in containers whose output is saved, by name"),
+    text("directory", &values::DIRECTORY, "where it goes: a directory of the machine, on state or on another disk"),
+    table("s3", S3, "where it goes: a server that speaks S3"),
+    text("password", &values::CREDENTIAL, "the systemd credential with the password that encrypts it").needed(),
+    integer("keep_daily", 0, 3650, "of so many days the last one is kept").or_number(7),
+    integer("keep_weekly", 0, 520, "of so many weeks").or_number(4),
+    integer("keep_monthly", 0, 120, "of so many months").or_number(6),
+];
+const DUMP: &[Field] = &[
+    text("container", &values::NAME, "the container").needed(),
+    words("command", &values::ARGUMENT, "the program, and its arguments, that writes the data to its standard output")
+        .needed(),
+];
+const S3: &[Field] = &[
+    text("url", &values::URL, "the server and the bucket: `https://s3.example.org/backups`").needed(),
+    text(
+        "credential",
+        &values::CREDENTIAL,
+        "the systemd credential with lines `AWS_ACCESS_KEY_ID=…` and `AWS_SECRET_ACCESS_KEY=…`",
+    )
+    .needed(),
+];
+
+pub(crate) fn backup(top: &Section) -> Result<Option<Backup>> {
+    let Some(t) = top.table("backup")? else { return Ok(None) };
+    let directories = t.plain("directories")?;
+    let dumps = t.each("dumps", |_, d| {
+        let command = d.plain("command")?;
+        if command.is_empty() {
+            return Err(d.missing("command"));
+        }
+        Ok(BackupDump { container: d.needed("container")?.value, command })
+    })?;
+    if directories.is_empty() && dumps.is_empty() {
+        let error = t.files.error(t.span, "this backup saves nothing");
+        return Err(error.hint("name `directories`, or `dumps` of containers"));
+    }
+    Ok(Some(Backup {
+        when: values::timer(&t.needed("when")?.value).expect("the form was checked"),
+        directories,
+        dumps,
+        repository: repository(&t)?,
+        password: t.needed("password")?.value,
+        keep: [
+            t.needed_number("keep_daily")?.value,
+            t.needed_number("keep_weekly")?.value,
+            t.needed_number("keep_monthly")?.value,
+        ],
+    }))
+}
+
+/// Exactly one of the keys that say where it goes.
+fn repository(t: &Section) -> Result<BackupRepository> {
+    match (t.text("directory")?, t.table("s3")?) {
+        (Some(one), Some(_)) => {
+            let error = t.files.error(one.span, "this backup goes to two places: `directory` and `s3`");
+            Err(error.hint("keep one of them"))
+        }
+        (Some(directory), None) => Ok(BackupRepository::Directory(directory.value)),
+        (None, Some(s3)) => {
+            Ok(BackupRepository::S3 { url: s3.needed("url")?.value, credential: s3.needed("credential")?.value })
+        }
+        (None, None) => Err(t.missing("directory").hint("write `directory = …` or `s3 = { url = …, credential = … }`")),
+    }
+}
+
+/// The table that says this.
+pub(crate) fn written(backup: &Backup) -> Written {
+    let dump = |d: &BackupDump| Written::default().with("container", &*d.container).list("command", &d.command);
+    let [daily, weekly, monthly] = backup.keep;
+    let t = Written::default()
+        .with("when", values::timer_text(&backup.when))
+        .list("directories", &backup.directories)
+        .named("dumps", &backup.dumps, dump)
+        .with("password", &*backup.password)
+        .with("keep_daily", daily)
+        .with("keep_weekly", weekly)
+        .with("keep_monthly", monthly);
+    match &backup.repository {
+        BackupRepository::Directory(path) => t.with("directory", &**path),
+        BackupRepository::S3 { url, credential } => {
+            t.with("s3", Written::default().with("url", &**url).with("credential", &**credential))
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! The table `[backup]`: a service that has containers write their dumps and restic(1) save them, its timer, and a service that
+//! restores one beside what is there.
+
+use super::Guest;
+use super::ini::{Ini, literal, word};
+use super::sandbox;
+use diorite_model::recipe::{Backup, BackupRepository, Timer};
+use diorite_model::{Recipe, Result};
+
+const BACKUP: &str = "usr/lib/diorite/backup";
+const DUMP: &str = "usr/lib/diorite/dump";
+/// Below /run; node-exporter's textfile collector reads it.
+const METRICS: &str = "diorite-metrics";
+
+/// It reads what belongs to others, and writes to its repository.
+const SAVER: &[(&str, &str)] = &[
+    ("CapabilityBoundingSet", "CAP_DAC_READ_SEARCH"),
+    ("ProtectHome", "read-only"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("TasksMax", "256"),
+    ("MemoryMax", "50%"),
+];
+/// It gives files back to their owners.
+const RESTORER: &[(&str, &str)] = &[
+    ("CapabilityBoundingSet", "CAP_CHOWN CAP_DAC_OVERRIDE CAP_DAC_READ_SEARCH CAP_FOWNER"),
+    ("SystemCallFilter", "@system-service"),
+    ("ProtectProc", "invisible"),
+    ("ProcSubset", "pid"),
+    ("RestrictSUIDSGID", ""),
+    ("TasksMax", "256"),
+    ("MemoryMax", "50%"),
+];
+const NETWORK: [(&str, &str); 3] =
+    [("PrivateNetwork", ""), ("IPAddressDeny", ""), ("RestrictAddressFamilies", "AF_INET AF_INET6 AF_UNIX")];
+
+pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
+    let Some(backup) = &recipe.backup else { return Ok(()) };
+    guest.file(BACKUP, 0o755, include_bytes!("backup.sh").to_vec())?;
+    if !backup.dumps.is_empty() {
+        guest.file(DUMP, 0o755, include_bytes!("dump.sh").to_vec())?;
+    }
+    let name = Backup::UNIT.trim_end_matches(".service");
+    guest.unit(Backup::UNIT, &saver(backup, recipe.monitoring.node_exporter.is_some()))?;
+    let timer = Ini::new().section("Unit").set("Description", "Backup, by the clock").section("Timer");
+    let timer = match &backup.when {
+        Timer::Every(seconds) => {
+            timer.set("OnBootSec", format!("{seconds}s")).set("OnUnitActiveSec", format!("{seconds}s"))
+        }
+        Timer::Calendar(event) => timer.set("OnCalendar", &**event).set("Persistent", "yes"),
+    };
+    guest.unit(&format!("{name}.timer"), &timer.section("Install").set("WantedBy", "timers.target"))?;
+    guest.enable(&format!("{name}.timer"))?;
+    let restorer = service(backup, "Restore of the backup %i")
+        .set("ExecStart", format!("/{BACKUP} restore %i {}", Backup::RESTORED))
+        .set("TimeoutStartSec", "infinity");
+    guest.unit("diorite-restore@.service", &sandbox::closed(restorer, &open(backup, RESTORER)))
+}
+
+/// What is opened for one of the two, and the network where the repository is on another machine.
+fn open(backup: &Backup, own: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    let network = matches!(backup.repository, BackupRepository::S3 { .. });
+    own.iter().copied().chain(NETWORK.into_iter().filter(|_| network)).collect()
+}
+
+/// What both know: the repository, its password, and directories of their own.
+fn service(backup: &Backup, description: &str) -> Ini {
+    let ini = Ini::new().section("Unit").set("Description", description);
+    let ini = match &backup.repository {
+        BackupRepository::Directory(path) => ini.set("RequiresMountsFor", &**path),
+        BackupRepository::S3 { .. } => ini.set("Wants", "network-online.target").set("After", "network-online.target"),
+    };
+    let ini = ini
+        .section("Service")
+        .set("Type", "oneshot")
+        .set("LoadCredential", format!("password:{}", backup.password))
+        .set("Environment", word(&format!("RESTIC_REPOSITORY={}", backup.location())))
+        .set("CacheDirectory", "diorite/backup")
+        .set("StateDirectory", "diorite/backup")
+        .set("StateDirectoryMode", "0700");
+    match &backup.repository {
+        BackupRepository::Directory(path) => ini.set("ReadWritePaths", format!("-{}", literal(path))),
+        BackupRepository::S3 { credential, .. } => ini.set("LoadCredential", format!("s3:{credential}")),
+    }
+}
+
+fn saver(backup: &Backup, metrics: bool) -> Ini {
+    let directory = if metrics { format!("/run/{METRICS}") } else { String::new() };
+    let words: Vec<String> = ["save".to_owned(), directory]
+        .into_iter()
+        .chain(backup.keep.iter().map(u32::to_string))
+        .chain(backup.saved())
+        .map(|argument| word(&argument))
+        .collect();
+    let dumps = backup.dumps.iter().map(|(name, dump)| {
+        let words: Vec<String> = dump.command.iter().map(|argument| word(argument)).collect();
+        // With the privileges that podman needs and the service itself has not.
+        format!("+/{DUMP} {}/{name} {} {}", Backup::DUMPS, dump.container, words.join(" "))
+    });
+    let made = match &backup.repository {
+        BackupRepository::Directory(path) => vec![format!("+/usr/bin/mkdir -p -m 0700 {}", word(path))],
+        BackupRepository::S3 { .. } => Vec::new(),
+    };
+    let mut ini = service(backup, "Backup")
+        .each("ExecStartPre", made)
+        .each("ExecStartPre", dumps)
+        .set("ExecStart", format!("/{BACKUP} {}", words.join(" ")))
+        .set("TimeoutStartSec", "6h")
+        .set("Nice", "10");
+    if metrics {
+        ini = ini.set("RuntimeDirectory", METRICS).set("RuntimeDirectoryPreserve", "yes");
+    }
+    sandbox::closed(ini, &open(backup, SAVER))
+}

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Saves directories with restic(1), forgets what is too old, and says when that was; or restores a backup.
+# backup save METRICS DAILY WEEKLY MONTHLY DIRECTORY...
+# backup restore SNAPSHOT DIRECTORY
+set -eu
+what=$1
+shift
+export RESTIC_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/password" RESTIC_CACHE_DIR="$CACHE_DIRECTORY"
+if [ -f "$CREDENTIALS_DIRECTORY/s3" ]; then
+    set -a
+    . "$CREDENTIALS_DIRECTORY/s3"
+    set +a
+fi
+if [ "$what" = restore ]; then
+    exec restic restore --target "$2" -- "$1"
+fi
+metrics=$1 daily=$2 weekly=$3 monthly=$4
+shift 4
+restic cat config >/dev/null 2>&1 || restic init
+restic backup --host diorite --tag diorite -- "$@"
+restic forget --host diorite --tag diorite --group-by host,tags --prune \
+    --keep-last 1 --keep-daily "$daily" --keep-weekly "$weekly" --keep-monthly "$monthly"
+[ -z "$metrics" ] || {
+    printf 'diorite_backup_last_success_seconds %s\n' "$(date +%s)" >"$metrics/.backup"
+    chmod 0644 "$metrics/.backup"
+    mv "$metrics/.backup" "$metrics/backup.prom"
+}

@@ -1,0 +1,1 @@
+"""The school's inventory: who has which device, and where it is."""

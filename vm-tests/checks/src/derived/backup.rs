@@ -1,0 +1,116 @@
+//! The backup: one is made, and what comes back from it is what went in.
+
+use crate::{
+    answer::{Judged, none_of, short},
+    check::Check,
+    quote,
+    scope::Scope,
+};
+use diorite_machine::Output;
+use diorite_model::recipe::{Backup, BackupRepository};
+
+/// A backup to a directory is made and restored. One that goes to another machine has no server in the lab: only its timer
+/// can be seen.
+pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
+    let Some(backup) = &scope.recipe.backup else { return Vec::new() };
+    let timer = Check::script("backup-timer", "the backup has its timer", TIMER, |said| timer(said));
+    let saved = backup.saved().len();
+    let restored = matches!(backup.repository, BackupRepository::Directory(_)).then(|| {
+        let what = "a backup is made, and what is restored from it is the same";
+        Check::script("backup-restored", what, script(backup), move |said| judge(said, saved))
+    });
+    [timer].into_iter().chain(restored).collect()
+}
+
+const TIMER: &str = "systemctl is-active diorite-backup.timer; \
+    systemctl show -p NextElapseUSecRealtime -p NextElapseUSecMonotonic diorite-backup.timer";
+
+fn timer(output: &Output) -> Judged {
+    let next = output.text.lines().filter_map(|line| line.split_once('=')).any(|(_, when)| !when.is_empty());
+    none_of(
+        &[
+            (!output.text.starts_with("active\n")).then(|| format!("it is {}", short(&output.text))),
+            (!next).then(|| "it has no next time".to_owned()),
+        ]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>(),
+        "active".to_owned(),
+    )
+}
+
+/// What [`judge`] reads. Dumps are compared byte by byte; of directories, in which the machine goes on writing, the names at
+/// their top.
+fn script(backup: &Backup) -> String {
+    let restored = Backup::RESTORED;
+    let dumps = backup.dumps.keys().map(|name| format!("{}/{name}", Backup::DUMPS)).collect::<Vec<_>>();
+    let mut text = format!(
+        "rm -rf {restored}; systemctl start {} && echo made:yes; \
+         systemctl start diorite-restore@latest.service && echo restored:yes; ",
+        Backup::UNIT
+    );
+    for dump in dumps {
+        let path = quote::word(&dump);
+        text += &format!("[ -s {path} ] && cmp {path} {restored}{path} && echo same:yes; ");
+    }
+    for directory in &backup.directories {
+        let path = quote::word(directory);
+        text += &format!("[ \"$(ls -A {path})\" = \"$(ls -A {restored}{path})\" ] && echo same:yes; ");
+    }
+    text + &format!(
+        "rm -rf {restored}; journalctl -b -u 'diorite-backup*' -u 'diorite-restore*' -p 3 -o cat --no-pager | tail -n 3"
+    )
+}
+
+fn judge(output: &Output, saved: usize) -> Judged {
+    let has = |line: &str| output.text.lines().filter(|l| *l == line).count();
+    let wrong = [
+        (has("made:yes") == 0).then_some("none can be made"),
+        (has("restored:yes") == 0).then_some("it cannot be restored"),
+        (has("same:yes") < saved).then_some("what is restored is not what was saved"),
+    ];
+    let wrong: Vec<&str> = wrong.into_iter().flatten().collect();
+    match wrong.first() {
+        None => Ok("made, restored, and the same".to_owned()),
+        Some(what) => Err(format!("{what}: {}", short(&output.text))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::tests::recipe_of;
+
+    fn said(text: &str) -> Output {
+        Output { status: 0, text: text.to_owned() }
+    }
+
+    #[test]
+    fn a_backup_that_does_not_come_back_is_seen() {
+        assert!(judge(&said("made:yes\nrestored:yes\nsame:yes\n"), 1).is_ok());
+        for (text, why) in [
+            ("restored:yes\nsame:yes\n", "none can be made"),
+            ("made:yes\nsame:yes\n", "cannot be restored"),
+            ("made:yes\nrestored:yes\ncmp: a b differ\n", "not what was saved"),
+            ("", "none can be made"),
+        ] {
+            assert!(judge(&said(text), 1).unwrap_err().starts_with(why), "{text}");
+        }
+        assert!(judge(&said("made:yes\nrestored:yes\nsame:yes\n"), 2).is_err());
+        assert!(
+            timer(&said("active\nNextElapseUSecRealtime=Mon 2026-11-30 02:30:00 UTC\nNextElapseUSecMonotonic=\n"))
+                .is_ok()
+        );
+        assert!(timer(&said("active\nNextElapseUSecRealtime=\n")).is_err() && timer(&said("inactive\nA=1\n")).is_err());
+    }
+
+    #[test]
+    fn only_one_on_the_machine_is_restored() {
+        let ids = |more: &str| {
+            let text = format!("[backup]\ndirectories = [\"/srv/data\"]\npassword = \"key\"\n{more}");
+            checks(&Scope::of(&recipe_of(&text))).into_iter().map(|c| c.id).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("directory = \"/var/backups/restic\""), ["backup-timer", "backup-restored"]);
+        assert_eq!(ids("s3 = { url = \"https://s3.example/b\", credential = \"s3\" }"), ["backup-timer"]);
+    }
+}
