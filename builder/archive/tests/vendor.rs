@@ -15,7 +15,7 @@ use diorite_host::progress::Progress;
 use diorite_host::store::Store;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_model::{Lock, profile};
-use repository::{FLAT, SUITES, Shape, Signature, key};
+use repository::{FLAT, RepositoryShape, SUITES, Signature, key};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -23,26 +23,38 @@ use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-fn shapes() -> Vec<Shape> {
+fn shapes() -> Vec<RepositoryShape> {
     vec![
         FLAT,
-        Shape {
+        RepositoryShape {
             name: "flat-slash",
             suite: "/",
             signature: Signature::Detached,
             forms: (&["", ".gz"], &[".gz"]),
             ..FLAT
         },
-        Shape { name: "flat-below", suite: "stable/", pool: "stable/", forms: (&["", ".xz"], &[".xz"]), ..FLAT },
-        Shape { name: "flat-dots", suite: "./a/Debian_13/", pool: "a/Debian_13/all/", armored_key: true, ..FLAT },
+        RepositoryShape {
+            name: "flat-below",
+            suite: "stable/",
+            pool: "stable/",
+            forms: (&["", ".xz"], &[".xz"]),
+            ..FLAT
+        },
+        RepositoryShape {
+            name: "flat-dots",
+            suite: "./a/Debian_13/",
+            pool: "a/Debian_13/all/",
+            armored_key: true,
+            ..FLAT
+        },
         SUITES,
-        Shape {
+        RepositoryShape {
             name: "updates",
             suite: "bookworm/updates",
             fields: "Suite: oldstable\nCodename: bookworm\nComponents: updates/main\nArchitectures: amd64\n",
             ..SUITES
         },
-        Shape {
+        RepositoryShape {
             name: "server-seven",
             suite: "bookworm/vendor-org/7.0",
             component: Some("multiverse"),
@@ -50,7 +62,7 @@ fn shapes() -> Vec<Shape> {
             signature: Signature::Detached,
             ..SUITES
         },
-        Shape {
+        RepositoryShape {
             name: "testing",
             suite: "trixie-pgdg-testing",
             component: Some("17"),
@@ -58,7 +70,7 @@ fn shapes() -> Vec<Shape> {
             by_hash: true,
             ..SUITES
         },
-        Shape {
+        RepositoryShape {
             name: "twelve",
             suite: "12.0",
             fields: "Suite: 12.0\nComponents: main\nArchitectures: amd64\nAcquire-By-Hash: yes\n",
@@ -66,22 +78,27 @@ fn shapes() -> Vec<Shape> {
             by_hash: true,
             ..SUITES
         },
-        Shape { name: "nameless", fields: "Components: main\nArchitectures: amd64\n", ..SUITES },
-        Shape {
+        RepositoryShape { name: "nameless", fields: "Components: main\nArchitectures: amd64\n", ..SUITES },
+        RepositoryShape {
             name: "no-by-hash",
             fields: "Suite: stable\nComponents: main\nArchitectures: amd64\nAcquire-By-Hash: yes\n",
             ..SUITES
         },
-        Shape { name: "strong", digests: (&["SHA512"], &["SHA512"]), signature: Signature::Detached, ..SUITES },
-        Shape { name: "zstandard", forms: (&["", ".zst"], &[".zst"]), ..SUITES },
-        Shape { name: "only-gz", forms: (&["", ".gz", ".xz"], &[".gz"]), ..SUITES },
-        Shape {
+        RepositoryShape {
+            name: "strong",
+            digests: (&["SHA512"], &["SHA512"]),
+            signature: Signature::Detached,
+            ..SUITES
+        },
+        RepositoryShape { name: "zstandard", forms: (&["", ".zst"], &[".zst"]), ..SUITES },
+        RepositoryShape { name: "only-gz", forms: (&["", ".gz", ".xz"], &[".gz"]), ..SUITES },
+        RepositoryShape {
             name: "for-all",
             fields: "Suite: stable\nComponents: main\nArchitectures: all\n",
             binary: "binary-all/",
             ..SUITES
         },
-        Shape {
+        RepositoryShape {
             name: "signed-by",
             fields: "Suite: stable\nComponents: main\nArchitectures: amd64\nSigned-By: 0123456789ABCDEF0123456789ABCDEF01234567\n",
             ..SUITES
@@ -90,7 +107,7 @@ fn shapes() -> Vec<Shape> {
 }
 
 /// All shapes on disk, with what is needed to lock them.
-struct Made {
+struct VendorRepositories {
     directory: tempfile::TempDir,
     keyrings: BTreeMap<&'static str, PathBuf>,
 }
@@ -118,7 +135,7 @@ fn deb(directory: &Path, name: &str) -> Vec<u8> {
     fs::read(file).expect("a package")
 }
 
-fn make(shapes: &[Shape]) -> Made {
+fn make(shapes: &[RepositoryShape]) -> VendorRepositories {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path();
     let mut keyrings = BTreeMap::new();
@@ -126,11 +143,11 @@ fn make(shapes: &[Shape]) -> Made {
         let bytes = deb(path, shape.name);
         keyrings.insert(shape.name, shape.make(&path.join(shape.name), &bytes, &control(shape.name), &key()));
     }
-    Made { directory, keyrings }
+    VendorRepositories { directory, keyrings }
 }
 
 /// What apt knows: its own line for each package, `'URI' FILE SIZE DIGEST`.
-fn apt(made: &Made, shapes: &[Shape], arguments: &[&str]) -> diorite_host::sandbox::Output {
+fn apt(made: &VendorRepositories, shapes: &[RepositoryShape], arguments: &[&str]) -> diorite_host::sandbox::Output {
     let path = made.directory.path();
     let root = path.join("apt");
     for directory in ["lists/partial", "cache/archives/partial", "etc/apt.conf.d", "etc/preferences.d"] {
@@ -187,7 +204,7 @@ fn answer(mut stream: TcpStream, directory: &Path) -> Option<()> {
 }
 
 /// A lock of an image with a package of each, and the archive to fetch them from.
-fn locked(made: &Made, shapes: &[Shape]) -> (Lock, MirrorClient) {
+fn locked(made: &VendorRepositories, shapes: &[RepositoryShape]) -> (Lock, MirrorClient) {
     let path = made.directory.path();
     let server = serve(path.to_owned());
     let include: Vec<_> = shapes.iter().map(|shape| format!("{:?}", shape.name)).collect();
@@ -247,9 +264,9 @@ fn every_shape_is_locked_and_fetched_as_apt_would() {
 fn apt_refuses_what_is_wrong() {
     let shapes = [
         FLAT,
-        Shape { name: "other-key", ..FLAT },
-        Shape { name: "unsigned", signature: Signature::Detached, ..FLAT },
-        Shape { name: "changed", ..FLAT },
+        RepositoryShape { name: "other-key", ..FLAT },
+        RepositoryShape { name: "unsigned", signature: Signature::Detached, ..FLAT },
+        RepositoryShape { name: "changed", ..FLAT },
     ];
     let made = make(&shapes);
     let path = made.directory.path();

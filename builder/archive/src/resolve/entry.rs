@@ -6,7 +6,7 @@ use crate::universe::PackageStanza;
 use diorite_model::{Digest, Error, Result};
 
 /// The file of a package, as an index names it.
-pub(super) struct IndexEntry {
+pub(super) struct IndexedFile {
     /// Below the repository's root, in a flat repository too, as for apt.
     pub path: String,
     /// In bytes.
@@ -15,7 +15,7 @@ pub(super) struct IndexEntry {
     pub checksum: Checksum,
 }
 
-impl IndexEntry {
+impl IndexedFile {
     /// Reads a stanza; `origin` names its index in errors. Errors: no path inside the repository, no size, no digest that can be
     /// relied on.
     pub fn read(package: &PackageStanza<'_>, origin: &str) -> Result<Self> {

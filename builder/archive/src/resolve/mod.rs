@@ -24,7 +24,7 @@ use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::lock::{self, LOCAL};
 use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result};
-use entry::IndexEntry;
+use entry::IndexedFile;
 use list::{List, Resolution};
 use needs::{NeedReader, Recommends};
 use rayon::prelude::*;
@@ -280,7 +280,7 @@ fn locked(resolved: &Resolution<'_>, local: &Local, extra: &ExtraReader<'_>) -> 
         let (path, size, sha256) = match origin.name == LOCAL {
             true => local.file(package).cloned().ok_or_else(|| Error::bug(format!("{} has no file", package.name)))?,
             false => {
-                let entry = IndexEntry::read(package, &origin.name)?;
+                let entry = IndexedFile::read(package, &origin.name)?;
                 let sha256 = entry.sha256(|path| extra(&origin.name, path))?;
                 (entry.path, entry.size, sha256)
             }

@@ -22,7 +22,7 @@ pub enum Signature {
 
 /// One shape of a repository.
 #[derive(Clone)]
-pub struct Shape {
+pub struct RepositoryShape {
     /// What is special about it; also the name of its package and of its directory.
     pub name: &'static str,
     /// As in sources.list(5).
@@ -47,7 +47,7 @@ pub struct Shape {
 }
 
 /// A flat repository in its own root, as `dpkg-scanpackages .` and `apt-ftparchive release .` make it.
-pub const FLAT: Shape = Shape {
+pub const FLAT: RepositoryShape = RepositoryShape {
     name: "flat",
     suite: "./",
     component: None,
@@ -62,7 +62,7 @@ pub const FLAT: Shape = Shape {
 };
 
 /// One with suites and components.
-pub const SUITES: Shape = Shape {
+pub const SUITES: RepositoryShape = RepositoryShape {
     name: "suites",
     suite: "stable",
     component: Some("main"),
@@ -74,7 +74,7 @@ pub const SUITES: Shape = Shape {
     ..FLAT
 };
 
-impl Shape {
+impl RepositoryShape {
     /// The directory of the release file.
     fn directory(&self) -> String {
         match self.component {

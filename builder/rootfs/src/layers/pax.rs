@@ -15,12 +15,12 @@ pub(super) struct Extensions {
     /// File capabilities and what users gave; everything else is of the machine it was made on.
     pub xattrs: BTreeMap<Vec<u8>, Vec<u8>>,
     /// It has holes.
-    pub sparse: Option<Sparse>,
+    pub sparse: Option<SparseFile>,
 }
 
 /// A file with holes: pieces of data, and zeros between them.
 #[derive(Default)]
-pub(super) struct Sparse {
+pub(super) struct SparseFile {
     /// Its name, where the entry has one that was made up.
     pub name: Option<Vec<u8>>,
     size: u64,
@@ -50,7 +50,7 @@ impl Extensions {
     }
 }
 
-impl Sparse {
+impl SparseFile {
     fn word(&mut self, word: &[u8], value: &[u8]) -> Result<()> {
         match word {
             b"name" => self.name = Some(value.to_vec()),
@@ -148,8 +148,9 @@ mod tests {
 
     #[test]
     fn maps_that_mean_harm_are_refused() {
-        let file =
-            |size: u64, map: &[u64], data: &[u8]| Sparse { size, map: map.to_vec(), ..Sparse::default() }.filled(data);
+        let file = |size: u64, map: &[u64], data: &[u8]| {
+            SparseFile { size, map: map.to_vec(), ..SparseFile::default() }.filled(data)
+        };
         assert_eq!(file(6, &[1, 2, 4, 1], b"abc").unwrap(), b"\0ab\0c\0");
         for (size, map, data) in [
             (6, &[5, 2][..], &b"ab"[..]),
@@ -161,7 +162,7 @@ mod tests {
         ] {
             assert!(file(size, map, data).is_err(), "{size} {map:?}");
         }
-        let in_data = |data: &[u8]| Sparse { size: 4, map_in_data: true, ..Sparse::default() }.filled(data);
+        let in_data = |data: &[u8]| SparseFile { size: 4, map_in_data: true, ..SparseFile::default() }.filled(data);
         let mut good = b"1\n2\n1\n".to_vec();
         good.resize(512, 0);
         good.push(b'x');
