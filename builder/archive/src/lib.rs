@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 #![forbid(unsafe_code)]
 
+mod checksum;
 mod date;
 pub mod deb;
 pub mod fetch;

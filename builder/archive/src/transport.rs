@@ -25,9 +25,16 @@ impl fmt::Display for Repository<'_> {
     }
 }
 
+impl Repository<'_> {
+    /// Whether it is one that the profile names, besides Debian's.
+    pub fn is_extra(&self) -> bool {
+        matches!(self, Self::Extra(_))
+    }
+}
+
 /// Reads whole files of a repository.
 pub trait Transport: Sync {
-    /// The bytes at `path` below the repository's root (`dists/trixie/InRelease`). They are not verified here:
-    /// the caller checks signature, size and digest. A path that does not exist is an error like any other.
-    fn get(&self, repository: Repository<'_>, path: &str) -> Result<Vec<u8>>;
+    /// The bytes at `path` below the repository's root (`dists/trixie/InRelease`), or `None` where the repository has no such
+    /// file. They are not verified here: the caller checks signature, size and digest.
+    fn find(&self, repository: Repository<'_>, path: &str) -> Result<Option<Vec<u8>>>;
 }

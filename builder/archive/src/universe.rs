@@ -20,8 +20,6 @@ pub struct Origin {
     pub name: String,
     /// Pin priority, apt_preferences(5). Below 0: never installed.
     pub priority: i32,
-    /// Put before each package's Filename.
-    pub prefix: String,
     /// One of Debian's own suites.
     pub debian: bool,
 }
@@ -63,14 +61,13 @@ impl<'a> Stanzas<'a> {
         let mut origins = Vec::new();
         let mut texts: Vec<(u16, &'a str)> = Vec::new();
         for (suite, debian) in suites {
-            let (name, prefix) = (suite.name.clone(), suite.prefix.clone());
             let number = origins.len() as u16;
             texts.extend(suite.texts.iter().flat_map(|text| pieces(text)).map(|text| (number, text)));
-            origins.push(Origin { name, priority: suite.priority, prefix, debian: *debian });
+            origins.push(Origin { name: suite.name.clone(), priority: suite.priority, debian: *debian });
         }
         // A file the profile names is meant: it comes before every archive.
         texts.extend(local.iter().map(|text| (origins.len() as u16, text.as_str())));
-        origins.push(Origin { name: LOCAL.to_owned(), priority: i32::MAX, prefix: String::new(), debian: false });
+        origins.push(Origin { name: LOCAL.to_owned(), priority: i32::MAX, debian: false });
 
         let parsed: Vec<Vec<PackageStanza<'a>>> = texts
             .par_iter()

@@ -104,6 +104,9 @@ pub struct Config {
     /// The directory it begins in.
     #[serde(deserialize_with = "or_nothing")]
     pub working_dir: String,
+    /// The signal that asks it to end, `SIGQUIT` or a number; SIGTERM where it is empty.
+    #[serde(deserialize_with = "or_nothing")]
+    pub stop_signal: String,
 }
 
 /// Go writes `null` for an empty list.
@@ -119,8 +122,9 @@ pub fn choose<'a>(manifests: &'a [Descriptor], architecture: &str) -> Result<&'a
         return Ok(found);
     }
     let silent: Vec<&Descriptor> = manifests.iter().filter(|d| d.platform.is_none()).collect();
-    if let [only] = silent[..] {
-        return Ok(only);
+    // An image that was saved with several names is there once for each of them.
+    if let Some(first) = silent.first().filter(|first| silent.iter().all(|d| d.digest == first.digest)) {
+        return Ok(first);
     }
     if silent.len() > 1 {
         return Err("it holds several images and does not say for which machines".into());

@@ -9,12 +9,14 @@ use crate::mapped::MappedFile;
 use crate::tree::{Content, Node, NodeKind, Tree, TreePath};
 use diorite_host::interrupt;
 use diorite_model::{Digest, Error, Hasher, Result};
+use pax::{Extensions, MOST_SPARSE};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod pax;
 #[cfg(test)]
 mod tests;
 
@@ -142,7 +144,9 @@ impl Merge {
             if kind == tar::EntryType::XGlobalHeader {
                 continue;
             }
-            let written = entry.path_bytes().into_owned();
+            let Extensions { mtime, xattrs, mut sparse } = Extensions::read(&mut entry).map_err(damaged)?;
+            let made_up = sparse.as_mut().and_then(|sparse| sparse.name.take());
+            let written = made_up.unwrap_or_else(|| entry.path_bytes().into_owned());
             let path = plain(&written)?;
             let name = path.rsplit(|&b| b == b'/').next().unwrap_or_default();
             let directory = &path[..path.len() - name.len()];
@@ -166,15 +170,29 @@ impl Merge {
                 return Err(wrong(format!("`{}` has no usable owner", shown(&path))));
             };
             let mode = header.mode().map_err(damaged)? & 0o7777;
-            let mtime = header.mtime().map_err(damaged)?;
-            let mtime = i64::try_from(mtime).unwrap_or(i64::MAX);
+            let mtime = mtime.map_or_else(|| pax::mtime(header), Ok).map_err(damaged)?;
+            // The format of the seventh edition of Unix has no type for directories.
+            let old_directory = header.as_old().linkflag == [0] && written.ends_with(b"/");
+            let holes = |e: std::io::Error| wrong(format!("`{}` has holes, and {e}", shown(&path)));
             let made = match kind {
                 tar::EntryType::Directory => NodeKind::Directory,
+                tar::EntryType::Regular if old_directory => NodeKind::Directory,
                 tar::EntryType::Regular | tar::EntryType::Continuous => {
                     let (start, size) = (entry.raw_file_position() as usize, entry.size() as usize);
                     let bytes = piece.as_ref().get(start..).and_then(|b| b.get(..size));
                     let bytes = bytes.ok_or_else(|| wrong(format!("it ends before `{}` does", shown(&path))))?;
-                    NodeKind::File(Content::slice(piece.whole.clone(), piece.start + start, size, Digest::of(bytes)))
+                    NodeKind::File(match sparse {
+                        Some(sparse) => Content::from_bytes(sparse.filled(bytes).map_err(holes)?),
+                        None => Content::slice(piece.whole.clone(), piece.start + start, size, Digest::of(bytes)),
+                    })
+                }
+                tar::EntryType::GNUSparse => {
+                    let mut bytes = Vec::new();
+                    let read = (&mut entry).take(MOST_SPARSE + 1).read_to_end(&mut bytes).map_err(holes)?;
+                    if read as u64 > MOST_SPARSE {
+                        return Err(wrong(format!("`{}` has holes, and it unpacks to more than 1 GiB", shown(&path))));
+                    }
+                    NodeKind::File(Content::from_bytes(bytes))
                 }
                 tar::EntryType::Symlink => match entry.link_name_bytes() {
                     Some(target) if !target.is_empty() && !target.contains(&0) => {
@@ -193,7 +211,6 @@ impl Merge {
                 tar::EntryType::Char | tar::EntryType::Block => continue,
                 other => return Err(wrong(format!("`{}` has the unknown type {other:?}", shown(&path)))),
             };
-            let xattrs = xattrs(&mut entry).map_err(damaged)?;
             if path.is_empty() && !matches!(made, NodeKind::Directory) {
                 return Err(wrong("its root is not a directory"));
             }
@@ -320,17 +337,4 @@ fn join(directory: &[u8], name: &[u8]) -> TreePath {
 
 fn shown(path: &[u8]) -> String {
     path.escape_ascii().to_string()
-}
-
-/// File capabilities and what users gave; everything else is of the machine it was made on.
-fn xattrs(entry: &mut tar::Entry<impl Read>) -> std::io::Result<BTreeMap<Vec<u8>, Vec<u8>>> {
-    let mut found = BTreeMap::new();
-    for extension in entry.pax_extensions()?.into_iter().flatten() {
-        let extension = extension?;
-        let Some(name) = extension.key_bytes().strip_prefix(b"SCHILY.xattr.") else { continue };
-        if name == b"security.capability" || name.starts_with(b"user.") {
-            found.insert(name.to_vec(), extension.value_bytes().to_vec());
-        }
-    }
-    Ok(found)
 }

@@ -100,7 +100,7 @@ impl Run<'_> {
         if part.len() == 0 {
             let _ = std::fs::remove_file(part.path());
         }
-        Err(judge(package, &failures))
+        Err(judge(package, &failures, self.archive.sources.is_extra(package)))
     }
 
     /// From one place, as long as each attempt gets a good deal further than the one before.
@@ -247,8 +247,8 @@ fn there(root: &str) -> bool {
     url::file_path(root).is_none_or(|directory| directory.is_dir())
 }
 
-/// What all these failures together mean for the package.
-fn judge(package: &LockedPackage, failures: &[Failure]) -> FetchError {
+/// What all these failures together mean for the package; `extra`: one of a repository besides Debian's.
+fn judge(package: &LockedPackage, failures: &[Failure], extra: bool) -> FetchError {
     // The one that can be put right speaks; that a file has gone is only true when every place says so.
     let order = [
         FailureKind::Offline,
@@ -265,6 +265,9 @@ fn judge(package: &LockedPackage, failures: &[Failure]) -> FetchError {
     };
     let what = format!("package `{}` {} cannot be fetched", package.name, package.version);
     let mut error = worst.clone().into_error(what);
+    if extra {
+        error = error.hint(worst.hint_of_extra());
+    }
     if failures.len() > 1 {
         let lines: Vec<_> = failures.iter().map(|f| format!("{}: {}", f.url, f.cause)).collect();
         error = error.detail(lines.join("\n"));

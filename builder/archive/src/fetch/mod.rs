@@ -215,6 +215,9 @@ impl Run<'_> {
     fn gone(&self, mut packages: Vec<&LockedPackage>) -> Error {
         packages.sort();
         let what = match packages.as_slice() {
+            [one] if self.archive.sources.is_extra(one) => {
+                format!("package `{}` {} has gone from its repository, `{}`", one.name, one.version, one.release)
+            }
             [one] => format!("package `{}` {} has gone from every mirror", one.name, one.version),
             all => format!("{} packages of the lock have gone from every mirror", all.len()),
         };
@@ -224,6 +227,10 @@ impl Run<'_> {
             lines.push(format!("and {} more", packages.len() - lines.len()));
         }
         let (cause, hint) = match self.archive.sources.snapshot {
+            _ if packages.iter().all(|p| self.archive.sources.is_extra(p)) => (
+                "a repository may keep only its newest versions, and no archive of old packages has those of others than Debian",
+                "",
+            ),
             Some(_) => ("a mirror keeps only the newest version, and the snapshot archive does not have it either", ""),
             None => (
                 "a mirror keeps only the newest version",

@@ -126,6 +126,24 @@ impl Failure {
             FailureKind::Offline => "allow the network, or bring the packages with `diorite vault import FILE`",
         }
     }
+
+    /// What to do about it where the repository is none of Debian's, so that there is no other mirror of it.
+    pub fn hint_of_extra(&self) -> &'static str {
+        match self.kind {
+            FailureKind::Gone | FailureKind::Range => {
+                "compare `uri` and `suite` with what the repository's own page says"
+            }
+            FailureKind::Wrong => {
+                "the repository may be in the middle of an update, or a proxy changes files: try again later"
+            }
+            FailureKind::Refused => "see whether a proxy or login is needed (http_proxy, https_proxy)",
+            FailureKind::Busy => "try again later",
+            FailureKind::Broken | FailureKind::Unknown | FailureKind::Interrupted => {
+                "look at the host in `uri`, and see whether this machine has a network and needs a proxy (http_proxy, https_proxy)"
+            }
+            FailureKind::Certificate | FailureKind::Offline => self.hint(),
+        }
+    }
 }
 
 impl From<Error> for Failure {

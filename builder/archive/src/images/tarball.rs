@@ -2,6 +2,7 @@
 //! (`manifest.json`). Members are found by name and read where they lie; nothing is unpacked.
 
 use super::{ImageDescription, ImageManifest, LARGEST_TEXT, Layer, described, follow, unusable};
+use diorite_model::oci::{Descriptor, Document};
 use diorite_model::{Digest, Error, Result};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -106,8 +107,11 @@ impl ImageTar {
 
     fn layout(&self, path: &Path, architecture: &str) -> Result<(Vec<Layer>, ImageDescription), String> {
         let read = |_, digest: &Digest| self.blob(digest);
-        let ImageManifest { manifest, about, .. } =
-            follow(&self.bytes("index.json")?, architecture, read, &|cause| cause)?;
+        let index = self.bytes("index.json")?;
+        if let Ok(Document::Index { manifests }) = serde_json::from_slice(&index) {
+            only_one(&manifests, architecture)?;
+        }
+        let ImageManifest { manifest, about, .. } = follow(&index, architecture, read, &|cause| cause)?;
         let names = manifest.layers.iter().map(|l| Ok(format!("blobs/sha256/{}", l.sha256()?)));
         let names = names.collect::<Result<_, String>>()?;
         Ok((self.layers(path, names, &about)?, about))
@@ -132,4 +136,20 @@ impl ImageTar {
         };
         names.iter().zip(&about.diff_ids).map(layer).collect()
     }
+}
+
+/// The index of a layout names every image that was saved, once for each of its tags. Of several images for this machine nobody
+/// says which is meant.
+fn only_one(manifests: &[Descriptor], architecture: &str) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for entry in manifests {
+        let platform = entry.platform.as_ref();
+        if platform.is_some_and(|p| (p.os.as_str(), p.architecture.as_str()) != ("linux", architecture)) {
+            continue;
+        }
+        if *seen.entry(platform.map(|p| &p.variant)).or_insert(&entry.digest) != &entry.digest {
+            return Err("it holds several images: save one".into());
+        }
+    }
+    Ok(())
 }

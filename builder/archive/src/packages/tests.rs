@@ -2,15 +2,18 @@
 
 use super::*;
 use crate::release::tests::{DAY, NOW, certificate, sign};
+use diorite_model::Digest;
 use openpgp::types::HashAlgorithm;
 use sequoia_openpgp as openpgp;
 use std::collections::BTreeMap;
 
+mod vendor;
+
 struct Memory(BTreeMap<String, Vec<u8>>);
 
 impl Transport for Memory {
-    fn get(&self, _: Repository<'_>, path: &str) -> Result<Vec<u8>> {
-        self.0.get(path).cloned().ok_or_else(|| Error::remote(format!("no `{path}`")))
+    fn find(&self, _: Repository<'_>, path: &str) -> Result<Option<Vec<u8>>> {
+        Ok(self.0.get(path).cloned())
     }
 }
 
@@ -73,5 +76,6 @@ fn a_bomb_stops_at_the_size_vouched_for() {
     let zeros = "a".repeat(1 << 20);
     assert_eq!(unpack(gzip(&zeros), ".gz", 1 << 20).map(|t| t.len()), Ok(1 << 20));
     assert!(unpack(gzip(&zeros), ".gz", 1000).unwrap_err().contains("more than the 1000 bytes"));
-    assert!(unpack(vec![0xff, 0xfe], "", 10).unwrap_err().contains("UTF-8"));
+    // An old repository's index may have names of people in Latin-1.
+    assert_eq!(unpack(b"Maintainer: Zo\xeb\n".to_vec(), "", 100).as_deref(), Ok("Maintainer: Zo\u{fffd}\n"));
 }

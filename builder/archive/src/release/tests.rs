@@ -34,6 +34,19 @@ pub(crate) fn sign(text: &str, cert: &Cert, when: u64, hash: HashAlgorithm) -> V
     out
 }
 
+/// A detached signature, armoured.
+pub(crate) fn sign_beside(text: &str, cert: &Cert, when: u64) -> Vec<u8> {
+    let key = cert.keys().secret().nth(1).unwrap().key().clone();
+    let mut out = Vec::new();
+    let armor = openpgp::serialize::stream::Armorer::new(Message::new(&mut out));
+    let message = armor.kind(openpgp::armor::Kind::Signature).build().unwrap();
+    let signer = Signer::new(message, key.into_keypair().unwrap()).unwrap().detached().creation_time(at(when));
+    let mut message = signer.build().unwrap();
+    message.write_all(text.as_bytes()).unwrap();
+    message.finalize().unwrap();
+    out
+}
+
 fn text(suite: &str, date: &str, until: &str) -> String {
     let until = if until.is_empty() { String::new() } else { format!("Valid-Until: {until}\n") };
     format!(
@@ -50,7 +63,13 @@ const UNTIL: &str = "Wed, 07 Jan 2026 00:00:00 UTC";
 fn verify(bytes: &[u8], keyring: &Keyring) -> Result<SignedRelease> {
     SignedRelease::verify(
         bytes,
-        &ReleaseRequirements { suite: Some("trixie"), keyring, now: NOW, place: "mirror/dists/trixie/InRelease" },
+        &ReleaseRequirements {
+            suite: Some("trixie"),
+            extra: false,
+            keyring,
+            now: NOW,
+            place: "mirror/dists/trixie/InRelease",
+        },
     )
 }
 
@@ -70,7 +89,7 @@ fn a_good_release_is_read() {
     assert_eq!(release.components(), ["main", "contrib"]);
     assert!(release.says_yes("Acquire-By-Hash"));
     let file = release.file("main/binary-amd64/Packages.xz").unwrap();
-    assert_eq!((file.size, file.sha256), (5, Digest::of(b"hello")));
+    assert_eq!((file.size, file.checksum), (5, Checksum::Sha256(Digest::of(b"hello"))));
     assert_eq!(release.file("main/binary-amd64/Packages"), None);
     assert_eq!(release.sha256, Digest::of(&bytes));
 }

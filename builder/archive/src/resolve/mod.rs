@@ -1,6 +1,7 @@
 //! Recipe → Lock: the network's first of two uses. Release files are verified, indexes checked, three kinds of list
 //! resolved (image, each container, the tools tree), and every package written down with its digest.
 
+mod entry;
 mod explain;
 pub mod list;
 pub mod needs;
@@ -18,11 +19,12 @@ use crate::packages::{Suite, SuiteIndex};
 use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
 use crate::universe::{PackageStanza, Stanzas};
-use crate::{date, deb, stanza};
+use crate::{date, deb};
 use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::lock::{self, LOCAL};
 use diorite_model::recipe::{Archive, ContainerSource};
 use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result};
+use entry::IndexedFile;
 use list::{List, Resolution};
 use needs::{NeedReader, Recommends};
 use rayon::prelude::*;
@@ -31,6 +33,9 @@ use std::path::Path;
 
 /// What the builder makes itself, so that no package has to: the initrd.
 pub const PROVIDED: [&str; 1] = ["linux-initramfs-tool"];
+
+/// Reads a file of a repository that the profile names: name, path.
+type ExtraReader<'a> = dyn Fn(&str, &str) -> Result<Option<Vec<u8>>> + 'a;
 
 /// Everything a lock is made from, besides the recipe.
 pub struct Inputs<'a> {
@@ -65,8 +70,14 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
         provided: &PROVIDED,
         debian_only: false,
     };
+    let extra = |name: &str, path: &str| match archive.extra.get(name) {
+        Some(extra) => inputs.transport.find(Repository::Extra(&extra.uri), path),
+        None => {
+            Err(Error::remote(format!("`{name}` names `{path}` by SHA-512 alone")).because("Debian's index has SHA256"))
+        }
+    };
     let image = image(recipe, &stanzas, &plain)?;
-    let image = locked(&image, &local)?;
+    let image = locked(&image, &local, &extra)?;
     let (mut container, mut images) = (BTreeMap::new(), Vec::new());
     for (name, wanted) in &recipe.containers {
         let ContainerSource::Packages(wanted) = &wanted.source else {
@@ -75,12 +86,12 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
         };
         let requests = wanted.iter().map(String::as_str).collect();
         let list = List { name: &format!("containers.{name}.packages"), requests, ..plain.clone() };
-        container.insert(name.clone(), locked(&list::resolve(&stanzas, &list)?, &local)?);
+        container.insert(name.clone(), locked(&list::resolve(&stanzas, &list)?, &local, &extra)?);
     }
     let requests = inputs.tools.to_vec();
     let tools =
         List { name: "the tools tree", requests, essential: false, provided: &[], debian_only: true, ..plain.clone() };
-    let tools = locked(&list::resolve(&stanzas, &tools)?, &local)?;
+    let tools = locked(&list::resolve(&stanzas, &tools)?, &local, &extra)?;
 
     let release = suites.iter().map(|(suite, _)| (suite.name.clone(), release(suite))).collect();
     let mut lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
@@ -260,19 +271,19 @@ impl Local {
     }
 }
 
-/// The lock's words for a resolved list, sorted by name.
-fn locked(resolved: &Resolution<'_>, local: &Local) -> Result<Vec<LockedPackage>> {
+/// The lock's words for a resolved list, sorted by name. `extra` reads a file of a repository, by its name in the profile.
+fn locked(resolved: &Resolution<'_>, local: &Local, extra: &ExtraReader<'_>) -> Result<Vec<LockedPackage>> {
     let mut packages = Vec::with_capacity(resolved.ids.len());
     for &id in &resolved.ids {
         let package = resolved.universe.package(id);
         let origin = resolved.universe.stanzas.origin(package);
         let (path, size, sha256) = match origin.name == LOCAL {
             true => local.file(package).cloned().ok_or_else(|| Error::bug(format!("{} has no file", package.name)))?,
-            false => index_entry(package, &origin.prefix).ok_or_else(|| {
-                Error::remote(format!("the entry of `{}` {} is damaged", package.name, package.version))
-                    .at(format!("the package index of {}", origin.name))
-                    .because("it has no Filename inside the repository, no Size or no SHA256")
-            })?,
+            false => {
+                let entry = IndexedFile::read(package, &origin.name)?;
+                let sha256 = entry.sha256(|path| extra(&origin.name, path))?;
+                (entry.path, entry.size, sha256)
+            }
         };
         packages.push(LockedPackage {
             name: package.name.to_owned(),
@@ -286,15 +297,4 @@ fn locked(resolved: &Resolution<'_>, local: &Local) -> Result<Vec<LockedPackage>
     }
     packages.sort();
     Ok(packages)
-}
-
-/// Path, size and digest that an index gives for a package; the path must stay inside the repository.
-fn index_entry(package: &PackageStanza<'_>, prefix: &str) -> Option<(String, u64, Digest)> {
-    let name = stanza::field(package.stanza, "Filename")?;
-    let name = name.strip_prefix("./").unwrap_or(name);
-    let inside = !name.is_empty() && name.split('/').all(|part| !matches!(part, "" | "." | ".."));
-    let plain = name.bytes().all(|b| b.is_ascii_graphic() && !b"\\?#".contains(&b));
-    let size = stanza::field(package.stanza, "Size")?.parse().ok()?;
-    let sha256 = stanza::field(package.stanza, "SHA256")?.to_ascii_lowercase().parse().ok()?;
-    (inside && plain).then(|| (format!("{prefix}{name}"), size, sha256))
 }

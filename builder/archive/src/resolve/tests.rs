@@ -22,16 +22,9 @@ fn index(lines: &str) -> String {
 
 fn suite(name: &str, priority: i32, lines: &str) -> (SuiteIndex, bool) {
     let text = index(lines);
-    let (name, prefix) = (name.to_owned(), String::new());
-    let index = SuiteIndex {
-        suite: name.clone(),
-        name,
-        components: vec![],
-        release: release(),
-        priority,
-        texts: vec![text],
-        prefix,
-    };
+    let name = name.to_owned();
+    let index =
+        SuiteIndex { suite: name.clone(), name, components: vec![], release: release(), priority, texts: vec![text] };
     (index, priority == 500)
 }
 

@@ -141,6 +141,11 @@ impl Sources {
         Ok((package.release == LOCAL || package.release == ARCHIVED).then(|| self.directory.join(&package.path)))
     }
 
+    /// Whether a package is of a repository that the profile names, besides Debian's.
+    pub fn is_extra(&self, package: &LockedPackage) -> bool {
+        self.extra.contains_key(&package.release)
+    }
+
     /// The mirrors of a package, best first. Errors: a path that leaves the mirror, a release the profile does not know.
     pub fn places(&self, package: &LockedPackage, lock: &Lock) -> Result<Vec<PackageUrl>> {
         within(package)?;
@@ -160,7 +165,7 @@ impl Sources {
         let (Some(snapshot), Some(release)) = (&self.snapshot, lock.release.get(&package.release)) else {
             return Ok(Vec::new());
         };
-        if self.extra.contains_key(&package.release) {
+        if self.is_extra(package) {
             return Ok(Vec::new());
         }
         let archive = if of_security(package, lock) { "debian-security" } else { "debian" };

@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{attributed, boots, caught, ends, refusals, refused, root, table, watching};
+use crate::wrong::{attributed, boots, caught, ends, refusals, refused, root, router, table, watching};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -33,6 +33,16 @@ fn a_machine_that_watches_the_wrong_things_is_caught() {
 }
 
 #[test]
+fn a_router_that_routes_otherwise_is_caught() {
+    caught(&router::ROUTER);
+}
+
+#[test]
+fn a_router_as_declared_has_nothing_wrong() {
+    caught(&router::RIGHT);
+}
+
+#[test]
 fn a_machine_that_hangs_is_told() {
     ends(&boots::HUNG, "lease", &["nothing has moved for ", "wrong-wait.service"]);
 }
@@ -44,7 +54,8 @@ fn a_machine_whose_container_cannot_start_is_told() {
 
 #[test]
 fn every_wrong_has_a_check_of_its_own() {
-    let all = [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED, &watching::WATCHING];
+    let all =
+        [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED, &watching::WATCHING, &router::ROUTER];
     attributed(&all);
     let wrongs: usize = all.iter().map(|image| image.wrongs.len()).sum();
     assert!(wrongs >= 25, "{wrongs} wrongs");

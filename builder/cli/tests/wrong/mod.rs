@@ -7,6 +7,7 @@ pub mod boots;
 pub mod refusals;
 pub mod right;
 pub mod root;
+pub mod router;
 pub mod table;
 pub mod watching;
 

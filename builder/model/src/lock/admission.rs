@@ -2,7 +2,7 @@
 
 use super::{Lock, LockedPackage, Release};
 use crate::profile::Form;
-use crate::profile::forms::{COMPONENT, NAME, PACKAGE_NAME, SUITE};
+use crate::profile::forms::{EXTRA_COMPONENT, EXTRA_SUITE, NAME, PACKAGE_NAME, SUITE};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 impl Serialize for Lock {
@@ -34,9 +34,8 @@ fn admit(lock: &Lock) -> Result<(), String> {
 }
 
 fn admit_release(release: &Release) -> Result<(), String> {
-    // A suite of another repository may have several parts, `stable/updates`.
-    release.suite.split('/').try_for_each(|part| fits("a suite", part, &SUITE))?;
-    release.components.iter().try_for_each(|component| fits("a component", component, &COMPONENT))?;
+    fits("a suite", &release.suite, &EXTRA_SUITE)?;
+    release.components.iter().try_for_each(|component| fits("a component", component, &EXTRA_COMPONENT))?;
     let date = |text: &str| text.chars().all(|c| c.is_ascii_digit() || "-:TZ".contains(c));
     match [Some(&release.date), release.valid_until.as_ref()].into_iter().flatten().find(|text| !date(text)) {
         Some(text) => Err(cannot_be("a date", text, "it is not a time of RFC 3339 in UTC")),

@@ -28,7 +28,9 @@ pub mod reader {
 
 /// Forms of values that other files of ours share with a profile.
 pub(crate) mod forms {
-    pub(crate) use super::values::{COMPONENT, IMAGE_NAME, IMAGE_VERSION, NAME, PACKAGE_NAME, SUITE};
+    pub(crate) use super::values::{
+        EXTRA_COMPONENT, EXTRA_SUITE, IMAGE_NAME, IMAGE_VERSION, NAME, PACKAGE_NAME, SUITE,
+    };
 }
 
 use crate::{Error, Recipe, Result, tables};

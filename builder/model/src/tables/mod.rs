@@ -7,6 +7,7 @@ pub(crate) mod access {
     pub(crate) mod recipe;
 }
 pub(crate) mod archive {
+    pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
@@ -346,6 +347,7 @@ fn got<T>(part: Option<T>) -> Result<T> {
 /// the answer.
 fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Result<()> {
     listeners::check(recipe, places)?;
+    archive::check::check(recipe, places)?;
     packages::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;

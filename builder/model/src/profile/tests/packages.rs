@@ -40,3 +40,36 @@ fn one_kernel_and_one_clock_follow_from_the_tables() {
         assert!(read(&format!("[kernel]\npackage = {hostile:?}")).is_err(), "{hostile}");
     }
 }
+
+fn with_repository(suite: &str, components: &str) -> Result<Recipe> {
+    let text = format!(
+        "[image]\nname = \"x\"\nversion = \"1\"\n[archive.extra.vendor]\nuri = \"https://vendor.example/core:/v1.30/deb/\"\n\
+         suite = {suite:?}\n{components}keyring = \"vendor.asc\"\n"
+    );
+    parse(&text, "profiles/x.toml", &mut shipped).map(|(recipe, _)| recipe)
+}
+
+/// Suites as vendors' own lines for sources.list(5) have them.
+#[test]
+fn suites_of_other_repositories() {
+    for suite in ["trixie-pgdg", "12.0", "bookworm/updates", "bookworm/vendor-org/7.0", "Debian_13", "any-version"] {
+        let recipe = with_repository(suite, "").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(recipe.archive.extra["vendor"].components, ["main"], "{suite}");
+    }
+    for suite in ["./", "/", "stable/", "./a/Debian_13/", "binary/"] {
+        let recipe = with_repository(suite, "").unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(recipe.archive.extra["vendor"].components, [""; 0], "{suite}");
+    }
+    for suite in ["", "..", "../", "a/../b/", "/srv/", "a//b", "./stable", ".", "a/./", "a b/", "-x/", ".../"] {
+        assert!(with_repository(suite, "").is_err(), "{suite:?} is accepted");
+    }
+    for component in ["multiverse", "17", "main/debug", "7.0"] {
+        with_repository("stable", &format!("components = [{component:?}]\n")).unwrap_or_else(|e| panic!("{e}"));
+    }
+}
+
+#[test]
+fn a_flat_repository_has_no_components() {
+    let error = with_repository("./", "components = [\"main\"]\n").expect_err("refused").to_string();
+    insta::assert_snapshot!(error);
+}

@@ -2,6 +2,30 @@
 
 use super::{Form, form, lower, lower_digit, only, starts};
 
+/// Suite of a repository besides Debian's, sources.list(5): below `dists`, or with a slash at its end a flat repository's
+/// own directory below its URI.
+pub const EXTRA_SUITE: Form = form(
+    "a suite, `trixie` or `bookworm/updates`, or the directory of a flat repository, with a slash at its end: `./`, `stable/`",
+    128,
+    |text| {
+        only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))?;
+        let parts = match text.strip_suffix('/') {
+            Some("" | ".") => return Ok(()),
+            Some(directory) => directory.strip_prefix("./").unwrap_or(directory),
+            None => text,
+        };
+        parts
+            .split('/')
+            .try_for_each(|part| starts(part, |c| c.is_ascii_alphanumeric(), "a letter or digit, in every part"))
+    },
+);
+
+/// Component of a repository besides Debian's: a directory below the suite's.
+pub const EXTRA_COMPONENT: Form = form("a component of the repository: `main`, `multiverse`, `17`", 64, |text| {
+    only(text, |c| c.is_ascii_alphanumeric() || "-_.+~/".contains(c))?;
+    text.split('/').try_for_each(|part| starts(part, |c| c.is_ascii_alphanumeric(), "a letter or digit, in every part"))
+});
+
 /// deb-control(5), Policy 5.6.1: a package name, or `name=version` (5.6.12).
 pub const PACKAGE: Form =
     form("a Debian package, `nginx`, or with its version, `nginx=1.26.3-3+deb13u1`", 200, |text| {

@@ -19,9 +19,15 @@ pub(crate) const ARCHIVE: &[Field] = &[
 ];
 const EXTRA: &[Field] = &[
     text("uri", &values::ARCHIVE_URI, "where it is").needed(),
-    text("suite", &values::SUITE, "its suite").needed(),
-    texts("components", &values::COMPONENT, "its components").or_said("`main`"),
-    text("keyring", &values::RELATIVE_PATH, "its OpenPGP keyring, path relative to the profile").needed(),
+    text("suite", &values::EXTRA_SUITE, "its suite, as in sources.list(5); a slash at its end: a flat repository")
+        .needed(),
+    texts("components", &values::EXTRA_COMPONENT, "its components").or_said("`main`; a flat repository has none"),
+    text(
+        "keyring",
+        &values::RELATIVE_PATH,
+        "the OpenPGP keys that sign it, binary or armored; path relative to the profile",
+    )
+    .needed(),
     integer("priority", -32_768, 32_767, "pin priority, apt_preferences(5)").or_number(500),
 ];
 
@@ -29,10 +35,11 @@ pub(crate) fn archive(top: &Section) -> Result<(Archive, Settings)> {
     let t = top.table_or_empty("archive")?;
     let mut extra = BTreeMap::new();
     for (name, e) in t.named("extra")? {
+        let suite = e.needed("suite")?.value;
         let repository = ExtraRepository {
             uri: e.needed("uri")?.value,
-            suite: e.needed("suite")?.value,
-            components: components(&e)?,
+            components: if is_flat(&suite) { e.plain("components")? } else { components(&e)? },
+            suite,
             keyring: e.needed("keyring")?.value,
             priority: e.needed_number("priority")?.value,
         };

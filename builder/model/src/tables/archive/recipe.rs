@@ -25,12 +25,18 @@ pub struct Archive {
 pub struct ExtraRepository {
     /// Where it is: the user's words, in the user's profile.
     pub uri: String,
-    /// Suite.
+    /// Suite as sources.list(5) has it; one that ends with a slash is the directory of a flat repository, below its URI.
     pub suite: String,
-    /// Components.
+    /// Components; none of a flat repository.
     pub components: Vec<String>,
     /// Path of its OpenPGP keyring, relative to the profile.
     pub keyring: String,
     /// apt_preferences(5) pin priority; 500 is the archive's own.
     pub priority: i32,
+}
+
+/// Whether a suite is that of a flat repository: its release file and its index are in that directory, without components
+/// and architectures (sources.list(5), "exact path").
+pub fn is_flat(suite: &str) -> bool {
+    suite.ends_with('/')
 }

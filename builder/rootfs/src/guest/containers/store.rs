@@ -37,6 +37,7 @@ pub(super) struct ContainerProcess {
     command: Vec<String>,
     environment: Vec<String>,
     workdir: String,
+    stop_signal: String,
 }
 
 impl ContainerProcess {
@@ -58,6 +59,7 @@ impl ContainerProcess {
             command: or(&container.command, command),
             environment: missing.into_iter().chain(image.env.iter().cloned()).collect(),
             workdir: text(&container.workdir, &image.working_dir, "/"),
+            stop_signal: image.stop_signal.clone(),
         }
     }
 }
@@ -100,7 +102,7 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<ImageS
             }));
         }
         let exposed: BTreeMap<String, serde_json::Value> = image.container.publish.iter().map(exposed).collect();
-        let config = json!({
+        let mut config = json!({
             "created": created, "architecture": architecture, "os": "linux",
             "config": {
                 "User": image.started.user, "ExposedPorts": exposed, "Cmd": image.started.command,
@@ -111,6 +113,9 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<ImageS
             "rootfs": { "type": "layers", "diff_ids": [diff_id] },
             "history": [{ "created": created, "created_by": "diorite" }],
         });
+        if !image.started.stop_signal.is_empty() {
+            config["config"]["StopSignal"] = json!(image.started.stop_signal);
+        }
         let config = to_bytes(&config)?;
         let id = Digest::of(&config);
         let manifest = to_bytes(&json!({
@@ -227,13 +232,15 @@ mod tests {
             entrypoint: list(&["/entry"]),
             cmd: list(&["x", "y"]),
             working_dir: "/srv".into(),
+            stop_signal: "SIGQUIT".into(),
         };
         let text = "[image]\nname = \"a\"\nversion = \"1\"\n[containers.app]\narchive = \"app.tar\"\n";
         let started = |more: &str, image: &Config| {
             let mut none = |_: &str| -> Result<diorite_model::profile::Loaded> { panic!("nothing is extended") };
             let recipe = diorite_model::profile::parse(&format!("{text}{more}"), "a.toml", &mut none).unwrap().0;
-            let ContainerProcess { user, entrypoint, command, environment, workdir } =
+            let ContainerProcess { user, entrypoint, command, environment, workdir, stop_signal } =
                 ContainerProcess::of(&recipe.containers["app"], image);
+            assert_eq!(stop_signal, image.stop_signal);
             format!("{user} {} {} {} {workdir}", entrypoint.join("+"), command.join("+"), environment.join("+"))
         };
         assert_eq!(started("", &image), "7:8 /entry x+y A=b+PATH=/opt /srv");
