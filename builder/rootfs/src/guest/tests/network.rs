@@ -158,7 +158,7 @@ addresses = ["10.1.0.1/24", "fd00:1::1/64"]
 dhcp_server = { first = "10.1.0.100", last = "10.1.0.199", dns = ["10.1.0.1"], reservations = [{ mac = "52:54:00:00:00:01", address = "10.1.0.9" }] }
 advertise = { dns = ["fd00:1::1"], router = false }
 [network.blue]
-vrf = { members = ["second"], table = 300 }
+vrf = { members = ["lan"], table = 300 }
 [firewall.forward]
 allow = [{ in = ["lan"], out = ["wan"] }]
 "#;
