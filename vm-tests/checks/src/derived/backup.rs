@@ -13,7 +13,7 @@ use diorite_model::recipe::{Backup, BackupRepository};
 /// can be seen.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let Some(backup) = &scope.recipe.backup else { return Vec::new() };
-    let timer = Check::script("backup-timer", "the backup has its timer", TIMER, |said| timer(said));
+    let timer = Check::script("backup-timer", "the backup has its timer", TIMER, timer);
     let saved = backup.saved().len();
     let restored = matches!(backup.repository, BackupRepository::Directory(_)).then(|| {
         let what = "a backup is made, and what is restored from it is the same";

@@ -39,6 +39,7 @@ fn what_cannot_be_meant_shows_the_line() {
         refused(&format!("{to}directories = [\"/var/backups\"]\n")),
         refused(&format!("{to}dumps.db = {{ container = \"bd\", command = [\"dump\"] }}\n")),
         refused(&format!("{to}dumps.db = {{ container = \"db\", command = [] }}\n")),
+        refused(&format!("{to}dumps.db = {{ container = \"db\", command = [\"dump > /tmp/x\"] }}\n")),
         refused(&format!(
             "{to}directories = [\"/srv\"]\ns3 = {{ url = \"https://s3.example/b\", credential = \"s3\" }}\n"
         )),

@@ -104,5 +104,5 @@ fn a_page_over_tls_is_asked_for_from_outside() {
     let all = checks("[[verify.check]]\nhttp = { port = 8080, tls = true }\n");
     assert!(matches!(&all[0].ask, Ask::Http(http) if http.tls));
     let said = refused("http = { port = 8080, tls = true }\nlevel = \"inside\"");
-    assert!(said.contains("from outside only") && said.contains("profiles/mine.toml:4"), "{said}");
+    assert!(said.contains("from outside only") && said.contains("full.toml:3"), "{said}");
 }

@@ -34,10 +34,13 @@ pub(crate) fn backup(top: &Section) -> Result<Option<Backup>> {
     let Some(t) = top.table("backup")? else { return Ok(None) };
     let directories = t.plain("directories")?;
     let dumps = t.each("dumps", |_, d| {
-        let command = d.plain("command")?;
-        if command.is_empty() {
-            return Err(d.missing("command"));
-        }
+        let command = d.texts("command")?;
+        let program = command.first().ok_or_else(|| d.missing("command"))?;
+        (values::PROGRAM.check)(&program.value).map_err(|cause| {
+            let error = d.files.error(program.span, format!("`{}.command` cannot start this program", d.path));
+            error.because(cause).hint(format!("allowed: {}", values::PROGRAM.allowed))
+        })?;
+        let command = command.into_iter().map(|word| word.value).collect();
         Ok(BackupDump { container: d.needed("container")?.value, command })
     })?;
     if directories.is_empty() && dumps.is_empty() {
