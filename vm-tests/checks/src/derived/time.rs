@@ -46,8 +46,7 @@ fn sources(output: &Output, named: &BTreeSet<String>) -> Judged {
         words.next().filter(|mode| mode.starts_with(['^', '=', '#'])).and_then(|_| words.next()).map(str::to_owned)
     };
     let asked: Vec<String> = output.text.lines().filter_map(name).collect();
-    // None twice, in place of another.
-    let same = asked.len() == named.len() && asked.iter().collect::<BTreeSet<_>>() == named.iter().collect();
+    let same = asked.len() == named.len() && named.iter().all(|name| asked.contains(name));
     let seen = if asked.is_empty() { short(&output.text) } else { asked.join(" ") };
     verdict(output.success() && same, seen)
 }
