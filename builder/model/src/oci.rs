@@ -271,7 +271,9 @@ mod tests {
         assert_eq!(choose(&newer, "amd64"), Ok(&newer[1]), "the one that runs on every processor");
         let silent = [entry(None), entry(None)];
         assert_eq!(choose(&silent[..1], "amd64"), Ok(&silent[0]));
-        assert!(choose(&silent, "amd64").is_err());
+        assert_eq!(choose(&silent, "amd64"), Ok(&silent[0]), "one image under two names");
+        let two = [entry(None), Descriptor { digest: all[0].digest.clone(), ..entry(None) }];
+        assert!(choose(&two, "amd64").is_err());
         assert!(sha256("md5:00").is_err());
     }
 }

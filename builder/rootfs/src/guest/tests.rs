@@ -224,7 +224,8 @@ fn everything_that_is_generated() {
 
 #[test]
 fn names_that_are_taken_are_refused() {
-    let container = PROFILE.replace("[containers.web]", "[containers.ssh]");
+    let container =
+        PROFILE.replace("[containers.web]", "[containers.ssh]").replace("container = \"web\"", "container = \"ssh\"");
     insta::assert_snapshot!("container_is_a_unit", generated(&recipe(&container)).unwrap_err().to_string());
     let account = PROFILE.replace("administrators.anna]", "administrators.shadow]");
     insta::assert_snapshot!("account_is_taken", generated(&recipe(&account)).unwrap_err().to_string());

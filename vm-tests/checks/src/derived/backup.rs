@@ -90,8 +90,8 @@ mod tests {
         assert!(judge(&said("made:yes\nrestored:yes\nsame:yes\n"), 1).is_ok());
         for (text, why) in [
             ("restored:yes\nsame:yes\n", "none can be made"),
-            ("made:yes\nsame:yes\n", "cannot be restored"),
-            ("made:yes\nrestored:yes\ncmp: a b differ\n", "not what was saved"),
+            ("made:yes\nsame:yes\n", "it cannot be restored"),
+            ("made:yes\nrestored:yes\ncmp: a b differ\n", "what is restored is not what was saved"),
             ("", "none can be made"),
         ] {
             assert!(judge(&said(text), 1).unwrap_err().starts_with(why), "{text}");
