@@ -8,7 +8,7 @@ DIORITE  = ./diorite
 # Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
 UNIT     = dependencies imports import tiers doc deploy errors errors_archive errors_reopen init output target sandbox \
            check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden \
-           capture forward https links peers record scans segments services verdicts
+           wrong_table capture forward https links peers record scans segments services verdicts
 
 .PHONY: image unit test vm-tests proxmox-test bench corpus endurance reference check diorite clean rust
 

@@ -108,7 +108,7 @@ pub const KEY: &str = "everybody's key";
 pub const UNSAID_KEY: &str = "everybody's key, unsaid";
 
 /// Writes the profile of a disk; without wrongs it is the right one.
-fn profile(project: &Project, right: &str, name: &str, wrongs: &[Wrong]) {
+pub fn profile(project: &Project, right: &str, name: &str, wrongs: &[Wrong]) {
     let mut text = right.to_owned();
     for (from, to) in wrongs.iter().flat_map(|w| w.edits) {
         assert_eq!(text.matches(from).count(), 1, "`{from}` stands once in the right profile:\n{text}");
