@@ -10,15 +10,19 @@ UNIT     = dependencies imports import tiers doc deploy errors errors_archive er
            check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden \
            wrong_table capture forward https links peers record scans segments services verdicts
 
+# Those of them that wait for the simulator's time more than they compute.
+WAITING  = deploy faults
+
 .PHONY: image unit test vm-tests proxmox-test bench corpus endurance reference check diorite clean rust
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
 	$(DIORITE) image $(PROFILE) --relock
 
-## unit: the tests that need no network, no packages and no tools; a minute or two once compiled. Many wait more than they compute
+## unit: the tests that need no network, no packages and no tools; about two minutes once compiled
 unit: rust
-	RUST_TEST_THREADS=8 $(CARGO) test --release --workspace --lib --bins $(UNIT:%=--test %)
+	$(CARGO) test --release --workspace --lib --bins $(patsubst %,--test %,$(filter-out $(WAITING),$(UNIT)))
+	$(CARGO) test --release --workspace $(WAITING:%=--test %) -- --test-threads=8
 
 ## test: every test but those of `make vm-tests`; Diorite itself fetches the packages and tools they need
 test: diorite
