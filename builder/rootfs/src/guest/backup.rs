@@ -112,3 +112,35 @@ fn saver(backup: &Backup, metrics: bool) -> Ini {
     }
     sandbox::closed(ini, &open(backup, SAVER))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::process::Command;
+
+    /// The host's sh and a restic that says what it was given.
+    #[test]
+    fn a_credential_is_read_and_not_run() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("backup"), include_bytes!("backup.sh")).unwrap();
+        fs::write(path("restic"), "#!/bin/sh\necho \"$AWS_ACCESS_KEY_ID|$AWS_SECRET_ACCESS_KEY|${PWNED-}\"\n").unwrap();
+        assert!(Command::new("chmod").arg("0755").arg(path("restic")).status().unwrap().success());
+        fs::write(
+            path("s3"),
+            "AWS_ACCESS_KEY_ID=an id\nPWNED=1\ntouch made\nAWS_SECRET_ACCESS_KEY=$(touch made)=`x`\\",
+        )
+        .unwrap();
+        let output = Command::new("/bin/sh")
+            .arg(path("backup"))
+            .args(["restore", "latest", "/nowhere"])
+            .env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()))
+            .env("CREDENTIALS_DIRECTORY", directory.path())
+            .env("CACHE_DIRECTORY", directory.path())
+            .current_dir(directory.path())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stdout), "an id|$(touch made)=`x`\\|\n");
+        assert!(!path("made").exists());
+    }
+}

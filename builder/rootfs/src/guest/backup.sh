@@ -7,9 +7,12 @@ what=$1
 shift
 export RESTIC_PASSWORD_FILE="$CREDENTIALS_DIRECTORY/password" RESTIC_CACHE_DIR="$CACHE_DIRECTORY"
 if [ -f "$CREDENTIALS_DIRECTORY/s3" ]; then
-    set -a
-    . "$CREDENTIALS_DIRECTORY/s3"
-    set +a
+    # Read as text, never run: two lines NAME=VALUE.
+    while IFS= read -r line || [ -n "$line" ]; do
+        case $line in
+        AWS_ACCESS_KEY_ID=* | AWS_SECRET_ACCESS_KEY=*) export "${line%%=*}=${line#*=}" ;;
+        esac
+    done <"$CREDENTIALS_DIRECTORY/s3"
 fi
 if [ "$what" = restore ]; then
     exec restic restore --target "$2" -- "$1"
