@@ -286,7 +286,7 @@ pub const INSIDE: Image = Image {
         Wrong {
             what: "a stranger's name server is asked",
             files: &[("etc/systemd/resolved.conf.d/90-wrong.conf", "[Resolve]\nDNS=203.0.113.53\nDomains=~.\n")],
-            caught: &[("names", "")],
+            caught: &[("names", ""), ("container-web-dns", "does not find the address")],
             ..NONE
         },
         Wrong {
