@@ -21,7 +21,9 @@ use diorite_archive::lockfile;
 use diorite_checks::containers;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab, PortVerdict};
-use diorite_machine::{Accelerator, Boot, Machine, MachineSpec, Second, accel, credentials, credentials::Credential};
+use diorite_machine::{
+    Accelerator, Boot, Hardware, Machine, MachineSpec, Second, accel, credentials, credentials::Credential,
+};
 use diorite_model::lock::ARCHIVED;
 use diorite_model::report::Verdict;
 use diorite_model::{Digest, LockedPackage, Recipe};
@@ -83,6 +85,7 @@ const IDENTITY: [(&str, &str); 7] = [
 fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, directory: PathBuf) -> MachineSpec {
     fs::create_dir_all(&directory).expect("a directory");
     MachineSpec {
+        hardware: Hardware::default(),
         tools: tools.clone(),
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),

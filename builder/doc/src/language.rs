@@ -130,6 +130,9 @@ texts! {
         "EROFS, read-only, every block verified against the root hash (dm-verity)",
         "EROFS, nur lesbar; jeder Block wird gegen den Root-Hash geprüft (dm-verity)";
     kernel(): "Kernel", "Kernel";
+    kind_of_machine(): "Kind of machine", "Art der Maschine";
+    physical(): "physical machine", "physische Maschine";
+    firmware(): "Firmware and microcode", "Firmware und Microcode";
     command_line(): "Kernel command line", "Kernel-Kommandozeile";
     modules(): "Modules loaded at boot", "Beim Start geladene Module";
     time_zone(): "Time zone", "Zeitzone";

@@ -9,6 +9,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("archive", Some("packages")),
     ("archive.extra", Some("packages")),
     ("packages", Some("packages")),
+    ("platform", Some("machine")),
     ("kernel", Some("machine")),
     ("disk", Some("data")),
     ("network", Some("network")),

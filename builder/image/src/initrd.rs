@@ -9,6 +9,7 @@
 //! Documentation/driver-api/early-userspace/buffer-format.rst for what it unpacks.
 
 pub mod contents;
+mod microcode;
 
 use crate::kernel::KernelImage;
 use crate::modules::Modules;
@@ -32,7 +33,7 @@ const DEPTH: usize = 200;
 pub struct Initrd(Vec<u8>);
 
 impl Initrd {
-    /// A cpio archive, compressed.
+    /// A cpio archive, compressed; in front of it one with microcode, where the tree has some.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -48,8 +49,9 @@ impl Initrd {
 pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &PublicSecrets) -> Result<Initrd> {
     let archive = cpio::write(&gather(tree, kernel.release())?, epoch)?;
     secrets::bytes("the initrd", &archive, public)?;
-    let compressed = zstd::bulk::compress(&archive, LEVEL);
-    compressed.map(Initrd).map_err(|e| Error::bug("the initrd could not be compressed").because(e))
+    let compressed = zstd::bulk::compress(&archive, LEVEL)
+        .map_err(|e| Error::bug("the initrd could not be compressed").because(e))?;
+    Ok(Initrd([microcode::archive(tree, epoch)?, compressed].concat()))
 }
 
 /// The initrd's own tree, before it becomes an archive.

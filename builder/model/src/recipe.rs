@@ -22,6 +22,7 @@ pub use crate::tables::monitoring::recipe::*;
 pub use crate::tables::mounts::recipe::*;
 pub use crate::tables::network::recipe::*;
 pub use crate::tables::packages::recipe::*;
+pub use crate::tables::platform::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;
@@ -43,6 +44,9 @@ pub struct Recipe {
     pub archive: Archive,
     /// What is installed.
     pub packages: Packages,
+    /// What kind of machine it starts on.
+    #[serde(default, skip_serializing_if = "Platform::is_vm")]
+    pub platform: Platform,
     /// The kernel, its command line and modules.
     pub kernel: Kernel,
     /// Sizes of the partitions.

@@ -6,7 +6,8 @@ use crate::{
     declared,
     derived::{
         access, agent, backup, certificates, containers, firewall, hardening, image, journal, kernel, locale, memory,
-        monitoring, mounts, network, packages, root, routing, services, ssh, state, time, trust, unsolicited, vpn,
+        monitoring, mounts, network, packages, platform, root, routing, services, ssh, state, time, trust, unsolicited,
+        vpn,
     },
     scope::Scope,
 };
@@ -35,6 +36,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(mounts::checks(scope));
     all.extend(packages::checks(scope));
     all.extend(kernel::modules(scope));
+    all.extend(platform::checks(scope));
     all.extend(services::checks(scope));
     all.extend(containers::checks(scope));
     all.extend(access::checks(scope));
@@ -67,7 +69,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     // Behind it, because a file server that is not there is an error in the journal.
     all.extend(mounts::servers(scope));
     all.extend(ssh::clones(scope));
-    all.extend(image::end());
+    all.extend(image::end(scope));
     all
 }
 

@@ -5,7 +5,7 @@ use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Behaviour, Config, Lab};
 use diorite_machine::{
-    Accelerator, Boot, MachineSpec, Pace, Second,
+    Accelerator, Boot, Hardware, MachineSpec, Pace, Second,
     credentials::{self, Credential},
 };
 use diorite_model::{Error, Result};
@@ -32,6 +32,7 @@ pub struct Setup<'a> {
     pub accelerator: &'a Accelerator,
     /// The network that its recipe asks for.
     pub around: &'a Surroundings,
+    pub hardware: Hardware,
     pub disk: &'a Path,
     /// Of its own; made when it is not there.
     pub directory: &'a Path,
@@ -73,10 +74,11 @@ impl Setup<'_> {
 
     /// The machine, given these credentials.
     pub fn machine(&self, injected: Vec<Credential>, network: Vec<OwnedFd>) -> MachineSpec {
-        let Self { tools, accelerator, around, disk, directory } = *self;
+        let Self { tools, accelerator, around, hardware, disk, directory } = *self;
         MachineSpec {
             tools: tools.clone(),
             accelerator: accelerator.clone(),
+            hardware,
             disk: disk.to_owned(),
             second: around.second.map(Second::Blank),
             data: around.data.clone(),

@@ -3,7 +3,7 @@
 
 use crate::placeholders;
 use diorite_lab::{Attachment, Config, Topology};
-use diorite_machine::{DataDisk, Ext4Name, credentials::Credential};
+use diorite_machine::{DataDisk, DiskBus, Ext4Name, Hardware, NetworkCard, credentials::Credential};
 use diorite_model::{
     Recipe,
     recipe::{DiskMount, DiskName, Encryption, FileSystem, Link, LinkKind, Protocol, StateDisk},
@@ -26,6 +26,8 @@ pub struct Surroundings {
     pub data: Vec<DataDisk>,
     /// What the recipe's containers are to be told from outside.
     pub credentials: Vec<Credential>,
+    /// How disk and cards are attached, in each of the boots.
+    pub hardware: BootHardware,
     /// A new TPM, where the recipe asks for one.
     pub tpm: bool,
     /// Fixed addresses on the lab's segment.
@@ -38,6 +40,31 @@ pub struct Surroundings {
     pub sides: Vec<Side>,
     /// Cards whose untagged frames are a side's: place and number of the segment.
     natives: BTreeMap<usize, usize>,
+}
+
+/// What the machine is made of in each boot of a verification. A virtual machine is the same in all of them.
+#[derive(Debug, Clone, Copy)]
+pub struct BootHardware {
+    /// The machine of which everything is asked. Snapshots are kept of it, so it has no NVMe disk.
+    pub main: Hardware,
+    /// The one with nothing injected.
+    pub uninjected: Hardware,
+    /// The one that starts from a damaged copy.
+    pub tampered: Hardware,
+}
+
+impl BootHardware {
+    /// A physical machine may have any: so each boot has another disk, and both cards are used.
+    fn of(recipe: &Recipe) -> Self {
+        let machine = |disk, card| Hardware { disk, card };
+        if recipe.platform.is_metal() {
+            let main = machine(DiskBus::Ahci, NetworkCard::E1000e);
+            let uninjected = machine(DiskBus::Usb, NetworkCard::Igb);
+            return Self { main, uninjected, tampered: machine(DiskBus::Nvme, NetworkCard::E1000e) };
+        }
+        let all = Hardware::default();
+        Self { main: all, uninjected: all, tampered: all }
+    }
 }
 
 /// Of these the first six that are not declared: ports that something often listens on, and some that nothing does.
@@ -59,7 +86,9 @@ impl Surroundings {
         let quiet = QUIET.into_iter().filter(|port| !declared(port)).take(6).collect();
         let (config, fixed, sides, natives) = (Config::default(), Vec::new(), Vec::new(), BTreeMap::new());
         let data = data(recipe);
-        let mut around = Self { config, macs, second, data, credentials, tpm, fixed, front, quiet, sides, natives };
+        let hardware = BootHardware::of(recipe);
+        let mut around =
+            Self { config, macs, second, data, credentials, hardware, tpm, fixed, front, quiet, sides, natives };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         around.fixed = settle(&mut around.config, link);
         around.sides = beside(recipe, around.front.as_deref());

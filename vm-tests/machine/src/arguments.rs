@@ -3,6 +3,7 @@
 use crate::{
     accel::{Accelerator, AcceleratorKind},
     credentials::{Credential, SHELL_PORT},
+    hardware::Hardware,
 };
 use diorite_host::tools::ToolsTree;
 use diorite_model::{Digest, Error, Result};
@@ -66,6 +67,8 @@ pub struct MachineSpec {
     pub tools: ToolsTree,
     /// What runs the instructions.
     pub accelerator: Accelerator,
+    /// How the disk and the network cards are attached.
+    pub hardware: Hardware,
     /// The raw disk. It is opened read-only; writes go to an overlay.
     pub disk: PathBuf,
     /// A second disk, on virtio-scsi.
@@ -260,7 +263,10 @@ impl MachineSpec {
         let on = |disk: &Path| format!(",backing.driver=raw,backing.file.filename={}", escaped(disk));
         let (overlay, below) = (escaped(&self.overlay()), on(&self.disk));
         add(&["-drive", &format!("if=none,id=disk,format=qcow2,cache=unsafe,discard=unmap,file={overlay}{below}")]);
-        add(&["-device", "virtio-blk-pci,drive=disk,bootindex=1", "-device", "virtio-rng-pci"]);
+        for device in self.hardware.disk.devices() {
+            add(&["-device", device]);
+        }
+        add(&["-device", "virtio-rng-pci"]);
         if self.second.is_some() || self.disc.is_some() {
             add(&["-device", "virtio-scsi-pci,id=scsi"]);
         }
@@ -294,7 +300,8 @@ impl MachineSpec {
             // No option ROM: it would ask for a network boot before the disk's turn.
             let usual = || format!("52:54:00:12:34:{:02x}", 0x56 + number);
             let mac = self.macs.get(number).cloned().unwrap_or_else(usual);
-            add(&["-device", &format!("virtio-net-pci,netdev=net{number},mac={mac},romfile=")]);
+            let card = self.hardware.card.device();
+            add(&["-device", &format!("{card},netdev=net{number},mac={mac},romfile=")]);
         }
         add(&["-chardev", &format!("socket,id=console,fd={}", fds.console), "-serial", "chardev:console"]);
         add(&["-chardev", &format!("socket,id=qmp,fd={}", fds.qmp), "-mon", "chardev=qmp,mode=control"]);

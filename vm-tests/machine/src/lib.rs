@@ -18,6 +18,7 @@ mod budget;
 pub mod console;
 pub mod credentials;
 mod disks;
+mod hardware;
 mod machine;
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)] // the guest that measures the processor is run by ioctls of KVM
@@ -32,6 +33,7 @@ pub use accel::{Accelerator, AcceleratorKind};
 pub use arguments::{Boot, DataDisk, Ext4Name, MachineSpec, Second};
 pub use budget::{Budget, Share};
 pub use console::{Alarm, AlarmKind, Console};
+pub use hardware::{DiskBus, Hardware, NetworkCard};
 pub use machine::Machine;
 pub use pace::Pace;
 pub use shell::Output;

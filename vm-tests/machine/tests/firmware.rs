@@ -2,7 +2,9 @@
 //! (`DIORITE_TEST_TOOLS`), no image.
 
 use diorite_host::tools::ToolsTree;
-use diorite_machine::{Accelerator, AcceleratorKind, AlarmKind, Boot, Machine, MachineSpec, Second, credentials};
+use diorite_machine::{
+    Accelerator, AcceleratorKind, AlarmKind, Boot, Hardware, Machine, MachineSpec, Second, credentials,
+};
 use diorite_model::Exit;
 use serde_json::json;
 use std::{
@@ -19,6 +21,7 @@ fn tools() -> ToolsTree {
 fn spec(directory: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
     let (near, far) = UnixStream::pair().expect("socket pair");
     let spec = MachineSpec {
+        hardware: Hardware::default(),
         tools: tools(),
         accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "the test's".to_owned() },
         disk,

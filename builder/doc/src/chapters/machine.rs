@@ -3,12 +3,15 @@
 use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, bytes};
 use crate::context::DocumentContext;
 use crate::terms;
-use diorite_model::recipe::{StateDisk, TimeDaemon};
+use diorite_model::recipe::{Platform, StateDisk, TimeDaemon};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let language = c.language;
-    let mut blocks =
-        vec![Block::Facts(system(c)), Block::Heading(language.virtual_machine()), Block::Facts(hardware(c))];
+    let mut blocks = vec![Block::Facts(system(c))];
+    // What a hypervisor is told is not about a physical machine.
+    if !c.recipe.platform.is_metal() {
+        blocks.extend([Block::Heading(language.virtual_machine()), Block::Facts(hardware(c))]);
+    }
     if !c.settings.instances.is_empty() {
         blocks.push(Block::Heading(language.instances()));
         blocks.push(Block::Text(language.instances_about().into()));
@@ -42,6 +45,12 @@ fn system(c: &DocumentContext) -> Vec<Fact> {
         ),
         (language.kernel(), with(kernel, &["kernel-sound"])),
     ];
+    if recipe.platform.is_metal() {
+        all.push((language.kind_of_machine(), with(language.physical().into(), &["hardware"])));
+        let microcode = recipe.platform.microcode.then_some(Platform::MICROCODE).into_iter().flatten();
+        let packages = recipe.platform.firmware.iter().map(String::as_str).chain(microcode);
+        all.push((language.firmware(), Cell::codes(packages).or_dash()));
+    }
     if !words.is_empty() {
         all.push((language.command_line(), with(Cell::code(join(&words)), &["command-line"])));
     }

@@ -12,6 +12,7 @@ mod monitoring;
 mod mounts;
 mod network;
 mod packages;
+mod platform;
 mod secrets;
 mod services;
 mod state;

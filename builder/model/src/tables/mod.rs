@@ -105,6 +105,11 @@ pub(crate) mod packages {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod platform {
+    pub(crate) mod check;
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod services {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -140,7 +145,7 @@ use crate::profile::field::*;
 use crate::profile::section::Section;
 use crate::profile::source::{Files, Value};
 use crate::profile::{settings::Settings, values, written::Written};
-use crate::recipe::{Link, LinkKind, Recipe};
+use crate::recipe::{Link, LinkKind, Platform, Recipe};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -151,6 +156,7 @@ pub(crate) const PROFILE: &[Field] = &[
     table("image", image::read::IMAGE, "name and version of the image, and what its documentation says of it").needed(),
     table("archive", archive::read::ARCHIVE, "the Debian archive packages come from"),
     table("packages", packages::read::PACKAGES, "packages to install in addition to those that other tables need"),
+    table("platform", platform::read::PLATFORM, "what kind of machine the image starts on"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::read::DISK, "sizes of the partitions"),
     named("network", &values::NAME, network::read::LINK, "links by name")
@@ -233,6 +239,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .with("image", image::read::image_written(&said.image))
         .with("archive", archive::read::written(&said.archive))
         .with("packages", packages::read::written(&said.packages))
+        .maybe("platform", platform::read::written(&said.platform))
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
         .named("network", &links, network::read::written)
@@ -284,7 +291,9 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     };
     let archive = top.part(archive::read::archive)?;
     let packages = top.part(packages::read::packages)?;
-    let kernel = top.part(image::read::kernel)?;
+    let platform = top.part(platform::read::platform)?;
+    let metal = platform.as_ref().is_some_and(Platform::is_metal);
+    let kernel = top.part(|top| image::read::kernel(top, metal))?;
     let disk = top.part(image::read::disk)?;
     let network = top.part(network::read::network)?;
     let tunnels = top.part(|top| vpn::read::tunnels(top, network.as_ref()))?;
@@ -313,6 +322,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         image: got(image)?,
         archive,
         packages: got(packages)?,
+        platform: got(platform)?,
         kernel: got(kernel)?,
         disk: got(disk)?,
         network: got(network)?.into_iter().chain(got(tunnels)?).collect(),
@@ -349,6 +359,7 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     listeners::check(recipe, places)?;
     archive::check::check(recipe, places)?;
     packages::check::check(recipe, places)?;
+    platform::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;
     vpn::check::check(recipe, places)?;

@@ -13,7 +13,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use diorite_host::interrupt;
-use diorite_machine::{Accelerator, Budget, credentials};
+use diorite_machine::{Accelerator, Budget, Hardware, credentials};
 use diorite_model::{Error, Exit, Result};
 use std::{path::Path, sync::mpsc::Sender};
 
@@ -56,7 +56,8 @@ impl<'a> OtherBoots<'a> {
     fn uninjected(&self, compared: &mut Vec<CheckAnswer<'a>>, tell: Option<Sender<Swept>>) -> Result<Judged> {
         let directory = self.workplace.path("untouched");
         let capture = self.input.out.join("untouched-wire.pcapng");
-        let session = self.session(self.input.disk, &directory, Some(&capture), Vec::new())?;
+        let hardware = self.around.hardware.uninjected;
+        let session = self.session(self.input.disk, hardware, &directory, Some(&capture), Vec::new())?;
         let asked = classes::blamed(self.asked_on_the_wire(&session, compared, tell), &session.machine, &[]);
         self.end(session, &directory, "untouched-console.log")?;
         asked
@@ -118,7 +119,8 @@ impl<'a> OtherBoots<'a> {
             Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
             other => other?,
         }
-        let session = self.session(&disk, &directory, None, credentials::shell())?;
+        let hardware = self.around.hardware.tampered;
+        let session = self.session(&disk, hardware, &directory, None, credentials::shell())?;
         let mut watch = session.machine.watch(|| session.lab.frames()).expecting(tampered::EXPECTED);
         let judged = classes::blamed(tampered::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
@@ -129,12 +131,14 @@ impl<'a> OtherBoots<'a> {
     fn session(
         &self,
         disk: &Path,
+        hardware: Hardware,
         directory: &Path,
         capture: Option<&Path>,
         credentials: Vec<credentials::Credential>,
     ) -> Result<LabSession> {
         let Self { input, accelerator, around, .. } = *self;
-        LabSession::start(Setup { tools: input.tools, accelerator, around, disk, directory }, capture, credentials)
+        let setup = Setup { tools: input.tools, accelerator, around, hardware, disk, directory };
+        LabSession::start(setup, capture, credentials)
     }
 
     /// Ends the machine and keeps what its console said.

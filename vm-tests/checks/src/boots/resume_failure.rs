@@ -95,7 +95,8 @@ impl FailureSnapshot {
         let workplace = Workplace::new(&directory)?;
         let (kept, directory) = (StoredSnapshot { snapshot, directory }, workplace.path("boot"));
         let accelerator = &kept.snapshot.accelerator;
-        let setup = Setup { tools, accelerator, around: &around, disk: &disk, directory: &directory };
+        let hardware = around.hardware.main;
+        let setup = Setup { tools, accelerator, around: &around, hardware, disk: &disk, directory: &directory };
         let session = LabSession::resume(setup, &kept, None)?;
         let shell = kept.snapshot.known.shell;
         Ok(ResumedMachine { session, _workplace: workplace, snapshot: kept.snapshot, shell })

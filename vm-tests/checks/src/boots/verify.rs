@@ -158,7 +158,8 @@ impl<'a> Verification<'a> {
     /// The machine in its lab. `None`: it could not be put back.
     fn session(&mut self, directory: &Path, capture: &Path) -> Result<Option<LabSession>> {
         let Pass { accelerator, around, .. } = *self.pass;
-        let setup = Setup { tools: self.input.tools, accelerator, around, disk: self.input.disk, directory };
+        let hardware = around.hardware.main;
+        let setup = Setup { tools: self.input.tools, accelerator, around, hardware, disk: self.input.disk, directory };
         self.power_on = Instant::now();
         let Some(kept) = self.pass.from else {
             return LabSession::start(setup, Some(capture), credentials::shell()).map(Some);

@@ -6,6 +6,7 @@ use crate::{
     output::says,
     scope::Scope,
 };
+use diorite_machine::Hardware;
 use diorite_model::report::Evidence;
 use std::time::Duration;
 
@@ -16,10 +17,17 @@ pub fn hostname(scope: &Scope<'_>) -> Check {
 }
 
 /// What ends the machine or has boots of its own; after everything else.
-pub fn end() -> Vec<Check> {
-    let console = Evidence::Console;
+pub fn end(scope: &Scope<'_>) -> Vec<Check> {
+    let (console, hardware) = (Evidence::Console, scope.around.hardware);
+    // Each boot of a physical machine has other devices.
+    let with = |hardware: Hardware| match scope.recipe.platform.is_metal() {
+        true => format!(" (disk: {}, network card: {})", hardware.disk.name(), hardware.card.driver()),
+        false => String::new(),
+    };
     let uninjected = "booted again with nothing injected, the machine passes every check from the network";
+    let uninjected = format!("{uninjected}{}", with(hardware.uninjected));
     let tampered = "the machine does not boot with one flipped byte in the root partition";
+    let tampered = format!("{tampered}{}", with(hardware.tampered));
     vec![
         Check::new("power-off", "the power button shuts the machine down cleanly", console, CheckRun::PowerOff),
         Check::new("untouched", uninjected, Evidence::Outside, CheckRun::OtherBoot(OtherBoot::Uninjected))

@@ -17,6 +17,7 @@ pub mod monitoring;
 pub mod mounts;
 pub mod network;
 pub mod packages;
+pub mod platform;
 pub mod root;
 pub mod routing;
 pub mod services;

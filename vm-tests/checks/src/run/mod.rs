@@ -94,6 +94,7 @@ pub fn run(input: &RunInput<'_>, tell: &mut dyn FnMut(&[Forwarded])) -> Result<R
         tools: input.tools,
         accelerator: &accelerator,
         around: &around,
+        hardware: around.hardware.main,
         disk: input.disk,
         directory: files.directory(),
     };

@@ -214,6 +214,7 @@ impl<'a> ScenarioStage<'a> {
             tools: self.tools,
             accelerator: self.accelerator,
             around: &actor.around,
+            hardware: actor.around.hardware.main,
             disk: &actor.disk.disk,
             directory: &actor.directory,
         };

@@ -44,7 +44,7 @@ impl SnapshotIdentity {
         disk_sha256: Digest,
     ) -> Result<Self> {
         let none = Path::new("/");
-        let setup = Setup { tools, accelerator, around, disk: none, directory: none };
+        let setup = Setup { tools, accelerator, around, hardware: around.hardware.main, disk: none, directory: none };
         Ok(Self {
             format: FORMAT,
             qemu: tools.version(Tool::QemuSystem).to_owned(),

@@ -28,7 +28,7 @@ pub(crate) const IMAGE: &[Field] = &[
     texts("contacts", &values::PROSE, "whom to call or to write to; for `diorite doc`"),
 ];
 pub(crate) const KERNEL: &[Field] = &[
-    choice("flavour", FLAVOURS, "which of Debian's kernels").or_said("`cloud`"),
+    choice("flavour", FLAVOURS, "which of Debian's kernels").or_said("`cloud`; on a physical machine `generic`"),
     text(
         "package",
         &values::PACKAGE,
@@ -65,7 +65,8 @@ pub(crate) fn purpose(top: &Section) -> Result<Purpose> {
     Ok(Purpose { purpose, owners: t.plain("owners")?, contacts: t.plain("contacts")? })
 }
 
-pub(crate) fn kernel(top: &Section) -> Result<Kernel> {
+/// `metal`: whether it starts a physical machine.
+pub(crate) fn kernel(top: &Section, metal: bool) -> Result<Kernel> {
     let t = top.table_or_empty("kernel")?;
     let (flavour, package) = (t.text("flavour")?, t.text("package")?);
     if let (Some(flavour), Some(package)) = (&flavour, &package) {
@@ -74,7 +75,7 @@ pub(crate) fn kernel(top: &Section) -> Result<Kernel> {
         let error = t.files.error(package.span, what).detail(format!("{}\n{second}", t.files.show(package.span)));
         return Err(error.hint("remove one of them"));
     }
-    let generic = flavour.is_some_and(|f| f.value == "generic");
+    let generic = flavour.map_or(metal, |f| f.value == "generic");
     let flavour = if generic { Flavour::Generic } else { Flavour::Cloud };
     Ok(Kernel {
         flavour,

@@ -1,7 +1,7 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::{Encryption, FileSystem, MountSource, TimeDaemon};
+use crate::recipe::{Encryption, FileSystem, MountSource, Platform, TimeDaemon};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
@@ -56,6 +56,10 @@ pub(crate) fn complete(recipe: &mut Recipe) {
 pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     let mut needed: Vec<&str> = ALWAYS.to_vec();
     needed.push(recipe.kernel.package());
+    needed.extend(recipe.platform.firmware.iter().map(String::as_str));
+    if recipe.platform.microcode {
+        needed.extend(Platform::MICROCODE);
+    }
     match recipe.time.daemon {
         TimeDaemon::Timesyncd => needed.push("systemd-timesyncd"),
         TimeDaemon::Chrony => needed.push("chrony"),
