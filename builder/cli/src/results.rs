@@ -55,7 +55,7 @@ impl Results {
     }
     /// The disk image in this format.
     pub fn disk(&self, format: &Format) -> PathBuf {
-        self.directory.join(format.file())
+        self.directory.join(format.file)
     }
     /// `build.json`.
     pub fn build(&self) -> PathBuf {
@@ -152,7 +152,7 @@ impl ResultsStaging {
     }
     /// The disk image in this format.
     pub fn disk(&self, format: &Format) -> PathBuf {
-        self.directory().join(format.file())
+        self.directory().join(format.file)
     }
     /// Writes the list of all files of the root.
     pub fn manifest(&self, text: &str) -> Result<()> {
@@ -175,7 +175,7 @@ impl ResultsStaging {
     pub fn publish(self, build: &Build, key: Digest) -> Result<()> {
         file::write(&self.directory().join(BUILD), &file::pretty(build))?;
         let out = &self.results.directory;
-        let disks = format::ALL.iter().map(Format::file);
+        let disks = format::ALL.iter().map(|format| format.file.to_owned());
         for name in disks.chain(BESIDE_THE_DISK.map(str::to_owned)) {
             let (from, to) = (self.directory().join(&name), out.join(&name));
             let moved = if from.exists() { diorite_host::file::rename(&from, &to) } else { remove_if_there(&to) };

@@ -5,6 +5,8 @@ mod common;
 mod config_drive;
 #[path = "vm_more/encryption.rs"]
 mod encryption;
+#[path = "vm_more/installer.rs"]
+mod installer;
 #[path = "vm_more/run.rs"]
 mod run;
 #[path = "vm_more/scenarios.rs"]
@@ -22,7 +24,7 @@ use diorite_checks::containers;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab, PortVerdict};
 use diorite_machine::{
-    Accelerator, Boot, Hardware, Machine, MachineSpec, Second, accel, credentials, credentials::Credential,
+    Accelerator, Boot, Machine, MachineHardware, MachineSpec, Second, accel, credentials, credentials::Credential,
 };
 use diorite_model::lock::ARCHIVED;
 use diorite_model::report::Verdict;
@@ -85,7 +87,7 @@ const IDENTITY: [(&str, &str); 7] = [
 fn machine(tools: &ToolsTree, accelerator: &Accelerator, disk: &Path, directory: PathBuf) -> MachineSpec {
     fs::create_dir_all(&directory).expect("a directory");
     MachineSpec {
-        hardware: Hardware::default(),
+        hardware: MachineHardware::default(),
         tools: tools.clone(),
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),
@@ -405,6 +407,7 @@ fn an_image_of_others_gets_its_secret_and_is_watched() {
     let lab = Lab::start_with(Config::default(), vec![near.into()]).expect("the lab");
     let secrets = containers::credentials(&recipe);
     let machine = Machine::start(MachineSpec {
+        hardware: MachineHardware::default(),
         tools,
         accelerator: accel::probe().expect("an accelerator"),
         disk: out.join("disk.raw").canonicalize().expect("the disk"),

@@ -10,6 +10,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("archive.extra", Some("packages")),
     ("packages", Some("packages")),
     ("platform", Some("machine")),
+    ("platform.installer", Some("machine")),
     ("kernel", Some("machine")),
     ("disk", Some("data")),
     ("network", Some("network")),

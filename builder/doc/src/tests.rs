@@ -172,7 +172,7 @@ fn a_full_profile_in_both_languages() {
 /// What the hypervisor is to give a virtual machine, a physical one has or has not.
 #[test]
 fn virtual_hardware_is_said_of_a_virtual_machine() {
-    let platform = "kind = \"metal\"\nfirmware = [\"firmware-realtek\"]\nmicrocode = true";
+    let platform = "kind = \"metal\"\nfirmware = [\"firmware-realtek\"]\nmicrocode = true\ninstaller = { serial = \"S5-1\", overwrite = true }";
     assert!(FULL.contains(platform));
     let made = Case::new(&FULL.replace(platform, "kind = \"vm\"")).document(Language::English).markdown;
     for said in ["### Virtual hardware", "- **Processors:** 4", "- **VLAN tag at the hypervisor:** 7"] {

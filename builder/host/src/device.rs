@@ -94,6 +94,15 @@ impl BlockDevice {
         self.zero(at, end, wrote)
     }
 
+    /// Writes bytes at an offset; the device clears what is all zero by itself where it can. `wrote` as for [`BlockDevice::copy`].
+    pub fn put(&self, bytes: &[u8], at: u64, wrote: &mut dyn FnMut(u64) -> io::Result<()>) -> io::Result<()> {
+        if bytes.iter().all(|byte| *byte == 0) {
+            return self.zero(at, at + bytes.len() as u64, wrote);
+        }
+        self.file.write_all_at(bytes, at)?;
+        wrote(bytes.len() as u64)
+    }
+
     /// Makes `start..end` zero; the device does it by itself where it can.
     pub fn zero(&self, start: u64, end: u64, wrote: &mut dyn FnMut(u64) -> io::Result<()>) -> io::Result<()> {
         const ZEROS: &[u8] = &[0; 1 << 20];

@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 pub mod device;
+pub mod disks;
 pub mod doctor;
 pub mod file;
 pub mod interrupt;

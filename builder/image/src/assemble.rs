@@ -66,14 +66,11 @@ pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
 /// The kernel's command line: where its root is, what to do when a block of it is damaged, and what the recipe adds.
 fn command_line(root_hash: &Digest, recipe: &Recipe) -> String {
     let root = format!("roothash={root_hash}");
-    let fixed = [
-        root.as_str(),
-        "ro",
-        "rootfstype=erofs",
-        "systemd.verity_root_options=restart-on-corruption",
-        "console=ttyS0,115200",
-        "panic=10",
-    ];
+    let fixed =
+        [root.as_str(), "ro", "rootfstype=erofs", "systemd.verity_root_options=restart-on-corruption"].into_iter();
+    // A physical machine may have a screen and no serial port. The last console that there is becomes /dev/console.
+    let screen = recipe.platform.is_metal().then_some("console=tty0");
+    let fixed = fixed.chain(screen).chain(["console=ttyS0,115200", "panic=10"]);
     let more = recipe.hardening.command_line.iter().chain(&recipe.kernel.command_line).map(String::as_str);
-    fixed.into_iter().chain(more).collect::<Vec<_>>().join(" ")
+    fixed.chain(more).collect::<Vec<_>>().join(" ")
 }

@@ -22,6 +22,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+pub(crate) use layout::{ALIGNMENT, ESP, derived, disk_size};
 pub use layout::{DiskPartition, SECTOR};
 
 /// What a disk is made of.
@@ -96,7 +97,7 @@ pub fn write(parts: &DiskParts, out: &Path) -> Result<DiskImage> {
 }
 
 /// The partition table, both copies and the protective MBR, on a disk of its own.
-fn table(partitions: &[DiskPartition], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> {
+pub(crate) fn table(partitions: &[DiskPartition], bytes: u64, guid: uuid::Uuid) -> Result<Sparse> {
     let mut disk = Sparse::new(bytes);
     let sectors = u32::try_from(bytes / SECTOR - 1).unwrap_or(u32::MAX);
     let failed = |e: &dyn std::fmt::Display| Error::bug("the partition table could not be written").because(e);

@@ -37,10 +37,18 @@ impl Initrd {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
+    /// The same with another archive laid over it.
+    pub(crate) fn followed_by(self, archive: &[u8]) -> Result<Self> {
+        Ok(Self([self.0, compressed(archive)?].concat()))
+    }
     #[cfg(test)]
     pub(crate) fn of(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
+}
+
+fn compressed(archive: &[u8]) -> Result<Vec<u8>> {
+    zstd::bulk::compress(archive, LEVEL).map_err(|e| Error::bug("the initrd could not be compressed").because(e))
 }
 
 /// Assembles and compresses (zstd) the initrd for one kernel of the tree. `epoch`: time of every file, seconds since
@@ -49,9 +57,7 @@ impl Initrd {
 pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &PublicSecrets) -> Result<Initrd> {
     let archive = cpio::write(&gather(tree, kernel.release())?, epoch)?;
     secrets::bytes("the initrd", &archive, public)?;
-    let compressed = zstd::bulk::compress(&archive, LEVEL)
-        .map_err(|e| Error::bug("the initrd could not be compressed").because(e))?;
-    Ok(Initrd([microcode::archive(tree, epoch)?, compressed].concat()))
+    Ok(Initrd([microcode::archive(tree, epoch)?, compressed(&archive)?].concat()))
 }
 
 /// The initrd's own tree, before it becomes an archive.

@@ -5,7 +5,8 @@ use diorite_host::{file, interrupt};
 use diorite_model::{Digest, Error, Result};
 use gpt::disk::LogicalBlockSize;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
@@ -71,6 +72,45 @@ pub fn write(image: &Path, sha256: Digest, disk: &BlockDevice, moved: &dyn Fn(u6
     let unreadable = |e: io::Error| Error::io("the image cannot be read", image, e);
     let from = File::open(image).map_err(unreadable)?;
     let bytes = from.metadata().map_err(unreadable)?.len();
+    overwrite(bytes, sha256, disk, moved, &mut |part, step| disk.copy(&from, part.start, part.end, step))
+}
+
+/// The same for an image of this many bytes that can be read but once.
+pub fn write_stream(
+    image: &mut dyn Read,
+    bytes: u64,
+    sha256: Digest,
+    disk: &BlockDevice,
+    moved: &dyn Fn(u64),
+) -> Result<()> {
+    let mut first = Vec::new();
+    overwrite(bytes, sha256, disk, moved, &mut |part, step| {
+        if part.start == 0 {
+            return disk.put(&first, 0, step);
+        }
+        image.take(part.start).read_to_end(&mut first)?;
+        let (mut at, mut buffer) = (part.start, vec![0; 4 << 20]);
+        while at < part.end {
+            let count = buffer.len().min(usize::try_from(part.end - at).unwrap_or(usize::MAX));
+            image.read_exact(&mut buffer[..count])?;
+            disk.put(&buffer[..count], at, step)?;
+            at += count as u64;
+        }
+        Ok(())
+    })
+}
+
+/// Is told the bytes of each piece; an error of it ends the writing.
+type Step<'a> = dyn FnMut(u64) -> io::Result<()> + 'a;
+
+/// Clears the disk's start, has `copy` write all behind the first MiB and then that MiB, and compares.
+fn overwrite(
+    bytes: u64,
+    sha256: Digest,
+    disk: &BlockDevice,
+    moved: &dyn Fn(u64),
+    copy: &mut dyn FnMut(Range<u64>, &mut Step<'_>) -> io::Result<()>,
+) -> Result<()> {
     fits(bytes, disk)?;
     let step = &mut |count: u64| {
         moved(count);
@@ -81,9 +121,9 @@ pub fn write(image: &Path, sha256: Digest, disk: &BlockDevice, moved: &dyn Fn(u6
         disk.zero(0, edge, &mut |_| Ok(()))?;
         disk.zero(bytes.max(disk.size().saturating_sub(EDGE)), disk.size(), &mut |_| Ok(()))?;
         disk.flush()?;
-        disk.copy(&from, edge, bytes, step)?;
+        copy(edge..bytes, step)?;
         disk.flush()?;
-        disk.copy(&from, 0, edge, step)?;
+        copy(0..edge, step)?;
         disk.flush()
     };
     let stopped = |what: &str, e: io::Error| {

@@ -115,8 +115,8 @@ fn qemu_img_accepts_the_qcow2_and_refuses_a_damaged_one() {
 #[test]
 fn qemu_img_reads_every_format_as_the_same_disk_and_notices_a_change() {
     let raw = BENCH.path("disk.raw");
-    for format in format::ALL.iter().filter(|format| format.name != format::RAW.name) {
-        let (name, good) = (format.name, BENCH.path(&format.file()));
+    for format in [format::qcow2::FORMAT, format::vhdx::FORMAT] {
+        let (name, good) = (format.name, BENCH.path(format.file));
         let same = |path: &Path| {
             BENCH.accepts(Tool::QemuImg, &["compare", "-f", "raw", "-F", name, text(&raw), text(path)], "identical")
         };
@@ -130,7 +130,7 @@ fn qemu_img_reads_every_format_as_the_same_disk_and_notices_a_change() {
         // The last that is data is the second copy of the partition table, whatever the format.
         let bytes = std::fs::read(&good).unwrap();
         let at = bytes.windows(8).rposition(|w| w == b"EFI PART").expect("the second table");
-        assert!(!same(&BENCH.damaged(&format.file(), at as u64, b"efi part")), "{name}");
+        assert!(!same(&BENCH.damaged(format.file, at as u64, b"efi part")), "{name}");
     }
 }
 

@@ -5,7 +5,7 @@ use crate::surroundings::Surroundings;
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Behaviour, Config, Lab};
 use diorite_machine::{
-    Accelerator, Boot, Hardware, MachineSpec, Pace, Second,
+    Accelerator, Boot, MachineHardware, MachineSpec, Pace, Second,
     credentials::{self, Credential},
 };
 use diorite_model::{Error, Result};
@@ -32,7 +32,7 @@ pub struct Setup<'a> {
     pub accelerator: &'a Accelerator,
     /// The network that its recipe asks for.
     pub around: &'a Surroundings,
-    pub hardware: Hardware,
+    pub hardware: MachineHardware,
     pub disk: &'a Path,
     /// Of its own; made when it is not there.
     pub directory: &'a Path,

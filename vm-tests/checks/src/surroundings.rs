@@ -3,7 +3,7 @@
 
 use crate::placeholders;
 use diorite_lab::{Attachment, Config, Topology};
-use diorite_machine::{DataDisk, DiskBus, Ext4Name, Hardware, NetworkCard, credentials::Credential};
+use diorite_machine::{DataDisk, DiskBus, Ext4Name, MachineHardware, NetworkCard, credentials::Credential};
 use diorite_model::{
     Recipe,
     recipe::{DiskMount, DiskName, Encryption, FileSystem, Link, LinkKind, Protocol, StateDisk},
@@ -18,7 +18,7 @@ use std::{
 pub struct Surroundings {
     /// The lab's addresses.
     pub config: Config,
-    /// Hardware addresses of the machine's cards, in the order of their PCI addresses; all are on one switch.
+    /// MachineHardware addresses of the machine's cards, in the order of their PCI addresses; all are on one switch.
     pub macs: Vec<String>,
     /// Bytes of an empty second disk, where the recipe asks for one.
     pub second: Option<u64>,
@@ -46,23 +46,23 @@ pub struct Surroundings {
 #[derive(Debug, Clone, Copy)]
 pub struct BootHardware {
     /// The machine of which everything is asked. Snapshots are kept of it, so it has no NVMe disk.
-    pub main: Hardware,
+    pub main: MachineHardware,
     /// The one with nothing injected.
-    pub uninjected: Hardware,
+    pub uninjected: MachineHardware,
     /// The one that starts from a damaged copy.
-    pub tampered: Hardware,
+    pub tampered: MachineHardware,
 }
 
 impl BootHardware {
     /// A physical machine may have any: so each boot has another disk, and both cards are used.
     fn of(recipe: &Recipe) -> Self {
-        let machine = |disk, card| Hardware { disk, card };
+        let machine = |disk, card| MachineHardware { disk, card };
         if recipe.platform.is_metal() {
             let main = machine(DiskBus::Ahci, NetworkCard::E1000e);
             let uninjected = machine(DiskBus::Usb, NetworkCard::Igb);
             return Self { main, uninjected, tampered: machine(DiskBus::Nvme, NetworkCard::E1000e) };
         }
-        let all = Hardware::default();
+        let all = MachineHardware::default();
         Self { main: all, uninjected: all, tampered: all }
     }
 }

@@ -12,7 +12,7 @@ use std::{
 pub struct Config {
     /// The virtual network (IEEE 802.1Q) that the segment is on a trunk; `None`: frames without a tag.
     pub vlan: Option<u16>,
-    /// Hardware address of the lab's host; locally administered.
+    /// MachineHardware address of the lab's host; locally administered.
     pub mac: EthernetAddress,
     /// IPv4 address of the lab's host.
     pub ipv4: Ipv4Addr,

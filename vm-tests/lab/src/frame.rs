@@ -15,7 +15,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// One end of a packet: hardware and network address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Host {
-    /// Hardware address.
+    /// MachineHardware address.
     pub mac: EthernetAddress,
     /// Network address.
     pub ip: IpAddr,

@@ -36,7 +36,7 @@ pub struct Neighbours {
 }
 
 impl Neighbours {
-    /// Hardware addresses by network address.
+    /// MachineHardware addresses by network address.
     pub fn known(&self) -> &BTreeMap<IpAddr, EthernetAddress> {
         &self.known
     }

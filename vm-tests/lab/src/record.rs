@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, net::IpAddr, time::Duration};
 /// One kind of utterance; equal ones are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Utterance {
-    /// Hardware address of the guest.
+    /// MachineHardware address of the guest.
     pub guest: String,
     /// The VLAN it was in, where that has a number.
     pub vlan: Option<u16>,

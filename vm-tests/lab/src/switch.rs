@@ -23,7 +23,7 @@ pub enum Net {
     Other(Option<u16>),
 }
 
-/// Hardware addresses that the switch remembers; frames to those that a flood pushed out go to every cable, as with a
+/// MachineHardware addresses that the switch remembers; frames to those that a flood pushed out go to every cable, as with a
 /// real one.
 const MOST_LEARNED: usize = 4096;
 

@@ -3,7 +3,7 @@
 use crate::{
     accel::{Accelerator, AcceleratorKind},
     credentials::{Credential, SHELL_PORT},
-    hardware::Hardware,
+    hardware::MachineHardware,
 };
 use diorite_host::tools::ToolsTree;
 use diorite_model::{Digest, Error, Result};
@@ -68,7 +68,7 @@ pub struct MachineSpec {
     /// What runs the instructions.
     pub accelerator: Accelerator,
     /// How the disk and the network cards are attached.
-    pub hardware: Hardware,
+    pub hardware: MachineHardware,
     /// The raw disk. It is opened read-only; writes go to an overlay.
     pub disk: PathBuf,
     /// A second disk, on virtio-scsi.
@@ -91,7 +91,7 @@ pub struct MachineSpec {
     pub credentials: Vec<Credential>,
     /// The cables' far ends, one network card each: connected stream sockets.
     pub network: Vec<OwnedFd>,
-    /// Hardware addresses of the cards; those that have none here count from 52:54:00:12:34:56.
+    /// MachineHardware addresses of the cards; those that have none here count from 52:54:00:12:34:56.
     pub macs: Vec<String>,
     /// A directory of this machine's own: overlay, firmware variables, console.log. Must exist.
     pub directory: PathBuf,

@@ -2,7 +2,7 @@
 
 /// The disk's bus and the cards' model.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Hardware {
+pub struct MachineHardware {
     /// How the disk is attached.
     pub disk: DiskBus,
     /// Every network card.

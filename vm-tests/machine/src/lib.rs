@@ -33,7 +33,7 @@ pub use accel::{Accelerator, AcceleratorKind};
 pub use arguments::{Boot, DataDisk, Ext4Name, MachineSpec, Second};
 pub use budget::{Budget, Share};
 pub use console::{Alarm, AlarmKind, Console};
-pub use hardware::{DiskBus, Hardware, NetworkCard};
+pub use hardware::{DiskBus, MachineHardware, NetworkCard};
 pub use machine::Machine;
 pub use pace::Pace;
 pub use shell::Output;

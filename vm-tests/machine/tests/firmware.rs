@@ -3,7 +3,7 @@
 
 use diorite_host::tools::ToolsTree;
 use diorite_machine::{
-    Accelerator, AcceleratorKind, AlarmKind, Boot, Hardware, Machine, MachineSpec, Second, credentials,
+    Accelerator, AcceleratorKind, AlarmKind, Boot, Machine, MachineHardware, MachineSpec, Second, credentials,
 };
 use diorite_model::Exit;
 use serde_json::json;
@@ -21,7 +21,7 @@ fn tools() -> ToolsTree {
 fn spec(directory: &Path, disk: PathBuf) -> (MachineSpec, UnixStream) {
     let (near, far) = UnixStream::pair().expect("socket pair");
     let spec = MachineSpec {
-        hardware: Hardware::default(),
+        hardware: MachineHardware::default(),
         tools: tools(),
         accelerator: Accelerator { kind: AcceleratorKind::Tcg, reason: "the test's".to_owned() },
         disk,

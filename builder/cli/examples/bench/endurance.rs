@@ -9,7 +9,7 @@ use crate::truth::{QUESTION, Truth};
 use crate::{Machine, machine, page};
 use diorite_host::tools::ToolsTree;
 use diorite_lab::{Config, Lab, Protocol, ScanProbe};
-use diorite_machine::{Accelerator, Boot, Hardware, Machine as Guest, MachineSpec, accel, credentials};
+use diorite_machine::{Accelerator, Boot, Machine as Guest, MachineHardware, MachineSpec, accel, credentials};
 use diorite_model::report::{Ended, Report, Verdict};
 use diorite_model::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -162,7 +162,7 @@ fn alone(
     let (near, far) = UnixStream::pair().map_err(|e| Error::host("no socket pair for the network").because(e))?;
     let lab = Lab::start_with(Config::default(), vec![near.into()])?;
     let guest = Guest::start(MachineSpec {
-        hardware: Hardware::default(),
+        hardware: MachineHardware::default(),
         tools: tools.clone(),
         accelerator: accelerator.clone(),
         disk: disk.to_owned(),

@@ -158,12 +158,21 @@ pub enum Verb {
         #[arg(long, conflicts_with = "directory")]
         markdown: bool,
     },
+    /// Install the image that this machine was started to install: what an installer (`--format installer`) runs.
+    #[command(hide = true)]
+    Install,
     /// Prepare what the test suite needs and print it as shell assignments.
     #[command(hide = true)]
     TestMaterial(BuildArgs),
     /// Lock, unpack, configure and seal, as `build` does, and stop there; print what was passed by the look for secrets.
     #[command(hide = true)]
-    TestSeal(ProfileArgs),
+    TestSeal {
+        #[command(flatten)]
+        profile: ProfileArgs,
+        /// Where to write what is in the tree, a line for each file.
+        #[arg(long)]
+        listing: Option<PathBuf>,
+    },
 }
 
 /// What `init` takes.

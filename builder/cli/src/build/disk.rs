@@ -5,7 +5,7 @@ use super::step::{BuildContext, StepOutput, StepRunner};
 use crate::results::ResultsStaging;
 use diorite_host::interrupt;
 use diorite_image::ImageParts;
-use diorite_image::format::{self, Format};
+use diorite_image::format::{self, Format, FormatSource};
 use diorite_model::plan::{Build, BuildTool};
 use diorite_model::{Digest, Result};
 use diorite_rootfs::configure::Changes;
@@ -42,7 +42,7 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     // From here on the results belong together, and all of them are written.
     let image = diorite_image::write(&parts, &raw)?;
     for format in formats {
-        format.write(&raw, &image.sha256, &staging.disk(format))?;
+        format.write(&FormatSource { raw: &raw, sha256: image.sha256, parts: &parts }, &staging.disk(format))?;
     }
     staging.manifest(&manifest::write(sealed, &recipe.packages.files, &changes.list))?;
     staging.privileges(&privileges::list(sealed.tree()))?;

@@ -35,7 +35,7 @@ pub fn prepare(args: &BuildArgs, context: &Context) -> Result<Exit> {
 }
 
 /// A profile as far as its sealed tree: everything that can be wrong with its packages shows there, and no disk is written.
-pub fn seal(profile: &ProfileArgs, context: &Context) -> Result<Exit> {
+pub fn seal(profile: &ProfileArgs, listing: Option<&Path>, context: &Context) -> Result<Exit> {
     let project = Project::load(profile)?;
     let store = context.store()?;
     let lock = match CheckedLock::own(&project) {
@@ -45,6 +45,10 @@ pub fn seal(profile: &ProfileArgs, context: &Context) -> Result<Exit> {
     let inputs = BuildInputs::read(&project, lock.clone())?;
     let pool = || downloads::pool(&project, &lock, &lock.packages(), context);
     let sealed = build::plan(&project, inputs, &store).seal(&pool, &context.progress)?;
+    if let Some(file) = listing {
+        let listing = sealed.tree().listing();
+        diorite_host::file::write_scratch(file, listing).map_err(|e| Error::io("cannot be written", file, e))?;
+    }
     out::print(secrets::list(sealed.passed_secrets()))?;
     Ok(Exit::Done)
 }

@@ -6,6 +6,7 @@ mod doc;
 mod drive;
 mod import;
 mod init;
+mod install;
 mod lock;
 mod material;
 mod reference;
@@ -39,6 +40,7 @@ fn announce(verb: &Verb, context: &Context) {
         verb,
         Verb::Init(_)
             | Verb::Import(_)
+            | Verb::Install
             | Verb::Schema { .. }
             | Verb::Doctor
             | Verb::Completions { .. }
@@ -70,12 +72,13 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Status(args) => deploy::status(args, context),
         Verb::Run(args) => run::run(args, context),
         Verb::Write(args) => write::run(args, context),
+        Verb::Install => install::run(context),
         Verb::Schema { markdown, scenario } => reference::schema(*markdown, *scenario),
         Verb::Doctor => doctor(context),
         Verb::Completions { shell } => reference::completions(*shell),
         Verb::Man { directory, .. } => reference::man(directory.as_deref()),
         Verb::TestMaterial(args) => material::prepare(args, context),
-        Verb::TestSeal(profile) => material::seal(profile, context),
+        Verb::TestSeal { profile, listing } => material::seal(profile, listing.as_deref(), context),
     }
 }
 

@@ -4,7 +4,7 @@
 use crate::common::material;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_lab::{Config, Lab};
-use diorite_machine::{Accelerator, Boot, Hardware, Machine, MachineSpec, Second, accel, credentials};
+use diorite_machine::{Accelerator, Boot, Machine, MachineHardware, MachineSpec, Second, accel, credentials};
 use diorite_proxmox_simulator::Hardware;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -116,7 +116,7 @@ impl Hardware for Qemu {
         let (near, far) = UnixStream::pair().map_err(|e| e.to_string())?;
         let agent = directory.join("agent");
         let spec = MachineSpec {
-            hardware: Hardware::default(),
+            hardware: MachineHardware::default(),
             tools: self.tools.clone(),
             accelerator: self.accelerator.clone(),
             disk: system.clone(),

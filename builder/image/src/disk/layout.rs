@@ -9,9 +9,9 @@ use uuid::Uuid;
 /// Bytes in a logical block.
 pub const SECTOR: u64 = 512;
 /// Partitions begin at whole MiB, as systemd-repart and others align them.
-const ALIGNMENT: u64 = 1 << 20;
+pub(crate) const ALIGNMENT: u64 = 1 << 20;
 /// Partition types, Discoverable Partitions Specification.
-const ESP: Uuid = uuid::uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
+pub(crate) const ESP: Uuid = uuid::uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
 const ROOT: Uuid = uuid::uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
 const ROOT_VERITY: Uuid = uuid::uuid!("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5");
 /// Attribute "read-only" of the same specification.
@@ -120,7 +120,7 @@ pub(super) fn place(name: &str, version: &str, root_hash: &Digest, sizes: &recip
 }
 
 /// The disk's size: partitions, room for state, and a last MiB whose end holds the table's second copy.
-pub(super) fn disk_size(partitions: &[DiskPartition], state: u64) -> u64 {
+pub(crate) fn disk_size(partitions: &[DiskPartition], state: u64) -> u64 {
     let end = partitions.last().map_or(ALIGNMENT, |p| p.end() * SECTOR);
     (end + state).next_multiple_of(ALIGNMENT) + ALIGNMENT
 }
@@ -130,8 +130,8 @@ pub(super) fn disk_guid(root_hash: &Digest) -> Uuid {
     derived("disk", root_hash)
 }
 
-/// An identifier that follows from the root hash.
-fn derived(what: &str, root_hash: &Digest) -> Uuid {
+/// An identifier that follows from the root hash, or another digest.
+pub(crate) fn derived(what: &str, root_hash: &Digest) -> Uuid {
     let mut hasher = Hasher::new();
     hasher.field(b"diorite partition identifier");
     hasher.field(what.as_bytes());

@@ -3,9 +3,11 @@
 //! A format is a file of this directory with one value [`Format`], and a line in [`ALL`].
 
 mod blocks;
+pub mod installer;
 pub mod qcow2;
 pub mod vhdx;
 
+use crate::ImageParts;
 use diorite_host::file::{self, NewFile};
 use diorite_model::{Digest, Error, Result};
 use std::fs::File;
@@ -14,16 +16,29 @@ use std::path::Path;
 /// A format of disk images.
 #[derive(Debug, Clone, Copy)]
 pub struct Format {
-    /// What people call it, and the ending of its files.
+    /// What people call it.
     pub name: &'static str,
-    write: fn(raw: &Path, sha256: &Digest, out: &Path) -> Result<()>,
+    /// The file of a disk in this format, in the directory of results: `disk.qcow2`.
+    pub file: &'static str,
+    write: fn(source: &FormatSource<'_>, out: &Path) -> Result<()>,
+}
+
+/// What a format is made from.
+#[derive(Clone, Copy)]
+pub struct FormatSource<'a> {
+    /// The raw disk.
+    pub raw: &'a Path,
+    /// Its SHA-256, from which follow the identifiers that some formats must have.
+    pub sha256: Digest,
+    /// What it was assembled from.
+    pub parts: &'a ImageParts<'a>,
 }
 
 /// The disk itself, byte for byte. Every other format is made from it, so it is always there.
-pub const RAW: Format = Format { name: "raw", write: |raw, _, out| copy(raw, out) };
+pub const RAW: Format = Format { name: "raw", file: "disk.raw", write: |source, out| copy(source.raw, out) };
 
 /// Every format, the disk itself first.
-pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhdx::FORMAT];
+pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhdx::FORMAT, installer::FORMAT];
 
 impl Format {
     /// The format of this name.
@@ -37,15 +52,9 @@ impl Format {
         })
     }
 
-    /// The file of a disk in this format, in the directory of results: `disk.qcow2`.
-    pub fn file(&self) -> String {
-        format!("disk.{}", self.name)
-    }
-
-    /// Writes the disk at `raw` to `out`, whole or not at all. `sha256` is the raw disk's, from which follow the identifiers
-    /// that some formats must have.
-    pub fn write(&self, raw: &Path, sha256: &Digest, out: &Path) -> Result<()> {
-        (self.write)(raw, sha256, out)
+    /// Writes the disk to `out`, whole or not at all.
+    pub fn write(&self, source: &FormatSource<'_>, out: &Path) -> Result<()> {
+        (self.write)(source, out)
     }
 }
 
@@ -74,8 +83,9 @@ mod tests {
     #[test]
     fn names_are_their_own_and_found() {
         for (n, format) in ALL.iter().enumerate() {
-            assert!(ALL[..n].iter().all(|other| other.name != format.name), "{}", format.name);
-            assert_eq!(Format::named(format.name).unwrap().file(), format!("disk.{}", format.name));
+            let unlike = |other: &Format| other.name != format.name && other.file != format.file;
+            assert!(ALL[..n].iter().all(unlike), "{}", format.name);
+            assert_eq!(Format::named(format.name).unwrap().file, format.file);
         }
         let error = Format::named("floppy").unwrap_err();
         assert!(error.hint.is_some_and(|hint| hint.starts_with("available: raw, qcow2")));

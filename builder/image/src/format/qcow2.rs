@@ -12,7 +12,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// The format's value.
-pub const FORMAT: Format = Format { name: "qcow2", write: |raw, _, out| write(raw, out).map(|_| ()) };
+pub const FORMAT: Format =
+    Format { name: "qcow2", file: "disk.qcow2", write: |source, out| write(source.raw, out).map(|_| ()) };
 
 const CLUSTER_BITS: u32 = 16;
 const CLUSTER: u64 = 1 << CLUSTER_BITS;

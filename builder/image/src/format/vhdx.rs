@@ -19,7 +19,8 @@ use std::path::Path;
 use uuid::{Uuid, uuid};
 
 /// The format's value.
-pub const FORMAT: Format = Format { name: "vhdx", write };
+pub const FORMAT: Format =
+    Format { name: "vhdx", file: "disk.vhdx", write: |source, out| write(source.raw, &source.sha256, out) };
 
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
@@ -53,7 +54,7 @@ const VIRTUAL_DISK: u32 = 2;
 const REQUIRED: u32 = 4;
 
 /// Writes the disk at `raw`, whose SHA-256 is given, to `out`. A size that is no whole number of sectors is refused.
-fn write(raw: &Path, sha256: &Digest, out: &Path) -> Result<()> {
+pub fn write(raw: &Path, sha256: &Digest, out: &Path) -> Result<()> {
     let unreadable = |e| Error::io("the disk image cannot be read", raw, e);
     let from = File::open(raw).map_err(unreadable)?;
     let size = from.metadata().map_err(unreadable)?.len();

@@ -94,9 +94,8 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
         public: &public,
     };
     let image = disk::write(&parts, &path("disk.raw"))?;
-    for format in format::ALL {
-        format.write(&path("disk.raw"), &image.sha256, &path(&format.file()))?;
-    }
+    format::qcow2::write(&path("disk.raw"), &path("disk.qcow2"))?;
+    format::vhdx::write(&path("disk.raw"), &image.sha256, &path("disk.vhdx"))?;
     Ok(Made { cmdline, root_hash, image })
 }
 

@@ -13,7 +13,7 @@ use crate::{
     surroundings::Surroundings,
 };
 use diorite_host::interrupt;
-use diorite_machine::{Accelerator, Budget, Hardware, credentials};
+use diorite_machine::{Accelerator, Budget, MachineHardware, credentials};
 use diorite_model::{Error, Exit, Result};
 use std::{path::Path, sync::mpsc::Sender};
 
@@ -131,7 +131,7 @@ impl<'a> OtherBoots<'a> {
     fn session(
         &self,
         disk: &Path,
-        hardware: Hardware,
+        hardware: MachineHardware,
         directory: &Path,
         capture: Option<&Path>,
         credentials: Vec<credentials::Credential>,

@@ -6,7 +6,7 @@ use crate::{
     output::says,
     scope::Scope,
 };
-use diorite_machine::Hardware;
+use diorite_machine::MachineHardware;
 use diorite_model::report::Evidence;
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ pub fn hostname(scope: &Scope<'_>) -> Check {
 pub fn end(scope: &Scope<'_>) -> Vec<Check> {
     let (console, hardware) = (Evidence::Console, scope.around.hardware);
     // Each boot of a physical machine has other devices.
-    let with = |hardware: Hardware| match scope.recipe.platform.is_metal() {
+    let with = |hardware: MachineHardware| match scope.recipe.platform.is_metal() {
         true => format!(" (disk: {}, network card: {})", hardware.disk.name(), hardware.card.driver()),
         false => String::new(),
     };

@@ -36,7 +36,7 @@ pub struct Actor<'a> {
     around: Surroundings,
     memory: u32,
     cpus: u32,
-    /// Hardware addresses of its cards.
+    /// MachineHardware addresses of its cards.
     macs: Vec<String>,
     /// Places of its cables in the lab.
     pub cables: Vec<usize>,

@@ -28,7 +28,7 @@ pub struct Wire<'a> {
     pub config: &'a Config,
     /// The segments that the lab's router forwards to.
     pub routed: &'a [&'a Config],
-    /// Hardware addresses by network address, learned from what guests send.
+    /// MachineHardware addresses by network address, learned from what guests send.
     pub neighbours: &'a BTreeMap<IpAddr, EthernetAddress>,
     /// Frames to send on the lab's segment, without its tag. One for the hardware address of the lab's own host is for
     /// its router.

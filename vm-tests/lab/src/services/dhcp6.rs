@@ -34,7 +34,7 @@ impl Default for Dhcp6 {
 /// What a guest was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease6 {
-    /// Hardware address it asked from.
+    /// MachineHardware address it asked from.
     pub mac: EthernetAddress,
     /// Its identifier (DUID).
     pub duid: Vec<u8>,

@@ -30,7 +30,7 @@ pub const GLOBAL: Ipv6Addr = Ipv6Addr::new(0xfd77, 0, 0, 0, 0x5054, 0xff, 0xfe12
 pub const TAGGED: [IpAddr; 2] =
     [IpAddr::V4(Ipv4Addr::new(10, 9, 0, 5)), IpAddr::V6(Ipv6Addr::new(0xfd09, 0, 0, 0, 0, 0, 0, 5))];
 
-/// Hardware address of the guest with this number; number 0 has [`MAC`].
+/// MachineHardware address of the guest with this number; number 0 has [`MAC`].
 pub fn mac(number: u8) -> EthernetAddress {
     let [a, b, c, d, e, f] = MAC.0;
     EthernetAddress([a, b, c, d, e, f + number])

@@ -20,6 +20,9 @@ fn errors_show_the_line() {
         refused("[platform]\nkind = \"vm\"\nmicrocode = true"),
         refused("[platform]\nkind = \"metal\""),
         refused(&format!("{FIRMWARE}[platform]\nkind = \"metal\"\nfirmware = [\"Realtek; rm\"]")),
+        refused("[platform]\ninstaller = {}"),
+        refused("[platform]\ninstaller = { only_disk = true, serial = \"S5\" }"),
+        refused("[platform]\ninstaller = { serial = \"a b\" }"),
         refused(&format!("{FIRMWARE}[platform]\nkind = \"metal\"\n[kernel]\nflavour = \"cloud\"")),
         refused(&format!("{FIRMWARE}[platform]\nkind = \"metal\"\n[packages]\nexclude = [\"intel-microcode\"]")),
     ];

@@ -14,6 +14,30 @@ pub struct Platform {
     /// Whether the initrd brings microcode for processors of Intel and AMD.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub microcode: bool,
+    /// Which disk an installer takes; without it, a person is asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub installer: Option<InstallerRule>,
+}
+
+/// What an installer does without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InstallerRule {
+    /// The disk.
+    pub disk: InstallerDisk,
+    /// Whether what is on it is overwritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub overwrite: bool,
+}
+
+/// Which disk an installer takes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum InstallerDisk {
+    /// The only one besides its own.
+    Only,
+    /// The one with this serial number.
+    Serial(String),
 }
 
 /// Which kind of machine.
