@@ -11,6 +11,7 @@
 
 mod accounts;
 mod disk;
+mod drawn;
 mod known;
 mod overlay;
 mod passed;
@@ -77,7 +78,7 @@ pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
             found.iter().for_each(|f| public.insert(&bytes[f.at.clone()]));
         }
     }
-    let (mut list, mut refused) = (Vec::new(), Vec::new());
+    let (mut list, mut refused) = (Vec::new(), drawn::by_scripts(tree, search));
     for (path, digest, bytes, found) in found {
         let shipped = search.shipped.get(&digest);
         for Finding { what, at } in found {

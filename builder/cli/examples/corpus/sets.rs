@@ -3,7 +3,7 @@
 use super::Refused;
 use std::collections::BTreeSet;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -14,6 +14,8 @@ pub struct SetOutcome {
     pub seconds: f64,
     /// Lines of `public-secrets.txt`, or what the builder said.
     pub said: Result<usize, String>,
+    /// Files that a second build from the same lock makes otherwise.
+    pub differs: Vec<String>,
 }
 
 /// A project of its own for the profiles.
@@ -39,7 +41,7 @@ impl Corpus {
         while let Err(why) = self.lock(&set) {
             if set.len() == 1 {
                 eprintln!("FAILED {}: {why}", set[0]);
-                outcomes.push(SetOutcome { packages: set, seconds: 0.0, said: Err(why) });
+                outcomes.push(SetOutcome { packages: set, seconds: 0.0, said: Err(why), differs: Vec::new() });
                 return later;
             }
             later.push(match self.blamed(&why, &set) {
@@ -70,10 +72,44 @@ impl Corpus {
                 said => {
                     let verdict = if said.is_ok() { "built" } else { "FAILED" };
                     eprintln!("{verdict} {seconds:.0} s: {count} packages: {first} …");
-                    outcomes.push(SetOutcome { packages: std::mem::take(&mut set), seconds, said });
+                    let differs = if said.is_ok() { self.differs() } else { Vec::new() };
+                    if !differs.is_empty() {
+                        eprintln!("DIFFERENT the second time: {}", differs.join(" "));
+                    }
+                    outcomes.push(SetOutcome { packages: std::mem::take(&mut set), seconds, said, differs });
                 }
             }
         }
+    }
+
+    /// Builds the set of the last [`Corpus::seal`] again, from its lock, in a store without results, in another time zone and
+    /// language: the files that are not what they were.
+    fn differs(&self) -> Vec<String> {
+        let store = tempfile::tempdir_in(self.project.path()).expect("a temporary directory");
+        let pool = std::env::home_dir().expect("a home").join(".cache/diorite/pool");
+        let other = std::env::var_os("DIORITE_STORE").filter(|store| !store.is_empty());
+        let pool = other.map_or(pool, |store| PathBuf::from(store).join("pool"));
+        symlink(pool, store.path().join("pool")).expect("a link to the pool");
+        let mut command = Command::new(&self.diorite);
+        command.args(["--quiet", "test-seal", "corpus", "--listing", "second"]).current_dir(self.project.path());
+        command.env("DIORITE_STORE", store.path()).env("TZ", "Asia/Tokyo").env("LANG", "de_DE.UTF-8");
+        let output = command.stdin(Stdio::null()).output().expect("the program starts");
+        if !output.status.success() {
+            return vec![String::from_utf8_lossy(&output.stderr).into_owned()];
+        }
+        let [first, second] = ["first", "second"].map(|name| fs::read_to_string(self.project.path().join(name)));
+        let (first, second) = (first.expect("a listing"), second.expect("a listing"));
+        let there: BTreeSet<&str> = first.lines().collect();
+        let mut paths: Vec<String> = second
+            .lines()
+            .filter(|line| !there.contains(line))
+            .filter_map(|line| line.split_whitespace().find(|word| word.starts_with('/')).map(str::to_owned))
+            .collect();
+        // A file that is missing the second time.
+        if first.lines().count() > second.lines().count() {
+            paths.push("(files that are not there)".into());
+        }
+        paths
     }
 
     /// The last package of the set that an error names in its own words.
@@ -123,7 +159,7 @@ impl Corpus {
     /// How many public secrets were passed; else what the builder said, on one line.
     fn seal(&self, packages: &[String], more: &str, configure: &str) -> Result<usize, String> {
         self.profile(packages, more, configure);
-        let output = self.run(&["--quiet", "test-seal", "corpus"])?;
+        let output = self.run(&["--quiet", "test-seal", "corpus", "--listing", "first"])?;
         Ok(output.stdout.iter().filter(|&&b| b == b'\n').count())
     }
 

@@ -5,7 +5,7 @@ use crate::tree::edit::{empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, Tree, TreePath};
 
 /// Paths of which nothing is kept, with those of [`LEFTOVERS`]; `*` stands for any bytes of one name.
-const GONE: [&str; 35] = [
+const GONE: [&str; 38] = [
     // identity of one machine, and of the machine it was built on
     "etc/hostname",
     "etc/ssh/ssh_host_*",
@@ -14,6 +14,10 @@ const GONE: [&str; 35] = [
     "etc/.resolv.conf.systemd-resolved.bak",
     "etc/ssl/private/ssl-cert-snakeoil.key",
     "etc/bind/rndc.key",
+    // secrets and a local authority that their programs make by themselves where there are none
+    "var/lib/rabbitmq/.erlang.cookie",
+    "var/lib/certmonger/cas/*",
+    "var/lib/certmonger/local/*",
     "var/backups/*",
     // links to a kernel that goes elsewhere, and what only an initramfs generator reads
     "initrd.img",

@@ -3,6 +3,7 @@
 
 mod clean;
 mod dpkg;
+mod keystore;
 mod search;
 mod setuid;
 mod var;
@@ -83,8 +84,9 @@ pub fn seal(
     let alias = dpkg::Aliases::of(&tree);
     detach_links(&mut tree);
     clean::root(&mut tree);
-    overlay::conflicts(overlays)?;
     let epoch = i64::try_from(recipe.image.epoch).unwrap_or(i64::MAX);
+    keystore::clamp(&mut tree, epoch);
+    overlay::conflicts(overlays)?;
     for path in &generated.removed {
         tree.remove(path);
     }
