@@ -2,10 +2,11 @@
 
 use crate::accounts::LEFTOVERS;
 use crate::tree::edit::{empty_directory, empty_logs_and_caches};
-use crate::tree::{Node, Tree, TreePath};
+use crate::tree::{Node, NodeKind, Tree, TreePath};
+use diorite_model::recipe::FileFilter;
 
 /// Paths of which nothing is kept, with those of [`LEFTOVERS`]; `*` stands for any bytes of one name.
-const GONE: [&str; 38] = [
+const GONE: [&str; 39] = [
     // identity of one machine, and of the machine it was built on
     "etc/hostname",
     "etc/ssh/ssh_host_*",
@@ -18,6 +19,8 @@ const GONE: [&str; 38] = [
     "var/lib/rabbitmq/.erlang.cookie",
     "var/lib/certmonger/cas/*",
     "var/lib/certmonger/local/*",
+    // etckeeper's history of a directory that nobody can change
+    "etc/.git",
     "var/backups/*",
     // links to a kernel that goes elsewhere, and what only an initramfs generator reads
     "initrd.img",
@@ -61,14 +64,13 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
     }
 }
 
-/// Cleans the root of an image.
-pub(super) fn root(tree: &mut Tree) {
-    let found: Vec<TreePath> = tree
-        .nodes
-        .keys()
-        .filter(|path| GONE.iter().chain(&LEFTOVERS).any(|pattern| matches(pattern.as_bytes(), path)))
-        .cloned()
-        .collect();
+/// Cleans the root of an image. What `filter` leaves out of packages, their scripts may have made all the same: the directory
+/// of info pages.
+pub(super) fn root(tree: &mut Tree, filter: &FileFilter) {
+    let gone = |path: &[u8]| GONE.iter().chain(&LEFTOVERS).any(|pattern| matches(pattern.as_bytes(), path));
+    let left_out = |path: &[u8], node: &Node| !matches!(node.kind, NodeKind::Directory) && !filter.keeps(path);
+    let found = tree.nodes.iter().filter(|(path, node)| gone(path) || left_out(path, node));
+    let found: Vec<TreePath> = found.map(|(path, _)| path.clone()).collect();
     for path in found {
         tree.remove(&path);
     }
@@ -89,7 +91,21 @@ pub(super) fn root(tree: &mut Tree) {
 
 #[cfg(test)]
 mod tests {
-    use super::matches;
+    use super::*;
+
+    #[test]
+    fn what_scripts_made_of_left_out_documentation_goes() {
+        let mut tree = Tree::default();
+        for path in ["usr/share/info/dir", "usr/share/doc/app/copyright", "usr/bin/app"] {
+            tree.insert(path, Node::file(0o644, "app"));
+        }
+        let filter = FileFilter { documentation: false, ..FileFilter::default() };
+        root(&mut tree, &FileFilter::default());
+        assert!(tree.get("usr/share/info/dir").is_some());
+        root(&mut tree, &filter);
+        assert!(tree.get("usr/share/info/dir").is_none() && tree.get("usr/share/info").is_some());
+        assert!(tree.get("usr/share/doc/app/copyright").is_some() && tree.get("usr/bin/app").is_some());
+    }
 
     #[test]
     fn star_stays_in_its_directory() {

@@ -83,7 +83,7 @@ pub fn seal(
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
     let alias = dpkg::Aliases::of(&tree);
     detach_links(&mut tree);
-    clean::root(&mut tree);
+    clean::root(&mut tree, &recipe.packages.files);
     let epoch = i64::try_from(recipe.image.epoch).unwrap_or(i64::MAX);
     keystore::clamp(&mut tree, epoch);
     overlay::conflicts(overlays)?;
