@@ -1,5 +1,5 @@
 //! Values that packages' scripts draw at random when they are installed, and that only one machine may have: the secret of
-//! varnish's console, the names by which NVMe hosts are told apart, FreeRADIUS' Diffie-Hellman parameters (RFC 7919 has better ones). In an image every machine would have the same ones, and every
+//! varnish's console, the names by which iSCSI and NVMe hosts are told apart, FreeRADIUS' Diffie-Hellman parameters (RFC 7919 has better ones). In an image every machine would have the same ones, and every
 //! build others; so each machine draws its own at its first boot and keeps them on its state.
 
 use super::ini::Ini;
@@ -20,7 +20,7 @@ struct OwnValue {
 /// A random UUID, random(4).
 const UUID: &str = "/usr/bin/cat /proc/sys/kernel/random/uuid";
 
-const VALUES: [OwnValue; 5] = [
+const VALUES: [OwnValue; 6] = [
     OwnValue { path: "etc/varnish/secret", name: "varnish-secret", mode: "0600", program: UUID },
     OwnValue {
         path: "etc/postsrsd.secret",
@@ -33,6 +33,12 @@ const VALUES: [OwnValue; 5] = [
         name: "freeradius-dh",
         mode: "0644",
         program: "/usr/bin/openssl genpkey -genparam -algorithm DH -pkeyopt group:ffdhe2048",
+    },
+    OwnValue {
+        path: "etc/iscsi/initiatorname.iscsi",
+        name: "iscsi-initiator",
+        mode: "0600",
+        program: "echo InitiatorName=$$(/usr/sbin/iscsi-iname)",
     },
     OwnValue { path: "etc/nvme/hostid", name: "nvme-hostid", mode: "0644", program: UUID },
     OwnValue { path: "etc/nvme/hostnqn", name: "nvme-hostnqn", mode: "0644", program: "/usr/sbin/nvme gen-hostnqn" },

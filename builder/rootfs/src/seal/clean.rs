@@ -6,7 +6,7 @@ use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::recipe::FileFilter;
 
 /// Paths of which nothing is kept, with those of [`LEFTOVERS`]; `*` stands for any bytes of one name.
-const GONE: [&str; 39] = [
+const GONE: [&str; 40] = [
     // identity of one machine, and of the machine it was built on
     "etc/hostname",
     "etc/ssh/ssh_host_*",
@@ -19,6 +19,8 @@ const GONE: [&str; 39] = [
     "var/lib/rabbitmq/.erlang.cookie",
     "var/lib/certmonger/cas/*",
     "var/lib/certmonger/local/*",
+    // what rkhunter knows of files of the build, by inode and time
+    "var/lib/rkhunter/db/rkhunter.dat",
     // etckeeper's history of a directory that nobody can change
     "etc/.git",
     "var/backups/*",

@@ -20,11 +20,13 @@ pub(super) fn by_scripts<'a>(tree: &'a Tree, search: &SecretSearch) -> Vec<(&'a 
         if !place || content.len() > LARGEST {
             return None;
         }
-        let text = std::str::from_utf8(content.bytes()).ok()?;
-        let what = match () {
-            () if has_random_uuid(text) => "a random identifier",
-            () if text.lines().any(sets_password) => "a password",
-            () => return None,
+        let text = std::str::from_utf8(content.bytes());
+        let what = match text {
+            // Tripwire's keys, in a form of its own.
+            _ if path.starts_with(b"etc/tripwire/") && path.ends_with(b".key") => "a private key",
+            Ok(text) if has_random_uuid(text) => "a random identifier",
+            Ok(text) if text.lines().any(sets_password) => "a password",
+            _ => return None,
         };
         let digest = content.digest();
         let script = || matches!((search.source)(path, &digest), FileSource::Script(_) | FileSource::Changed(_));
