@@ -1,5 +1,5 @@
-//! Kernel modules of the initrd: the ones asked for (`initrd::contents` lists them) and everything they depend on, decompressed, with the index files
-//! that libkmod needs to find them.
+//! Kernel modules of the initrd: the ones asked for (`initrd::contents` lists them) and everything they depend on,
+//! decompressed, with the index files that libkmod needs to find them.
 //!
 //! Sources: modules.dep(5), modprobe.d(5) for soft dependencies, depmod(8). A module's signature is appended to the
 //! uncompressed file, so it stays valid when the compression is taken off.
