@@ -59,7 +59,8 @@ const fn module(name: &'static str, why: &'static str) -> Setting {
 
 const REDIRECTS: &str = "a neighbour could send the traffic elsewhere";
 const SOURCE_ROUTES: &str = "the sender of a packet does not choose its way";
-const PROTOCOL: &str = "a protocol few use and many holes were found in; any user could load it by opening a socket";
+const PROTOCOL: &str =
+    "a rarely used protocol with many known vulnerabilities; any user could load it by opening a socket";
 const FILE_SYSTEM: &str = "a file system no server needs; mounting a prepared one attacks the kernel";
 
 /// Every setting of both levels (Documentation/admin-guide/sysctl, Documentation/admin-guide/kernel-parameters).
@@ -70,7 +71,11 @@ pub const SETTINGS: &[Setting] = &[
         "1",
         "the kernel's log holds addresses and hardware; `journalctl -k` shows it to administrators",
     ),
-    sysctl("kernel.unprivileged_bpf_disabled", "1", "the BPF verifier had many holes; only root loads programs"),
+    sysctl(
+        "kernel.unprivileged_bpf_disabled",
+        "1",
+        "the BPF verifier had many vulnerabilities; only root loads programs",
+    ),
     sysctl("net.core.bpf_jit_harden", "2", "BPF programs cannot be used to place code in the kernel"),
     sysctl("kernel.perf_event_paranoid", "3", "performance counters are a side channel"),
     sysctl("kernel.yama.ptrace_scope", "1", "a program cannot read the memory of another one that it did not start"),
@@ -78,7 +83,7 @@ pub const SETTINGS: &[Setting] = &[
     sysctl("kernel.kexec_load_disabled", "1", "the running kernel is replaced by a verified boot only"),
     sysctl("kernel.randomize_va_space", "2", "addresses of programs cannot be guessed"),
     sysctl("vm.unprivileged_userfaultfd", "0", "it makes races in the kernel easy to win"),
-    sysctl("dev.tty.ldisc_autoload", "0", "any user could load line disciplines, which had holes"),
+    sysctl("dev.tty.ldisc_autoload", "0", "any user could load line disciplines, which had vulnerabilities"),
     sysctl("dev.tty.legacy_tiocsti", "0", "a program could type into the terminal of the one that started it"),
     sysctl("fs.protected_hardlinks", "1", "links to files of others were a way to get them changed"),
     sysctl("fs.protected_symlinks", "1", "the same with links in /tmp"),
@@ -105,10 +110,13 @@ pub const SETTINGS: &[Setting] = &[
     sysctl("net.ipv4.conf.default.accept_source_route", "0", SOURCE_ROUTES),
     sysctl("net.ipv6.conf.all.accept_source_route", "0", SOURCE_ROUTES),
     sysctl("net.ipv6.conf.default.accept_source_route", "0", SOURCE_ROUTES),
-    word("slab_nomerge", "objects of different kinds do not share memory, so a hole in one does not reach the other"),
+    word(
+        "slab_nomerge",
+        "objects of different kinds do not share memory, so a vulnerability in one does not reach the other",
+    ),
     word("init_on_alloc=1", "memory is empty when it is handed out"),
     word("randomize_kstack_offset=on", "the kernel's stack is elsewhere at each system call"),
-    word("vsyscall=none", "a page at a fixed address that only programs of 2012 need"),
+    word("vsyscall=none", "a page at a fixed address that only programs from before about 2012 need"),
     module("dccp", PROTOCOL),
     module("sctp", PROTOCOL),
     module("rds", PROTOCOL),
@@ -131,13 +139,13 @@ pub const SETTINGS: &[Setting] = &[
         SettingKind::Sysctl,
         "kernel.io_uring_disabled",
         "2",
-        "io_uring had many holes; some databases are faster with it",
+        "io_uring had many vulnerabilities; some databases are faster with it",
     ),
     strict(
         SettingKind::Sysctl,
         "kernel.panic_on_oops",
         "1",
-        "a kernel that stumbled restarts, which costs what was in flight",
+        "the machine reboots after a kernel oops; work in progress is lost",
     ),
     strict(
         SettingKind::Sysctl,
@@ -157,8 +165,8 @@ pub const SETTINGS: &[Setting] = &[
     strict(SettingKind::Word, "lockdown=integrity", "", "not even root changes the running kernel, kernel_lockdown(7)"),
     strict(SettingKind::Module, "af_key", "", "an old interface to IPsec that current daemons do not use"),
     strict(SettingKind::Module, "squashfs", "", FILE_SYSTEM),
-    strict(SettingKind::Module, "algif_hash", "", "cryptography in the kernel for programs, which have libraries"),
-    strict(SettingKind::Module, "algif_skcipher", "", "cryptography in the kernel for programs, which have libraries"),
+    strict(SettingKind::Module, "algif_hash", "", "kernel crypto sockets; userspace has libraries"),
+    strict(SettingKind::Module, "algif_skcipher", "", "kernel crypto sockets; userspace has libraries"),
     strict(
         SettingKind::Sshd,
         "DisableForwarding",

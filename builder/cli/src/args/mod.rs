@@ -21,9 +21,9 @@ use std::path::PathBuf;
 /// What help and the reference say at their end.
 const AFTER: &str = "\
 Exit codes: 0 done; 1 your input is wrong; 2 wrong usage; 3 the lock is out of
-date; 4 verification failed; 5 the host lacks something; 6 a remote refused;
-7 not reproducible; 70 a bug in diorite; 130 interrupted; 141 the output was
-closed. stdout is data, stderr is progress.";
+date; 4 a check failed or a difference was found; 5 the host lacks something;
+6 a remote refused; 7 not reproducible; 70 a bug in diorite; 130 interrupted;
+141 the output was closed. stdout is data, stderr is progress.";
 
 /// Immutable Debian images: declared once, built reproducibly, proven by booting them.
 #[derive(Debug, Parser)]
@@ -55,10 +55,11 @@ pub struct ProfileArgs {
 /// Where a profile's lock and results are.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PathArgs {
-    /// The lock to use instead of the one beside the profile.
+    /// The lock to read (with `lock`: to read and write) instead of the one beside the profile.
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Directory for results [default: out/NAME].
+    /// Directory for results [default: out/NAME]. `plan` only looks there for an earlier build and the scratch lock;
+    /// `show`, `lock`, `fetch` and `vault` do not use it.
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -75,7 +76,7 @@ pub struct RelockArgs {
 /// Whether the scratch lock is used.
 #[derive(Debug, Clone, Args)]
 pub struct ScratchLockArgs {
-    /// Use the scratch lock that `diorite build --relock` left in the results directory, where there is one for this
+    /// Use the scratch lock that `diorite build --relock` left in the results directory, if it exists and is for this
     /// profile.
     #[arg(long)]
     pub scratch_lock: bool,
@@ -84,7 +85,7 @@ pub struct ScratchLockArgs {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Make a project of your own: a commented profile, its base, an overlay, and a CI recipe.
+    /// Make a project of your own: a commented profile, its base, an overlay, and CI configuration.
     Init(InitArgs),
     /// Turn another tool's file into tables of a profile.
     #[command(subcommand)]
@@ -95,7 +96,8 @@ pub enum Verb {
     Lock {
         #[command(flatten)]
         profile: ProfileArgs,
-        /// Replace an existing lock.
+        /// Replace an existing lock. Everything is resolved anew: every package gets the version that the archive has
+        /// now.
         #[arg(long)]
         update: bool,
     },
@@ -114,8 +116,8 @@ pub enum Verb {
     Scenario(ScenarioArgs),
     /// Build and verify.
     Image(BuildArgs),
-    /// Write the server's documentation, as one HTML page and as Markdown; with the measured evidence where the report is
-    /// about this very image.
+    /// Write the server's documentation, as one HTML page and as Markdown; with test evidence if the report belongs to
+    /// exactly this image.
     Doc(DocArgs),
     /// Inspect a deployment target.
     #[command(subcommand)]
@@ -130,8 +132,7 @@ pub enum Verb {
     Status(StatusArgs),
     /// Build the image and boot it in the lab for interactive use: its console or a root shell, with forwarded ports.
     Run(RunArgs),
-    /// Write the image to a whole disk of this host, for a machine without a hypervisor, and read it back. Refuses a disk that
-    /// is in use, too small, or not empty.
+    /// Write the image to a physical disk and read it back.
     Write(WriteArgs),
     /// Print the profile language: a JSON Schema for editors, or the reference page.
     Schema {
@@ -158,7 +159,7 @@ pub enum Verb {
         #[arg(long, conflicts_with = "directory")]
         markdown: bool,
     },
-    /// Install the image that this machine was started to install: what an installer (`--format installer`) runs.
+    /// Used by the installer stick (`build --format installer`); not for interactive use.
     #[command(hide = true)]
     Install,
     /// Prepare what the test suite needs and print it as shell assignments.
@@ -259,8 +260,9 @@ pub struct ScenarioArgs {
     /// Run each scenario N times; a step with different results is flaky, and fails.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     pub repeat: u32,
-    #[command(flatten)]
-    pub lock: ScratchLockArgs,
+    /// Use each profile's scratch lock, out/NAME/scratch.lock, if it exists.
+    #[arg(long)]
+    pub scratch_lock: bool,
     /// Directory for results; each scenario has a directory of its name in it [default: out/scenarios].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -317,7 +319,7 @@ pub struct WriteArgs {
     /// The disk: /dev/sdX, /dev/nvme0n1.
     #[arg(value_name = "DISK")]
     pub disk: PathBuf,
-    /// Overwrite a disk that holds something. One that is in use is refused all the same.
+    /// Overwrite a disk that is not empty (never one in use).
     #[arg(long)]
     pub force: bool,
 }
@@ -343,7 +345,8 @@ pub enum VaultVerb {
         /// The file to write.
         file: PathBuf,
     },
-    /// Verify every package in the file and put it into the store.
+    /// Verify every package in the file and put it into the store; in a project, also write its lock to
+    /// profiles/NAME.lock, which is never overwritten.
     Import {
         /// The file to read.
         file: PathBuf,

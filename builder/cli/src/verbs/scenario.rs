@@ -102,7 +102,7 @@ fn found(source: &MachineSource, args: &ScenarioArgs) -> Result<(ScenarioDisk, (
     let (project, (disk, lock)) = match source {
         MachineSource::Profile(name) => {
             let project = Project::load(&ProfileArgs { name: in_project(name), paths })?;
-            let built = disks::built(&project, args.lock.scratch_lock)?;
+            let built = disks::built(&project, args.scratch_lock)?;
             (project, built)
         }
         MachineSource::Disk { disk, recipe } => {
