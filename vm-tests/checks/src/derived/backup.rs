@@ -53,9 +53,11 @@ fn script(backup: &Backup) -> String {
         let path = quote::word(&dump);
         text += &format!("[ -s {path} ] && cmp {path} {restored}{path} && echo same:yes; ");
     }
-    for directory in &backup.directories {
-        let path = quote::word(directory);
-        text += &format!("[ \"$(ls -A {path})\" = \"$(ls -A {restored}{path})\" ] && echo same:yes; ");
+    for directory in backup.places() {
+        let path = quote::word(&directory);
+        text += &format!(
+            "[ -d {restored}{path} ] && [ \"$(ls -A {path})\" = \"$(ls -A {restored}{path})\" ] && echo same:yes; "
+        );
     }
     text + &format!(
         "rm -rf {restored}; journalctl -b -u 'diorite-backup*' -u 'diorite-restore*' -p 3 -o cat --no-pager | tail -n 3"

@@ -25,6 +25,14 @@ fn what_is_not_said_has_a_default() {
 }
 
 #[test]
+fn links_into_state_are_saved_as_what_they_lead_to() {
+    let recipe =
+        parsed("directory = \"/var/backups/restic\"\ndirectories = [\"/home\", \"/srv/files\", \"/var/lib/app\"]\n");
+    let backup = recipe.unwrap_or_else(|e| panic!("{e}")).backup.expect("it is there");
+    assert_eq!(backup.saved(), ["/var/home", "/var/srv/files", "/var/lib/app"]);
+}
+
+#[test]
 fn what_cannot_be_meant_shows_the_line() {
     let refused = |text: &str| match parsed(text) {
         Ok(recipe) => format!("accepted: {:?}", recipe.backup),

@@ -1,5 +1,6 @@
 //! Backups of state.
 
+use crate::tables::mounts::recipe::real;
 use crate::tables::services::recipe::Timer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -64,9 +65,14 @@ impl Backup {
         }
     }
 
+    /// The directories that are saved, where they really are: restic saves a link as a link, and /srv and /home are such.
+    pub fn places(&self) -> impl Iterator<Item = String> {
+        self.directories.iter().map(|directory| real(directory))
+    }
+
     /// Everything that is saved.
     pub fn saved(&self) -> Vec<String> {
         let dumps = (!self.dumps.is_empty()).then(|| Self::DUMPS.to_owned());
-        self.directories.iter().cloned().chain(dumps).collect()
+        self.places().chain(dumps).collect()
     }
 }

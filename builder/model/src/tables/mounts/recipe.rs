@@ -143,6 +143,8 @@ impl Mount {
 
 /// A path of the profile as it is in the machine, links of the root followed.
 pub fn real(path: &str) -> String {
-    let moved = ["/srv", "/home", "/opt"].iter().any(|l| path.strip_prefix(l).is_some_and(|r| r.starts_with('/')));
+    let moved = ["/srv", "/home", "/opt"]
+        .iter()
+        .any(|l| path.strip_prefix(l).is_some_and(|r| r.is_empty() || r.starts_with('/')));
     if moved { format!("/var{path}") } else { path.to_owned() }
 }
