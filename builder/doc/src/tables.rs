@@ -55,6 +55,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("monitoring.probes", Some("monitoring")),
     ("monitoring.alerts", Some("monitoring")),
     ("monitoring.alertmanager", Some("monitoring")),
+    ("monitoring.logs", Some("monitoring")),
     ("services", Some("services")),
     ("services.units", Some("services")),
     ("state", Some("data")),

@@ -80,6 +80,7 @@ pub(crate) mod monitoring {
     pub(crate) mod alerts;
     pub(crate) mod asked;
     pub(crate) mod check;
+    pub(crate) mod logs;
     pub(crate) mod outgoing;
     pub(crate) mod probes;
     pub(crate) mod read;

@@ -60,6 +60,11 @@ impl Monitoring {
             let who = format!("receiver `{name}`");
             all.push(Outgoing { path, who, fails: "cannot be told", host, port: tcp(port), ipv4: None });
         }
+        if let Some(url) = self.logs.as_ref().and_then(|logs| values::url(&logs.url).ok()) {
+            let (path, who) = ("monitoring.logs.url".to_owned(), "the journal".to_owned());
+            let (fails, port) = ("cannot be sent", tcp(url.port));
+            all.push(Outgoing { path, who, fails, host: url.host, port, ipv4: None });
+        }
         all
     }
 }

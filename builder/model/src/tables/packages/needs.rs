@@ -79,6 +79,9 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if recipe.monitoring.alertmanager.is_some() {
         needed.push("prometheus-alertmanager");
     }
+    if recipe.monitoring.logs.is_some() {
+        needed.push("systemd-journal-remote");
+    }
     if recipe.state.encryption == Encryption::Tpm2 {
         needed.extend(TPM);
     }
