@@ -204,6 +204,9 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
+    signed_by_acme(directory, days):
+        "signed by the authority at {directory} (ACME, HTTP-01), until then self-signed for {days} days",
+        "von der Zertifizierungsstelle {directory} signiert (ACME, HTTP-01), bis dahin {days} Tage selbst signiert";
     certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
     certificate(): "Certificate", "Zertifikat";
     certificate_names(): "For", "Für";

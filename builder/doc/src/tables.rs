@@ -26,6 +26,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("hosts", Some("network")),
     ("trust", Some("network")),
     ("certificates", Some("network")),
+    ("certificates.acme", Some("network")),
     ("time", Some("machine")),
     ("locale", Some("machine")),
     ("firewall", Some("ports")),

@@ -56,6 +56,11 @@ fn a_machine_that_watches_another_tells_when_it_stops_and_when_it_is_back() {
 }
 
 #[test]
+fn an_authority_signs_what_a_container_shows() {
+    scenes::passes("acme");
+}
+
+#[test]
 fn a_journal_arrives_at_another_machine() {
     scenes::passes("logs");
 }

@@ -33,6 +33,8 @@ expr = "node_load5 > 8"
 mail = { smarthost = "192.0.2.25:587", from = "monitor@example.org", to = ["team@example.org"], user = "monitor", credential = "mail.password" }
 [monitoring.alertmanager.receivers.chat]
 webhook = { url = "https://192.0.2.26/hook" }
+[monitoring.logs]
+url = "https://192.0.2.27:19532/journals"
 [containers.web]
 packages = ["busybox", "openssl"]
 command = ["openssl", "s_server", "-accept", "8443", "-cert", "/run/certificates/web/certificate.pem", "-key", "/run/certificates/web/key.pem", "-www"]
@@ -43,6 +45,7 @@ init = true
 allow = [{ port = 8443 }]
 [certificates.web]
 names = ["watching.example"]
+acme = { directory = "https://192.0.2.28:14000/dir" }
 container = "web"
 port = 8443
 [backup]
@@ -106,6 +109,27 @@ pub const WATCHING: Image = Image {
                 r#""busybox", "sh", "-c", "openssl req -x509 -newkey ed25519 -noenc -subj /CN=watching.example -addext subjectAltName=DNS:watching.example -config /dev/null -keyout /tmp/key.pem -out /tmp/certificate.pem && exec openssl s_server -accept 8443 -cert /tmp/certificate.pem -key /tmp/key.pem -www""#,
             )],
             caught: &[("certificate-web-shown", "another certificate")],
+            ..NONE
+        },
+        Wrong {
+            what: "an authority that gets no answer",
+            files: &[(
+                "etc/systemd/system/diorite-acme-answer@.service.d/91-wrong.conf",
+                "[Service]\nExecStart=\nExecStart=-/bin/false\n",
+            )],
+            caught: &[("acme-answers-ipv4", ""), ("acme-answers-ipv6", "")],
+            ..NONE
+        },
+        Wrong {
+            what: "an authority that is never asked",
+            files: &[("etc/systemd/system/diorite-acme-web.timer", "-> /dev/null")],
+            caught: &[("certificate-web-acme", "its timer is not active")],
+            ..NONE
+        },
+        Wrong {
+            what: "a journal that goes to another place",
+            edits: &[("19532/journals", "19532/others")],
+            caught: &[("logs-sent", "it does not send to https://192.0.2.27:19532/journals")],
             ..NONE
         },
         Wrong {

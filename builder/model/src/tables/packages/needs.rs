@@ -113,6 +113,9 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if !recipe.certificates.is_empty() {
         needed.push("openssl");
     }
+    if recipe.asks_authorities() {
+        needed.push("uacme");
+    }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }
