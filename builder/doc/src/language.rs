@@ -207,6 +207,9 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
+    signed_by_acme(directory, days):
+        "signed by the authority at {directory} (ACME, HTTP-01), until then self-signed for {days} days",
+        "von der Zertifizierungsstelle {directory} signiert (ACME, HTTP-01), bis dahin {days} Tage selbst signiert";
     certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
     certificate(): "Certificate", "Zertifikat";
     certificate_names(): "For", "Für";
@@ -341,6 +344,8 @@ texts! {
     who_may_ask(): "read from:", "abrufbar von:";
     scraped(): "Scraped from here", "Von hier abgefragt";
     shows_credential(): "Credential shown", "Verwendetes Credential";
+    journal_goes_to(): "The journal goes to", "Das Journal geht an";
+    signed_by(name): "with a certificate signed by the authority {name}", "mit einem von der Zertifizierungsstelle {name} signierten Zertifikat";
     samples_kept(days, size): "samples are kept for {days} days, at most {size} MiB", "Messwerte werden {days} Tage aufbewahrt, höchstens {size} MiB";
     probes(): "Probes", "Proben";
     what_is_tried(): "What is tried", "Was geprüft wird";
@@ -360,6 +365,14 @@ texts! {
     probe_failing(): "a probe fails", "eine Probe schlägt fehl";
     certificate_near_end(days):
         "a certificate ends within {days} days", "ein Zertifikat läuft innerhalb von {days} Tagen ab";
+    certificate_not_renewed(days):
+        "a certificate that a machine keeps has not been renewed, and ends within {days} days",
+        "ein Zertifikat einer Maschine wurde nicht erneuert und läuft innerhalb von {days} Tagen ab";
+    backup_too_old():
+        "a backup is overdue: the last one is older than one and a half times the longest time between two",
+        "eine Datensicherung ist überfällig: Die letzte ist älter als das Anderthalbfache der längsten Zeit zwischen zweien";
+    backup_older_than(hours):
+        "the last backup is older than {hours} hours", "die letzte Datensicherung ist älter als {hours} Stunden";
     container_down(): "a container does not run", "ein Container läuft nicht";
     disk_nearly_full(path, percent): "{path} is more than {percent} % full", "{path} ist zu mehr als {percent} % voll";
     boot_not_blessed(): "the boot is not known to be good", "der Start gilt nicht als erfolgreich";

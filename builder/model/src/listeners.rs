@@ -1,7 +1,7 @@
 //! Who listens on which port of the machine, as far as its recipe says: one answer for the checks of a profile, for what a
 //! verification expects, and for the ports that `run` forwards.
 
-use crate::recipe::{Alertmanager, NodeExporter, Probe, Prometheus, Protocol, Recipe};
+use crate::recipe::{Acme, Alertmanager, NodeExporter, Probe, Prometheus, Protocol, Recipe};
 use std::fmt;
 
 /// The port of the secure shell, TCP (RFC 4251).
@@ -33,6 +33,8 @@ pub enum ListenerOwner<'a> {
     BlackboxExporter,
     /// prometheus-alertmanager.
     Alertmanager,
+    /// What answers the challenges of a certificate's authority, by the first such certificate.
+    Acme(&'a str),
     /// A tunnel of `[vpn]`, by its name.
     Tunnel(&'a str),
     /// A container, by an entry of its `publish`.
@@ -64,6 +66,9 @@ impl Recipe {
         if let Some(manager) = &monitoring.alertmanager {
             let local = manager.from.is_empty();
             all.push(Listener { local, ..tcp(Alertmanager::PORT, ListenerOwner::Alertmanager) });
+        }
+        if let Some((name, _)) = self.certificates.iter().find(|(_, certificate)| certificate.acme.is_some()) {
+            all.push(tcp(Acme::PORT, ListenerOwner::Acme(name)));
         }
         for (name, _, wireguard) in self.tunnels() {
             let listens = wireguard.listen.iter();
@@ -100,6 +105,7 @@ impl Listener<'_> {
             ListenerOwner::Prometheus => Some("monitoring.prometheus".into()),
             ListenerOwner::BlackboxExporter => Some("monitoring.probes".into()),
             ListenerOwner::Alertmanager => Some("monitoring.alertmanager".into()),
+            ListenerOwner::Acme(name) => Some(format!("certificates.{name}.acme")),
             ListenerOwner::Tunnel(name) => Some(format!("vpn.{name}.port")),
             ListenerOwner::Container { name, publish } => Some(format!("containers.{name}.publish.{publish}.host")),
         }
@@ -114,6 +120,7 @@ impl fmt::Display for ListenerOwner<'_> {
             Self::Prometheus => f.write_str("Prometheus"),
             Self::BlackboxExporter => f.write_str("the blackbox exporter"),
             Self::Alertmanager => f.write_str("Alertmanager"),
+            Self::Acme(_) => f.write_str("the answers to a certificate authority"),
             Self::Tunnel(name) => write!(f, "tunnel `{name}`"),
             Self::Container { name, .. } => write!(f, "container `{name}`"),
         }

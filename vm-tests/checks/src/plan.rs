@@ -63,6 +63,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     // Last of these, because what a container is doing is looked at every half minute only.
     all.extend(monitoring::image(scope, firewall::counters(recipe)));
     all.extend(monitoring::servers::checks(scope));
+    all.extend(monitoring::logs::check(scope));
     all.extend(agent::check(scope));
     all.push(kernel::sound());
     all.push(journal::check());

@@ -55,6 +55,16 @@ fn a_machine_that_watches_another_tells_when_it_stops_and_when_it_is_back() {
     scenes::passes("watch");
 }
 
+#[test]
+fn an_authority_signs_what_a_container_shows() {
+    scenes::passes("acme");
+}
+
+#[test]
+fn a_journal_arrives_at_another_machine() {
+    scenes::passes("logs");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

@@ -19,7 +19,7 @@ use diorite_model::report::{CheckResult, Class, Report, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Output;
 
@@ -75,8 +75,11 @@ fn lay(overlay: &Path, wrongs: &[Wrong]) {
         let path = overlay.join("tree").join(path);
         fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
         match text.strip_prefix("-> ") {
-            Some(target) => symlink(target, path).expect("a link"),
-            None => fs::write(path, text).expect("a file"),
+            Some(target) => symlink(target, &path).expect("a link"),
+            None => fs::write(&path, text).expect("a file"),
+        }
+        if text.starts_with("#!") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("its mode");
         }
     };
     // On a busy host an emulated machine needs longer for everything than systemd waits.

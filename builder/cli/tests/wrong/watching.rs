@@ -1,10 +1,10 @@
-//! A machine that watches others and has a tunnel, and what can be wrong with it. Its packages are in no other image of the
+//! A machine that watches others, has a tunnel, a certificate and a backup, and what can be wrong with it. Its packages are in no other image of the
 //! suite.
 
 use super::table::{ASIDE, NONE};
 use super::{Image, Wrong};
 
-/// One of everything that the checks of `[monitoring]` and `[vpn]` ask for. Every edit of a wrong names a text that stands in
+/// One of everything that the checks of `[monitoring]`, `[vpn]`, `[certificates]` and `[backup]` ask for. Every edit of a wrong names a text that stands in
 /// here once.
 pub const PROFILE: &str = r#"extends = "base"
 [image]
@@ -33,6 +33,26 @@ expr = "node_load5 > 8"
 mail = { smarthost = "192.0.2.25:587", from = "monitor@example.org", to = ["team@example.org"], user = "monitor", credential = "mail.password" }
 [monitoring.alertmanager.receivers.chat]
 webhook = { url = "https://192.0.2.26/hook" }
+[monitoring.logs]
+url = "https://192.0.2.27:19532/journals"
+[containers.web]
+packages = ["busybox", "openssl"]
+command = ["openssl", "s_server", "-accept", "8443", "-cert", "/run/certificates/web/certificate.pem", "-key", "/run/certificates/web/key.pem", "-www"]
+publish = [{ host = 8443 }]
+writable = ["/tmp"]
+init = true
+[firewall]
+allow = [{ port = 8443 }]
+[certificates.web]
+names = ["watching.example"]
+acme = { directory = "https://192.0.2.28:14000/dir" }
+container = "web"
+port = 8443
+[backup]
+when = "02:30"
+directory = "/var/backups/restic"
+password = "backup.password"
+dumps.word = { container = "web", command = ["busybox", "echo", "a word"] }
 [vpn.site]
 type = "wireguard"
 addresses = ["10.97.0.1/24"]
@@ -42,12 +62,94 @@ allowed = ["10.97.0.2/32"]
 endpoint = "192.0.2.9:51820"
 "#;
 
+/// In place of the program that keeps certificates: it makes one, and leaves it at that.
+const NEVER_RENEWED: &str = r#"#!/bin/sh
+set -eu
+directory=$1 owner=$2 metrics=$5 name=$6
+shift 6
+names=$(printf '%s,' "$@")
+[ -s "$directory/certificate.pem" ] || {
+    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 90 -subj "/CN=$name" \
+        -addext "subjectAltName=${names%,}" -keyout "$directory/key.pem" -out "$directory/certificate.pem"
+    chmod 0400 "$directory/key.pem"
+    chmod 0444 "$directory/certificate.pem"
+    chown "$owner" "$directory/key.pem" "$directory/certificate.pem"
+}
+[ -z "$metrics" ] || {
+    for what in before after; do echo "diorite_certificate_not_${what}_seconds{name=\"$name\"} 2000000000"; done >"$metrics/certificate.prom"
+    chmod 0644 "$metrics/certificate.prom"
+}
+"#;
+
 /// What these tables say is not what was promised.
 pub const WATCHING: Image = Image {
     name: "watching",
     right: PROFILE,
     skip: ASIDE,
     wrongs: &[
+        Wrong {
+            what: "a key that everybody may read",
+            files: &[(
+                "etc/systemd/system/diorite-certificate-web.service.d/91-wrong.conf",
+                "[Service]\nExecStartPost=+/usr/bin/chmod 0444 /var/lib/diorite/certificates/web/key.pem\n",
+            )],
+            caught: &[("certificate-web", " 0444, the user ")],
+            ..NONE
+        },
+        Wrong {
+            what: "a certificate that nobody renews",
+            files: &[("usr/lib/diorite/certificate", NEVER_RENEWED)],
+            caught: &[("certificate-web-renewed", "serial=")],
+            ..NONE
+        },
+        Wrong {
+            what: "a server that shows a certificate of its own",
+            edits: &[(
+                r#""openssl", "s_server", "-accept", "8443", "-cert", "/run/certificates/web/certificate.pem", "-key", "/run/certificates/web/key.pem", "-www""#,
+                r#""busybox", "sh", "-c", "openssl req -x509 -newkey ed25519 -noenc -subj /CN=watching.example -addext subjectAltName=DNS:watching.example -config /dev/null -keyout /tmp/key.pem -out /tmp/certificate.pem && exec openssl s_server -accept 8443 -cert /tmp/certificate.pem -key /tmp/key.pem -www""#,
+            )],
+            caught: &[("certificate-web-shown", "another certificate")],
+            ..NONE
+        },
+        Wrong {
+            what: "an authority that gets no answer",
+            files: &[(
+                "etc/systemd/system/diorite-acme-answer@.service.d/91-wrong.conf",
+                "[Service]\nExecStart=\nExecStart=-/bin/false\n",
+            )],
+            caught: &[("acme-answers-ipv4", ""), ("acme-answers-ipv6", "")],
+            ..NONE
+        },
+        Wrong {
+            what: "an authority that is never asked",
+            files: &[("etc/systemd/system/diorite-acme-web.timer", "-> /dev/null")],
+            caught: &[("certificate-web-acme", "its timer is not active")],
+            ..NONE
+        },
+        Wrong {
+            what: "a journal that goes to another place",
+            edits: &[("19532/journals", "19532/others")],
+            caught: &[("logs-sent", "it does not send to https://192.0.2.27:19532/journals")],
+            ..NONE
+        },
+        Wrong {
+            what: "a backup that is never made",
+            files: &[(
+                "etc/systemd/system/diorite-backup.timer.d/91-wrong.conf",
+                "[Timer]\nOnCalendar=\nOnCalendar=2020-01-01\nPersistent=no\n",
+            )],
+            caught: &[("backup-timer", "no next time")],
+            ..NONE
+        },
+        Wrong {
+            what: "a backup of which nothing comes back",
+            files: &[(
+                "etc/systemd/system/diorite-restore@.service.d/91-wrong.conf",
+                "[Service]\nExecStart=\nExecStart=/bin/true\n",
+            )],
+            caught: &[("backup-restored", "what is restored is not what was saved")],
+            ..NONE
+        },
         Wrong {
             what: "a tunnel whose peer may come as anybody",
             edits: &[("10.97.0.2/32", "10.97.0.0/24")],

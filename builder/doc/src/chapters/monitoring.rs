@@ -53,6 +53,14 @@ fn daemons(c: &DocumentContext) -> Vec<(String, Cell)> {
         let proofs = ["alertmanager-config", "monitoring-listens"];
         add("Alertmanager", Some(Alertmanager::PORT), &manager.from, vec![], &proofs);
     }
+    if let Some(logs) = &monitoring.logs {
+        let signed = logs.authority.as_ref().map(|name| Cell::from(language.signed_by(name)));
+        let shown =
+            logs.credential.as_ref().map(|name| Cell::lines([language.shows_credential().into(), Cell::code(&**name)]));
+        let proof = c.evidence.matching(|id| id == "logs-sent");
+        let lines = [Cell::code(logs.place().0)].into_iter().chain(signed).chain(shown).chain([proof]);
+        all.push((language.journal_goes_to(), Cell::lines(lines)));
+    }
     all
 }
 
@@ -124,6 +132,9 @@ fn condition(when: &Condition, c: &DocumentContext) -> Cell {
         Condition::TargetDown { of: names } => of(language.target_down(), names),
         Condition::ProbeFailing { of: names } => of(language.probe_failing(), names),
         Condition::CertificateNearEnd { of: names, days } => of(language.certificate_near_end(days), names),
+        Condition::CertificateNotRenewed { of: names, days } => of(language.certificate_not_renewed(days), names),
+        Condition::BackupTooOld { hours: Some(hours) } => language.backup_older_than(hours).into(),
+        Condition::BackupTooOld { hours: None } => language.backup_too_old().into(),
         Condition::ContainerDown { of: names } => of(language.container_down(), names),
         Condition::DiskNearlyFull { path, percent } => language.disk_nearly_full(path, percent).into(),
         Condition::BootNotBlessed => language.boot_not_blessed().into(),

@@ -65,12 +65,13 @@ fn certificates(c: &DocumentContext) -> DocumentTable {
         language.evidence(),
     ]);
     for (name, certificate) in &c.recipe.certificates {
-        let source = match &certificate.credential {
-            None => language.self_signed(certificate.days),
-            Some(credential) => language.self_signed_until(credential, certificate.days),
+        let source = match (&certificate.acme, &certificate.credential) {
+            (Some(acme), _) => language.signed_by_acme(&acme.directory, certificate.days),
+            (None, None) => language.self_signed(certificate.days),
+            (None, Some(credential)) => language.self_signed_until(credential, certificate.days),
         };
         let reader = language.container_named(&certificate.container);
-        let ids = ["", "-renewed", "-shown"].map(|end| format!("certificate-{name}{end}"));
+        let ids = ["", "-renewed", "-shown", "-acme"].map(|end| format!("certificate-{name}{end}"));
         let proof = c.evidence.matching(|id| ids.iter().any(|own| own == id));
         table.row([Cell::code(&**name), Cell::codes(&certificate.names), source.into(), reader.into(), proof]);
     }

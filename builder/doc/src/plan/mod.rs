@@ -219,6 +219,7 @@ fn owner(listener: &Listener, language: Language) -> String {
         ListenerOwner::Prometheus => "Prometheus".into(),
         ListenerOwner::BlackboxExporter => "blackbox-exporter".into(),
         ListenerOwner::Alertmanager => "Alertmanager".into(),
+        ListenerOwner::Acme(_) => "ACME".into(),
         ListenerOwner::Tunnel(name) => language.tunnel_named(name),
         ListenerOwner::Container { name, .. } => language.container_named(name),
     }

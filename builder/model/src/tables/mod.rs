@@ -80,6 +80,7 @@ pub(crate) mod monitoring {
     pub(crate) mod alerts;
     pub(crate) mod asked;
     pub(crate) mod check;
+    pub(crate) mod logs;
     pub(crate) mod outgoing;
     pub(crate) mod probes;
     pub(crate) mod read;
@@ -232,6 +233,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
     // In the opposite order of what admitted.
     vpn::read::unadmit(&mut said);
     monitoring::read::unadmit(&mut said);
+    certificates::read::unadmit(&mut said);
     let tunnel = |link: &Link| matches!(link.kind, LinkKind::Wireguard(_));
     let (tunnels, links): (BTreeMap<_, _>, BTreeMap<_, _>) =
         std::mem::take(&mut said.network).into_iter().partition(|(_, link)| tunnel(link));
@@ -273,6 +275,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     let (mut recipe, settings) = read?;
     let places = places::Places { files, value };
     check(&recipe, &settings, &places)?;
+    certificates::read::complete(&mut recipe);
     monitoring::read::complete(&mut recipe);
     vpn::read::admit(&mut recipe);
     forwarding::groups::assign(&mut recipe);

@@ -9,8 +9,8 @@ use diorite_model::{Recipe, Result};
 
 const BACKUP: &str = "usr/lib/diorite/backup";
 const DUMP: &str = "usr/lib/diorite/dump";
-/// Below /run; node-exporter's textfile collector reads it.
-const METRICS: &str = "diorite-metrics";
+/// Since when there could have been a backup: the metrics of the image say so.
+const EXPECTED: &str = "usr/lib/tmpfiles.d/diorite-backup.conf";
 
 /// It reads what belongs to others, and writes to its repository.
 const SAVER: &[(&str, &str)] = &[
@@ -41,7 +41,10 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
         guest.file(DUMP, 0o755, include_bytes!("dump.sh").to_vec())?;
     }
     let name = Backup::UNIT.trim_end_matches(".service");
-    guest.unit(Backup::UNIT, &saver(backup, recipe.monitoring.node_exporter.is_some()))?;
+    let state = Backup::STATE;
+    let expected = format!("d {state} 0700 root root -\nf {state}/expected 0600 root root -\n");
+    guest.file(EXPECTED, 0o644, expected.into_bytes())?;
+    guest.unit(Backup::UNIT, &saver(backup))?;
     let timer = Ini::new().section("Unit").set("Description", "Backup, by the clock").section("Timer");
     let timer = match &backup.when {
         Timer::Every(seconds) => {
@@ -84,10 +87,8 @@ fn service(backup: &Backup, description: &str) -> Ini {
     }
 }
 
-fn saver(backup: &Backup, metrics: bool) -> Ini {
-    let directory = if metrics { format!("/run/{METRICS}") } else { String::new() };
-    let words: Vec<String> = ["save".to_owned(), directory]
-        .into_iter()
+fn saver(backup: &Backup) -> Ini {
+    let words: Vec<String> = std::iter::once("save".to_owned())
         .chain(backup.keep.iter().map(u32::to_string))
         .chain(backup.saved())
         .map(|argument| word(&argument))
@@ -101,15 +102,12 @@ fn saver(backup: &Backup, metrics: bool) -> Ini {
         BackupRepository::Directory(path) => vec![format!("+/usr/bin/mkdir -p -m 0700 {}", word(path))],
         BackupRepository::S3 { .. } => Vec::new(),
     };
-    let mut ini = service(backup, "Backup")
+    let ini = service(backup, "Backup")
         .each("ExecStartPre", made)
         .each("ExecStartPre", dumps)
         .set("ExecStart", format!("/{BACKUP} {}", words.join(" ")))
         .set("TimeoutStartSec", "6h")
         .set("Nice", "10");
-    if metrics {
-        ini = ini.set("RuntimeDirectory", METRICS).set("RuntimeDirectoryPreserve", "yes");
-    }
     sandbox::closed(ini, &open(backup, SAVER))
 }
 

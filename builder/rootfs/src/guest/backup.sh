@@ -1,6 +1,6 @@
 #!/bin/sh
-# Saves directories with restic(1), forgets what is too old, and says when that was; or restores a backup.
-# backup save METRICS DAILY WEEKLY MONTHLY DIRECTORY...
+# Saves directories with restic(1), forgets what is too old, and keeps when that was; or restores a backup.
+# backup save DAILY WEEKLY MONTHLY DIRECTORY...
 # backup restore SNAPSHOT DIRECTORY
 set -eu
 what=$1
@@ -17,14 +17,10 @@ fi
 if [ "$what" = restore ]; then
     exec restic restore --target "$2" -- "$1"
 fi
-metrics=$1 daily=$2 weekly=$3 monthly=$4
-shift 4
+daily=$1 weekly=$2 monthly=$3
+shift 3
 restic cat config >/dev/null 2>&1 || restic init
 restic backup --host diorite --tag diorite -- "$@"
 restic forget --host diorite --tag diorite --group-by host,tags --prune \
     --keep-last 1 --keep-daily "$daily" --keep-weekly "$weekly" --keep-monthly "$monthly"
-[ -z "$metrics" ] || {
-    printf 'diorite_backup_last_success_seconds %s\n' "$(date +%s)" >"$metrics/.backup"
-    chmod 0644 "$metrics/.backup"
-    mv "$metrics/.backup" "$metrics/backup.prom"
-}
+touch "$STATE_DIRECTORY/success"

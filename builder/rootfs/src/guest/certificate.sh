@@ -63,10 +63,11 @@ CONFIG
 fi
 rm -rf "$new"
 [ -z "$metrics" ] || {
+    begin=$(seconds startdate)
     end=$(seconds enddate)
     self=$([ $kind = given ] && echo 0 || echo 1)
-    printf 'diorite_certificate_not_after_seconds{name="%s"} %s\ndiorite_certificate_self_signed{name="%s"} %s\n' \
-        "$name" "$end" "$name" "$self" >"$metrics/.certificate-$name"
+    printf 'diorite_certificate_%s{name="%s"} %s\n' not_before_seconds "$name" "$begin" \
+        not_after_seconds "$name" "$end" self_signed "$name" "$self" >"$metrics/.certificate-$name"
     chmod 0644 "$metrics/.certificate-$name"
     mv "$metrics/.certificate-$name" "$metrics/certificate-$name.prom"
 }

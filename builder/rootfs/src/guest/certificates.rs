@@ -2,6 +2,7 @@
 //! day; when there is a new one, the container is told.
 
 use super::Guest;
+use super::acme;
 use super::ini::{Ini, word};
 use super::sandbox;
 use diorite_model::recipe::{CERTIFICATES, ServerCertificate};
@@ -34,7 +35,8 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, container: &str, owne
     for (name, certificate) in recipe.certificates_of(container) {
         let unit = ServerCertificate::unit(name);
         let base = unit.trim_end_matches(".service").to_owned();
-        guest.unit(&unit, &keeper(name, certificate, owner, recipe.monitoring.node_exporter.is_some()))?;
+        let signed = acme::generate(guest, name, certificate)?;
+        guest.unit(&unit, &keeper(name, certificate, signed, owner, recipe.monitoring.node_exporter.is_some()))?;
         let timer = Ini::new()
             .section("Unit")
             .set("Description", format!("Certificate {name}, once the clock is right and twice a day"))
@@ -75,22 +77,31 @@ pub(super) fn script(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     if let Some((name, _)) = missing {
         return Err(Error::bug(format!("certificate `{name}` has no container")));
     }
+    acme::answers(guest, recipe)?;
     match recipe.certificates.is_empty() {
         true => Ok(()),
         false => guest.file(SCRIPT, 0o755, include_bytes!("certificate.sh").to_vec()),
     }
 }
 
-fn keeper(name: &str, certificate: &ServerCertificate, owner: (u32, u32), metrics: bool) -> Ini {
+/// `signed` is the file that an authority's certificate comes in.
+fn keeper(
+    name: &str,
+    certificate: &ServerCertificate,
+    signed: Option<String>,
+    owner: (u32, u32),
+    metrics: bool,
+) -> Ini {
     let address = |text: &String| text.parse::<std::net::IpAddr>().is_ok();
     let names = certificate.names.iter().map(|n| format!("{}:{n}", if address(n) { "IP" } else { "DNS" }));
-    let given = certificate.credential.as_ref().map(|c| format!("%d/{c}")).unwrap_or_default();
+    // A specifier of systemd.unit(5), and a name without special characters.
+    let given = certificate.credential.as_ref().map(|c| format!("\"%d/{c}\""));
+    let given = given.unwrap_or_else(|| word(&signed.unwrap_or_default()));
     let metrics_directory = if metrics { format!("/run/{METRICS}") } else { String::new() };
     let words: Vec<String> = [format!("{CERTIFICATES}/{name}"), format!("{}:{}", owner.0, owner.1)]
         .iter()
         .map(|text| word(text))
-        // A specifier of systemd.unit(5), and a name without special characters.
-        .chain([format!("\"{given}\"")])
+        .chain([given])
         .chain([certificate.days.to_string(), metrics_directory, name.to_owned()].iter().map(|text| word(text)))
         .chain(names.map(|name| word(&name)))
         .collect();

@@ -3,6 +3,7 @@
 //! Every generated file goes through a serializer that knows its format; no value is ever pasted into a template.
 
 mod access;
+mod acme;
 mod backup;
 mod certificates;
 mod config_drive;

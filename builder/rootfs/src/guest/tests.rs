@@ -149,6 +149,11 @@ credential = "site.certificate"
 container = "web"
 reload = "HUP"
 
+[certificates.public]
+names = ["public.example"]
+acme = { directory = "https://acme.example/directory", email = "team@example.org" }
+container = "web"
+
 [state]
 volatile = ["/var/cache", "/var/tmp"]
 "#;
@@ -358,6 +363,12 @@ fn a_hostile_recipe_injects_no_line() {
         ("certificate's host", |r| r.certificates.get_mut("site").unwrap().names.push(HOSTILE.into())),
         ("certificate's credential", |r| {
             r.certificates.get_mut("site").unwrap().credential = Some(HOSTILE.into());
+        }),
+        ("authority's address", |r| {
+            r.certificates.get_mut("public").unwrap().acme.as_mut().unwrap().directory = HOSTILE.into();
+        }),
+        ("authority's mail", |r| {
+            r.certificates.get_mut("public").unwrap().acme.as_mut().unwrap().email = Some(HOSTILE.into());
         }),
         ("certificate's path", |r| r.certificates.get_mut("site").unwrap().path = HOSTILE.into()),
         ("certificate's container", |r| r.certificates.get_mut("site").unwrap().container = HOSTILE.into()),

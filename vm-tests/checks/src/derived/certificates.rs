@@ -13,6 +13,8 @@ use diorite_model::{
     recipe::{CERTIFICATES, ServerCertificate},
 };
 
+mod acme;
+
 /// Each certificate, in the machine and at its port.
 pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let mut all = Vec::new();
@@ -25,6 +27,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         all.push(Check::script(format!("certificate-{name}-renewed"), what, renewed_script(name), renewed));
         all.extend(served(scope, name, certificate));
     }
+    all.extend(acme::checks(scope));
     all
 }
 

@@ -13,6 +13,7 @@ use diorite_machine::Output;
 use diorite_model::recipe::NodeExporter;
 use std::time::Duration;
 
+pub mod logs;
 pub mod servers;
 
 /// How often an image writes down what it says of itself.

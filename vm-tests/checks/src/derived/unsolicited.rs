@@ -65,7 +65,7 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
         let why = format!("it asks the file server of the mount {name}");
         all.extend(to.into_iter().map(|to| Allowed::new(What::Tcp, to, port, &why)));
     }
-    for out in recipe.monitoring.outgoing() {
+    for out in recipe.outgoing() {
         let addresses = out.addresses(&recipe.hosts);
         let to =
             if addresses.is_empty() { vec![To::Anywhere] } else { addresses.into_iter().map(To::Address).collect() };

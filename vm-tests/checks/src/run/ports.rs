@@ -106,6 +106,7 @@ fn words(recipe: &Recipe, source: IpAddr, port: u16) -> String {
         Some(owner @ (ListenerOwner::Prometheus | ListenerOwner::BlackboxExporter | ListenerOwner::Alertmanager)) => {
             owner.to_string()
         }
+        Some(owner @ ListenerOwner::Acme(_)) => owner.to_string(),
         Some(ListenerOwner::Tunnel(name)) => format!("tunnel {name}"),
         None => {
             let described = [&allow.listener, &allow.name, &allow.why].into_iter().flatten().next();

@@ -55,10 +55,14 @@ pub fn start(scenario: &Scenario, lab: &Lab) -> Result<Vec<PeerServer>> {
     scenario.peers.iter().map(one).collect()
 }
 
+/// Bytes of a request: the first one of a machine that sends its journal has all of it.
+const LONGEST_BODY: usize = 32 << 20;
+
 /// Says this on every path.
 fn site(text: &str) -> Site {
     let site = Site::default();
     site.set_others(Reply::text(text));
+    site.take_bodies(LONGEST_BODY);
     site
 }
 

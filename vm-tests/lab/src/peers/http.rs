@@ -103,9 +103,10 @@ impl Request {
     }
 }
 
-/// Limits, so that a guest fills no memory: a body, and requests that are remembered.
+/// Limits, so that a guest fills no memory: a body, requests that are remembered, and the bytes of their bodies.
 const LONGEST_BODY: usize = 200 << 10;
 const MOST_REQUESTS: usize = 10_000;
+const MOST_KEPT: usize = 256 << 20;
 /// Bytes that are handed on at a time.
 const PIECE: usize = 64 << 10;
 
@@ -113,6 +114,7 @@ const PIECE: usize = 64 << 10;
 type Handler = Box<dyn FnMut(&Request) -> Reply + Send>;
 
 struct SiteState {
+    longest_body: usize,
     paths: BTreeMap<String, Reply>,
     others: Reply,
     requests: Vec<Request>,
@@ -134,7 +136,7 @@ impl Default for Site {
     fn default() -> Self {
         let others = Reply::new(404, "text/plain", "not found\n");
         let (paths, requests, handlers) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self(Arc::new(Mutex::new(SiteState { paths, others, requests, handlers })))
+        Self(Arc::new(Mutex::new(SiteState { longest_body: LONGEST_BODY, paths, others, requests, handlers })))
     }
 }
 
@@ -146,6 +148,10 @@ impl Site {
     /// Answers all other paths; at first, that they do not exist.
     pub fn set_others(&self, reply: Reply) {
         self.inner().others = reply;
+    }
+    /// Takes bodies of so many bytes from now on, where no program of the lab takes them.
+    pub fn take_bodies(&self, most: usize) {
+        self.inner().longest_body = most;
     }
     /// Answers all paths that begin so and have no answer of their own by a program of the lab, which takes bodies of at
     /// most so many bytes.
@@ -246,7 +252,9 @@ impl Connection {
         let handler = inner.handlers.iter_mut().find(|(under, ..)| own.is_none() && path.starts_with(under.as_str()));
         let made = handler.map(|(.., handler)| handler(request));
         if inner.requests.len() < MOST_REQUESTS {
-            let body = if made.is_some() { Vec::new() } else { request.body.clone() };
+            let left = MOST_KEPT.saturating_sub(inner.requests.iter().map(|r| r.body.len()).sum());
+            let kept = made.is_none() && request.body.len() <= left;
+            let body = if kept { request.body.clone() } else { Vec::new() };
             inner.requests.push(Request { body, ..request.clone() });
         }
         own.or(made).unwrap_or_else(|| inner.others.clone())
@@ -254,7 +262,8 @@ impl Connection {
 
     /// How many bytes a body may have.
     fn most(&self) -> usize {
-        self.site.inner().handlers.iter().map(|(_, most, _)| *most).max().unwrap_or(LONGEST_BODY)
+        let inner = self.site.inner();
+        inner.handlers.iter().map(|(_, most, _)| *most).max().unwrap_or(inner.longest_body)
     }
 }
 

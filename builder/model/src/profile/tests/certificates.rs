@@ -26,6 +26,17 @@ fn what_is_not_said_follows_from_the_name() {
 }
 
 #[test]
+fn an_authority_gets_in_at_port_80() {
+    let text = "[certificates.site]\nnames = [\"a.example\"]\ncontainer = \"web\"\n\
+        acme = { directory = \"https://a.example/d\" }\n";
+    let recipe = parsed(text).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(recipe.firewall.allow.last().map(|rule| rule.id()), Some("acme".to_owned()));
+    assert!(recipe.packages.include.iter().any(|package| package == "uacme"));
+    assert_eq!(recipe.outgoing().len(), 1);
+    assert!(!parsed(&text.replace("acme", "#")).unwrap_or_else(|e| panic!("{e}")).asks_authorities());
+}
+
+#[test]
 fn what_cannot_be_meant_shows_the_line() {
     let refused = |text: &str| match parsed(text) {
         Ok(recipe) => format!("accepted: {:?}", recipe.certificates),
@@ -39,6 +50,15 @@ fn what_cannot_be_meant_shows_the_line() {
         refused(&whole("port = 444\n")),
         refused(&whole("path = \"/tmp\"\n")),
         refused(&whole("days = 1\n")),
+        refused(&whole("credential = \"a\"\nacme = { directory = \"https://a.example/d\" }\n")),
+        refused(&whole("acme = { directory = \"http://a.example/d\" }\n")),
+        refused(&whole("acme = { directory = \"https://a.example/d\", challenge = \"dns-01\" }\n")),
+        refused(&whole("acme = { email = \"a@example.org\" }\n")),
+        refused(&whole("acme = { directory = \"https://a.example:14000/d\" }\n[firewall.egress]\npolicy = \"drop\"\n")),
+        refused(&whole(
+            "acme = { directory = \"https://a.example/d\" }\n[containers.plain]\npackages = [\"busybox\"]\n\
+             command = [\"true\"]\npublish = [{ host = 80, local = true }]\n",
+        )),
         refused(&whole("reload = \"KILL\"\n")),
         refused(&whole(&format!("port = 443\n{}", whole("port = 443\n").replace(".site", ".other")))),
         refused(&whole(&format!("path = \"/c\"\n{}", whole("path = \"/c\"\n").replace(".site", ".other")))),

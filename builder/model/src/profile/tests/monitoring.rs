@@ -67,6 +67,11 @@ fn errors_show_the_line() {
              to = [\"b@example.org\"], user = \"a\", credential = \"pw\", starttls = false }",
         ),
         watched("[monitoring.alertmanager]\nreceivers = {}"),
+        refused("[monitoring.logs]\nurl = \"http://logs.example:19532\""),
+        refused("[monitoring.logs]\nurl = \"logs.example\""),
+        refused("[monitoring.logs]\nurl = \"https://logs.example:19532/?a=b\""),
+        refused("[monitoring.logs]\nurl = \"https://logs.example:19532\"\nauthority = \"school\""),
+        refused(&format!("{DROP}[monitoring.logs]\nurl = \"https://logs.example:19532\"")),
         // The firewall admits whom these tables name.
         watched("[firewall]\nallow = [{ port = 9090 }]"),
         watched("[monitoring.probes.a]\nping = { host = \"a\" }\n[firewall]\nallow = [{ port = 9115 }]"),
@@ -84,6 +89,10 @@ fn errors_show_the_line() {
         ),
         watched("[monitoring.alerts.a]\nwhen = \"container-down\""),
         watched("[monitoring.node_exporter]\nfrom = []\n[monitoring.alerts.a]\nwhen = \"container-down\""),
+        watched("[monitoring.alerts.a]\nwhen = \"certificate-not-renewed\""),
+        watched("[monitoring.node_exporter]\nfrom = []\n[monitoring.alerts.a]\nwhen = \"certificate-not-renewed\""),
+        watched("[monitoring.node_exporter]\nfrom = []\n[monitoring.alerts.a]\nwhen = \"backup-too-old\""),
+        watched("[monitoring.alerts.a]\nwhen = \"backup-too-old\"\ndays = 2"),
         watched("[monitoring.alerts.a]\nwhen = \"disk-nearly-full\""),
         watched("[monitoring.alerts.a]\nwhen = \"boot-not-blessed\""),
         watched("[monitoring.alerts.a]\nwhen = \"clock-off\""),
@@ -133,6 +142,21 @@ fn what_egress_admits_is_accepted() {
 }
 
 #[test]
+fn the_journals_place_has_its_port() {
+    for (url, place) in [
+        ("https://logs.example", "https://logs.example:443"),
+        ("https://logs.example/", "https://logs.example:443"),
+        ("https://logs.example:19532/a/b/", "https://logs.example:19532/a/b"),
+        ("https://[2001:db8::9]", "https://[2001:db8::9]:443"),
+        ("https://[2001:db8::9]:19532/", "https://[2001:db8::9]:19532"),
+    ] {
+        let recipe = parsed(&format!("[monitoring.logs]\nurl = \"{url}\"")).unwrap_or_else(|e| panic!("{e}"));
+        let logs = recipe.monitoring.logs.expect("it is there");
+        assert_eq!(logs.place(), (place.to_owned(), "/etc/ssl/certs/ca-certificates.crt".to_owned()));
+    }
+}
+
+#[test]
 fn what_follows() {
     let recipe = parsed(
         "[firewall.sets.team]\nnetworks = [\"192.0.2.0/28\"]\n[monitoring.prometheus]\nfrom = [\"team\"]\n\
@@ -148,7 +172,15 @@ fn what_follows() {
     let rules: Vec<String> = recipe.firewall.allow.iter().map(|a| a.id()).collect();
     assert_eq!(rules, ["prometheus"]);
     let alerts: Vec<&str> = recipe.monitoring.alerts.keys().map(String::as_str).collect();
-    let standard = ["boot-not-blessed", "certificate-near-end", "clock-off", "container-down", "disk-nearly-full"];
+    let standard = [
+        "backup-too-old",
+        "boot-not-blessed",
+        "certificate-near-end",
+        "certificate-not-renewed",
+        "clock-off",
+        "container-down",
+        "disk-nearly-full",
+    ];
     assert_eq!(alerts, [&standard[..], &["probe-failing", "target-down"]].concat());
     let declared = &recipe.monitoring.alerts["probe-failing"];
     assert_eq!((declared.hold, declared.severity), (600, Severity::Critical));

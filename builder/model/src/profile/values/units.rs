@@ -1,7 +1,7 @@
 //! Forms of services, modules and directories of state.
 
 use super::{Form, form, lower, lower_digit, only, starts};
-use crate::tables::services::recipe::Timer;
+use crate::tables::services::recipe::{DAYS, Timer};
 
 /// A line for people: no character that any format reads as more than itself.
 pub const SENTENCE: Form = form("letters, digits, spaces and `-_.,:()/`", 100, |text| {
@@ -60,8 +60,6 @@ pub const TIMER: Form = form(
     40,
     |text| timer(text).map(|_| ()),
 );
-
-const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// The meaning of a [`TIMER`], its calendar event in the normal form of systemd.time(7).
 pub fn timer(text: &str) -> Result<Timer, String> {
@@ -157,6 +155,20 @@ mod tests {
         ] {
             assert_eq!(timer(text).unwrap(), meant, "{text}");
             assert_eq!(timer(&timer_text(&meant)).unwrap(), meant, "{text}");
+        }
+        for (text, hours) in [
+            ("15min", 0.25),
+            ("hourly", 1.0),
+            ("03:30", 24.0),
+            ("daily", 24.0),
+            ("weekly", 168.0),
+            ("monthly", 744.0),
+            ("Mon..Fri 03:30", 72.0),
+            ("Mon..Sun 03:30", 24.0),
+            ("Tue,Thu,Sat 03:30", 72.0),
+            ("Mon,Sun 03:30", 144.0),
+        ] {
+            assert_eq!(timer(text).unwrap().longest() as f64 / 3600.0, hours, "{text}");
         }
         for text in [
             "0min",

@@ -52,6 +52,8 @@ pub enum BackupRepository {
 impl Backup {
     /// The service that makes one.
     pub const UNIT: &str = "diorite-backup.service";
+    /// Its directory on state.
+    pub const STATE: &str = "/var/lib/diorite/backup";
     /// Where dumps are until they are saved, and until the next ones.
     pub const DUMPS: &str = "/var/lib/diorite/backup/dumps";
     /// Where a backup is restored to.

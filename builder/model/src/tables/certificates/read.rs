@@ -19,6 +19,7 @@ pub(crate) const CERTIFICATE: &[Field] = &[
          has none, the certificate is self-signed",
     )
     .or_said("it is self-signed"),
+    table("acme", ACME, "an authority that signs the certificate over the network (RFC 8555); until it has, it is self-signed"),
     integer("days", 2, 825, "days that a self-signed one lasts; it is renewed when a third of them is left").or_number(90),
     text("container", &values::NAME, "the container that reads it").needed(),
     text("path", &values::CONTAINER_PATH, "the container's directory with `certificate.pem` and `key.pem`")
@@ -26,6 +27,18 @@ pub(crate) const CERTIFICATE: &[Field] = &[
     choice("reload", RELOAD, "what the container is told when there is a new one").or_text("restart"),
     port("port", "port of the machine at which it is shown; `verify` looks at it there").or_said("it is not looked at"),
 ];
+const ACME: &[Field] = &[
+    text(
+        "directory",
+        &values::URL,
+        "the authority's directory: `https://acme-v02.api.letsencrypt.org/directory`; its terms of service are agreed to",
+    )
+    .needed(),
+    text("email", &values::MAIL, "whom the authority may write to"),
+    choice("challenge", CHALLENGE, "how the authority is shown that the names are the machine's").or_text("http-01"),
+];
+const CHALLENGE: &[(&str, &str)] =
+    &[("http-01", "it asks port 80 of each name, which the machine answers and the firewall admits")];
 const RELOAD: &[(&str, &str)] = &[
     ("restart", "it is started again"),
     ("HUP", "the signal SIGHUP: nginx, Apache, HAProxy and others read their files again"),
@@ -42,9 +55,16 @@ fn certificate(name: &str, t: &Section) -> Result<ServerCertificate> {
     if names.is_empty() {
         return Err(t.missing("names"));
     }
+    let (credential, acme) = (t.text("credential")?, t.table("acme")?);
+    if let (Some(credential), Some(_)) = (&credential, &acme) {
+        let error =
+            t.files.error(credential.span, format!("`{}` comes from two places: `credential` and `acme`", t.path));
+        return Err(error.hint("keep one of them"));
+    }
     Ok(ServerCertificate {
         names,
-        credential: t.text("credential")?.map(|c| c.value),
+        credential: credential.map(|c| c.value),
+        acme: acme.map(|a| acme_of(&a)).transpose()?,
         days: t.needed_number("days")?.value,
         container: t.needed("container")?.value,
         path: t.text("path")?.map_or_else(|| format!("/run/certificates/{name}"), |p| p.value),
@@ -58,14 +78,51 @@ fn certificate(name: &str, t: &Section) -> Result<ServerCertificate> {
     })
 }
 
+fn acme_of(t: &Section) -> Result<Acme> {
+    let directory = t.needed("directory")?;
+    if directory.value.starts_with("http://") {
+        let error = t.files.error(directory.span, format!("`{}` would ask the authority in clear", t.path));
+        return Err(error.because("RFC 8555 has no form without TLS").hint("write `https://`"));
+    }
+    // There is one, so far.
+    t.needed("challenge")?;
+    Ok(Acme { directory: directory.value, email: t.text("email")?.map(|e| e.value) })
+}
+
+/// An authority asks port 80.
+pub(crate) fn complete(recipe: &mut Recipe) {
+    if recipe.asks_authorities() {
+        recipe.firewall.allow.push(admission());
+    }
+}
+
+fn admission() -> Allow {
+    Allow { name: Some("acme".into()), listener: Some("acme".into()), ..Allow::port(Acme::PORT, Protocol::Tcp) }
+}
+
+/// Takes the rule of [`complete`] out again.
+pub(crate) fn unadmit(recipe: &mut Recipe) {
+    if recipe.asks_authorities() && recipe.firewall.allow.last() == Some(&admission()) {
+        recipe.firewall.allow.pop();
+    }
+}
+
 /// The table that says this.
 pub(crate) fn written(certificate: &ServerCertificate) -> Written {
     Written::default()
         .list("names", &certificate.names)
         .maybe("credential", certificate.credential.as_deref())
+        .maybe("acme", certificate.acme.as_ref().map(acme_written))
         .with("days", certificate.days)
         .with("container", &*certificate.container)
         .with("path", &*certificate.path)
         .with("reload", word(&certificate.reload))
         .maybe("port", certificate.port.map(u32::from))
+}
+
+fn acme_written(acme: &Acme) -> Written {
+    Written::default()
+        .with("directory", &*acme.directory)
+        .maybe("email", acme.email.as_deref())
+        .with("challenge", "http-01")
 }

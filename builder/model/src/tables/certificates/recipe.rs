@@ -15,6 +15,9 @@ pub struct ServerCertificate {
     /// The systemd credential with another certificate and its key; `None`: it is always self-signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<String>,
+    /// The authority that signs it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acme: Option<Acme>,
     /// Days that a self-signed one lasts.
     pub days: u32,
     /// The container that reads it.
@@ -26,6 +29,34 @@ pub struct ServerCertificate {
     /// The port of the machine at which it is shown, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<u16>,
+}
+
+/// An authority that signs a certificate over the network (RFC 8555), and asks port 80 of each of its names first (HTTP-01).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Acme {
+    /// Where its directory is, `https://`.
+    pub directory: String,
+    /// Whom it may write to.
+    pub email: Option<String>,
+}
+
+impl Acme {
+    /// Where challenges are answered, TCP.
+    pub const PORT: u16 = 80;
+    /// Where the answers to challenges are, by their tokens.
+    pub const CHALLENGES: &str = "/run/diorite-acme";
+    /// What listens for challenges.
+    pub const SOCKET: &str = "diorite-acme-answer.socket";
+
+    /// The service that has the certificate of this name signed.
+    pub fn unit(name: &str) -> String {
+        format!("diorite-acme-{name}.service")
+    }
+    /// Where the account, the keys and what was signed are, of the certificate of this name.
+    pub fn state(name: &str) -> String {
+        format!("/var/lib/diorite/acme/{name}")
+    }
 }
 
 /// How a container comes to use a new certificate.
@@ -63,6 +94,10 @@ impl ServerCertificate {
 }
 
 impl Recipe {
+    /// Whether an authority signs any certificate.
+    pub fn asks_authorities(&self) -> bool {
+        self.certificates.values().any(|certificate| certificate.acme.is_some())
+    }
     /// The certificate that is shown at a port of the machine.
     pub fn certificate_at(&self, port: u16) -> Option<&ServerCertificate> {
         self.certificates.values().find(|certificate| certificate.port == Some(port))

@@ -11,10 +11,14 @@ pub(crate) const ALERT: &[Field] = &[
         &values::EXPRESSION,
         "or any other condition, as an expression in PromQL: it holds where this has a result",
     ),
-    texts("of", &values::NAME, "names of the targets, probes or containers it is about").or_said("all of them"),
+    texts("of", &values::NAME, "names of the targets, probes, certificates or containers it is about")
+        .or_said("all of them"),
     text("path", &values::DIRECTORY, "with `disk-nearly-full`: where the file system is mounted").or_said("`/var`"),
     integer("percent", 1, 99, "with `disk-nearly-full`: how much is taken").or_said("`90`"),
-    integer("days", 1, 365, "with `certificate-near-end`: how many days are left").or_said("`14`"),
+    integer("days", 1, 365, "with `certificate-near-end` and `certificate-not-renewed`: how many days are left")
+        .or_said("`14`"),
+    integer("hours", 1, 8784, "with `backup-too-old`: how old the last one is")
+        .or_said("one and a half times the longest time between two backups"),
     integer("seconds", 1, 3600, "with `clock-off`: by how much").or_said("`5`"),
     text("for", &values::SPAN, "how long the condition must hold")
         .or_said("`2m` for what does not work, `10m` for everything else"),
@@ -27,6 +31,11 @@ const WHEN: &[(&str, &str)] = &[
     ("target-down", "a target, or a server of this table on this machine, cannot be scraped"),
     ("probe-failing", "a probe fails"),
     ("certificate-near-end", "a certificate that a probe was shown ends soon"),
+    (
+        "certificate-not-renewed",
+        "a certificate of `[certificates]` has not been renewed; needs the metrics of its image",
+    ),
+    ("backup-too-old", "the last backup of `[backup]` is too old, or there was none; needs the metrics of its image"),
     ("container-down", "the unit of a container is not active; needs the metrics of its image"),
     ("disk-nearly-full", "a file system is nearly full; needs node-exporter"),
     ("boot-not-blessed", "a new image has not been found good; needs the metrics of the image"),
@@ -37,10 +46,11 @@ pub(super) const SEVERITY: &[(&str, &str)] =
 
 /// Which keys belong to which condition.
 const BELONG: &[(&str, &[&str])] = &[
-    ("of", &["target-down", "probe-failing", "certificate-near-end", "container-down"]),
+    ("of", &["target-down", "probe-failing", "certificate-near-end", "certificate-not-renewed", "container-down"]),
     ("path", &["disk-nearly-full"]),
     ("percent", &["disk-nearly-full"]),
-    ("days", &["certificate-near-end"]),
+    ("days", &["certificate-near-end", "certificate-not-renewed"]),
+    ("hours", &["backup-too-old"]),
     ("seconds", &["clock-off"]),
 ];
 
@@ -83,6 +93,8 @@ fn condition(t: &Section) -> Result<Condition> {
         "target-down" => Condition::TargetDown { of },
         "probe-failing" => Condition::ProbeFailing { of },
         "certificate-near-end" => Condition::CertificateNearEnd { of, days: number("days", 14)? },
+        "certificate-not-renewed" => Condition::CertificateNotRenewed { of, days: number("days", 14)? },
+        "backup-too-old" => Condition::BackupTooOld { hours: t.number("hours")?.map(|n| n.value) },
         "container-down" => Condition::ContainerDown { of },
         "disk-nearly-full" => Condition::DiskNearlyFull {
             path: t.text("path")?.map_or_else(|| "/var".to_owned(), |p| p.value),
@@ -117,6 +129,8 @@ impl Condition {
             Self::TargetDown { .. } => "target-down",
             Self::ProbeFailing { .. } => "probe-failing",
             Self::CertificateNearEnd { .. } => "certificate-near-end",
+            Self::CertificateNotRenewed { .. } => "certificate-not-renewed",
+            Self::BackupTooOld { .. } => "backup-too-old",
             Self::ContainerDown { .. } => "container-down",
             Self::DiskNearlyFull { .. } => "disk-nearly-full",
             Self::BootNotBlessed => "boot-not-blessed",
@@ -153,12 +167,14 @@ pub(super) fn standard(recipe: &mut Recipe) {
     }
     let sources = Sources::of(monitoring);
     let (all, certificates) = (Vec::new, monitoring.probes.values().any(Probe::sees_certificate));
-    let containers = sources.other_image || sources.image && !recipe.containers.is_empty();
+    let kept = |here: bool| sources.other_image || sources.image && here;
     let wanted = [
         (true, Condition::TargetDown { of: all() }),
         (!monitoring.probes.is_empty(), Condition::ProbeFailing { of: all() }),
         (certificates, Condition::CertificateNearEnd { of: all(), days: 14 }),
-        (containers, Condition::ContainerDown { of: all() }),
+        (kept(!recipe.certificates.is_empty()), Condition::CertificateNotRenewed { of: all(), days: 14 }),
+        (kept(recipe.backup.is_some()), Condition::BackupTooOld { hours: None }),
+        (kept(!recipe.containers.is_empty()), Condition::ContainerDown { of: all() }),
         (sources.node, Condition::DiskNearlyFull { path: "/var".into(), percent: 90 }),
         (sources.image, Condition::BootNotBlessed),
         (sources.node, Condition::ClockOff { seconds: 5 }),
@@ -183,7 +199,10 @@ pub(super) fn written(alert: &Alert) -> Written {
         Condition::TargetDown { of } | Condition::ProbeFailing { of } | Condition::ContainerDown { of } => {
             t.list("of", of)
         }
-        Condition::CertificateNearEnd { of, days } => t.list("of", of).with("days", i64::from(*days)),
+        Condition::CertificateNearEnd { of, days } | Condition::CertificateNotRenewed { of, days } => {
+            t.list("of", of).with("days", i64::from(*days))
+        }
+        Condition::BackupTooOld { hours } => t.maybe("hours", *hours),
         Condition::DiskNearlyFull { path, percent } => t.with("path", &**path).with("percent", i64::from(*percent)),
         Condition::ClockOff { seconds } => t.with("seconds", i64::from(*seconds)),
         Condition::BootNotBlessed | Condition::Expression(_) => t,

@@ -1,12 +1,13 @@
-//! What monitoring asks of other machines: one list for the check of what may go out and for the check of what was said.
+//! What monitoring and certificates ask of other machines: one list for the check of what may go out and for the check of what was said.
 
 use super::recipe::{Delivery, Monitoring, ProbeKind};
+use crate::Recipe;
 use crate::profile::values;
 use crate::tables::firewall::rule::Protocol;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-/// One thing that monitoring asks of another machine.
+/// One thing that is asked of another machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing<'a> {
     /// The key that asks for it.
@@ -24,8 +25,8 @@ pub struct Outgoing<'a> {
 }
 
 impl Monitoring {
-    /// Everything that is asked of other machines.
-    pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
+    /// What monitoring asks.
+    fn outgoing(&self) -> Vec<Outgoing<'_>> {
         let mut all = Vec::new();
         let tcp = |port| Some((Protocol::Tcp, port));
         for (name, target) in &self.targets {
@@ -59,6 +60,30 @@ impl Monitoring {
             let path = format!("monitoring.alertmanager.receivers.{name}.{key}");
             let who = format!("receiver `{name}`");
             all.push(Outgoing { path, who, fails: "cannot be told", host, port: tcp(port), ipv4: None });
+        }
+        if let Some(url) = self.logs.as_ref().and_then(|logs| values::url(&logs.url).ok()) {
+            let (path, who) = ("monitoring.logs.url".to_owned(), "the journal".to_owned());
+            let (fails, port) = ("cannot be sent", tcp(url.port));
+            all.push(Outgoing { path, who, fails, host: url.host, port, ipv4: None });
+        }
+        all
+    }
+}
+
+impl Recipe {
+    /// Everything that monitoring and certificates ask of other machines.
+    pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
+        let mut all = self.monitoring.outgoing();
+        for (name, certificate) in &self.certificates {
+            let url = certificate.acme.as_ref().and_then(|acme| values::url(&acme.directory).ok());
+            all.extend(url.map(|url| Outgoing {
+                path: format!("certificates.{name}.acme.directory"),
+                who: format!("certificate `{name}`"),
+                fails: "cannot be signed",
+                host: url.host,
+                port: Some((Protocol::Tcp, url.port)),
+                ipv4: None,
+            }));
         }
         all
     }

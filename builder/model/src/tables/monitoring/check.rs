@@ -2,7 +2,7 @@
 //! alerts whose metrics nobody serves.
 
 use super::alerts::Sources;
-use super::outgoing;
+use super::{logs, outgoing};
 use crate::profile::section::nearest;
 use crate::recipe::*;
 use crate::tables::places::Places;
@@ -22,6 +22,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
         condition(recipe, &alert.when, &format!("monitoring.alerts.{name}"), places)?;
     }
     room(recipe, places)?;
+    logs::check(recipe, places)?;
     outgoing::check(recipe, places)
 }
 
@@ -84,17 +85,16 @@ fn condition(recipe: &Recipe, when: &Condition, path: &str, places: &Places) -> 
             known_names(of, &known, "probe that is shown a certificate", path, places)
         }
         Condition::ContainerDown { of } => {
-            if !sources.image {
-                return Err(without(path, "nobody serves the metrics of an image", OWN_METRICS, places));
-            }
-            if sources.other_image {
-                return Ok(());
-            }
             let known: Vec<&str> = recipe.containers.keys().map(String::as_str).collect();
-            if known.is_empty() {
-                return Err(without(path, "this machine has no container", "remove the alert", places));
-            }
-            known_names(of, &known, "container", path, places)
+            of_image(&sources, of, &known, "container", path, places)
+        }
+        Condition::CertificateNotRenewed { of, .. } => {
+            let known: Vec<&str> = recipe.certificates.keys().map(String::as_str).collect();
+            of_image(&sources, of, &known, "certificate", path, places)
+        }
+        Condition::BackupTooOld { .. } => {
+            let known: Vec<&str> = recipe.backup.iter().map(|_| "backup").collect();
+            of_image(&sources, &[], &known, "backup", path, places)
         }
         Condition::DiskNearlyFull { .. } | Condition::ClockOff { .. } if !sources.node => {
             let what = "nobody serves the metrics of a node-exporter";
@@ -108,6 +108,20 @@ fn condition(recipe: &Recipe, when: &Condition, path: &str, places: &Places) -> 
         Condition::Expression(text) => expression(text, monitoring, &sources, path, places),
         Condition::DiskNearlyFull { .. } | Condition::ClockOff { .. } | Condition::BootNotBlessed => Ok(()),
     }
+}
+
+/// What an image says of itself: another one's may be of anything, this one's must be here.
+fn of_image(sources: &Sources, of: &[String], known: &[&str], kind: &str, path: &str, places: &Places) -> Result<()> {
+    if !sources.image {
+        return Err(without(path, "nobody serves the metrics of an image", OWN_METRICS, places));
+    }
+    if sources.other_image {
+        return Ok(());
+    }
+    if known.is_empty() {
+        return Err(without(path, &format!("this machine has no {kind}"), "remove the alert", places));
+    }
+    known_names(of, known, kind, path, places)
 }
 
 const OWN_METRICS: &str =

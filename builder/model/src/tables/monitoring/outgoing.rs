@@ -1,4 +1,4 @@
-//! What monitoring asks of others, against what may go out: a probe that egress forbids would only ever say that
+//! What monitoring and certificates ask of others, against what may go out: a probe that egress forbids would only ever say that
 //! something is wrong with the other side.
 
 use crate::Result;
@@ -10,7 +10,7 @@ pub(super) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     if recipe.firewall.egress.policy == Policy::Accept {
         return Ok(());
     }
-    match recipe.monitoring.outgoing().into_iter().find(|one| !one.passes(recipe)) {
+    match recipe.outgoing().into_iter().find(|one| !one.passes(recipe)) {
         None => Ok(()),
         Some(one) => {
             let (what, entry) = one.words(recipe);

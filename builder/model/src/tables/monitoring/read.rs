@@ -1,6 +1,6 @@
 //! `[monitoring]`: the table itself, node-exporter, Prometheus and what it scrapes.
 
-use super::{alertmanager, alerts, probes, span::span};
+use super::{alertmanager, alerts, logs, probes, span::span};
 use crate::Result;
 use crate::profile::{
     field::*,
@@ -31,6 +31,7 @@ pub(crate) const MONITORING: &[Field] = &[
     ),
     named("alerts", &values::NAME, alerts::ALERT, "when somebody is to be told, by name"),
     table("alertmanager", alertmanager::ALERTMANAGER, "Alertmanager on port 9093: who is told of alerts, and how"),
+    table("logs", logs::LOGS, "the journal goes to another machine, over TLS"),
 ];
 const NODE_EXPORTER: &[Field] = &[texts(
     "from",
@@ -80,6 +81,7 @@ pub(crate) fn monitoring(top: &Section) -> Result<Monitoring> {
         probes: t.each("probes", |_, t| probes::probe(t))?,
         alerts: t.each("alerts", |_, t| alerts::alert(t))?,
         alertmanager: t.table("alertmanager")?.map(|a| alertmanager::alertmanager(&a)).transpose()?,
+        logs: t.table("logs")?.map(|l| logs::logs(&l)).transpose()?,
     })
 }
 
@@ -168,6 +170,7 @@ pub(crate) fn written(monitoring: &Monitoring) -> Written {
         .named("probes", &monitoring.probes, probes::written)
         .named("alerts", &monitoring.alerts, alerts::written)
         .maybe("alertmanager", monitoring.alertmanager.as_ref().map(alertmanager::written))
+        .maybe("logs", monitoring.logs.as_ref().map(logs::written))
 }
 
 fn prometheus_written(prometheus: &Prometheus) -> Written {

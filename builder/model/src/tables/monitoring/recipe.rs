@@ -25,6 +25,21 @@ pub struct Monitoring {
     /// Who is told of alerts, and how.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alertmanager: Option<Alertmanager>,
+    /// Where the journal goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub logs: Option<Logs>,
+}
+
+/// systemd-journal-upload(8): every entry of the journal goes to another machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Logs {
+    /// The server, `https://`.
+    pub url: String,
+    /// The authority of `[trust]` that must have signed its certificate; `None`: any that the machine trusts.
+    pub authority: Option<String>,
+    /// The credential with the machine's own certificate and its key.
+    pub credential: Option<String>,
 }
 
 /// prometheus-node-exporter on [`NodeExporter::PORT`].
@@ -176,6 +191,18 @@ pub enum Condition {
         /// Fewer than so many days are left.
         days: u32,
     },
+    /// A certificate that a machine keeps was not renewed in time.
+    CertificateNotRenewed {
+        /// Certificates.
+        of: Vec<String>,
+        /// Fewer than so many days are left.
+        days: u32,
+    },
+    /// The last backup is too old, or there was none.
+    BackupTooOld {
+        /// Older than so many hours; `None`: than one and a half times the longest time between two backups.
+        hours: Option<u32>,
+    },
     /// The unit of a container is not active.
     ContainerDown {
         /// Containers.
@@ -286,6 +313,25 @@ impl Alertmanager {
     pub const UNIT: &str = "prometheus-alertmanager.service";
 }
 
+impl Logs {
+    /// Its unit.
+    pub const UNIT: &str = "systemd-journal-upload.service";
+
+    /// The URL with its port, without which systemd-journal-upload(8) would take another one than URLs have, and the file
+    /// of authorities.
+    pub fn place(&self) -> (String, String) {
+        let (place, path) = match self.url.get(8..).and_then(|rest| rest.find('/')) {
+            Some(at) => self.url.split_at(8 + at),
+            None => (self.url.as_str(), ""),
+        };
+        let port = crate::profile::values::url(&self.url).map_or(443, |url| url.port);
+        let place = place.strip_suffix(&format!(":{port}")).unwrap_or(place);
+        let authorities = self.authority.as_deref().unwrap_or("ca-certificates");
+        let ending = if self.authority.is_some() { "pem" } else { "crt" };
+        (format!("{place}:{port}{}", path.trim_end_matches('/')), format!("/etc/ssl/certs/{authorities}.{ending}"))
+    }
+}
+
 impl Probe {
     /// Where the program that tries them listens, TCP, on loopback only.
     pub const PORT: u16 = 9115;
@@ -371,7 +417,8 @@ impl Monitoring {
         let secrets = receivers.filter_map(|r| match &r.by {
             Delivery::Mail { credential, .. } | Delivery::Webhook { credential, .. } => credential.as_deref(),
         });
-        for (unit, credential) in tokens.chain(secrets.map(|c| (Alertmanager::UNIT, c))) {
+        let shown = self.logs.iter().filter_map(|logs| logs.credential.as_deref()).map(|c| (Logs::UNIT, c));
+        for (unit, credential) in tokens.chain(secrets.map(|c| (Alertmanager::UNIT, c))).chain(shown) {
             let list = all.entry(unit).or_default();
             if !list.contains(&credential) {
                 list.push(credential);

@@ -83,6 +83,9 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if recipe.monitoring.alertmanager.is_some() {
         needed.push("prometheus-alertmanager");
     }
+    if recipe.monitoring.logs.is_some() {
+        needed.push("systemd-journal-remote");
+    }
     if recipe.state.encryption == Encryption::Tpm2 {
         needed.extend(TPM);
     }
@@ -113,6 +116,9 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     }
     if !recipe.certificates.is_empty() {
         needed.push("openssl");
+    }
+    if recipe.asks_authorities() {
+        needed.push("uacme");
     }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");

@@ -1,7 +1,7 @@
 //! Units.
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Units.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,32 @@ pub enum Timer {
     /// At these times: a calendar event of systemd.time(7), in its normal form.
     Calendar(String),
 }
+
+impl Timer {
+    /// The longest time between two starts, in seconds.
+    pub fn longest(&self) -> u64 {
+        const DAY: u64 = 86_400;
+        let event = match self {
+            Self::Every(seconds) => return *seconds,
+            Self::Calendar(event) if event.starts_with("*-*-* *:") => return 3600,
+            Self::Calendar(event) if event.starts_with("*-*-01 ") => return 31 * DAY,
+            Self::Calendar(event) => event,
+        };
+        let Some((days, _)) = event.split_once(" *-*-*") else { return DAY };
+        let number = |day: &str| DAYS.iter().position(|d| *d == day).unwrap_or_default();
+        let range = |part: &str| match part.split_once("..") {
+            Some((first, last)) => number(first)..=number(last),
+            None => number(part)..=number(part),
+        };
+        let on: BTreeSet<usize> = days.split(',').flat_map(range).collect();
+        // From each day to the next one, and from the last one over the end of the week.
+        let next = on.iter().skip(1).copied().chain(on.first().map(|first| first + DAYS.len()));
+        on.iter().zip(next).map(|(day, next)| (next - day) as u64 * DAY).max().unwrap_or(DAY)
+    }
+}
+
+/// Days of a week as systemd.time(7) names them.
+pub(crate) const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
 /// When a service starts again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

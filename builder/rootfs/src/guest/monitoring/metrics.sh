@@ -1,9 +1,11 @@
 #!/bin/sh
 # What the image says of itself, in Prometheus' text format, for node-exporter's textfile collector. Arguments: the
-# folder to write to, then the units of the containers. A file is replaced whole or not at all.
+# folder to write to, the longest time between two backups (0: there are none), then the units of the containers. A file is
+# replaced whole or not at all.
 set -eu
-folder=$1
-shift
+folder=$1 interval=$2
+shift 2
+backup=/var/lib/diorite/backup
 counts=/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f
 
 # os-release(5): the image's own values, written by Diorite.
@@ -41,6 +43,14 @@ done
             $1 == "packets" { n = (what == "packets") ? $2 : $4
                               print "diorite_firewall_" what "_total{rule=\"" rule "\"} " n }'
     done
+    [ "$interval" = 0 ] || {
+        metric diorite_backup_interval_seconds gauge 'The longest time between two backups, as declared.'
+        echo "diorite_backup_interval_seconds $interval"
+        metric diorite_backup_expected_since_seconds gauge 'When the machine first had a backup to make.'
+        echo "diorite_backup_expected_since_seconds $(stat -c %Y $backup/expected)"
+        metric diorite_backup_last_success_seconds gauge 'When the last backup succeeded; none when there was none.'
+        [ ! -e $backup/success ] || echo "diorite_backup_last_success_seconds $(stat -c %Y $backup/success)"
+    }
     [ $# = 0 ] || metric diorite_container_active gauge 'Whether the unit of a container is active.'
     for unit; do
         systemctl is-active --quiet "$unit" && active=1 || active=0

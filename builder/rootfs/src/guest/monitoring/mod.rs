@@ -1,4 +1,4 @@
-//! The table `[monitoring]`: Prometheus, the blackbox exporter and Alertmanager have files of their own. Here is node-exporter
+//! The table `[monitoring]`: Prometheus, the blackbox exporter, Alertmanager and what sends the journal have files of their own. Here is node-exporter
 //! in a sandbox, and what the image says of itself: a small script writes it to memory every half minute, and
 //! node-exporter's textfile collector shows it.
 //!
@@ -6,6 +6,7 @@
 //! itself could not: reading counters takes CAP_NET_ADMIN, which no service that answers on a port should have.
 
 mod alertmanager;
+mod logs;
 mod probes;
 mod prometheus;
 mod rules;
@@ -64,17 +65,19 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     exporter(guest, recipe)?;
     prometheus::generate(guest, recipe)?;
     probes::generate(guest, recipe)?;
-    alertmanager::generate(guest, recipe)
+    alertmanager::generate(guest, recipe)?;
+    logs::generate(guest, recipe)
 }
 
 /// The units of this table that a machine can do without while it is repaired: node-exporter is not among them.
 pub(super) fn units(recipe: &Recipe) -> Vec<&'static str> {
-    use diorite_model::recipe::{Alertmanager, Probe, Prometheus};
+    use diorite_model::recipe::{Alertmanager, Logs, Probe, Prometheus};
     let m = &recipe.monitoring;
     let all = [
         (m.prometheus.is_some(), Prometheus::UNIT),
         (!m.probes.is_empty(), Probe::UNIT),
         (m.alertmanager.is_some(), Alertmanager::UNIT),
+        (m.logs.is_some(), Logs::UNIT),
     ];
     all.into_iter().filter(|(there, _)| *there).map(|(_, unit)| unit).collect()
 }
@@ -123,6 +126,8 @@ fn exporter(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
 
 fn writer(recipe: &Recipe) -> Ini {
     let units: String = recipe.containers.keys().map(|name| format!(" {name}.service")).collect();
+    // `0`: there is no backup.
+    let interval = recipe.backup.as_ref().map_or(0, |backup| backup.when.longest());
     let unit = Ini::new()
         .section("Unit")
         .set("Description", "What the image says of itself, for node-exporter")
@@ -130,7 +135,7 @@ fn writer(recipe: &Recipe) -> Ini {
         .set("After", format!("{} systemd-bless-boot.service", firewall::UNIT))
         .section("Service")
         .set("Type", "oneshot")
-        .set("ExecStart", format!("/{SCRIPT} /run/{DIRECTORY}{units}"))
+        .set("ExecStart", format!("/{SCRIPT} /run/{DIRECTORY} {interval}{units}"))
         .set("RuntimeDirectory", DIRECTORY)
         .set("RuntimeDirectoryPreserve", "yes")
         .set("TimeoutStartSec", "120");

@@ -39,6 +39,29 @@ fn meaning(when: &Condition) -> (String, String) {
             format!("probe_ssl_earliest_cert_expiry{} - time() < {days} * 86400", braces(among("probe", of))),
             "the certificate that {{ $labels.instance }} shows ends in {{ $value | humanizeDuration }}",
         ),
+        Condition::CertificateNotRenewed { of, days } => {
+            let of = braces(among("name", of));
+            let end = format!("diorite_certificate_not_after_seconds{of}");
+            (
+                // One that lasts for a few days only is renewed when a third of them is left.
+                format!(
+                    "{end} - time() < {days} * 86400 and \
+                     {end} - time() < ({end} - diorite_certificate_not_before_seconds{of}) / 4"
+                ),
+                "certificate {{ $labels.name }} of {{ $labels.instance }} has not been renewed: it ends in \
+                 {{ $value | humanizeDuration }}",
+            )
+        }
+        Condition::BackupTooOld { hours } => (
+            format!(
+                "time() - (diorite_backup_last_success_seconds or diorite_backup_expected_since_seconds) > {}",
+                hours.map_or_else(
+                    || "1.5 * diorite_backup_interval_seconds".to_owned(),
+                    |hours| format!("{hours} * 3600")
+                )
+            ),
+            "there has been no backup of {{ $labels.instance }} for {{ $value | humanizeDuration }}",
+        ),
         Condition::ContainerDown { of } => (
             format!("diorite_container_active{} == 0", braces(among("name", of))),
             "container {{ $labels.name }} on {{ $labels.instance }} is not active",

@@ -58,6 +58,10 @@ when = "probe-failing"
 of = ["page", "shell"]
 for = "30s"
 
+[monitoring.logs]
+url = "https://logs.example:19532/"
+credential = "logs.certificate"
+
 [monitoring.alertmanager]
 receivers.team.mail = { smarthost = "mail.example:587", from = "monitor@example.org", to = ["team@example.org", "b@example.org"], user = "monitor", credential = "mail.password" }
 receivers.chat = { webhook = { url = "https://chat.example/hook", credential = "chat.token" }, least_severity = "critical" }
@@ -66,7 +70,7 @@ receivers.chat = { webhook = { url = "https://chat.example/hook", credential = "
 /// The tree with Debian's units of these packages.
 fn watching() -> Tree {
     let mut tree = tree();
-    for unit in ["prometheus", "prometheus-blackbox-exporter", "prometheus-alertmanager"] {
+    for unit in ["prometheus", "prometheus-blackbox-exporter", "prometheus-alertmanager", "systemd-journal-upload"] {
         let unit = format!("usr/lib/systemd/system/{unit}.service");
         tree.insert(unit, Node::file(0o644, "[Install]\nWantedBy=multi-user.target\n"));
     }
@@ -81,7 +85,10 @@ fn everything_of_a_monitor() {
     for (path, node) in &all.nodes {
         let path = String::from_utf8_lossy(path);
         if let NodeKind::File(content) = &node.kind
-            && (path.contains("prometheus") || path.ends_with("start-failed") || path.contains("retry.service"))
+            && (path.contains("prometheus")
+                || path.contains("journal-upload")
+                || path.ends_with("start-failed")
+                || path.contains("retry.service"))
         {
             text += &format!("\n=== /{path} {:04o}\n{}", node.mode, String::from_utf8_lossy(content.bytes()));
         }
@@ -107,7 +114,7 @@ fn only_what_is_declared() {
 fn a_hostile_recipe_stays_in_its_strings() {
     const HOSTILE: &str = "x\"\nINJECTED: 1\n";
     type Change = fn(&mut Recipe);
-    let changes: [Change; 8] = [
+    let changes: [Change; 11] = [
         |r| r.monitoring.targets.get_mut("shop").unwrap().hosts.push(HOSTILE.into()),
         |r| r.monitoring.targets.get_mut("shop").unwrap().path = HOSTILE.into(),
         |r| r.monitoring.alerts.get_mut("load").unwrap().summary = Some(HOSTILE.into()),
@@ -119,6 +126,9 @@ fn a_hostile_recipe_stays_in_its_strings() {
         |r| drop(r.monitoring.targets.insert(HOSTILE.into(), r.monitoring.targets["shop"].clone())),
         |r| drop(r.monitoring.probes.insert(HOSTILE.into(), r.monitoring.probes["shell"].clone())),
         |r| r.monitoring.targets.get_mut("shop").unwrap().credential = Some(HOSTILE.into()),
+        |r| r.monitoring.logs.as_mut().unwrap().url = format!("https://{HOSTILE}"),
+        |r| r.monitoring.logs.as_mut().unwrap().authority = Some(HOSTILE.into()),
+        |r| r.monitoring.logs.as_mut().unwrap().credential = Some(HOSTILE.into()),
     ];
     for (at, change) in changes.into_iter().enumerate() {
         let mut recipe = recipe(MONITOR);

@@ -32,6 +32,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     if !monitoring.alerts.is_empty() {
         all.push(rules(monitoring, patience));
         all.extend(metrics(scope, patience));
+        all.extend(raised::check(&monitoring.alerts));
     }
     if let Some(manager) = &monitoring.alertmanager {
         all.push(manager_config());
@@ -274,6 +275,15 @@ fn looked_at(scope: &Scope<'_>) -> Vec<Looked> {
                     containers.map(|c| ("diorite_container_active".to_owned(), vec![own(), ("name", c.clone())])),
                 );
             }
+            Condition::CertificateNotRenewed { .. } if node => {
+                let metrics = ["diorite_certificate_not_before_seconds", "diorite_certificate_not_after_seconds"];
+                let of = |metric: &str, name: &String| (metric.to_owned(), vec![own(), ("name", name.clone())]);
+                all.extend(recipe.certificates.keys().flat_map(|name| metrics.map(|metric| of(metric, name))));
+            }
+            Condition::BackupTooOld { .. } if node && recipe.backup.is_some() => {
+                let metrics = ["diorite_backup_expected_since_seconds", "diorite_backup_interval_seconds"];
+                all.extend(metrics.map(|metric| (metric.to_owned(), vec![own()])));
+            }
             Condition::DiskNearlyFull { path, .. } if node => {
                 let place = |metric: &str| (metric.to_owned(), vec![own(), ("mountpoint", path.clone())]);
                 all.extend(["node_filesystem_avail_bytes", "node_filesystem_size_bytes"].map(place));
@@ -337,5 +347,6 @@ fn told(output: &Output, names: &BTreeSet<String>) -> Judged {
     none_of(&wrong, seen.into_iter().collect::<Vec<_>>().join(", "))
 }
 
+mod raised;
 #[cfg(test)]
 mod tests;
