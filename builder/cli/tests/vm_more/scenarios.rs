@@ -55,6 +55,11 @@ fn a_machine_that_watches_another_tells_when_it_stops_and_when_it_is_back() {
     scenes::passes("watch");
 }
 
+#[test]
+fn two_sites_reach_each_other_through_their_tunnel_alone() {
+    scenes::passes("ipsec");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

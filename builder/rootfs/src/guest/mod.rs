@@ -78,6 +78,7 @@ pub fn generate(
     mounts::generate(&mut guest, recipe)?;
     memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
+    vpn::generate(&mut guest, recipe)?;
     trust::generate(&mut guest, recipe)?;
     ssl_cert::generate(&mut guest)?;
     databases::generate(&mut guest, recipe)?;

@@ -16,7 +16,7 @@ fn errors_show_the_line() {
         with("[services.units.sync]", "[services.units.web]"),
         with("mask = [\"b.socket\"]", "mask = [\"sync.timer\"]"),
         with("mask = [\"b.socket\"]", "mask = [\"dbus.socket\"]"),
-        with("flavour = \"cloud\"", "flavour = \"cloudy\""),
+        with("flavour = \"generic\"", "flavour = \"cloudy\""),
         with("\"nf_conntrack\"", "\"nf conntrack\""),
     ];
     assert!(all.iter().all(|e| !e.contains("hunter2")));
