@@ -186,6 +186,8 @@ texts! {
     bridge(more): "bridge{more}", "Bridge{more}";
     vrf(table): "VRF, routing table {table}", "VRF, Routing-Tabelle {table}";
     wireguard(): "WireGuard tunnel", "WireGuard-Tunnel";
+    ipsec(): "IPsec tunnel (IKEv2)", "IPsec-Tunnel (IKEv2)";
+    fortinet_ssl(): "TLS tunnel to a FortiGate", "TLS-Tunnel zu einem FortiGate";
     router_advertisements(): "router advertisements", "Router-Advertisements";
     reachable_addresses(): "Addresses in use", "Adressen in Verwendung";
     routes(): "Routes", "Routen";
@@ -231,10 +233,16 @@ texts! {
     peer(): "Peer", "Gegenstelle";
     behind_peer(): "Reached through it", "Darüber erreichbar";
     reached_at(): "Where it is", "Erreichbar unter";
+    by_psk(): "by a shared key", "mit einem gemeinsamen Schlüssel";
+    by_certificates(): "by certificates", "mit Zertifikaten";
+    by_password(user): "as {user}, by password", "als {user}, mit Passwort";
+    nothing_beside(networks):
+        "Nothing goes to {networks} beside its tunnel: while that is down, such packets are dropped.",
+        "Zu {networks} geht nichts neben dem Tunnel: Steht er nicht, werden solche Pakete verworfen.";
     comes_here(): "comes to this machine", "meldet sich bei dieser Maschine";
     tunnels_about():
-        "Everything in a tunnel is encrypted. The private keys are credentials.",
-        "Der Verkehr in einem Tunnel ist verschlüsselt. Die privaten Schlüssel sind Credentials.";
+        "Everything in a tunnel is encrypted. Private keys and passwords are credentials.",
+        "Der Verkehr in einem Tunnel ist verschlüsselt. Private Schlüssel und Passwörter sind Credentials.";
 
     // Ports.
     chapter_ports(): "Ports and firewall", "Ports und Firewall";

@@ -41,6 +41,8 @@ pub(crate) fn link_kind(kind: &LinkKind, language: Language) -> String {
         LinkKind::Bridge(bridge) => language.bridge(if bridge.stp { " (STP)" } else { "" }),
         LinkKind::Vrf(vrf) => language.vrf(vrf.table),
         LinkKind::Wireguard(_) => language.wireguard(),
+        LinkKind::Ipsec(_) => language.ipsec(),
+        LinkKind::FortinetSsl(_) => language.fortinet_ssl(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Who listens on which port of the machine, as far as its recipe says: one answer for the checks of a profile, for what a
 //! verification expects, and for the ports that `run` forwards.
 
-use crate::recipe::{Acme, Alertmanager, NodeExporter, Probe, Prometheus, Protocol, Recipe};
+use crate::recipe::{Acme, Alertmanager, Ipsec, NodeExporter, Probe, Prometheus, Protocol, Recipe};
 use std::fmt;
 
 /// The port of the secure shell, TCP (RFC 4251).
@@ -70,11 +70,16 @@ impl Recipe {
         if let Some((name, _)) = self.certificates.iter().find(|(_, certificate)| certificate.acme.is_some()) {
             all.push(tcp(Acme::PORT, ListenerOwner::Acme(name)));
         }
-        for (name, _, wireguard) in self.tunnels() {
+        for (name, _, wireguard) in self.wireguard_tunnels() {
             let listens = wireguard.listen.iter();
             let udp =
                 |port| Listener { port, protocol: Protocol::Udp, owner: ListenerOwner::Tunnel(name), local: false };
             all.extend(listens.map(|listen| udp(listen.port)));
+        }
+        // One daemon listens for all of them.
+        if let Some((name, ..)) = self.ipsec_tunnels().next() {
+            let owner = ListenerOwner::Tunnel(name);
+            all.extend(Ipsec::PORTS.map(|port| Listener { port, protocol: Protocol::Udp, owner, local: false }));
         }
         for (name, container) in &self.containers {
             for (publish, entry) in container.publish.iter().enumerate() {

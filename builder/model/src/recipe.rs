@@ -26,6 +26,7 @@ pub use crate::tables::platform::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;
+pub use crate::tables::vpn::TunnelCall;
 pub use crate::tables::vpn::recipe::*;
 
 use crate::Digest;

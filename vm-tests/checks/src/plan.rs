@@ -20,6 +20,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(services::settled());
     all.push(firewall::from_power_on());
     all.push(unsolicited::check(scope));
+    all.extend(vpn::calls(scope));
     all.extend(network::echoes(scope));
     all.extend(network::vlans(scope));
     all.extend(network::links(scope));

@@ -201,7 +201,7 @@ fn beside(recipe: &Recipe, front: Option<&str>) -> Vec<Side> {
         recipe.network.iter().filter(|(name, link)| link.group.is_some() && Some(name.as_str()) != front)
     {
         // There is no cable to the inside of a tunnel.
-        if matches!(link.kind, LinkKind::Wireguard(_)) {
+        if link.kind.is_tunnel() {
             continue;
         }
         let segment = all.len() + 1;
@@ -231,10 +231,10 @@ fn cards_below(recipe: &Recipe, name: &str) -> Vec<usize> {
     let Some(link) = recipe.network.get(name) else { return Vec::new() };
     match &link.kind {
         LinkKind::Card(_) => cards(recipe).iter().position(|(_, of)| of.as_deref() == Some(name)).into_iter().collect(),
-        LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => Vec::new(),
         LinkKind::Bond(_) | LinkKind::Bridge(_) => {
             link.members().iter().flat_map(|member| cards_below(recipe, member)).collect()
         }
+        _ => Vec::new(),
     }
 }
 
@@ -325,11 +325,11 @@ fn front(recipe: &Recipe) -> Option<String> {
 fn untagged(recipe: &Recipe, link: &Link) -> bool {
     match &link.kind {
         LinkKind::Card(_) => true,
-        LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => false,
         LinkKind::Bond(_) | LinkKind::Bridge(_) => {
             let below = link.members().iter().filter_map(|m| recipe.network.get(m));
             below.into_iter().any(|l| untagged(recipe, l))
         }
+        _ => false,
     }
 }
 

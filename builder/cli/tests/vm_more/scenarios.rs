@@ -65,6 +65,11 @@ fn a_journal_arrives_at_another_machine() {
     scenes::passes("logs");
 }
 
+#[test]
+fn two_sites_reach_each_other_through_their_tunnel_alone() {
+    scenes::passes("ipsec");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

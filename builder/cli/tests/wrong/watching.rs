@@ -60,6 +60,14 @@ addresses = ["10.97.0.1/24"]
 public_key = "TrMvSoP4jYQlY6RIzBgbssQqY3vxI2Pi+y71lOWWXX0="
 allowed = ["10.97.0.2/32"]
 endpoint = "192.0.2.9:51820"
+[vpn.gate]
+type = "ipsec"
+gateway = "192.0.2.9"
+peer_id = "gate.example"
+addresses = ["10.96.0.1/32"]
+remote = ["10.95.0.0/16"]
+routes = false
+only_through = ["10.95.0.0/16"]
 "#;
 
 /// In place of the program that keeps certificates: it makes one, and leaves it at that.
@@ -154,6 +162,22 @@ pub const WATCHING: Image = Image {
             what: "a tunnel whose peer may come as anybody",
             edits: &[("10.97.0.2/32", "10.97.0.0/24")],
             caught: &[("vpn-site", "peer school is allowed 10.97.0.0/24")],
+            ..NONE
+        },
+        Wrong {
+            what: "a tunnel whose other end may be anybody's",
+            edits: &[("gate.example", "evil.example")],
+            caught: &[("vpn-gate", "the other end need not be gate.example")],
+            ..NONE
+        },
+        Wrong {
+            what: "a network that is reached beside its tunnel",
+            edits: &[("only_through = [\"10.95.0.0/16\"]\n", "")],
+            caught: &[
+                ("vpn-gate-only-through", "packets to 10.95.0.1 on the wire"),
+                ("nothing-unasked", "10.95.0.1"),
+                ("firewall-counters", "there is no only_through_gate"),
+            ],
             ..NONE
         },
         Wrong {

@@ -2,9 +2,10 @@
 
 use crate::content::{Block, Cell, DocumentSection, DocumentTable};
 use crate::context::DocumentContext;
+use crate::language::Language;
 use crate::plan::NetworkPlan;
 use crate::terms;
-use diorite_model::recipe::DnsOverTls;
+use diorite_model::recipe::{DnsOverTls, IpsecAuth, Link, LinkKind, Network, TunnelPeer};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
@@ -24,6 +25,11 @@ pub(super) fn section(c: &DocumentContext) -> DocumentSection {
             Block::Text(language.tunnels_about().into()),
             Block::Table(tunnels(c)),
         ]);
+        let apart = recipe.tunnels().flat_map(|(_, link)| &link.only_through);
+        let apart: Vec<String> = apart.map(ToString::to_string).collect();
+        if !apart.is_empty() {
+            blocks.push(Block::Text(language.nothing_beside(apart.join(", ")).into()));
+        }
     }
     let routes = routes(c);
     if !routes.rows.is_empty() {
@@ -112,21 +118,43 @@ fn tunnels(c: &DocumentContext) -> DocumentTable {
         language.reached_at(),
         language.evidence(),
     ]);
-    for (name, _, wireguard) in c.recipe.tunnels() {
-        let ids = [format!("vpn-{name}"), format!("vpn-{name}-port"), format!("vpn-{name}-port-dropped")];
-        for (peer, about) in &wireguard.peers {
-            let place =
-                about.endpoint.as_ref().map_or_else(|| language.comes_here().into(), |e| Cell::code(e.to_string()));
-            table.row([
-                Cell::code(&**name),
-                Cell::lines([Cell::code(&**peer), Cell::code(&*about.public_key)]),
-                Cell::codes(&about.allowed),
-                place,
-                c.evidence.of_checks(&[&ids[0], &ids[1], &ids[2]]),
-            ]);
+    for (name, link) in c.recipe.tunnels() {
+        let own = format!("vpn-{name}");
+        let more = ["", "-port", "-port-dropped", "-calls", "-only-through", "-500-port", "-500-port-dropped"];
+        let proof = c.evidence.matching(|id| id.strip_prefix(&own).is_some_and(|rest| more.contains(&rest)));
+        for (peer, behind, place) in peers(link, language) {
+            table.row([Cell::code(&**name), Cell::lines(peer), Cell::codes(behind), place, proof.clone()]);
         }
     }
     table
+}
+
+/// The other ends of a tunnel: who each is, what is behind it, and where it is.
+fn peers(link: &Link, language: Language) -> Vec<(Vec<Cell>, Vec<Network>, Cell)> {
+    match &link.kind {
+        LinkKind::Wireguard(wireguard) => {
+            let one = |(peer, about): (&String, &TunnelPeer)| {
+                let place = about.endpoint.as_ref();
+                let place = place.map_or_else(|| language.comes_here().into(), |e| Cell::code(e.to_string()));
+                (vec![Cell::code(&**peer), Cell::code(&*about.public_key)], about.allowed.clone(), place)
+            };
+            wireguard.peers.iter().map(one).collect()
+        }
+        LinkKind::Ipsec(ipsec) => {
+            let auth = match &ipsec.auth {
+                IpsecAuth::Psk => language.by_psk(),
+                IpsecAuth::Certificate { .. } => language.by_certificates(),
+                IpsecAuth::Eap { user, .. } => language.by_password(user),
+            };
+            let place = ipsec.gateway.as_ref().map_or_else(|| language.comes_here().into(), |g| Cell::code(&**g));
+            vec![(vec![Cell::code(&*ipsec.peer_id), auth.into()], ipsec.remote.clone(), place)]
+        }
+        LinkKind::FortinetSsl(ssl) => {
+            let place = Cell::code(format!("{}:{}", ssl.gateway, ssl.port));
+            vec![(vec![Cell::code(&*ssl.gateway), language.by_password(&ssl.user).into()], ssl.remote.clone(), place)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 fn routes(c: &DocumentContext) -> DocumentTable {

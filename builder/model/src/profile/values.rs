@@ -306,6 +306,8 @@ pub const SSH_KEY: Form =
 
 mod units;
 mod verify;
+mod vpn;
 
 pub use units::*;
 pub use verify::*;
+pub use vpn::*;

@@ -129,10 +129,18 @@ pub(crate) mod trust {
     pub(crate) mod read;
 }
 pub(crate) mod vpn {
+    mod admit;
     pub(crate) mod check;
+    mod fortinet_ssl;
+    mod ipsec;
+    mod parts;
     pub(crate) mod read;
     pub(crate) mod recipe;
     mod tunnels;
+    mod wireguard;
+
+    pub(crate) use admit::{admit, rules, unadmit};
+    pub use tunnels::TunnelCall;
 }
 pub(crate) mod verify {
     pub(crate) mod check;
@@ -146,7 +154,7 @@ use crate::profile::field::*;
 use crate::profile::section::Section;
 use crate::profile::source::{Files, Value};
 use crate::profile::{settings::Settings, values, written::Written};
-use crate::recipe::{Link, LinkKind, Platform, Recipe};
+use crate::recipe::{Link, Platform, Recipe};
 use crate::{Error, Result};
 use std::collections::BTreeMap;
 
@@ -231,10 +239,10 @@ pub(crate) fn recipe(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
 pub(crate) fn written(recipe: &Recipe) -> Written {
     let mut said = recipe.clone();
     // In the opposite order of what admitted.
-    vpn::read::unadmit(&mut said);
+    vpn::unadmit(&mut said);
     monitoring::read::unadmit(&mut said);
     certificates::read::unadmit(&mut said);
-    let tunnel = |link: &Link| matches!(link.kind, LinkKind::Wireguard(_));
+    let tunnel = |link: &Link| link.kind.is_tunnel();
     let (tunnels, links): (BTreeMap<_, _>, BTreeMap<_, _>) =
         std::mem::take(&mut said.network).into_iter().partition(|(_, link)| tunnel(link));
     Written::default()
@@ -277,7 +285,7 @@ pub(crate) fn single(files: &Files, value: &Value) -> Result<(Recipe, Settings)>
     check(&recipe, &settings, &places)?;
     certificates::read::complete(&mut recipe);
     monitoring::read::complete(&mut recipe);
-    vpn::read::admit(&mut recipe);
+    vpn::admit(&mut recipe);
     forwarding::groups::assign(&mut recipe);
     forwarding::groups::gateways(&mut recipe);
     packages::needs::complete(&mut recipe);

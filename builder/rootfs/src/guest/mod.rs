@@ -81,6 +81,7 @@ pub fn generate(
     mounts::generate(&mut guest, recipe)?;
     memory::generate(&mut guest, recipe)?;
     network::generate(&mut guest, recipe)?;
+    vpn::generate(&mut guest, recipe)?;
     trust::generate(&mut guest, recipe)?;
     ssl_cert::generate(&mut guest)?;
     own_values::generate(&mut guest)?;

@@ -67,7 +67,7 @@ fn rank(kind: &LinkKind) -> u8 {
         LinkKind::Card(m) if *m == LinkMatch::default() => 80,
         LinkKind::Card(LinkMatch { mac: None, order: None, .. }) => 40,
         LinkKind::Card(_) => 20,
-        LinkKind::Vlan(_) | LinkKind::Bond(_) | LinkKind::Bridge(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => 10,
+        _ => 10,
     }
 }
 
@@ -79,7 +79,8 @@ fn yes(b: bool) -> &'static str {
 fn device(name: &str, link: &Link) -> Option<Ini> {
     let head = |kind: &str| Ini::new().section("NetDev").set("Name", name).set("Kind", kind);
     Some(match &link.kind {
-        LinkKind::Card(_) => return None,
+        // pppd makes the device of the other.
+        LinkKind::Card(_) | LinkKind::FortinetSsl(_) => return None,
         LinkKind::Vlan(vlan) => head("vlan").section("VLAN").set("Id", vlan.id.to_string()),
         LinkKind::Bond(bond) => {
             let ini = head("bond").section("Bond").set("Mode", bond.mode.word());
@@ -91,7 +92,8 @@ fn device(name: &str, link: &Link) -> Option<Ini> {
         }
         LinkKind::Bridge(bridge) => head("bridge").section("Bridge").set("STP", yes(bridge.stp)),
         LinkKind::Vrf(vrf) => head("vrf").section("VRF").set("Table", vrf.table.to_string()),
-        LinkKind::Wireguard(wireguard) => vpn::device(head("wireguard"), name, wireguard),
+        LinkKind::Wireguard(wireguard) => vpn::wireguard(head("wireguard"), name, wireguard),
+        LinkKind::Ipsec(ipsec) => vpn::xfrm(head("xfrm"), ipsec),
     })
 }
 
@@ -124,6 +126,8 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
     let mut ini = matching(name, &link.kind, bond.is_some()).section("Link");
     ini = ini.each("MTUBytes", link.mtu.map(|m| m.to_string()));
     ini = ini.each("Group", link.group.map(|g| g.to_string()));
+    // pppd sets it up, and tells when.
+    ini = ini.each("ActivationPolicy", matches!(link.kind, LinkKind::FortinetSsl(_)).then_some("manual"));
     ini = ini.set(
         "RequiredForOnline",
         match (link.required && !empty, owner, bare) {
@@ -147,10 +151,11 @@ fn network(name: &str, link: &Link, links: &BTreeMap<String, Link>) -> Ini {
         .each("VLAN", vlans.map(|(n, _)| n.clone()))
         .set("DHCP", dhcp)
         .set("IPv6AcceptRA", yes(link.router_advertisements))
-        // A tunnel of WireGuard knows no neighbours.
-        .set("LinkLocalAddressing", if bare || matches!(link.kind, LinkKind::Wireguard(_)) { "no" } else { "ipv6" })
+        // A tunnel knows no neighbours.
+        .set("LinkLocalAddressing", if bare || link.kind.is_tunnel() { "no" } else { "ipv6" })
         .set("LLMNR", "no")
         .set("MulticastDNS", "no")
+        .each("KeepConfiguration", vpn::learns_address(&link.kind).then_some("static"))
         .each("DHCPServer", link.dhcp_server.as_ref().map(|_| "yes"))
         .each("IPv6SendRA", link.advertise.as_ref().map(|_| "yes"));
     if empty {

@@ -93,6 +93,8 @@ pub fn counters(recipe: &Recipe) -> Vec<String> {
     let nat = &recipe.firewall.nat;
     all.extend(nat.ports.iter().flat_map(|p| [format!("pass_{}", p.id()), format!("nat_{}", p.id())]));
     all.extend(nat.masquerade.iter().map(|m| format!("nat_{}", m.id())));
+    let apart = recipe.tunnels().filter(|(_, link)| !link.only_through.is_empty());
+    all.extend(apart.map(|(name, _)| format!("only_through_{}", name.replace('-', "_"))));
     if recipe.firewall.egress.policy == Policy::Drop {
         all.extend(recipe.firewall.egress.allow.iter().map(|a| format!("egress_{}", a.id())));
         let asked = recipe.mounts.iter().filter(|(_, m)| m.server().is_some());

@@ -78,11 +78,13 @@ fn allowed(recipe: &Recipe) -> Vec<Allowed> {
             all.extend(kinds.iter().map(|(what, port)| Allowed::new(*what, to, *port, &out.who)));
         }
     }
-    for (name, _, wireguard) in recipe.tunnels() {
-        for endpoint in wireguard.peers.values().filter_map(|peer| peer.endpoint.as_ref()) {
-            let to = endpoint.address().map_or(To::Anywhere, To::Address);
-            all.push(Allowed::new(What::Udp, to, endpoint.port, &format!("it calls a peer of the tunnel {name}")));
-        }
+    for call in recipe.tunnel_calls() {
+        let addresses = call.addresses(&recipe.hosts);
+        let to =
+            if addresses.is_empty() { vec![To::Anywhere] } else { addresses.into_iter().map(To::Address).collect() };
+        let what = if call.protocol == Protocol::Tcp { What::Tcp } else { What::Udp };
+        let why = format!("it calls the other end of the tunnel {}", call.tunnel);
+        all.extend(to.into_iter().map(|to| Allowed::new(what, to, call.port, &why)));
     }
     for out in &recipe.firewall.egress.allow {
         let why = out.why.clone().unwrap_or_else(|| "firewall.egress lets it".to_owned());

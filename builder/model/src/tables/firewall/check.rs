@@ -5,7 +5,7 @@ use crate::listeners::Listener;
 use crate::profile::section::nearest;
 use crate::recipe::{Allow, Firewall, Link, Network, Peer, Policy, Protocol, Recipe, Traffic};
 use crate::tables::places::Places;
-use crate::tables::vpn::read::rule as tunnel_rule;
+use crate::tables::vpn;
 use crate::{Error, Result};
 
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     }
     let mut taken = vec!["invalid".to_owned(), "dropped".to_owned(), "from_containers".to_owned()];
     taken.extend(watched.iter().map(|w| w.rule.replace('-', "_")));
-    taken.extend(recipe.tunnels().map(|(name, ..)| counter(name)));
+    taken.extend(recipe.tunnels().flat_map(|(name, link)| vpn::rules(name, link)).map(|rule| rule.id()));
     rules(recipe, &incoming, &taken, "from", places)?;
     let egress = &recipe.firewall.egress;
     if let (Policy::Accept, Some(_)) = (egress.policy, egress.allow.first()) {
@@ -37,13 +37,8 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
     let outgoing: Vec<Rule> = egress.allow.iter().enumerate().map(Rule::outgoing).collect();
     let mut taken = vec!["dropped".to_owned()];
     taken.extend(recipe.mounts.keys().map(|name| format!("mount_{}", name.replace('-', "_"))));
-    taken.extend(recipe.tunnels().map(|(name, ..)| counter(name)));
+    taken.extend(recipe.tunnels().map(|(name, _)| format!("vpn_{}", name.replace('-', "_"))));
     rules(recipe, &outgoing, &taken, "to", places)
-}
-
-/// What counters of a tunnel are called by.
-fn counter(tunnel: &str) -> String {
-    tunnel_rule(tunnel).replace('-', "_")
 }
 
 /// As much of an entry as decides what it matches.
@@ -215,9 +210,10 @@ fn sets(recipe: &Recipe, places: &Places) -> Result<()> {
     uses.extend(nat.ports.iter().enumerate().map(|(i, p)| (format!("firewall.nat.ports.{i}.from"), &p.from[..])));
     let watched = recipe.monitoring.watched();
     uses.extend(watched.iter().map(|w| (format!("monitoring.{}.from", w.table), w.from)));
-    for (name, _, wireguard) in recipe.tunnels() {
+    for (name, _, wireguard) in recipe.wireguard_tunnels() {
         uses.extend(wireguard.listen.iter().map(|listen| (format!("vpn.{name}.from"), &listen.from[..])));
     }
+    uses.extend(recipe.ipsec_tunnels().map(|(name, _, ipsec)| (format!("vpn.{name}.from"), &ipsec.from[..])));
     let mut named = Vec::new();
     for (path, peers) in uses {
         for (i, peer) in peers.iter().enumerate() {

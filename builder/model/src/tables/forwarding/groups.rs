@@ -51,6 +51,8 @@ pub(crate) fn named(recipe: &Recipe) -> Vec<(String, String)> {
     for (i, ports) in firewall.nat.ports.iter().enumerate() {
         add(format!("firewall.nat.ports.{i}.in"), &ports.input);
     }
+    let apart = recipe.network.iter().filter(|(_, link)| !link.only_through.is_empty());
+    all.extend(apart.map(|(name, _)| (format!("vpn.{name}.only_through"), name.clone())));
     let serves = recipe.network.iter().filter(|(_, link)| link.dhcp_server.is_some() || link.advertise.is_some());
     all.extend(serves.map(|(name, _)| (format!("network.{name}"), name.clone())));
     all

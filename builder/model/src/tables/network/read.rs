@@ -109,11 +109,11 @@ pub(crate) fn network(top: &Section) -> Result<BTreeMap<String, Link>> {
     let (mut below, mut members) = (BTreeSet::new(), BTreeSet::new());
     for kind in kinds.values() {
         match kind {
-            LinkKind::Card(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => {}
             LinkKind::Vlan(vlan) => drop(below.insert(vlan.parent.clone())),
             LinkKind::Bond(Bond { members: list, .. }) | LinkKind::Bridge(Bridge { members: list, .. }) => {
                 members.extend(list.iter().cloned());
             }
+            _ => {}
         }
     }
     let mut links = BTreeMap::new();
@@ -169,6 +169,7 @@ fn plain() -> Link {
         rules: vec![],
         dhcp_server: None,
         advertise: None,
+        only_through: vec![],
         group: None,
     }
 }
@@ -282,6 +283,7 @@ fn link(t: &Section, kind: LinkKind, place: Role) -> Result<Link> {
         rules: t.tables("rules")?.iter().map(rule).collect::<Result<_>>()?,
         dhcp_server: t.table("dhcp_server")?.map(|d| serve::dhcp_server(&d)).transpose()?,
         advertise,
+        only_through: vec![],
         group: None,
     })
 }
@@ -317,7 +319,7 @@ pub(crate) fn written(link: &Link) -> Written {
         ),
         LinkKind::Bridge(b) => t.with("bridge", Written::default().list("members", &b.members).with("stp", b.stp)),
         // It has a table of its own.
-        LinkKind::Wireguard(_) => t,
+        LinkKind::Wireguard(_) | LinkKind::Ipsec(_) | LinkKind::FortinetSsl(_) => t,
         LinkKind::Vrf(v) => t.with("vrf", Written::default().list("members", &v.members).with("table", v.table)),
     };
     let route = |r: &Route| {

@@ -1,6 +1,7 @@
 //! Network links.
 
-use crate::tables::vpn::recipe::Wireguard;
+use crate::cidr::Network;
+use crate::tables::vpn::recipe::{FortinetSsl, Ipsec, Wireguard};
 use serde::{Deserialize, Serialize};
 use std::net::Ipv4Addr;
 
@@ -56,6 +57,9 @@ pub struct Link {
     /// Router advertisements that it sends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advertise: Option<Advertise>,
+    /// Networks that packets leave for by this link or not at all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_through: Vec<Network>,
     /// Number of its interface group; rules of the firewall that name the link name this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<u32>,
@@ -135,6 +139,11 @@ pub enum LinkKind {
     Vrf(Vrf),
     /// A tunnel, of `[vpn.NAME]`.
     Wireguard(Wireguard),
+    /// Another one.
+    Ipsec(Ipsec),
+    /// Another one.
+    #[serde(rename = "fortinet_ssl")]
+    FortinetSsl(FortinetSsl),
 }
 
 /// Virtual routing and forwarding: links that are routed by a table of their own.
@@ -276,10 +285,10 @@ impl Link {
     /// Links this one is made of.
     pub fn below(&self) -> Vec<&str> {
         match &self.kind {
-            LinkKind::Card(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => Vec::new(),
             LinkKind::Vlan(vlan) => vec![&vlan.parent],
             LinkKind::Bond(bond) => bond.members.iter().map(String::as_str).collect(),
             LinkKind::Bridge(bridge) => bridge.members.iter().map(String::as_str).collect(),
+            _ => Vec::new(),
         }
     }
     /// Links that are part of this one and have no life of their own.
@@ -287,7 +296,7 @@ impl Link {
         match &self.kind {
             LinkKind::Bond(bond) => &bond.members,
             LinkKind::Bridge(bridge) => &bridge.members,
-            LinkKind::Card(_) | LinkKind::Vlan(_) | LinkKind::Vrf(_) | LinkKind::Wireguard(_) => &[],
+            _ => &[],
         }
     }
     /// Links that are routed by this one's table, and keep their addresses.

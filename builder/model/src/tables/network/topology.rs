@@ -26,7 +26,7 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
             let parts = match &link.kind {
                 LinkKind::Vrf(_) => &mut routed,
                 LinkKind::Bond(_) | LinkKind::Bridge(_) => &mut owner,
-                LinkKind::Card(_) | LinkKind::Vlan(_) | LinkKind::Wireguard(_) => continue,
+                _ => continue,
             };
             if let Some((first, other)) = parts.insert(below, (name, at.clone())) {
                 let what = format!("`{below}` is part of both `{first}` and `{name}`");
@@ -105,11 +105,11 @@ fn parts<'a>(name: &str, link: &'a Link) -> Vec<(String, &'a str)> {
         members.iter().enumerate().map(one).collect()
     };
     match &link.kind {
-        LinkKind::Card(_) | LinkKind::Wireguard(_) => Vec::new(),
         LinkKind::Vlan(vlan) => vec![(format!("network.{name}.vlan.parent"), vlan.parent.as_str())],
         LinkKind::Bond(bond) => list("bond", &bond.members),
         LinkKind::Bridge(bridge) => list("bridge", &bridge.members),
         LinkKind::Vrf(vrf) => list("vrf", &vrf.members),
+        _ => Vec::new(),
     }
 }
 
@@ -119,7 +119,7 @@ fn nocloud(name: &str, link: &Link, places: &Places) -> Result<()> {
     let what = match &link.kind {
         LinkKind::Card(m) if m.name.is_none() && m.driver.is_none() && m.order.is_none() => return Ok(()),
         // No drive says anything of a tunnel.
-        LinkKind::Wireguard(_) => return Ok(()),
+        kind if kind.is_tunnel() => return Ok(()),
         LinkKind::Card(_) => "is found by something else than its hardware address",
         _ => "is not a network card",
     };
@@ -163,7 +163,7 @@ fn bond(links: &BTreeMap<String, Link>, name: &str, link: &Link, places: &Places
         let kind = links.get(member).map(|l| &l.kind);
         let refused = match (&link.kind, kind) {
             (LinkKind::Bond(_), Some(LinkKind::Card(_))) | (_, None) => None,
-            (_, Some(LinkKind::Wireguard(_))) => Some("a tunnel carries packets of IP, not of Ethernet"),
+            (_, Some(kind)) if kind.is_tunnel() => Some("a tunnel carries packets of IP, not of Ethernet"),
             (LinkKind::Bond(_), Some(_)) => Some("a bond is made of cards"),
             (_, Some(LinkKind::Bridge(_))) => Some("a bridge cannot be part of a bridge"),
             _ => None,

@@ -1,7 +1,7 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::{Encryption, FileSystem, MountSource, Platform, TimeDaemon};
+use crate::recipe::{Encryption, FileSystem, IpsecAuth, MountSource, Platform, TimeDaemon};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
@@ -35,6 +35,12 @@ const ALWAYS: [&str; 25] = [
 
 /// What a container needs: podman, its network stack and its runtime.
 const CONTAINERS: [&str; 4] = ["aardvark-dns", "crun", "netavark", "podman"];
+
+/// What negotiates a tunnel of IPsec, and what loads its configuration.
+const IPSEC: [&str; 4] = ["charon-systemd", "libstrongswan", "strongswan-libcharon", "strongswan-swanctl"];
+
+/// The plugins that log in to a gateway: MSCHAPv2, and the user's name before it.
+const EAP: [&str; 2] = ["libcharon-extauth-plugins", "libcharon-extra-plugins"];
 
 /// What systemd opens by name to speak with a TPM: the library, its words for errors, its formats, and the way to the device.
 const TPM: [&str; 4] =
@@ -107,9 +113,18 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
             MountSource::Disk(_) | MountSource::Bind(_) => {}
         }
     }
-    if recipe.tunnels().next().is_some() {
+    if recipe.wireguard_tunnels().next().is_some() {
         // networkd needs no program for it; those who look after the machine do.
         needed.push("wireguard-tools");
+    }
+    if recipe.ipsec_tunnels().next().is_some() {
+        needed.extend(IPSEC);
+    }
+    if recipe.ipsec_tunnels().any(|(_, _, ipsec)| matches!(ipsec.auth, IpsecAuth::Eap { .. })) {
+        needed.extend(EAP);
+    }
+    if recipe.fortinet_ssl_tunnels().next().is_some() {
+        needed.push("openfortivpn");
     }
     if recipe.backup.is_some() {
         needed.push("restic");

@@ -1,33 +1,75 @@
-//! `[vpn.NAME]`.
+//! `[vpn.NAME]`: what every tunnel has; each type reads what is its own.
 
+use super::parts::networks;
+use super::{fortinet_ssl, ipsec, wireguard};
 use crate::Result;
 use crate::profile::{field::*, section::Section, values, written::Written};
 use crate::recipe::*;
-use crate::tables::firewall::parts::{peers, peers_written};
 use crate::tables::network::subnet::Subnet;
+use crate::tables::trust;
 use std::collections::BTreeMap;
 
 pub(crate) const TUNNEL: &[Field] = &[
     choice("type", TYPES, "which kind of tunnel").needed(),
-    texts("addresses", &values::ADDRESS, "addresses of this machine inside the tunnel").needed(),
-    port("port", "UDP port at which peers reach this machine; the firewall admits them")
-        .or_said("only this machine begins"),
-    texts("from", &values::PEER, "who may reach that port: networks, and names of `firewall.sets`").or_said("anybody"),
-    integer("mtu", 1280, 65_535, "bytes of the largest packet inside").or_number(1420),
-    boolean("routes", "what `allowed` names is routed into the tunnel").or(true),
+    texts("addresses", &values::ADDRESS, "addresses of this machine inside the tunnel; `fortinet_ssl` learns its own"),
+    boolean("learn_address", "with `ipsec`: the gateway gives this machine its address").or(false),
+    text("gateway", &values::SERVER, "with `ipsec` and `fortinet_ssl`: name or address of the other end")
+        .or_said("with `ipsec`: it comes to this machine"),
+    port(
+        "port",
+        "with `wireguard`: UDP port at which peers reach this machine; with `fortinet_ssl`: TCP port of the gateway",
+    )
+    .or_said("with `wireguard`: only this machine begins; with `fortinet_ssl`: 443"),
+    texts(
+        "from",
+        &values::PEER,
+        "who may come to this machine, which the firewall admits: networks, and names of `firewall.sets`",
+    )
+    .or_said("anybody"),
+    choice("auth", ipsec::AUTH, "with `ipsec`: how the two prove who they are").or_text("psk"),
+    text("id", &values::IKE_ID, "with `ipsec`: what this machine calls itself")
+        .or_said("its address; the subject of its certificate; `user`"),
+    text("peer_id", &values::IKE_ID, "with `ipsec`: what the other end calls itself").or_said("`gateway`"),
+    text(
+        "ca",
+        &trust::read::CERTIFICATE,
+        "the authority that has signed the certificate of the other end, for this tunnel alone",
+    )
+    .or_said("with `fortinet_ssl`: any that the machine trusts; with `auth = \"eap-mschapv2\"`: the two share a key"),
+    texts(
+        "trusted_certificates",
+        &values::SHA256,
+        "with `fortinet_ssl`: SHA-256 of certificates that are trusted whoever has signed them",
+    ),
+    text("user", &values::MAIL_USER, "the account on the gateway; its password is the credential `vpn.password.NAME`"),
+    text("realm", &values::NAME, "with `fortinet_ssl`: realm of the account"),
+    texts("local", &values::NETWORK, "with `ipsec`: networks at this end").or_said("the addresses alone"),
+    texts("remote", &values::NETWORK, "with `ipsec` and `fortinet_ssl`: networks that are reached through it"),
+    texts("proposals", &values::IKE_PROPOSAL, "with `ipsec`: algorithms for the negotiation, the first that both have")
+        .or_said("AES of 256 and 128 bits with SHA-2, groups 20, 19, 15 and 14"),
+    texts("esp_proposals", &values::ESP_PROPOSAL, "with `ipsec`: algorithms for the packets").or_said("the same"),
+    integer("mtu", 1280, 65_535, "bytes of the largest packet inside")
+        .or_said("1420 with `wireguard`, 1360 with `ipsec`, what the gateway says with `fortinet_ssl`"),
+    boolean("routes", "what is reached through the tunnel is routed into it").or(true),
+    texts(
+        "only_through",
+        &values::NETWORK,
+        "networks that packets leave for by this tunnel or not at all: while it is down, they are dropped",
+    ),
     texts("dns", &values::NAME_SERVER, "name servers that are asked through the tunnel"),
     texts("route_domains", &values::ROUTED_DOMAIN, "domains whose names are asked of these name servers only"),
-    named("peers", &values::NAME, PEER, "machines at the other end, by name"),
+    named("peers", &values::NAME, wireguard::PEER, "with `wireguard`: machines at the other end, by name"),
 ];
-const TYPES: &[(&str, &str)] =
-    &[("wireguard", "WireGuard; the private key is the credential `network.wireguard.private.NAME`")];
-const PEER: &[Field] = &[
-    text("public_key", &values::WIREGUARD_KEY, "its public key, as `wg pubkey` prints it").needed(),
-    texts("allowed", &values::NETWORK, "networks that are reached through it, and that it may send from").needed(),
-    text("endpoint", &values::ENDPOINT, "where it is reached").or_said("it comes to this machine"),
-    integer("keepalive", 1, 65_535, "seconds between two empty packets, for a NAT on the way").or_said("none is sent"),
-    boolean("preshared_key", "the two share a further key: the credential `network.wireguard.psk.NAME.PEER`").or(false),
+const TYPES: &[(&str, &str)] = &[
+    ("wireguard", "WireGuard; the private key is the credential `network.wireguard.private.NAME`"),
+    (
+        "ipsec",
+        "IPsec by IKEv2; its secrets are credentials: `vpn.psk.NAME`, `vpn.certificate.NAME`, `vpn.key.NAME`, `vpn.password.NAME`",
+    ),
+    ("fortinet_ssl", "TLS to a FortiGate; the password is the credential `vpn.password.NAME`"),
 ];
+/// What tunnels of every type have.
+const COMMON: &[&str] = &["type", "routes", "only_through", "dns", "route_domains"];
 
 /// Every tunnel as a link. `links`: those of `[network]`, where it could be read.
 pub(crate) fn tunnels(top: &Section, links: Option<&BTreeMap<String, Link>>) -> Result<BTreeMap<String, Link>> {
@@ -45,74 +87,70 @@ pub(crate) fn tunnels(top: &Section, links: Option<&BTreeMap<String, Link>>) -> 
             })?;
         all.insert(name, tunnel(&t)?);
     }
+    let ipsec = all.values_mut().filter_map(|link: &mut Link| match &mut link.kind {
+        LinkKind::Ipsec(ipsec) => Some(ipsec),
+        _ => None,
+    });
+    ipsec.zip(1..).for_each(|(ipsec, number)| ipsec.interface = number);
     Ok(all)
 }
 
 fn tunnel(t: &Section) -> Result<Link> {
-    t.needed("type")?;
+    let kind = t.needed("type")?.value;
+    let own = match kind.as_str() {
+        "wireguard" => wireguard::KEYS,
+        "ipsec" => ipsec::KEYS,
+        _ => fortinet_ssl::KEYS,
+    };
+    if let Some((key, span)) = t.keys().find(|(key, _)| !COMMON.contains(key) && !own.contains(key)) {
+        let error = t.files.error(span, format!("`{}` is of type `{kind}`, which has no `{key}`", t.path));
+        return Err(error.hint(format!("it can have: {}", [COMMON, own].concat().join(", "))));
+    }
     let addresses = t.plain("addresses")?;
-    if addresses.is_empty() {
-        return Err(t.missing("addresses"));
-    }
-    let from = peers(t, "from")?;
-    let listen = t.number("port")?.map(|port| Listen { port: port.value, from: from.clone() });
-    if let (None, Some(span)) = (&listen, t.key("from")) {
-        let error = t.files.error(span, format!("`{}` says who may reach a port, and has none", t.path));
-        return Err(error.hint("write `port`, or remove `from`"));
-    }
-    let mut others = BTreeMap::new();
-    for (name, p) in t.named("peers")? {
-        let allowed = p.plain("allowed")?;
-        if allowed.is_empty() {
-            return Err(p.missing("allowed"));
-        }
-        let endpoint = p.text("endpoint")?.map(|e| Endpoint::try_from(e.value).expect("its form was checked"));
-        others.insert(
-            name,
-            TunnelPeer {
-                public_key: p.needed("public_key")?.value,
-                allowed: allowed.iter().map(|n| n.parse().expect("its form was checked")).collect(),
-                endpoint,
-                keepalive: p.number("keepalive")?.map(|k| k.value),
-                preshared_key: p.flag("preshared_key")?,
-            },
-        );
-    }
-    let wireguard = Wireguard { listen, peers: others };
-    let routes = if t.flag("routes")? { routes(&addresses, &wireguard) } else { vec![] };
+    let (kind, mtu) = match kind.as_str() {
+        "wireguard" => (LinkKind::Wireguard(wireguard::read(t)?), Some(1420)),
+        "ipsec" => (LinkKind::Ipsec(ipsec::read(t, &addresses)?), Some(1360)),
+        _ => (LinkKind::FortinetSsl(fortinet_ssl::read(t)?), None),
+    };
+    let only_through = networks(t, "only_through")?;
     let (dns, route_domains) = (t.plain("dns")?, t.plain("route_domains")?);
-    Ok(Link {
-        kind: LinkKind::Wireguard(wireguard),
+    let mut link = Link {
+        kind,
         dhcp_ipv4: false,
         dhcp_ipv6: false,
         router_advertisements: false,
         addresses,
         gateways: vec![],
-        routes,
+        routes: vec![],
         metric: None,
-        mtu: Some(t.needed_number("mtu")?.value),
+        mtu: t.number("mtu")?.map(|mtu| mtu.value).or(mtu),
         dns,
         dns_over_tls: DnsOverTls::No,
         learn_dns: false,
         search: vec![],
         route_domains,
         ntp: vec![],
-        // A peer that is away must not keep the machine from starting.
+        // The other end may be away, and must not keep the machine from starting.
         required: false,
         gateway_on_link: false,
         table: None,
         rules: vec![],
         dhcp_server: None,
         advertise: None,
+        only_through,
         group: None,
-    })
+    };
+    if t.flag("routes")? {
+        link.routes = routes(&link);
+    }
+    Ok(link)
 }
 
-/// A route to whatever is allowed, but for what is on the link by the tunnel's own addresses.
-fn routes(addresses: &[String], wireguard: &Wireguard) -> Vec<Route> {
-    let own: Vec<Subnet> = addresses.iter().map(|a| Subnet::of(a)).collect();
+/// A route to whatever is at the other end, but for what is on the link by the tunnel's own addresses.
+fn routes(link: &Link) -> Vec<Route> {
+    let own: Vec<Subnet> = link.addresses.iter().map(|a| Subnet::of(a)).collect();
     let within = |n: &Network| own.iter().any(|o| o.prefix <= n.length() && o.contains(n.address()));
-    let mut networks: Vec<Network> = wireguard.peers.values().flat_map(|p| &p.allowed).copied().collect();
+    let mut networks: Vec<Network> = link.behind().into_iter().map(|(_, network)| network).collect();
     networks.sort();
     networks.dedup();
     networks.iter().filter(|n| !within(n)).map(|n| Route::to(&n.to_string())).collect()
@@ -120,54 +158,19 @@ fn routes(addresses: &[String], wireguard: &Wireguard) -> Vec<Route> {
 
 /// The table that says this.
 pub(crate) fn written(link: &Link) -> Written {
-    let LinkKind::Wireguard(wireguard) = &link.kind else { return Written::default() };
-    let peer = |p: &TunnelPeer| {
-        let allowed: Vec<String> = p.allowed.iter().map(ToString::to_string).collect();
-        Written::default()
-            .with("public_key", &*p.public_key)
-            .list("allowed", &allowed)
-            .maybe("endpoint", p.endpoint.as_ref().map(ToString::to_string))
-            .maybe("keepalive", p.keepalive.map(u32::from))
-            .with("preshared_key", p.preshared_key)
+    let strings = |list: &[Network]| list.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let t = Written::default();
+    let t = match &link.kind {
+        LinkKind::Wireguard(wireguard) => wireguard::written(t.list("addresses", &link.addresses), wireguard),
+        LinkKind::Ipsec(ipsec) => ipsec::written(t, &link.addresses, ipsec),
+        LinkKind::FortinetSsl(ssl) => fortinet_ssl::written(t, ssl),
+        _ => return t,
     };
-    let t = Written::default().with("type", "wireguard").list("addresses", &link.addresses);
-    let t = match &wireguard.listen {
-        None => t,
-        Some(listen) if listen.from.is_empty() => t.with("port", u32::from(listen.port)),
-        Some(listen) => t.with("port", u32::from(listen.port)).with("from", peers_written(&listen.from)),
+    let t = t.maybe("mtu", link.mtu.map(u32::from));
+    let t = match link.only_through.is_empty() {
+        true => t,
+        false => t.list("only_through", &strings(&link.only_through)),
     };
-    t.maybe("mtu", link.mtu.map(u32::from))
-        // Where nothing needs a route, either word says the same.
-        .with("routes", !link.routes.is_empty())
-        .list("dns", &link.dns)
-        .list("route_domains", &link.route_domains)
-        .named("peers", &wireguard.peers, peer)
-}
-
-/// Name of the rule that admits the peers of a tunnel.
-pub(crate) fn rule(tunnel: &str) -> String {
-    format!("vpn-{tunnel}")
-}
-
-/// Peers must get through the firewall; nobody has to say it twice.
-pub(crate) fn admit(recipe: &mut Recipe) {
-    let admitted = |(name, _, wireguard)| {
-        let (name, wireguard): (&String, &Wireguard) = (name, wireguard);
-        let listen = wireguard.listen.as_ref()?;
-        let port = Allow::port(listen.port, Protocol::Udp);
-        Some(Allow { name: Some(rule(name)), from: listen.from.clone(), ..port })
-    };
-    let all: Vec<Allow> = recipe.tunnels().filter_map(admitted).collect();
-    recipe.firewall.allow.extend(all);
-}
-
-/// Takes the rules of [`admit`] out again.
-pub(crate) fn unadmit(recipe: &mut Recipe) {
-    let names: Vec<String> =
-        recipe.tunnels().filter(|(_, _, w)| w.listen.is_some()).map(|(name, ..)| rule(name)).collect();
-    for name in names.iter().rev() {
-        if recipe.firewall.allow.last().is_some_and(|a| a.name.as_ref() == Some(name)) {
-            recipe.firewall.allow.pop();
-        }
-    }
+    // Where nothing needs a route, either word says the same.
+    t.with("routes", !link.routes.is_empty()).list("dns", &link.dns).list("route_domains", &link.route_domains)
 }

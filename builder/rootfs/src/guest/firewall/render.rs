@@ -136,6 +136,7 @@ impl Match {
             Match::RouterAdvertisement => "icmpv6 type nd-router-advert ip6 hoplimit 255",
             Match::InGroup(groups) => return Ok(format!("iifgroup {}", set(groups))),
             Match::OutGroup(groups) => return Ok(format!("oifgroup {}", set(groups))),
+            Match::NotOutGroup(group) => return Ok(format!("oifgroup != {group}")),
             Match::Message(v6, None) => return Ok(format!("meta l4proto {}", if *v6 { 58 } else { 1 })),
             Match::Message(v6, Some(kind)) => {
                 return Ok(format!("{} type {kind}", if *v6 { "icmpv6" } else { "icmp" }));

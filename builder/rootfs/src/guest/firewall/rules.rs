@@ -11,6 +11,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 mod routing;
+mod tunnels;
 
 /// Networks of one family.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub enum Match {
     InGroup(Vec<u32>),
     /// Goes out by a link of one of these groups; never empty.
     OutGroup(Vec<u32>),
+    /// Does not go out by a link of this group.
+    NotOutGroup(u32),
     /// A message of ICMP or, if so, ICMPv6, of this type or of every one.
     Message(bool, Option<u8>),
     /// A protocol of IP by its number.
@@ -200,7 +203,8 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
     let (dhcpv4, dhcpv6) = dhcp(recipe);
     input.extend(dhcpv4.then(|| rule([Dhcpv4], Accept)));
     input.extend(dhcpv6.then(|| rule([Dhcpv6], Accept)));
-    let mut forward = vec![rule([Established], Accept), counted([Invalid], Drop, "forward_invalid")];
+    let mut forward = tunnels::only_through(recipe);
+    forward.extend([rule([Established], Accept), counted([Invalid], Drop, "forward_invalid")]);
     let publishes = recipe.containers.values().flat_map(|c| &c.publish).filter(|p| !p.local);
     let published: BTreeSet<(Protocol, u16)> = publishes.map(|p| (p.protocol, p.host)).collect();
     input.extend(served(recipe).map(|(question, _, group)| rule([InGroup(vec![group]), question], Accept)));
@@ -227,7 +231,9 @@ pub fn ruleset(recipe: &Recipe) -> Ruleset {
                 forward.push(counted([FromContainers], Accept, "forward_from_containers"));
             }
             let passes = containers || !firewall.forward.is_empty() || !firewall.nat.is_empty();
-            passes.then(|| vec![rule([Redirect], Drop), rule([], Accept)])
+            let own = tunnels::own_only_through(recipe);
+            let redirect = passes.then(|| rule([Redirect], Drop));
+            (passes || !own.is_empty()).then(|| own.into_iter().chain(redirect).chain([rule([], Accept)]).collect())
         }
         Policy::Drop => Some(egress(recipe, &mut forward)),
     };
@@ -302,12 +308,13 @@ fn admit(recipe: &Recipe, allow: &Allow, about: Option<Match>, chain: &str, rule
 /// What the machine may begin when the policy is `drop`; what its containers may goes to `forward`.
 fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
     let firewall = &recipe.firewall;
-    let mut output = vec![
+    let mut output = tunnels::own_only_through(recipe);
+    output.extend([
         rule([Established], Accept),
         rule([ToLoopback], Accept),
         rule([Discover], Accept),
         rule([ListenerReport], Accept),
-    ];
+    ]);
     let (dhcpv4, dhcpv6) = dhcp(recipe);
     output.extend(dhcpv4.then(|| rule([AskDhcpv4], Accept)));
     output.extend(dhcpv6.then(|| rule([AskDhcpv6], Accept)));
@@ -345,18 +352,7 @@ fn egress(recipe: &Recipe, forward: &mut Vec<FilterRule>) -> Vec<FilterRule> {
             output.push(counted(matches, Accept, format!("egress_mount_{}", name.replace('-', "_"))));
         });
     }
-    // The other ends of tunnels. One whose address nobody knows before may be anywhere.
-    for (name, _, wireguard) in recipe.tunnels() {
-        for endpoint in wireguard.peers.values().filter_map(|peer| peer.endpoint.as_ref()) {
-            let addresses: Vec<Network> = endpoint.address().into_iter().flat_map(host).collect();
-            let to = (!addresses.is_empty()).then(|| by_family(&addresses));
-            each(to, To, |to| {
-                let port = Port(Protocol::Udp, vec![(endpoint.port, endpoint.port)]);
-                let matches: Vec<Match> = to.into_iter().chain([port]).collect();
-                output.push(counted(matches, Accept, format!("egress_vpn_{}", name.replace('-', "_"))));
-            });
-        }
-    }
+    tunnels::calls(recipe, &mut output);
     // The clock of a container is the machine's.
     output.push(counted([Port(Protocol::Udp, vec![(123, 123)])], Accept, "egress_ntp"));
     output.push(counted([], Drop, "output_dropped"));

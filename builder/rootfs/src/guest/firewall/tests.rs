@@ -123,6 +123,7 @@ fn follow(words: &[&str], p: &Packet, seen: &mut String) -> Option<bool> {
                 at -= 1;
                 value(&mut at).contains(&p.groups.0.to_string())
             }
+            ("oifgroup", "!=") => value(&mut at) != [p.groups.1.to_string()],
             ("oifgroup", _) => {
                 at -= 1;
                 value(&mut at).contains(&p.groups.1.to_string())
@@ -321,6 +322,37 @@ fn outward(recipe: &Recipe, rules: &str, address: IpAddr, protocol: Protocol, po
     let from = Packet { chain: "forward", from: "podman0", ..out };
     let may = listed && !recipe.containers.is_empty();
     assert_eq!(judge(rules, &from).0, may, "{address} {protocol:?} {port}\n{rules}");
+}
+
+/// What is reached through a tunnel alone does not leave beside it, whatever else may go out; and the way to the other end
+/// is open although nothing else is.
+#[test]
+fn what_leaves_by_a_tunnel_leaves_by_nothing_else() {
+    let tables = "[network.lan]\ndhcp = true\n[vpn.gate]\ntype = \"ipsec\"\naddresses = [\"10.97.0.1/32\"]\n\
+        gateway = \"192.0.2.9\"\nremote = [\"10.61.0.0/16\"]\nonly_through = [\"10.61.0.0/16\"]\n[firewall.egress]\npolicy = ";
+    let containers = "[containers.web]\npackages = [\"busybox\"]\ncommand = [\"x\"]\n";
+    for policy in ["\"accept\"\n", "\"drop\"\nallow = [{ protocol = \"tcp\" }]\n"] {
+        let rules = text(&recipe(&format!("{tables}{policy}{containers}")));
+        let goes = |chain, to: &str, group, protocol, port| {
+            let (from, out) = if chain == "forward" { ("podman0", "eth0") } else { ("", "eth0") };
+            let destination = to.parse().unwrap();
+            let packet =
+                Packet { destination, groups: (0, group), from, to: out, ..packet(chain, "10.97.0.1", protocol, port) };
+            judge(&rules, &packet)
+        };
+        for chain in ["output", "forward"] {
+            assert!(goes(chain, "10.61.0.7", 1, "tcp", 443).0, "through the tunnel\n{rules}");
+            let beside = goes(chain, "10.61.0.7", 0, "tcp", 443);
+            assert_eq!(beside, (false, "only_through_gate".into()), "{rules}");
+            assert!(goes(chain, "10.62.0.7", 0, "tcp", 443).0, "another network\n{rules}");
+        }
+        for port in [500, 4500] {
+            assert!(goes("output", "192.0.2.9", 0, "udp", port).0, "{rules}");
+            assert_eq!(goes("output", "192.0.2.8", 0, "udp", port).0, policy.contains("accept"), "{rules}");
+        }
+        let first = rules.split_once("chain output {").unwrap().1.lines().nth(2).unwrap().trim().to_owned();
+        assert_eq!(first, "oif \"lo\" accept", "the machine talks with itself");
+    }
 }
 
 #[test]
