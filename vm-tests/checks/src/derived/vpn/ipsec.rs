@@ -141,7 +141,8 @@ mod tests {
     fn a_tunnel_is_judged_by_what_the_daemon_says() {
         let recipe = recipe_of(TABLE);
         let (name, _, about) = recipe.ipsec_tunnels().next().expect("it is one");
-        let asked = |text: &str| judge(&Output { status: 0, text: text.to_owned() }, name, about, &[name.clone()]);
+        let asked =
+            |text: &str| judge(&Output { status: 0, text: text.to_owned() }, name, about, std::slice::from_ref(name));
         assert_eq!(asked(SEEN), Ok("1 and 2 networks, to 192.0.2.9".into()));
         assert!(asked(&SEEN.replace("remote: 192.0.2.9", "remote: 192.0.2.9[500]")).is_ok());
         let missing = "secrets:failed\nsaid:tunnel site: the credential vpn.psk.site is missing\n";
