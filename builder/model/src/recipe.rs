@@ -26,8 +26,8 @@ pub use crate::tables::platform::recipe::*;
 pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;
-pub use crate::tables::vpn::TunnelCall;
 pub use crate::tables::vpn::recipe::*;
+pub use crate::tables::vpn::tunnels::TunnelCall;
 
 use crate::Digest;
 use serde::{Deserialize, Serialize};

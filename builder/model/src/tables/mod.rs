@@ -136,11 +136,10 @@ pub(crate) mod vpn {
     mod parts;
     pub(crate) mod read;
     pub(crate) mod recipe;
-    mod tunnels;
+    pub(crate) mod tunnels;
     mod wireguard;
 
     pub(crate) use admit::{admit, rules, unadmit};
-    pub use tunnels::TunnelCall;
 }
 pub(crate) mod verify {
     pub(crate) mod check;
