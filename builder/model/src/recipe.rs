@@ -27,7 +27,6 @@ pub use crate::tables::services::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;
 pub use crate::tables::vpn::recipe::*;
-pub use crate::tables::vpn::tunnels::TunnelCall;
 
 use crate::Digest;
 use serde::{Deserialize, Serialize};

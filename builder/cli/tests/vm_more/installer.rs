@@ -1,7 +1,7 @@
 //! An installer as people use it: asked at its console, and the machine that it has made.
 
 use super::{life, machine};
-use crate::common::{Project, material, text};
+use crate::common::{Project, material};
 use crate::vm;
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_machine::{Machine, MachineSpec, Second, accel};

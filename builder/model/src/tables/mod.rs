@@ -136,7 +136,7 @@ pub(crate) mod vpn {
     mod parts;
     pub(crate) mod read;
     pub(crate) mod recipe;
-    pub(crate) mod tunnels;
+    mod tunnels;
     mod wireguard;
 
     pub(crate) use admit::{admit, rules, unadmit};

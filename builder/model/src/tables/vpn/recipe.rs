@@ -1,6 +1,7 @@
 //! Tunnels. Each is a link of its own kind, so that routes, rules of the firewall and checks treat it as any other.
 
 use crate::cidr::Network;
+use crate::tables::firewall::rule::Protocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -231,4 +232,25 @@ pub fn private_key(tunnel: &str) -> String {
 /// The credential with the key that this tunnel shares with a peer.
 pub fn preshared_key(tunnel: &str, peer: &str) -> String {
     format!("network.wireguard.psk.{tunnel}.{peer}")
+}
+
+/// One port at which a tunnel calls its other end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunnelCall<'a> {
+    /// Name of the tunnel.
+    pub tunnel: &'a str,
+    /// Whom: a name or an address.
+    pub host: &'a str,
+    /// Transport protocol.
+    pub protocol: Protocol,
+    /// Where.
+    pub port: u16,
+}
+
+impl TunnelCall<'_> {
+    /// Where it goes, as far as a profile with these `[hosts]` says.
+    pub fn addresses(&self, hosts: &BTreeMap<String, Vec<IpAddr>>) -> Vec<IpAddr> {
+        let own = self.host.parse::<IpAddr>().map(|a| vec![a]);
+        own.unwrap_or_else(|_| hosts.get(self.host).cloned().unwrap_or_default())
+    }
 }

@@ -1,31 +1,8 @@
 //! The tunnels among the links of a recipe, and what they have in common.
 
-use super::recipe::{FortinetSsl, Ipsec, VpnSecret, Wireguard, preshared_key, private_key};
+use super::recipe::{FortinetSsl, Ipsec, TunnelCall, VpnSecret, Wireguard, preshared_key, private_key};
 use crate::cidr::Network;
 use crate::recipe::{Link, LinkKind, Protocol, Recipe};
-use std::collections::BTreeMap;
-use std::net::IpAddr;
-
-/// One port at which a tunnel calls its other end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TunnelCall<'a> {
-    /// Name of the tunnel.
-    pub tunnel: &'a str,
-    /// Whom: a name or an address.
-    pub host: &'a str,
-    /// Transport protocol.
-    pub protocol: Protocol,
-    /// Where.
-    pub port: u16,
-}
-
-impl TunnelCall<'_> {
-    /// Where it goes, as far as a profile with these `[hosts]` says.
-    pub fn addresses(&self, hosts: &BTreeMap<String, Vec<IpAddr>>) -> Vec<IpAddr> {
-        let own = self.host.parse::<IpAddr>().map(|a| vec![a]);
-        own.unwrap_or_else(|_| hosts.get(self.host).cloned().unwrap_or_default())
-    }
-}
 
 impl LinkKind {
     /// Whether it is a tunnel, of `[vpn]`.
