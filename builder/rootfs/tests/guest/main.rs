@@ -198,7 +198,7 @@ fn metrics(root: &Path) {
     std::fs::create_dir_all(root.join("proc")).unwrap();
     std::fs::write(root.join("proc/cmdline"), "initrd=x roothash=00ff root=/dev/x\n").unwrap();
     let path = "PATH=/run/fake:/usr/sbin:/usr/bin";
-    content(root, &["env", path, "/usr/lib/diorite/metrics", "/run", "web.service", "other.service"]);
+    content(root, &["env", path, "/usr/lib/diorite/metrics", "/run", "0", "web.service", "other.service"]);
     std::fs::remove_file(root.join("proc/cmdline")).unwrap();
     let written = std::fs::read_to_string(root.join("run/diorite.prom")).unwrap();
     let samples: Vec<&str> = written.lines().filter(|l| !l.starts_with('#')).collect();
