@@ -182,3 +182,41 @@ fn archive(recipe: &Recipe) -> Result<Vec<u8>> {
     tree.insert(format!("{UNITS}/diorite-installer@.service"), Node::file(0o644, service));
     cpio::write(&tree, recipe.image.epoch)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partition_gives_back_what_it_was_made_from() {
+        let head = InstallerHead {
+            schema: SCHEMA,
+            name: "server".into(),
+            version: "1".into(),
+            bytes: 3 << 20,
+            sha256: Digest::of(b"disk"),
+            rule: None,
+        };
+        let mut disk = vec![0; 3 << 20];
+        disk[1 << 20..][..5].copy_from_slice(b"state");
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        std::fs::write(path("raw"), &disk).unwrap();
+        let written = |head: &InstallerHead| {
+            let partition = File::create(path("partition")).unwrap();
+            let bytes = payload(&File::open(path("raw")).unwrap(), head, &partition, 0).unwrap();
+            // The partition is longer than what is in it.
+            partition.set_len(bytes + 5000).unwrap();
+        };
+        written(&head);
+        let (found, mut image) = open(&path("partition")).unwrap();
+        let mut back = Vec::new();
+        image.read_to_end(&mut back).unwrap();
+        assert!(found == head && back == disk);
+
+        written(&InstallerHead { schema: SCHEMA + 1, ..head });
+        let refused = |name: &str| open(&path(name)).err().expect("it is refused").to_string();
+        assert!(refused("partition").contains("another version of this program"));
+        assert!(refused("raw").contains("this is no installer"));
+    }
+}

@@ -1,6 +1,7 @@
-//! Values that packages' scripts draw at random when they are installed, and that only one machine may have: the secret of
-//! varnish's console, the names by which iSCSI and NVMe hosts are told apart, FreeRADIUS' Diffie-Hellman parameters (RFC 7919 has better ones). In an image every machine would have the same ones, and every
-//! build others; so each machine draws its own at its first boot and keeps them on its state.
+//! Values that packages' scripts draw at random when they are installed, and that only one machine may have: the secrets of
+//! varnish's console and of postsrsd, the names by which iSCSI and NVMe hosts are told apart. In an image every machine would have
+//! the same ones, and every build others; so each machine draws its own at its first boot and keeps them on its state. With them
+//! go FreeRADIUS' Diffie-Hellman parameters, for which RFC 7919 has better ones.
 
 use super::ini::Ini;
 use super::{Guest, sandbox};

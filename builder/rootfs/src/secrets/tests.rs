@@ -48,6 +48,27 @@ fn keys_passwords_and_identities_are_found() {
 }
 
 #[test]
+fn what_scripts_draw_is_found_and_what_others_bring_is_not() {
+    let password = "user=app\npassword=c8Q3xYz1Wk2p\n";
+    let identifier = "5f0c7a51-8f0e-4f1c-9a3e-2f6d8f0f9f10\n";
+    for (path, text, what) in [
+        ("etc/app.conf", password, "a password is in the image"),
+        ("var/lib/app/host", identifier, "a random identifier is in the image"),
+        ("etc/tripwire/site.key", "\0\x01", "a private key is in the image"),
+    ] {
+        assert!(found(path, text).is_some_and(|said| said.contains(what) && said.contains(path)), "{path}");
+    }
+    assert_eq!(found("usr/share/app/example.conf", password), None, "no script configures a machine there");
+    // In an overlay somebody has written it: other rules look at those.
+    let mut tree = Tree::new();
+    tree.insert("etc/app.conf", Node::file(0o600, password));
+    let source = |_: &[u8], _: &Digest| FileSource::Overlay("overlays/app/tree/etc/app.conf".into());
+    let origins = Origins::default();
+    let (shipped, declared) = (&ShippedContents::of([&origins]), &PublicSecrets::default());
+    assert!(scan(&tree, &SecretSearch { shipped, declared, source: &source }).is_ok());
+}
+
+#[test]
 fn what_is_declared_public_passes_wherever_its_bytes_are() {
     let mut public = PublicSecrets::default();
     public.declare(key().as_bytes());
