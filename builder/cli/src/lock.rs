@@ -39,6 +39,15 @@ impl CheckedLock {
             .because("the profile has changed since it was locked")
             .hint(again));
         }
+        let locked: Vec<_> = lock.container.keys().collect();
+        let declared: Vec<_> = project.recipe.containers.keys().collect();
+        if locked != declared {
+            let what = format!("the lock of `{}` is not for the profile's containers", project.name);
+            return Err(Error::new(Exit::LockOutdated, what)
+                .at(file.display().to_string())
+                .because(format!("it is for {locked:?}, and the profile has {declared:?}"))
+                .hint(again));
+        }
         Ok(Self(lock))
     }
 

@@ -98,6 +98,18 @@ fn lock_of_another_recipe() {
 }
 
 #[test]
+fn lock_of_other_containers() {
+    let project = Project::new();
+    profile(&project, HEAD);
+    lock(&project, &deb(10));
+    let file = project.path("profiles/mine.lock");
+    let whole = fs::read_to_string(&file).expect("the lock");
+    // As a merge of two branches leaves it.
+    fs::write(&file, format!("{whole}\n[container]\nweb = []\n")).expect("the lock");
+    insta::assert_snapshot!(refused(&project, &["plan", "mine"], 3));
+}
+
+#[test]
 fn damaged_lock() {
     let project = Project::new();
     profile(&project, HEAD);

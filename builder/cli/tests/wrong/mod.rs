@@ -143,7 +143,9 @@ fn origin(project: &Project, right: &str) -> PathBuf {
 fn locked(project: &Project, right: &str, name: &str) -> String {
     let shown = project.json(&["show", name]);
     let mut lock = lockfile::read(&origin(project, right)).expect("the lock");
-    if let Some(packages) = lock.container.get("web").cloned() {
+    if let (true, Some(packages)) =
+        (shown["recipe"]["containers"].get("back").is_some(), lock.container.get("web").cloned())
+    {
         lock.container.insert("back".into(), packages);
     }
     lock.recipe = serde_json::from_value(shown["digest"].clone()).expect("a digest");
