@@ -175,8 +175,8 @@ pub const WATCHING: Image = Image {
             edits: &[("only_through = [\"10.95.0.0/16\"]\n", "")],
             caught: &[
                 ("vpn-gate-only-through", "packets to 10.95.0.1 on the wire"),
-                ("nothing-unasked", "10.95.0.1"),
                 ("firewall-counters", "there is no only_through_gate"),
+                ("metrics-image", "nothing is said of the rule only_through_gate"),
             ],
             ..NONE
         },

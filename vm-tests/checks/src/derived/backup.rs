@@ -25,8 +25,11 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
 const TIMER: &str = "systemctl is-active diorite-backup.timer; \
     systemctl show -p NextElapseUSecRealtime -p NextElapseUSecMonotonic diorite-backup.timer";
 
+/// What systemctl(1) says of a time that will not come.
+const NEVER: [&str; 3] = ["", "0", "infinity"];
+
 fn timer(output: &Output) -> Judged {
-    let next = output.text.lines().filter_map(|line| line.split_once('=')).any(|(_, when)| !when.is_empty());
+    let next = output.text.lines().filter_map(|line| line.split_once('=')).any(|(_, when)| !NEVER.contains(&when));
     none_of(
         &[
             (!output.text.starts_with("active\n")).then(|| format!("it is {}", short(&output.text))),
@@ -103,7 +106,9 @@ mod tests {
             timer(&said("active\nNextElapseUSecRealtime=Mon 2026-11-30 02:30:00 UTC\nNextElapseUSecMonotonic=\n"))
                 .is_ok()
         );
-        assert!(timer(&said("active\nNextElapseUSecRealtime=\n")).is_err() && timer(&said("inactive\nA=1\n")).is_err());
+        for text in ["active\nNextElapseUSecRealtime=\nNextElapseUSecMonotonic=infinity\n", "inactive\nA=1\n"] {
+            assert!(timer(&said(text)).is_err(), "{text}");
+        }
     }
 
     #[test]

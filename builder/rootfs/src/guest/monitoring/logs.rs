@@ -22,8 +22,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     let (url, authorities) = logs.place();
     let own = logs.credential.as_ref().map(|credential| super::credential_file(Logs::UNIT, credential));
     let mut words = vec![format!("--url={url}"), format!("--trust={authorities}")];
-    words.push(format!("--key={}", own.as_deref().unwrap_or("-")));
-    words.extend(own.map(|file| format!("--cert={file}")));
+    // `-` is none; one without the other is refused.
+    let own = own.as_deref().unwrap_or("-");
+    words.extend(["key", "cert"].map(|option| format!("--{option}={own}")));
     let words: Vec<String> = words.iter().map(|argument| word(argument)).collect();
     let ini = Ini::new()
         .section("Unit")

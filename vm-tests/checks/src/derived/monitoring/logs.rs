@@ -39,6 +39,7 @@ fn sent(output: &Output, url: &str, authorities: &str) -> Judged {
         (!argument(format!("--url={url}"))).then(|| format!("it does not send to {url}: {}", short(of("ExecStart=")))),
         (!argument(format!("--trust={authorities}"))).then(|| format!("it does not trust {authorities} alone")),
         (!output.text.contains("authorities:yes")).then(|| format!("{authorities} holds no certificate")),
+        (state == "activating" && last.is_empty()).then(|| "it ends before it asks its server".to_owned()),
         unreadable.iter().any(|words| last.contains(words)).then(|| short(last)),
     ];
     none_of(&wrong.into_iter().flatten().collect::<Vec<_>>(), format!("{state} ({sub}), to {url}"))
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn a_journal_that_goes_elsewhere_or_nowhere_is_seen() {
         const GOOD: &str = "ExecStart={ path=/usr/lib/systemd/systemd-journal-upload ; \
-            argv[]=/usr/lib/systemd/systemd-journal-upload --save-state --url=https://a.example:443 --trust=/b.pem --key=- ; \
+            argv[]=/usr/lib/systemd/systemd-journal-upload --save-state --url=https://a.example:443 --trust=/b.pem --key=- --cert=- ; \
             ignore_errors=no }\nActiveState=activating\nSubState=auto-restart\nauthorities:yes\n\
             Upload to https://a.example:443/upload failed: Could not resolve host: a.example\n";
         let judge = |text: &str| sent(&Output { status: 0, text: text.to_owned() }, "https://a.example:443", "/b.pem");
@@ -62,6 +63,7 @@ mod tests {
             ("--url=https://a", "--url=https://b"),
             ("--trust=/b.pem", "--trust=all"),
             ("authorities:yes\n", ""),
+            ("Upload to", "Options --key= and --cert= must be used together"),
             (
                 "Could not resolve host: a.example",
                 "could not load PEM client certificate from /run/x, private key missing",
