@@ -56,6 +56,11 @@ fn a_machine_that_watches_another_tells_when_it_stops_and_when_it_is_back() {
 }
 
 #[test]
+fn the_inventory_keeps_its_records_and_its_team_hears_what_is_wrong() {
+    scenes::passes("inventory");
+}
+
+#[test]
 fn an_authority_signs_what_a_container_shows() {
     scenes::passes("acme");
 }
