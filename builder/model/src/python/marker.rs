@@ -146,7 +146,9 @@ impl Operand {
                 "python_full_version" | "implementation_version" => python.full.clone(),
                 "extra" => extra.to_owned(),
                 kernel => {
-                    return Err(format!("`{kernel}` depends on the kernel, which is not known before the machine runs"));
+                    return Err(format!(
+                        "`{kernel}` depends on the kernel, which is not known before the machine runs"
+                    ));
                 }
             },
         })

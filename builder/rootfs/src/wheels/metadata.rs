@@ -2,7 +2,8 @@
 
 /// The values of a header of this name, in any case. What follows the first empty line is the description.
 pub(super) fn headers<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = String> + use<'a> {
-    let mut lines = text.lines().take_while(|line| !line.trim_end().is_empty()).peekable();
+    // A line of blanks alone goes on with the header before it, as in a licence.
+    let mut lines = text.lines().take_while(|line| !line.is_empty()).peekable();
     std::iter::from_fn(move || {
         loop {
             let line = lines.next()?;
@@ -95,7 +96,7 @@ mod tests {
 
     #[test]
     fn headers_end_with_an_empty_line() {
-        let text = "Metadata-Version: 2.1\nName: Flask\nrequires-dist: click>=8\nRequires-Dist: x;\n  os_name == 'nt'\n\nName: no\n";
+        let text = "Metadata-Version: 2.1\nName: Flask\nLicense: one\n        \n        two\nrequires-dist: click>=8\nRequires-Dist: x;\n  os_name == 'nt'\n\nName: no\n";
         assert_eq!(header(text, "name").as_deref(), Some("Flask"));
         assert_eq!(headers(text, "Requires-Dist").collect::<Vec<_>>(), ["click>=8", "x; os_name == 'nt'"]);
         assert_eq!(headers(text, "Name").count(), 1);
