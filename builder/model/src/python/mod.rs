@@ -3,6 +3,8 @@
 //! which collect PEP 425, 427, 440, 503, 508 and 600.
 
 mod marker;
+#[cfg(test)]
+mod packaging;
 mod pinned;
 mod requirement;
 mod requirements;

@@ -74,6 +74,11 @@ impl Clause {
         }
         let cut = version.strip_suffix(".*").filter(|_| matches!(operator, "==" | "!="));
         let read = Version::parse(cut.unwrap_or(version)).map_err(|_| wrong())?;
+        if read.is_local() && !matches!(operator, "==" | "!=")
+            || cut.is_some() && (read.is_local() || read != read.base())
+        {
+            return Err(wrong());
+        }
         if operator == "~=" && read.release().len() < 2 {
             return Err(format!("`{}` needs two numbers at least", text.escape_debug()));
         }
@@ -98,9 +103,9 @@ impl Clause {
                 candidate < version && !(same && candidate.is_before_release() && !version.is_before_release())
             }
             ">" => {
-                let same = candidate.base() == version.base();
-                let after = candidate.is_post() && !version.is_post();
-                candidate > version && !(same && (after || candidate.is_local()))
+                // Neither a later edition of this very version, nor one that somebody built locally.
+                let after = candidate.is_post() && candidate.before_post() == *version;
+                candidate > version && !after && candidate.public() != *version
             }
             "~=" => {
                 let numbers = version.release().len() - 1;
@@ -128,6 +133,7 @@ mod tests {
             ("~=2.2.post3", "2.2.post3 2.3", "2.2 3.0"),
             (">=1.2,<2", "1.2 1.9.9", "2.0 2.0a1 1.1"),
             (">1.7", "1.7.1 1.8", "1.7 1.7.0.post1 1.7+x"),
+            (">1.7rc1", "1.7 1.7.post1 1.7+x", "1.7rc1 1.7rc1.post1 1.7b2"),
             (">1.7.post2", "1.7.post3 1.8", "1.7.post2 1.7"),
             ("<3.2", "3.1 3.1.9", "3.2 3.2rc1 3.2.dev1"),
             ("<3.2rc2", "3.2rc1", "3.2rc2"),
@@ -143,7 +149,7 @@ mod tests {
                 assert!(!all.contain(&Version::parse(version).unwrap()), "{version} {clauses}");
             }
         }
-        for bad in ["1.0", "=1.0", ">", ">=1.*", "~=1", "==1.0;x", "=>1", "== "] {
+        for bad in [">=1.0+x", "==1.0+x.*", "1.0", "=1.0", ">", ">=1.*", "~=1", "==1.0;x", "=>1", "== "] {
             assert!(Specifiers::parse(bad).is_err(), "{bad}");
         }
     }

@@ -92,6 +92,11 @@ impl Version {
         Self { local: Vec::new(), ..self.clone() }
     }
 
+    /// The version that this is a later edition (`.post1`) of.
+    pub(super) fn before_post(&self) -> Self {
+        Self { post: None, dev: None, local: Vec::new(), ..self.clone() }
+    }
+
     /// The first numbers of the release, with the epoch.
     pub(super) fn first(&self, numbers: usize) -> Self {
         let release = self.release.iter().copied().chain(std::iter::repeat(0)).take(numbers).collect();
@@ -157,22 +162,12 @@ impl Rest<'_> {
         let separated = |text: &str| text.starts_with(['.', '-', '_']);
         let after = if separated(self.0) { &self.0[1..] } else { self.0 };
         let mut inner = Rest(after.strip_prefix(word)?);
-        let behind = if separated(inner.0) { &inner.0[1..] } else { inner.0 };
-        if behind.starts_with(|c: char| c.is_ascii_digit()) {
-            inner.0 = behind;
-            let number = inner.number()?;
-            self.0 = inner.0;
-            return Some(number);
+        if separated(inner.0) {
+            inner.0 = &inner.0[1..];
         }
-        // A word that goes on is another word: `rev` is no `r`.
-        if inner.0.starts_with(|c: char| c.is_ascii_alphabetic())
-            && !inner.0.starts_with("dev")
-            && !inner.0.starts_with("post")
-        {
-            return None;
-        }
+        let number = if inner.0.starts_with(|c: char| c.is_ascii_digit()) { inner.number()? } else { 0 };
         self.0 = inner.0;
-        Some(0)
+        Some(number)
     }
 }
 
@@ -250,10 +245,13 @@ mod tests {
             ("1.2dev", "1.2.dev0"),
             ("1.2rc1.post2.dev3", "1.2rc1.post2.dev3"),
             ("1.0rcdev1", "1.0rc0.dev1"),
+            ("1.0.a--dev3", "1.0a0.dev3"),
             ("2!1.0", "2!1.0"),
             ("1.0+Ubuntu-1", "1.0+ubuntu.1"),
             ("1.0+008", "1.0+8"),
             ("2011k", ""),
+            ("1.0ab1", ""),
+            ("1.0candidate", ""),
             ("1.0.", ""),
             ("", ""),
             ("1..0", ""),
