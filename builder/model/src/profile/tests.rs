@@ -19,6 +19,7 @@ mod state;
 mod trust;
 mod verify;
 mod vpn;
+mod wheels;
 
 use super::*;
 use crate::machine::{Cluster, Machine};
