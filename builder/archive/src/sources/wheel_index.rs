@@ -42,8 +42,8 @@ impl WheelIndex {
                 "neither the profile nor {VARIABLE} names one, and this host's pip has no `index-url` in its configuration"
             ))
             .hint(format!(
-                "set {VARIABLE}=https://HOST/simple (what pip calls `index-url`), or write `wheel_index = \"https://HOST/simple\"` \
-                 under [archive] in the profile"
+                "set {VARIABLE}=https://HOST/simple (what pip calls `index-url`; `pip download --help` says which one pip has built \
+                 in), or write `wheel_index = \"https://HOST/simple\"` under [archive] in the profile"
             )))
     }
 

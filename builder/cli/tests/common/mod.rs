@@ -70,14 +70,15 @@ impl Project {
         self.directory.path().join(inside)
     }
 
-    /// The program, run in this project. It can reach no network: the only mirror is a closed port.
+    /// The program, run in this project. It can reach no network: the only mirror, and the only index of wheels, is a closed port.
     pub fn diorite(&self) -> Command {
         let mut command = Command::new(DIORITE);
         command
             .current_dir(self.directory.path())
             .env("DIORITE_STORE", self.path("store"))
             .env("DIORITE_MIRROR", "http://127.0.0.1:9/debian")
-            .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security");
+            .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security")
+            .env("DIORITE_WHEEL_INDEX", "http://127.0.0.1:9/simple");
         for name in ["DIORITE_SNAPSHOT", "DIORITE_SANDBOX", "DIORITE_SIMULATE", "http_proxy", "https_proxy"] {
             command.env_remove(name);
         }

@@ -154,9 +154,25 @@ pub fn online(project: &Project, arguments: &[&str]) -> Command {
             None => command.env_remove(name),
         };
     }
+    match wheel_index() {
+        Some(index) => command.env("DIORITE_WHEEL_INDEX", index),
+        None => command.env_remove("DIORITE_WHEEL_INDEX"),
+    };
     // One store for all: profiles with the same packages share their tree.
     command.env("DIORITE_STORE", material("DIORITE_TEST_STORE")).args(arguments);
     command
+}
+
+/// The index of wheels that this host is told of, else the one that its pip has built in.
+fn wheel_index() -> Option<String> {
+    let named = ["DIORITE_WHEEL_INDEX", "PIP_INDEX_URL"].iter().find_map(|name| std::env::var(name).ok());
+    named.or_else(|| {
+        let mut pip = Command::new("python3");
+        let output = pip.args(["-m", "pip", "download", "--help"]).env("COLUMNS", "1000").output().ok()?;
+        let help = text(&output.stdout);
+        let line = help.lines().find(|line| line.contains("--index-url <url>"))?;
+        Some(line.split_once("(default ")?.1.split_once(')')?.0.to_owned())
+    })
 }
 
 /// Builds and boots one profile; every check passes and none is left out.
