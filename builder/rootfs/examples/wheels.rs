@@ -45,7 +45,7 @@ fn main() {
         Pinned::parse(&format!("{name}=={version} --hash=sha256:{sha256}")).expect("a requirement")
     };
     let wanted: Vec<Pinned> = good.iter().map(asked).collect();
-    missing(&made.tree, &python, &wanted).iter().for_each(|line| println!("{line}"));
+    missing(&made.tree, &made.tree, &python, &wanted).iter().for_each(|line| println!("{line}"));
     let count = |tree: &Tree| tree.nodes.values().filter(|n| matches!(n.kind, NodeKind::File(_))).count();
     let seconds = started.elapsed().as_secs_f64();
     println!(

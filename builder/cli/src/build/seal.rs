@@ -29,7 +29,8 @@ pub fn run(
         if let Some(wheels) = wheels.get(&name) {
             diorite_rootfs::wheels::lay(&mut tree, &wheels.tree, &name)?;
             trees.origins.containers.entry(name.clone()).or_default().extend(&wheels.origins);
-            let missing = diorite_rootfs::wheels::missing(&tree, &wheels.python, &recipe.containers[&name].wheels);
+            let wanted = &recipe.containers[&name].wheels;
+            let missing = diorite_rootfs::wheels::missing(&tree, &wheels.tree, &wheels.python, wanted);
             missing.iter().for_each(|line| progress.say(format!("container {name}: {line}")));
         }
         let overlays = inputs.overlays(&recipe.containers[&name].overlays);

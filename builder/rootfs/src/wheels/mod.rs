@@ -5,6 +5,7 @@
 //! byte code is compiled, and every file has the image's time.
 
 mod lay;
+mod libraries;
 mod metadata;
 mod needs;
 mod record;

@@ -1,6 +1,7 @@
-//! What wheels require and is not there: by their own metadata, against wheels and Debian's Python packages in the tree.
+//! What wheels require and is not there: distributions by their own metadata, against wheels and Debian's Python packages in
+//! the tree, and shared libraries by their compiled modules.
 
-use super::{directory, metadata};
+use super::{directory, libraries, metadata};
 use crate::tree::Tree;
 use diorite_model::python::{Pinned, Python, Requirement, Version, normalized};
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,8 +12,15 @@ struct Distribution {
     requires: Vec<Requirement>,
 }
 
-/// Lines such as `flask 3.0.3 needs blinker>=1.9, which is not there`; `wanted`: what the container asks for, with extras.
-pub fn missing(tree: &Tree, python: &Python, wanted: &[Pinned]) -> Vec<String> {
+/// Lines such as `flask 3.0.3 needs blinker>=1.9, which is not there`. `tree`: the container's whole tree; `wheels`: what wheels
+/// brought into it; `wanted`: what the container asks for, with extras.
+pub fn missing(tree: &Tree, wheels: &Tree, python: &Python, wanted: &[Pinned]) -> Vec<String> {
+    let mut lines = distributions_missing(tree, python, wanted);
+    lines.extend(libraries::missing(tree, wheels, &directory(python)));
+    lines
+}
+
+fn distributions_missing(tree: &Tree, python: &Python, wanted: &[Pinned]) -> Vec<String> {
     let there = distributions(tree, python);
     let counts = |p: &&Pinned| p.marker.as_ref().is_none_or(|m| m.is_true(python, "") != Ok(false));
     let mut open: Vec<(String, String)> = Vec::new();
@@ -108,10 +116,10 @@ mod tests {
         );
         add(&format!("{debian}/blinker-1.8.egg-info"), "Name: blinker\nVersion: 1.8");
         let wanted = |text: &str| Pinned::parse(&format!("{text} --hash=sha256:{}", Digest::of(b""))).unwrap();
-        let said = missing(&tree, &python, &[wanted("app==1.0"), wanted("absent==1 ; os_name == 'nt'")]);
+        let said = distributions_missing(&tree, &python, &[wanted("app==1.0"), wanted("absent==1 ; os_name == 'nt'")]);
         insta::assert_snapshot!(said.join("\n"));
         assert_eq!(
-            missing(&tree, &python, &[wanted("click==8.2.0")]),
+            distributions_missing(&tree, &python, &[wanted("click==8.2.0")]),
             ["click 8.2.0 needs of-debian, which is not there"]
         );
     }
