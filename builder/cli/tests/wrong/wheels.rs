@@ -1,7 +1,7 @@
 //! A container with a wheel, and what can be wrong with it. The wheel is `index/page-demo` beside this file, found through an
 //! index that is a directory.
 
-use super::table::{ASIDE, NONE};
+use super::table::ASIDE;
 use super::{Image, Wrong};
 
 /// Every edit of a wrong names a text that stands in here once.
@@ -31,6 +31,5 @@ pub const WHEELS: Image = Image {
             "Metadata-Version: 2.1\nName: page-demo\nVersion: 2.0\n",
         )],
         caught: &[("container-app-wheels", "page-demo is 2.0, not 1.0")],
-        ..NONE
     }],
 };

@@ -22,7 +22,7 @@ use crate::tree::{Content, Node, NodeKind, Tree};
 use diorite_host::interrupt;
 use diorite_model::python::{Python, Version, WheelName, normalized};
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 /// The prefix of what is installed beside Debian's own packages (the scheme `posix_local` of Debian's Python).
@@ -148,7 +148,8 @@ fn installed(bytes: &[u8], name: &WheelName, python: &Python) -> Result<Files, S
     let text = |path: &str| String::from_utf8(read(path)?).map_err(|_| format!("`{path}` is not UTF-8 text"));
     let list = format!("{about}/RECORD");
     let recorded = record::read(&text(&list)?)?;
-    for path in recorded.keys().filter(|path| !entries.iter().any(|e| e.path == **path)) {
+    let there: BTreeSet<&str> = entries.iter().map(|e| e.path.as_str()).collect();
+    if let Some(path) = recorded.keys().find(|path| !there.contains(path.as_str())) {
         return Err(format!("RECORD names `{}`, which is not in it", path.escape_debug()));
     }
     identity(&text(&format!("{about}/WHEEL"))?, &text(&format!("{about}/METADATA"))?, name)?;
@@ -205,7 +206,7 @@ fn installed(bytes: &[u8], name: &WheelName, python: &Python) -> Result<Files, S
         }
     }
     let points = format!("{about}/entry_points.txt");
-    if entries.iter().any(|e| e.path == points) {
+    if there.contains(points.as_str()) {
         for script in metadata::scripts(&text(&points)?)? {
             put(format!("{PREFIX}/bin/{}", script.name), script.text.into_bytes(), 0o755, false)?;
         }

@@ -65,9 +65,9 @@ pub(super) fn files(bytes: &[u8]) -> Result<Vec<ZipFile>, String> {
     if total > LARGEST || total > (bytes.len() as u64).saturating_mul(RATIO).saturating_add(SLACK) {
         return Err(format!("it would unpack to {total} bytes, which is more than an archive of its size may"));
     }
+    let regular: BTreeSet<&str> = files.iter().map(|f: &ZipFile| f.path.as_str()).collect();
     for name in &names {
-        let above = name.match_indices('/').map(|(at, _)| &name[..at]);
-        if let Some(file) = above.into_iter().find(|above| files.iter().any(|f: &ZipFile| f.path == **above)) {
+        if let Some(file) = name.match_indices('/').map(|(at, _)| &name[..at]).find(|above| regular.contains(above)) {
             return Err(format!("`{}` is a file and a directory", shown(file)));
         }
     }
