@@ -2,7 +2,7 @@
 //! the recipe.
 
 use crate::project::Project;
-use diorite_archive::lockfile;
+use diorite_archive::{lockfile, wheels};
 use diorite_host::progress::Progress;
 use diorite_model::{Error, Exit, Lock, Result};
 use std::fs;
@@ -39,6 +39,7 @@ impl CheckedLock {
             .because("the profile has changed since it was locked")
             .hint(again));
         }
+        wheels::agree(&project.recipe, &lock)?;
         Ok(Self(lock))
     }
 

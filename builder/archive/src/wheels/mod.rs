@@ -13,7 +13,7 @@ use diorite_host::interrupt;
 use diorite_host::progress::{BarUnit, Progress, bytes};
 use diorite_model::lock::WHEEL;
 use diorite_model::python::{INTERPRETER, Pinned, Python, WheelName, WheelSource};
-use diorite_model::{Error, Lock, LockedPackage, Recipe, Result};
+use diorite_model::{Error, Exit, Lock, LockedPackage, Recipe, Result};
 use index::IndexClient;
 use rayon::prelude::*;
 
@@ -53,6 +53,45 @@ pub fn lock(recipe: &Recipe, lock: &mut Lock, archive: &MirrorClient, progress: 
         lock.wheels.insert(name.clone(), files);
     }
     Ok(())
+}
+
+/// Refuses a lock whose wheels are not those that the recipe asks for: each one named by a requirement, with one of its
+/// hashes, and none of them missing. A lock is edited by nobody; this is what holds if it was.
+///
+/// Errors: [`Exit::LockOutdated`].
+pub fn agree(recipe: &Recipe, lock: &Lock) -> Result<()> {
+    let wrong = |cause: String| {
+        Error::new(Exit::LockOutdated, "the lock does not name the wheels that the profile asks for")
+            .because(cause)
+            .hint("lock again: `diorite lock NAME --update`, and look at the difference")
+    };
+    for (name, container) in recipe.containers.iter().filter(|(_, c)| !c.wheels.is_empty()) {
+        let place = |error: Error| error.at(format!("containers.{name}.wheels"));
+        let packages = lock.container.get(name).map(Vec::as_slice).unwrap_or_default();
+        let python = Python::of(packages).ok_or_else(|| no_interpreter(name))?;
+        let wanted = applying(&container.wheels, &python).map_err(place)?;
+        let wheels = lock.wheels.get(name).map(Vec::as_slice).unwrap_or_default();
+        let is = |pinned: &Pinned, wheel: &LockedPackage| {
+            let version = WheelName::parse(&file_of(wheel)).is_ok_and(|name| name.version == pinned.version);
+            pinned.name == wheel.name && version && pinned.hashes.contains(&wheel.sha256)
+        };
+        if let Some(pinned) = wanted.iter().find(|pinned| !wheels.iter().any(|wheel| is(pinned, wheel))) {
+            return Err(place(wrong(format!("there is no wheel of {} with one of its hashes", pinned.words()))));
+        }
+        if let Some(wheel) = wheels.iter().find(|wheel| !wanted.iter().any(|pinned| is(pinned, wheel))) {
+            return Err(place(wrong(format!("nothing asks for `{}` {}", wheel.name, wheel.version))));
+        }
+    }
+    let asked = |name: &String| recipe.containers.get(name).is_some_and(|container| !container.wheels.is_empty());
+    match lock.wheels.keys().find(|name| !asked(name)) {
+        Some(name) => Err(wrong(format!("it has wheels for the container `{name}`, which asks for none"))),
+        None => Ok(()),
+    }
+}
+
+/// The name of a wheel's file, without what a URL escapes.
+fn file_of(wheel: &LockedPackage) -> String {
+    wheel.file_name().replace("%2B", "+").replace("%2b", "+")
 }
 
 /// `5 wheels, 1.2 MB`.

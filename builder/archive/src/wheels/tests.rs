@@ -212,6 +212,44 @@ fn html_without_sizes_will_do() {
     assert_eq!(wheels[0].size, bytes_of(WHEELS[0]).len() as u64);
 }
 
+#[test]
+fn a_lock_has_the_wheels_that_are_asked_for() {
+    let mut world = index();
+    let requirements = [
+        hashed("flask==3.0.3", &WHEELS[..1]),
+        hashed("fast==1.0", &WHEELS[1..4]),
+        hashed("old==2.0 ; python_version < '3.10'", &WHEELS[5..6]),
+    ];
+    locked(&mut world, &requirements).unwrap();
+    let asked = recipe(&requirements);
+    agree(&asked, &world.lock).unwrap_or_else(|e| panic!("{e}"));
+    let changed = |change: &dyn Fn(&mut Lock)| {
+        let mut lock = world.lock.clone();
+        change(&mut lock);
+        agree(&asked, &lock).unwrap_err().to_string()
+    };
+    let app = |lock: &mut Lock| std::mem::take(lock.wheels.get_mut("app").unwrap());
+    let said = [
+        changed(&|lock| lock.wheels.clear()),
+        changed(&|lock| drop(lock.wheels.get_mut("app").unwrap().pop())),
+        changed(&|lock| lock.wheels.get_mut("app").unwrap()[0].sha256 = Digest::of(b"other")),
+        changed(&|lock| {
+            let mut all = app(lock);
+            all[1].path = "flask/flask-3.0.4-py3-none-any.whl".into();
+            lock.wheels.insert("app".into(), all);
+        }),
+        changed(&|lock| {
+            let mut all = app(lock);
+            all.push(LockedPackage { name: "more".into(), ..all[0].clone() });
+            lock.wheels.insert("app".into(), all);
+        }),
+        changed(&|lock| drop(lock.wheels.insert("web".into(), Vec::new()))),
+        changed(&|lock| lock.container.clear()),
+    ];
+    insta::assert_snapshot!(said.join("\n\n"));
+    assert!(agree(&recipe(&[]), &World::new().lock).is_ok());
+}
+
 /// A directory of files, as `pip download` fills one, with a page beside: no server is needed.
 #[test]
 fn an_index_may_be_a_directory() {

@@ -269,6 +269,32 @@ fn what_is_not_as_its_list_says_is_refused() {
     insta::assert_snapshot!(said.join("\n"));
 }
 
+/// Whatever one byte becomes, the wheel is refused or its files are the same.
+#[test]
+fn no_changed_byte_brings_another_content() {
+    let good = zip(&wheel(&[
+        entry("a.py", "a = 1\n"),
+        entry(&format!("{ABOUT}/entry_points.txt"), "[console_scripts]\nx = a:b\n"),
+    ]));
+    let name = WheelName::parse("demo_app-1.0-py3-none-any.whl").unwrap();
+    let contents = |files: Files| -> Vec<(String, Vec<u8>)> { files.into_iter().map(|(p, (c, ..))| (p, c)).collect() };
+    let whole = contents(installed(&good, &name, &python()).unwrap());
+    let mut taken = 0;
+    for at in 0..good.len() {
+        for change in [1, 0x80, 0xff] {
+            let mut bad = good.clone();
+            bad[at] ^= change;
+            if let Ok(files) = installed(&bad, &name, &python()) {
+                assert_eq!(contents(files), whole, "byte {at}");
+                taken += 1;
+            }
+        }
+        assert!(installed(&good[..at], &name, &python()).is_err(), "{at} bytes");
+    }
+    // Times and permissions, and what the directory says once more in front of each file.
+    assert!(taken < good.len() * 3 / 4, "{taken} of {}", good.len() * 3);
+}
+
 #[test]
 fn wheels_that_do_not_go_together_are_refused() {
     let directory = tempfile::tempdir().unwrap();
