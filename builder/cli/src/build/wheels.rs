@@ -72,6 +72,7 @@ fn unpack(container: &str, python: &Python, key: &Digest, context: &BuildContext
     let result = store.scratch("wheels")?;
     let unpacked = wheels::install(&files, python, inputs.recipe.image.epoch)?;
     pack::write(&unpacked.tree, &unpacked.origins, result.path())?;
-    stage.done(format!("{} files of {} wheels", unpacked.origins.iter().count(), files.len()));
+    let noun = if files.len() == 1 { "wheel" } else { "wheels" };
+    stage.done(format!("{} files of {} {noun}", unpacked.origins.iter().count(), files.len()));
     store.put("wheels", key, result)
 }

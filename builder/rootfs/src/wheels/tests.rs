@@ -3,6 +3,7 @@
 
 use super::*;
 use crate::origins::ShippedContents;
+use crate::secrets::{self, FileSource, PublicSecrets, SecretSearch};
 use diorite_model::base64;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -267,6 +268,25 @@ fn what_is_not_as_its_list_says_is_refused() {
         refused(&zip(&wheel(&[entry(&format!("{ABOUT}/entry_points.txt"), "[console_scripts]\nx = a\n")]))),
     ];
     insta::assert_snapshot!(said.join("\n"));
+}
+
+/// A test key of a library is public because everybody can download it; the same key from anywhere else is refused.
+#[test]
+fn what_a_locked_wheel_ships_is_public() {
+    let dash = "-----";
+    let key =
+        format!("{dash}BEGIN PRIVATE KEY{dash}\n{}\n{dash}END PRIVATE KEY{dash}\n", "MIIabc0123456789def".repeat(9));
+    let made = install_bytes(&zip(&wheel(&[entry("demo/test.key", key)]))).unwrap();
+    let scan = |origins: &Origins| {
+        let search = SecretSearch {
+            shipped: &ShippedContents::of([origins]),
+            declared: &PublicSecrets::default(),
+            source: &|_, _| FileSource::Script(Vec::new()),
+        };
+        secrets::scan(&made.tree, &search)
+    };
+    assert_eq!(scan(&made.origins).unwrap().list.len(), 1);
+    assert!(scan(&Origins::default()).unwrap_err().to_string().contains("a private key"));
 }
 
 /// Whatever one byte becomes, the wheel is refused or its files are the same.
