@@ -21,3 +21,4 @@ pub mod universe;
 pub mod url;
 pub mod vault;
 pub mod version;
+pub mod wheels;

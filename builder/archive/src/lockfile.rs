@@ -52,9 +52,11 @@ pub fn text(lock: &Lock) -> String {
         let components: Vec<String> = release.components.iter().map(|c| string(c)).collect();
         let _ = write!(out, "sha256 = \"{}\"\ncomponents = [{}]\n", release.sha256, components.join(", "));
     }
-    if !lock.container.is_empty() {
-        out.push_str("\n[container]\n");
-        for (name, packages) in &lock.container {
+    for (table, lists) in [("container", &lock.container), ("wheels", &lock.wheels)] {
+        if !lists.is_empty() {
+            let _ = writeln!(out, "\n[{table}]");
+        }
+        for (name, packages) in lists {
             list(&mut out, &key(name), packages);
         }
     }

@@ -81,6 +81,12 @@ pub fn may_lead(from: &str, to: &str) -> bool {
     host(to, "https://").is_some_and(|h| !h.is_empty()) || here(from) && here(to)
 }
 
+/// Whether a URL without TLS is of this very machine.
+pub fn is_here(url: &str) -> bool {
+    let host = url.strip_prefix("http://").map(|rest| rest.split(['/', '?', '#']).next().unwrap_or_default());
+    host.is_some_and(Reference::is_loopback)
+}
+
 /// `https://host:port` of a URL.
 pub fn origin(url: &str) -> &str {
     let Some(start) = url.find("://").map(|i| i + 3) else { return url };

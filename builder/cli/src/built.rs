@@ -39,7 +39,7 @@ impl BuiltImage {
         let inputs = BuildInputs::read(&project, lock.clone())?;
         let (build, tree) = {
             let plan = build::plan(&project, inputs, &store);
-            let needed: Vec<&LockedPackage> = lock.image.iter().chain(lock.container.values().flatten()).collect();
+            let needed: Vec<&LockedPackage> = lock.of_image();
             let pool = || downloads::pool(&project, &lock, &needed, context);
             let build = plan.run(&pool, &args.format, &context.progress)?;
             (build, plan.tree_directory())

@@ -2,7 +2,7 @@
 //! the recipe.
 
 use crate::project::Project;
-use diorite_archive::lockfile;
+use diorite_archive::{lockfile, wheels};
 use diorite_host::progress::Progress;
 use diorite_model::{Error, Exit, Lock, Result};
 use std::fs;
@@ -48,6 +48,7 @@ impl CheckedLock {
                 .because(format!("it is for {locked:?}, and the profile has {declared:?}"))
                 .hint(again));
         }
+        wheels::agree(&project.recipe, &lock)?;
         Ok(Self(lock))
     }
 

@@ -2,10 +2,12 @@
 
 use diorite_archive::images;
 use diorite_archive::vault::VaultImport;
+use diorite_archive::wheels;
 use diorite_checks::{Forwarded, SelectedCheck};
 use diorite_host::progress;
 use diorite_model::plan::{Build, Step};
 use diorite_model::profile::Settings;
+use diorite_model::python::Python;
 use diorite_model::report::{Evidence, Report, Verdict};
 use diorite_model::{Digest, Error, Lock, Recipe};
 use diorite_proxmox::check;
@@ -84,6 +86,11 @@ pub fn locked(file: &Path, lock: &Lock, changes: Option<&str>, written: bool, as
         if let Some(words) = images::words(files) {
             out += &format!("container {name}: {words}\n");
         }
+    }
+    for (name, files) in &lock.wheels {
+        let python = lock.container.get(name).and_then(|packages| Python::of(packages));
+        let python = python.map(|python| format!(", for Python {}", python.short())).unwrap_or_default();
+        out += &format!("container {name}: {}{python}\n", wheels::words(files));
     }
     let packages = lock.packages();
     out += &if written {

@@ -7,6 +7,7 @@ use crate::textfile;
 use diorite_archive::http::{MirrorClient, Options};
 use diorite_archive::resolve;
 use diorite_archive::sources::SourceConfig;
+use diorite_archive::wheels;
 use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_model::profile::reader::nearest;
 use diorite_model::profile::{self, Loaded, Settings};
@@ -44,6 +45,11 @@ impl Project {
         let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let text = read_profile(&file)?;
         let mut load = |name: &str| {
+            if name.ends_with(".txt") {
+                let file = directory.join(name);
+                let text = textfile::read_as(&file, "file of requirements", "pip's format")?;
+                return Ok(Loaded { text, file: file.display().to_string() });
+            }
             let base = directory.join(format!("{name}.toml"));
             let text = read_base(&base, name, &file)?;
             Ok(Loaded { text, file: base.display().to_string() })
@@ -79,7 +85,9 @@ impl Project {
             now,
             previous,
         };
-        resolve::lock(&self.recipe, &inputs, progress)
+        let mut lock = resolve::lock(&self.recipe, &inputs, progress)?;
+        wheels::lock(&self.recipe, &mut lock, &archive, progress)?;
+        Ok(lock)
     }
 }
 

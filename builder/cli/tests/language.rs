@@ -89,6 +89,8 @@ fn blocks(page: &str) -> Vec<(usize, String)> {
 fn the_examples_of_the_guide_are_right() {
     let project = Project::new();
     let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide");
+    let requirements = include_str!("../../model/src/profile/tests/requirements.txt");
+    fs::write(project.path("profiles/requirements.txt"), requirements).expect("a file of requirements");
     let mut seen = 0;
     let mut wrong = Vec::new();
     for entry in fs::read_dir(guide).expect("the guide").flatten() {

@@ -3,7 +3,7 @@
 
 mod common;
 use common::harness::{Outcome, ignored, run};
-use common::{Project, host, material, reference, root, text};
+use common::{Project, host, material, reference, root, text, wheel_index};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
@@ -17,6 +17,7 @@ fn main() -> ExitCode {
         trees_made_on_the_disk_for_want_of_memory_give_the_same_disk,
         a_user_namespace_gives_the_same_disk,
         somebody_without_any_privilege_gets_the_same_disk,
+        wheels_of_an_index_give_the_same_disk_twice,
     ])
 }
 
@@ -147,5 +148,36 @@ fn somebody_without_any_privilege_gets_the_same_disk() -> Outcome {
     assert_eq!(report["chosen"], "userns", "{report}");
     assert!(built.status.success(), "{}", text(&built.stderr));
     assert_eq!(project.disk(), reference());
+    Ok(())
+}
+
+/// The example, from the index that this host's pip would ask: locked twice, built twice, with other numbers of threads.
+fn wheels_of_an_index_give_the_same_disk_twice() -> Outcome {
+    let Some(index) = wheel_index() else {
+        return ignored("neither DIORITE_WHEEL_INDEX, PIP_INDEX_URL nor a pip of this host names an index of wheels");
+    };
+    let built = |threads: &str| {
+        let project = Project::locked();
+        let mut command = project.diorite();
+        for name in ["DIORITE_MIRROR", "DIORITE_SECURITY_MIRROR"] {
+            match std::env::var_os(name) {
+                Some(mirror) => command.env(name, mirror),
+                None => command.env_remove(name),
+            };
+        }
+        command.args(["build", "example-wheels", "--relock", "--format", "raw"]);
+        command.env("DIORITE_WHEEL_INDEX", &index).env("RAYON_NUM_THREADS", threads);
+        let output = command.output().expect("the program starts");
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let manifest = fs::read_to_string(project.path("out/example-wheels/tree.manifest")).expect("tree.manifest");
+        (project.disk_in("out/example-wheels"), manifest)
+    };
+    let (first, second) = (built("1"), built("3"));
+    for path in
+        ["bin/waitress-serve", "lib/python3.13/dist-packages/markupsafe/_speedups.cpython-313-x86_64-linux-gnu.so"]
+    {
+        assert!(first.1.contains(&format!("/diff/usr/local/{path}")), "{path} is not in the image");
+    }
+    assert!(first.0 == second.0, "two disks of one lock");
     Ok(())
 }

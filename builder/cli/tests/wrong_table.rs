@@ -8,10 +8,17 @@ mod wrong;
 
 use common::Project;
 use std::collections::BTreeSet;
-use wrong::{Image, attributed, profile, root, router, table, watching};
+use wrong::{Image, attributed, profile, root, router, table, watching, wheels};
 
-const ALL: [&Image; 6] =
-    [&table::DECLARED, &table::INSIDE, &table::LOOSE, &root::UNVERIFIED, &watching::WATCHING, &router::ROUTER];
+const ALL: [&Image; 7] = [
+    &table::DECLARED,
+    &table::INSIDE,
+    &table::LOOSE,
+    &root::UNVERIFIED,
+    &watching::WATCHING,
+    &router::ROUTER,
+    &wheels::WHEELS,
+];
 
 #[test]
 fn every_wrong_has_a_check_of_its_own() {

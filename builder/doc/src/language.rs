@@ -283,6 +283,8 @@ texts! {
     made_from(): "Made from", "Grundlage";
     debian_packages(count): "Debian packages in all, listed below: {count}", "Debian-Pakete insgesamt, unten aufgeführt: {count}";
     versions_unknown(): "versions not known: there is no lock", "Versionen nicht bekannt: Es gibt kein Lock";
+    python_wheels(): "Python distributions", "Python-Distributionen";
+    wheel_under(name, condition): "{name}, if {condition}", "{name}, falls {condition}";
     image_file(path): "image file {path}", "Image-Datei {path}";
     command(): "Command", "Befehl";
     the_images_own(): "the image's own", "wie im Image angegeben";
@@ -527,6 +529,8 @@ texts! {
     components(): "Components", "Komponenten";
     packages_of_machine(count): "The machine, packages: {count}", "Die Maschine, Pakete: {count}";
     packages_of_container(name, count): "Container {name}, packages: {count}", "Container {name}, Pakete: {count}";
+    wheels_of_container(name, count): "Container {name}, wheels: {count}", "Container {name}, Wheels: {count}";
+    of_wheel_index(): "index of wheels", "Wheel-Index";
     package(): "Package", "Paket";
     architecture(): "Architecture", "Architektur";
     origin(): "Origin", "Herkunft";

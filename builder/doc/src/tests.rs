@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::tables::TABLES;
-use diorite_model::lock::{PULLED, Release};
+use diorite_model::lock::{PULLED, Release, WHEEL};
 use diorite_model::profile::{self, Field, Holds, Loaded};
 use diorite_model::report::{Boot, CheckResult, Class, Evidence, Selection, Start, Verdict, plan_digest};
 use diorite_model::{Error, LockedPackage};
@@ -11,12 +11,14 @@ use std::collections::BTreeMap;
 
 /// The profile that says everything the language has.
 const FULL: &str = include_str!("../../model/src/profile/tests/full.toml");
+const REQUIREMENTS: &str = include_str!("../../model/src/profile/tests/requirements.txt");
 const BASE: &str = include_str!("../../../profiles/base.toml");
 const LANGUAGES: [Language; 2] = [Language::English, Language::German];
 
 fn parsed(text: &str) -> (Recipe, Settings) {
     let mut load = |name: &str| match name {
         "base" => Ok(Loaded { file: "profiles/base.toml".into(), text: BASE.into() }),
+        "requirements.txt" => Ok(Loaded { file: "profiles/requirements.txt".into(), text: REQUIREMENTS.into() }),
         _ => Err(Error::input("no such profile")),
     };
     profile::parse(text, "profiles/full.toml", &mut load).unwrap_or_else(|e| panic!("{e}"))
@@ -56,6 +58,10 @@ fn lock(recipe: &Recipe) -> Lock {
             ),
             ("web".into(), vec![package("busybox", "1:1.37.0-6", "trixie", "pool/main/b/busybox/b.deb")]),
         ]),
+        wheels: BTreeMap::from([(
+            "shop".into(),
+            vec![package("flask", "3.0.3", WHEEL, "flask/flask-3.0.3-py3-none-any.whl")],
+        )]),
         tools: vec![],
     }
 }
@@ -339,6 +345,8 @@ fn what_the_full_profile_names_is_in_the_document() {
         "NET_BIND_SERVICE",
         "/dev/ttyUSB0",
         "registry.example/team/hub",
+        "flask 3.0.3",
+        "tzdata 2024.1",
         "images/app.tar",
         "10.90.0.0/24",
         "sync-key",

@@ -41,7 +41,7 @@ pub enum Exit {
 ///   because no index lists it                            (cause)
 ///   try `nginx`                                          (hint)
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// Decides the exit code.
     pub exit: Exit,

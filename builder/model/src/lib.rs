@@ -17,6 +17,7 @@ pub mod oci;
 pub mod plan;
 pub mod profile;
 pub mod purpose;
+pub mod python;
 pub mod recipe;
 pub mod report;
 pub mod scenario;

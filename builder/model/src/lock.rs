@@ -21,6 +21,9 @@ pub struct Lock {
     /// Packages of each container's root, or the files of its image.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub container: BTreeMap<String, Vec<LockedPackage>>,
+    /// Wheels of each container that has some.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub wheels: BTreeMap<String, Vec<LockedPackage>>,
     /// Packages of the tools tree.
     pub tools: Vec<LockedPackage>,
 }
@@ -33,8 +36,16 @@ impl Lock {
     /// All packages, each once, in the order of their digests' first appearance.
     pub fn packages(&self) -> Vec<&LockedPackage> {
         let mut seen = std::collections::BTreeSet::new();
-        let lists = std::iter::once(&self.image).chain(self.container.values()).chain([&self.tools]);
-        lists.flatten().filter(|p| seen.insert(p.sha256)).collect()
+        self.lists().flatten().filter(|p| seen.insert(p.sha256)).collect()
+    }
+    /// Every list of packages.
+    fn lists(&self) -> impl Iterator<Item = &Vec<LockedPackage>> {
+        std::iter::once(&self.image).chain(self.container.values()).chain(self.wheels.values()).chain([&self.tools])
+    }
+    /// What goes into the image: all but the tools tree.
+    pub fn of_image(&self) -> Vec<&LockedPackage> {
+        let lists = std::iter::once(&self.image).chain(self.container.values()).chain(self.wheels.values());
+        lists.flatten().collect()
     }
 }
 
@@ -61,6 +72,9 @@ pub const ARCHIVED: &str = "archive";
 /// `registry/name/blobs/sha256:…`, or `manifests` in place of `blobs`.
 pub const PULLED: &str = "oci";
 
+/// Release of a wheel; its path is `NAME/FILE`, as an index of wheels names it, or the URL that the profile names.
+pub const WHEEL: &str = "wheel";
+
 /// Release of a .deb that lies beside the profile.
 pub const LOCAL: &str = "local";
 
@@ -73,10 +87,22 @@ impl LockedPackage {
     pub fn is_image(&self) -> bool {
         self.release == ARCHIVED || self.release == PULLED
     }
+    /// A Debian package, and no file of another kind.
+    pub fn is_deb(&self) -> bool {
+        !self.is_image() && !self.is_wheel()
+    }
+    /// A wheel: no .deb.
+    pub fn is_wheel(&self) -> bool {
+        self.release == WHEEL
+    }
+    /// The name of its file.
+    pub fn file_name(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
 }
 
 /// One package; or one file of a container's image, which has its kind for a name and the beginning of its digest for a
-/// version.
+/// version; or one wheel, with the distribution's name and version.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
@@ -86,7 +112,7 @@ pub struct LockedPackage {
     pub version: String,
     /// Architecture: `amd64`, `all`.
     pub architecture: String,
-    /// Release it came from: a key of [`Lock::release`], `local`, [`ARCHIVED`] or [`PULLED`].
+    /// Release it came from: a key of [`Lock::release`], `local`, [`ARCHIVED`], [`PULLED`] or [`WHEEL`].
     pub release: String,
     /// Path below the mirror's root (`pool/main/b/bash/…`), or below the profile for a local file.
     pub path: String,

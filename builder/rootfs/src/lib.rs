@@ -5,6 +5,7 @@
 //! seal                      Tree + GuestFiles + overlays → SealedTree
 //! guest                     Recipe + Tree + ContainerTree → GuestFiles; a file for each table of the profile
 //! container                 Tree (of packages, or of `layers` that others made) → ContainerTree
+//! wheels                    a container's wheels → WheelTree, laid over its Tree
 //! configure                 Tree + overlays → Changes, by the overlays' own programs
 //! overlay                   directories of a project, laid over a Tree
 //! build                     locked packages → Tree, as a pack in the store
@@ -49,3 +50,4 @@ pub mod secrets;
 pub mod staging;
 pub mod tools_tree;
 pub mod tree;
+pub mod wheels;

@@ -44,6 +44,11 @@ impl Origins {
         self.0.insert(path.into(), FileOrigin { package: package.to_owned(), digest });
     }
 
+    /// Adds all of another list.
+    pub fn extend(&mut self, other: &Self) {
+        self.0.extend(other.0.iter().map(|(path, origin)| (path.clone(), origin.clone())));
+    }
+
     /// What was shipped at this path.
     pub fn get(&self, path: &[u8]) -> Option<&FileOrigin> {
         self.0.get(path)

@@ -14,9 +14,10 @@ fn profiles() -> PathBuf {
 }
 
 fn load(name: &str) -> Result<Loaded> {
-    let path = profiles().join(format!("{name}.toml"));
+    let file = if name.ends_with(".txt") { name.to_owned() } else { format!("{name}.toml") };
+    let path = profiles().join(&file);
     let text = std::fs::read_to_string(&path).map_err(|e| Error::io("a profile cannot be read", &path, e))?;
-    Ok(Loaded { file: format!("profiles/{name}.toml"), text })
+    Ok(Loaded { file: format!("profiles/{file}"), text })
 }
 
 /// What `diorite verify NAME --list` shows.

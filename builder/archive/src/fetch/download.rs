@@ -21,9 +21,10 @@ impl Run<'_> {
         let from = match self.archive.sources.local(package)? {
             Some(path) => self.copy(&path, package, &mut part)?,
             None if package.release == PULLED => self.pull(package, &mut part)?,
+            None if package.is_wheel() => self.wheel(package, &mut part)?,
             None => self.download(package, &mut part)?,
         };
-        if package.is_image() {
+        if !package.is_deb() {
             return Ok(part.keep(self.store)?);
         }
         match same_package(package, part.path(), &from) {
@@ -104,7 +105,12 @@ impl Run<'_> {
     }
 
     /// From one place, as long as each attempt gets a good deal further than the one before.
-    fn place(&self, place: &PackageUrl, package: &LockedPackage, part: &mut Part<'_>) -> Result<(), FetchError> {
+    pub(super) fn place(
+        &self,
+        place: &PackageUrl,
+        package: &LockedPackage,
+        part: &mut Part<'_>,
+    ) -> Result<(), FetchError> {
         let http = &self.archive.http;
         let (mut idle, mut furthest, mut continued) = (0, part.len(), true);
         // A server that gives some bytes and hangs, again and again, must come to an end.
@@ -149,12 +155,13 @@ impl Run<'_> {
         if part.len() == package.size {
             return Ok(());
         }
-        let mut reply = match package.release == PULLED {
-            true => {
-                let (registry, kind) = self.registry(package)?;
-                registry.open(kind, url, part.len())?
-            }
-            false => self.archive.http.open(url, part.len())?,
+        let mut reply = if package.release == PULLED {
+            let (registry, kind) = self.registry(package)?;
+            registry.open(kind, url, part.len())?
+        } else if package.is_wheel() {
+            self.open_wheel(url, package, part.len())?
+        } else {
+            self.archive.http.open(url, part.len())?
         };
         if reply.html {
             return Err(web_page(url).into());

@@ -7,18 +7,20 @@ mod part;
 mod pool;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wheel;
 
 pub use pool::Pool;
 
 use crate::http::{Failure, MirrorClient};
 use crate::images::registry::Tokens;
+use crate::wheels::page::IndexFile;
 use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Lock, LockedPackage, Result};
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 pub(crate) use download::same_package;
@@ -71,6 +73,7 @@ pub fn fetch<A: Borrow<MirrorClient>>(
         arrived: Mutex::new(begun),
         dead: Mutex::default(),
         tokens: Tokens::default(),
+        pages: Mutex::default(),
         stop: AtomicBool::new(false),
     };
     run.all(&missing)?;
@@ -133,6 +136,8 @@ struct Run<'a> {
     dead: Mutex<BTreeSet<String>>,
     /// What registries wanted.
     tokens: Tokens,
+    /// Pages of the index of wheels that were read, by name.
+    pages: Mutex<BTreeMap<String, Arc<[IndexFile]>>>,
     stop: AtomicBool,
 }
 

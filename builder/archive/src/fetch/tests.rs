@@ -53,6 +53,7 @@ impl World {
             release: [("trixie".to_owned(), release)].into(),
             image: vec![],
             container: BTreeMap::new(),
+            wheels: BTreeMap::new(),
             tools: vec![],
         };
         let wanted = SourceConfig {

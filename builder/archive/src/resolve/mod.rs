@@ -94,7 +94,8 @@ pub fn lock(recipe: &Recipe, inputs: &Inputs<'_>, progress: &Progress) -> Result
     let tools = locked(&list::resolve(&stanzas, &tools)?, &local, &extra)?;
 
     let release = suites.iter().map(|(suite, _)| (suite.name.clone(), release(suite))).collect();
-    let mut lock = Lock { schema: 1, recipe: recipe.digest(), release, image, container, tools };
+    let mut lock =
+        Lock { schema: 1, recipe: recipe.digest(), release, image, container, wheels: BTreeMap::new(), tools };
     local.all_used(&lock, &archive.debs)?;
     let packages = lock.packages();
     stage.done(format!("{} packages, {} MB", packages.len(), packages.iter().map(|p| p.size).sum::<u64>() / 1_000_000));
@@ -161,7 +162,8 @@ fn read_suites(archive: &Archive, inputs: &Inputs<'_>, progress: &Progress) -> R
         suites.push(own(format!("{}-security", archive.suite), Repository::Security));
     }
     for (name, extra) in &archive.extra {
-        if [LOCAL, lock::ARCHIVED, lock::PULLED].contains(&name.as_str()) || suites.iter().any(|(s, _)| s.name == *name)
+        if [LOCAL, lock::ARCHIVED, lock::PULLED, lock::WHEEL].contains(&name.as_str())
+            || suites.iter().any(|(s, _)| s.name == *name)
         {
             return Err(Error::input(format!("an extra repository cannot be called `{name}`"))
                 .at(format!("archive.extra.{name}"))

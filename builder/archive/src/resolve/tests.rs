@@ -260,6 +260,7 @@ fn lock(date: &str, image: Vec<LockedPackage>, container: &[&str]) -> Lock {
         release,
         image,
         container,
+        wheels: BTreeMap::new(),
         tools: vec![package("qemu", "1:10", 10)],
     }
 }

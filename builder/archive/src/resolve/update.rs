@@ -1,6 +1,7 @@
 //! What changed from one lock to the next, in words.
 
 use crate::version;
+use diorite_model::python::Version;
 use diorite_model::{Lock, LockedPackage};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,12 +27,9 @@ pub fn explain_update(old: &Lock, new: &Lock) -> String {
     for name in old.release.keys().filter(|name| !new.release.contains_key(*name)) {
         let _ = writeln!(text, "release {name}: removed");
     }
-    let empty = Vec::new();
     list(&mut text, "image", &old.image, &new.image);
-    for name in old.container.keys().chain(new.container.keys()).collect::<std::collections::BTreeSet<_>>() {
-        let (before, after) = (old.container.get(name).unwrap_or(&empty), new.container.get(name).unwrap_or(&empty));
-        list(&mut text, &format!("container {name}"), before, after);
-    }
+    lists(&mut text, "container", &old.container, &new.container);
+    lists(&mut text, "wheels of container", &old.wheels, &new.wheels);
     list(&mut text, "tools", &old.tools, &new.tools);
     if text.is_empty() && old.recipe != new.recipe {
         text.push_str("the recipe changed; the packages did not\n");
@@ -42,6 +40,17 @@ pub fn explain_update(old: &Lock, new: &Lock) -> String {
 /// `2026-11-21 02:10` of an RFC 3339 date.
 fn day(date: &str) -> String {
     date.get(..16).unwrap_or(date).replace('T', " ")
+}
+
+type Lists = BTreeMap<String, Vec<LockedPackage>>;
+
+/// Lists by the name of their container.
+fn lists(text: &mut String, what: &str, old: &Lists, new: &Lists) {
+    let empty = Vec::new();
+    for name in old.keys().chain(new.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let (before, after) = (old.get(name).unwrap_or(&empty), new.get(name).unwrap_or(&empty));
+        list(text, &format!("{what} {name}"), before, after);
+    }
 }
 
 fn list(text: &mut String, name: &str, old: &[LockedPackage], new: &[LockedPackage]) {
@@ -63,7 +72,7 @@ fn list(text: &mut String, name: &str, old: &[LockedPackage], new: &[LockedPacka
                 ));
             }
             Some(was) => {
-                let (order, verb) = match version::compare(&was.version, &now.version) {
+                let (order, verb) = match order(was, now) {
                     std::cmp::Ordering::Less => (0, "upgraded"),
                     std::cmp::Ordering::Greater => (1, "downgraded"),
                     std::cmp::Ordering::Equal => (1, "other bytes under the same version:"),
@@ -81,6 +90,14 @@ fn list(text: &mut String, name: &str, old: &[LockedPackage], new: &[LockedPacka
     lines.sort();
     for (_, line) in lines {
         let _ = writeln!(text, "{name}: {line}");
+    }
+}
+
+/// By the rules of what it is a version of.
+fn order(was: &LockedPackage, now: &LockedPackage) -> std::cmp::Ordering {
+    match (Version::parse(&was.version), Version::parse(&now.version)) {
+        (Ok(was), Ok(version)) if now.is_wheel() => was.cmp(&version),
+        _ => version::compare(&was.version, &now.version),
     }
 }
 

@@ -5,6 +5,7 @@ mod apt;
 mod snapshot;
 #[cfg(test)]
 mod tests;
+mod wheel_index;
 
 use crate::url;
 use diorite_model::lock::ARCHIVED;
@@ -13,6 +14,7 @@ use diorite_model::{Error, Lock, LockedPackage, Recipe, Result};
 pub use snapshot::Snapshot;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+pub use wheel_index::WheelIndex;
 
 /// [`LockedPackage::release`] of a .deb that lies beside the profile.
 pub const LOCAL: &str = "local";
@@ -26,6 +28,8 @@ pub struct SourceConfig {
     pub security_mirrors: Vec<String>,
     /// `[archive] snapshot`, a template.
     pub snapshot: Option<String>,
+    /// `[archive] wheel_index`.
+    pub wheel_index: Option<String>,
     /// Further repositories: name in the lock's release table → root.
     pub extra: BTreeMap<String, String>,
     /// The profile's directory, below which local .debs lie.
@@ -39,6 +43,7 @@ impl SourceConfig {
             mirrors: settings.mirrors.clone(),
             security_mirrors: Vec::new(),
             snapshot: settings.snapshot.clone(),
+            wheel_index: settings.wheel_index.clone(),
             extra: recipe.archive.extra.iter().map(|(name, extra)| (name.clone(), extra.uri.clone())).collect(),
             directory: directory.to_owned(),
         }
@@ -65,6 +70,8 @@ pub struct Sources {
     pub security: Vec<String>,
     /// Archive of packages that have gone.
     pub snapshot: Option<Snapshot>,
+    /// Index of wheels, or why none is known: most profiles need none.
+    wheel_index: Result<WheelIndex, Box<Error>>,
     /// Who named the mirrors.
     pub origin: MirrorOrigin,
     extra: BTreeMap<String, String>,
@@ -133,7 +140,13 @@ impl Sources {
             let root = checked(std::slice::from_ref(root), &format!("[archive.extra.{name}] in the profile"))?;
             extra.extend(root.into_iter().map(|root| (name.clone(), root)));
         }
-        Ok(Self { main, security, snapshot, origin, extra, directory: wanted.directory.clone() })
+        let wheel_index = WheelIndex::discover(wanted.wheel_index.as_deref(), environment, host).map_err(Box::new);
+        Ok(Self { main, security, snapshot, wheel_index, origin, extra, directory: wanted.directory.clone() })
+    }
+
+    /// The index of wheels. Error: that of [`WheelIndex::discover`].
+    pub fn wheel_index(&self) -> Result<&WheelIndex> {
+        self.wheel_index.as_ref().map_err(|error| (**error).clone())
     }
 
     /// The file of what lies beside the profile, or nothing for a package of a repository.

@@ -179,7 +179,15 @@ fn lock() -> Lock {
         components: vec!["main".into()],
     };
     let release = ["trixie", "trixie-security", "tools"].map(|n| (n.to_owned(), release(n))).into();
-    Lock { schema: 1, recipe: Digest::of(b""), release, image: vec![], container: BTreeMap::new(), tools: vec![] }
+    Lock {
+        schema: 1,
+        recipe: Digest::of(b""),
+        release,
+        image: vec![],
+        container: BTreeMap::new(),
+        wheels: BTreeMap::new(),
+        tools: vec![],
+    }
 }
 
 #[test]

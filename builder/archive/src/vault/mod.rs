@@ -4,7 +4,8 @@
 //! vault.json          schema, the lock's name and digest, every package as the lock names it, sorted
 //! NAME.lock           the lock, byte for byte
 //! debs/SHA256.deb     in the order of vault.json,
-//! images/SHA256       and among them files of containers' images
+//! images/SHA256       and among them files of containers' images,
+//! wheels/SHA256.whl   and wheels
 //! ```
 //! A tar archive (POSIX.1-1988 ustar) without compression: .debs are compressed already, and any tar reads it. The same
 //! lock gives the same bytes: no times, owners or host names are in it.
@@ -218,7 +219,7 @@ fn take(
         return Err(MemberError::Other(digest));
     }
     if let Some(part) = part {
-        if !package.is_image() {
+        if package.is_deb() {
             same_package(package, part.path(), &name)?;
         }
         part.keep(store)?;
@@ -227,9 +228,11 @@ fn take(
 }
 
 fn member(package: &LockedPackage) -> String {
-    match package.is_image() {
-        true => format!("images/{}", package.sha256),
-        false => format!("debs/{}.deb", package.sha256),
+    let sha256 = package.sha256;
+    match (package.is_image(), package.is_wheel()) {
+        (true, _) => format!("images/{sha256}"),
+        (_, true) => format!("wheels/{sha256}.whl"),
+        _ => format!("debs/{sha256}.deb"),
     }
 }
 

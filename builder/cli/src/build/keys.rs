@@ -4,6 +4,7 @@
 //! this very program. So every key is known before anything runs.
 
 use super::inputs::BuildInputs;
+use diorite_model::python::Python;
 use diorite_model::recipe::Packages;
 use diorite_model::{Digest, Hasher, LockedPackage};
 use std::collections::BTreeMap;
@@ -15,6 +16,8 @@ pub struct StepKeys {
     pub tree: Digest,
     /// The configured root of each container.
     pub containers: BTreeMap<String, Digest>,
+    /// The unpacked wheels of each container that has some.
+    pub wheels: BTreeMap<String, Digest>,
     /// What programs of the root's overlays change, if any has one.
     pub configure: Option<Digest>,
     /// Root file system with its hash tree.
@@ -53,6 +56,17 @@ impl StepKeys {
                 (name.clone(), tree_key(&inputs.program, what, packages, &Digest::of(b""), epoch))
             })
             .collect();
+        let wheels: BTreeMap<_, _> = inputs
+            .lock
+            .wheels
+            .iter()
+            .map(|(name, wheels)| {
+                // The interpreter, and so the place of every file, follows from the packages.
+                let packages = inputs.lock.container.get(name).map(Vec::as_slice).unwrap_or_default();
+                let python = Python::of(packages).map(|python| python.short()).unwrap_or_default();
+                (name.clone(), tree_key(&inputs.program, "wheels", wheels, &Digest::of(python.as_bytes()), epoch))
+            })
+            .collect();
         let laid = || inputs.recipe.overlays.iter().filter_map(|name| inputs.overlays.get(name));
         let configure = laid().any(|overlay| overlay.configure.is_some()).then(|| {
             let mut key = Hasher::new();
@@ -67,7 +81,7 @@ impl StepKeys {
         key.field(b"filesystem");
         key.field(&inputs.program.0);
         key.field(&tree.0);
-        for (name, container) in &containers {
+        for (name, container) in containers.iter().chain(&wheels) {
             key.field(name.as_bytes());
             key.field(&container.0);
         }
@@ -80,6 +94,6 @@ impl StepKeys {
         let mut key = Hasher::new();
         key.field(b"disk");
         key.field(&filesystem.0);
-        Self { tree, containers, configure, filesystem, disk: key.finish() }
+        Self { tree, containers, wheels, configure, filesystem, disk: key.finish() }
     }
 }

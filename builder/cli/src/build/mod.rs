@@ -7,6 +7,7 @@
 //! BuildPlan       ═══ above: decide · below: do ═══
 //!   │ trees       packages and container images, unpacked and configured   trees.rs, images.rs
 //! BuildTrees
+//!   │ wheels      wheels of containers, unpacked             wheels.rs
 //!   │ configure   the `configure` programs of overlays       configure.rs
 //!   │ seal        overlays, generated files, owners, times   seal.rs
 //! SealedTree
@@ -26,6 +27,7 @@ mod seal;
 mod step;
 mod steps;
 mod trees;
+mod wheels;
 
 pub use inputs::BuildInputs;
 pub use steps::INSIDE;
@@ -74,9 +76,10 @@ impl BuildPlan<'_> {
     /// The part that a whole build begins with.
     fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes)> {
         let trees = trees::run(&self.steps.trees, &runner.context, &mut runner.results)?;
+        let wheels = wheels::run(&self.steps.wheels, &runner.context, &mut runner.results)?;
         let configure = self.steps.configure.as_ref();
         let changes = configure.map(|step| runner.run(step, &trees)).transpose()?.unwrap_or_default();
-        let sealed = seal::run(trees, &changes, &self.inputs, runner.context.progress)?;
+        let sealed = seal::run(trees, wheels, &changes, &self.inputs, runner.context.progress)?;
         Ok((sealed, changes))
     }
 

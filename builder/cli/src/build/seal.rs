@@ -4,6 +4,7 @@ use super::BuildPlan;
 use super::inputs::BuildInputs;
 use super::step::{BuildContext, StepRunner};
 use super::trees::BuildTrees;
+use super::wheels::UnpackedWheels;
 use diorite_archive::fetch::Pool;
 use diorite_host::progress::Progress;
 use diorite_model::Result;
@@ -14,11 +15,24 @@ use std::collections::BTreeMap;
 
 /// Lays the overlays, generates the guest's configuration, and freezes owners and times. It takes a second, and is no step
 /// of its own: the file system's key covers it.
-pub fn run(trees: BuildTrees, changes: &Changes, inputs: &BuildInputs, progress: &Progress) -> Result<SealedTree> {
+pub fn run(
+    mut trees: BuildTrees,
+    wheels: BTreeMap<String, UnpackedWheels>,
+    changes: &Changes,
+    inputs: &BuildInputs,
+    progress: &Progress,
+) -> Result<SealedTree> {
     let stage = progress.stage("seal");
     let (recipe, epoch) = (&inputs.recipe, inputs.recipe.image.epoch);
     let mut inside = BTreeMap::new();
-    for (name, (tree, config)) in trees.containers {
+    for (name, (mut tree, config)) in trees.containers {
+        if let Some(wheels) = wheels.get(&name) {
+            diorite_rootfs::wheels::lay(&mut tree, &wheels.tree, &name)?;
+            trees.origins.containers.entry(name.clone()).or_default().extend(&wheels.origins);
+            let wanted = &recipe.containers[&name].wheels;
+            let missing = diorite_rootfs::wheels::missing(&tree, &wheels.tree, &wheels.python, wanted);
+            missing.iter().for_each(|line| progress.say(format!("container {name}: {line}")));
+        }
         let overlays = inputs.overlays(&recipe.containers[&name].overlays);
         let root = match config {
             Some(config) => {

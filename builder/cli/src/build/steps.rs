@@ -4,6 +4,7 @@ use super::inputs::BuildInputs;
 use super::keys::StepKeys;
 use super::step::BuildStep;
 use super::trees::{BuildTrees, TreeStep};
+use super::wheels::WheelStep;
 use super::{configure, disk, filesystem, trees};
 use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
@@ -20,6 +21,8 @@ pub const INSIDE: &[(&str, Job)] =
 pub struct Steps {
     /// The configured root of the machine, then that of each container. They are made together.
     pub trees: Vec<TreeStep>,
+    /// The unpacked wheels of each container that has some.
+    pub wheels: Vec<WheelStep>,
     /// The `configure` programs of overlays, if any has one.
     pub configure: Option<BuildStep<BuildTrees, Changes>>,
     /// Root file system with its hash tree.
@@ -36,9 +39,14 @@ impl Steps {
             planned: Step { name, key, hit: stored("tree", &key) },
             container: container.cloned(),
         };
+        let wheels = keys.wheels.iter().map(|(name, key)| WheelStep {
+            planned: Step { name: format!("wheels {name}"), key: *key, hit: stored("wheels", key) },
+            container: name.clone(),
+        });
         let containers = keys.containers.iter().map(|(name, key)| tree(format!("container {name}"), Some(name), *key));
         Self {
             trees: std::iter::once(tree("tree".into(), None, keys.tree)).chain(containers).collect(),
+            wheels: wheels.collect(),
             configure: keys.configure.map(|key| BuildStep {
                 name: "configure",
                 key,
@@ -63,6 +71,7 @@ impl Steps {
     /// As they stand in a plan.
     pub fn planned(&self) -> Vec<Step> {
         let trees = self.trees.iter().map(|tree| tree.planned.clone());
+        let trees = trees.chain(self.wheels.iter().map(|wheels| wheels.planned.clone()));
         let configure = self.configure.iter().map(BuildStep::planned);
         trees.chain(configure).chain([self.filesystem.planned(), self.disk.planned()]).collect()
     }

@@ -13,6 +13,18 @@ use std::process::{Command, Output};
 
 pub const DIORITE: &str = env!("CARGO_BIN_EXE_diorite");
 
+/// The index of wheels that this host is told of, else the one that its pip has built in.
+pub fn wheel_index() -> Option<String> {
+    let named = ["DIORITE_WHEEL_INDEX", "PIP_INDEX_URL"].iter().find_map(|name| std::env::var(name).ok());
+    named.or_else(|| {
+        let mut pip = Command::new("python3");
+        let output = pip.args(["-m", "pip", "download", "--help"]).env("COLUMNS", "1000").output().ok()?;
+        let help = text(&output.stdout);
+        let line = help.lines().find(|line| line.contains("--index-url <url>"))?;
+        Some(line.split_once("(default ")?.1.split_once(')')?.0.to_owned())
+    })
+}
+
 /// Something `make test` prepares; a test that needs it cannot run without, and says how.
 pub fn material(name: &str) -> PathBuf {
     match std::env::var_os(name) {
@@ -70,14 +82,15 @@ impl Project {
         self.directory.path().join(inside)
     }
 
-    /// The program, run in this project. It can reach no network: the only mirror is a closed port.
+    /// The program, run in this project. It can reach no network: the only mirror, and the only index of wheels, is a closed port.
     pub fn diorite(&self) -> Command {
         let mut command = Command::new(DIORITE);
         command
             .current_dir(self.directory.path())
             .env("DIORITE_STORE", self.path("store"))
             .env("DIORITE_MIRROR", "http://127.0.0.1:9/debian")
-            .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security");
+            .env("DIORITE_SECURITY_MIRROR", "http://127.0.0.1:9/debian-security")
+            .env("DIORITE_WHEEL_INDEX", "http://127.0.0.1:9/simple");
         for name in ["DIORITE_SNAPSHOT", "DIORITE_SANDBOX", "DIORITE_SIMULATE", "http_proxy", "https_proxy"] {
             command.env_remove(name);
         }

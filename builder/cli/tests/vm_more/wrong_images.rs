@@ -1,6 +1,6 @@
 //! Every wrong of the tables is caught by the check that is for it, and by no other.
 
-use crate::wrong::{boots, caught, ends, refusals, refused, root, router, table, watching};
+use crate::wrong::{boots, caught, ends, refusals, refused, root, router, table, watching, wheels};
 
 #[test]
 fn the_right_image_has_nothing_wrong() {
@@ -35,6 +35,11 @@ fn a_machine_that_watches_the_wrong_things_is_caught() {
 #[test]
 fn a_router_that_routes_otherwise_is_caught() {
     caught(&router::ROUTER);
+}
+
+#[test]
+fn a_container_with_other_wheels_is_caught() {
+    caught(&wheels::WHEELS);
 }
 
 #[test]

@@ -10,6 +10,7 @@ pub mod root;
 pub mod router;
 pub mod table;
 pub mod watching;
+pub mod wheels;
 
 use crate::common::{Project, material, text};
 use crate::vm;
@@ -21,7 +22,7 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Command, Output};
 
 /// One thing that is not as the right recipe promises.
 pub struct Wrong {
@@ -133,10 +134,17 @@ fn origin(project: &Project, right: &str) -> PathBuf {
     let lock = project.path("profiles/origin.lock");
     if !lock.exists() {
         fs::write(project.path("profiles/origin.toml"), right).expect("a profile");
-        let output = vm::online(project, &["lock", "origin"]).output().expect("the program starts");
+        let output = online(project, &["lock", "origin"]).output().expect("the program starts");
         assert!(output.status.success(), "{}", text(&output.stderr));
     }
     lock
+}
+
+/// The program with the archive as this machine knows it, and with the wheels that lie here.
+fn online(project: &Project, arguments: &[&str]) -> Command {
+    let mut command = vm::online(project, arguments);
+    command.env("DIORITE_WHEEL_INDEX", concat!("file://", env!("CARGO_MANIFEST_DIR"), "/tests/wrong/index"));
+    command
 }
 
 /// The recipe of a profile, and its lock, with the packages of a container for the other one too.
@@ -158,7 +166,7 @@ fn build(project: &Project, right: &str, name: &str) -> Output {
     locked(project, right, name);
     let arguments = ["build", name, "--format", "raw"];
     if right != right::PROFILE {
-        return vm::online(project, &arguments).output().expect("the program starts");
+        return online(project, &arguments).output().expect("the program starts");
     }
     let mut command = project.diorite();
     command.args(arguments).env("DIORITE_STORE", material("DIORITE_TEST_STORE"));

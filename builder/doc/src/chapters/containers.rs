@@ -4,6 +4,7 @@ use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, bytes};
 use crate::context::DocumentContext;
 use crate::terms;
 use diorite_model::LockedPackage;
+use diorite_model::python::Pinned;
 use diorite_model::recipe::{Container, ContainerSource, SecretTo};
 
 /// First so many digits of a digest name a file of an image well enough on paper.
@@ -49,6 +50,9 @@ fn facts(c: &DocumentContext, name: &str, container: &Container) -> Vec<Fact> {
             container.ids.map_or_else(|| language.the_machines_own(), |first| language.numbers_from(first)).into(),
         ),
     ];
+    if !container.wheels.is_empty() {
+        all.insert(1, (language.python_wheels(), Cell::lines(container.wheels.iter().map(|pinned| wheel(c, pinned)))));
+    }
     let published = container.publish.iter().map(|p| {
         let local = if p.local { format!(" ({})", language.only_from_the_machine()) } else { String::new() };
         Cell::from(format!("{} → {}/{}{local}", p.host, p.container, p.protocol.name()))
@@ -100,7 +104,8 @@ fn facts(c: &DocumentContext, name: &str, container: &Container) -> Vec<Fact> {
     }
     let prefix = format!("container-{name}-");
     let mine = |id: &str| {
-        id.strip_prefix(&prefix).is_some_and(|rest| ["running", "as-declared", "dns", "healthy"].contains(&rest))
+        id.strip_prefix(&prefix)
+            .is_some_and(|rest| ["running", "as-declared", "dns", "healthy", "wheels"].contains(&rest))
     };
     all.push((language.evidence(), c.evidence.matching(mine)));
     all
@@ -124,6 +129,14 @@ fn source(c: &DocumentContext, container: &Container, locked: Option<&[LockedPac
             Cell::lines([Cell::from(language.image_file(path))].into_iter().chain(files(c, locked)))
         }
         ContainerSource::Oci(reference) => Cell::lines([Cell::code(&**reference)].into_iter().chain(files(c, locked))),
+    }
+}
+
+/// Name and version, and when it is installed if that depends on the interpreter.
+fn wheel(c: &DocumentContext, pinned: &Pinned) -> Cell {
+    match &pinned.marker {
+        None => Cell::code(pinned.words()),
+        Some(marker) => c.language.wheel_under(pinned.words(), marker).into(),
     }
 }
 

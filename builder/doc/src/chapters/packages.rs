@@ -42,6 +42,10 @@ pub(super) fn section(c: &DocumentContext) -> DocumentSection {
                 blocks.push(Block::Heading(language.packages_of_container(name, all.len())));
                 blocks.push(Block::Table(table(c, lock, all)));
             }
+            for (name, all) in &lock.wheels {
+                blocks.push(Block::Heading(language.wheels_of_container(name, all.len())));
+                blocks.push(Block::Table(table(c, lock, all)));
+            }
         }
     }
     DocumentSection { id: "packages", title: language.chapter_packages(), blocks }
@@ -81,6 +85,10 @@ fn table(c: &DocumentContext, lock: &Lock, packages: &[LockedPackage]) -> Docume
 fn origin(c: &DocumentContext, lock: &Lock, package: &LockedPackage) -> String {
     if package.is_local() {
         return c.language.beside_the_profile();
+    }
+    if package.is_wheel() {
+        let own = package.path.contains("://").then(|| package.path.clone());
+        return own.unwrap_or_else(|| c.language.of_wheel_index());
     }
     let suite = lock.release.get(&package.release).map_or(package.release.as_str(), |r| r.suite.as_str());
     let component = package.path.strip_prefix("pool/").and_then(|rest| rest.split('/').next());

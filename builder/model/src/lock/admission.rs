@@ -1,8 +1,9 @@
 //! What a lock from a file may say: names that end in files, URLs and errors have the forms of a profile.
 
-use super::{Lock, LockedPackage, Release};
+use super::{Lock, LockedPackage, Release, WHEEL};
 use crate::profile::Form;
 use crate::profile::forms::{EXTRA_COMPONENT, EXTRA_SUITE, NAME, PACKAGE_NAME, SUITE};
+use crate::python::{Pinned, WheelName};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 impl Serialize for Lock {
@@ -28,9 +29,36 @@ fn admit(lock: &Lock) -> Result<(), String> {
         fits("the name of a release", name, &SUITE)?;
         admit_release(release)?;
     }
-    lock.container.keys().try_for_each(|name| fits("the name of a container", name, &NAME))?;
+    let containers = lock.container.keys().chain(lock.wheels.keys());
+    containers.into_iter().try_for_each(|name| fits("the name of a container", name, &NAME))?;
     let lists = std::iter::once(&lock.image).chain(lock.container.values()).chain([&lock.tools]);
-    lists.flatten().try_for_each(admit_package)
+    lists.flatten().try_for_each(admit_package)?;
+    lock.wheels.values().flatten().try_for_each(admit_wheel)
+}
+
+/// Name, version and architecture are those of the file's name, so that nothing can be called what it is not.
+fn admit_wheel(wheel: &LockedPackage) -> Result<(), String> {
+    let cannot = |cause: &str| cannot_be("a wheel", &wheel.path, cause);
+    if wheel.release != WHEEL {
+        return Err(cannot(&format!("its release is not `{WHEEL}`")));
+    }
+    let read = match wheel.path.contains("://") {
+        true => {
+            // The form of a URL in a profile.
+            let line = format!("{} @ {} --hash=sha256:{}", wheel.name, wheel.path, wheel.sha256);
+            Pinned::parse(&line).map_err(|cause| cannot(&cause))?;
+            WheelName::parse(&wheel.file_name().replace("%2B", "+").replace("%2b", "+"))
+        }
+        false => match wheel.path.split_once('/') {
+            Some((name, file)) if name == wheel.name => WheelName::parse(file),
+            _ => Err("it is not `NAME/FILE`".into()),
+        },
+    };
+    let read = read.map_err(|cause| cannot(&cause))?;
+    let architecture = if read.is_pure() { "all" } else { "amd64" };
+    let same =
+        read.name == wheel.name && read.version.to_string() == wheel.version && architecture == wheel.architecture;
+    if same { Ok(()) } else { Err(cannot("its name, version and architecture are not those of its file")) }
 }
 
 fn admit_release(release: &Release) -> Result<(), String> {
@@ -53,6 +81,9 @@ fn admit_package(package: &LockedPackage) -> Result<(), String> {
             false => Err(cannot_be(&of(what), text, &format!("it is not letters, digits and `{more}`"))),
         }
     };
+    if package.is_wheel() {
+        return Err(cannot_be(&of("the release"), WHEEL, "it is no package of a machine or a container"));
+    }
     only("the version", &package.version, ".+-~:")?;
     only("the architecture", &package.architecture, "-")?;
     fits(&of("the release"), &package.release, &SUITE)?;
@@ -97,6 +128,12 @@ mod tests {
             "container": { "app": [
                 package("layer-01", "f00dfeed0123", "oci", &format!("[::1]:5000/team/app/blobs/sha256:{sha256}")),
             ] },
+            "wheels": { "app": [
+                { "name": "markup-safe", "version": "1!3.0", "architecture": "amd64", "release": "wheel", "size": 1,
+                  "path": "markup-safe/Markup_Safe-1!3.0-cp313-cp313-linux_x86_64.whl", "sha256": sha256 },
+                { "name": "q", "version": "2.0+x.1", "architecture": "all", "release": "wheel", "size": 1,
+                  "path": "https://files.example/a/q-2.0%2Bx.1-py3-none-any.whl", "sha256": sha256 },
+            ] },
             "tools": [],
         })
     }
@@ -138,6 +175,18 @@ mod tests {
             with("/image/1/path", json!("a b\n")),
             with("/container/app/0/path", json!("")),
             with("/container/app/0/name", json!("../layer")),
+            with("/container/app/0/release", json!("wheel")),
+            renamed("wheels", "app;id"),
+            with("/wheels/app/0/path", json!("../Markup_Safe-1!3.0-cp313-cp313-linux_x86_64.whl")),
+            with("/wheels/app/0/path", json!("markup-safe/../../etc/shadow")),
+            with("/wheels/app/0/path", json!("markup-safe/Markup_Safe-3.1-cp313-cp313-linux_x86_64.whl")),
+            with("/wheels/app/0/path", json!("markup-safe/Markup_Safe-1!3.0-py3-none-any.whl")),
+            with("/wheels/app/0/path", json!("markup-safe/markup_safe-3.0.tar.gz")),
+            with("/wheels/app/0/name", json!("markup safe")),
+            with("/wheels/app/0/version", json!("$(id)")),
+            with("/wheels/app/0/release", json!("trixie")),
+            with("/wheels/app/1/path", json!("http://files.example/a/q-2.0%2Bx.1-py3-none-any.whl")),
+            with("/wheels/app/1/path", json!("https://me:pw@files.example/q-2.0%2Bx.1-py3-none-any.whl")),
         ];
         insta::assert_snapshot!("hostile", all.join("\n"));
     }

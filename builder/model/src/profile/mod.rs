@@ -48,7 +48,8 @@ pub struct Loaded {
     pub text: String,
 }
 
-/// Reads a profile. `load` finds the profile that `extends` names (the name is already checked: no slashes, no dots).
+/// Reads a profile. `load` finds the profile that `extends` names (the name is already checked: no slashes, no dots), and the
+/// files that other keys name, as paths relative to the profile: what ends in `.txt` is a container's requirements.
 ///
 /// # Errors
 /// [`Exit::Input`](crate::Exit::Input) with the user's line for everything that is wrong in the text, an `extends`
@@ -81,7 +82,27 @@ pub fn parse(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded
         }
         names.push(name);
     }
+    attach(&mut files, &value, load)?;
     tables::recipe(&files, &value)
+}
+
+/// Finds the files of requirements that containers name. What is wrong with a name is said where it is read.
+fn attach(files: &mut Files, value: &Value, load: &mut dyn FnMut(&str) -> Result<Loaded>) -> Result<()> {
+    let below = |value: &Value, key: &str| match &value.kind {
+        Kind::Table(table) => table.get(key).map(|(_, value)| value.clone()),
+        _ => None,
+    };
+    let Some(Value { kind: Kind::Table(containers), .. }) = below(value, "containers") else { return Ok(()) };
+    for (_, container) in containers.values() {
+        let Some(Value { kind: Kind::Text(path), span }) = below(container, "wheels") else { continue };
+        if files.has(&path) || (values::REQUIREMENTS_FILE.check)(&path).is_err() {
+            continue;
+        }
+        let place = files.place(span);
+        let loaded = load(&path).map_err(|e| pointed(e, files, span, &place))?;
+        files.attach(&path, &loaded.file, &loaded.text)?;
+    }
+    Ok(())
 }
 
 /// The language: every key a profile can have.

@@ -11,6 +11,8 @@ pub struct Settings {
     pub mirrors: Vec<String>,
     /// Archive of old packages, a template with `{timestamp}`.
     pub snapshot: Option<String>,
+    /// Index of wheels; none: the caller's own choice.
+    pub wheel_index: Option<String>,
     /// What the machine is for, and who answers for it.
     pub purpose: Purpose,
     /// Checks of the profile's own.

@@ -92,6 +92,8 @@ impl Default for Words {
 #[derive(Debug, Default)]
 pub struct Files {
     files: Vec<(String, String)>,
+    /// Files that are no profiles, by the path that a profile names: their places in `files`.
+    attached: BTreeMap<String, usize>,
     pub(super) words: Words,
     /// Where mistakes are gathered: see [`Files::gather`].
     gathered: Mutex<Option<Vec<Error>>>,
@@ -100,7 +102,35 @@ pub struct Files {
 impl Files {
     /// Files that are not profiles.
     pub fn called(words: Words) -> Self {
-        Self { files: Vec::new(), words, gathered: Mutex::default() }
+        Self { words, ..Self::default() }
+    }
+
+    /// Keeps the text of a file that is no profile, by the path that a profile names it by.
+    pub(super) fn attach(&mut self, path: &str, name: &str, text: &str) -> Result<()> {
+        if text.len() > LARGEST {
+            return Err(Error::input("this file is too large to be read by a person")
+                .at(name)
+                .because(format!("it has more than {LARGEST} bytes")));
+        }
+        let file = self.files.len();
+        self.files.push((name.to_owned(), text.to_owned()));
+        if let Some(found) = crate::secret::find(text.as_bytes()).into_iter().next() {
+            let span = Span { file, start: found.at.start, end: found.at.end };
+            return Err(self.secret(span, format!("this file holds what looks like {}", found.what)));
+        }
+        self.attached.insert(path.to_owned(), file);
+        Ok(())
+    }
+
+    /// Whether there is such a file.
+    pub(super) fn has(&self, path: &str) -> bool {
+        self.attached.contains_key(path)
+    }
+
+    /// The text of such a file, and its number for [`Span::file`].
+    pub(crate) fn attached(&self, path: &str) -> Option<(usize, &str)> {
+        let file = *self.attached.get(path)?;
+        Some((file, &self.files[file].1))
     }
 
     /// Reads one file into a table.

@@ -19,6 +19,7 @@ mod state;
 mod trust;
 mod verify;
 mod vpn;
+mod wheels;
 
 use super::*;
 use crate::machine::{Cluster, Machine};
@@ -29,6 +30,10 @@ fn shipped(name: &str) -> Result<Loaded> {
     let text = match name {
         "base" => include_str!("../../../../profiles/base.toml"),
         "server" => include_str!("../../../../profiles/server.toml"),
+        "requirements.txt" => {
+            let text = include_str!("tests/requirements.txt").into();
+            return Ok(Loaded { file: "profiles/requirements.txt".into(), text });
+        }
         _ => return Err(Error::input(format!("there is no profile `{name}`")).hint("profiles here: base, server")),
     };
     Ok(Loaded { file: format!("profiles/{name}.toml"), text: text.into() })

@@ -264,6 +264,13 @@ pub const ARCHIVE_URI: Form =
         only(rest, |c| c.is_ascii_alphanumeric() || "-_.~/:[]%+".contains(c))
     });
 
+/// Where an index of wheels is: the address that pip's `index-url` has.
+pub const WHEEL_INDEX: Form = form(
+    "`https://…`, `http://…` or `file:///…` without user names or spaces: what pip calls `index-url`",
+    255,
+    |text| (ARCHIVE_URI.check)(text),
+);
+
 /// Where old packages are: an archive with a place for the time, and one for `debian` or `debian-security`.
 pub const SNAPSHOT: Form = form("an archive's URI with `{timestamp}` in it", 255, |text| {
     if text.matches("{timestamp}").count() != 1 {

@@ -33,6 +33,7 @@ pub(crate) mod containers {
     pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
+    mod wheels;
 }
 pub(crate) mod firewall {
     pub(crate) mod check;

@@ -32,9 +32,10 @@ fn repository() -> PathBuf {
 }
 
 fn load(name: &str) -> diorite_model::Result<Loaded> {
-    let file = repository().join(format!("profiles/{name}.toml"));
+    let name = if name.ends_with(".txt") { name.to_owned() } else { format!("{name}.toml") };
+    let file = repository().join(format!("profiles/{name}"));
     let text = std::fs::read_to_string(&file).map_err(|e| Error::io("no such profile", &file, e))?;
-    Ok(Loaded { file: format!("profiles/{name}.toml"), text })
+    Ok(Loaded { file: format!("profiles/{name}"), text })
 }
 
 /// The server profile and whatever a test adds to it.

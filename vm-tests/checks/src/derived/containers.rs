@@ -2,6 +2,7 @@
 //! machine's side, through the process's own /proc directory, so that no container needs a program for it.
 
 mod dns;
+mod wheels;
 
 use crate::{
     answer::{Judged, short, verdict},
@@ -28,7 +29,7 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
         let (id, script) = (format!("container-{}-as-declared", container.name), script(&container));
         Check::script(id, what, script, move |said| judge(said, &container))
     });
-    runs.chain(as_declared).chain(dns::checks(scope)).collect()
+    runs.chain(as_declared).chain(dns::checks(scope)).chain(wheels::checks(scope)).collect()
 }
 
 /// What containers serve behind their ports.

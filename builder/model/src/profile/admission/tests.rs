@@ -8,7 +8,11 @@ const FULL: &str = include_str!("../tests/full.toml");
 const PROFILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../profiles");
 
 fn load(name: &str) -> Result<Loaded> {
-    let file = format!("{PROFILES}/{name}.toml");
+    let file = match name {
+        "requirements.txt" => concat!(env!("CARGO_MANIFEST_DIR"), "/src/profile/tests/requirements.txt").to_owned(),
+        name if name.ends_with(".txt") => format!("{PROFILES}/{name}"),
+        name => format!("{PROFILES}/{name}.toml"),
+    };
     Ok(Loaded { text: std::fs::read_to_string(&file).expect("a profile of the repository"), file })
 }
 

@@ -1,7 +1,8 @@
 //! Forms of what containers are told.
 
-use super::{CONTAINER_USER, Form, NAME, NETWORK, PROGRAM, form, lower_digit, only, starts};
+use super::{CONTAINER_USER, Form, NAME, NETWORK, PROGRAM, RELATIVE_PATH, form, lower_digit, only, random, starts};
 use crate::oci::Reference;
+use crate::python::Pinned;
 
 /// A network between containers; the words podman understands otherwise are none (podman-run(1) `--network`).
 pub const NETWORK_NAME: Form =
@@ -43,6 +44,20 @@ pub const IMAGE: Form = form(
     "a registry, a name and a digest, in lower case: `registry.example/team/app@sha256:` and 64 hexadecimal digits",
     400,
     |text| Reference::parse(text).map(|_| ()),
+);
+
+/// A file of pip's requirements. Its ending keeps it apart from a profile.
+pub const REQUIREMENTS_FILE: Form =
+    form("a path relative to the profile that ends in `.txt`: `requirements.txt`", 255, |text| {
+        (RELATIVE_PATH.check)(text)?;
+        if text.ends_with(".txt") { Ok(()) } else { Err("it does not end in `.txt`".into()) }
+    });
+
+/// One wheel, as pip's hash-checking mode writes it.
+pub const REQUIREMENT: Form = random(
+    "a name, one version and the SHA-256 of its wheel: `flask==3.0.3 --hash=sha256:` and 64 hexadecimal digits",
+    40_000,
+    |text| Pinned::parse(text).map(|_| ()),
 );
 
 /// Name of an environment variable, POSIX.1-2024 8.1.

@@ -14,6 +14,8 @@ pub(crate) const ARCHIVE: &[Field] = &[
         .or_said("`DIORITE_MIRROR`, or the build host's own sources"),
     text("snapshot", &values::SNAPSHOT, "where packages are that the archive has dropped, with `{timestamp}`")
         .or_said("`DIORITE_SNAPSHOT`"),
+    text("wheel_index", &values::WHEEL_INDEX, "the index that wheels of `containers.NAME.wheels` are looked up in")
+        .or_said("`DIORITE_WHEEL_INDEX`, or what the build host's pip is told"),
     texts("debs", &values::RELATIVE_PATH, "local .deb files, paths relative to the profile"),
     named("extra", &values::NAME, EXTRA, "further repositories by name"),
 ];
@@ -55,6 +57,7 @@ pub(crate) fn archive(top: &Section) -> Result<(Archive, Settings)> {
     let settings = Settings {
         mirrors: t.plain("mirrors")?,
         snapshot: t.text("snapshot")?.map(|s| s.value),
+        wheel_index: t.text("wheel_index")?.map(|s| s.value),
         checks: vec![],
         ..Settings::default()
     };

@@ -10,6 +10,7 @@ use crate::profile::{
     written::{self, Written},
 };
 use crate::recipe::*;
+use crate::tables::containers::wheels;
 use crate::tables::firewall::parts::{protocol, protocol_of};
 use std::collections::BTreeMap;
 
@@ -21,6 +22,12 @@ pub(crate) const CONTAINER: &[Field] = &[
         "an image instead of packages: an OCI or docker archive, relative to the profile",
     ),
     text("oci", &values::IMAGE, "an image instead of packages: from a registry, by digest"),
+    text(
+        "wheels",
+        &values::REQUIREMENTS_FILE,
+        "a Python application: wheels for the `python3` among its packages, from a file of pip's requirements with hashes",
+    ),
+    texts("requirements", &values::REQUIREMENT, "the same without a file: one requirement each, with its hashes"),
     words("entrypoint", &values::ARGUMENT, "a program and arguments that stand before the command"),
     words("command", &values::ARGUMENT, "the program and its arguments; needed with `packages`"),
     text("user", &values::CONTAINER_USER, "the user it runs as, from the container's own accounts")
@@ -128,6 +135,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
             t.files.error(first.span, format!("`{}` is made of packages, and what they ship is public anyway", t.path));
         return Err(error.hint("remove `public`; a file of an overlay is declared public in its overlay.toml"));
     }
+    let wheels = wheels::wheels(t, image)?;
     let mut publish = Vec::new();
     for p in t.tables("publish")? {
         let host = p.needed_number("host")?.value;
@@ -144,6 +152,7 @@ fn container(name: &str, t: &Section) -> Result<Container> {
     };
     Ok(Container {
         source,
+        wheels,
         entrypoint: plain(entrypoint),
         command: plain(command),
         user: word("user")?.or_else(|| (!image).then(|| "65534:65534".into())),
@@ -321,7 +330,9 @@ pub(crate) fn written(c: &Container) -> Written {
             SecretTo::Environment(variable) => t.with("environment", &**variable),
         }
     };
-    t.list("entrypoint", &c.entrypoint)
+    let wheels: Vec<String> = c.wheels.iter().map(ToString::to_string).collect();
+    t.list("requirements", &wheels)
+        .list("entrypoint", &c.entrypoint)
         .list("command", &c.command)
         .maybe("user", c.user.as_deref())
         .maybe("workdir", c.workdir.as_deref())

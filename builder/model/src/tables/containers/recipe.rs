@@ -1,6 +1,7 @@
 //! Containers.
 
 use crate::Recipe;
+use crate::python::Pinned;
 use crate::tables::firewall::rule::Protocol;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -14,6 +15,9 @@ pub const VOLUMES: &str = "/var/lib/diorite/containers";
 pub struct Container {
     /// What its root file system is.
     pub source: ContainerSource,
+    /// Wheels that are installed for its Python, sorted by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wheels: Vec<Pinned>,
     /// Program and arguments that go before the command; an image's own when empty.
     pub entrypoint: Vec<String>,
     /// Program and arguments; an image's own when empty.
