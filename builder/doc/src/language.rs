@@ -209,9 +209,13 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
-    signed_by_acme(directory, days):
-        "signed by the authority at {directory} (ACME, HTTP-01), until then self-signed for {days} days",
-        "von der Zertifizierungsstelle {directory} signiert (ACME, HTTP-01), bis dahin {days} Tage selbst signiert";
+    signed_by_acme(directory, challenge, days):
+        "signed by the authority at {directory} (ACME, {challenge}), until then self-signed for {days} days",
+        "von der Zertifizierungsstelle {directory} signiert (ACME, {challenge}), bis dahin {days} Tage selbst signiert";
+    certificate_named(name): "certificate {name}", "Zertifikat {name}";
+    proved_in_dns(server, zone):
+        "shown by records in the zone {zone}, which the machine changes at {server}",
+        "nachgewiesen durch Einträge in der Zone {zone}, die die Maschine bei {server} ändert";
     certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
     certificate(): "Certificate", "Zertifikat";
     certificate_names(): "For", "Für";

@@ -48,6 +48,10 @@ names = ["watching.example"]
 acme = { directory = "https://192.0.2.28:14000/dir" }
 container = "web"
 port = 8443
+[certificates.site]
+names = ["watching.example", "*.watching.example"]
+acme = { directory = "https://192.0.2.28:14000/dir", challenge = "dns-01", dns = { server = "192.0.2.29", zone = "watching.example", credential = "site.tsig" } }
+container = "web"
 [backup]
 when = "02:30"
 directory = "/var/backups/restic"
@@ -132,6 +136,12 @@ pub const WATCHING: Image = Image {
             what: "an authority that is never asked",
             files: &[("etc/systemd/system/diorite-acme-web.timer", "-> /dev/null")],
             caught: &[("certificate-web-acme", "its timer is not active")],
+            ..NONE
+        },
+        Wrong {
+            what: "records that another name server is told of",
+            edits: &[("server = \"192.0.2.29\"", "server = \"192.0.2.30\"")],
+            caught: &[("certificate-site-acme", "updates go to another server")],
             ..NONE
         },
         Wrong {

@@ -51,6 +51,8 @@ fn needed(c: &DocumentContext) -> Vec<(String, Cell)> {
     all.extend(certificates.filter_map(|certificate| {
         Some((certificate.credential.clone()?, Cell::from(language.container_named(&certificate.container))))
     }));
+    let challenges = recipe.challenge_credentials();
+    all.extend(challenges.map(|(name, of)| (name.clone(), Cell::from(language.certificate_named(of)))));
     for (name, unit) in &recipe.services.units {
         all.extend(
             unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),

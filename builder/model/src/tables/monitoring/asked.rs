@@ -3,6 +3,7 @@
 use super::recipe::{Delivery, Monitoring, ProbeKind};
 use crate::Recipe;
 use crate::profile::values;
+use crate::tables::certificates::recipe::AcmeDns;
 use crate::tables::firewall::rule::Protocol;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -84,6 +85,18 @@ impl Recipe {
                 port: Some((Protocol::Tcp, url.port)),
                 ipv4: None,
             }));
+            let dns = certificate.acme.as_ref().and_then(|acme| acme.dns.as_ref());
+            for (at, host) in dns.iter().flat_map(|dns| dns.servers()).enumerate() {
+                let key = if at == 0 { "server".to_owned() } else { format!("secondaries.{}", at - 1) };
+                all.push(Outgoing {
+                    path: format!("certificates.{name}.acme.dns.{key}"),
+                    who: format!("certificate `{name}`"),
+                    fails: "cannot be signed",
+                    host,
+                    port: Some((Protocol::Tcp, AcmeDns::PORT)),
+                    ipv4: None,
+                });
+            }
         }
         all
     }

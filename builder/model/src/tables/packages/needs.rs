@@ -135,6 +135,10 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if recipe.asks_authorities() {
         needed.push("uacme");
     }
+    if recipe.challenge_credentials().next().is_some() {
+        // knsupdate and kdig.
+        needed.push("knot-dnsutils");
+    }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");
     }
