@@ -36,7 +36,7 @@ pub(super) fn generate(guest: &mut Guest, name: &str, certificate: &ServerCertif
         .chain(&certificate.names)
         .map(|argument| word(argument))
         .collect();
-    let socket = acme.dns.is_none().then(|| format!(" {}", Acme::SOCKET)).unwrap_or_default();
+    let socket = if acme.dns.is_none() { format!(" {}", Acme::SOCKET) } else { String::new() };
     let asker = Ini::new()
         .section("Unit")
         .set("Description", format!("An authority signs certificate {name}"))

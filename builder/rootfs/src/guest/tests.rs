@@ -10,8 +10,8 @@ mod vpn;
 use super::*;
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{
-    AcmeDns, Advertise, BackupRepository, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route,
-    RoutingRule, Vrf,
+    AcmeDns, Advertise, BackupRepository, BackupSftp, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch,
+    Publish, Route, RoutingRule, Vrf,
 };
 use std::net::Ipv4Addr;
 
@@ -251,6 +251,24 @@ fn web(recipe: &mut Recipe) -> &mut Container {
     recipe.containers.get_mut("web").unwrap()
 }
 
+/// The server of SFTP that backups go to from now on.
+fn sftp(recipe: &mut Recipe) -> &mut BackupSftp {
+    let server = BackupSftp {
+        host: "backup.example".into(),
+        port: 22,
+        user: "ledger".into(),
+        path: "/backups".into(),
+        host_keys: Vec::new(),
+        credential: "backup.key".into(),
+    };
+    let backup = recipe.backup.as_mut().unwrap();
+    backup.repository = BackupRepository::Sftp(server);
+    match &mut backup.repository {
+        BackupRepository::Sftp(sftp) => sftp,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn zone(recipe: &mut Recipe) -> &mut AcmeDns {
     recipe.certificates.get_mut("wildcard").unwrap().acme.as_mut().unwrap().dns.as_mut().unwrap()
 }
@@ -365,6 +383,11 @@ fn a_hostile_recipe_injects_no_line() {
         ("backup's repository", |r| {
             r.backup.as_mut().unwrap().repository = BackupRepository::Directory(HOSTILE.into());
         }),
+        ("backup's server", |r| sftp(r).host = HOSTILE.into()),
+        ("backup's account", |r| sftp(r).user = HOSTILE.into()),
+        ("backup's path there", |r| sftp(r).path = HOSTILE.into()),
+        ("server's key", |r| sftp(r).host_keys.push(HOSTILE.into())),
+        ("server's credential", |r| sftp(r).credential = HOSTILE.into()),
         ("dump", |r| {
             let backup = r.backup.as_mut().unwrap();
             backup.dumps.insert(HOSTILE.into(), backup.dumps["web"].clone());

@@ -1,8 +1,9 @@
-//! What monitoring and certificates ask of other machines: one list for the check of what may go out and for the check of what was said.
+//! What monitoring, certificates and backups ask of other machines: one list for the check of what may go out and for the check of what was said.
 
 use super::recipe::{Delivery, Monitoring, ProbeKind};
 use crate::Recipe;
 use crate::profile::values;
+use crate::tables::backup::recipe::BackupRepository;
 use crate::tables::certificates::recipe::AcmeDns;
 use crate::tables::firewall::rule::Protocol;
 use std::collections::BTreeMap;
@@ -72,7 +73,7 @@ impl Monitoring {
 }
 
 impl Recipe {
-    /// Everything that monitoring and certificates ask of other machines.
+    /// Everything that monitoring, certificates and backups ask of other machines.
     pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
         let mut all = self.monitoring.outgoing();
         for (name, certificate) in &self.certificates {
@@ -98,6 +99,19 @@ impl Recipe {
                 });
             }
         }
+        let server = self.backup.as_ref().and_then(|backup| match &backup.repository {
+            BackupRepository::Directory(_) => None,
+            BackupRepository::S3 { url, .. } => values::url(url).ok().map(|url| ("s3.url", url.host, url.port)),
+            BackupRepository::Sftp(sftp) => Some(("sftp.host", sftp.host.as_str(), sftp.port)),
+        });
+        all.extend(server.map(|(key, host, port)| Outgoing {
+            path: format!("backup.{key}"),
+            who: "the backup".to_owned(),
+            fails: "cannot be made",
+            host,
+            port: Some((Protocol::Tcp, port)),
+            ipv4: None,
+        }));
         all
     }
 }

@@ -1,4 +1,4 @@
-//! What monitoring and certificates ask of others, against what may go out: a probe that egress forbids would only ever say that
+//! What monitoring, certificates and backups ask of others, against what may go out: a probe that egress forbids would only ever say that
 //! something is wrong with the other side.
 
 use crate::Result;
