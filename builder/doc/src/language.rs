@@ -380,6 +380,9 @@ texts! {
     certificate_not_renewed(days):
         "a certificate that a machine keeps has not been renewed, and ends within {days} days",
         "ein Zertifikat einer Maschine wurde nicht erneuert und läuft innerhalb von {days} Tagen ab";
+    certificate_never_signed(hours):
+        "an authority is asked for a certificate, and has not signed it within {hours} hours",
+        "eine Zertifizierungsstelle hat ein angefordertes Zertifikat nach {hours} Stunden noch nicht signiert";
     backup_too_old():
         "a backup is overdue: the last one is older than one and a half times the longest time between two",
         "eine Datensicherung ist überfällig: Die letzte ist älter als das Anderthalbfache der längsten Zeit zwischen zweien";

@@ -88,8 +88,10 @@ names=$(printf '%s,' "$@")
     chown "$owner" "$directory/key.pem" "$directory/certificate.pem"
 }
 [ -z "$metrics" ] || {
-    for what in before after; do echo "diorite_certificate_not_${what}_seconds{name=\"$name\"} 2000000000"; done >"$metrics/certificate.prom"
-    chmod 0644 "$metrics/certificate.prom"
+    for what in not_before not_after unsigned_since; do
+        echo "diorite_certificate_${what}_seconds{name=\"$name\"} 2000000000"
+    done >"$metrics/certificate-$name.prom"
+    chmod 0644 "$metrics/certificate-$name.prom"
 }
 "#;
 
@@ -111,7 +113,7 @@ pub const WATCHING: Image = Image {
         Wrong {
             what: "a certificate that nobody renews",
             files: &[("usr/lib/diorite/certificate", NEVER_RENEWED)],
-            caught: &[("certificate-web-renewed", "serial=")],
+            caught: &[("certificate-web-renewed", "serial="), ("certificate-site-renewed", "serial=")],
             ..NONE
         },
         Wrong {
