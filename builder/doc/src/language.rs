@@ -209,9 +209,13 @@ texts! {
     trust_about():
         "Certificate authorities that are trusted besides Debian's, also in containers:",
         "Zertifizierungsstellen, denen zusätzlich zu denen von Debian vertraut wird, auch in Containern:";
-    signed_by_acme(directory, days):
-        "signed by the authority at {directory} (ACME, HTTP-01), until then self-signed for {days} days",
-        "von der Zertifizierungsstelle {directory} signiert (ACME, HTTP-01), bis dahin {days} Tage selbst signiert";
+    signed_by_acme(directory, challenge, days):
+        "signed by the authority at {directory} (ACME, {challenge}), until then self-signed for {days} days",
+        "von der Zertifizierungsstelle {directory} signiert (ACME, {challenge}), bis dahin {days} Tage selbst signiert";
+    certificate_named(name): "certificate {name}", "Zertifikat {name}";
+    proved_in_dns(server, zone):
+        "shown by records in the zone {zone}, which the machine changes at {server}",
+        "nachgewiesen durch Einträge in der Zone {zone}, die die Maschine bei {server} ändert";
     certificates_about(): "Certificates of servers in containers:", "Zertifikate von Servern in Containern:";
     certificate(): "Certificate", "Zertifikat";
     certificate_names(): "For", "Für";
@@ -378,6 +382,9 @@ texts! {
     certificate_not_renewed(days):
         "a certificate that a machine keeps has not been renewed, and ends within {days} days",
         "ein Zertifikat einer Maschine wurde nicht erneuert und läuft innerhalb von {days} Tagen ab";
+    certificate_never_signed(hours):
+        "an authority is asked for a certificate, and has not signed it within {hours} hours",
+        "eine Zertifizierungsstelle hat ein angefordertes Zertifikat nach {hours} Stunden noch nicht signiert";
     backup_too_old():
         "a backup is overdue: the last one is older than one and a half times the longest time between two",
         "eine Datensicherung ist überfällig: Die letzte ist älter als das Anderthalbfache der längsten Zeit zwischen zweien";

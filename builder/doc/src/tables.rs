@@ -65,6 +65,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("backup", Some("data")),
     ("backup.dumps", Some("data")),
     ("backup.s3", Some("data")),
+    ("backup.sftp", Some("data")),
     ("memory", Some("data")),
     ("mounts", Some("data")),
     ("mounts.disk", Some("data")),

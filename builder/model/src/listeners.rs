@@ -1,7 +1,7 @@
 //! Who listens on which port of the machine, as far as its recipe says: one answer for the checks of a profile, for what a
 //! verification expects, and for the ports that `run` forwards.
 
-use crate::recipe::{Acme, Alertmanager, Ipsec, NodeExporter, Probe, Prometheus, Protocol, Recipe};
+use crate::recipe::{Acme, Alertmanager, Ipsec, NodeExporter, Probe, Prometheus, Protocol, Recipe, ServerCertificate};
 use std::fmt;
 
 /// The port of the secure shell, TCP (RFC 4251).
@@ -67,7 +67,8 @@ impl Recipe {
             let local = manager.from.is_empty();
             all.push(Listener { local, ..tcp(Alertmanager::PORT, ListenerOwner::Alertmanager) });
         }
-        if let Some((name, _)) = self.certificates.iter().find(|(_, certificate)| certificate.acme.is_some()) {
+        let answered = |c: &ServerCertificate| c.acme.as_ref().is_some_and(|acme| acme.dns.is_none());
+        if let Some((name, _)) = self.certificates.iter().find(|(_, certificate)| answered(certificate)) {
             all.push(tcp(Acme::PORT, ListenerOwner::Acme(name)));
         }
         for (name, _, wireguard) in self.wireguard_tunnels() {

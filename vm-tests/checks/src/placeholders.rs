@@ -22,12 +22,18 @@ pub fn credentials(recipe: &Recipe) -> Vec<Credential> {
         let text = tunnel(&name, &recipe.image.name);
         Credential::new(name, text)
     });
-    plain.chain(passwords).chain(keys).collect()
+    let updates = recipe.challenge_credentials().map(|(name, _)| Credential::new(name.as_str(), update_key(name)));
+    plain.chain(passwords).chain(keys).chain(updates).collect()
 }
 
 /// The value of a credential of this name.
 pub fn value(credential: &str) -> String {
     format!("stands in for {credential}: 100% $x")
+}
+
+/// The secret of a key of TSIG, the same wherever the credential has this name.
+fn update_key(credential: &str) -> String {
+    base64::encode(&Digest::of(credential.as_bytes()).0)
 }
 
 /// What a tunnel needs, by the credential's name.

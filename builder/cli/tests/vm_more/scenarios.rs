@@ -66,6 +66,11 @@ fn an_authority_signs_what_a_container_shows() {
 }
 
 #[test]
+fn an_authority_is_shown_a_record_in_the_dns() {
+    scenes::passes("acme-dns");
+}
+
+#[test]
 fn a_journal_arrives_at_another_machine() {
     scenes::passes("logs");
 }

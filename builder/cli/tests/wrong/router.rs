@@ -32,6 +32,16 @@ zram = "64M"
 [mounts.share]
 path = "/mnt/share"
 nfs = { server = "192.0.2.9", export = "/export" }
+[backup]
+when = "02:30"
+directories = ["/home"]
+password = "backup.password"
+[backup.sftp]
+host = "192.0.2.12"
+user = "gate"
+path = "/backups/gate"
+host_keys = ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"]
+credential = "backup.key"
 "#;
 
 /// Nothing: whatever fails on it is no wrong's doing.
@@ -52,6 +62,15 @@ pub const ROUTER: Image = Image {
                  ExecReload=/usr/sbin/nft insert rule inet diorite input ip daddr 10.1.0.1 icmp type echo-request drop\n",
             )],
             caught: &[("side-lan-ipv4", "")],
+            ..NONE
+        },
+        Wrong {
+            what: "backups that go to whoever has another key",
+            edits: &[(
+                "AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+                "AAAAIOlWxRzO96EftjA7NDYqP9wUBklD4qPZix7G3KrMLdCi",
+            )],
+            caught: &[("backup-server", "the known keys are ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOlW")],
             ..NONE
         },
         Wrong {

@@ -48,6 +48,10 @@ names = ["watching.example"]
 acme = { directory = "https://192.0.2.28:14000/dir" }
 container = "web"
 port = 8443
+[certificates.site]
+names = ["watching.example", "*.watching.example"]
+acme = { directory = "https://192.0.2.28:14000/dir", challenge = "dns-01", dns = { server = "192.0.2.29", zone = "watching.example", credential = "site.tsig" } }
+container = "web"
 [backup]
 when = "02:30"
 directory = "/var/backups/restic"
@@ -84,8 +88,10 @@ names=$(printf '%s,' "$@")
     chown "$owner" "$directory/key.pem" "$directory/certificate.pem"
 }
 [ -z "$metrics" ] || {
-    for what in before after; do echo "diorite_certificate_not_${what}_seconds{name=\"$name\"} 2000000000"; done >"$metrics/certificate.prom"
-    chmod 0644 "$metrics/certificate.prom"
+    for what in not_before not_after unsigned_since; do
+        echo "diorite_certificate_${what}_seconds{name=\"$name\"} 2000000000"
+    done >"$metrics/certificate-$name.prom"
+    chmod 0644 "$metrics/certificate-$name.prom"
 }
 "#;
 
@@ -107,7 +113,7 @@ pub const WATCHING: Image = Image {
         Wrong {
             what: "a certificate that nobody renews",
             files: &[("usr/lib/diorite/certificate", NEVER_RENEWED)],
-            caught: &[("certificate-web-renewed", "serial=")],
+            caught: &[("certificate-web-renewed", "serial="), ("certificate-site-renewed", "serial=")],
             ..NONE
         },
         Wrong {
@@ -132,6 +138,12 @@ pub const WATCHING: Image = Image {
             what: "an authority that is never asked",
             files: &[("etc/systemd/system/diorite-acme-web.timer", "-> /dev/null")],
             caught: &[("certificate-web-acme", "its timer is not active")],
+            ..NONE
+        },
+        Wrong {
+            what: "records that another name server is told of",
+            edits: &[("server = \"192.0.2.29\"", "server = \"192.0.2.30\"")],
+            caught: &[("certificate-site-acme", "updates go to another server")],
             ..NONE
         },
         Wrong {

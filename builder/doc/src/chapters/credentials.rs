@@ -2,7 +2,7 @@
 
 use crate::content::{Block, Cell, DocumentSection, DocumentTable};
 use crate::context::DocumentContext;
-use diorite_model::recipe::{Backup, BackupRepository, MountSource, RootLogin};
+use diorite_model::recipe::{Backup, MountSource, RootLogin};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let (recipe, language) = (c.recipe, c.language);
@@ -43,14 +43,14 @@ fn needed(c: &DocumentContext) -> Vec<(String, Cell)> {
     }
     if let Some(backup) = &recipe.backup {
         all.push((backup.password.clone(), Cell::code(Backup::UNIT)));
-        if let BackupRepository::S3 { credential, .. } = &backup.repository {
-            all.push((credential.clone(), Cell::code(Backup::UNIT)));
-        }
+        all.extend(backup.server_credential().map(|credential| (credential.clone(), Cell::code(Backup::UNIT))));
     }
     let certificates = recipe.certificates.values();
     all.extend(certificates.filter_map(|certificate| {
         Some((certificate.credential.clone()?, Cell::from(language.container_named(&certificate.container))))
     }));
+    let challenges = recipe.challenge_credentials();
+    all.extend(challenges.map(|(name, of)| (name.clone(), Cell::from(language.certificate_named(of)))));
     for (name, unit) in &recipe.services.units {
         all.extend(
             unit.credentials.iter().map(|credential| (credential.clone(), Cell::code(format!("{name}.service")))),

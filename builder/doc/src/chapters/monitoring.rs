@@ -133,6 +133,7 @@ fn condition(when: &Condition, c: &DocumentContext) -> Cell {
         Condition::ProbeFailing { of: names } => of(language.probe_failing(), names),
         Condition::CertificateNearEnd { of: names, days } => of(language.certificate_near_end(days), names),
         Condition::CertificateNotRenewed { of: names, days } => of(language.certificate_not_renewed(days), names),
+        Condition::CertificateNeverSigned { of: names, hours } => of(language.certificate_never_signed(hours), names),
         Condition::BackupTooOld { hours: Some(hours) } => language.backup_older_than(hours).into(),
         Condition::BackupTooOld { hours: None } => language.backup_too_old().into(),
         Condition::ContainerDown { of: names } => of(language.container_down(), names),

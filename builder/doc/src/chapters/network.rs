@@ -72,14 +72,19 @@ fn certificates(c: &DocumentContext) -> DocumentTable {
     ]);
     for (name, certificate) in &c.recipe.certificates {
         let source = match (&certificate.acme, &certificate.credential) {
-            (Some(acme), _) => language.signed_by_acme(&acme.directory, certificate.days),
-            (None, None) => language.self_signed(certificate.days),
-            (None, Some(credential)) => language.self_signed_until(credential, certificate.days),
+            (Some(acme), _) => {
+                let challenge = acme.challenge().to_ascii_uppercase();
+                let signed = language.signed_by_acme(&acme.directory, challenge, certificate.days).into();
+                let dns = acme.dns.as_ref().map(|dns| language.proved_in_dns(&dns.server, &dns.zone).into());
+                Cell::lines([Some(signed), dns].into_iter().flatten())
+            }
+            (None, None) => language.self_signed(certificate.days).into(),
+            (None, Some(credential)) => language.self_signed_until(credential, certificate.days).into(),
         };
         let reader = language.container_named(&certificate.container);
         let ids = ["", "-renewed", "-shown", "-acme"].map(|end| format!("certificate-{name}{end}"));
         let proof = c.evidence.matching(|id| ids.iter().any(|own| own == id));
-        table.row([Cell::code(&**name), Cell::codes(&certificate.names), source.into(), reader.into(), proof]);
+        table.row([Cell::code(&**name), Cell::codes(&certificate.names), source, reader.into(), proof]);
     }
     table
 }

@@ -18,6 +18,7 @@ pub(crate) mod backup {
 }
 pub(crate) mod certificates {
     pub(crate) mod check;
+    mod dns;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }

@@ -1,25 +1,13 @@
 #!/bin/sh
-# Has an authority sign a certificate (RFC 8555) by uacme(1), which calls this program again for its challenges (§8.3 there).
-# acme STATE AUTHORITY EMAIL NAME...
-# acme begin|done|failed TYPE NAME TOKEN ANSWER
+# Has an authority sign a certificate (RFC 8555) by uacme(1), which calls HOOK for its challenges.
+# acme STATE AUTHORITY EMAIL HOOK NAME...
 set -eu
-challenges=/run/diorite-acme
-case $1 in
-begin)
-    [ "$2" = http-01 ] || exit 1
-    printf %s "$5" >"$challenges/$4"
-    chmod 0444 "$challenges/$4"
-    exit
-    ;;
-done | failed)
-    rm -f "$challenges/$4"
-    exit
-    ;;
-esac
-state=$1 authority=$2 email=$3
-shift 3
-signed=$state/$1/cert.pem
-ask() { uacme --confdir "$state" --acme-url "$authority" --hook "$0" --yes --type EC "$@"; }
+state=$1 authority=$2 email=$3 hook=$4
+shift 4
+# uacme keeps what is signed by the first name, without `*.`.
+kept=${1#\*.}
+signed=$state/$kept/cert.pem
+ask() { uacme --confdir "$state" --acme-url "$authority" --hook "$hook" --yes --type EC "$@"; }
 seconds() { date -d "$(openssl x509 -in "$signed" -noout "-$1" | cut -d= -f2)" +%s; }
 # Whoever watches the machine sees it by the end of the certificate, and by its being self-signed.
 later() {
@@ -32,13 +20,13 @@ if [ "$(cat "$state/account" 2>/dev/null)" != "$authority" ]; then
     ask new ${email:+"$email"} || ask update ${email:+"$email"} || later "$1" "gives no account"
     printf '%s' "$authority" >"$state/account"
     # What another authority has signed is asked for again.
-    rm -rf "${state:?}/$1"
+    rm -rf "${state:?}/$kept"
 fi
 # Where the authority does not say when: when a third of the days is left.
 days=30
 [ ! -s "$signed" ] || days=$((($(seconds enddate) - $(seconds startdate)) / 86400 / 3))
 ask --days $((days < 1 ? 1 : days)) issue "$@" || [ $? = 1 ] || later "$1" "signs nothing"
-cat "$signed" "$state/private/$1/key.pem" >"$state/given.new"
+cat "$signed" "$state/private/$kept/key.pem" >"$state/given.new"
 if cmp -s "$state/given.new" "$state/given.pem"; then
     rm "$state/given.new"
 else

@@ -2,6 +2,7 @@
 # Keeps a certificate and its key: those of a credential, else self-signed ones, made again when a third of their days is
 # left, when the names are others, or when a clock that was ahead has made them too young.
 # certificate DIRECTORY UID:GID CREDENTIAL DAYS METRICS NAME SAN...
+# CREDENTIAL below /var/lib/diorite/acme is what an authority signs: since when it has not, is kept in `unsigned`.
 set -eu
 directory=$1 owner=$2 given=$3 days=$4 metrics=$5 name=$6
 shift 6
@@ -32,6 +33,10 @@ if [ -s "$given" ]; then
         echo "<3>certificate $name: the credential does not hold a certificate and its key in PEM; a self-signed one serves" >&2
     fi
 fi
+case $kind:$given in
+self-signed:/var/lib/diorite/acme/*) [ -e "$directory/unsigned" ] || : >"$directory/unsigned" ;;
+*) rm -f "$directory/unsigned" ;;
+esac
 if ! good; then
     if [ $kind = self-signed ]; then
         openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days "$days" -config - \
@@ -68,6 +73,8 @@ rm -rf "$new"
     self=$([ $kind = given ] && echo 0 || echo 1)
     printf 'diorite_certificate_%s{name="%s"} %s\n' not_before_seconds "$name" "$begin" \
         not_after_seconds "$name" "$end" self_signed "$name" "$self" >"$metrics/.certificate-$name"
+    [ ! -e "$directory/unsigned" ] || printf 'diorite_certificate_unsigned_since_seconds{name="%s"} %s\n' "$name" \
+        "$(stat -c %Y "$directory/unsigned")" >>"$metrics/.certificate-$name"
     chmod 0644 "$metrics/.certificate-$name"
     mv "$metrics/.certificate-$name" "$metrics/certificate-$name.prom"
 }

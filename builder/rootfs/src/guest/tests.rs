@@ -10,8 +10,8 @@ mod vpn;
 use super::*;
 use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{
-    Advertise, BackupRepository, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch, Publish, Route,
-    RoutingRule, Vrf,
+    AcmeDns, Advertise, BackupRepository, BackupSftp, Container, DhcpServer, Forward, Link, LinkKind, LinkMatch,
+    Publish, Route, RoutingRule, Vrf,
 };
 use std::net::Ipv4Addr;
 
@@ -154,6 +154,15 @@ names = ["public.example"]
 acme = { directory = "https://acme.example/directory", email = "team@example.org" }
 container = "web"
 
+[certificates.wildcard]
+names = ["*.web.example", "web.example"]
+container = "web"
+
+[certificates.wildcard.acme]
+directory = "https://acme.example/directory"
+challenge = "dns-01"
+dns = { server = "192.0.2.53", zone = "web.example", credential = "wildcard.tsig", secondaries = ["192.0.2.54"] }
+
 [state]
 volatile = ["/var/cache", "/var/tmp"]
 "#;
@@ -240,6 +249,28 @@ fn names_that_are_taken_are_refused() {
 
 fn web(recipe: &mut Recipe) -> &mut Container {
     recipe.containers.get_mut("web").unwrap()
+}
+
+/// The server of SFTP that backups go to from now on.
+fn sftp(recipe: &mut Recipe) -> &mut BackupSftp {
+    let server = BackupSftp {
+        host: "backup.example".into(),
+        port: 22,
+        user: "ledger".into(),
+        path: "/backups".into(),
+        host_keys: Vec::new(),
+        credential: "backup.key".into(),
+    };
+    let backup = recipe.backup.as_mut().unwrap();
+    backup.repository = BackupRepository::Sftp(server);
+    match &mut backup.repository {
+        BackupRepository::Sftp(sftp) => sftp,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn zone(recipe: &mut Recipe) -> &mut AcmeDns {
+    recipe.certificates.get_mut("wildcard").unwrap().acme.as_mut().unwrap().dns.as_mut().unwrap()
 }
 
 /// A recipe can come from elsewhere than our parser: still no value may begin a line in any file.
@@ -352,6 +383,11 @@ fn a_hostile_recipe_injects_no_line() {
         ("backup's repository", |r| {
             r.backup.as_mut().unwrap().repository = BackupRepository::Directory(HOSTILE.into());
         }),
+        ("backup's server", |r| sftp(r).host = HOSTILE.into()),
+        ("backup's account", |r| sftp(r).user = HOSTILE.into()),
+        ("backup's path there", |r| sftp(r).path = HOSTILE.into()),
+        ("server's key", |r| sftp(r).host_keys.push(HOSTILE.into())),
+        ("server's credential", |r| sftp(r).credential = HOSTILE.into()),
         ("dump", |r| {
             let backup = r.backup.as_mut().unwrap();
             backup.dumps.insert(HOSTILE.into(), backup.dumps["web"].clone());
@@ -370,6 +406,11 @@ fn a_hostile_recipe_injects_no_line() {
         ("authority's mail", |r| {
             r.certificates.get_mut("public").unwrap().acme.as_mut().unwrap().email = Some(HOSTILE.into());
         }),
+        ("updates' server", |r| zone(r).server = HOSTILE.into()),
+        ("updates' other server", |r| zone(r).secondaries.push(HOSTILE.into())),
+        ("updates' zone", |r| zone(r).zone = HOSTILE.into()),
+        ("updates' key", |r| zone(r).key = HOSTILE.into()),
+        ("updates' credential", |r| zone(r).credential = HOSTILE.into()),
         ("certificate's path", |r| r.certificates.get_mut("site").unwrap().path = HOSTILE.into()),
         ("certificate's container", |r| r.certificates.get_mut("site").unwrap().container = HOSTILE.into()),
         ("device", |r| web(r).devices.push(HOSTILE.into())),

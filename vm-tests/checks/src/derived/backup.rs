@@ -7,7 +7,8 @@ use crate::{
     scope::Scope,
 };
 use diorite_machine::Output;
-use diorite_model::recipe::{Backup, BackupRepository};
+use diorite_model::recipe::{Backup, BackupRepository, BackupSftp};
+use std::collections::BTreeSet;
 
 /// A backup to a directory is made and restored. One that goes to another machine has no server in the lab: only its timer
 /// can be seen.
@@ -15,11 +16,43 @@ pub fn checks(scope: &Scope<'_>) -> Vec<Check> {
     let Some(backup) = &scope.recipe.backup else { return Vec::new() };
     let timer = Check::script("backup-timer", "the backup has its timer", TIMER, timer);
     let saved = backup.saved().len();
-    let restored = matches!(backup.repository, BackupRepository::Directory(_)).then(|| {
+    let server = match &backup.repository {
+        BackupRepository::Sftp(sftp) => Some(pinned(sftp)),
+        _ => None,
+    };
+    let restored = (!backup.leaves_the_machine()).then(|| {
         let what = "a backup is made, and what is restored from it is the same";
         Check::script("backup-restored", what, script(backup), move |said| judge(said, saved))
     });
-    [timer].into_iter().chain(restored).collect()
+    [timer].into_iter().chain(restored).chain(server).collect()
+}
+
+/// What ssh(1) itself says that it would do, and whether it finds the declared keys.
+fn pinned(sftp: &BackupSftp) -> Check {
+    let script = "f=/usr/lib/diorite/backup-ssh; CREDENTIALS_DIRECTORY=/run/credentials/verify ssh -G -F $f backup; \
+        ssh-keygen -F backup -f /usr/lib/diorite/backup-host-keys | grep -v '^#' | sed 's/^backup /key:/'; \
+        systemctl show -p Environment diorite-backup.service";
+    let what = format!("backups go to {} alone, and only if it has a declared key", sftp.host);
+    let sftp = sftp.clone();
+    Check::script("backup-server", what, script, move |said| called(said, &sftp))
+}
+
+fn called(output: &Output, sftp: &BackupSftp) -> Judged {
+    let has = |line: &str| output.text.lines().any(|l| l == line);
+    let two = |key: &str| key.split(' ').take(2).collect::<Vec<_>>().join(" ");
+    let declared: BTreeSet<String> = sftp.host_keys.iter().map(|key| two(key)).collect();
+    let known: BTreeSet<String> = output.text.lines().filter_map(|l| l.strip_prefix("key:")).map(two).collect();
+    let mut wrong = Vec::new();
+    let mut must = |good: bool, what: &str| wrong.extend((!good).then(|| what.to_owned()));
+    must(has(&format!("hostname {}", sftp.host)), "it calls another server");
+    must(has(&format!("port {}", sftp.port)), "it calls another port");
+    must(has(&format!("user {}", sftp.user)), "it is another account");
+    must(has("stricthostkeychecking true") && has("hostkeyalias backup"), "a server may have any key");
+    must(has("userknownhostsfile /usr/lib/diorite/backup-host-keys"), "other keys are known");
+    must(has("preferredauthentications publickey"), "it tells a password");
+    must(known == declared, &format!("the known keys are {}", known.iter().cloned().collect::<Vec<_>>().join(", ")));
+    must(output.text.contains("BACKUP_SSH=/usr/lib/diorite/backup-ssh"), "the service does not look at them");
+    none_of(&wrong, format!("{}@{}, {} keys", sftp.user, sftp.host, declared.len()))
 }
 
 const TIMER: &str = "systemctl is-active diorite-backup.timer; \
@@ -111,6 +144,38 @@ mod tests {
         }
     }
 
+    /// As ssh(1) and ssh-keygen(1) of OpenSSH 10.0 print it.
+    #[test]
+    fn a_server_with_any_key_is_seen() {
+        const GOOD: &str = "host backup\nuser inventory\nhostname backup.example\nport 2222\nhostkeyalias backup\n\
+            stricthostkeychecking true\nuserknownhostsfile /usr/lib/diorite/backup-host-keys\n\
+            preferredauthentications publickey\nkey:ssh-ed25519 AAAA\nkey:ssh-rsa BBBB\n\
+            Environment=RESTIC_REPOSITORY=sftp://x BACKUP_SSH=/usr/lib/diorite/backup-ssh\n";
+        let sftp = BackupSftp {
+            host: "backup.example".into(),
+            port: 2222,
+            user: "inventory".into(),
+            path: "/x".into(),
+            host_keys: vec!["ssh-ed25519 AAAA root@backup".into(), "ssh-rsa BBBB".into()],
+            credential: "k".into(),
+        };
+        assert_eq!(called(&said(GOOD), &sftp).as_deref(), Ok("inventory@backup.example, 2 keys"));
+        for (from, to, why) in [
+            ("hostname backup.example", "hostname evil.example", "another server"),
+            ("port 2222", "port 22", "another port"),
+            ("user inventory", "user root", "another account"),
+            ("hecking true", "hecking ask", "any key"),
+            ("userknownhostsfile /usr/lib", "userknownhostsfile /root", "other keys"),
+            ("publickey", "publickey,password", "password"),
+            ("AAAA", "CCCC", "known keys"),
+            ("key:ssh-rsa BBBB\n", "", "known keys"),
+            ("BACKUP_SSH=", "BACKUP_SHS=", "does not look"),
+        ] {
+            let why_not = called(&said(&GOOD.replace(from, to)), &sftp).unwrap_err();
+            assert!(why_not.contains(why), "{why_not}");
+        }
+    }
+
     #[test]
     fn only_one_on_the_machine_is_restored() {
         let ids = |more: &str| {
@@ -118,6 +183,10 @@ mod tests {
             checks(&Scope::of(&recipe_of(&text))).into_iter().map(|c| c.id).collect::<Vec<_>>()
         };
         assert_eq!(ids("directory = \"/var/backups/restic\""), ["backup-timer", "backup-restored"]);
+        let key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+        let server =
+            format!("host = \"a.example\", user = \"b\", path = \"/c\", host_keys = [\"{key}\"], credential = \"k\"");
+        assert_eq!(ids(&format!("sftp = {{ {server} }}")), ["backup-timer", "backup-server"]);
         assert_eq!(ids("s3 = { url = \"https://s3.example/b\", credential = \"s3\" }"), ["backup-timer"]);
     }
 }

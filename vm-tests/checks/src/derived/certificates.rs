@@ -56,8 +56,13 @@ fn is_shown(certificate: &[u8], own: &Output, names: &[String]) -> Judged {
     }
     let wrong = names
         .iter()
-        .filter_map(|name| Some(format!("not for {name}: {}", certificate_names(certificate, name).err()?)));
+        .filter_map(|name| Some(format!("not for {name}: {}", certificate_names(certificate, &host(name)).err()?)));
     none_of(&wrong.collect::<Vec<_>>(), format!("for {}", names.join(", ")))
+}
+
+/// A host that a name of a certificate is for.
+fn host(name: &str) -> String {
+    name.strip_prefix("*.").map_or_else(|| name.to_owned(), |domain| format!("any.{domain}"))
 }
 
 fn file(name: &str, file: &str) -> String {

@@ -122,6 +122,28 @@ pub const SERVER: Form = form("a host's name or IP address: `ntp.example.org`, `
     if text.contains(':') { (IP.check)(text) } else { text.split('.').try_for_each(label) }
 });
 
+/// A name in a certificate: that of a server, or one for every name directly below a domain (RFC 9525 §6.3).
+pub const CERTIFICATE_NAME: Form = form(
+    "a host's name or IP address, or every name below a domain: `www.example.org`, `192.0.2.80`, `*.example.org`",
+    253,
+    |text| match text.strip_prefix("*.") {
+        Some(domain) => (DOMAIN.check)(domain),
+        None => (SERVER.check)(text),
+    },
+);
+
+/// A zone that holds records for an authority: one with the names themselves, or one made for the records of one name.
+pub const CHALLENGE_ZONE: Form =
+    form("a domain in lower case: `example.org`, `_acme-challenge.www.example.org`", 253, |text| {
+        (DOMAIN.check)(text.strip_prefix("_acme-challenge.").unwrap_or(text))
+    });
+
+/// The name of a key of TSIG, RFC 8945: a domain's name, which keys need not be those of hosts.
+pub const TSIG_KEY: Form =
+    form("a key's name, in labels of lower-case letters, digits, `-` and `_`: `acme`", 253, |text| {
+        text.split('.').try_for_each(|part| label(&part.replace('_', "-")))
+    });
+
 fn label(label: &str) -> Result<(), String> {
     let right = label.to_ascii_lowercase().replace('_', "-");
     let wrong = label.chars().find(|&c| !lower_digit(c) && c != '-');

@@ -1,8 +1,7 @@
-//! A backup against the rest of the profile: what it saves must be kept, and where it goes must be reached.
+//! A backup against the rest of the profile: what it saves must be kept, and where it goes as well.
 
 use crate::Result;
-use crate::profile::values;
-use crate::recipe::{Backup, BackupRepository, Policy, Protocol, Recipe, Traffic};
+use crate::recipe::{Backup, BackupRepository, Recipe};
 use crate::tables::places::Places;
 
 pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
@@ -23,7 +22,8 @@ pub(crate) fn check(recipe: &Recipe, places: &Places) -> Result<()> {
             kept(recipe, path, "backup.directory", "is where backups go", places)?;
             inside(backup, path, places)
         }
-        BackupRepository::S3 { url, .. } => reached(recipe, url, places),
+        // Whether it may be reached is asked of all that the machine asks of others.
+        BackupRepository::S3 { .. } | BackupRepository::Sftp(_) => Ok(()),
     }
 }
 
@@ -55,19 +55,4 @@ fn inside(backup: &Backup, path: &str, places: &Places) -> Result<()> {
             Err(error.hint("put them elsewhere, best on another disk"))
         }
     }
-}
-
-/// A server that the firewall lets nobody ask.
-fn reached(recipe: &Recipe, url: &str, places: &Places) -> Result<()> {
-    let port = values::url(url).map_or(443, |url| url.port);
-    let admitted = recipe.firewall.egress.allow.iter().any(|allow| match &allow.what {
-        Traffic::Any => true,
-        what => what.is_port(Protocol::Tcp, port),
-    });
-    if recipe.firewall.egress.policy == Policy::Accept || admitted {
-        return Ok(());
-    }
-    let what = format!("the firewall drops what goes to port {port}, and backups go there");
-    let error = places.between("backup.s3.url", what, "firewall.egress.policy", "the policy");
-    Err(error.hint(format!("add `{{ port = {port}, name = \"backup\" }}` to `firewall.egress.allow`")))
 }

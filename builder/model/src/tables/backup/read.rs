@@ -10,6 +10,7 @@ pub(crate) const BACKUP: &[Field] = &[
     named("dumps", &values::NAME, DUMP, "programs in containers whose output is saved, by name"),
     text("directory", &values::DIRECTORY, "where it goes: a directory of the machine, on state or on another disk"),
     table("s3", S3, "where it goes: a server that speaks S3"),
+    table("sftp", SFTP, "where it goes: a directory of a server that speaks SFTP"),
     text("password", &values::CREDENTIAL, "the systemd credential with the password that encrypts it").needed(),
     integer("keep_daily", 0, 3650, "of so many days the last one is kept").or_number(7),
     integer("keep_weekly", 0, 520, "of so many weeks").or_number(4),
@@ -26,6 +27,19 @@ const S3: &[Field] = &[
         "credential",
         &values::CREDENTIAL,
         "the systemd credential with lines `AWS_ACCESS_KEY_ID=…` and `AWS_SECRET_ACCESS_KEY=…`",
+    )
+    .needed(),
+];
+const SFTP: &[Field] = &[
+    text("host", &values::SERVER, "the server").needed(),
+    port("port", "its port").or_number(22),
+    text("user", &values::REMOTE_USER, "the account there").needed(),
+    text("path", &values::DIRECTORY, "the directory there; it is made where it is missing").needed(),
+    texts("host_keys", &values::HOST_KEY, "the server's public keys, one at least: `ssh-keyscan` prints them").needed(),
+    text(
+        "credential",
+        &values::CREDENTIAL,
+        "the systemd credential with the account's private key, as `ssh-keygen` writes it and without a passphrase",
     )
     .needed(),
 ];
@@ -63,17 +77,34 @@ pub(crate) fn backup(top: &Section) -> Result<Option<Backup>> {
 
 /// Exactly one of the keys that say where it goes.
 fn repository(t: &Section) -> Result<BackupRepository> {
-    match (t.text("directory")?, t.table("s3")?) {
-        (Some(one), Some(_)) => {
-            let error = t.files.error(one.span, "this backup goes to two places: `directory` and `s3`");
-            Err(error.hint("keep one of them"))
-        }
-        (Some(directory), None) => Ok(BackupRepository::Directory(directory.value)),
-        (None, Some(s3)) => {
-            Ok(BackupRepository::S3 { url: s3.needed("url")?.value, credential: s3.needed("credential")?.value })
-        }
-        (None, None) => Err(t.missing("directory").hint("write `directory = …` or `s3 = { url = …, credential = … }`")),
+    let there: Vec<&str> = ["directory", "s3", "sftp"].into_iter().filter(|key| t.key(key).is_some()).collect();
+    if let [one, other, ..] = there[..] {
+        let span = t.key(other).unwrap_or(t.span);
+        let error = t.files.error(span, format!("this backup goes to two places: `{one}` and `{other}`"));
+        return Err(error.hint("keep one of them"));
     }
+    if let Some(directory) = t.text("directory")? {
+        return Ok(BackupRepository::Directory(directory.value));
+    }
+    if let Some(s3) = t.table("s3")? {
+        return Ok(BackupRepository::S3 { url: s3.needed("url")?.value, credential: s3.needed("credential")?.value });
+    }
+    let Some(sftp) = t.table("sftp")? else {
+        let hint = "write `directory = …`, `s3 = { url = …, credential = … }` or `sftp = { host = …, … }`";
+        return Err(t.missing("directory").hint(hint));
+    };
+    let host_keys = sftp.plain("host_keys")?;
+    if host_keys.is_empty() {
+        return Err(sftp.missing("host_keys"));
+    }
+    Ok(BackupRepository::Sftp(BackupSftp {
+        host: sftp.needed("host")?.value,
+        port: sftp.needed_number("port")?.value,
+        user: sftp.needed("user")?.value,
+        path: sftp.needed("path")?.value,
+        host_keys,
+        credential: sftp.needed("credential")?.value,
+    }))
 }
 
 /// The table that says this.
@@ -92,6 +123,16 @@ pub(crate) fn written(backup: &Backup) -> Written {
         BackupRepository::Directory(path) => t.with("directory", &**path),
         BackupRepository::S3 { url, credential } => {
             t.with("s3", Written::default().with("url", &**url).with("credential", &**credential))
+        }
+        BackupRepository::Sftp(sftp) => {
+            let server = Written::default()
+                .with("host", &*sftp.host)
+                .with("port", i64::from(sftp.port))
+                .with("user", &*sftp.user)
+                .with("path", &*sftp.path)
+                .list("host_keys", &sftp.host_keys)
+                .with("credential", &*sftp.credential);
+            t.with("sftp", server)
         }
     }
 }

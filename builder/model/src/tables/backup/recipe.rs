@@ -47,6 +47,31 @@ pub enum BackupRepository {
         /// The systemd credential with lines `AWS_ACCESS_KEY_ID=…` and `AWS_SECRET_ACCESS_KEY=…`.
         credential: String,
     },
+    /// A directory of a server that speaks SFTP.
+    Sftp(BackupSftp),
+}
+
+/// A directory of a server that speaks SFTP, over SSH (RFC 4253).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupSftp {
+    /// The server, by name or address.
+    pub host: String,
+    /// Its port, TCP.
+    pub port: u16,
+    /// The account there.
+    pub user: String,
+    /// The directory there, an absolute path.
+    pub path: String,
+    /// Its public keys, as OpenSSH writes them: one of them it must have.
+    pub host_keys: Vec<String>,
+    /// The systemd credential with the private key of the account, as OpenSSH writes it.
+    pub credential: String,
+}
+
+impl BackupSftp {
+    /// As the units know the credential.
+    pub const CREDENTIAL: &str = "sftp";
 }
 
 impl Backup {
@@ -64,6 +89,26 @@ impl Backup {
         match &self.repository {
             BackupRepository::Directory(path) => path.clone(),
             BackupRepository::S3 { url, .. } => format!("s3:{url}"),
+            BackupRepository::Sftp(BackupSftp { host, port, user, path, .. }) => {
+                let host = if host.contains(':') { format!("[{host}]") } else { host.clone() };
+                // The path is absolute: a second slash.
+                format!("sftp://{user}@{host}:{port}/{path}")
+            }
+        }
+    }
+
+    /// Whether it goes to another machine.
+    pub fn leaves_the_machine(&self) -> bool {
+        !matches!(self.repository, BackupRepository::Directory(_))
+    }
+
+    /// The credential with which the server is asked.
+    pub fn server_credential(&self) -> Option<&String> {
+        match &self.repository {
+            BackupRepository::Directory(_) => None,
+            BackupRepository::S3 { credential, .. } | BackupRepository::Sftp(BackupSftp { credential, .. }) => {
+                Some(credential)
+            }
         }
     }
 

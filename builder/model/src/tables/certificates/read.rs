@@ -1,9 +1,10 @@
 //! `[certificates.NAME]`.
 
+use super::dns;
 use crate::Result;
 use crate::profile::{
     field::*,
-    section::Section,
+    section::{At, Section},
     values,
     written::{Written, word},
 };
@@ -11,7 +12,7 @@ use crate::recipe::*;
 use std::collections::BTreeMap;
 
 pub(crate) const CERTIFICATE: &[Field] = &[
-    texts("names", &values::SERVER, "names and addresses of the server it is for, one at least").needed(),
+    texts("names", &values::CERTIFICATE_NAME, "names and addresses of the server it is for, one at least").needed(),
     text(
         "credential",
         &values::CREDENTIAL,
@@ -36,9 +37,12 @@ const ACME: &[Field] = &[
     .needed(),
     text("email", &values::MAIL, "whom the authority may write to"),
     choice("challenge", CHALLENGE, "how the authority is shown that the names are the machine's").or_text("http-01"),
+    table("dns", dns::DNS, "with `dns-01`: the zone that the names are in, and who changes it for the machine"),
 ];
-const CHALLENGE: &[(&str, &str)] =
-    &[("http-01", "it asks port 80 of each name, which the machine answers and the firewall admits")];
+const CHALLENGE: &[(&str, &str)] = &[
+    ("http-01", "it asks port 80 of each name, which the machine answers and the firewall admits"),
+    ("dns-01", "it asks the DNS for a record below each name, which the machine makes by dynamic update (RFC 2136)"),
+];
 const RELOAD: &[(&str, &str)] = &[
     ("restart", "it is started again"),
     ("HUP", "the signal SIGHUP: nginx, Apache, HAProxy and others read their files again"),
@@ -51,7 +55,7 @@ pub(crate) fn certificates(top: &Section) -> Result<BTreeMap<String, ServerCerti
 }
 
 fn certificate(name: &str, t: &Section) -> Result<ServerCertificate> {
-    let names = t.plain("names")?;
+    let names = t.texts("names")?;
     if names.is_empty() {
         return Err(t.missing("names"));
     }
@@ -61,10 +65,14 @@ fn certificate(name: &str, t: &Section) -> Result<ServerCertificate> {
             t.files.error(credential.span, format!("`{}` comes from two places: `credential` and `acme`", t.path));
         return Err(error.hint("keep one of them"));
     }
+    let signed = acme.as_ref().map(|a| acme_of(a, &names)).transpose()?;
+    if signed.as_ref().is_none_or(|signed| signed.dns.is_none()) {
+        dns::wildcards(t, &names, acme.as_ref())?;
+    }
     Ok(ServerCertificate {
-        names,
+        names: names.into_iter().map(|name| name.value).collect(),
         credential: credential.map(|c| c.value),
-        acme: acme.map(|a| acme_of(&a)).transpose()?,
+        acme: signed,
         days: t.needed_number("days")?.value,
         container: t.needed("container")?.value,
         path: t.text("path")?.map_or_else(|| format!("/run/certificates/{name}"), |p| p.value),
@@ -78,20 +86,18 @@ fn certificate(name: &str, t: &Section) -> Result<ServerCertificate> {
     })
 }
 
-fn acme_of(t: &Section) -> Result<Acme> {
+fn acme_of(t: &Section, names: &[At<String>]) -> Result<Acme> {
     let directory = t.needed("directory")?;
     if directory.value.starts_with("http://") {
         let error = t.files.error(directory.span, format!("`{}` would ask the authority in clear", t.path));
         return Err(error.because("RFC 8555 has no form without TLS").hint("write `https://`"));
     }
-    // There is one, so far.
-    t.needed("challenge")?;
-    Ok(Acme { directory: directory.value, email: t.text("email")?.map(|e| e.value) })
+    Ok(Acme { directory: directory.value, email: t.text("email")?.map(|e| e.value), dns: dns::dns(t, names)? })
 }
 
-/// An authority asks port 80.
+/// An authority asks port 80, unless it asks the DNS.
 pub(crate) fn complete(recipe: &mut Recipe) {
-    if recipe.asks_authorities() {
+    if recipe.answers_authorities() {
         recipe.firewall.allow.push(admission());
     }
 }
@@ -102,7 +108,7 @@ fn admission() -> Allow {
 
 /// Takes the rule of [`complete`] out again.
 pub(crate) fn unadmit(recipe: &mut Recipe) {
-    if recipe.asks_authorities() && recipe.firewall.allow.last() == Some(&admission()) {
+    if recipe.answers_authorities() && recipe.firewall.allow.last() == Some(&admission()) {
         recipe.firewall.allow.pop();
     }
 }
@@ -124,5 +130,6 @@ fn acme_written(acme: &Acme) -> Written {
     Written::default()
         .with("directory", &*acme.directory)
         .maybe("email", acme.email.as_deref())
-        .with("challenge", "http-01")
+        .with("challenge", acme.challenge())
+        .maybe("dns", acme.dns.as_ref().map(dns::written))
 }

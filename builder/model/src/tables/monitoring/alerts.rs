@@ -17,8 +17,13 @@ pub(crate) const ALERT: &[Field] = &[
     integer("percent", 1, 99, "with `disk-nearly-full`: how much is taken").or_said("`90`"),
     integer("days", 1, 365, "with `certificate-near-end` and `certificate-not-renewed`: how many days are left")
         .or_said("`14`"),
-    integer("hours", 1, 8784, "with `backup-too-old`: how old the last one is")
-        .or_said("one and a half times the longest time between two backups"),
+    integer(
+        "hours",
+        1,
+        8784,
+        "with `backup-too-old`: how old the last one is; with `certificate-never-signed`: how long an authority is asked",
+    )
+    .or_said("one and a half times the longest time between two backups; `6`"),
     integer("seconds", 1, 3600, "with `clock-off`: by how much").or_said("`5`"),
     text("for", &values::SPAN, "how long the condition must hold")
         .or_said("`2m` for what does not work, `10m` for everything else"),
@@ -35,6 +40,10 @@ const WHEN: &[(&str, &str)] = &[
         "certificate-not-renewed",
         "a certificate of `[certificates]` has not been renewed; needs the metrics of its image",
     ),
+    (
+        "certificate-never-signed",
+        "an authority is asked for a certificate of `[certificates]` and does not sign it; needs the metrics of its image",
+    ),
     ("backup-too-old", "the last backup of `[backup]` is too old, or there was none; needs the metrics of its image"),
     ("container-down", "the unit of a container is not active; needs the metrics of its image"),
     ("disk-nearly-full", "a file system is nearly full; needs node-exporter"),
@@ -46,11 +55,21 @@ pub(super) const SEVERITY: &[(&str, &str)] =
 
 /// Which keys belong to which condition.
 const BELONG: &[(&str, &[&str])] = &[
-    ("of", &["target-down", "probe-failing", "certificate-near-end", "certificate-not-renewed", "container-down"]),
+    (
+        "of",
+        &[
+            "target-down",
+            "probe-failing",
+            "certificate-near-end",
+            "certificate-not-renewed",
+            "certificate-never-signed",
+            "container-down",
+        ],
+    ),
     ("path", &["disk-nearly-full"]),
     ("percent", &["disk-nearly-full"]),
     ("days", &["certificate-near-end", "certificate-not-renewed"]),
-    ("hours", &["backup-too-old"]),
+    ("hours", &["backup-too-old", "certificate-never-signed"]),
     ("seconds", &["clock-off"]),
 ];
 
@@ -94,6 +113,7 @@ fn condition(t: &Section) -> Result<Condition> {
         "probe-failing" => Condition::ProbeFailing { of },
         "certificate-near-end" => Condition::CertificateNearEnd { of, days: number("days", 14)? },
         "certificate-not-renewed" => Condition::CertificateNotRenewed { of, days: number("days", 14)? },
+        "certificate-never-signed" => Condition::CertificateNeverSigned { of, hours: number("hours", 6)? },
         "backup-too-old" => Condition::BackupTooOld { hours: t.number("hours")?.map(|n| n.value) },
         "container-down" => Condition::ContainerDown { of },
         "disk-nearly-full" => Condition::DiskNearlyFull {
@@ -130,6 +150,7 @@ impl Condition {
             Self::ProbeFailing { .. } => "probe-failing",
             Self::CertificateNearEnd { .. } => "certificate-near-end",
             Self::CertificateNotRenewed { .. } => "certificate-not-renewed",
+            Self::CertificateNeverSigned { .. } => "certificate-never-signed",
             Self::BackupTooOld { .. } => "backup-too-old",
             Self::ContainerDown { .. } => "container-down",
             Self::DiskNearlyFull { .. } => "disk-nearly-full",
@@ -173,6 +194,7 @@ pub(super) fn standard(recipe: &mut Recipe) {
         (!monitoring.probes.is_empty(), Condition::ProbeFailing { of: all() }),
         (certificates, Condition::CertificateNearEnd { of: all(), days: 14 }),
         (kept(!recipe.certificates.is_empty()), Condition::CertificateNotRenewed { of: all(), days: 14 }),
+        (kept(recipe.asks_authorities()), Condition::CertificateNeverSigned { of: all(), hours: 6 }),
         (kept(recipe.backup.is_some()), Condition::BackupTooOld { hours: None }),
         (kept(!recipe.containers.is_empty()), Condition::ContainerDown { of: all() }),
         (sources.node, Condition::DiskNearlyFull { path: "/var".into(), percent: 90 }),
@@ -202,6 +224,7 @@ pub(super) fn written(alert: &Alert) -> Written {
         Condition::CertificateNearEnd { of, days } | Condition::CertificateNotRenewed { of, days } => {
             t.list("of", of).with("days", i64::from(*days))
         }
+        Condition::CertificateNeverSigned { of, hours } => t.list("of", of).with("hours", i64::from(*hours)),
         Condition::BackupTooOld { hours } => t.maybe("hours", *hours),
         Condition::DiskNearlyFull { path, percent } => t.with("path", &**path).with("percent", i64::from(*percent)),
         Condition::ClockOff { seconds } => t.with("seconds", i64::from(*seconds)),

@@ -1,8 +1,10 @@
-//! What monitoring and certificates ask of other machines: one list for the check of what may go out and for the check of what was said.
+//! What monitoring, certificates and backups ask of other machines: one list for the check of what may go out and for the check of what was said.
 
 use super::recipe::{Delivery, Monitoring, ProbeKind};
 use crate::Recipe;
 use crate::profile::values;
+use crate::tables::backup::recipe::BackupRepository;
+use crate::tables::certificates::recipe::AcmeDns;
 use crate::tables::firewall::rule::Protocol;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -71,7 +73,7 @@ impl Monitoring {
 }
 
 impl Recipe {
-    /// Everything that monitoring and certificates ask of other machines.
+    /// Everything that monitoring, certificates and backups ask of other machines.
     pub fn outgoing(&self) -> Vec<Outgoing<'_>> {
         let mut all = self.monitoring.outgoing();
         for (name, certificate) in &self.certificates {
@@ -84,7 +86,32 @@ impl Recipe {
                 port: Some((Protocol::Tcp, url.port)),
                 ipv4: None,
             }));
+            let dns = certificate.acme.as_ref().and_then(|acme| acme.dns.as_ref());
+            for (at, host) in dns.iter().flat_map(|dns| dns.servers()).enumerate() {
+                let key = if at == 0 { "server".to_owned() } else { format!("secondaries.{}", at - 1) };
+                all.push(Outgoing {
+                    path: format!("certificates.{name}.acme.dns.{key}"),
+                    who: format!("certificate `{name}`"),
+                    fails: "cannot be signed",
+                    host,
+                    port: Some((Protocol::Tcp, AcmeDns::PORT)),
+                    ipv4: None,
+                });
+            }
         }
+        let server = self.backup.as_ref().and_then(|backup| match &backup.repository {
+            BackupRepository::Directory(_) => None,
+            BackupRepository::S3 { url, .. } => values::url(url).ok().map(|url| ("s3.url", url.host, url.port)),
+            BackupRepository::Sftp(sftp) => Some(("sftp.host", sftp.host.as_str(), sftp.port)),
+        });
+        all.extend(server.map(|(key, host, port)| Outgoing {
+            path: format!("backup.{key}"),
+            who: "the backup".to_owned(),
+            fails: "cannot be made",
+            host,
+            port: Some((Protocol::Tcp, port)),
+            ipv4: None,
+        }));
         all
     }
 }

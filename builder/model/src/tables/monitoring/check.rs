@@ -92,6 +92,11 @@ fn condition(recipe: &Recipe, when: &Condition, path: &str, places: &Places) -> 
             let known: Vec<&str> = recipe.certificates.keys().map(String::as_str).collect();
             of_image(&sources, of, &known, "certificate", path, places)
         }
+        Condition::CertificateNeverSigned { of, .. } => {
+            let asked = recipe.certificates.iter().filter(|(_, certificate)| certificate.acme.is_some());
+            let known: Vec<&str> = asked.map(|(name, _)| name.as_str()).collect();
+            of_image(&sources, of, &known, "certificate that an authority signs", path, places)
+        }
         Condition::BackupTooOld { .. } => {
             let known: Vec<&str> = recipe.backup.iter().map(|_| "backup").collect();
             of_image(&sources, &[], &known, "backup", path, places)

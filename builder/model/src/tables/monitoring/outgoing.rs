@@ -1,4 +1,4 @@
-//! What monitoring and certificates ask of others, against what may go out: a probe that egress forbids would only ever say that
+//! What monitoring, certificates and backups ask of others, against what may go out: a probe that egress forbids would only ever say that
 //! something is wrong with the other side.
 
 use crate::Result;
@@ -46,9 +46,9 @@ impl Outgoing<'_> {
             || firewall.egress.allow.iter().any(|entry| entry.what.covers(&traffic) && to(entry))
     }
 
-    /// Questions to the machine's own name servers go out without being declared.
+    /// Questions to the machine's own name servers go out without being declared, and so do updates.
     fn asks_own_server(&self, recipe: &Recipe, address: Option<IpAddr>) -> bool {
-        if self.port != Some((Protocol::Udp, 53)) {
+        if !matches!(self.port, Some((_, 53))) {
             return false;
         }
         let learns = |l: &Link| l.learn_dns && (l.dhcp_ipv4 || l.dhcp_ipv6 || l.router_advertisements);

@@ -198,6 +198,13 @@ pub enum Condition {
         /// Fewer than so many days are left.
         days: u32,
     },
+    /// An authority is asked for a certificate, and has never signed it.
+    CertificateNeverSigned {
+        /// Certificates.
+        of: Vec<String>,
+        /// Asked for more than so many hours.
+        hours: u32,
+    },
     /// The last backup is too old, or there was none.
     BackupTooOld {
         /// Older than so many hours; `None`: than one and a half times the longest time between two backups.

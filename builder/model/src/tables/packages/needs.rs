@@ -1,7 +1,7 @@
 //! Which packages each table of a recipe needs, so that no profile has to know.
 
 use crate::Recipe;
-use crate::recipe::{Encryption, FileSystem, IpsecAuth, MountSource, Platform, TimeDaemon};
+use crate::recipe::{Backup, BackupRepository, Encryption, FileSystem, IpsecAuth, MountSource, Platform, TimeDaemon};
 
 /// What every image is made of: a kernel, systemd from the boot loader to the resolver, the verified root's tools,
 /// the packet filter and a secure shell.
@@ -129,11 +129,18 @@ pub(super) fn needed(recipe: &Recipe) -> Vec<String> {
     if recipe.backup.is_some() {
         needed.push("restic");
     }
+    if matches!(recipe.backup, Some(Backup { repository: BackupRepository::Sftp(_), .. })) {
+        needed.push("openssh-client");
+    }
     if !recipe.certificates.is_empty() {
         needed.push("openssl");
     }
     if recipe.asks_authorities() {
         needed.push("uacme");
+    }
+    if recipe.challenge_credentials().next().is_some() {
+        // knsupdate and kdig.
+        needed.push("knot-dnsutils");
     }
     if recipe.access.anybody_has_sudo() {
         needed.push("sudo");

@@ -52,6 +52,14 @@ fn meaning(when: &Condition) -> (String, String) {
                  {{ $value | humanizeDuration }}",
             )
         }
+        Condition::CertificateNeverSigned { of, hours } => (
+            format!(
+                "time() - diorite_certificate_unsigned_since_seconds{} > {hours} * 3600",
+                braces(among("name", of))
+            ),
+            "no authority has signed certificate {{ $labels.name }} of {{ $labels.instance }}: it is asked for \
+             {{ $value | humanizeDuration }}",
+        ),
         Condition::BackupTooOld { hours } => (
             format!(
                 "time() - (diorite_backup_last_success_seconds or diorite_backup_expected_since_seconds) > {}",

@@ -280,6 +280,11 @@ fn looked_at(scope: &Scope<'_>) -> Vec<Looked> {
                 let of = |metric: &str, name: &String| (metric.to_owned(), vec![own(), ("name", name.clone())]);
                 all.extend(recipe.certificates.keys().flat_map(|name| metrics.map(|metric| of(metric, name))));
             }
+            Condition::CertificateNeverSigned { .. } if node => {
+                let of = |name: &String| vec![own(), ("name", name.clone())];
+                let asked = recipe.certificates.iter().filter(|(_, certificate)| certificate.acme.is_some());
+                all.extend(asked.map(|(name, _)| ("diorite_certificate_unsigned_since_seconds".to_owned(), of(name))));
+            }
             Condition::BackupTooOld { .. } if node && recipe.backup.is_some() => {
                 let metrics = ["diorite_backup_expected_since_seconds", "diorite_backup_interval_seconds"];
                 all.extend(metrics.map(|metric| (metric.to_owned(), vec![own()])));

@@ -19,11 +19,11 @@ pub(super) fn check(alerts: &BTreeMap<String, Alert>) -> Option<Check> {
         "f=$(mktemp) && printf %s {} >\"$f\" && promtool test rules \"$f\" 2>&1; r=$?; rm -f \"$f\"; exit $r",
         quote::word(&document.to_string())
     );
-    let what = "an overdue renewal and an overdue backup raise their alert, and others do not";
+    let what = "overdue certificates and backups raise their alert, and others do not";
     Some(Check::script("alerts-raised", what, format!("( {script} )"), move |said| raised(said, tried)))
 }
 
-/// One unit test of promtool's: machines `late` and `never` need the alert, `fine` does not.
+/// One unit test of promtool's: machines `late` and `never` need the alert, `fine` and `new` do not.
 fn test(name: &str, alert: &Alert) -> Option<Value> {
     const DAY: i64 = 86_400;
     let minutes = alert.hold.div_ceil(60) + 10;
@@ -43,6 +43,15 @@ fn test(name: &str, alert: &Alert) -> Option<Value> {
                     .map(|(what, time)| series(&format!("diorite_certificate_{what}_seconds"), instance, name, time, 0))
             };
             ([certificate("late", -7 * end, end), certificate("fine", -7 * end, end + 365 * DAY)].concat(), &["late"])
+        }
+        Condition::CertificateNeverSigned { of, hours } => {
+            let name = of.first().map_or("any", String::as_str);
+            let limit = i64::from(*hours) * 3600;
+            let asked =
+                |instance, since| series("diorite_certificate_unsigned_since_seconds", instance, name, since, 0);
+            // Of one that is signed there is no such series.
+            let signed = series("diorite_certificate_not_after_seconds", "fine", name, 0, 0);
+            (vec![asked("late", -limit - 1), asked("new", i64::from(minutes) * 60 - limit), signed], &["late"])
         }
         Condition::BackupTooOld { hours } => {
             let limit = hours.map_or(DAY * 3 / 2, |hours| i64::from(hours) * 3600);
@@ -98,7 +107,7 @@ mod tests {
             serves = \"diorite\"\n";
         let alerts = |more: &str| recipe_of(&format!("{text}{more}")).monitoring.alerts;
         let tried = |alerts: &BTreeMap<String, Alert>| alerts.iter().filter_map(|(n, a)| test(n, a)).count();
-        assert_eq!(tried(&alerts("")), 2);
+        assert_eq!(tried(&alerts("")), 3);
         assert!(check(&recipe_of("[monitoring.prometheus]\n").monitoring.alerts).is_none());
         let long = alerts("[monitoring.alerts.backup-too-old]\nwhen = \"backup-too-old\"\nhours = 2\nfor = \"3h\"\n");
         let written = test("backup-too-old", &long["backup-too-old"]).expect("a test").to_string();
