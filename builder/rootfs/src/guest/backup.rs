@@ -228,7 +228,10 @@ mod tests {
         assert_eq!((run("save"), run("restore"), made()), ((false, line.clone()), (false, line), false));
 
         program("ssh", r#"[ "$*" = "-F /backup-ssh backup -s sftp" ]"#);
-        program("restic", "echo a reason >&2; exit 12");
+        program(
+            "restic",
+            "echo Fatal: a reason >&2; echo Is there a repository at the following location? >&2; exit 12",
+        );
         let line = "<3>sftp://a@b:22//c cannot be opened: a reason\n".to_owned();
         assert_eq!((run("save"), made()), ((false, line), false));
 

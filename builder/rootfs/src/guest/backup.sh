@@ -14,9 +14,10 @@ if [ -f "$CREDENTIALS_DIRECTORY/s3" ]; then
     done <"$CREDENTIALS_DIRECTORY/s3"
 fi
 ours() { restic ${BACKUP_SSH:+-o "sftp.args=-F $BACKUP_SSH"} "$@"; }
-# refuse WHAT REASON: the last line of it.
+# refuse WHAT OUTPUT: with what restic(1) calls fatal, else with the last line.
 refuse() {
-    echo "<3>$RESTIC_REPOSITORY $1: $(echo "$2" | tail -n 1 | tr -d '\r')" >&2
+    why=$(echo "$2" | sed -n 's/^Fatal: //p' | head -n 1)
+    echo "<3>$RESTIC_REPOSITORY $1: ${why:-$(echo "$2" | tail -n 1 | tr -d '\r')}" >&2
     exit 1
 }
 # ssh(1) says why; restic does not always pass that on.
