@@ -124,7 +124,7 @@ fn page(
             let _ = writeln!(sets, "| {} | {:.0} | {passed} | {again} |", outcome.packages.join(", "), outcome.seconds);
         }
     }
-    let refused = ways.len();
+    let refused = ways.values().filter(|way| way.is_ok()).count();
     let head = format!(
         "# Packages of Debian on top of `base`, {}\n\n{built} of {} built as far as the sealed tree; {refused} are refused rightly, \
          and the guide says what to do (docs/guide/packages.md); {failed} failed. `make corpus` makes this page.\n",
