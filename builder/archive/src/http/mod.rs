@@ -183,30 +183,7 @@ impl HttpClient {
     }
 
     fn get_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        let too_large = || Failure::new(FailureKind::Refused, url, format!("it is larger than {limit} bytes"));
-        let mut reply = self.open(url, 0)?;
-        let expected = reply.size;
-        if expected.is_some_and(|size| size > limit) {
-            return Err(too_large());
-        }
-        let mut bytes = Vec::with_capacity(expected.unwrap_or(0) as usize);
-        let mut buffer = [0; 1 << 16];
-        loop {
-            interrupt::check()?;
-            match reply.read(&mut buffer).map_err(|e| Failure::broken(url, &e))? {
-                0 => break,
-                n => bytes.extend_from_slice(&buffer[..n]),
-            }
-            if bytes.len() as u64 > limit {
-                return Err(too_large());
-            }
-        }
-        match expected {
-            Some(size) if size != bytes.len() as u64 => {
-                Err(Failure::new(FailureKind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
-            }
-            _ => Ok(bytes),
-        }
+        self.open(url, 0)?.whole(url, limit)
     }
 
     /// Waits after the `n`th failure in a row (counted from 0): the base pause doubled `n` times, or what the server
@@ -236,6 +213,35 @@ impl RemoteFile {
     /// Where it was opened, after redirects.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// All of it, for who asked for `url` from its start.
+    ///
+    /// Errors: `Refused` for more than `limit` bytes, `Broken` for less than the server announced.
+    pub fn whole(mut self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+        let too_large = || Failure::new(FailureKind::Refused, url, format!("it is larger than {limit} bytes"));
+        let expected = self.size;
+        if expected.is_some_and(|size| size > limit) {
+            return Err(too_large());
+        }
+        let mut bytes = Vec::with_capacity(expected.unwrap_or(0) as usize);
+        let mut buffer = [0; 1 << 16];
+        loop {
+            interrupt::check()?;
+            match self.read(&mut buffer).map_err(|e| Failure::broken(url, &e))? {
+                0 => break,
+                n => bytes.extend_from_slice(&buffer[..n]),
+            }
+            if bytes.len() as u64 > limit {
+                return Err(too_large());
+            }
+        }
+        match expected {
+            Some(size) if size != bytes.len() as u64 => {
+                Err(Failure::new(FailureKind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
+            }
+            _ => Ok(bytes),
+        }
     }
 }
 

@@ -183,18 +183,7 @@ impl<'a> Registry<'a> {
         if reply.html {
             return Err(web_page(url));
         }
-        let said = reply.size;
-        let mut bytes = Vec::new();
-        reply.take(limit + 1).read_to_end(&mut bytes).map_err(|e| Failure::broken(url, &e))?;
-        match said {
-            _ if bytes.len() as u64 > limit => {
-                Err(Failure::new(FailureKind::Refused, url, format!("it is larger than {limit} bytes")))
-            }
-            Some(size) if size != bytes.len() as u64 => {
-                Err(Failure::new(FailureKind::Broken, url, format!("it ended after {} of {size} bytes", bytes.len())))
-            }
-            _ => Ok(bytes),
-        }
+        reply.whole(url, limit)
     }
 
     /// The error of something that this registry did not give.

@@ -5,7 +5,6 @@ use crate::http::{AuthResponse, Failure, FailureKind, HttpClient, RemoteFile};
 use crate::sources::WheelIndex;
 use crate::url;
 use diorite_host::interrupt;
-use std::io::Read as _;
 
 /// JSON where the index has it, else HTML (PEP 691, "Version + format selection").
 const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1";
@@ -52,18 +51,8 @@ impl IndexClient<'_> {
     /// A page, and where it was found in the end.
     fn text(&self, place: &str) -> Result<(Vec<u8>, String), Failure> {
         let reply = self.opened(place, 0, ACCEPT)?;
-        let (size, at) = (reply.size, reply.url().to_owned());
-        let mut bytes = Vec::new();
-        reply.take(LARGEST_PAGE + 1).read_to_end(&mut bytes).map_err(|e| Failure::broken(place, &e))?;
-        match size {
-            _ if bytes.len() as u64 > LARGEST_PAGE => {
-                Err(Failure::new(FailureKind::Refused, place, format!("it is larger than {LARGEST_PAGE} bytes")))
-            }
-            Some(size) if size != bytes.len() as u64 => {
-                Err(Failure::new(FailureKind::Broken, place, format!("it ended after {} of {size} bytes", bytes.len())))
-            }
-            _ => Ok((bytes, at)),
-        }
+        let at = reply.url().to_owned();
+        Ok((reply.whole(place, LARGEST_PAGE)?, at))
     }
 
     /// Opens a file that a page names, at an offset.
