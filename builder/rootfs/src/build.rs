@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
 /// What `configured` is to do: the trees of one machine.
@@ -41,6 +42,8 @@ pub struct TreeJob {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TreeParts {
+    /// The container whose root it is, as progress names it; none for the machine's.
+    pub container: Option<String>,
     /// Packages and their files.
     pub packages: Vec<(LockedPackage, PathBuf)>,
     /// Locales to compile, `de_AT.UTF-8`; the package `locales` must be among the packages then.
@@ -53,30 +56,76 @@ pub struct TreeParts {
     pub result: PathBuf,
 }
 
-/// Makes the configured trees of sets of packages, one after the other, and leaves each as a pack. Returns the seconds
-/// that each took; those of unpacking, which is done for all at once, are the first's.
-pub fn configured(job: &TreeJob, progress: &Progress) -> Result<Vec<f64>> {
-    let start = BuildStart::now();
-    let mut step = Instant::now();
+/// What making trees took, in seconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TreeTimes {
+    /// From the first package to the last pack.
+    pub whole: f64,
+    /// Each tree. Unpacking, which is done for all at once, is the first's; trees overlap, so the sum can exceed the whole.
+    pub trees: Vec<f64>,
+}
+
+/// Makes the configured trees of sets of packages, as many at once as there are threads, and leaves each as a pack. Of those
+/// that fail, the first one's error is returned; the others are made all the same.
+pub fn configured(job: &TreeJob, progress: &Progress) -> Result<TreeTimes> {
+    let (start, begun) = (BuildStart::now(), Instant::now());
     let epoch = i64::try_from(job.epoch).map_err(|_| Error::input("the epoch is too large"))?;
     let staging = Staging { latest: epoch, privileged: true };
     let sets: Vec<_> = job.trees.iter().map(|tree| tree.packages.as_slice()).collect();
     let staged = staging::stage(&sets, &job.work.join("staging"), staging, progress)?;
-    let mut seconds = Vec::new();
-    for (at, (tree, staged)) in job.trees.iter().zip(staged).enumerate() {
-        let work = job.work.join(at.to_string());
-        let (place, origins) = configure(tree, &staged, &work, job.epoch, progress)?;
+    let unpacked = begun.elapsed().as_secs_f64();
+    let one = |at: usize| -> Result<f64> {
+        let (tree, staged, begun) = (&job.trees[at], &staged[at], Instant::now());
+        let (place, origins) = configure(tree, staged, &job.work.join(at.to_string()), job.epoch, progress)?;
         interrupt::check()?;
-        let stage = progress.stage("read the tree");
+        let stage = progress.stage(tree.named("read the tree"));
         let brought = staged.iter().flat_map(|s| s.files.iter().map(|file| file.member.mtime));
         let mut read = scan(&place, &start.times(epoch, brought))?;
         accounts::stabilize(&mut read, job.epoch)?;
         pack::write(&read, &origins, &tree.result)?;
         stage.done(format!("{} files", read.nodes.len()));
-        seconds.push(step.elapsed().as_secs_f64());
-        step = Instant::now();
+        Ok(begun.elapsed().as_secs_f64())
+    };
+    let mut trees = Vec::new();
+    for made in side_by_side(job.trees.len(), &one) {
+        trees.push(made?);
     }
-    Ok(seconds)
+    if let Some(first) = trees.first_mut() {
+        *first += unpacked;
+    }
+    Ok(TreeTimes { whole: begun.elapsed().as_secs_f64(), trees })
+}
+
+/// What `one` returns for 0 to `count` - 1, in this order; begun in this order too, by as many threads as compute. They are
+/// not those of the pool: they mostly wait for Debian's scripts, which use one processor.
+fn side_by_side<T: Send>(count: usize, one: &(impl Fn(usize) -> T + Sync)) -> Vec<T> {
+    let next = AtomicUsize::new(0);
+    let work = || -> Vec<(usize, T)> {
+        let ours = std::iter::from_fn(|| Some(next.fetch_add(1, Relaxed)).filter(|at| *at < count));
+        ours.map(|at| (at, one(at))).collect()
+    };
+    let mut done = std::thread::scope(|scope| {
+        let threads = rayon::current_num_threads().clamp(1, count.max(1));
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut done = work();
+        for other in others {
+            done.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        }
+        done
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
+}
+
+impl TreeParts {
+    /// A stage of its making.
+    fn named(&self, stage: &str) -> String {
+        match &self.container {
+            Some(name) => format!("{stage} (container {name})"),
+            None => stage.to_owned(),
+        }
+    }
 }
 
 /// Staged packages → a configured tree at the path it returns, below `work`, and where its files come from.
@@ -94,7 +143,7 @@ fn configure(
     let initrd = database::needs_initrd(staged);
     let answers = debconf::Answers::to(&tree.debconf, staged)?;
 
-    let stage = progress.stage("preinst scripts");
+    let stage = progress.stage(tree.named("preinst scripts"));
     let dpkg = staged.iter().find(|s| s.deb.name() == "dpkg").map(|s| s.deb.version().to_owned()).unwrap_or_default();
     let environment = ScriptEnvironment { root: &place, epoch, dpkg: &dpkg };
     let mut layout = Layout::new(&place, Rules { own_ids: false }, tree.files.clone())?;
@@ -102,7 +151,7 @@ fn configure(
     let origins = layout.origins(staged);
     stage.done("");
 
-    let stage = progress.stage("configure");
+    let stage = progress.stage(tree.named("configure"));
     before_configure(&mut layout.root, staged)?;
     locales(&mut layout.root, &tree.locales)?;
     answers.set(&mut layout.root, &environment)?;

@@ -10,7 +10,7 @@ use diorite_host::store::{Scratch, Store};
 use diorite_model::plan::{Step, StepResult};
 use diorite_model::recipe::{FileFilter, Packages};
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use diorite_rootfs::build::{self, TreeJob, TreeParts};
+use diorite_rootfs::build::{self, TreeJob, TreeParts, TreeTimes};
 use diorite_rootfs::origins::{ImageOrigins, Origins};
 use diorite_rootfs::pack;
 use diorite_rootfs::tree::Tree;
@@ -73,6 +73,7 @@ pub fn run(steps: &[TreeStep], context: &BuildContext, results: &mut Vec<StepRes
 /// A tree that is to be in the store.
 struct TreeRequest<'a> {
     key: Digest,
+    container: Option<String>,
     packages: &'a [LockedPackage],
     locales: Vec<String>,
     debconf: BTreeMap<String, String>,
@@ -86,11 +87,13 @@ impl<'a> TreeRequest<'a> {
         if let Some(name) = &step.container {
             let packages = &inputs.lock.container[name];
             let (debconf, files) = (BTreeMap::new(), FileFilter::default());
-            return Self { key, packages, locales: Vec::new(), debconf, files };
+            let container = Some(name.clone());
+            return Self { key, container, packages, locales: Vec::new(), debconf, files };
         }
         let Packages { debconf, files, .. } = &inputs.recipe.packages;
         let locales = inputs.recipe.locale.compiled();
-        Self { key, packages: &inputs.lock.image, locales, debconf: debconf.clone(), files: files.clone() }
+        let packages = &inputs.lock.image;
+        Self { key, container: None, packages, locales, debconf: debconf.clone(), files: files.clone() }
     }
 }
 
@@ -121,6 +124,7 @@ fn stored(
     if !missing.is_empty() {
         let pool = pool()?;
         let parts = missing.iter().map(|(tree, result)| TreeParts {
+            container: tree.container.clone(),
             packages: tree.packages.iter().map(|p| (p.clone(), pool.path(p))).collect(),
             locales: tree.locales.clone(),
             debconf: tree.debconf.clone(),
@@ -128,19 +132,18 @@ fn stored(
             result: result.path().to_owned(),
         });
         let done = make(parts.collect(), epoch, store, progress);
-        let inside: f64 = done.iter().flatten().sum();
         for (at, (tree, result)) in missing.into_iter().enumerate() {
             // A pack is written in one go, its index last: it can be opened or it was not finished.
             match &done {
                 Ok(done) => {
                     store.put("tree", &tree.key, result)?;
-                    seconds.insert(tree.key, done[at]);
+                    seconds.insert(tree.key, done.trees[at]);
                 }
                 Err(_) if pack::open(result.path()).is_ok() => drop(store.put("tree", &tree.key, result)),
                 Err(_) => {}
             }
         }
-        done?;
+        let inside = done?.whole;
         // Starting the child and bringing the results to the disk are counted with the first tree, as unpacking is.
         if let Some(first) = seconds.get_mut(&requests[0].key).filter(|s| **s > 0.0) {
             *first += started.elapsed().as_secs_f64() - inside;
@@ -163,27 +166,27 @@ pub struct TreesInside {
     memory: bool,
 }
 
-/// In memory if there is room, else, and also when it did not suffice, on the disk. Seconds for each tree.
-fn make(trees: Vec<TreeParts>, epoch: u64, store: &Store, progress: &Progress) -> Result<Vec<f64>> {
+/// In memory if there is room, else, and also when it did not suffice, on the disk.
+fn make(trees: Vec<TreeParts>, epoch: u64, store: &Store, progress: &Progress) -> Result<TreeTimes> {
     let work = store.scratch("work")?;
     let bytes: u64 = trees.iter().flat_map(|t| &t.packages).map(|(p, _)| p.size).sum();
     let trees = TreeJob { trees, epoch, work: work.path().to_owned() };
     let mut inside = TreesInside { trees, memory: true };
     if let Some(memory) = Memory::at(work.path(), bytes.saturating_mul(UNPACKED)) {
-        let made = sandbox::run_inside_with::<Option<Vec<f64>>>(Some(&memory), "trees", &inside, progress)?;
+        let made = sandbox::run_inside_with::<Option<TreeTimes>>(Some(&memory), "trees", &inside, progress)?;
         if let Some(seconds) = made {
             return Ok(seconds);
         }
         progress.say("not enough room in memory for the trees: making them on the disk");
     }
     inside.memory = false;
-    let seconds = sandbox::run_inside::<Option<Vec<f64>>>("trees", &inside, progress)?;
+    let seconds = sandbox::run_inside::<Option<TreeTimes>>("trees", &inside, progress)?;
     seconds.ok_or_else(|| Error::bug("trees on the disk were to be in memory"))
 }
 
 /// Makes the trees, in the child; `None` when there was no room in memory. Only this child may remove what is left in the
 /// work directory, because of its ids; what is in memory goes with it.
-pub fn job(TreesInside { trees, memory }: TreesInside, progress: &Progress) -> Result<Option<Vec<f64>>> {
+pub fn job(TreesInside { trees, memory }: TreesInside, progress: &Progress) -> Result<Option<TreeTimes>> {
     if memory {
         if !Memory::suits(&trees.work) {
             return Ok(None);
