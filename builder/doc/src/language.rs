@@ -404,6 +404,12 @@ texts! {
     exposure_unknown():
         "How far each service is sandboxed is not known: it has not been measured.",
         "Wie weit die Dienste abgeschottet sind, ist nicht bekannt: Es wurde nicht gemessen.";
+    exposure_of_containers():
+        "podman creates namespaces, mounts and networks; the container itself has only declared capabilities and a read-only root",
+        "podman legt Namensräume, Mounts und Netze an; der Container selbst hat nur genannte Capabilities und ein nur lesbares Root";
+    exposure_of_sessions():
+        "sessions inherit its sandbox and must be able to do what administrators do",
+        "Sitzungen erben diese Sandbox und müssen tun können, was die Administration tut";
     hardening(): "Hardening", "Härtung";
     level(): "Level", "Stufe";
     kernel_values(): "Kernel parameters set", "Gesetzte Kernel-Parameter";

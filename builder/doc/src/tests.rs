@@ -105,7 +105,7 @@ fn report(build: &Build) -> Report {
         check("port-ipv4-tcp-443-admitted", Verdict::Pass, "rejected"),
         check("port-ipv6-tcp-443-limited", Verdict::Fail, "answered <b>20</b> times"),
         check("port-ipv4-tcp-4430-open", Verdict::Pass, "another port"),
-        check("exposure", Verdict::Pass, "ssh.service 7.0, sync.service 1.2"),
+        check("exposure", Verdict::Pass, "web.service 7.8, ssh.service 7.0, sync.service 1.2"),
         check("container-web-running", Verdict::Pass, "running"),
         check("container-web-2-running", Verdict::Pass, "another container"),
         check("own-site-ipv4", Verdict::Skip, "nobody to ask"),

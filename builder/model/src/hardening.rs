@@ -233,6 +233,12 @@ pub const EXPOSURE: [(&str, u32); 6] = [
     ("*", 30),
 ];
 
+/// The same for a container's unit: podman makes namespaces, mounts and networks, which is most of what a sandbox closes.
+pub const CONTAINER_EXPOSURE: u32 = 80;
+
+/// Above this, in tenths, a server's documentation says why.
+pub const EXPOSURE_WITHOUT_REASON: u32 = 40;
+
 #[cfg(test)]
 mod tests {
     use super::*;

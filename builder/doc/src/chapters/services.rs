@@ -3,7 +3,7 @@
 use crate::content::{Block, Cell, DocumentSection, DocumentTable};
 use crate::context::DocumentContext;
 use crate::terms;
-use diorite_model::hardening::Level;
+use diorite_model::hardening::{EXPOSURE_WITHOUT_REASON, Level};
 use diorite_model::recipe::{Timer, Unit};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
@@ -62,16 +62,27 @@ fn exposure(c: &DocumentContext) -> Vec<Block> {
     let Some(check) = c.evidence.check("exposure") else {
         return vec![Block::Text(Cell::soft(language.exposure_unknown()))];
     };
-    let mut table = DocumentTable::new([language.service(), language.exposure()]);
+    let mut table = DocumentTable::new([language.service(), language.exposure(), language.reason()]);
     for entry in check.seen.split(',').map(str::trim) {
         let Some((unit, score)) = entry.rsplit_once(' ') else { continue };
-        if score.parse::<f64>().is_ok() {
-            table.row([Cell::code(unit), score.into()]);
-        }
+        let Ok(value) = score.parse::<f64>() else { continue };
+        let why = (value * 10.0 > f64::from(EXPOSURE_WITHOUT_REASON)).then(|| open_because(c, unit));
+        table.row([Cell::code(unit), score.into(), why.map_or_else(|| Cell::from(""), Cell::from)]);
     }
     let proof = Block::Facts(vec![(language.evidence(), c.evidence.of_checks(&["exposure"]))]);
     let about = Block::Text(language.exposure_about().into());
     if table.rows.is_empty() { vec![about, proof] } else { vec![about, Block::Table(table), proof] }
+}
+
+/// Why a unit is open further than most.
+fn open_because(c: &DocumentContext, unit: &str) -> String {
+    let exception = c.recipe.hardening.exceptions.iter().find(|exception| exception.unit.as_deref() == Some(unit));
+    let container = unit.strip_suffix(".service").is_some_and(|name| c.recipe.containers.contains_key(name));
+    match exception {
+        Some(exception) => exception.why.clone(),
+        None if container => c.language.exposure_of_containers().into(),
+        None => c.language.exposure_of_sessions().into(),
+    }
 }
 
 fn hardening(c: &DocumentContext) -> Vec<Block> {

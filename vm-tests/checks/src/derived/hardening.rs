@@ -6,7 +6,7 @@ use crate::{
     quote,
     scope::Scope,
 };
-use diorite_model::hardening::EXPOSURE;
+use diorite_model::hardening::{CONTAINER_EXPOSURE, EXPOSURE};
 use diorite_model::recipe::{Alertmanager, NodeExporter, Probe, Prometheus, Recipe};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,8 +47,9 @@ fn modules_script(names: &[String]) -> String {
     )
 }
 
-/// The rows of [`EXPOSURE`] that this recipe has units for. A daemon that was only named as a package runs as Debian made it.
-fn exposure_limits(recipe: &Recipe) -> Vec<(&'static str, u32)> {
+/// The rows of [`EXPOSURE`] that this recipe has units for, and its containers, which Quadlet makes units of. A daemon that was
+/// only named as a package runs as Debian made it.
+fn exposure_limits(recipe: &Recipe) -> Vec<(String, u32)> {
     let monitoring = &recipe.monitoring;
     let ours = [
         (NodeExporter::UNIT, monitoring.node_exporter.is_some()),
@@ -57,17 +58,19 @@ fn exposure_limits(recipe: &Recipe) -> Vec<(&'static str, u32)> {
         (Alertmanager::UNIT, monitoring.alertmanager.is_some()),
     ];
     let foreign = |name: &str| ours.iter().any(|(unit, declared)| *unit == name && !declared);
-    EXPOSURE.into_iter().filter(|(name, _)| !foreign(name)).collect()
+    let containers = recipe.containers.keys().map(|name| (format!("{name}.service"), CONTAINER_EXPOSURE));
+    let ours = EXPOSURE.into_iter().filter(|(name, _)| !foreign(name)).map(|(name, limit)| (name.to_owned(), limit));
+    containers.chain(ours).collect()
 }
 
 /// What [`exposure`] reads. Without names it leaves out what ends by itself, and takes half a minute under emulation.
-fn exposure_script(limits: &[(&str, u32)]) -> String {
-    let named: Vec<&str> = limits.iter().map(|(name, _)| *name).filter(|name| *name != "*").collect();
+fn exposure_script(limits: &[(String, u32)]) -> String {
+    let named: Vec<&String> = limits.iter().map(|(name, _)| name).filter(|name| *name != "*").collect();
     format!(
         "cd /etc/systemd/system; for unit in {} $(find . -maxdepth 1 -type f -name '*.service' -printf '%f '); do \
          systemctl cat \"$unit\" >/dev/null 2>&1 && systemd-analyze security --no-pager \"$unit\" | grep ' Overall '; \
          done",
-        named.join(" ")
+        quote::words(named)
     )
 }
 
@@ -136,7 +139,7 @@ fn setuid(text: &str, allowed: &BTreeSet<String>) -> Judged {
 }
 
 /// `→ Overall exposure level for UNIT: SCORE WORD` for each unit, systemd-analyze(1).
-fn exposure(text: &str, limits: &[(&str, u32)], excepted: &BTreeSet<String>) -> Judged {
+fn exposure(text: &str, limits: &[(String, u32)], excepted: &BTreeSet<String>) -> Judged {
     let (mut wrong, mut told) = (Vec::new(), Vec::new());
     for line in text.lines() {
         let words = line.split_once(" Overall exposure level for ").map(|(_, words)| words.split_once(": "));
@@ -196,22 +199,23 @@ mod tests {
         assert!(setuid("/usr/bin/sudo\ndone", &allowed).is_ok() && setuid("done", &allowed).is_ok());
         assert!(setuid("/usr/bin/sudo\n/usr/bin/su\ndone", &allowed).is_err() && setuid("", &allowed).is_err());
         let none = BTreeSet::new();
+        let limits: Vec<_> = EXPOSURE.into_iter().map(|(name, limit)| (name.to_owned(), limit)).collect();
         let table = |ssh: &str, ours: &str| {
             let line = |unit: &str, score: &str| format!("\u{2192} Overall exposure level for {unit}: {score} OK x");
             format!("{}\n{}", line("ssh.service", ssh), line("a.service", ours))
         };
-        assert_eq!(exposure(&table("7.0", "3.0"), &EXPOSURE, &none), Ok("ssh.service 7.0, a.service 3.0".into()));
+        assert_eq!(exposure(&table("7.0", "3.0"), &limits, &none), Ok("ssh.service 7.0, a.service 3.0".into()));
         assert!(
-            exposure(&table("7.1", "3.0"), &EXPOSURE, &none).is_err()
-                && exposure(&table("7.0", "3.1"), &EXPOSURE, &none).is_err()
+            exposure(&table("7.1", "3.0"), &limits, &none).is_err()
+                && exposure(&table("7.0", "3.1"), &limits, &none).is_err()
         );
         let excepted = BTreeSet::from(["a.service".to_owned()]);
-        assert!(exposure(&table("7.0", "9.0"), &EXPOSURE, &excepted).is_ok());
+        assert!(exposure(&table("7.0", "9.0"), &limits, &excepted).is_ok());
         let one = table("7.0", "3.0").lines().next().unwrap().to_owned();
         assert!(
-            exposure(&one, &EXPOSURE, &none).is_err()
-                && exposure("", &EXPOSURE, &none).is_err()
-                && exposure("no such unit", &EXPOSURE, &none).is_err()
+            exposure(&one, &limits, &none).is_err()
+                && exposure("", &limits, &none).is_err()
+                && exposure("no such unit", &limits, &none).is_err()
         );
     }
 
@@ -225,8 +229,9 @@ mod tests {
     fn a_daemon_of_a_package_is_as_debian_made_it() {
         let mut recipe = crate::scope::tests::server();
         let names = |recipe: &Recipe| exposure_limits(recipe).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-        assert_eq!(names(&recipe), ["ssh.service", NodeExporter::UNIT, "*"]);
+        assert_eq!(names(&recipe), ["web.service", "ssh.service", NodeExporter::UNIT, "*"]);
         recipe.monitoring.node_exporter = None;
+        recipe.containers.clear();
         assert_eq!(names(&recipe), ["ssh.service", "*"]);
     }
 }
