@@ -50,7 +50,7 @@ impl Project {
                 let text = textfile::read_as(&file, "file of requirements", "pip's format")?;
                 return Ok(Loaded { text, file: file.display().to_string() });
             }
-            let base = directory.join(format!("{name}.toml"));
+            let base = project_directory::beside_or(&directory, PROFILES, &format!("{name}.toml"));
             let text = read_base(&base, name, &file)?;
             Ok(Loaded { text, file: base.display().to_string() })
         };

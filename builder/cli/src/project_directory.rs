@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// Where profiles are in it.
 pub const PROFILES: &str = "profiles";
 
+/// Where overlays are in it.
+pub const OVERLAYS: &str = "overlays";
+
 /// The project's directory, empty when that is the current one; so it is where there is no project at all.
 pub fn path() -> PathBuf {
     above().unwrap_or_default()
@@ -19,6 +22,13 @@ pub fn above() -> Option<PathBuf> {
         return None;
     }
     find_above(&std::env::current_dir().ok()?)
+}
+
+/// `name` in this directory; what is not there, but in the project's directory `of`, is meant there. So profiles outside of
+/// `profiles/`, a scenario's for one, build on those of the project.
+pub fn beside_or(directory: &Path, of: &str, name: &str) -> PathBuf {
+    let (beside, fallback) = (directory.join(name), path().join(of).join(name));
+    if fs::symlink_metadata(&beside).is_err() && fs::symlink_metadata(&fallback).is_ok() { fallback } else { beside }
 }
 
 /// The nearest directory above this one that holds profiles. The search ends at the root of a git repository: what is

@@ -18,7 +18,7 @@ pub fn run(context: &BuildContext, key: &Digest, trees: &BuildTrees) -> Result<S
             let overlays = inputs.recipe.overlays.iter();
             let job = ConfigureJob {
                 tree: trees.directory.clone(),
-                overlays: overlays.map(|n| (inputs.directory.join(n), inputs.overlays[n].digest())).collect(),
+                overlays: overlays.map(|n| (inputs.places[n].clone(), inputs.overlays[n].digest())).collect(),
                 epoch: inputs.recipe.image.epoch,
                 work: work.path().to_owned(),
                 result: result.path().to_owned(),

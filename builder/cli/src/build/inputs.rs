@@ -2,6 +2,7 @@
 
 use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::project_directory::{self, OVERLAYS};
 use diorite_model::{Digest, Error, Recipe, Result};
 use diorite_rootfs::overlay::{self, Overlay};
 use std::collections::BTreeMap;
@@ -17,8 +18,8 @@ pub struct BuildInputs {
     pub lock: CheckedLock,
     /// Overlays of the root and of containers, by name.
     pub overlays: BTreeMap<String, Overlay>,
-    /// Where they are.
-    pub directory: PathBuf,
+    /// Where each is.
+    pub places: BTreeMap<String, PathBuf>,
     /// Digest of this very program: part of every key.
     pub program: Digest,
 }
@@ -28,23 +29,24 @@ impl BuildInputs {
     pub fn read(project: &Project, lock: CheckedLock) -> Result<Self> {
         let recipe = &project.recipe;
         let names = recipe.overlays.iter().chain(recipe.containers.values().flat_map(|c| &c.overlays));
-        let beside = project.directory.parent().unwrap_or(Path::new("..")).join("overlays");
-        let mut overlays = BTreeMap::new();
+        let beside = project.directory.parent().unwrap_or(Path::new("..")).join(OVERLAYS);
+        let (mut overlays, mut places) = (BTreeMap::new(), BTreeMap::new());
         for name in names {
             if !overlays.contains_key(name) {
-                overlays.insert(name.clone(), overlay::load(&beside.join(name))?);
+                let place = project_directory::beside_or(&beside, OVERLAYS, name);
+                overlays.insert(name.clone(), overlay::load(&place)?);
+                places.insert(name.clone(), fs::canonicalize(&place).unwrap_or(place));
             }
         }
         for (name, container) in &recipe.containers {
             if let Some(overlay) = container.overlays.iter().find(|o| overlays[*o].configure.is_some()) {
                 return Err(Error::input(format!("overlay `{overlay}` cannot be laid over container `{name}`"))
-                    .at(beside.join(overlay).join("configure").display().to_string())
+                    .at(places[overlay].join("configure").display().to_string())
                     .because("its `configure` program runs in the machine's own tree")
                     .hint("put the program into an overlay of its own"));
             }
         }
-        let directory = fs::canonicalize(&beside).unwrap_or(beside);
-        Ok(Self { recipe: recipe.clone(), lock, overlays, directory, program: program_digest()? })
+        Ok(Self { recipe: recipe.clone(), lock, overlays, places, program: program_digest()? })
     }
 
     /// The overlays of these names, in this order.
