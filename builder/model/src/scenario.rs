@@ -4,6 +4,7 @@
 //! Over 500 lines because it is the one list of what a scenario can say, and half of it says what that means.
 
 use crate::{
+    cidr::Network,
     recipe::Protocol,
     verify::{Ask, IpFamily},
 };
@@ -373,6 +374,15 @@ pub enum Act {
         /// Machines, by their places.
         machines: Vec<usize>,
     },
+    /// A machine that is off gets another system disk, as an update by a hypervisor does, and keeps its other disks.
+    Replace {
+        /// The machine, by its place.
+        machine: usize,
+        /// The machine whose image it gets.
+        image: usize,
+        /// Its state disk is exchanged for an empty one too.
+        empty_state: bool,
+    },
     /// A file system is filled until nothing more fits.
     Fill {
         /// The machine whose file system is filled.
@@ -447,9 +457,19 @@ pub enum Act {
     Sent {
         /// The machine whose frames are counted.
         machine: usize,
-        /// Frames in its busiest second, at least.
-        busiest: u64,
+        /// What is asked of it.
+        what: Sent,
     },
+}
+
+/// What a machine has sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sent {
+    /// So many frames in its busiest second, at least.
+    Busiest(u64),
+    /// Something that it began itself, in no tunnel, to an address of these networks.
+    To(Vec<Network>),
 }
 
 impl Act {

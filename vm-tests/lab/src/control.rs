@@ -4,6 +4,7 @@ use crate::{
     lab::Lab,
     link::{Direction, Faults},
     peers::{http::Site, smtp::Smtp, syslog::Syslog},
+    port::CableEnd,
     services::SegmentServices,
     switch::CableTraffic,
     tls::Certificate,
@@ -12,6 +13,7 @@ use diorite_model::{Error, Result};
 use smoltcp::wire::EthernetAddress;
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::fd::OwnedFd,
     time::Instant,
 };
 
@@ -20,6 +22,14 @@ impl Lab {
     pub fn impair(&self, cable: usize, direction: Direction, faults: Faults) -> Result<()> {
         self.known(cable)?;
         self.with(move |engine| engine.switch.set(cable, direction, faults))
+    }
+
+    /// Plugs a cable, by its place in the list of cables, into another machine: `end` is the lab's end of it. What the last
+    /// machine had not read yet is lost.
+    pub fn replug(&self, cable: usize, end: OwnedFd) -> Result<()> {
+        self.known(cable)?;
+        let end = CableEnd::new(end.into()).map_err(|e| Error::host("no new end for a cable").because(e))?;
+        self.with(move |engine| engine.switch.replug(cable, end))
     }
 
     /// Changes how the servers on the handle's segment behave: from the next packet on, and in advertisements at once.

@@ -94,6 +94,11 @@ impl Switch {
         self.plugs.iter().map(|plug| &plug.port).filter(|port| !port.closed())
     }
 
+    /// Another machine at the end of a cable; the faults of the cable stay.
+    pub fn replug(&mut self, number: usize, end: CableEnd) {
+        self.plugs[number].port = end;
+    }
+
     /// The VLAN that a frame of this domain bears on a trunk on which it is not native.
     pub fn vlan(&self, net: Net) -> Option<u16> {
         match net {

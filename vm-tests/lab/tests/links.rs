@@ -49,6 +49,18 @@ fn a_cut_cable_is_silent_until_it_is_mended() {
 }
 
 #[test]
+fn a_cable_is_plugged_into_another_machine() {
+    let (old, lab, v4) = lab();
+    let (_new, end) = Guest::start(BEHAVIOUR);
+    lab.replug(0, end).expect("another machine");
+    drop(old);
+    let again = lab.wait_for_lease(&mut patience()).expect("lease");
+    assert_eq!(IpAddr::from(again.ipv4), v4, "its card has the same address");
+    assert!(lab.ping(v4, Duration::from_secs(5)).expect("ping").is_some() && !lab.deserted());
+    assert!(lab.replug(1, Guest::start(BEHAVIOUR).1).is_err(), "there is no such cable");
+}
+
+#[test]
 fn delay_is_measured_and_loss_repaired() {
     let (_guest, lab, v4) = lab();
     let late = Faults { delay: Duration::from_millis(120), ..Faults::default() };

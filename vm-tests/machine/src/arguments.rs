@@ -108,8 +108,8 @@ const UUID: &str = "6c0e1ad2-3c4b-4b8e-9b0d-1f2e3d4c5b6a";
 const EMULATED: &str = "qemu64,+aes,+pclmulqdq,+popcnt,+pni,+sse4.1,+sse4.2,+ssse3";
 
 /// What the guest writes to its disks, and the firmware's variables; all qcow2.
-const OVERLAY: &str = "overlay.qcow2";
-const SECOND: &str = "second.qcow2";
+pub(crate) const OVERLAY: &str = "overlay.qcow2";
+pub(crate) const SECOND: &str = "second.qcow2";
 const VARIABLES: &str = "variables.qcow2";
 
 /// Name of the file of one of the further disks.

@@ -1,6 +1,6 @@
 //! The files that a machine writes: made before it is switched on, or copied from a moment that another has left.
 
-use crate::arguments::{DataDisk, Ext4Name, MachineSpec, Second};
+use crate::arguments::{DataDisk, Ext4Name, MachineSpec, OVERLAY, SECOND, Second};
 use diorite_host::tools::Tool;
 use diorite_model::{Error, Result};
 use std::{
@@ -8,6 +8,28 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
+
+/// A disk that can be exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MachineDisk {
+    /// The one that it boots from.
+    System,
+    /// The second one.
+    Second,
+}
+
+/// Throws away what a machine that has ended ([`crate::Machine::leave`]) wrote to this disk: the next machine in its directory
+/// starts with the disk as its [`MachineSpec`] says.
+pub fn discard(directory: &Path, disk: MachineDisk) -> Result<()> {
+    let file = directory.join(match disk {
+        MachineDisk::System => OVERLAY,
+        MachineDisk::Second => SECOND,
+    });
+    match std::fs::remove_file(&file) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => Err(Error::io("a disk cannot be removed", &file, e)),
+        _ => Ok(()),
+    }
+}
 
 /// Makes every place of the machine absolute: QEMU has another working directory.
 pub(crate) fn absolute(spec: &mut MachineSpec) -> Result<()> {

@@ -17,7 +17,7 @@ mod arguments;
 mod budget;
 pub mod console;
 pub mod credentials;
-mod disks;
+pub mod disks;
 mod hardware;
 mod machine;
 #[cfg(target_arch = "x86_64")]

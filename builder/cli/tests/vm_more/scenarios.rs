@@ -61,6 +61,11 @@ fn the_inventory_keeps_its_records_and_its_team_hears_what_is_wrong() {
 }
 
 #[test]
+fn records_outlive_their_application_and_their_disk() {
+    scenes::passes("replacement");
+}
+
+#[test]
 fn an_authority_signs_what_a_container_shows() {
     scenes::passes("acme");
 }
@@ -76,8 +81,13 @@ fn a_journal_arrives_at_another_machine() {
 }
 
 #[test]
-fn two_sites_reach_each_other_through_their_tunnel_alone() {
+fn two_sites_reach_each_other_through_ipsec_alone() {
     scenes::passes("ipsec");
+}
+
+#[test]
+fn two_sites_reach_each_other_through_wireguard_alone() {
+    scenes::passes("wireguard");
 }
 
 /// Positive control of every kind of step, on one boot.

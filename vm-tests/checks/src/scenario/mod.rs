@@ -12,6 +12,7 @@ mod input;
 mod peers;
 mod ports;
 mod power;
+mod replace;
 mod server;
 mod stage;
 mod steps;
@@ -298,7 +299,7 @@ fn evidence(act: &Act) -> Evidence {
         | Act::Dhcp { .. }
         | Act::NameServer { .. }
         | Act::TimeServer { .. } => Evidence::Outside,
-        Act::Carrier { .. } | Act::PowerOff { .. } => Evidence::Console,
+        Act::Carrier { .. } | Act::PowerOff { .. } | Act::Replace { .. } => Evidence::Console,
         _ => Evidence::Inside,
     }
 }

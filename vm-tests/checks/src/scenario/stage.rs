@@ -2,6 +2,7 @@
 
 use super::{
     input::{ScenarioDisk, ScenarioInput},
+    replace,
     server::{self, PeerServer},
     traits::TraitValues,
 };
@@ -32,8 +33,8 @@ pub struct Actor<'a> {
     pub name: String,
     /// Its place among the scenario's machines.
     pub kind: usize,
-    disk: &'a ScenarioDisk,
-    around: Surroundings,
+    pub disk: &'a ScenarioDisk,
+    pub around: Surroundings,
     memory: u32,
     cpus: u32,
     /// MachineHardware addresses of its cards.
@@ -41,8 +42,8 @@ pub struct Actor<'a> {
     /// Places of its cables in the lab.
     pub cables: Vec<usize>,
     /// The cables' far ends, until it starts.
-    far: Vec<OwnedFd>,
-    directory: PathBuf,
+    pub far: Vec<OwnedFd>,
+    pub directory: PathBuf,
     /// It runs, or is switched off and keeps what it holds.
     pub machine: Option<Machine>,
     /// Switched off.
@@ -53,7 +54,10 @@ pub struct Actor<'a> {
     pub started: bool,
     /// What it said of itself last.
     pub known: Option<TraitValues>,
-    share: Option<Share>,
+    /// The memory that it has been given.
+    pub share: Option<Share>,
+    /// How often its disks were exchanged.
+    pub lives: u32,
 }
 
 /// Everything that a scenario happens on.
@@ -72,7 +76,7 @@ pub struct ScenarioStage<'a> {
     tools: &'a ToolsTree,
     accelerator: &'a Accelerator,
     /// Consoles of machines that have ended, with their machine's name.
-    logs: Vec<(String, PathBuf)>,
+    pub logs: Vec<(String, PathBuf)>,
 }
 
 impl<'a> ScenarioStage<'a> {
@@ -85,6 +89,7 @@ impl<'a> ScenarioStage<'a> {
     ) -> Result<Self> {
         let scenario = input.scenario;
         enough(scenario, &budget)?;
+        replace::possible(scenario, input.disks)?;
         let quiet = setup::quiet(accelerator);
         let configs = scenario.segments.iter().enumerate().map(|(n, s)| config(n, s, quiet));
         let mut network = Topology { routed: Vec::new(), seed: scenario.seed, ..Topology::routed(configs) };
@@ -140,6 +145,7 @@ impl<'a> ScenarioStage<'a> {
                     started: false,
                     known: None,
                     share: None,
+                    lives: 0,
                 });
             }
         }

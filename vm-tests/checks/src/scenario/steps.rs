@@ -11,15 +11,15 @@ use crate::{
     derived::network::ping,
     quote,
 };
-use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices};
+use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices, record};
 use diorite_model::{
     Result,
     recipe::Protocol,
-    scenario::{Act, FloodKind, From, Link, Mode, Patience, Says, Step},
+    scenario::{Act, FloodKind, From, Link, Mode, Patience, Says, Sent, Step},
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -34,6 +34,7 @@ impl ScenarioStage<'_> {
             Act::Boot { machines, until } => self.boot(machines, *until),
             Act::Restart { machine, how, times, until } => self.restart(*machine, *how, *times, *until),
             Act::PowerOff { machines } => self.power_off(machines),
+            Act::Replace { machine, image, empty_state } => self.replace(*machine, *image, *empty_state),
             Act::Identity { machines, differ, same, earlier } => self.identity(machines, differ, same, *earlier),
             Act::Clones { machine, differ, same } => self.clones(*machine, differ, same),
             Act::Ask { machine, from, ask } => {
@@ -59,11 +60,7 @@ impl ScenarioStage<'_> {
             Act::Heard { peer, machine, contains } => {
                 self.until(*machine, step.patience, |stage| Ok(stage.heard(*peer, *machine, contains)))
             }
-            Act::Sent { machine, busiest } => self.until(*machine, step.patience, |stage| {
-                let traffic = stage.traffic(*machine)?;
-                let seen = format!("{} frames in its busiest second, {} in all", traffic.busiest, traffic.sent);
-                Ok(verdict(traffic.busiest >= *busiest, seen))
-            }),
+            Act::Sent { machine, what } => self.until(*machine, step.patience, |stage| stage.sent(*machine, what)),
             Act::Link { machine, card, link } => {
                 self.lab.impair(self.actor(*machine).cables[*card], Direction::Both, faults(link))?;
                 Ok(Ok("done".to_owned()))
@@ -164,6 +161,25 @@ impl ScenarioStage<'_> {
             }
             std::thread::sleep(AGAIN);
         }
+    }
+
+    /// What a machine has sent since the beginning. The lab keeps whatever a machine began by itself: by its addresses, once.
+    fn sent(&self, machine: usize, what: &Sent) -> Result<Judged> {
+        let networks = match what {
+            Sent::Busiest(frames) => {
+                let traffic = self.traffic(machine)?;
+                let seen = format!("{} frames in its busiest second, {} in all", traffic.busiest, traffic.sent);
+                return Ok(verdict(traffic.busiest >= *frames, seen));
+            }
+            Sent::To(networks) => networks,
+        };
+        let own: BTreeSet<String> = self.macs(machine).into_iter().map(record::mac).collect();
+        let there = |to: &str| to.parse().is_ok_and(|ip: IpAddr| networks.iter().any(|n| n.contains(ip)));
+        let record = self.lab.record();
+        let said = record.iter().filter(|(utterance, _)| own.contains(&utterance.guest) && there(&utterance.to));
+        let said: Vec<_> =
+            said.map(|(u, times)| format!("{} {}:{} {} times", u.kind, u.to, u.port, times.count)).collect();
+        Ok(verdict(!said.is_empty(), if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }))
     }
 
     fn serve(&self, segment: usize, change: impl FnOnce(&mut SegmentServices) + Send + 'static) -> Result<Judged> {

@@ -72,6 +72,7 @@ pub const STEP: &[Field] = &[
     table("boot", BOOT, "machines are switched on"),
     table("restart", RESTART, "a machine starts anew"),
     table("power_off", POWER_OFF, "machines are switched off by their power button"),
+    table("replace", REPLACE, "a machine that is off gets a new system disk, as an update by a hypervisor does, and keeps its other disks"),
     table("port", verify::PORT, "a port's answer"),
     table("http", verify::HTTP, "a page over HTTP"),
     table("dns", verify::DNS, "a name's addresses, as the machine finds them"),
@@ -97,7 +98,7 @@ pub const STEP: &[Field] = &[
     table("identity", IDENTITY, "machines are compared, with each other or with themselves earlier"),
     table("clones", CLONES, "all `count` machines are booted, as many at a time as there is memory for, and compared"),
     table("heard", HEARD, "a peer has heard from the machine"),
-    table("sent", SENT, "how much the machine has sent"),
+    table("sent", SENT, "what the machine has sent since the beginning: `busiest` or `to`"),
 ];
 
 const UNTIL: &[(&str, &str)] = &[
@@ -124,6 +125,11 @@ const RESTART: &[Field] = &[
     choice("until", UNTIL, "how far it is waited for").or_text("running"),
 ];
 const POWER_OFF: &[Field] = &[texts("machines", &values::NAME, "which").or_said("`on`")];
+const REPLACE: &[Field] = &[
+    text("image", &values::NAME, "the machine whose image is on it").or_said("its own, as it was built"),
+    choice("state", STATE, "its state disk").or_text("kept"),
+];
+const STATE: &[(&str, &str)] = &[("kept", "the one it had"), ("empty", "a new one with nothing on it")];
 const FAMILY: Field = choice("family", verify::FAMILIES, "in which family").or_text("ipv4");
 const PING: &[Field] = &[FAMILY, boolean("answered", "it is answered").or(true)];
 const LEASE: &[Field] =
@@ -222,4 +228,7 @@ const HEARD: &[Field] = &[
     text("peer", &values::NAME, "which peer").needed(),
     text("contains", &values::NEEDLE, "a text in what it said").needed(),
 ];
-const SENT: &[Field] = &[integer("busiest", 1, 1_000_000, "frames in its busiest second, at least").needed()];
+const SENT: &[Field] = &[
+    integer("busiest", 1, 1_000_000, "frames in its busiest second, at least"),
+    texts("to", &values::NETWORK, "to an address of these networks, in no tunnel and unasked: what it began itself"),
+];

@@ -95,6 +95,11 @@ impl StepReader<'_> {
                 until: until(t)?,
             },
             "power_off" => Act::PowerOff { machines: self.some()? },
+            "replace" => {
+                let machine = self.on()?;
+                let image = t.text("image")?.map(|at| self.names.machine(&at)).transpose()?.unwrap_or(machine);
+                Act::Replace { machine, image, empty_state: t.needed("state")?.value == "empty" }
+            }
             "ping" => {
                 let (machine, segment) = (self.on()?, self.asking_segment()?);
                 Act::Ping { machine, segment, family: family(t)?, answered: t.flag("answered")? }
@@ -199,9 +204,24 @@ impl StepReader<'_> {
                 let peer = self.names.peer(&t.needed("peer")?)?;
                 Act::Heard { peer, machine: self.on()?, contains: t.needed("contains")?.value }
             }
-            "sent" => Act::Sent { machine: self.on()?, busiest: t.needed_number("busiest")?.value },
+            "sent" => Act::Sent { machine: self.on()?, what: self.sent()? },
             _ => self.ask()?,
         })
+    }
+
+    fn sent(&self) -> Result<Sent> {
+        let t = &self.inner;
+        let parsed = |at: At<String>| at.value.parse().expect("its form was checked");
+        let to: Vec<_> = t.texts("to")?.into_iter().map(parsed).collect();
+        match t.number("busiest")? {
+            None if to.is_empty() => Err(t.missing("busiest")),
+            None => Ok(Sent::To(to)),
+            Some(frames) if to.is_empty() => Ok(Sent::Busiest(frames.value)),
+            Some(_) => {
+                let error = self.t.files.error(self.span, "`busiest` and `to` are two questions");
+                Err(error.hint("ask one of them in a step of its own"))
+            }
+        }
     }
 
     /// A question of `[[verify.check]]`.
@@ -417,6 +437,7 @@ impl StepReader<'_> {
             | Act::Link { machine, .. }
             | Act::Carrier { machine, .. }
             | Act::Restart { machine, .. }
+            | Act::Replace { machine, .. }
             | Act::Fill { machine, .. }
             | Act::Flood { machine, .. }
             | Act::Scan { machine, .. }
@@ -487,6 +508,9 @@ fn booted(top: &Section, steps: &[Step], machines: &[Machine]) -> Result<()> {
         let (needs, turns): (Vec<usize>, Option<bool>) = match &step.act {
             Act::Boot { machines, .. } => (machines.clone(), Some(true)),
             Act::PowerOff { machines } => (machines.clone(), Some(false)),
+            Act::Replace { machine, .. } if on[*machine] => {
+                return Err(error(*machine, "on").hint("`power_off` must come first"));
+            }
             Act::Ask { machine, from: From::Machine(other), .. } => (vec![*machine, *other], None),
             Act::Identity { machines, .. } => (machines.clone(), None),
             Act::Ask { machine, .. }

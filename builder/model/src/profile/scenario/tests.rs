@@ -179,6 +179,8 @@ fn what_is_wrong_is_shown_in_its_line() {
         of("clones = { differ = [\"boot\"] }"),
         of("heard = { peer = \"log\", contains = \"x\" }"),
         of("boot = {}"),
+        of("replace = {}"),
+        format!("{head}{boot}[[step]]\npower_off = {{}}\n[[step]]\nreplace = {{ image = \"db\" }}\n"),
         of("serve_dns = { names.\"a.example\" = {} }"),
         of("serve_dns = { names.\"a.example\" = { says = \"missing\", addresses = [\"192.0.2.1\"] } }"),
         format!("{head}[[step]]\nping = {{}}\n"),
