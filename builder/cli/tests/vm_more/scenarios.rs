@@ -66,6 +66,11 @@ fn records_outlive_their_application_and_their_disk() {
 }
 
 #[test]
+fn somebody_uses_the_inventory_in_a_browser() {
+    scenes::passes("browser");
+}
+
+#[test]
 fn an_authority_signs_what_a_container_shows() {
     scenes::passes("acme");
 }
