@@ -43,6 +43,7 @@ use std::{
 /// Input that is wrong and the user's interrupt, which leave no report; and a fault of the host that came twice, or one
 /// of ours, about which there is one.
 pub fn run(input: &ScenarioInput<'_>) -> Result<ScenarioReport> {
+    replace::possible(input.scenario, input.disks)?;
     let mut accelerator = accel::probe()?;
     input.progress.say(format!("{}: {accelerator}", input.scenario.name));
     prepare(input.out)?;

@@ -2,7 +2,6 @@
 
 use super::{
     input::{ScenarioDisk, ScenarioInput},
-    replace,
     server::{self, PeerServer},
     traits::TraitValues,
 };
@@ -89,7 +88,6 @@ impl<'a> ScenarioStage<'a> {
     ) -> Result<Self> {
         let scenario = input.scenario;
         enough(scenario, &budget)?;
-        replace::possible(scenario, input.disks)?;
         let quiet = setup::quiet(accelerator);
         let configs = scenario.segments.iter().enumerate().map(|(n, s)| config(n, s, quiet));
         let mut network = Topology { routed: Vec::new(), seed: scenario.seed, ..Topology::routed(configs) };
