@@ -279,6 +279,8 @@ pub enum Act {
         machines: Vec<usize>,
         /// How far they are waited for.
         until: Until,
+        /// How often each restarts by itself before that.
+        restarts: u32,
     },
     /// A question of `[[verify.check]]`.
     Ask {

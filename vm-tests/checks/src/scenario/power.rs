@@ -14,10 +14,13 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Time after which a power button that did nothing is pressed again; on a slow host more, in proportion.
 const PRESSED: Duration = Duration::from_secs(10);
 
+/// No machine boots in so short a time.
+const ONE_RESTART: Duration = Duration::from_secs(5);
+
 impl ScenarioStage<'_> {
     /// Switches machines on, as many together as there are processors for, and waits for each. Under emulation more of them
     /// would only be slower, and a guest gives its disk up after 90 s.
-    pub fn boot(&mut self, machines: &[usize], until: Until) -> Result<Judged> {
+    pub fn boot(&mut self, machines: &[usize], until: Until, restarts: u32) -> Result<Judged> {
         let mut waiting: Vec<usize> = machines.iter().map(|n| self.place(*n)).collect();
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let mut seen = Vec::new();
@@ -30,6 +33,7 @@ impl ScenarioStage<'_> {
                 self.start(*place)?;
             }
             for place in places {
+                self.restarting(place, restarts)?;
                 match self.up(place, until)? {
                     Ok(words) => seen.push(words),
                     wrong => return Ok(wrong),
@@ -37,6 +41,22 @@ impl ScenarioStage<'_> {
             }
         }
         Ok(Ok(seen.join("; ")))
+    }
+
+    /// Waits until a machine has restarted by itself so often, as one does whose image fails before it is blessed.
+    fn restarting(&self, place: usize, times: u32) -> Result<()> {
+        if times == 0 {
+            return Ok(());
+        }
+        let (machine, watch) = self.at_work(place)?;
+        machine.may_restart(true)?;
+        let mut watch = watch.expecting(&ANEW);
+        let before = restarts(machine);
+        while restarts(machine) < before + times as usize {
+            watch.check()?;
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
     }
 
     /// Waits for a machine that was switched on.
@@ -82,13 +102,12 @@ impl ScenarioStage<'_> {
         let (machine, watch) = self.at_work(place)?;
         let mut watch = watch.expecting(&ANEW);
         machine.may_restart(true)?;
-        let restarts = || machine.console.alarms().iter().filter(|a| a.kind == AlarmKind::Restarting).count();
-        let before = restarts();
+        let before = restarts(machine);
         match how {
             RestartKind::Reset => return machine.reset(),
             RestartKind::Reboot => {
                 machine.run("systemctl reboot --no-block", &mut watch)?;
-                while restarts() == before {
+                while restarts(machine) == before {
                     watch.check()?;
                     std::thread::sleep(LOOK);
                 }
@@ -118,6 +137,17 @@ impl ScenarioStage<'_> {
         }
         Ok(Ok(format!("{} off", places.len())))
     }
+}
+
+/// Restarts that its console has told of. The kernel says each in two lines.
+fn restarts(machine: &Machine) -> usize {
+    let mut told: Vec<Duration> = Vec::new();
+    for alarm in machine.console.alarms().iter().filter(|alarm| alarm.kind == AlarmKind::Restarting) {
+        if told.last().is_none_or(|last| alarm.at > *last + ONE_RESTART) {
+            told.push(alarm.at);
+        }
+    }
+    told.len()
 }
 
 /// Waits for a machine whose power button was pressed. It is pressed again when nothing came of it, as a person would: a

@@ -31,7 +31,7 @@ impl ScenarioStage<'_> {
     /// Does a step.
     pub fn step(&mut self, step: &Step) -> Result<Judged> {
         match &step.act {
-            Act::Boot { machines, until } => self.boot(machines, *until),
+            Act::Boot { machines, until, restarts } => self.boot(machines, *until, *restarts),
             Act::Restart { machine, how, times, until } => self.restart(*machine, *how, *times, *until),
             Act::PowerOff { machines } => self.power_off(machines),
             Act::Replace { machine, image, empty_state } => self.replace(*machine, *image, *empty_state),

@@ -4,7 +4,7 @@ use super::*;
 use diorite_model::scenario::{Patience, Until};
 
 fn step(name: &str) -> Step {
-    let act = Act::Boot { machines: vec![0], until: Until::Running };
+    let act = Act::Boot { machines: vec![0], until: Until::Running, restarts: 0 };
     Step { name: name.to_owned(), place: "x.toml:1:1".to_owned(), patience: Patience::Progress, not: false, act }
 }
 

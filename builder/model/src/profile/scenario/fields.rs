@@ -109,6 +109,8 @@ const UNTIL: &[(&str, &str)] = &[
 const BOOT: &[Field] = &[
     texts("machines", &values::NAME, "which").or_said("`on`, else all that have a part in other steps"),
     choice("until", UNTIL, "how far they are waited for").or_text("running"),
+    integer("restarts", 0, 10, "how often each restarts by itself before, as one whose new image is not healthy does")
+        .or_number(0),
 ];
 const RESTART: &[Field] = &[
     choice(

@@ -82,7 +82,7 @@ impl StepReader<'_> {
                     machines = (0..self.machines.len()).filter(|n| self.machines[*n].count == 1).collect();
                 }
                 self.single(&machines)?;
-                Act::Boot { machines, until: until(t)? }
+                Act::Boot { machines, until: until(t)?, restarts: t.needed_number("restarts")?.value }
             }
             "restart" => Act::Restart {
                 machine: self.on()?,
