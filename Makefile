@@ -21,8 +21,8 @@ image: diorite
 
 ## unit: the tests that need no network, no packages and no tools; about two minutes once compiled
 unit: rust
-	$(CARGO) test --release --workspace --lib --bins $(patsubst %,--test %,$(filter-out $(WAITING),$(UNIT)))
-	$(CARGO) test --release --workspace $(WAITING:%=--test %) -- --test-threads=8
+	$(CARGO) test --profile unit --workspace --lib --bins $(patsubst %,--test %,$(filter-out $(WAITING),$(UNIT)))
+	$(CARGO) test --profile unit --workspace $(WAITING:%=--test %) -- --test-threads=8
 
 ## test: every test but those of `make vm-tests`; Diorite itself fetches the packages and tools they need
 test: diorite
