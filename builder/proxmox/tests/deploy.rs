@@ -289,15 +289,20 @@ fn killed_after_any_call_on_9_1_the_next_run_ends_the_same() {
 
 #[test]
 fn killed_after_any_call_on_9_2_the_next_run_ends_the_same() {
-    killed_after_any_call("9.2.11");
+    killed_after_any_call(NEWEST);
 }
+
+/// The newest version of Proxmox VE that the simulator knows.
+const NEWEST: &str = "9.2.11";
 
 fn killed_after_any_call(version_of_host: &str) {
     let story: &[(&str, &[u32], u32)] =
         &[("first", &[], 1), ("next", &[1], 2), ("back", &[1, 2], 1), ("fourth", &[1, 2, 3], 4)];
-    // Alone; with values of its own; in a cluster that does all that it can for it.
-    let kinds = [(false, false), (true, false), (false, true)];
-    let stories = story.iter().flat_map(|story| kinds.map(|kind| (story, kind)));
+    // In a cluster that does all that it can for it; alone; with values of its own. What differs between the versions of a
+    // host is in all of them: the older ones are asked about the one with the most calls.
+    let kinds = [(false, true), (false, false), (true, false)];
+    let kinds = if version_of_host == NEWEST { &kinds[..] } else { &kinds[..1] };
+    let stories = story.iter().flat_map(|story| kinds.iter().map(move |kind| (story, *kind)));
     let mut kills = 0;
     for ((name, before, version), (values, cluster)) in stories {
         let fresh =
