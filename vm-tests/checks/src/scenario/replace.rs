@@ -42,6 +42,7 @@ impl ScenarioStage<'_> {
     pub fn replace(&mut self, machine: usize, image: usize, empty_state: bool) -> Result<Judged> {
         let (place, other) = (self.place(machine), self.place(image));
         let disk = self.actors[other].disk;
+        self.actors[place].far.clear();
         for cable in self.actors[place].cables.clone() {
             let (near, far) = setup::cable()?;
             // Before the old machine ends: a lab whose cables all hang loose takes itself to be over.
@@ -69,5 +70,31 @@ impl ScenarioStage<'_> {
         let image = &disk.recipe.image;
         let state = if empty_state { "an empty state disk" } else { "its state disk as it was" };
         Ok(Ok(format!("{} has the image {} {}, and {state}", actor.name, image.name, image.version)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope;
+    use diorite_model::{Digest, profile};
+
+    #[test]
+    fn state_is_not_lost_unasked() {
+        let text = "about = \"x\"\n[segments.lan]\n[machines.old]\nprofile = \"server\"\nsegments = [\"lan\"]\n\
+                    [machines.new]\nprofile = \"server\"\nsegments = [\"lan\"]\n[[step]]\non = \"old\"\nreplace = { image = \"new\" }\n";
+        let scenario = profile::scenario::parse(text, "x.toml").expect("a scenario");
+        let disk = |own: bool| {
+            let mut recipe = scope::tests::server();
+            recipe.state.disk = if own { StateDisk::Own } else { StateDisk::Same };
+            ScenarioDisk { disk: "/disk".into(), sha256: Digest::of(b""), recipe }
+        };
+        assert!(possible(&scenario, &[disk(true), disk(true)]).is_ok());
+        // In the order of their names: `new`, `old`.
+        for (disks, name) in [([disk(true), disk(false)], "old"), ([disk(false), disk(true)], "new")] {
+            let error = possible(&scenario, &disks).expect_err(name).to_string();
+            assert!(error.contains(&format!("the state of machine `{name}` is on its system disk")), "{error}");
+            assert!(error.contains("x.toml:11:1") && error.contains("disk = \"own\""), "{error}");
+        }
     }
 }
