@@ -4,7 +4,7 @@
 //! Over 500 lines because it is the one list of what a scenario can say, and half of it says what that means.
 
 use crate::{
-    recipe::Protocol,
+    recipe::{Network, Protocol},
     verify::{Ask, IpFamily},
 };
 use serde::Serialize;
@@ -108,6 +108,13 @@ pub struct Peer {
     pub serves: Serves,
 }
 
+impl Peer {
+    /// Whether machines get into this segment through it.
+    pub fn leads_to(&self, segment: usize) -> bool {
+        matches!(self.serves, Serves::Fortinet { inside, .. } if inside == segment)
+    }
+}
+
 /// What a server of the lab does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,6 +134,19 @@ pub enum Serves {
     Syslog,
     /// Takes mail.
     Smtp,
+    /// Lets machines into a segment through TLS, as the SSL VPN of a FortiGate does.
+    Fortinet {
+        /// The segment that is behind it.
+        inside: usize,
+        /// The account that may come in.
+        user: String,
+        /// The credential of its machine that holds the password.
+        credential: String,
+        /// File of the gateway's certificate, in PEM.
+        certificate: String,
+        /// File of its private key, in PEM.
+        key: String,
+    },
 }
 
 /// One step of the timeline.
@@ -357,6 +377,13 @@ pub enum Act {
         /// It says that it may be believed.
         synchronised: bool,
     },
+    /// A server of the lab goes away or is back.
+    ServePeer {
+        /// Which server.
+        peer: usize,
+        /// Its connections are broken off, and no other is taken.
+        away: bool,
+    },
     /// A machine starts anew.
     Restart {
         /// The machine, by its place.
@@ -447,8 +474,8 @@ pub enum Act {
     Sent {
         /// The machine whose frames are counted.
         machine: usize,
-        /// Frames in its busiest second, at least.
-        busiest: u64,
+        /// What of them.
+        what: Sent,
     },
 }
 
@@ -468,6 +495,16 @@ impl Act {
                 | Sent { .. }
         )
     }
+}
+
+/// What is counted of the frames that a machine has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sent {
+    /// There was a second with so many of them.
+    Busiest(u64),
+    /// One was for this network, whatever it was inside.
+    To(Network),
 }
 
 /// Faults of a cable, both ways.

@@ -15,7 +15,7 @@ use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices
 use diorite_model::{
     Result,
     recipe::Protocol,
-    scenario::{Act, FloodKind, From, Link, Mode, Patience, Says, Step},
+    scenario::{Act, FloodKind, From, Link, Mode, Patience, Says, Sent, Step},
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::{
@@ -59,11 +59,16 @@ impl ScenarioStage<'_> {
             Act::Heard { peer, machine, contains } => {
                 self.until(*machine, step.patience, |stage| Ok(stage.heard(*peer, *machine, contains)))
             }
-            Act::Sent { machine, busiest } => self.until(*machine, step.patience, |stage| {
+            Act::Sent { machine, what: Sent::Busiest(busiest) } => self.until(*machine, step.patience, |stage| {
                 let traffic = stage.traffic(*machine)?;
                 let seen = format!("{} frames in its busiest second, {} in all", traffic.busiest, traffic.sent);
                 Ok(verdict(traffic.busiest >= *busiest, seen))
             }),
+            Act::Sent { machine, what: Sent::To(network) } => self.until(*machine, step.patience, |stage| {
+                let sent = stage.sent_to(*machine, *network)?;
+                Ok(verdict(sent > 0, format!("{sent} packets to {network} on its cables")))
+            }),
+            Act::ServePeer { peer, away } => self.serve_peer(*peer, *away),
             Act::Link { machine, card, link } => {
                 self.lab.impair(self.actor(*machine).cables[*card], Direction::Both, faults(link))?;
                 Ok(Ok("done".to_owned()))
