@@ -4,8 +4,7 @@
 //! Over 500 lines because it is the one list of what a scenario can say, and half of it says what that means.
 
 use crate::{
-    cidr::Network,
-    recipe::Protocol,
+    recipe::{Network, Protocol},
     verify::{Ask, IpFamily},
 };
 use serde::Serialize;
@@ -109,6 +108,13 @@ pub struct Peer {
     pub serves: Serves,
 }
 
+impl Peer {
+    /// Whether machines get into this segment through it.
+    pub fn leads_to(&self, segment: usize) -> bool {
+        matches!(self.serves, Serves::Fortinet { inside, .. } if inside == segment)
+    }
+}
+
 /// What a server of the lab does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -128,6 +134,19 @@ pub enum Serves {
     Syslog,
     /// Takes mail.
     Smtp,
+    /// Lets machines into a segment through TLS, as the SSL VPN of a FortiGate does.
+    Fortinet {
+        /// The segment that is behind it.
+        inside: usize,
+        /// The account that may come in.
+        user: String,
+        /// The credential of its machine that holds the password.
+        credential: String,
+        /// File of the gateway's certificate, in PEM.
+        certificate: String,
+        /// File of its private key, in PEM.
+        key: String,
+    },
 }
 
 /// One step of the timeline.
@@ -360,6 +379,13 @@ pub enum Act {
         /// It says that it may be believed.
         synchronised: bool,
     },
+    /// A server of the lab goes away or is back.
+    ServePeer {
+        /// Which server.
+        peer: usize,
+        /// Its connections are broken off, and no other is taken.
+        away: bool,
+    },
     /// A machine starts anew.
     Restart {
         /// The machine, by its place.
@@ -459,19 +485,9 @@ pub enum Act {
     Sent {
         /// The machine whose frames are counted.
         machine: usize,
-        /// What is asked of it.
+        /// What of them.
         what: Sent,
     },
-}
-
-/// What a machine has sent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Sent {
-    /// So many frames in its busiest second, at least.
-    Busiest(u64),
-    /// Something that it began itself, in no tunnel, to an address of these networks.
-    To(Vec<Network>),
 }
 
 impl Act {
@@ -490,6 +506,16 @@ impl Act {
                 | Sent { .. }
         )
     }
+}
+
+/// What is counted of the frames that a machine has sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sent {
+    /// There was a second with so many of them.
+    Busiest(u64),
+    /// One was for this network, whatever it was inside.
+    To(Network),
 }
 
 /// Faults of a cable, both ways.

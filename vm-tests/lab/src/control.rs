@@ -3,13 +3,13 @@
 use crate::{
     lab::Lab,
     link::{Direction, Faults},
-    peers::{http::Site, smtp::Smtp, syslog::Syslog},
+    peers::{fortinet::Fortinet, http::Site, smtp::Smtp, syslog::Syslog},
     port::CableEnd,
     services::SegmentServices,
     switch::CableTraffic,
     tls::Certificate,
 };
-use diorite_model::{Error, Result};
+use diorite_model::{Error, Result, recipe::Network};
 use smoltcp::wire::EthernetAddress;
 use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
@@ -70,6 +70,12 @@ impl Lab {
         self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
     }
 
+    /// Lets machines dial in on this port, as the SSL VPN of a FortiGate does.
+    pub fn serve_fortinet(&self, port: u16, gateway: &Fortinet, certificate: &Certificate) -> Result<()> {
+        let (segment, service) = (self.segment, certificate.before(gateway.service(self.config().ipv4)));
+        self.with(move |engine| engine.hosts[segment].stack.listeners.serve(port, service))
+    }
+
     /// Takes mail on this port.
     pub fn serve_smtp(&self, port: u16, smtp: &Smtp) -> Result<()> {
         let (segment, service) = (self.segment, smtp.service());
@@ -101,5 +107,25 @@ impl Lab {
             engine.hosts[segment].stack.listeners.stop(port);
             engine.hosts[segment].datagrams.remove(&port);
         })
+    }
+
+    /// Serves this port no more, as if whoever did were gone: its connections are reset, and what asks is refused.
+    pub fn break_off(&self, port: u16) -> Result<()> {
+        let segment = self.segment;
+        self.with(move |engine| {
+            engine.hosts[segment].stack.cut(port);
+            engine.hosts[segment].datagrams.remove(&port);
+        })
+    }
+
+    /// Counts from now on what machines send to each of these networks, instead of what was counted before.
+    pub fn count_to(&self, networks: Vec<Network>) -> Result<()> {
+        self.with(move |engine| engine.switch.count_to(&networks))
+    }
+
+    /// Frames for this network that have come from the machine on a cable; `None` where it is not counted.
+    pub fn counted_to(&self, cable: usize, network: Network) -> Result<Option<u64>> {
+        self.known(cable)?;
+        self.with(move |engine| engine.switch.counted_to(cable, &network))
     }
 }

@@ -103,6 +103,8 @@ impl Engine {
         }
         let forwards: Vec<_> = self.hosts.iter().flat_map(|host| host.stack.forwards.watched()).collect();
         watched.extend(forwards.iter().map(|(fd, wants)| PollFd::new(fd, *wants)));
+        let sessions: Vec<_> = self.hosts.iter().flat_map(|host| host.stack.listeners.watched()).collect();
+        watched.extend(sessions.iter().map(|fd| PollFd::new(fd, PollFlags::IN)));
         let left = next.saturating_duration_since(Instant::now());
         let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: i64::from(left.subsec_nanos()) };
         match poll(&mut watched, Some(&timeout)) {

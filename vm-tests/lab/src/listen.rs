@@ -8,6 +8,7 @@ use smoltcp::{
 use std::{
     collections::BTreeMap,
     net::{IpAddr, SocketAddr},
+    os::fd::BorrowedFd,
     time::Instant,
 };
 
@@ -28,6 +29,11 @@ pub enum SessionStep {
 pub trait ServiceSession: Send {
     /// Takes what it understands from `input`, appends to `output`. `ended`: the other side says nothing more.
     fn step(&mut self, input: &mut Vec<u8>, ended: bool, output: &mut Vec<u8>, now: Instant) -> SessionStep;
+
+    /// What it has to be asked again for when there is something to read.
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
 }
 
 /// Makes the machine for a connection from this address.
@@ -71,6 +77,25 @@ impl Listeners {
     /// Serves a port no more; its connections go on.
     pub fn stop(&mut self, port: u16) {
         self.ports.remove(&port);
+    }
+
+    /// The same, and breaks its connections off.
+    pub fn cut(&mut self, port: u16, sockets: &mut SocketSet<'static>) {
+        self.stop(port);
+        self.open.retain(|connection| {
+            let socket = sockets.get_mut::<tcp::Socket<'_>>(connection.handle);
+            let goes = socket.local_endpoint().is_some_and(|end| end.port == port);
+            if goes {
+                socket.abort();
+            }
+            !goes
+        });
+    }
+
+    /// For poll(2): what connections that have room wait for.
+    pub fn watched(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let ready = |c: &&ServedConnection| !c.closing && c.output.len() < HELD;
+        self.open.iter().filter(ready).filter_map(|connection| connection.session.watched())
     }
 
     /// Whether the socket belongs to a listener or to an open connection.

@@ -129,6 +129,11 @@ impl Stack {
         self.talks.push(Conversation { handle, send, tls, until, data, connected, moved: now, reply });
     }
 
+    /// Serves a port no more, and breaks its connections off.
+    pub fn cut(&mut self, port: u16) {
+        self.listeners.cut(port, &mut self.sockets);
+    }
+
     /// An IP packet for this host.
     pub fn receive(&mut self, packet: &[u8]) {
         self.device.incoming.push_back(packet.to_vec());

@@ -7,6 +7,7 @@ use crate::{
     port::CableEnd,
     topology::{Attachment, Cable, Topology},
 };
+use diorite_model::recipe::Network;
 use smoltcp::wire::EthernetAddress;
 use std::{
     borrow::Cow,
@@ -33,6 +34,8 @@ struct CablePlug {
     from_guest: DelayLine,
     to_guest: DelayLine,
     traffic: CableTraffic,
+    /// Frames of the guest for each network that is counted.
+    to: Vec<(Network, u64)>,
 }
 
 /// What has passed a cable.
@@ -66,6 +69,18 @@ impl CableTraffic {
     }
 }
 
+impl CablePlug {
+    /// Counts whom a frame of the guest is for: also one that is lost, and one that answers.
+    fn note_receiver(&mut self, frame: &[u8]) {
+        if self.to.is_empty() {
+            return;
+        }
+        let plain = frame::untagged(frame);
+        let Some((_, receiver)) = frame::ip_packet(&plain).and_then(frame::ends) else { return };
+        self.to.iter_mut().filter(|(network, _)| network.contains(receiver)).for_each(|(_, count)| *count += 1);
+    }
+}
+
 /// All cables of a lab.
 pub struct Switch {
     plugs: Vec<CablePlug>,
@@ -82,7 +97,7 @@ impl Switch {
         let line = |n: usize, direction: u64| DelayLine::new(topology.seed, n as u64 * 2 + direction);
         let plug = |(n, (cable, port)): (usize, (Cable, CableEnd))| {
             let (from_guest, to_guest, traffic) = (line(n, 0), line(n, 1), CableTraffic::default());
-            CablePlug { cable, port, from_guest, to_guest, traffic }
+            CablePlug { cable, port, from_guest, to_guest, traffic, to: Vec::new() }
         };
         let plugs = topology.cables.iter().cloned().zip(ports).enumerate().map(plug).collect();
         let vlans = topology.segments.iter().map(|s| s.vlan).collect();
@@ -134,6 +149,18 @@ impl Switch {
         CableTraffic { lost, unread: plug.port.lost, ..plug.traffic.clone() }
     }
 
+    /// Counts from now on what guests send to these networks.
+    pub fn count_to(&mut self, networks: &[Network]) {
+        for plug in &mut self.plugs {
+            plug.to = networks.iter().map(|network| (*network, 0)).collect();
+        }
+    }
+
+    /// How many frames for this network a guest has sent.
+    pub fn counted_to(&self, number: usize, network: &Network) -> Option<u64> {
+        self.plugs[number].to.iter().find(|(counted, _)| counted == network).map(|(_, count)| *count)
+    }
+
     /// Reads what guests have sent onto their cables. How many frames that were.
     pub fn read(&mut self, now: Instant) -> u64 {
         let mut all = 0;
@@ -144,6 +171,7 @@ impl Switch {
             for frame in frames {
                 let plug = &mut self.plugs[number];
                 plug.traffic.note(now);
+                plug.note_receiver(&frame);
                 let before = plug.from_guest.lost;
                 plug.from_guest.put(frame.clone(), now);
                 let lost = plug.from_guest.lost > before;

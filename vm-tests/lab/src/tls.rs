@@ -9,6 +9,7 @@ use rustls::{
 };
 use std::{
     io::{Read as _, Write as _},
+    os::fd::BorrowedFd,
     sync::Arc,
     time::Instant,
 };
@@ -80,6 +81,10 @@ impl ServiceSession for TlsLayer {
         }
         while tls.wants_write() && tls.write_tls(output).is_ok() {}
         step
+    }
+
+    fn watched(&self) -> Option<BorrowedFd<'_>> {
+        self.inner.watched()
     }
 }
 

@@ -95,6 +95,11 @@ fn two_sites_reach_each_other_through_wireguard_alone() {
     scenes::passes("wireguard");
 }
 
+#[test]
+fn a_machine_dials_into_a_gateway_and_nothing_goes_beside_the_tunnel() {
+    scenes::passes("fortinet");
+}
+
 /// Positive control of every kind of step, on one boot.
 #[test]
 fn every_question_can_be_answered_no() {

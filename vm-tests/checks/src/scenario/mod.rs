@@ -297,6 +297,7 @@ fn evidence(act: &Act) -> Evidence {
         | Act::Heard { .. }
         | Act::Sent { .. }
         | Act::Link { .. }
+        | Act::ServePeer { .. }
         | Act::Dhcp { .. }
         | Act::NameServer { .. }
         | Act::TimeServer { .. } => Evidence::Outside,

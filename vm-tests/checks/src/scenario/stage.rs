@@ -15,11 +15,12 @@ use diorite_lab::{Attachment, CableTraffic, Config, EthernetAddress, Lab, Pendin
 use diorite_machine::{Accelerator, AlarmKind, Budget, Machine, MachineSpec, Output, Share, Watch};
 use diorite_model::{
     Digest, Error, Recipe, Result,
-    scenario::{Act, Plug, Scenario, Segment},
+    recipe::Network,
+    scenario::{Act, Plug, Scenario, Segment, Sent, Step},
     verify::IpFamily,
 };
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
@@ -147,13 +148,15 @@ impl<'a> ScenarioStage<'a> {
                 });
             }
         }
+        let (network, legs) = server::legs(scenario, network, &mut near)?;
         let lab = Lab::start_in(network, near)?;
+        lab.count_to(counted(scenario))?;
         lab.capture(&input.out.join("wire.pcapng"))?;
         for (n, segment) in scenario.segments.iter().enumerate().filter(|(_, s)| s.gateway.is_some()) {
             let gateway = segment.gateway;
             lab.at(n)?.change(move |services| services.dhcp.gateway = gateway)?;
         }
-        let peers = server::start(scenario, &lab)?;
+        let peers = server::start(scenario, &lab, legs)?;
         let (tools, floods, logs) = (input.tools, Vec::new(), Vec::new());
         Ok(Self { actors, lab, scenario, floods, peers, budget, tools, accelerator, logs })
     }
@@ -270,10 +273,26 @@ impl<'a> ScenarioStage<'a> {
             let local = matches!(ip, IpAddr::V6(v6) if v6.is_unicast_link_local());
             macs.contains(mac) && ip.is_ipv4() == (family == IpFamily::Ipv4) && !local && !ip.is_unspecified()
         };
-        let all: Vec<IpAddr> = self.lab.addresses().into_iter().filter(own).map(|(ip, _)| ip).collect();
+        let mut all: Vec<IpAddr> = self.lab.addresses().into_iter().filter(own).map(|(ip, _)| ip).collect();
+        let inside = self.tunnelled(machine).into_iter();
+        all.extend(inside.filter(|ip| ip.is_ipv4() == (family == IpFamily::Ipv4)));
         let segments = &self.lab.network().segments;
         let on = |n: usize| all.iter().copied().find(|ip| segments[n].contains(*ip));
-        near.and_then(on).or_else(|| self.plugged(machine).into_iter().find_map(on))
+        let plugged = self.plugged(machine);
+        // Behind a tunnel the machine has the address that it was given there, or none.
+        let beyond = near.is_some_and(|n| !plugged.contains(&n) && self.scenario.peers.iter().any(|p| p.leads_to(n)));
+        near.and_then(on).or_else(|| plugged.into_iter().filter(|_| !beyond).find_map(on))
+    }
+
+    /// The addresses that a machine has been given through tunnels that are up.
+    pub fn tunnelled(&self, machine: usize) -> Vec<IpAddr> {
+        let (macs, addresses) = (self.macs(machine), self.lab.addresses());
+        let gateways = self.peers.iter().filter_map(|peer| match peer {
+            PeerServer::Fortinet(gateway, _) => Some(gateway.tunnels()),
+            _ => None,
+        });
+        let own = |ip: IpAddr| addresses.get(&ip).is_some_and(|mac| macs.contains(mac));
+        gateways.flatten().filter(|tunnel| own(tunnel.outside.ip())).map(|tunnel| tunnel.inside.into()).collect()
     }
 
     /// Segments that a machine is plugged into, in the order of its cards; of a trunk all that have a VLAN.
@@ -290,6 +309,13 @@ impl<'a> ScenarioStage<'a> {
     /// What has passed the first cable of a machine.
     pub fn traffic(&self, machine: usize) -> Result<CableTraffic> {
         self.lab.traffic(self.actor(machine).cables[0])
+    }
+
+    /// How much a machine has sent to a network, through all its cables.
+    pub fn sent_to(&self, machine: usize, network: Network) -> Result<u64> {
+        let uncounted = || Error::bug(format!("what goes to {network} is not counted"));
+        let one = |cable: &usize| self.lab.counted_to(*cable, network)?.ok_or_else(uncounted);
+        self.actor(machine).cables.iter().map(one).sum()
     }
 
     /// Leaves what helps to understand a failure: of each machine a directory.
@@ -328,6 +354,16 @@ impl<'a> ScenarioStage<'a> {
         }
         Ok(())
     }
+}
+
+/// The networks that steps ask about.
+fn counted(scenario: &Scenario) -> Vec<Network> {
+    let one = |step: &Step| match step.act {
+        Act::Sent { what: Sent::To(network), .. } => Some(network),
+        _ => None,
+    };
+    let all: BTreeSet<Network> = scenario.steps.iter().filter_map(one).collect();
+    all.into_iter().collect()
 }
 
 /// The hardware addresses of an actor.

@@ -11,7 +11,7 @@ use crate::{
     derived::network::ping,
     quote,
 };
-use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices, record};
+use diorite_lab::{Behaviour, Direction, Faults, Name, ScanProbe, SegmentServices};
 use diorite_model::{
     Result,
     recipe::Protocol,
@@ -19,7 +19,7 @@ use diorite_model::{
     verify::{Ask, IpFamily, Level, OwnCheck},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -60,7 +60,16 @@ impl ScenarioStage<'_> {
             Act::Heard { peer, machine, contains } => {
                 self.until(*machine, step.patience, |stage| Ok(stage.heard(*peer, *machine, contains)))
             }
-            Act::Sent { machine, what } => self.until(*machine, step.patience, |stage| stage.sent(*machine, what)),
+            Act::Sent { machine, what: Sent::Busiest(busiest) } => self.until(*machine, step.patience, |stage| {
+                let traffic = stage.traffic(*machine)?;
+                let seen = format!("{} frames in its busiest second, {} in all", traffic.busiest, traffic.sent);
+                Ok(verdict(traffic.busiest >= *busiest, seen))
+            }),
+            Act::Sent { machine, what: Sent::To(network) } => self.until(*machine, step.patience, |stage| {
+                let sent = stage.sent_to(*machine, *network)?;
+                Ok(verdict(sent > 0, format!("{sent} packets to {network} on its cables")))
+            }),
+            Act::ServePeer { peer, away } => self.serve_peer(*peer, *away),
             Act::Link { machine, card, link } => {
                 self.lab.impair(self.actor(*machine).cables[*card], Direction::Both, faults(link))?;
                 Ok(Ok("done".to_owned()))
@@ -161,25 +170,6 @@ impl ScenarioStage<'_> {
             }
             std::thread::sleep(AGAIN);
         }
-    }
-
-    /// What a machine has sent since the beginning. The lab keeps whatever a machine began by itself: by its addresses, once.
-    fn sent(&self, machine: usize, what: &Sent) -> Result<Judged> {
-        let networks = match what {
-            Sent::Busiest(frames) => {
-                let traffic = self.traffic(machine)?;
-                let seen = format!("{} frames in its busiest second, {} in all", traffic.busiest, traffic.sent);
-                return Ok(verdict(traffic.busiest >= *frames, seen));
-            }
-            Sent::To(networks) => networks,
-        };
-        let own: BTreeSet<String> = self.macs(machine).into_iter().map(record::mac).collect();
-        let there = |to: &str| to.parse().is_ok_and(|ip: IpAddr| networks.iter().any(|n| n.contains(ip)));
-        let record = self.lab.record();
-        let said = record.iter().filter(|(utterance, _)| own.contains(&utterance.guest) && there(&utterance.to));
-        let said: Vec<_> =
-            said.map(|(u, times)| format!("{} {}:{} {} times", u.kind, u.to, u.port, times.count)).collect();
-        Ok(verdict(!said.is_empty(), if said.is_empty() { "nothing".to_owned() } else { said.join(", ") }))
     }
 
     fn serve(&self, segment: usize, change: impl FnOnce(&mut SegmentServices) + Send + 'static) -> Result<Judged> {

@@ -1,7 +1,7 @@
 //! An HTTP/1.1 server (RFC 9110, 9112) whose answers are chosen path by path, good, slow and broken ones, and which
 //! remembers what it was asked.
 
-mod request;
+pub(in crate::peers) mod request;
 
 use crate::listen::{Service, ServiceSession, SessionStep};
 use request::{Intake, RequestReader};

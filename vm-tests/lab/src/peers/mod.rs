@@ -2,6 +2,7 @@
 //! keeps, and something that listens on a host of the lab.
 
 pub mod files;
+pub mod fortinet;
 pub mod http;
 pub mod metrics;
 pub mod registry;

@@ -56,6 +56,23 @@ const PEER: &[Field] = &[
     text("key", &values::RELATIVE_PATH, "and the certificate's private key, in PEM"),
     boolean("syslog", "it takes syslog messages, over UDP and TCP"),
     boolean("smtp", "it takes mail (RFC 5321), without encryption"),
+    table(
+        "fortinet",
+        FORTINET,
+        "it lets machines into another segment as the SSL VPN of a FortiGate does; needs `certificate` and `key`",
+    ),
+];
+
+const FORTINET: &[Field] = &[
+    text("inside", &values::NAME, "the segment behind it, of which each machine that is let in gets an address")
+        .needed(),
+    text("user", &values::MAIL_USER, "the account that may come in").needed(),
+    text(
+        "credential",
+        &values::CREDENTIAL,
+        "its password: what the image's credential of this name holds in a scenario",
+    )
+    .needed(),
 ];
 
 /// One step.
@@ -92,6 +109,7 @@ pub const STEP: &[Field] = &[
     table("serve_dhcp", DHCP, "how the DHCP server behaves from now on"),
     table("serve_dns", NAME_SERVER, "how the name server behaves from now on"),
     table("serve_ntp", TIME_SERVER, "how the time server behaves from now on"),
+    table("serve_peer", PEER_SERVER, "whether a peer is there from now on"),
     table("fill", FILL, "a file system is filled until nothing more fits"),
     table("flood", FLOOD, "the lab floods the machine with frames"),
     table("scan", SCAN, "every port is asked; those that are not named must not be open, nor closed where the filter drops"),
@@ -192,6 +210,15 @@ const TIME_SERVER: &[Field] = &[
     integer("ahead", -3_000_000_000, 3_000_000_000, "seconds by which its clock is ahead").or_number(0),
     boolean("synchronised", "it says that it may be believed").or(true),
 ];
+const PEER_SERVER: &[Field] = &[
+    text("peer", &values::NAME, "which peer").needed(),
+    choice(
+        "mode",
+        &[("good", "it takes connections"), ("away", "its connections are broken off, and further ones refused")],
+        "how it behaves",
+    )
+    .or_text("good"),
+];
 const FILL: &[Field] = &[
     text("path", &values::FILE_PATH, "a directory on it").or_text("/var/tmp"),
     boolean("free", "take away again what filled it").or(false),
@@ -232,5 +259,5 @@ const HEARD: &[Field] = &[
 ];
 const SENT: &[Field] = &[
     integer("busiest", 1, 1_000_000, "frames in its busiest second, at least"),
-    texts("to", &values::NETWORK, "to an address of these networks, in no tunnel and unasked: what it began itself"),
+    text("to", &values::NETWORK, "instead: anything to this network, on one of its cables, since the scenario began"),
 ];

@@ -213,26 +213,37 @@ fn peers(top: &Section, names: &Names) -> Result<Vec<Peer>> {
         let segment = names.segment(&t.needed("segment")?)?;
         let flag = |key| Ok(t.boolean(key)?.unwrap_or(false));
         let (http, syslog, smtp) = (t.text("http")?, flag("syslog")?, flag("smtp")?);
+        let fortinet = t.table("fortinet")?;
         let tls = match (t.text("certificate")?, t.text("key")?) {
             (None, None) => None,
             (Some(certificate), Some(key)) => Some((certificate, key)),
             (certificate, _) => return Err(t.missing(if certificate.is_some() { "key" } else { "certificate" })),
         };
-        let serves = match (http, syslog, smtp, tls) {
-            (Some(text), false, false, None) => Serves::Http(text.value),
-            (Some(text), false, false, Some((certificate, key))) => {
+        let serves = match (http, syslog, smtp, fortinet, tls) {
+            (Some(text), false, false, None, None) => Serves::Http(text.value),
+            (Some(text), false, false, None, Some((certificate, key))) => {
                 Serves::Https { text: text.value, certificate: certificate.value, key: key.value }
             }
-            (None, true, false, None) => Serves::Syslog,
-            (None, false, true, None) => Serves::Smtp,
-            (None, _, _, Some((certificate, _))) if syslog != smtp => {
+            (None, true, false, None, None) => Serves::Syslog,
+            (None, false, true, None, None) => Serves::Smtp,
+            (None, false, false, Some(_), None) => return Err(t.missing("certificate")),
+            (None, false, false, Some(own), Some((certificate, key))) => Serves::Fortinet {
+                inside: inside(&own, names, segment, &all)?,
+                user: own.needed("user")?.value,
+                credential: own.needed("credential")?.value,
+                certificate: certificate.value,
+                key: key.value,
+            },
+            (None, _, _, None, Some((certificate, _))) if syslog != smtp => {
                 let what = if syslog { "syslog" } else { "mail" };
                 let error = t.files.error(certificate.span, format!("peer `{name}` takes {what} without TLS"));
                 return Err(error.hint("leave out `certificate` and `key`"));
             }
             _ => {
                 let error = t.files.error(t.span, format!("peer `{name}` needs one thing to do"));
-                return Err(error.hint("one of `http = \"what it says\"`, `syslog = true`, `smtp = true`"));
+                return Err(
+                    error.hint("one of `http = \"what it says\"`, `syslog = true`, `smtp = true`, `fortinet = { … }`")
+                );
             }
         };
         let port: At<u16> = t.needed_number("port")?;
@@ -243,6 +254,21 @@ fn peers(top: &Section, names: &Names) -> Result<Vec<Peer>> {
         all.push(Peer { name, segment, port: port.value, serves });
     }
     Ok(all)
+}
+
+/// The segment behind a gateway, whose other side is at `outside`: addresses are given there, so that it is behind one alone.
+fn inside(t: &Section, names: &Names, outside: usize, all: &[Peer]) -> Result<usize> {
+    let at = t.needed("inside")?;
+    let segment = names.segment(&at)?;
+    if segment == outside {
+        let error = t.files.error(at.span, format!("`{}` is on both sides of this gateway", at.value));
+        return Err(error.hint("name another segment: `[segments.office]`"));
+    }
+    if let Some(other) = all.iter().find(|p| p.leads_to(segment)) {
+        let error = t.files.error(at.span, format!("`{}` is behind peer `{}` already", at.value, other.name));
+        return Err(error.because("both would give the same addresses").hint("give each a segment of its own"));
+    }
+    Ok(segment)
 }
 
 #[cfg(test)]

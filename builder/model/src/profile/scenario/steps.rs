@@ -147,6 +147,10 @@ impl StepReader<'_> {
                 offset: t.needed_number("ahead")?.value,
                 synchronised: t.flag("synchronised")?,
             },
+            "serve_peer" => {
+                let away = t.needed("mode")?.value == "away";
+                Act::ServePeer { peer: self.names.peer(&t.needed("peer")?)?, away }
+            }
             "fill" => Act::Fill { machine: self.on()?, path: t.needed("path")?.value, free: t.flag("free")? },
             "flood" => Act::Flood {
                 machine: self.on()?,
@@ -209,17 +213,19 @@ impl StepReader<'_> {
         })
     }
 
+    /// What is counted of the frames of a machine.
     fn sent(&self) -> Result<Sent> {
         let t = &self.inner;
-        let parsed = |at: At<String>| at.value.parse().expect("its form was checked");
-        let to: Vec<_> = t.texts("to")?.into_iter().map(parsed).collect();
-        match t.number("busiest")? {
-            None if to.is_empty() => Err(t.missing("busiest")),
-            None => Ok(Sent::To(to)),
-            Some(frames) if to.is_empty() => Ok(Sent::Busiest(frames.value)),
-            Some(_) => {
-                let error = self.t.files.error(self.span, "`busiest` and `to` are two questions");
-                Err(error.hint("ask one of them in a step of its own"))
+        match (t.number("busiest")?, t.text("to")?) {
+            (Some(busiest), None) => Ok(Sent::Busiest(busiest.value)),
+            (None, Some(to)) => Ok(Sent::To(to.value.parse().expect("its form was checked"))),
+            (None, None) => {
+                let error = t.files.error(self.span, "this step counts nothing");
+                Err(error.hint("one of `busiest = 1000`, `to = \"192.0.2.0/24\"`"))
+            }
+            (Some(_), Some(to)) => {
+                let error = t.files.error(to.span, "one step counts two things: `busiest` and `to`");
+                Err(error.hint("make another `[[step]]` of it"))
             }
         }
     }
@@ -399,11 +405,12 @@ impl StepReader<'_> {
 
     /// Refuses `on`, `at` and `from` where the kind has no use for them.
     fn unused(&self) -> Result<()> {
-        let at = self.kind.starts_with("serve_");
+        let peer = self.kind == "serve_peer";
+        let at = self.kind.starts_with("serve_") && !peer;
         let from = matches!(self.kind, "port" | "http" | "metric" | "ping" | "scan" | "flood");
         // An ask that the wire does not show has said so itself.
         let from = from || verify::READERS.iter().any(|(kind, _)| *kind == self.kind);
-        for (key, used) in [("at", at), ("on", !at), ("from", from)] {
+        for (key, used) in [("at", at), ("on", !at && !peer), ("from", from)] {
             if let (false, Some(span)) = (used, self.t.key(key)) {
                 let error = self.t.files.error(span, format!("`{}` has no use for `{key}`", self.kind));
                 return Err(error.hint("remove it"));
@@ -429,6 +436,7 @@ impl StepReader<'_> {
                 };
                 format!("{} {} on {}{from}", ask.kind(), ask.subject(), name(machine))
             }
+            Act::ServePeer { peer, .. } => format!("{kind} {}", self.names.peers[*peer]),
             Act::Dhcp { segment, .. } | Act::NameServer { segment, .. } | Act::TimeServer { segment, .. } => {
                 format!("{kind} at {}", self.names.segments[*segment])
             }

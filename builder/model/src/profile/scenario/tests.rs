@@ -1,7 +1,7 @@
 //! Every scenario of the repository, and every error with its exact text.
 
 use super::*;
-use crate::scenario::{Act, From as Asker, Patience};
+use crate::scenario::{Act, From as Asker, Patience, Sent};
 
 /// A scenario that says a little of everything.
 const FULL: &str = r#"
@@ -57,6 +57,13 @@ http = "hello"
 certificate = "safe.crt"
 key = "safe.key"
 
+[peers.dialled]
+segment = "dmz"
+port = 10443
+certificate = "safe.crt"
+key = "safe.key"
+fortinet = { inside = "lan", user = "anna@example.org", credential = "vpn.password.office" }
+
 [[step]]
 boot = { machines = ["web", "gate"], until = "shell" }
 
@@ -102,6 +109,20 @@ on = "web"
 heard = { peer = "log", contains = "hello" }
 
 [[step]]
+serve_peer = { peer = "dialled", mode = "away" }
+
+[[step]]
+serve_peer = { peer = "dialled" }
+
+[[step]]
+on = "web"
+sent = { to = "192.0.2.0/24" }
+
+[[step]]
+on = "web"
+sent = { busiest = 100 }
+
+[[step]]
 power_off = { machines = ["web", "gate"] }
 "#;
 
@@ -112,7 +133,7 @@ fn read(text: &str) -> Result<Scenario> {
 #[test]
 fn everything_is_read() {
     let scenario = read(FULL).unwrap_or_else(|e| panic!("{e}"));
-    assert_eq!((scenario.name.as_str(), scenario.seed, scenario.steps.len()), ("x", 9, 11));
+    assert_eq!((scenario.name.as_str(), scenario.seed, scenario.steps.len()), ("x", 9, 15));
     let place = |name: &str| scenario.machines.iter().position(|m| m.name == name).expect("a machine");
     let (gate, web) = (place("gate"), place("web"));
     assert_eq!(scenario.machines[gate].cards, [Plug::Segment(1), Plug::Trunk]);
@@ -128,10 +149,25 @@ fn everything_is_read() {
         names[..4],
         ["boot web, gate", "port tcp-22-silent on web from gate", "not: unit web.service on web", "by hand"]
     );
-    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:55:1");
+    assert_eq!(scenario.steps[0].place, "vm-tests/scenarios/x.toml:62:1");
     let safe = scenario.peers.iter().find(|p| p.name == "safe").expect("a peer");
     let Serves::Https { certificate, key, .. } = &safe.serves else { panic!("{safe:?}") };
     assert_eq!((certificate.as_str(), key.as_str()), ("safe.crt", "safe.key"));
+    let dialled = scenario.peers.iter().position(|p| p.name == "dialled").expect("a peer");
+    let Serves::Fortinet { inside, user, credential, .. } = &scenario.peers[dialled].serves else {
+        panic!("a gateway")
+    };
+    assert_eq!((*inside, user.as_str(), credential.as_str()), (1, "anna@example.org", "vpn.password.office"));
+    assert!(scenario.peers[dialled].leads_to(1) && !scenario.peers[dialled].leads_to(0));
+    let acts: Vec<&Act> = scenario.steps[10..14].iter().map(|step| &step.act).collect();
+    let expected = [
+        Act::ServePeer { peer: dialled, away: true },
+        Act::ServePeer { peer: dialled, away: false },
+        Act::Sent { machine: web, what: Sent::To("192.0.2.0/24".parse().expect("a network")) },
+        Act::Sent { machine: web, what: Sent::Busiest(100) },
+    ];
+    assert_eq!(acts, expected.iter().collect::<Vec<_>>());
+    assert_eq!(scenario.steps[10].name, "serve peer dialled");
 }
 
 #[test]
@@ -141,6 +177,12 @@ fn what_is_wrong_is_shown_in_its_line() {
     let node = format!("{head}[machines.node]\nprofile = \"base\"\nsegments = [\"lan\"]\ncount = 3\n");
     let boot = "[[step]]\nboot = { machines = [\"web\"] }\n";
     let of = |text: &str| format!("{head}{boot}[[step]]\n{text}\n");
+    let dialled = |rest: &str| {
+        format!(
+            "{head}[segments.office]\n[peers.gate]\nsegment = \"lan\"\nport = 443\ncertificate = \"a\"\nkey = \"b\"\n{rest}\n{boot}"
+        )
+    };
+    let inside = "fortinet = { inside = \"office\", user = \"anna\", credential = \"vpn.password.office\" }";
     let wrong = [
         "abut = \"x\"".to_owned(),
         "about = \"x\"".to_owned(),
@@ -200,6 +242,21 @@ fn what_is_wrong_is_shown_in_its_line() {
         format!(
             "{head}[peers.mail]\nsegment = \"lan\"\nport = 25\nsmtp = true\ncertificate = \"a\"\nkey = \"b\"\n{boot}"
         ),
+        dialled(&inside.replace("office\",", "lan\",")),
+        dialled(&inside.replace("office\",", "attic\",")),
+        dialled(&inside.replace(", user = \"anna\"", "")),
+        dialled(&format!("{inside}\nhttp = \"x\"")),
+        dialled(inside).replace("certificate = \"a\"\nkey = \"b\"\n", ""),
+        dialled(&format!(
+            "{inside}\n[peers.other]\nsegment = \"lan\"\nport = 444\ncertificate = \"a\"\nkey = \"b\"\n{inside}"
+        )),
+        of("serve_peer = { peer = \"log\" }"),
+        of("serve_peer = { peer = \"log\", mode = \"silent\" }"),
+        of("on = \"web\"\nserve_peer = { peer = \"log\" }")
+            .replace("[[step]]\nboot", "[peers.log]\nsegment = \"lan\"\nport = 514\nsyslog = true\n[[step]]\nboot"),
+        of("sent = {}"),
+        of("sent = { busiest = 7, to = \"192.0.2.0/24\" }"),
+        of("sent = { to = \"192.0.2.7\" }"),
     ];
     let texts = wrong.iter().map(|text| read(text).expect_err(text).to_string()).collect::<Vec<_>>();
     insta::assert_snapshot!(texts.join("\n\n"));

@@ -11,6 +11,8 @@ use diorite_model::{Error, Recipe, Result};
 /// Adds the password to the configuration, and starts.
 const START: &str = "usr/lib/diorite/fortinet-ssl";
 const DIRECTORY: &str = "etc/openfortivpn";
+/// Takes away a route that pppd makes; openfortivpn does so itself from 1.24 on.
+const UP: &str = "etc/ppp/ip-up.d/diorite-fortinet-ssl";
 /// modules-load.d(5): with `dev.tty.ldisc_autoload = 0` no terminal becomes a PPP line by asking.
 const MODULES: &str = "etc/modules-load.d/diorite-fortinet-ssl.conf";
 /// Exit status of a tunnel that lacks its password, EX_CONFIG in sysexits(3): trying again would not help.
@@ -35,6 +37,7 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
     for (name, _, ssl) in recipe.fortinet_ssl_tunnels() {
         if !guest.nodes.contains_key(START.as_bytes()) {
             guest.file(START, 0o755, include_bytes!("fortinet-ssl.sh").to_vec())?;
+            guest.file(UP, 0o755, include_bytes!("fortinet-ssl-up.sh").to_vec())?;
             guest.file(MODULES, 0o644, "ppp_generic\nppp_async\n")?;
         }
         let ca = format!("{DIRECTORY}/{name}.pem");
@@ -125,5 +128,31 @@ mod tests {
         assert!(!path("made").exists());
         fs::write(path("password"), "one\nhost = evil.example\n").unwrap();
         assert_eq!(start().0, Some(78), "one line, or it would be configuration");
+    }
+
+    /// The host's sh and an ip(8) that shows what it was given.
+    #[test]
+    fn the_route_to_a_gateway_is_taken_out_of_its_own_tunnel() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let script = String::from_utf8_lossy(include_bytes!("fortinet-ssl-up.sh"))
+            .replace("/etc/openfortivpn/", &format!("{}/", directory.path().display()));
+        fs::write(path("script"), script).unwrap();
+        fs::write(path("site.conf"), "host = gate.example\n").unwrap();
+        fs::write(path("ip"), "#!/bin/sh\necho \"$*\"\n").unwrap();
+        assert!(Command::new("chmod").arg("0755").arg(path("ip")).status().unwrap().success());
+        let up = |interface: &str| {
+            let output = Command::new("/bin/sh")
+                .arg(path("script"))
+                .env("PATH", format!("{}:/usr/bin:/bin", directory.path().display()))
+                .env("PPP_IFACE", interface)
+                .env("PPP_REMOTE", "192.0.2.40")
+                .output()
+                .unwrap();
+            assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        assert_eq!(up("site"), "-4 route del 192.0.2.40/32 dev site\n");
+        assert_eq!(up("ppp0"), "", "a line of somebody else");
     }
 }

@@ -5,11 +5,11 @@ use super::Request;
 use std::net::SocketAddr;
 
 /// Limits, so that a guest fills no memory: of a head, and of the line that gives a chunk's size.
-pub(super) const LONGEST_HEAD: usize = 16 << 10;
+pub(in crate::peers) const LONGEST_HEAD: usize = 16 << 10;
 const LONGEST_LINE: usize = 1 << 10;
 
 /// What has been found.
-pub(super) enum Intake {
+pub(in crate::peers) enum Intake {
     /// A whole request, and whether the connection ends after its answer.
     Request(Request, bool),
     /// The other side wants to hear that it may go on (RFC 9110 §10.1.1).
@@ -35,7 +35,7 @@ enum Framing {
 }
 
 /// Reads one connection.
-pub(super) struct RequestReader {
+pub(in crate::peers) struct RequestReader {
     from: SocketAddr,
     open: Option<(Request, Framing, bool)>,
 }
