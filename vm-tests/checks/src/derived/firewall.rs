@@ -112,11 +112,15 @@ const RULES_STAY: &str = "unit=diorite-firewall.service; rules() { nft -s -t lis
     systemctl start --job-mode=ignore-dependencies $unit; \
     [ \"$a\" = \"$b\" ] && [ \"$b\" = \"$c\" ] && echo same; echo \"$c\" | grep 'type filter'";
 
-/// Loads the packet filter again and starts every container anew, one after the other.
+/// Loads the packet filter again and starts every container anew. All in one job: one after the other, those that need
+/// others would be started anew with each of them.
 pub fn churn(containers: &[String]) -> String {
-    let unit = |name: &String| format!(" && systemctl restart -- {}", quote::word(&format!("{name}.service")));
-    let units: String = containers.iter().map(unit).collect();
-    format!("systemctl reload diorite-firewall.service{units} && systemctl reload diorite-firewall.service")
+    let units: Vec<String> = containers.iter().map(|name| format!("{name}.service")).collect();
+    let restart = match units[..] {
+        [] => String::new(),
+        _ => format!(" && systemctl restart -- {}", quote::words(&units)),
+    };
+    format!("systemctl reload diorite-firewall.service{restart} && systemctl reload diorite-firewall.service")
 }
 
 /// What [`kept`] reads: the counter before and after a connection that must not come about.
