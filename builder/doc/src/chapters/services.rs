@@ -80,8 +80,8 @@ fn open_because(c: &DocumentContext, unit: &str) -> String {
     let container = unit.strip_suffix(".service").is_some_and(|name| c.recipe.containers.contains_key(name));
     match exception {
         Some(exception) => exception.why.clone(),
-        None if container => c.language.exposure_of_containers().into(),
-        None => c.language.exposure_of_sessions().into(),
+        None if container => c.language.exposure_of_containers(),
+        None => c.language.exposure_of_sessions(),
     }
 }
 

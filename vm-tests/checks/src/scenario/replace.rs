@@ -56,7 +56,7 @@ impl ScenarioStage<'_> {
             actor.share = None;
             actor.lives += 1;
             let log = actor.directory.join(format!("console-{}.log", actor.lives));
-            diorite_host::file::rename_scratch(&actor.directory.join("console.log"), &log)
+            diorite_host::file::rename_scratch(actor.directory.join("console.log"), &log)
                 .map_err(|e| Error::io("the console's log cannot be kept", &log, e))?;
             self.logs.push((format!("{}-{}", actor.name, actor.lives), log));
         }
