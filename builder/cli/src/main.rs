@@ -15,13 +15,17 @@ mod init;
 mod lock;
 mod out;
 mod print;
+mod print_compare;
 mod print_deploy;
 mod print_init;
+mod print_inspect;
 mod print_scenario;
 mod project;
 mod project_directory;
 mod reference;
 mod results;
+mod sides;
+mod subject;
 mod textfile;
 mod verbs;
 

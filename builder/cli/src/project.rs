@@ -12,6 +12,7 @@ use diorite_host::{progress::Progress, tools::ToolsTree};
 use diorite_model::profile::reader::nearest;
 use diorite_model::profile::{self, Loaded, Settings};
 use diorite_model::{Error, Lock, Recipe, Result};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -36,28 +37,20 @@ pub struct Project {
 impl Project {
     /// Reads the profile.
     pub fn load(args: &ProfileArgs) -> Result<Self> {
-        let file = if args.name.contains('/') || args.name.ends_with(".toml") {
-            PathBuf::from(&args.name)
-        } else {
-            profiles_directory().join(format!("{}.toml", args.name))
-        };
+        let file = profile_file(&args.name);
         let directory = file.parent().map(Path::to_owned).unwrap_or_default();
         let name = file.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
         let text = read_profile(&file)?;
-        let mut load = |name: &str| {
-            if name.ends_with(".txt") {
-                let file = directory.join(name);
-                let text = textfile::read_as(&file, "file of requirements", "pip's format")?;
-                return Ok(Loaded { text, file: file.display().to_string() });
-            }
-            let base = project_directory::beside_or(&directory, PROFILES, &format!("{name}.toml"));
-            let text = read_base(&base, name, &file)?;
-            Ok(Loaded { text, file: base.display().to_string() })
-        };
-        let (recipe, settings) = profile::parse(&text, &file.display().to_string(), &mut load)?;
+        let (recipe, settings) = profile::parse(&text, &file.display().to_string(), &mut loader(&file))?;
         let lock_file = args.paths.lock.clone().unwrap_or_else(|| file.with_extension("lock"));
         let results = Results::of(&args.paths, &name);
         Ok(Self { name, recipe, settings, lock_file, results, directory })
+    }
+
+    /// Where the tables of a profile begin, by `table` and `table.key`.
+    pub fn places(name: &str) -> Result<BTreeMap<String, String>> {
+        let file = profile_file(name);
+        profile::places(&read_profile(&file)?, &file.display().to_string(), &mut loader(&file))
     }
 
     /// A file named in the profile: relative to its directory, or to this user's home after `~/`.
@@ -88,6 +81,30 @@ impl Project {
         let mut lock = resolve::lock(&self.recipe, &inputs, progress)?;
         wheels::lock(&self.recipe, &mut lock, &archive, progress)?;
         Ok(lock)
+    }
+}
+
+/// The file of a profile: a path, or a name in profiles/.
+fn profile_file(name: &str) -> PathBuf {
+    match name.contains('/') || name.ends_with(".toml") {
+        true => PathBuf::from(name),
+        false => profiles_directory().join(format!("{name}.toml")),
+    }
+}
+
+/// Finds what the profile in this file extends and names, beside it.
+fn loader(file: &Path) -> impl FnMut(&str) -> Result<Loaded> {
+    let file = file.to_owned();
+    let directory = file.parent().map(Path::to_owned).unwrap_or_default();
+    move |name: &str| {
+        if name.ends_with(".txt") {
+            let file = directory.join(name);
+            let text = textfile::read_as(&file, "file of requirements", "pip's format")?;
+            return Ok(Loaded { text, file: file.display().to_string() });
+        }
+        let base = project_directory::beside_or(&directory, PROFILES, &format!("{name}.toml"));
+        let text = read_base(&base, name, &file)?;
+        Ok(Loaded { text, file: base.display().to_string() })
     }
 }
 

@@ -1,6 +1,9 @@
 //! SealedTree, root file system and hash tree → DiskImage: the stages from the initrd to the disk, in order.
 
 use crate::disk::{self, DiskImage, DiskParts};
+use crate::initrd::Initrd;
+use crate::kernel::KernelImage;
+use crate::sparse::Sparse;
 use crate::uki::{self, UkiParts};
 use crate::{esp, initrd, kernel};
 use diorite_host::interrupt;
@@ -30,20 +33,18 @@ pub struct ImageParts<'a> {
 /// [`diorite_model::Exit::Interrupted`].
 pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
     let ImageParts { sealed, root, verity, root_hash, recipe } = *parts;
-    let epoch = recipe.image.epoch;
     let kernel = kernel::sealed(sealed);
-    let initrd = initrd::assemble(sealed.tree(), &kernel, epoch, sealed.public())?;
-    let uki = uki::assemble(&UkiParts {
+    let initrd = initrd::assemble(sealed.tree(), &kernel, recipe.image.epoch, sealed.public())?;
+    let boot = BootParts {
         stub: sealed.stub(),
+        boot_manager: sealed.boot_manager(),
         kernel: &kernel,
         initrd: &initrd,
-        cmdline: &command_line(&root_hash, recipe),
         os_release: sealed.os_release(),
-        splash: None,
-    })?;
-    let files = esp::files(sealed.boot_manager(), &uki, &recipe.image.name, &recipe.image.version);
-    let volume = u32::from_le_bytes(root_hash.0[..4].try_into().expect("four bytes"));
-    let esp = esp::write(&files, recipe.disk.esp, volume, "ESP", epoch)?;
+        root_hash,
+        recipe,
+    };
+    let esp = esp(&boot)?;
     // The last moment to stop: from here on the disk is written as a whole.
     interrupt::check()?;
     let disk = DiskParts {
@@ -63,8 +64,35 @@ pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
     disk::write(&disk, out)
 }
 
+/// What the EFI system partition is made of.
+pub(crate) struct BootParts<'a> {
+    pub stub: &'a [u8],
+    pub boot_manager: &'a [u8],
+    pub kernel: &'a KernelImage<'a>,
+    pub initrd: &'a Initrd,
+    pub os_release: &'a [u8],
+    pub root_hash: Digest,
+    pub recipe: &'a Recipe,
+}
+
+/// The EFI system partition. The same parts give the same bytes.
+pub(crate) fn esp(parts: &BootParts) -> Result<Sparse> {
+    let BootParts { recipe, root_hash, .. } = parts;
+    let uki = uki::assemble(&UkiParts {
+        stub: parts.stub,
+        kernel: parts.kernel,
+        initrd: parts.initrd,
+        cmdline: &command_line(root_hash, recipe),
+        os_release: parts.os_release,
+        splash: None,
+    })?;
+    let files = esp::files(parts.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+    let volume = u32::from_le_bytes(root_hash.0[..4].try_into().expect("four bytes"));
+    esp::write(&files, recipe.disk.esp, volume, "ESP", recipe.image.epoch)
+}
+
 /// The kernel's command line: where its root is, what to do when a block of it is damaged, and what the recipe adds.
-fn command_line(root_hash: &Digest, recipe: &Recipe) -> String {
+pub(crate) fn command_line(root_hash: &Digest, recipe: &Recipe) -> String {
     let root = format!("roothash={root_hash}");
     let fixed =
         [root.as_str(), "ro", "rootfstype=erofs", "systemd.verity_root_options=restart-on-corruption"].into_iter();

@@ -13,7 +13,7 @@ mod layout;
 
 use crate::sparse::Sparse;
 use diorite_host::file::{self, NewFile};
-use diorite_model::{Digest, Error, Result, recipe};
+use diorite_model::{Digest, Error, Recipe, Result, recipe};
 use diorite_rootfs::secrets::{DiskScanner, PublicSecrets};
 use gpt::disk::LogicalBlockSize;
 use gpt::partition::Partition;
@@ -22,7 +22,7 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-pub(crate) use layout::{ALIGNMENT, ESP, derived, disk_size};
+pub(crate) use layout::{ALIGNMENT, EMPTY, ESP, READ_ONLY, ROOT, ROOT_VERITY, derived, disk_size};
 pub use layout::{DiskPartition, SECTOR};
 
 /// What a disk is made of.
@@ -110,6 +110,12 @@ pub(crate) fn table(partitions: &[DiskPartition], bytes: u64, guid: uuid::Uuid) 
     let header = gpt.header();
     layout::validate(partitions, header.first_usable, header.last_usable)?;
     gpt.write().map_err(|e| failed(&e))
+}
+
+/// The table that an image of this recipe and root hash has on a disk of this size.
+pub(crate) fn table_of(recipe: &Recipe, root_hash: &Digest, bytes: u64) -> Result<Sparse> {
+    let partitions = layout::place(&recipe.image.name, &recipe.image.version, root_hash, &recipe.disk)?;
+    table(&partitions, bytes, layout::disk_guid(root_hash))
 }
 
 fn open(path: &Path) -> Result<(File, u64)> {

@@ -60,6 +60,12 @@ pub fn assemble(tree: &Tree, kernel: &KernelImage, epoch: u64, public: &PublicSe
     Ok(Initrd([microcode::archive(tree, epoch)?, compressed(&archive)?].concat()))
 }
 
+/// The same of a tree that was searched for secrets when its image was made.
+pub(crate) fn again(tree: &Tree, kernel: &KernelImage, epoch: u64) -> Result<Initrd> {
+    let archive = cpio::write(&gather(tree, kernel.release())?, epoch)?;
+    Ok(Initrd([microcode::archive(tree, epoch)?, compressed(&archive)?].concat()))
+}
+
 /// The initrd's own tree, before it becomes an archive.
 pub fn gather(tree: &Tree, kernel_release: &str) -> Result<Tree> {
     let mut gathering = InitrdBuilder::new(tree);

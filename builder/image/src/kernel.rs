@@ -20,7 +20,7 @@ impl<'a> KernelImage<'a> {
     pub fn program(&self) -> &'a [u8] {
         self.program
     }
-    #[cfg(test)]
+    /// The kernel that an image boots.
     pub(crate) fn of(release: &'a str, program: &'a [u8]) -> Self {
         Self { release, program }
     }

@@ -1,5 +1,5 @@
-//! SealedTree → DiskImage: initrd, file system, hash tree, unified kernel image, disk. Bytes in, bytes out: no outside
-//! program is run, nothing is mounted, and nothing needs privileges.
+//! SealedTree → DiskImage: initrd, file system, hash tree, unified kernel image, disk; and back, [`read`]. Bytes in, bytes
+//! out: no outside program is run, nothing is mounted, and nothing needs privileges.
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 // Tests map gigabytes of zeros.
@@ -17,6 +17,8 @@ pub mod iso;
 pub mod kernel;
 pub mod modules;
 pub mod pe;
+pub mod read;
+pub mod region;
 pub mod sparse;
 pub mod uki;
 pub mod verity;

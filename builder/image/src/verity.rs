@@ -8,12 +8,11 @@ mod superblock;
 #[cfg(test)]
 mod tests;
 
+use crate::region::Region;
 use diorite_host::file::write_whole;
 use diorite_model::{Digest, Error, Exit, Result};
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 use superblock::VeritySuperblock;
 
@@ -57,39 +56,96 @@ pub fn format(image: &Path, out: &Path, salt: &[u8], uuid: [u8; 16]) -> Result<V
 /// # Errors
 /// [`Exit::VerificationFailed`], naming the first block that is wrong.
 pub fn verify(image: &Path, hashes: &Path, root_hash: Digest) -> Result<()> {
-    let stored = std::fs::read(hashes).map_err(|e| Error::io("cannot read the hash tree", hashes, e))?;
+    let (data, tree) = (Region::open(image)?, Region::open(hashes)?);
     let wrong = |place: &Path, because: String| {
         let what = "the image is not what its root hash promises";
         Err(Error::new(Exit::VerificationFailed, what).at(place.display().to_string()).because(because))
     };
-    let Some(superblock) = VeritySuperblock::decode(&stored) else {
-        return wrong(
-            hashes,
-            "it does not begin with a verity superblock of format 1, SHA-256, 4096-byte blocks".into(),
-        );
-    };
+    match first_damage(&data, &tree, root_hash)? {
+        None => Ok(()),
+        Some(damage @ (VerityDamage::Data(_) | VerityDamage::DataLength { .. })) => wrong(image, damage.to_string()),
+        Some(damage) => wrong(hashes, damage.to_string()),
+    }
+}
+
+/// What is wrong first, from the root hash down.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VerityDamage {
+    /// The hash image does not begin as one does.
+    Superblock,
+    /// The hash image ends too early.
+    Cut {
+        /// Its bytes.
+        bytes: u64,
+    },
+    /// A block of the hash tree.
+    Hash {
+        /// Levels below the top.
+        level: usize,
+        /// Block in its level.
+        block: usize,
+    },
+    /// The data image has another length.
+    DataLength {
+        /// Its blocks.
+        blocks: u64,
+        /// Those that the superblock says.
+        expected: u64,
+    },
+    /// A block of the data image.
+    Data(usize),
+}
+
+impl std::fmt::Display for VerityDamage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Superblock => {
+                write!(f, "it does not begin with a verity superblock of format 1, SHA-256, 4096-byte blocks")
+            }
+            Self::Cut { bytes } => write!(f, "it ends after {bytes} bytes"),
+            Self::Hash { level, block } => write!(f, "hash block {block} of level {level} from the top is damaged"),
+            Self::DataLength { blocks, expected } => write!(f, "it has {blocks} blocks, not {expected}"),
+            Self::Data(block) => write!(f, "data block {block} is damaged"),
+        }
+    }
+}
+
+/// Bytes of the data image that a hash image was made for, and of the hash image; `None` without a superblock.
+pub fn lengths(hashes: &Region) -> Result<Option<(u64, u64)>> {
+    let block = hashes.bytes(0, BLOCK.min(hashes.len() as usize))?;
+    Ok(VeritySuperblock::decode(&block).map(|superblock| {
+        let blocks: u64 = level_blocks(superblock.data_blocks).into_iter().sum();
+        (superblock.data_blocks * BLOCK as u64, (blocks + 1) * BLOCK as u64)
+    }))
+}
+
+/// The first damage of a data image or of its hash image.
+///
+/// # Errors
+/// One of them cannot be read, or is no whole number of blocks.
+pub fn first_damage(image: &Region, hashes: &Region, root_hash: Digest) -> Result<Option<VerityDamage>> {
+    let stored = hashes.bytes(0, hashes.len() as usize)?;
+    let Some(superblock) = VeritySuperblock::decode(&stored) else { return Ok(Some(VerityDamage::Superblock)) };
     let salted = Sha256::new_with_prefix(&superblock.salt);
     let data = data_digests(image, &salted)?;
-    if data.len() as u64 / 32 != superblock.data_blocks {
-        return wrong(image, format!("it has {} blocks, not {}", data.len() / 32, superblock.data_blocks));
+    let (blocks, expected) = (data.len() as u64 / 32, superblock.data_blocks);
+    if blocks != expected {
+        return Ok(Some(VerityDamage::DataLength { blocks, expected }));
     }
     // From the root down: each level must have the digests that the one above holds.
     let mut expected = root_hash.0.to_vec();
     let mut rest = &stored[BLOCK..];
-    for (depth, blocks) in level_blocks(superblock.data_blocks).into_iter().rev().enumerate() {
-        let Some((level, below)) = rest.split_at_checked(blocks as usize * BLOCK) else {
-            return wrong(hashes, format!("it ends after {} bytes", stored.len()));
+    for (level, blocks) in level_blocks(superblock.data_blocks).into_iter().rev().enumerate() {
+        let Some((bytes, below)) = rest.split_at_checked(blocks as usize * BLOCK) else {
+            return Ok(Some(VerityDamage::Cut { bytes: stored.len() as u64 }));
         };
-        if let Some(block) = first_difference(&level_digests(level, &salted), &expected) {
-            return wrong(hashes, format!("hash block {block} of level {depth} from the top is damaged"));
+        if let Some(block) = first_difference(&level_digests(bytes, &salted), &expected) {
+            return Ok(Some(VerityDamage::Hash { level, block }));
         }
-        expected = level.to_vec();
+        expected = bytes.to_vec();
         rest = below;
     }
-    match first_difference(&data, &expected) {
-        Some(block) => wrong(image, format!("data block {block} is damaged")),
-        None => Ok(()),
-    }
+    Ok(first_difference(&data, &expected).map(VerityDamage::Data))
 }
 
 /// The first digest that is not the expected one; `expected` may be padded.
@@ -114,7 +170,7 @@ struct HashTree {
 impl HashTree {
     fn of(image: &Path, salt: &[u8]) -> Result<Self> {
         let salted = Sha256::new_with_prefix(salt);
-        let mut digests = data_digests(image, &salted)?;
+        let mut digests = data_digests(&Region::open(image)?, &salted)?;
         let data_blocks = digests.len() as u64 / 32;
         let mut levels = Vec::new();
         for blocks in level_blocks(data_blocks) {
@@ -129,19 +185,17 @@ impl HashTree {
 }
 
 /// The digests of all blocks of a file.
-fn data_digests(image: &Path, salted: &Sha256) -> Result<Vec<u8>> {
-    let failed = |e| Error::io("cannot read the image to hash", image, e);
-    let file = File::open(image).map_err(failed)?;
-    let len = file.metadata().map_err(failed)?.len();
+fn data_digests(image: &Region, salted: &Sha256) -> Result<Vec<u8>> {
+    let len = image.len();
     if len == 0 || !len.is_multiple_of(BLOCK as u64) {
         return Err(Error::input("dm-verity needs whole blocks of 4096 bytes, and at least one")
-            .at(image.display().to_string())
+            .at(image.path().display().to_string())
             .because(format!("it has {len} bytes")));
     }
     let mut digests = vec![0; (len / BLOCK as u64) as usize * 32];
     digests.par_chunks_mut(STRETCH * 32).enumerate().try_for_each_init(Vec::new, |buffer, (stretch, digests)| {
         buffer.resize(digests.len() / 32 * BLOCK, 0);
-        file.read_exact_at(buffer, (stretch * STRETCH * BLOCK) as u64).map_err(failed)?;
+        image.read_at(buffer, (stretch * STRETCH * BLOCK) as u64)?;
         hash_blocks(salted, buffer, digests);
         Ok::<_, Error>(())
     })?;

@@ -10,6 +10,8 @@ mod reader;
 
 use diorite_host::tools::{Tool, ToolsTree};
 use diorite_image::filesystem::{FilesystemOptions, sidecar_path, write};
+use diorite_image::read::ErofsReader;
+use diorite_image::region::Region;
 use diorite_image::verity;
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
@@ -86,6 +88,23 @@ fn same(expected: &Tree, found: &Tree, owners: bool) {
     assert_eq!(expected.len(), found.len(), "files are missing at the end, or there are too many");
 }
 
+/// The product's reader gives the same files, and the same contents.
+fn reader_agrees(tree: &Tree, image: &Path) {
+    let reader = ErofsReader::open(Region::open(image).unwrap()).unwrap();
+    let files = reader.files().unwrap();
+    assert!(files.keys().eq(tree.nodes.keys()));
+    for (path, file) in &files {
+        let node = match &tree.nodes[path].kind {
+            NodeKind::HardLink(first) => &tree.nodes[first],
+            _ => &tree.nodes[path],
+        };
+        assert_eq!((file.mode, file.uid, file.gid, file.mtime), (node.mode, node.uid, node.gid, node.mtime));
+        if let NodeKind::File(content) = &node.kind {
+            assert!(reader.content(path, file).unwrap() == content.bytes(), "{}", path.escape_ascii());
+        }
+    }
+}
+
 /// `fsck.erofs` decodes every file of the image; and from an image of all it may extract, extracts the same tree.
 fn fsck_agrees(tree: &Tree, image: &Path, options: &FilesystemOptions, directory: &Path) {
     let fsck = |image: &Path| tools().command(Tool::FsckErofs).input(image);
@@ -150,6 +169,7 @@ fn the_configured_tree_comes_back() {
     println!("{written:?}");
     read_back_is(configured(), &fs::read(&image).unwrap());
     fsck_agrees(configured(), &image, &options(), directory.path());
+    reader_agrees(configured(), &image);
 
     let dump = tools().command(Tool::DumpErofs).input(&image).arg("-s").arg(image.as_os_str()).run_ok().unwrap();
     let dump = String::from_utf8(dump.stdout).unwrap();

@@ -33,6 +33,11 @@ impl Lock {
     pub fn digest(&self) -> Digest {
         Digest::of_json(self)
     }
+    /// What an image carries of it: all but the tools tree, which changes no byte of the image. The release files stay:
+    /// their dates say where an archive of old packages has these.
+    pub fn carried(&self) -> Self {
+        Self { tools: Vec::new(), ..self.clone() }
+    }
     /// All packages, each once, in the order of their digests' first appearance.
     pub fn packages(&self) -> Vec<&LockedPackage> {
         let mut seen = std::collections::BTreeSet::new();

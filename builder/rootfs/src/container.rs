@@ -9,6 +9,7 @@ use crate::tree::edit::{detach_links, empty_directory, empty_logs_and_caches};
 use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::oci::Config;
 use diorite_model::{Error, Result};
+use std::collections::BTreeMap;
 
 /// The root of a container: no kernel, no boot, no database.
 #[derive(Debug, Clone)]
@@ -16,13 +17,14 @@ pub struct ContainerTree {
     tree: Tree,
     public: PublicSecrets,
     config: Config,
+    overlaid: BTreeMap<TreePath, String>,
 }
 
 impl ContainerTree {
     /// A tree as it is, for tests of what comes after.
     #[cfg(test)]
     pub(crate) fn of(tree: Tree) -> Self {
-        Self { tree, public: PublicSecrets::default(), config: Config::default() }
+        Self { tree, public: PublicSecrets::default(), config: Config::default(), overlaid: BTreeMap::new() }
     }
     /// The root.
     pub fn tree(&self) -> &Tree {
@@ -31,6 +33,10 @@ impl ContainerTree {
     /// What looks like a secret in it and is none.
     pub fn public(&self) -> &PublicSecrets {
         &self.public
+    }
+    /// What overlays laid over it: the paths, and the overlay of each.
+    pub(crate) fn overlaid(&self) -> &BTreeMap<TreePath, String> {
+        &self.overlaid
     }
     /// How an image that others made wants to be started.
     pub fn config(&self) -> &Config {
@@ -163,7 +169,8 @@ fn finished(
     }
     tree.insert(*b"etc/machine-id", Node::file(0o444, ""));
     overlay::conflicts(overlays)?;
-    overlay::lay(&mut tree, overlays, epoch)?;
+    let overlaid = overlay::lay(&mut tree, overlays, epoch)?;
+    let overlaid = overlaid.into_iter().map(|(path, (overlay, _))| (path, overlay)).collect();
     for node in tree.nodes.values_mut() {
         node.mtime = node.mtime.min(epoch);
     }
@@ -171,7 +178,7 @@ fn finished(
     overlays.iter().for_each(|o| public.extend(&o.public));
     // Its contents are in the image's tree, and are searched there.
     secrets::identity(&tree)?;
-    Ok(ContainerTree { tree, public, config })
+    Ok(ContainerTree { tree, public, config, overlaid })
 }
 
 #[cfg(test)]

@@ -39,6 +39,8 @@ pub struct Layout {
     directories: HashSet<Vec<u8>>,
     /// Real path of what is not a directory → the entry that is there.
     owners: HashMap<Vec<u8>, Owner>,
+    /// Real path of a directory → the package that brought it first.
+    brought: HashMap<Vec<u8>, usize>,
     /// By package, the paths as dpkg's list has them: names as in the archive.
     pub lists: BTreeMap<usize, Vec<Vec<u8>>>,
     /// Directories whose final mode keeps us from writing into them: set at the end.
@@ -65,6 +67,7 @@ impl Layout {
             overrides: BTreeMap::new(),
             directories: HashSet::new(),
             owners: HashMap::new(),
+            brought: HashMap::new(),
             lists: BTreeMap::new(),
             modes: Vec::new(),
         })
@@ -98,9 +101,12 @@ impl Layout {
         Ok(())
     }
 
-    /// Where the regular files come from that have been laid down, and those that dpkg's database has from control.tar.
+    /// Where the files come from that have been laid down, and those that dpkg's database has from control.tar.
     pub fn origins(&self, all: &[StagedPackage]) -> Origins {
         let mut origins = Origins::default();
+        for (real, &package) in &self.brought {
+            origins.insert_other(real.clone(), all[package].deb.name());
+        }
         for (real, &Owner { package, entry }) in &self.owners {
             let StagedPackage { deb, files, .. } = &all[package];
             let file = &files[entry];
@@ -110,8 +116,9 @@ impl Layout {
                 }
                 _ => file.digest,
             };
-            if let Some(digest) = digest {
-                origins.insert(real.clone(), deb.name(), digest);
+            match digest {
+                Some(digest) => origins.insert(real.clone(), deb.name(), digest),
+                None => origins.insert_other(real.clone(), deb.name()),
             }
         }
         for staged in all {
@@ -154,7 +161,7 @@ impl Layout {
             _ => member.path.clone(),
         };
         if member.kind == MemberKind::Directory {
-            return self.directory(member, &target, access).map(|()| true);
+            return self.directory(package, member, &target, access).map(|()| true);
         }
         self.parents(&target)?;
         let real = self.root.real(&target)?;
@@ -214,12 +221,13 @@ impl Layout {
         Ok(true)
     }
 
-    fn directory(&mut self, member: &Member, target: &[u8], access: Option<Ownership>) -> Result<()> {
+    fn directory(&mut self, package: usize, member: &Member, target: &[u8], access: Option<Ownership>) -> Result<()> {
         if self.directories.contains(target) {
             return Ok(());
         }
         self.parents(target)?;
         let real = self.root.real(target)?;
+        self.brought.entry(real.clone()).or_insert(package);
         match self.root.kind(&real)? {
             None => {
                 let mode = access.map_or(member.mode, |a| a.mode);

@@ -3,6 +3,7 @@
 //! ```text
 //! manifest                  SealedTree + Changes → tree.manifest
 //! seal                      Tree + GuestFiles + overlays → SealedTree
+//!   carried, provenance     what an image says about itself: recipe, lock, and where each file comes from
 //! guest                     Recipe + Tree + ContainerTree → GuestFiles; a file for each table of the profile
 //! container                 Tree (of packages, or of `layers` that others made) → ContainerTree
 //! wheels                    a container's wheels → WheelTree, laid over its Tree
@@ -22,6 +23,7 @@
 
 pub mod accounts;
 pub mod build;
+pub mod carried;
 pub mod clock;
 pub mod configure;
 pub mod container;
@@ -43,6 +45,7 @@ pub mod overlay;
 pub mod pack;
 pub mod paths;
 pub mod privileges;
+pub mod provenance;
 pub mod scan;
 pub mod scripts;
 pub mod seal;

@@ -1,4 +1,4 @@
-//! Where the regular files of a tree come from: the package that brought each, and the SHA-256 of what it shipped.
+//! Where the files of a tree come from: the package that brought each, and the SHA-256 of what it shipped as a regular file.
 //!
 //! Known when packages are unpacked, kept beside the tree as `origins`, and the one answer to "whose is this file": a file
 //! whose content still has the digest is as its package brought it; one with another was changed; one that is not here was
@@ -13,7 +13,7 @@ use std::fs;
 use std::path::Path;
 
 /// Version of the file; another one is an error, never a guess.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const FILE: &str = "origins";
 
 /// What one file was when it was unpacked.
@@ -28,44 +28,65 @@ pub struct FileOrigin {
 /// The origins of a tree's files by path: data.tar's, in their places after diversions, and control.tar's in dpkg's
 /// database.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Origins(BTreeMap<TreePath, FileOrigin>);
+pub struct Origins {
+    files: BTreeMap<TreePath, FileOrigin>,
+    /// The package that brought each directory, link and device: of a directory that several have, the first.
+    others: BTreeMap<TreePath, String>,
+}
 
-/// The file: version, then by package the digest of each path.
+/// The file: version, then by package the digest of each path, and the paths that have none.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct OriginsFile {
     version: u32,
     packages: BTreeMap<String, BTreeMap<String, Digest>>,
+    others: BTreeMap<String, Vec<String>>,
 }
 
 impl Origins {
     /// Adds what a package shipped at a path.
     pub fn insert(&mut self, path: impl Into<TreePath>, package: &str, digest: Digest) {
-        self.0.insert(path.into(), FileOrigin { package: package.to_owned(), digest });
+        self.files.insert(path.into(), FileOrigin { package: package.to_owned(), digest });
+    }
+
+    /// Adds that a package brought a directory, a link or a device.
+    pub fn insert_other(&mut self, path: impl Into<TreePath>, package: &str) {
+        self.others.insert(path.into(), package.to_owned());
+    }
+
+    /// The package that brought what is at this path, of whatever kind.
+    pub fn package(&self, path: &[u8]) -> Option<&str> {
+        self.files.get(path).map(|origin| &origin.package).or_else(|| self.others.get(path)).map(String::as_str)
     }
 
     /// Adds all of another list.
     pub fn extend(&mut self, other: &Self) {
-        self.0.extend(other.0.iter().map(|(path, origin)| (path.clone(), origin.clone())));
+        self.files.extend(other.files.iter().map(|(path, origin)| (path.clone(), origin.clone())));
+        self.others.extend(other.others.iter().map(|(path, package)| (path.clone(), package.clone())));
     }
 
-    /// What was shipped at this path.
+    /// What was shipped at this path as a regular file.
     pub fn get(&self, path: &[u8]) -> Option<&FileOrigin> {
-        self.0.get(path)
+        self.files.get(path)
     }
 
-    /// All of them, in bytewise order of the paths.
+    /// All regular files, in bytewise order of the paths.
     pub fn iter(&self) -> impl Iterator<Item = (&TreePath, &FileOrigin)> {
-        self.0.iter()
+        self.files.iter()
     }
 
     /// Writes them into the directory of a pack: one line with the SHA-256 of what follows, then JSON.
     pub(crate) fn write(&self, dir: &Path) -> Result<()> {
         let mut packages: BTreeMap<String, BTreeMap<String, Digest>> = BTreeMap::new();
-        for (path, FileOrigin { package, digest }) in &self.0 {
+        for (path, FileOrigin { package, digest }) in &self.files {
             packages.entry(package.clone()).or_default().insert(escape(path), *digest);
         }
-        let json = serde_json::to_vec(&OriginsFile { version: VERSION, packages }).expect("our own types serialize");
+        let mut others: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (path, package) in &self.others {
+            others.entry(package.clone()).or_default().push(escape(path));
+        }
+        let file = OriginsFile { version: VERSION, packages, others };
+        let json = serde_json::to_vec(&file).expect("our own types serialize");
         let mut bytes = format!("{}\n", Digest::of(&json)).into_bytes();
         bytes.extend_from_slice(&json);
         let file = dir.join(FILE);
@@ -99,6 +120,11 @@ impl Origins {
             for (path, digest) in files {
                 let path = unescape(path).ok_or_else(|| damaged("a wrong escape sequence"))?;
                 origins.insert(path, package, *digest);
+            }
+        }
+        for (package, paths) in &read.others {
+            for path in paths {
+                origins.insert_other(unescape(path).ok_or_else(|| damaged("a wrong escape sequence"))?, package);
             }
         }
         Ok(origins)
@@ -153,6 +179,7 @@ mod tests {
         origins.insert(*b"usr/bin/tool", "tool", Digest::of(b"tool"));
         origins.insert(*b"etc/caf\xe9 100%", "tool", Digest::of(b""));
         origins.insert(*b"usr/bin/other", "other", Digest::of(b"tool"));
+        origins.insert_other(*b"usr/bin", "base");
         origins.write(a.path()).unwrap();
         let again = Origins::open(a.path()).unwrap();
         assert_eq!(again, origins);
@@ -162,6 +189,9 @@ mod tests {
         let shipped = ShippedContents::of([&again]);
         assert_eq!(shipped.get(&Digest::of(b"tool")), Some(("other", &b"usr/bin/other"[..])));
         assert_eq!(shipped.get(&Digest::of(b"else")), None);
+        assert_eq!(again.package(b"usr/bin"), Some("base"));
+        assert_eq!(again.package(b"usr/bin/tool"), Some("tool"));
+        assert_eq!((again.package(b"usr"), again.get(b"usr/bin")), (None, None));
     }
 
     #[test]

@@ -110,6 +110,13 @@ pub enum Verb {
     Vault(VaultVerb),
     /// Build the disk image.
     Build(BuildArgs),
+    /// Show what is in an image, the recipe and the lock that it carries, and whether every byte of it is as it was made.
+    Inspect(InspectArgs),
+    /// Show what differs between two images, profiles, locks or recipes: packages, files, people, units, ports, firewall, kernel,
+    /// sizes.
+    Diff(DiffArgs),
+    /// Show which package, overlay or table of the profile put a file into an image.
+    Whence(WhenceArgs),
     /// Boot the image in the lab and check it.
     Verify(VerifyArgs),
     /// Boot several machines in one lab and run the steps of a scenario.
@@ -200,6 +207,55 @@ pub struct BuildArgs {
     /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
     pub format: Vec<Format>,
+}
+
+/// What `inspect` takes.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// The path of a raw disk image (disk.raw), or a profile whose image was built.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    #[command(flatten)]
+    pub paths: PathArgs,
+    /// Print the recipe that the image carries, in the form of recipe.json, and nothing else.
+    #[arg(long, conflicts_with = "print_lock")]
+    pub print_recipe: bool,
+    /// Print the lock that the image carries, and nothing else. It names no tools: those are in no image.
+    #[arg(long)]
+    pub print_lock: bool,
+}
+
+/// What `diff` takes.
+#[derive(Debug, Clone, Args)]
+pub struct DiffArgs {
+    /// A raw disk image, a profile (its recipe and lock, and its image where it was built from them), a lock (NAME.lock) or a
+    /// recipe (recipe.json).
+    #[arg(value_name = "A")]
+    pub before: String,
+    /// The other one.
+    #[arg(value_name = "B")]
+    pub after: String,
+    #[command(flatten)]
+    pub lock: ScratchLockArgs,
+    /// Print one HTML page that stands alone.
+    #[arg(long, conflicts_with = "markdown")]
+    pub html: bool,
+    /// Print Markdown, for a comment below a pull request.
+    #[arg(long)]
+    pub markdown: bool,
+}
+
+/// What `whence` takes.
+#[derive(Debug, Clone, Args)]
+pub struct WhenceArgs {
+    /// The path in the image, from its root: `/etc/hosts`.
+    #[arg(value_name = "PATH")]
+    pub path: String,
+    /// The path of a raw disk image (disk.raw), or a profile whose image was built.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    #[command(flatten)]
+    pub paths: PathArgs,
 }
 
 /// What `plan` takes.

@@ -3,7 +3,9 @@
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::project_directory::{self, OVERLAYS};
+use diorite_archive::lockfile;
 use diorite_model::{Digest, Error, Recipe, Result};
+use diorite_rootfs::carried::CarriedInputs;
 use diorite_rootfs::overlay::{self, Overlay};
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,6 +49,12 @@ impl BuildInputs {
             }
         }
         Ok(Self { recipe: recipe.clone(), lock, overlays, places, program: program_digest()? })
+    }
+
+    /// What the image carries of them besides the recipe.
+    pub fn carried(&self) -> CarriedInputs {
+        let overlays = self.overlays.iter().map(|(name, overlay)| (name.clone(), overlay.digest())).collect();
+        CarriedInputs { lock: lockfile::text(&self.lock.carried()), overlays }
     }
 
     /// The overlays of these names, in this order.

@@ -86,6 +86,7 @@ impl StepKeys {
             key.field(&container.0);
         }
         key.field(&inputs.recipe.digest().0);
+        key.field(&Digest::of(inputs.carried().lock.as_bytes()).0);
         for (name, overlay) in &inputs.overlays {
             key.field(name.as_bytes());
             key.field(&overlay.digest().0);

@@ -47,7 +47,7 @@ pub fn run(
     let (mut tree, mut overlays) = (trees.root, inputs.overlays(&recipe.overlays));
     changes.apply(&mut tree, &mut overlays);
     let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
-    let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins)?;
+    let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins, &inputs.carried())?;
     stage.done(format!("{} files", sealed.tree().nodes.len()));
     Ok(sealed)
 }

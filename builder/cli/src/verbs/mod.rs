@@ -2,10 +2,12 @@
 
 mod build;
 mod deploy;
+mod diff;
 mod doc;
 mod drive;
 mod import;
 mod init;
+mod inspect;
 mod install;
 mod lock;
 mod material;
@@ -15,6 +17,7 @@ mod scenario;
 mod target;
 mod vault;
 mod verify;
+mod whence;
 mod write;
 
 use crate::args::{Cli, ProfileArgs, Verb};
@@ -61,6 +64,9 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Fetch(profile) => build::fetch(profile, context),
         Verb::Vault(vault) => vault::run(vault, context),
         Verb::Build(args) => build::build(args, context).map(|_| Exit::Done),
+        Verb::Inspect(args) => inspect::inspect(args, context),
+        Verb::Diff(args) => diff::diff(args, context),
+        Verb::Whence(args) => whence::whence(args, context),
         Verb::Verify(args) => verify::verify(args, context),
         Verb::Scenario(args) => scenario::run(args, context),
         Verb::Image(args) => build::image(args, context),

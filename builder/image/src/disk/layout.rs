@@ -12,12 +12,12 @@ pub const SECTOR: u64 = 512;
 pub(crate) const ALIGNMENT: u64 = 1 << 20;
 /// Partition types, Discoverable Partitions Specification.
 pub(crate) const ESP: Uuid = uuid::uuid!("c12a7328-f81f-11d2-ba4b-00a0c93ec93b");
-const ROOT: Uuid = uuid::uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
-const ROOT_VERITY: Uuid = uuid::uuid!("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5");
+pub(crate) const ROOT: Uuid = uuid::uuid!("4f68bce3-e8cd-4db1-96e7-fbcaf984b709");
+pub(crate) const ROOT_VERITY: Uuid = uuid::uuid!("2c7357ed-ebd2-46d9-aec1-23d437ec2bf5");
 /// Attribute "read-only" of the same specification.
-const READ_ONLY: u64 = 1 << 60;
+pub(crate) const READ_ONLY: u64 = 1 << 60;
 /// The label of a slot nothing was written to yet, sysupdate.d(5).
-const EMPTY: &str = "_empty";
+pub(crate) const EMPTY: &str = "_empty";
 /// UTF-16 units a label can have (UEFI specification, table 5-6).
 const LABEL: usize = 36;
 

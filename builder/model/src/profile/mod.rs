@@ -35,6 +35,7 @@ pub(crate) mod forms {
 
 use crate::{Error, Recipe, Result, tables};
 use source::{Files, Kind, Span, Value};
+use std::collections::BTreeMap;
 
 /// Largest profile that is read, in bytes.
 pub const LARGEST: usize = source::LARGEST;
@@ -55,6 +56,35 @@ pub struct Loaded {
 /// [`Exit::Input`](crate::Exit::Input) with the user's line for everything that is wrong in the text, an `extends`
 /// cycle included; whatever `load` returns, with the line that asked for it.
 pub fn parse(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded>) -> Result<(Recipe, Settings)> {
+    let (mut files, value) = joined(text, file, load)?;
+    attach(&mut files, &value, load)?;
+    tables::recipe(&files, &value)
+}
+
+/// Where tables of a profile and what is directly in them begin, as `profiles/server.toml:7:1`, by `table` and `table.key`: of a key
+/// that several profiles have, the one that counts.
+///
+/// # Errors
+/// As [`parse`], for what is wrong in the text as TOML.
+pub fn places(
+    text: &str,
+    file: &str,
+    load: &mut dyn FnMut(&str) -> Result<Loaded>,
+) -> Result<BTreeMap<String, String>> {
+    let (files, value) = joined(text, file, load)?;
+    let mut places = BTreeMap::new();
+    let Kind::Table(tables) = &value.kind else { return Ok(places) };
+    for (name, (span, table)) in tables {
+        places.insert(name.clone(), files.place(*span));
+        if let Kind::Table(keys) = &table.kind {
+            places.extend(keys.iter().map(|(key, (span, _))| (format!("{name}.{key}"), files.place(*span))));
+        }
+    }
+    Ok(places)
+}
+
+/// The text joined with what it extends.
+fn joined(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded>) -> Result<(Files, Value)> {
     let mut files = Files::default();
     let mut value = files.read(file, text)?;
     let mut names: Vec<String> = vec![stem(file)];
@@ -82,8 +112,7 @@ pub fn parse(text: &str, file: &str, load: &mut dyn FnMut(&str) -> Result<Loaded
         }
         names.push(name);
     }
-    attach(&mut files, &value, load)?;
-    tables::recipe(&files, &value)
+    Ok((files, value))
 }
 
 /// Finds the files of requirements that containers name. What is wrong with a name is said where it is read.

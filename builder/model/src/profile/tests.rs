@@ -50,6 +50,17 @@ fn shipped_profiles_parse() {
     }
 }
 
+#[test]
+fn tables_have_their_places_in_the_file_that_counts() {
+    let text =
+        "extends = \"base\"\n[image]\nname = \"mine\"\nversion = \"1\"\n\n[containers.web]\npackages = [\"nginx\"]\n";
+    let places = places(text, "profiles/mine.toml", &mut shipped).unwrap();
+    assert_eq!(places["image.name"], "profiles/mine.toml:3:1");
+    assert_eq!(places["containers.web"], "profiles/mine.toml:6:13");
+    assert!(places["firewall"].starts_with("profiles/base.toml:"), "{}", places["firewall"]);
+    assert!(!places.contains_key("extends"));
+}
+
 /// A profile that says everything.
 const FULL: &str = include_str!("tests/full.toml");
 

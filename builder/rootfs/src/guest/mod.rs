@@ -48,8 +48,11 @@ pub struct Guest<'a> {
     tree: &'a Tree,
     overlays: &'a [Overlay],
     nodes: BTreeMap<TreePath, Node>,
+    tables: BTreeMap<TreePath, &'static str>,
     removed: BTreeSet<TreePath>,
-    layers: BTreeMap<TreePath, String>,
+    roots: BTreeMap<TreePath, PlacedRoot>,
+    /// What is being generated.
+    table: &'static str,
 }
 
 /// What [`generate`] makes: no longer tied to the tree it was made for.
@@ -57,12 +60,25 @@ pub struct Guest<'a> {
 pub struct GuestFiles {
     /// Files by path.
     pub(crate) nodes: BTreeMap<TreePath, Node>,
+    /// The table that each of them is made from, or what else makes it: the name of its file here.
+    pub(crate) tables: BTreeMap<TreePath, &'static str>,
     /// Paths that must go before these files come.
     pub(crate) removed: BTreeSet<TreePath>,
     /// What looks like a secret in the containers and is none.
     pub(crate) public: PublicSecrets,
-    /// Containers whose root is an image, by the path of their layer.
-    pub(crate) layers: BTreeMap<TreePath, String>,
+    /// Roots of containers by their paths.
+    pub(crate) roots: BTreeMap<TreePath, PlacedRoot>,
+}
+
+/// The root of a container, as it is known when the machine's tree is sealed.
+#[derive(Debug, Clone)]
+pub(crate) struct PlacedRoot {
+    /// The container; of several with the same root, the first.
+    pub name: String,
+    /// Others made it: it is an image, and not made of packages.
+    pub image: bool,
+    /// What overlays laid over it: paths inside it, and the overlay's name.
+    pub overlaid: BTreeMap<TreePath, String>,
 }
 
 /// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
@@ -76,44 +92,52 @@ pub fn generate(
     containers: &BTreeMap<String, ContainerTree>,
 ) -> Result<GuestFiles> {
     let mut guest = Guest::new(tree, overlays);
-    image::generate(&mut guest, recipe)?;
-    state::generate(&mut guest, recipe)?;
-    mounts::generate(&mut guest, recipe)?;
-    memory::generate(&mut guest, recipe)?;
-    network::generate(&mut guest, recipe)?;
-    vpn::generate(&mut guest, recipe)?;
-    trust::generate(&mut guest, recipe)?;
-    ssl_cert::generate(&mut guest)?;
-    own_values::generate(&mut guest)?;
-    slapd::generate(&mut guest)?;
-    databases::generate(&mut guest, recipe)?;
-    time::generate(&mut guest, recipe)?;
-    locale::generate(&mut guest, recipe)?;
-    firewall::generate(&mut guest, recipe)?;
-    access::generate(&mut guest, recipe)?;
-    containers::generate(&mut guest, recipe, containers)?;
-    certificates::script(&mut guest, recipe)?;
-    backup::generate(&mut guest, recipe)?;
-    container_networks::generate(&mut guest, recipe)?;
-    monitoring::generate(&mut guest, recipe)?;
-    kernel::generate(&mut guest, recipe)?;
-    services::generate(&mut guest, recipe)?;
-    system::generate(&mut guest)?;
-    services::switch(&mut guest, recipe)?;
-    health::generate(&mut guest, recipe)?;
-    initrd::generate(&mut guest, recipe)?;
-    config_drive::generate(&mut guest, recipe)?;
-    // Last: it closes and opens what all the others made.
-    hardening::generate(&mut guest, recipe)?;
+    let tables: &[(&'static str, &dyn Fn(&mut Guest) -> Result<()>)] = &[
+        ("image", &|guest| image::generate(guest, recipe)),
+        ("state", &|guest| state::generate(guest, recipe)),
+        ("mounts", &|guest| mounts::generate(guest, recipe)),
+        ("memory", &|guest| memory::generate(guest, recipe)),
+        ("network", &|guest| network::generate(guest, recipe)),
+        ("vpn", &|guest| vpn::generate(guest, recipe)),
+        ("trust", &|guest| trust::generate(guest, recipe)),
+        ("ssl_cert", &|guest| ssl_cert::generate(guest)),
+        ("own_values", &|guest| own_values::generate(guest)),
+        ("slapd", &|guest| slapd::generate(guest)),
+        ("databases", &|guest| databases::generate(guest, recipe)),
+        ("time", &|guest| time::generate(guest, recipe)),
+        ("locale", &|guest| locale::generate(guest, recipe)),
+        ("firewall", &|guest| firewall::generate(guest, recipe)),
+        ("access", &|guest| access::generate(guest, recipe)),
+        ("containers", &|guest| containers::generate(guest, recipe, containers)),
+        ("certificates", &|guest| certificates::script(guest, recipe)),
+        ("backup", &|guest| backup::generate(guest, recipe)),
+        ("container_networks", &|guest| container_networks::generate(guest, recipe)),
+        ("monitoring", &|guest| monitoring::generate(guest, recipe)),
+        ("kernel", &|guest| kernel::generate(guest, recipe)),
+        ("services", &|guest| services::generate(guest, recipe)),
+        ("system", &|guest| system::generate(guest)),
+        ("services", &|guest| services::switch(guest, recipe)),
+        ("health", &|guest| health::generate(guest, recipe)),
+        ("initrd", &|guest| initrd::generate(guest, recipe)),
+        ("config_drive", &|guest| config_drive::generate(guest, recipe)),
+        // Last: it closes and opens what all the others made.
+        ("hardening", &|guest| hardening::generate(guest, recipe)),
+    ];
+    for (table, generate) in tables {
+        guest.table = table;
+        generate(&mut guest)?;
+    }
     let mut public = PublicSecrets::default();
     containers.values().for_each(|c| public.extend(c.public()));
-    Ok(GuestFiles { nodes: guest.nodes, removed: guest.removed, public, layers: guest.layers })
+    let Guest { nodes, tables, removed, roots, .. } = guest;
+    Ok(GuestFiles { nodes, tables, removed, public, roots })
 }
 
 impl<'a> Guest<'a> {
     /// Nothing generated yet.
     pub fn new(tree: &'a Tree, overlays: &'a [Overlay]) -> Self {
-        Self { tree, overlays, nodes: BTreeMap::new(), removed: BTreeSet::new(), layers: BTreeMap::new() }
+        let (nodes, tables, removed, roots) = Default::default();
+        Self { tree, overlays, nodes, tables, removed, roots, table: "" }
     }
 
     fn put(&mut self, path: &str, node: Node) -> Result<()> {
@@ -121,9 +145,17 @@ impl<'a> Guest<'a> {
         if !fine || path.chars().any(char::is_control) {
             return Err(Error::bug(format!("{path:?} is not a valid path for a generated file")));
         }
+        self.tables.insert(path.as_bytes().to_vec(), self.table);
         match self.nodes.insert(path.as_bytes().to_vec(), node) {
             Some(Node { kind: NodeKind::File(_), .. }) => Err(Error::bug(format!("/{path} is generated twice"))),
             _ => Ok(()),
+        }
+    }
+    /// Many files, of one table.
+    fn extend(&mut self, nodes: impl IntoIterator<Item = (TreePath, Node)>) {
+        for (path, node) in nodes {
+            self.tables.insert(path.clone(), self.table);
+            self.nodes.insert(path, node);
         }
     }
     /// A regular file of root's.

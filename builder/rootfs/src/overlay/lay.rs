@@ -5,10 +5,13 @@ use crate::accounts::lookup;
 use crate::origins::Origins;
 use crate::tree::{Node, NodeKind, Tree, TreePath};
 use diorite_model::{Error, Result};
+use std::collections::BTreeMap;
 
 /// Lays overlays over a tree, with owners by the tree's own accounts. A directory that is there already keeps its owner
-/// and mode unless the overlay names them; a link to a directory that is there is followed.
-pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<()> {
+/// and mode unless the overlay names them; a link to a directory that is there is followed. What was put where, by the
+/// overlay's name, and whether its `configure` program made it.
+pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<BTreeMap<TreePath, (String, bool)>> {
+    let mut laid = BTreeMap::new();
     for overlay in overlays {
         for (path, entry) in &overlay.entries {
             let mut node = entry.node.clone();
@@ -30,10 +33,11 @@ pub(crate) fn lay(tree: &mut Tree, overlays: &[Overlay], epoch: i64) -> Result<(
             if matches!(node.kind, NodeKind::Directory) && there && !special {
                 continue;
             }
+            laid.insert(target.clone(), (overlay.name.clone(), entry.configured));
             tree.insert(target, node);
         }
     }
-    Ok(())
+    Ok(laid)
 }
 
 /// An overlay that says nothing of it replaces no file that a package brought, and none puts a file where a directory is or

@@ -8,9 +8,11 @@ mod search;
 mod setuid;
 mod var;
 
+use crate::carried::{self, CarriedInputs};
 use crate::guest::GuestFiles;
 use crate::origins::ImageOrigins;
 use crate::overlay::{self, Overlay};
+use crate::provenance::KnownFiles;
 use crate::secrets::{PassedSecret, PassedSecrets, PublicSecrets};
 use crate::tree::edit::detach_links;
 use crate::tree::{NodeKind, Tree, TreePath};
@@ -64,10 +66,10 @@ impl SealedTree {
     }
 }
 
-/// Seals a configured tree, whose files and whose containers' files have these origins.
+/// Seals a configured tree, whose files and whose containers' files have these origins, and which is made from this lock.
 ///
 /// Order: clean, generated files, overlays (which may replace generated files if they declare `override`), privileges,
-/// state, package database, boot, times, and a look for secrets.
+/// state, package database, boot, what the image carries about itself, times, and a look for secrets.
 ///
 /// # Errors
 /// Overlays in conflict, an owner the tree does not know, a privilege nobody declared, no kernel or more than one, a
@@ -78,6 +80,7 @@ pub fn seal(
     overlays: &[Overlay],
     recipe: &Recipe,
     origins: &ImageOrigins,
+    inputs: &CarriedInputs,
 ) -> Result<SealedTree> {
     let mut tree = configured;
     let before: BTreeSet<TreePath> = tree.nodes.keys().cloned().collect();
@@ -93,11 +96,12 @@ pub fn seal(
     against_generated(&generated, overlays)?;
     overlay::over_packages(&tree, overlays, &origins.machine)?;
     let search = search::TreeSearch::new(&generated, overlays, origins);
-    for (path, mut node) in generated.nodes {
+    let GuestFiles { nodes, tables, roots, .. } = generated;
+    for (path, mut node) in nodes {
         node.mtime = epoch;
         tree.insert(path, node);
     }
-    overlay::lay(&mut tree, overlays, epoch)?;
+    let laid = overlay::lay(&mut tree, overlays, epoch)?;
     setuid::strip(&mut tree, overlays, recipe)?;
     var::to_state(&mut tree)?;
     dpkg::move_database(&mut tree);
@@ -112,6 +116,8 @@ pub fn seal(
     let stub = boot(&format!("linux{machine}.efi.stub"))?;
     let boot_manager = boot(&format!("systemd-boot{machine}.efi"))?;
     dpkg::forget_removed(&mut tree, &before, &alias);
+    let known = KnownFiles { configured: &before, tables: &tables, roots: &roots, laid: &laid, origins };
+    carried::put(&mut tree, recipe, inputs, &kernel, &known);
     for node in tree.nodes.values_mut() {
         // Never set what a package brought: compiled Python files hold the times of their sources. Zero is ours.
         node.mtime = if node.mtime == 0 { epoch } else { node.mtime.min(epoch) };

@@ -1,9 +1,9 @@
 //! The look for secrets in a sealed tree, with what is known of its files: whose each is.
 
-use super::dpkg::DATABASE;
 use crate::guest::GuestFiles;
 use crate::origins::ImageOrigins;
 use crate::overlay::Overlay;
+use crate::paths::DATABASE;
 use crate::secrets::{self, FileSource, PassedSecrets, PublicSecrets, SecretSearch};
 use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Digest, Result};
@@ -38,7 +38,9 @@ impl<'a> TreeSearch<'a> {
                 }
             }
         }
-        Self { origins, declared, brought, layers: generated.layers.clone() }
+        let images = generated.roots.iter().filter(|(_, root)| root.image);
+        let layers = images.map(|(path, root)| (path.clone(), root.name.clone())).collect();
+        Self { origins, declared, brought, layers }
     }
 
     pub(super) fn run(&self, tree: &Tree) -> Result<PassedSecrets> {

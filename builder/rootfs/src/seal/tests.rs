@@ -12,6 +12,10 @@ fn recipe() -> Recipe {
     profile::parse(text, "x.toml", &mut |_| panic!("nothing is extended")).unwrap().0
 }
 
+fn inputs() -> CarriedInputs {
+    CarriedInputs { lock: "lock\n".into(), overlays: [("one".to_owned(), diorite_model::Digest::of(b"one"))].into() }
+}
+
 fn file(text: &str) -> Node {
     Node { mtime: 2_000_000_000, ..Node::file(0o644, text) }
 }
@@ -71,7 +75,7 @@ fn overlay(name: &str, overrides: bool, files: &[(&str, Option<(&str, &str)>)]) 
 }
 
 fn sealed(overlays: &[Overlay]) -> Result<SealedTree> {
-    seal(tree(), GuestFiles::default(), overlays, &recipe(), &ImageOrigins::default())
+    seal(tree(), GuestFiles::default(), overlays, &recipe(), &ImageOrigins::default(), &inputs())
 }
 
 #[test]
@@ -82,11 +86,18 @@ fn a_sealed_tree_in_one_page() {
     assert_eq!(sealed.stub(), b"MZ stub");
     assert_eq!(sealed.boot_manager(), b"MZ manager");
     assert_eq!(sealed.os_release(), b"ID=debian\n");
-    let mut page = crate::manifest::write(&sealed, &Default::default(), &[]);
+    // The recipe is longer with every new table, and has tests of its own.
+    let recipe = |line: &&str| line.ends_with(crate::carried::RECIPE);
+    let listing = crate::manifest::write(&sealed, &Default::default(), &[]);
+    assert_eq!(listing.lines().filter(recipe).count(), 1);
+    let mut page: String = listing.lines().filter(|line| !recipe(line)).map(|line| format!("{line}\n")).collect();
     for path in [
         "usr/lib/tmpfiles.d/20-diorite-var.conf",
         "usr/lib/sysimage/dpkg/info/app.list",
         "usr/lib/sysimage/dpkg/info/app.md5sums",
+        crate::carried::IMAGE,
+        crate::carried::LOCK,
+        crate::carried::PROVENANCE,
     ] {
         page += &format!("\n=== {path}\n{}", String::from_utf8_lossy(sealed.tree().read(path).unwrap()));
     }
@@ -99,7 +110,7 @@ fn wrong_trees_are_refused() {
     let refused = |change: fn(&mut Tree)| {
         let mut tree = tree();
         change(&mut tree);
-        seal(tree, GuestFiles::default(), &[], &recipe(), &ImageOrigins::default()).unwrap_err().to_string()
+        seal(tree, GuestFiles::default(), &[], &recipe(), &ImageOrigins::default(), &inputs()).unwrap_err().to_string()
     };
     let all = [
         refused(|t| assert!(t.remove("boot/vmlinuz-6.12"))),
@@ -123,7 +134,7 @@ fn wrong_trees_are_refused() {
 fn an_overlay_wins_over_a_package_only_when_it_says_so() {
     let mut origins = ImageOrigins::default();
     origins.machine.insert("usr/bin/tool", "app", diorite_model::Digest::of(b"tool"));
-    let with = |overlay: Overlay| seal(tree(), GuestFiles::default(), &[overlay], &recipe(), &origins);
+    let with = |overlay: Overlay| seal(tree(), GuestFiles::default(), &[overlay], &recipe(), &origins, &inputs());
     let directories = |paths: &[&str]| {
         let node = || OverlayEntry { node: Node::directory(0o755), owner: None, configured: false };
         let entries = paths.iter().map(|path| (path.as_bytes().to_vec(), node())).collect();
@@ -156,9 +167,11 @@ fn an_overlay_wins_over_generated_files_only_when_it_says_so() {
         ..GuestFiles::default()
     };
     let quiet = overlay("one", false, &[("etc/fstab", None)]);
-    let error = seal(tree(), generated.clone(), &[quiet], &recipe(), &ImageOrigins::default()).unwrap_err().to_string();
+    let error = seal(tree(), generated.clone(), &[quiet], &recipe(), &ImageOrigins::default(), &inputs())
+        .unwrap_err()
+        .to_string();
     insta::assert_snapshot!("overlay_over_generated", error);
     let loud = overlay("one", true, &[("etc/fstab", None)]);
-    let sealed = seal(tree(), generated, &[loud], &recipe(), &ImageOrigins::default()).unwrap();
+    let sealed = seal(tree(), generated, &[loud], &recipe(), &ImageOrigins::default(), &inputs()).unwrap();
     assert_eq!(sealed.tree().read("etc/fstab"), Some(&b"overlay"[..]));
 }

@@ -73,7 +73,7 @@ fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {
     let of = |name: &String| if name == "web" { container(std::slice::from_ref(&web)) } else { container(&[]) };
     let containers: BTreeMap<_, _> = recipe.containers.keys().map(|name| (name.clone(), of(name))).collect();
     let generated = guest::generate(recipe, &tree, overlays, &containers).unwrap_or_else(|e| panic!("{e}"));
-    seal::seal(tree, generated, overlays, recipe, &origins).unwrap_or_else(|e| panic!("{e}"))
+    seal::seal(tree, generated, overlays, recipe, &origins, &Default::default()).unwrap_or_else(|e| panic!("{e}"))
 }
 
 /// Writes a tree to disk as root would find it mounted.

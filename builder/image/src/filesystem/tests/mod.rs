@@ -7,6 +7,8 @@ mod reader;
 mod reuse;
 
 use super::{FilesystemOptions, write};
+use crate::read::{ErofsReader, ImageFileKind};
+use crate::region::Region;
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use reader::File;
@@ -49,7 +51,9 @@ fn read(image: &[u8]) -> BTreeMap<Vec<u8>, File> {
 
 /// Writes, reads back and compares every field of every file.
 fn round_trip(tree: &Tree, options: &FilesystemOptions) -> BTreeMap<Vec<u8>, File> {
-    let files = read(&image(tree, options));
+    let bytes = image(tree, options);
+    let files = read(&bytes);
+    agree(&bytes, &files);
     let paths = |paths: Vec<&Vec<u8>>| paths.iter().map(|path| path.escape_ascii().to_string()).collect::<Vec<_>>();
     assert_eq!(paths(files.keys().collect()), paths(tree.nodes.keys().collect()));
     for (path, file) in &files {
@@ -67,6 +71,48 @@ fn round_trip(tree: &Tree, options: &FilesystemOptions) -> BTreeMap<Vec<u8>, Fil
         assert_eq!(file.nlink as usize, expected, "{}", path.escape_ascii());
     }
     files
+}
+
+/// The product's reader sees what the tests' reader does.
+fn agree(bytes: &[u8], files: &BTreeMap<Vec<u8>, File>) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), bytes).unwrap();
+    let reader = ErofsReader::open(Region::open(file.path()).unwrap()).unwrap();
+    let ours = reader.files().unwrap();
+    assert!(ours.keys().eq(files.keys()));
+    for (path, theirs) in files {
+        let our = &ours[path];
+        let content = match &our.kind {
+            ImageFileKind::Symlink(target) => target.clone(),
+            ImageFileKind::Regular(..) => reader.content(path, our).unwrap(),
+            _ => Vec::new(),
+        };
+        let device = match our.kind {
+            ImageFileKind::CharDevice(major, minor) | ImageFileKind::BlockDevice(major, minor) => {
+                minor & 0xff | major << 8 | (minor & !0xff) << 12
+            }
+            _ => 0,
+        };
+        let kind = match our.kind {
+            ImageFileKind::Directory => 4,
+            ImageFileKind::Regular(..) => 8,
+            ImageFileKind::Symlink(_) => 10,
+            ImageFileKind::CharDevice(..) => 2,
+            ImageFileKind::BlockDevice(..) => 6,
+            ImageFileKind::Fifo => 1,
+            ImageFileKind::Socket => 12,
+        };
+        assert_eq!(
+            (our.inode, kind << 12 | our.mode, our.uid, our.gid, our.mtime, &our.xattrs, device),
+            (theirs.nid, theirs.mode, theirs.uid, theirs.gid, theirs.mtime, &theirs.xattrs, theirs.rdev),
+            "{}",
+            path.escape_ascii()
+        );
+        assert!(kind == 4 || content == theirs.content, "the content of {}", path.escape_ascii());
+        if kind == 8 {
+            assert!(reader.same(path, our, &reader, our).unwrap());
+        }
+    }
 }
 
 fn compare(path: &str, file: &File, node: &Node, options: &FilesystemOptions) {

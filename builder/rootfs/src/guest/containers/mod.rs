@@ -5,7 +5,7 @@ mod store;
 use crate::accounts::lookup::number;
 use crate::container::ContainerTree;
 use crate::guest::ini::{Ini, literal, unexpanded, word};
-use crate::guest::{Guest, certificates, container_networks, firewall, trust};
+use crate::guest::{Guest, PlacedRoot, certificates, container_networks, firewall, trust};
 use crate::paths::CONTAINER_STORE;
 use crate::tree::Tree;
 use diorite_model::recipe::{CERTIFICATES, SecretTo, ServerCertificate, VOLUMES};
@@ -59,11 +59,10 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe, trees: &BTreeMap<Stri
     guest.file("usr/lib/tmpfiles.d/20-diorite-containers.conf", 0o644, directories)?;
     let written = store::write(&images, &recipe.archive.architecture)?;
     let inside = |path: &[u8]| [CONTAINER_STORE.as_bytes(), b"/", path].concat();
-    guest.nodes.extend(written.nodes.into_iter().map(|(path, node)| (inside(&path), node)));
+    guest.extend(written.nodes.into_iter().map(|(path, node)| (inside(&path), node)));
     for (layer, name) in written.layers {
-        if recipe.containers[&name].is_image() {
-            guest.layers.insert(inside(layer.as_bytes()), name);
-        }
+        let (image, overlaid) = (recipe.containers[&name].is_image(), trees[&name].overlaid().clone());
+        guest.roots.insert(inside(layer.as_bytes()), PlacedRoot { name, image, overlaid });
     }
     guest.put(CONTAINER_STORE, crate::tree::Node::directory(0o755))?;
     // containers-storage.conf(5), TOML. What podman notes of containers is memory: their roots are in the image, their

@@ -1,0 +1,192 @@
+//! Two images that were to be equal → every place where they are not: partition → file → field, the step that made it, and the
+//! likely cause.
+//!
+//! The root comes first: hash tree, command line, identifiers of partitions and the unified kernel image all follow from it, so
+//! they are told only where the roots are the same.
+
+use crate::content;
+use crate::files::{self, FieldChange, FileChange};
+use diorite_image::pe::Pe;
+use diorite_image::read::ImageReader;
+use diorite_model::Result;
+use serde::Serialize;
+
+/// A place where two images differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RebuildFinding {
+    /// The partition: `root`, `hash tree`, `ESP`, `partition table`.
+    pub partition: String,
+    /// The file, as far as one is concerned.
+    pub path: Option<String>,
+    /// The field of it, as a person says it: `mtime`, `content: gzip header, mtime`, `order of entries`.
+    pub field: String,
+    /// What the first image has.
+    pub before: String,
+    /// What the second image has.
+    pub after: String,
+    /// Who put the file there.
+    pub source: Option<String>,
+    /// The step of the build that made it.
+    pub step: String,
+    /// Why such things differ, most often.
+    pub cause: String,
+}
+
+/// Words that stood for the surroundings of one of the builds, and what each is: what differs in them is no riddle.
+pub type BuildSurroundings<'a> = &'a [(&'a str, &'static str)];
+
+/// All that differs; empty when nothing that is read does.
+///
+/// # Errors
+/// An image is damaged.
+pub fn explain(a: &ImageReader, b: &ImageReader, surroundings: BuildSurroundings) -> Result<Vec<RebuildFinding>> {
+    let mut findings = Vec::new();
+    for file in files::compare(a, b)? {
+        findings.extend(file.fields.iter().map(|field| of_file(&file, field, surroundings)));
+    }
+    if !findings.is_empty() {
+        return Ok(findings);
+    }
+    if a.root_hash != b.root_hash {
+        findings.push(RebuildFinding {
+            partition: "root".into(),
+            path: None,
+            field: "the layout of the file system".into(),
+            before: a.root_hash.short(16),
+            after: b.root_hash.short(16),
+            source: None,
+            step: "filesystem".into(),
+            cause: "all files are the same, and stand in other places of the partition: the writer of the file system; this is a \
+                    bug of Diorite"
+                .into(),
+        });
+    }
+    for path in a.esp.files.keys().chain(b.esp.files.keys().filter(|path| !a.esp.files.contains_key(*path))) {
+        findings.extend(boot_file(path, a.esp.files.get(path), b.esp.files.get(path)));
+    }
+    if findings.is_empty() && a.disk.partitions() != b.disk.partitions() {
+        let said = |image: &ImageReader| {
+            let labels = image.disk.partitions().iter().map(|p| format!("{} {}", p.label, p.sectors));
+            labels.collect::<Vec<_>>().join(", ")
+        };
+        findings.push(RebuildFinding {
+            partition: "partition table".into(),
+            path: None,
+            field: "partitions".into(),
+            before: said(a),
+            after: said(b),
+            source: None,
+            step: "disk".into(),
+            cause: "sizes and labels follow from the recipe".into(),
+        });
+    }
+    Ok(findings)
+}
+
+fn of_file(file: &FileChange, field: &FieldChange, surroundings: BuildSurroundings) -> RebuildFinding {
+    let inside = field.inside.as_ref();
+    let named = match inside {
+        Some(inside) => format!("{}: {}", field.field, inside.what),
+        None => field.field.clone(),
+    };
+    let (before, after) = match inside {
+        Some(inside) => (inside.before.clone(), inside.after.clone()),
+        None => (field.before.clone(), field.after.clone()),
+    };
+    let known = surroundings.iter().find(|(word, _)| before.contains(word) != after.contains(word));
+    let cause = match (known, inside.and_then(|inside| inside.cause.clone())) {
+        (Some((word, what)), _) => format!("{what} of the build stands in it: `{word}`"),
+        (None, Some(cause)) => cause,
+        (None, None) => usual(&field.field).to_owned(),
+    };
+    RebuildFinding {
+        partition: "root".into(),
+        path: Some(file.path.clone()),
+        field: named,
+        before,
+        after,
+        source: file.source_after.clone().or_else(|| file.source_before.clone()),
+        step: file.step.clone().unwrap_or_else(|| "filesystem".into()),
+        cause,
+    }
+}
+
+/// Why a field differs, most often.
+fn usual(field: &str) -> &'static str {
+    match field {
+        "mtime" => "a script set a time from the clock, or the file was not clamped to the image's time",
+        "mode" => "a script made the file with the umask of its surroundings",
+        "owner" => "accounts were numbered in another order, or the file was given the ids of whoever built",
+        "exists" => "a script makes the file only sometimes: it asks the host, the clock or the network",
+        "target" => "the link was chosen by an order that is not fixed, as alternatives of equal priority are",
+        "same file as" => "hard links were made in another order",
+        field if field.starts_with("attribute ") => {
+            "a capability or an access list that the host's file system or kernel refused"
+        }
+        _ => "the file was changed, or a script writes something of its surroundings into it",
+    }
+}
+
+fn boot_file(path: &str, a: Option<&Vec<u8>>, b: Option<&Vec<u8>>) -> Option<RebuildFinding> {
+    let finding = |field: String, before: String, after: String, step: &str, cause: &str| RebuildFinding {
+        partition: "ESP".into(),
+        path: Some(format!("/{path}")),
+        field,
+        before,
+        after,
+        source: None,
+        step: step.into(),
+        cause: cause.into(),
+    };
+    let there = |file: Option<&Vec<u8>>| if file.is_some() { "yes" } else { "no" }.to_owned();
+    let (Some(x), Some(y)) = (a, b) else {
+        return Some(finding(
+            "exists".into(),
+            there(a),
+            there(b),
+            "disk",
+            "another version of Diorite made one of them",
+        ));
+    };
+    if x == y {
+        return None;
+    }
+    let section = |bytes: &[u8]| Pe::parse(bytes.to_vec()).ok();
+    if let (Some(p), Some(q)) = (section(x), section(y)) {
+        let names = p.sections().unwrap_or_default().into_iter().map(|s| s.name);
+        for name in names {
+            let (p, q) = (p.section(&name).ok().flatten()?, q.section(&name).ok().flatten().unwrap_or_default());
+            if p != q {
+                let found = content::difference(p, q);
+                let cause = match name.as_str() {
+                    ".initrd" => {
+                        "the initrd is packed from the root, and the roots are the same: the writer of the initrd; this is a \
+                                  bug of Diorite"
+                    }
+                    _ => "the section follows from recipe and root",
+                };
+                return Some(finding(
+                    format!("section {name}: {}", found.what),
+                    found.before,
+                    found.after,
+                    "disk",
+                    cause,
+                ));
+            }
+        }
+        // A signature stands behind the sections.
+        return Some(finding(
+            "header or signature".into(),
+            size(x),
+            size(y),
+            "disk",
+            "one was signed, or by another key",
+        ));
+    }
+    let found = content::difference(x, y);
+    Some(finding(format!("content: {}", found.what), found.before, found.after, "disk", "the file comes from the root"))
+}
+
+fn size(bytes: &[u8]) -> String {
+    format!("{} bytes", bytes.len())
+}
