@@ -1,15 +1,12 @@
 //! The package database: moved to where it belongs to the image, and true about what sealing took out.
 
+use crate::paths::{DATABASE, DATABASE_BEFORE};
 use crate::tree::{Node, Tree, TreePath};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Where the database is in an image: below /usr, so that the state partition on /var does not hide it.
-pub const DATABASE: &str = "usr/lib/sysimage/dpkg";
-const BEFORE: &str = "var/lib/dpkg";
-
 /// Moves the database and leaves a link; on a running machine systemd-tmpfiles makes the same link on state.
 pub(super) fn move_database(tree: &mut Tree) {
-    let prefix = format!("{BEFORE}/").into_bytes();
+    let prefix = format!("{DATABASE_BEFORE}/").into_bytes();
     let nodes: Vec<(TreePath, Node)> = tree
         .nodes
         .range(prefix.clone()..)
@@ -19,12 +16,12 @@ pub(super) fn move_database(tree: &mut Tree) {
     if nodes.is_empty() {
         return;
     }
-    tree.remove(BEFORE.as_bytes());
+    tree.remove(DATABASE_BEFORE.as_bytes());
     tree.insert(DATABASE.as_bytes().to_vec(), Node::directory(0o755));
     for (path, node) in nodes {
         tree.insert([DATABASE.as_bytes(), b"/", &path[prefix.len()..]].concat(), node);
     }
-    tree.insert(BEFORE.as_bytes().to_vec(), Node::symlink(format!("../../{DATABASE}")));
+    tree.insert(DATABASE_BEFORE.as_bytes().to_vec(), Node::symlink(format!("../../{DATABASE}")));
 }
 
 /// Directories that are links in the configured tree (`lib` → `usr/lib`): packages name files through them.

@@ -1,9 +1,9 @@
 //! The look for secrets in a sealed tree, with what is known of its files: whose each is.
 
-use super::dpkg::DATABASE;
 use crate::guest::GuestFiles;
 use crate::origins::ImageOrigins;
 use crate::overlay::Overlay;
+use crate::paths::DATABASE;
 use crate::secrets::{self, FileSource, PassedSecrets, PublicSecrets, SecretSearch};
 use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Digest, Result};
