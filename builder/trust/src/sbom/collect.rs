@@ -30,7 +30,9 @@ pub fn inventory(contents: &ImageContents) -> Inventory {
         relations: Default::default(),
     };
     if let Some(Distribution { id, version }) = Distribution::of(&contents.machine) {
-        all.add(Component::new(ComponentKind::Distribution, None, &id, &version), IMAGE);
+        let mut component = Component::new(ComponentKind::Distribution, None, &id, &version);
+        component.supplier = (id == "debian").then(|| "Debian".to_owned());
+        all.add(component, IMAGE);
     }
     tree(&mut all, recipe, None, &lock.image, &[], &contents.machine);
     for (name, root) in &contents.containers {
@@ -148,8 +150,7 @@ fn packages(
             if own.is_some_and(|(source, built)| (source, built) == (&name, &version)) {
                 continue;
             }
-            let source = all.add(debian::source_package(&name, &version, sources), &id);
-            all.relations.insert((id.clone(), Relation::MadeOf, source));
+            all.add_related(debian::source_package(&name, &version, sources), &id, Relation::MadeOf);
         }
     }
     let needs = depends::pairs(installed).into_iter().filter(|(one, other)| one != other);

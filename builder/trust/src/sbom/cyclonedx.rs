@@ -25,8 +25,14 @@ struct Document {
 #[derive(Serialize)]
 struct Metadata {
     timestamp: String,
+    lifecycles: [Lifecycle; 1],
     tools: Tools,
     component: BomComponent,
+}
+
+#[derive(Serialize)]
+struct Lifecycle {
+    phase: &'static str,
 }
 
 #[derive(Serialize)]
@@ -117,6 +123,7 @@ pub fn cyclonedx(inventory: &Inventory) -> Vec<u8> {
         version: 1,
         metadata: Metadata {
             timestamp: inventory.created(),
+            lifecycles: [Lifecycle { phase: "build" }],
             tools: Tools { components: vec![tool] },
             component: whole(inventory),
         },

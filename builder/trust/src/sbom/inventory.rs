@@ -191,8 +191,13 @@ impl Inventory {
 
     /// Adds a component that `parent` holds. One that is there already gets the files that declare this one.
     pub fn add(&mut self, component: Component, parent: &str) -> String {
+        self.add_related(component, parent, Relation::Contains)
+    }
+
+    /// Adds a component that `one` has this to do with.
+    pub fn add_related(&mut self, component: Component, one: &str, relation: Relation) -> String {
         let id = component.id();
-        self.relations.insert((parent.to_owned(), Relation::Contains, id.clone()));
+        self.relations.insert((one.to_owned(), relation, id.clone()));
         match self.components.get_mut(&id) {
             Some(there) => there.declared_in.extend(component.declared_in),
             None => drop(self.components.insert(id.clone(), component)),

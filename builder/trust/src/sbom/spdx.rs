@@ -98,9 +98,6 @@ struct File {
     #[serde(rename = "SPDXID")]
     id: String,
     checksums: Vec<Checksum>,
-    license_concluded: &'static str,
-    license_info_in_files: [&'static str; 1],
-    copyright_text: &'static str,
     comment: String,
 }
 
@@ -239,9 +236,6 @@ fn file(id: &str, file: &InventoryFile) -> File {
         file_name: format!(".{}", file.path),
         id: spdx_id(id),
         checksums: vec![sha1, Checksum::sha256(&file.sha256)],
-        license_concluded: NOASSERTION,
-        license_info_in_files: [NOASSERTION],
-        copyright_text: NOASSERTION,
         comment: format!("from: {}", file.source),
     }
 }
