@@ -4,7 +4,6 @@
 #![forbid(unsafe_code)]
 
 mod checksum;
-mod date;
 pub mod deb;
 pub mod fetch;
 pub mod http;

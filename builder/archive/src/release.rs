@@ -5,8 +5,8 @@
 //! for us. Older tools write the text, Release, and beside it a detached signature, Release.gpg, under the same policy. Policy (expiry, revocation, key flags, weak hashes) is sequoia's `StandardPolicy`.
 
 use crate::checksum::{self, Checksum};
-use crate::{date, stanza};
-use diorite_model::{Digest, Error, Result};
+use crate::stanza;
+use diorite_model::{Digest, Error, Result, date};
 use openpgp::cert::CertParser;
 use openpgp::parse::Parse;
 use openpgp::parse::stream::{

@@ -16,9 +16,11 @@ const MANIFEST: &str = "tree.manifest";
 const PRIVILEGES: &str = "privileges.txt";
 const PUBLIC_SECRETS: &str = "public-secrets.txt";
 const RECIPE: &str = "recipe.json";
+const SPDX: &str = "sbom.spdx.json";
+const CYCLONEDX: &str = "sbom.cdx.json";
 const BUILD: &str = "build.json";
 /// What a build writes besides the disk, in the order in which it is put in place: the description of the others comes last.
-const BESIDE_THE_DISK: [&str; 5] = [MANIFEST, PRIVILEGES, PUBLIC_SECRETS, RECIPE, BUILD];
+const BESIDE_THE_DISK: [&str; 7] = [MANIFEST, PRIVILEGES, PUBLIC_SECRETS, RECIPE, SPDX, CYCLONEDX, BUILD];
 /// Which key the disk has, and what its file looked like.
 const DISK_STATE: &str = ".disk";
 /// Where results are while they are being written.
@@ -165,6 +167,11 @@ impl ResultsStaging {
     /// Writes the list of what looks like a secret in the root and is public.
     pub fn public_secrets(&self, text: &str) -> Result<()> {
         file::write(&self.directory().join(PUBLIC_SECRETS), text.as_bytes())
+    }
+    /// Writes the bills of materials, SPDX and CycloneDX.
+    pub fn sbom(&self, spdx: &[u8], cyclonedx: &[u8]) -> Result<()> {
+        file::write(&self.directory().join(SPDX), spdx)?;
+        file::write(&self.directory().join(CYCLONEDX), cyclonedx)
     }
     /// Writes the recipe.
     pub fn recipe<T: Serialize>(&self, recipe: &T) -> Result<()> {

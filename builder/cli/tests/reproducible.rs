@@ -44,6 +44,10 @@ fn why_not(mode: &str) -> Option<String> {
 fn an_empty_store_another_path_and_one_thread_give_the_same_disk() -> Outcome {
     let (project, digest) = built(&[("RAYON_NUM_THREADS", "1"), ("TZ", "Asia/Tokyo"), ("LANG", "de_DE.UTF-8")]);
     assert_eq!(digest, reference());
+    for name in ["sbom.spdx.json", "sbom.cdx.json"] {
+        let read = |directory: std::path::PathBuf| fs::read(directory.join(name)).expect("a bill of materials");
+        assert!(read(project.path("out/server")) == read(material("DIORITE_TEST_OUT")), "{name}");
+    }
     // Positive control: the comparison notices one changed byte of one overlay.
     fs::write(project.path("overlays/web/tree/srv/www/index.html"), "another page\n").expect("the overlay changes");
     project.succeed(&["build", "server", "--format", "raw"]);

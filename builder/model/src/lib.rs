@@ -6,6 +6,7 @@
 pub mod base64;
 pub mod certificate;
 mod cidr;
+pub mod date;
 mod digest;
 mod error;
 pub mod hardening;

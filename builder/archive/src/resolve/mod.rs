@@ -15,15 +15,15 @@ mod tests;
 
 pub use update::explain_update;
 
+use crate::deb;
 use crate::packages::{Suite, SuiteIndex};
 use crate::release::Keyring;
 use crate::transport::{Repository, Transport};
 use crate::universe::{PackageStanza, Stanzas};
-use crate::{date, deb};
 use diorite_host::progress::{BarUnit, Progress};
 use diorite_model::lock::{self, LOCAL};
 use diorite_model::recipe::{Archive, ContainerSource};
-use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result};
+use diorite_model::{Digest, Error, Lock, LockedPackage, Recipe, Result, date};
 use entry::IndexedFile;
 use list::{List, Resolution};
 use needs::{NeedReader, Recommends};

@@ -1,6 +1,7 @@
 //! SealedTree and root file system → initrd, UKI, ESP and the disk image, staged in `out/NAME`.
 
 use super::filesystem::RootImage;
+use super::sbom::{self, Sources};
 use super::step::{BuildContext, StepOutput, StepRunner};
 use crate::results::ResultsStaging;
 use diorite_host::interrupt;
@@ -20,6 +21,8 @@ pub struct DiskSource {
     pub root: RootImage,
     /// What the overlays' `configure` programs changed: the manifest names it.
     pub changes: Changes,
+    /// Where the files of the root come from: the bills of materials name it.
+    pub sources: Sources,
     /// The formats that are wanted beside the raw disk.
     pub formats: Vec<Format>,
 }
@@ -33,7 +36,7 @@ pub struct StagedDisk {
 
 /// Writes the disk and what lies beside it.
 pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result<StepOutput<StagedDisk>> {
-    let DiskSource { sealed, root, changes, formats } = source;
+    let DiskSource { sealed, root, changes, sources, formats } = source;
     let (recipe, root_hash) = (&context.inputs.recipe, root.root_hash);
     let stage = context.progress.stage("boot files and disk");
     let staging = context.project.results.stage()?;
@@ -48,6 +51,8 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     staging.privileges(&privileges::list(sealed.tree()))?;
     staging.public_secrets(&secrets::list(sealed.passed_secrets()))?;
     staging.recipe(recipe)?;
+    let inventory = sbom::inventory(context.inputs, sealed, sources, root_hash, image.sha256);
+    staging.sbom(&diorite_trust::sbom::spdx(&inventory), &diorite_trust::sbom::cyclonedx(&inventory))?;
     stage.done(format!("root hash {}", root_hash.short(16)));
     let value = StagedDisk { staging, sha256: image.sha256, root_hash };
     Ok(StepOutput { value, bytes: image.bytes })

@@ -13,7 +13,7 @@
 //! SealedTree
 //!   │ filesystem  EROFS and its dm-verity hash tree          filesystem.rs
 //! RootImage
-//!   │ disk        initrd, UKI, ESP, GPT, formats              disk.rs
+//!   │ disk        initrd, UKI, ESP, GPT, formats, SBOM        disk.rs, sbom.rs
 //! Build           out/NAME                                   ../results.rs
 //! ```
 
@@ -23,6 +23,7 @@ mod filesystem;
 mod images;
 mod inputs;
 mod keys;
+mod sbom;
 mod seal;
 mod step;
 mod steps;
@@ -42,6 +43,7 @@ use diorite_model::plan::{Build, Step};
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::SealedTree;
 use keys::StepKeys;
+use sbom::Sources;
 use std::path::PathBuf;
 use step::{BuildContext, StepRunner};
 use steps::Steps;
@@ -74,13 +76,13 @@ impl BuildPlan<'_> {
     }
 
     /// The part that a whole build begins with.
-    fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes)> {
+    fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes, Sources)> {
         let trees = trees::run(&self.steps.trees, &runner.context, &mut runner.results)?;
         let wheels = wheels::run(&self.steps.wheels, &runner.context, &mut runner.results)?;
         let configure = self.steps.configure.as_ref();
         let changes = configure.map(|step| runner.run(step, &trees)).transpose()?.unwrap_or_default();
-        let sealed = seal::run(trees, wheels, &changes, &self.inputs, runner.context.progress)?;
-        Ok((sealed, changes))
+        let (sealed, sources) = seal::run(trees, wheels, &changes, &self.inputs, runner.context.progress)?;
+        Ok((sealed, changes, sources))
     }
 
     /// Plan and pool → disk image in `out/NAME`.
@@ -93,9 +95,10 @@ impl BuildPlan<'_> {
         // Before seconds of work, not after them.
         project.results.probe()?;
         let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
-        let (sealed, changes) = self.sealed(&mut runner)?;
+        let (sealed, changes, sources) = self.sealed(&mut runner)?;
         let root = runner.run(&steps.filesystem, &sealed)?;
-        let disk = runner.run(&steps.disk, &disk::DiskSource { sealed, root, changes, formats: formats.to_vec() })?;
+        let source = disk::DiskSource { sealed, root, changes, sources, formats: formats.to_vec() };
+        let disk = runner.run(&steps.disk, &source)?;
         disk.publish(steps.disk.key, runner)
     }
 }

@@ -2,6 +2,7 @@
 
 use super::BuildPlan;
 use super::inputs::BuildInputs;
+use super::sbom::Sources;
 use super::step::{BuildContext, StepRunner};
 use super::trees::BuildTrees;
 use super::wheels::UnpackedWheels;
@@ -21,10 +22,11 @@ pub fn run(
     changes: &Changes,
     inputs: &BuildInputs,
     progress: &Progress,
-) -> Result<SealedTree> {
+) -> Result<(SealedTree, Sources)> {
     let stage = progress.stage("seal");
     let (recipe, epoch) = (&inputs.recipe, inputs.recipe.image.epoch);
     let mut inside = BTreeMap::new();
+    let statuses = Sources::statuses(&trees);
     for (name, (mut tree, config)) in trees.containers {
         if let Some(wheels) = wheels.get(&name) {
             diorite_rootfs::wheels::lay(&mut tree, &wheels.tree, &name)?;
@@ -49,7 +51,7 @@ pub fn run(
     let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
     let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins, &inputs.carried())?;
     stage.done(format!("{} files", sealed.tree().nodes.len()));
-    Ok(sealed)
+    Ok((sealed, Sources { statuses, origins: trees.origins }))
 }
 
 impl BuildPlan<'_> {
@@ -57,6 +59,6 @@ impl BuildPlan<'_> {
     pub fn seal(&self, pool: &dyn Fn() -> Result<Pool>, progress: &Progress) -> Result<SealedTree> {
         let Self { project, inputs, store, .. } = self;
         let context = BuildContext { project, inputs, store, pool, progress };
-        self.sealed(&mut StepRunner::new(context)).map(|(sealed, _)| sealed)
+        self.sealed(&mut StepRunner::new(context)).map(|(sealed, ..)| sealed)
     }
 }

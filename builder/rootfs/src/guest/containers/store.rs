@@ -9,7 +9,7 @@ use crate::paths::CONTAINER_STORE;
 use crate::tree::{Node, NodeKind, TreePath};
 use diorite_model::oci::Config;
 use diorite_model::recipe::{Container, Protocol};
-use diorite_model::{Digest, Error, Result, base64};
+use diorite_model::{Digest, Error, Result, base64, date};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -81,7 +81,7 @@ pub(super) fn write(images: &[StoredImage], architecture: &str) -> Result<ImageS
     let (mut layer_list, mut image_list, mut layers) = (Vec::new(), Vec::new(), BTreeSet::new());
     let mut places = Vec::new();
     for image in images {
-        let created = rfc3339(image.epoch);
+        let created = date::rfc3339(image.epoch);
         // An id is the digest of a layer's tar, and no tar is made here: the listing names the same bytes.
         let layer = Digest::of(image.tree.tree().listing().as_bytes());
         let diff_id = format!("sha256:{layer}");
@@ -187,28 +187,6 @@ fn base32(bytes: &[u8]) -> String {
     (0..(bytes.len() * 8).div_ceil(5)).map(|d| ALPHABET[digit(d) as usize] as char).collect()
 }
 
-/// A time as RFC 3339 writes it, in UTC. Days to dates by the proleptic Gregorian calendar.
-fn rfc3339(seconds: u64) -> String {
-    let (days, rest) = (seconds / 86_400, seconds % 86_400);
-    let leap = |y: u64| y.is_multiple_of(4) && (!y.is_multiple_of(100) || y.is_multiple_of(400));
-    let (mut year, mut day) = (1970, days);
-    while day >= if leap(year) { 366 } else { 365 } {
-        day -= if leap(year) { 366 } else { 365 };
-        year += 1;
-    }
-    let february = if leap(year) { 29 } else { 28 };
-    let mut month = 1;
-    for length in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31] {
-        if day < length {
-            break;
-        }
-        day -= length;
-        month += 1;
-    }
-    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}Z", day + 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,12 +227,5 @@ mod tests {
         assert_eq!(started("user = \"9\"\nworkdir = \"/w\"", &image), "9 /entry x+y A=b+PATH=/opt /w");
         let path = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
         assert_eq!(started("", &Config::default()), format!("0:0   {path} /"));
-    }
-
-    #[test]
-    fn times_are_those_of_date() {
-        assert_eq!(rfc3339(1_760_000_000), "2025-10-09T08:53:20Z");
-        assert_eq!(rfc3339(1_709_164_800), "2024-02-29T00:00:00Z");
-        assert_eq!(rfc3339(4_102_444_799), "2099-12-31T23:59:59Z");
     }
 }

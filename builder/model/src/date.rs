@@ -1,4 +1,4 @@
-//! Dates of release files: RFC 5322 as the archive writes them, RFC 3339 as we write them. Seconds since 1970, UTC.
+//! Dates: RFC 5322 as an archive writes them, RFC 3339 as we write them. Seconds since 1970, UTC.
 
 const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
@@ -55,6 +55,7 @@ mod tests {
             ("Thu, 01 Jan 1970 00:00:00 UTC", 0, "1970-01-01T00:00:00Z"),
             ("Sat, 12 Sep 2026 07:55:41 UTC", 1_789_199_741, "2026-09-12T07:55:41Z"),
             ("Thu, 29 Feb 2024 23:59:59 +0000", 1_709_251_199, "2024-02-29T23:59:59Z"),
+            ("Thu, 09 Oct 2025 08:53:20 Z", 1_760_000_000, "2025-10-09T08:53:20Z"),
             ("31 Dec 2099 00:00:00 GMT", 4_102_358_400, "2099-12-31T00:00:00Z"),
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
