@@ -31,7 +31,7 @@ fn main() -> ExitCode {
                 epoch: 1_760_000_000,
                 work,
             };
-            sandbox::run_inside::<Vec<f64>>("tree", &job, &Progress::new()).map(drop)
+            sandbox::run_inside::<build::TreeTimes>("tree", &job, &Progress::new()).map(drop)
         }
         _ => Err(Error::bug("unknown verb")),
     });

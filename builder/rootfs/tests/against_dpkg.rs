@@ -8,7 +8,7 @@
 use diorite_host::progress::Progress;
 use diorite_host::sandbox::{self, Sandbox, typed};
 use diorite_model::{Digest, Error, LockedPackage, Result};
-use diorite_rootfs::build::{self, TreeJob, TreeParts};
+use diorite_rootfs::build::{self, TreeJob, TreeParts, TreeTimes};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::deb::Deb;
 use diorite_rootfs::origins::Origins;
@@ -112,7 +112,7 @@ fn test() -> Result<()> {
         work: dir.path().join(name).join("work"),
     };
     let (one, two, later) = (job("one", EPOCH), job("a-longer/path/two", EPOCH), job("later", NOT_YET));
-    sandbox::run_inside::<Vec<f64>>("ours", &one, &quiet)?;
+    sandbox::run_inside::<TreeTimes>("ours", &one, &quiet)?;
     let work = dir.path().join("reference");
     let place = Reference { packages, tools: tools.clone(), work: work.clone() };
     sandbox::run_inside::<()>("reference", &place, &quiet)?;
@@ -120,14 +120,14 @@ fn test() -> Result<()> {
     compare(&ours, &theirs);
     println!("test our_tree_is_dpkgs_tree ... ok ({} files)", ours.nodes.len());
 
-    sandbox::run_inside::<Vec<f64>>("ours", &two, &quiet)?;
+    sandbox::run_inside::<TreeTimes>("ours", &two, &quiet)?;
     for file in ["index", "contents", "origins"] {
         let same = fs::read(one.trees[0].result.join(file)).ok() == fs::read(two.trees[0].result.join(file)).ok();
         assert!(same, "two builds differ in the pack's {file}");
     }
     println!("test two_builds_in_different_directories_give_the_same_bytes ... ok");
 
-    sandbox::run_inside::<Vec<f64>>("ours", &later, &quiet)?;
+    sandbox::run_inside::<TreeTimes>("ours", &later, &quiet)?;
     before_the_epoch(&ours, &pack::verify(&later.trees[0].result)?);
     println!("test a_clock_that_stands_before_the_epoch_changes_nothing ... ok");
 

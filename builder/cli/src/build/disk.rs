@@ -51,9 +51,11 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
     staging.privileges(&privileges::list(sealed.tree()))?;
     staging.public_secrets(&secrets::list(sealed.passed_secrets()))?;
     staging.recipe(recipe)?;
+    stage.done(format!("root hash {}", root_hash.short(16)));
+    let stage = context.progress.stage("bills of materials");
     let inventory = sbom::inventory(context.inputs, sealed, sources, root_hash, image.sha256);
     staging.sbom(&diorite_trust::sbom::spdx(&inventory), &diorite_trust::sbom::cyclonedx(&inventory))?;
-    stage.done(format!("root hash {}", root_hash.short(16)));
+    stage.done(format!("{} components, {} files", inventory.components.len(), inventory.files.len()));
     let value = StagedDisk { staging, sha256: image.sha256, root_hash };
     Ok(StepOutput { value, bytes: image.bytes })
 }
