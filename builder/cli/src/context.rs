@@ -11,6 +11,8 @@ use std::path::PathBuf;
 pub struct Context {
     /// Answer in JSON.
     pub json: bool,
+    /// Show no stages and bars.
+    pub quiet: bool,
     /// Where stages and bars are shown.
     pub progress: Progress,
     /// Directory of the store, if one was named.
@@ -23,7 +25,7 @@ impl Context {
     /// As the command line says.
     pub fn new(cli: &Cli) -> Self {
         let progress = if cli.quiet { Progress::quiet() } else { Progress::new() };
-        Self { json: cli.json, progress, directory: cli.store.clone(), store: OnceCell::new() }
+        Self { json: cli.json, quiet: cli.quiet, progress, directory: cli.store.clone(), store: OnceCell::new() }
     }
 
     /// The store, opened by the first that asks.

@@ -57,6 +57,17 @@ impl CheckedLock {
         Self::read(project, &project.lock_file)
     }
 
+    /// The lock that an image carries, if it was made for the project's recipe.
+    pub fn carried(project: &Project, text: &str, image: &Path) -> Result<Self> {
+        let lock = lockfile::parse(text, image)?;
+        match lock.recipe == project.recipe.digest() {
+            true => Ok(Self(lock)),
+            false => Err(Error::input("the lock that the image carries is for another recipe than the one it carries")
+                .at(image.display().to_string())
+                .hint("build the image again")),
+        }
+    }
+
     /// Resolves the project's recipe against the archive as it is now.
     pub fn resolve(project: &Project, progress: &Progress) -> Result<Self> {
         project.resolve(None, progress).map(Self)

@@ -43,6 +43,10 @@ impl Results {
     pub fn of(paths: &PathArgs, name: &str) -> Self {
         Self { directory: paths.out.clone().unwrap_or_else(|| project_directory::path().join("out").join(name)) }
     }
+    /// Those in this directory.
+    pub fn in_directory(directory: PathBuf) -> Self {
+        Self { directory }
+    }
     /// Those among which this file is.
     pub fn beside(file: &Path) -> Self {
         Self { directory: file.parent().map(Path::to_owned).unwrap_or_default() }

@@ -1,8 +1,15 @@
-//! What `inspect`, `diff` and `whence` refuse: files that are no images, sides that have nothing to compare, and paths that are none.
+//! What `inspect`, `diff`, `whence` and `rebuild` refuse: files that are no images, images that carry nothing, sides that have
+//! nothing to compare, and paths that are none.
 
 mod common;
 use common::Project;
 use common::errors::{HEAD, deb, lock, profile, refused};
+use diorite_image::filesystem::{self, FilesystemOptions};
+use diorite_image::pe::Pe;
+use diorite_image::{disk, esp, verity};
+use diorite_model::recipe;
+use diorite_rootfs::secrets::PublicSecrets;
+use diorite_rootfs::tree::{Node, Tree};
 use std::fs;
 
 #[test]
@@ -20,6 +27,8 @@ fn files_that_are_no_images() {
         refused(&project, &["inspect", "mine"], 1),
         refused(&project, &["whence", "/etc/hosts", "mine"], 1),
         refused(&project, &["whence", "etc/hosts", "mine"], 1),
+        refused(&project, &["rebuild", "text.raw"], 1),
+        refused(&project, &["rebuild", "mine"], 3),
     ];
     insta::assert_snapshot!(said.join("\n"));
 }
@@ -44,6 +53,77 @@ fn sides_that_cannot_be_compared() {
         refused(&project, &["diff", "recipe.json", "good.json"], 1),
         refused(&project, &["diff", "broken.lock", "profiles/mine.lock"], 3),
     ];
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+/// An image as versions made it that carried nothing: a root, its hash tree, and a kernel that is told the root hash.
+fn without_a_recipe(project: &Project, more: &[(&str, &str)]) -> String {
+    let path = |name: &str| project.path(name);
+    let mut tree = Tree::new();
+    tree.insert("etc/hosts", Node::file(0o644, "127.0.0.1 localhost\n"));
+    more.iter().for_each(|(path, text)| tree.insert(*path, Node::file(0o644, *text)));
+    filesystem::write(&tree, &FilesystemOptions::new(1_760_000_000, [7; 16]), &path("root"), None).expect("a root");
+    let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], [8; 16]).expect("a hash tree").root_hash;
+    let mut kernel = Pe::parse(program()).expect("a program");
+    kernel.append(".cmdline", format!("roothash={root_hash} ro").as_bytes(), false).expect("a command line");
+    let kernel = kernel.finish().expect("a kernel");
+    let sizes = recipe::Disk { esp: 64 << 20, root: 8 << 20, verity: 1 << 20 };
+    let files = [("EFI/Linux/old_1.efi".to_owned(), kernel.into())];
+    let esp = esp::write(&files, sizes.esp, 1, "ESP", 1_760_000_000).expect("a boot partition");
+    let (root, hashes, public) = (path("root"), path("verity"), PublicSecrets::default());
+    let parts = disk::DiskParts {
+        name: "old",
+        version: "1",
+        root: &root,
+        verity: &hashes,
+        root_hash,
+        esp: &esp,
+        sizes: &sizes,
+        state: 0,
+        public: &public,
+    };
+    disk::write(&parts, &path("old.raw")).expect("a disk");
+    "old.raw".to_owned()
+}
+
+/// A PE32+ program with one section and header room for more (PE format, "Section Table").
+fn program() -> Vec<u8> {
+    let mut file = vec![0; 1024];
+    let optional = 68 + 20;
+    let section = optional + 240;
+    let mut put = |at: usize, bytes: &[u8]| file[at..at + bytes.len()].copy_from_slice(bytes);
+    put(0, b"MZ");
+    put(60, &64u32.to_le_bytes());
+    put(64, b"PE\0\0");
+    put(68 + 2, &1u16.to_le_bytes());
+    put(68 + 16, &240u16.to_le_bytes());
+    put(optional, &0x20bu16.to_le_bytes());
+    for (at, value) in [(32, 4096), (36, 512), (56, 2 * 4096), (60, 1024), (108, 16u32)] {
+        put(optional + at, &value.to_le_bytes());
+    }
+    put(section, b".text");
+    for (n, value) in [300, 4096, 512, 1024u32].into_iter().enumerate() {
+        put(section + 8 + 4 * n, &value.to_le_bytes());
+    }
+    file.resize(1024 + 512, 0x90);
+    file
+}
+
+#[test]
+fn images_of_other_versions() {
+    let project = Project::new();
+    let old = without_a_recipe(&project, &[]);
+    let shown = project.json(&["inspect", &old]);
+    assert_eq!((&shown["intact"], &shown["carried"]), (&true.into(), &serde_json::Value::Null), "{shown}");
+    assert_eq!(project.json(&["diff", &old, &old])["equal"], true);
+    let mut said = vec![
+        refused(&project, &["inspect", &old, "--print-recipe"], 1),
+        refused(&project, &["whence", "/etc/hosts", &old], 1),
+        refused(&project, &["rebuild", &old], 1),
+    ];
+    let newer = without_a_recipe(&project, &[("usr/share/diorite/image.json", "{ \"schema\": 2 }")]);
+    said.push(refused(&project, &["inspect", &newer], 1));
+    said.push(refused(&project, &["rebuild", &newer], 1));
     insta::assert_snapshot!(said.join("\n"));
 }
 

@@ -14,4 +14,5 @@ pub mod secret;
 #[doc(hidden)]
 pub mod simulate;
 pub mod store;
+pub mod surroundings;
 pub mod tools;

@@ -170,8 +170,8 @@ fn a_command_that_does_not_exist_is_found() {
     let faults =
         |text: &str| commands(text, false).iter().filter_map(|(_, words)| wrong(&root, words)).collect::<Vec<_>>();
     for (text, fault) in [
-        ("the earlier one; `diorite rebuild` tells which is right", "`diorite` has no verb `rebuild`"),
-        (".hint(\"run diorite rebuild\")", "`diorite` has no verb `rebuild`"),
+        ("the earlier one; `diorite undo` tells which is right", "`diorite` has no verb `undo`"),
+        (".hint(\"run diorite undo\")", "`diorite` has no verb `undo`"),
         ("```sh\n./diorite build server --now # at once\n```", "`build` has no option `--now`"),
         ("run `diorite build\n/// server --now`", "`build` has no option `--now`"),
         ("`diorite vault pack x`", "`vault` has no verb `pack`"),

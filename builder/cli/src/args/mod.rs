@@ -110,6 +110,8 @@ pub enum Verb {
     Vault(VaultVerb),
     /// Build the disk image.
     Build(BuildArgs),
+    /// Build an image once more, from its lock, in an empty store and other surroundings, and compare; where the two differ, explain.
+    Rebuild(RebuildArgs),
     /// Show what is in an image, the recipe and the lock that it carries, and whether every byte of it is as it was made.
     Inspect(InspectArgs),
     /// Show what differs between two images, profiles, locks or recipes: packages, files, people, units, ports, firewall, kernel,
@@ -166,6 +168,12 @@ pub enum Verb {
         #[arg(long, conflicts_with = "directory")]
         markdown: bool,
     },
+    /// Used by `rebuild`; not for interactive use.
+    #[command(hide = true)]
+    Again {
+        /// What is to be built.
+        description: PathBuf,
+    },
     /// Used by the installer stick (`build --format installer`); not for interactive use.
     #[command(hide = true)]
     Install,
@@ -207,6 +215,19 @@ pub struct BuildArgs {
     /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
     pub format: Vec<Format>,
+}
+
+/// What `rebuild` takes.
+#[derive(Debug, Clone, Args)]
+pub struct RebuildArgs {
+    /// A profile (its image is built first where it is not there), or the path of a raw disk image (disk.raw), which is rebuilt
+    /// from the recipe and the lock that it carries.
+    #[arg(value_name = "IMAGE")]
+    pub image: String,
+    #[command(flatten)]
+    pub paths: PathArgs,
+    #[command(flatten)]
+    pub relock: RelockArgs,
 }
 
 /// What `inspect` takes.

@@ -11,6 +11,7 @@ mod inspect;
 mod install;
 mod lock;
 mod material;
+mod rebuild;
 mod reference;
 mod run;
 mod scenario;
@@ -44,6 +45,7 @@ fn announce(verb: &Verb, context: &Context) {
         Verb::Init(_)
             | Verb::Import(_)
             | Verb::Install
+            | Verb::Again { .. }
             | Verb::Schema { .. }
             | Verb::Doctor
             | Verb::Completions { .. }
@@ -64,6 +66,8 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Fetch(profile) => build::fetch(profile, context),
         Verb::Vault(vault) => vault::run(vault, context),
         Verb::Build(args) => build::build(args, context).map(|_| Exit::Done),
+        Verb::Rebuild(args) => rebuild::rebuild(args, context),
+        Verb::Again { description } => crate::rebuild::inside(description, context),
         Verb::Inspect(args) => inspect::inspect(args, context),
         Verb::Diff(args) => diff::diff(args, context),
         Verb::Whence(args) => whence::whence(args, context),

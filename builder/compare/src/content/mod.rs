@@ -39,8 +39,11 @@ pub fn difference(a: &[u8], b: &[u8]) -> InnerDifference {
     at_depth(a, b, 0)
 }
 
+/// What differs inside of two contents of one format, so deep; nothing where they are of another format.
+type CompareInside = fn(&[u8], &[u8], usize) -> Option<InnerDifference>;
+
 fn at_depth(a: &[u8], b: &[u8], depth: usize) -> InnerDifference {
-    let known: [fn(&[u8], &[u8], usize) -> Option<InnerDifference>; 6] =
+    let known: [CompareInside; 6] =
         [gzip::difference, archive::ar, archive::tar, elf::difference, python::difference, text::difference];
     let found = known.iter().filter(|_| depth < DEEPEST).find_map(|difference| difference(a, b, depth));
     found.unwrap_or_else(|| bytes(a, b))

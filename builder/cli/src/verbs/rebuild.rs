@@ -1,0 +1,103 @@
+//! `rebuild`: a profile or an image → the same once more, under changed conditions, compared; and where the two differ, why.
+
+use super::inspect::carried;
+use crate::args::{BuildArgs, RebuildArgs};
+use crate::build::BuildInputs;
+use crate::built::BuiltImage;
+use crate::context::Context;
+use crate::lock::CheckedLock;
+use crate::project::Project;
+use crate::project_directory::{self, PROFILES};
+use crate::rebuild::{self, Rebuilt};
+use crate::results::Results;
+use crate::subject::NamedSubject;
+use crate::{out, print_rebuild};
+use diorite_compare::explain;
+use diorite_host::file::sha256;
+use diorite_host::surroundings;
+use diorite_image::format;
+use diorite_image::read::ImageReader;
+use diorite_model::profile::Settings;
+use diorite_model::{Digest, Error, Exit, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What is to be made once more.
+struct Original {
+    image: PathBuf,
+    sha256: Digest,
+    project: Project,
+    lock: CheckedLock,
+}
+
+/// Builds again and compares; exit 7 when a byte differs.
+pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
+    let original = match NamedSubject::of(&args.image, &args.paths)? {
+        NamedSubject::Profile(_) => of_profile(args, context)?,
+        subject => of_image(&subject.image()?, args)?,
+    };
+    let rebuilt = rebuild::again(&original.project, &original.lock, context)?;
+    let (there, again) = (original.sha256, rebuilt.build.disk_sha256);
+    if there == again {
+        let _ = fs::remove_dir_all(rebuilt.results.directory());
+        out::print(print_rebuild::equal(&rebuilt, context.json))?;
+        return Ok(Exit::Done);
+    }
+    let findings = explained(&original, &rebuilt)?;
+    out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
+    Ok(Exit::NotReproducible)
+}
+
+/// Where the two images differ. Beside a signature, which is no function of the inputs, this is where one will be taken off.
+fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::RebuildFinding>> {
+    let (a, b) = (ImageReader::open(&original.image)?, ImageReader::open(&rebuilt.results.raw())?);
+    let store = rebuilt.store.path().display().to_string();
+    let words = [
+        (store.as_str(), "the directory"),
+        (surroundings::HOST_NAME, "the name of the host"),
+        (surroundings::TIME_ZONE, "the time zone"),
+        (surroundings::LANGUAGE, "the language"),
+    ];
+    explain::explain(&a, &b, &words)
+}
+
+/// The image of the profile as it is now; built first where it is not there.
+fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
+    let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
+    let built =
+        BuiltImage::make(&BuildArgs { profile, relock: args.relock.clone(), format: vec![format::RAW] }, context)?;
+    let BuiltImage { project, lock, build, .. } = built;
+    Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })
+}
+
+/// An image with the recipe and the lock that it carries, and the overlays of this project, which must be those it was built from.
+fn of_image(path: &Path, args: &RebuildArgs) -> Result<Original> {
+    if args.relock.relock {
+        return Err(Error::input("an image is rebuilt from the lock that it carries")
+            .at(path.display().to_string())
+            .hint("leave out --relock, or name a profile"));
+    }
+    let image = ImageReader::open_whole(path)?;
+    let carried = carried(&image)?;
+    let name = carried.recipe.image.name.clone();
+    let project = Project {
+        results: Results::of(&args.paths, &name),
+        name,
+        recipe: carried.recipe.clone(),
+        settings: Settings::default(),
+        lock_file: path.to_owned(),
+        directory: project_directory::path().join(PROFILES),
+    };
+    let lock = CheckedLock::carried(&project, &carried.lock, path)?;
+    let inputs = BuildInputs::read(&project, lock.clone())?;
+    for (name, digest) in &carried.description.overlays {
+        if inputs.overlays.get(name).is_none_or(|overlay| overlay.digest() != *digest) {
+            return Err(Error::input(format!("overlay `{name}` is not the one that the image was built from"))
+                .at(inputs.places.get(name).map_or_else(|| name.clone(), |place| place.display().to_string()))
+                .because("its files have another digest than the image says")
+                .hint("check out the version of the project that the image was built from, and run it there"));
+        }
+    }
+    let (sha256, _) = sha256(path, "the image")?;
+    Ok(Original { image: path.to_owned(), sha256, project, lock })
+}
