@@ -254,8 +254,8 @@ mod tests {
     #[test]
     fn every_field_that_differs_is_named() {
         assert_eq!(differences(&file(), &file()), []);
-        type Change = (&'static str, fn(&mut ImageFile));
-        let changes: [Change; 6] = [
+        type Seed = fn(&mut ImageFile);
+        let changes: [(&str, Seed); 6] = [
             ("mode", |f| f.mode = 0o4755),
             ("owner", |f| f.gid = 7),
             ("mtime", |f| f.mtime += 1),

@@ -34,16 +34,16 @@ fn inside(what: impl Into<String>, before: impl ToString, after: impl ToString, 
     InnerDifference { what: what.into(), before: before.to_string(), after: after.to_string(), cause }
 }
 
+/// What differs between two contents, when both are of a format; the number is how many archives they are inside of.
+type FormatDifference = fn(&[u8], &[u8], usize) -> Option<InnerDifference>;
+
 /// What differs first.
 pub fn difference(a: &[u8], b: &[u8]) -> InnerDifference {
     at_depth(a, b, 0)
 }
 
-/// What differs inside of two contents of one format, so deep; nothing where they are of another format.
-type CompareInside = fn(&[u8], &[u8], usize) -> Option<InnerDifference>;
-
 fn at_depth(a: &[u8], b: &[u8], depth: usize) -> InnerDifference {
-    let known: [CompareInside; 6] =
+    let known: [FormatDifference; 6] =
         [gzip::difference, archive::ar, archive::tar, elf::difference, python::difference, text::difference];
     let found = known.iter().filter(|_| depth < DEEPEST).find_map(|difference| difference(a, b, depth));
     found.unwrap_or_else(|| bytes(a, b))

@@ -81,8 +81,8 @@ pub(crate) struct PlacedRoot {
     pub overlaid: BTreeMap<TreePath, String>,
 }
 
-/// Writes what follows from a table.
-type GenerateTable<'a> = &'a dyn Fn(&mut Guest) -> Result<()>;
+/// A table, and what generates its files.
+type TableGenerator<'a> = (&'static str, &'a dyn Fn(&mut Guest) -> Result<()>);
 
 /// Generates everything the recipe says, for this tree and these containers, with the units of overlays known.
 ///
@@ -95,7 +95,7 @@ pub fn generate(
     containers: &BTreeMap<String, ContainerTree>,
 ) -> Result<GuestFiles> {
     let mut guest = Guest::new(tree, overlays);
-    let tables: &[(&'static str, GenerateTable)] = &[
+    let tables: &[TableGenerator] = &[
         ("image", &|guest| image::generate(guest, recipe)),
         ("state", &|guest| state::generate(guest, recipe)),
         ("mounts", &|guest| mounts::generate(guest, recipe)),

@@ -50,7 +50,7 @@ fn any_flipped_byte_of_the_metadata_is_an_error_or_another_file() {
         for bit in [0x01, 0x80] {
             let mut bad = good.clone();
             bad[at] ^= bit;
-            // A name, an owner, a time: of these only the hash tree tells.
+            // What is read all the same has another name, owner or time: only the hash tree tells.
             if let Err(error) = whole(&bad, &path) {
                 assert!([Exit::Input, Exit::Host].contains(&error.exit), "byte {at}: {error}");
                 told += 1;
