@@ -183,9 +183,9 @@ fn every_file_of_no_package_is_in_them() {
     let paths: BTreeSet<&str> = listed.iter().map(|(path, _)| path.as_str()).collect();
     assert!(!paths.contains("/usr/bin/bash") && paths.contains("/etc/fstab"));
     let page = |path: &&str| path.starts_with(STORE) && path.ends_with("/diff/srv/www/index.html");
-    assert_eq!(paths.iter().copied().filter(|path| page(&path)).count(), 1, "the overlay of the container");
+    assert_eq!(paths.iter().copied().filter(|path| page(path)).count(), 1, "the overlay of the container");
     let busybox = |path: &&str| path.starts_with(STORE) && path.ends_with("/busybox");
-    assert_eq!(paths.iter().copied().find(|path| busybox(&path)), None, "its package brought it");
+    assert_eq!(paths.iter().copied().find(|path| busybox(path)), None, "its package brought it");
 }
 
 /// What Debian's programs declare: the version of Go, and the sources that were built into them.

@@ -27,9 +27,12 @@ pub struct TreeContents<'a> {
     pub status: &'a [u8],
     /// Its regular files by path, without a leading slash; of several hard links the first.
     pub files: BTreeMap<&'a [u8], FileContents<'a>>,
-    /// The bytes at a path, links followed as the kernel would with this root.
-    pub read: Box<dyn Fn(&[u8]) -> Option<&'a [u8]> + 'a>,
+    /// Reads its files.
+    pub read: FileReader<'a>,
 }
+
+/// The bytes at a path, links followed as the kernel would with this root.
+pub type FileReader<'a> = Box<dyn Fn(&[u8]) -> Option<&'a [u8]> + 'a>;
 
 /// A regular file.
 #[derive(Clone)]
