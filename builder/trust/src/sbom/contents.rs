@@ -19,9 +19,6 @@ pub struct ImageContents<'a> {
     pub containers: BTreeMap<String, TreeContents<'a>>,
 }
 
-/// The bytes of the file at a path.
-pub type ReadFile<'a> = Box<dyn Fn(&[u8]) -> Option<&'a [u8]> + 'a>;
-
 /// One root.
 pub struct TreeContents<'a> {
     /// Where it is in the machine's root: empty, or a path with a slash at its end.
@@ -30,9 +27,12 @@ pub struct TreeContents<'a> {
     pub status: &'a [u8],
     /// Its regular files by path, without a leading slash; of several hard links the first.
     pub files: BTreeMap<&'a [u8], FileContents<'a>>,
-    /// The bytes at a path, links followed as the kernel would with this root.
-    pub read: ReadFile<'a>,
+    /// Reads its files.
+    pub read: FileReader<'a>,
 }
+
+/// The bytes at a path, links followed as the kernel would with this root.
+pub type FileReader<'a> = Box<dyn Fn(&[u8]) -> Option<&'a [u8]> + 'a>;
 
 /// A regular file.
 #[derive(Clone)]
