@@ -80,8 +80,8 @@ fn audit(json: &str) -> Vec<u8> {
 }
 
 const CRATES: &str = r#"{"packages":[
-    {"name":"serde","version":"1.0.219","source":"crates.io","dependencies":[1]},
-    {"name":"syn","version":"2.0.101","source":"crates.io","kind":"build"},
+    {"name":"serde","version":"1.0.219","source":"registry","dependencies":[1]},
+    {"name":"syn","version":"2.0.101","source":"registry","kind":"build"},
     {"name":"tool","version":"0.3.0","source":"local","root":true,"dependencies":[0]}],"format":1}"#;
 
 fn purls(path: &str, bytes: &[u8]) -> Vec<String> {
