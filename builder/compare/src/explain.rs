@@ -60,6 +60,7 @@ pub fn explain(a: &ImageReader, b: &ImageReader, surroundings: BuildSurroundings
                     bug of Diorite"
                 .into(),
         });
+        return Ok(findings);
     }
     for path in a.esp.files.keys().chain(b.esp.files.keys().filter(|path| !a.esp.files.contains_key(*path))) {
         findings.extend(boot_file(path, a.esp.files.get(path), b.esp.files.get(path)));
@@ -79,6 +80,24 @@ pub fn explain(a: &ImageReader, b: &ImageReader, surroundings: BuildSurroundings
             step: "disk".into(),
             cause: "sizes and labels follow from the recipe".into(),
         });
+    }
+    // The roots are the same: the first image itself says whether a byte of it is not what its root gives.
+    for damage in a.damages()? {
+        match findings.iter_mut().find(|finding| finding.partition == damage.part) {
+            Some(finding) => {
+                finding.cause = "the first image is damaged there, or another version of Diorite made it".into();
+            }
+            None => findings.push(RebuildFinding {
+                partition: damage.part.into(),
+                path: None,
+                field: damage.place,
+                before: damage.what,
+                after: "as it is made".into(),
+                source: None,
+                step: "disk".into(),
+                cause: "the first image is damaged there".into(),
+            }),
+        }
     }
     Ok(findings)
 }
@@ -189,4 +208,69 @@ fn boot_file(path: &str, a: Option<&Vec<u8>>, b: Option<&Vec<u8>>) -> Option<Reb
 
 fn size(bytes: &[u8]) -> String {
     format!("{} bytes", bytes.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::content::InnerDifference;
+
+    fn finding(field: &str, inside: Option<InnerDifference>, surroundings: BuildSurroundings) -> RebuildFinding {
+        let (before, after) = ("one".to_owned(), "other".to_owned());
+        let field = FieldChange { field: field.into(), before, after, inside };
+        let file = FileChange {
+            path: "/etc/x".into(),
+            source_before: None,
+            source_after: Some("package x".into()),
+            package: Some("x".into()),
+            fields: Vec::new(),
+            step: Some("tree".into()),
+            raw: [None, None],
+        };
+        of_file(&file, &field, surroundings)
+    }
+
+    #[test]
+    fn the_surroundings_of_a_build_are_recognised_in_what_differs() {
+        let line = |after: &str| InnerDifference {
+            what: "line 3".into(),
+            before: "made by first".into(),
+            after: after.into(),
+            cause: Some("a random value".into()),
+        };
+        let words = [("another-host.invalid", "the name of the host")];
+        let known = finding("content", Some(line("made by another-host.invalid")), &words);
+        assert_eq!((known.field.as_str(), known.step.as_str()), ("content: line 3", "tree"));
+        assert_eq!(known.cause, "the name of the host of the build stands in it: `another-host.invalid`");
+        let unknown = finding("content", Some(line("made by second")), &words);
+        assert_eq!(unknown.cause, "a random value");
+    }
+
+    #[test]
+    fn every_field_has_a_likely_cause() {
+        let fields = [
+            "exists",
+            "kind",
+            "mode",
+            "owner",
+            "mtime",
+            "attribute user.x",
+            "target",
+            "device",
+            "same file as",
+            "content",
+        ];
+        let causes: Vec<String> = fields.iter().map(|field| finding(field, None, &[]).cause).collect();
+        assert!(causes.iter().all(|cause| cause.len() > 20), "{causes:?}");
+        assert!(causes[4].contains("clock") && causes[2].contains("umask"), "{causes:?}");
+    }
+
+    #[test]
+    fn a_boot_file_is_told_by_its_difference() {
+        let (a, b) = (b"timeout 0\n".to_vec(), b"timeout 5\n".to_vec());
+        let found = boot_file("loader/loader.conf", Some(&a), Some(&b)).expect("they differ");
+        assert_eq!((found.path.as_deref(), found.field.as_str()), (Some("/loader/loader.conf"), "content: line 1"));
+        assert!(boot_file("loader/loader.conf", Some(&a), Some(&a)).is_none());
+        assert_eq!(boot_file("x", Some(&a), None).expect("it is missing").field, "exists");
+    }
 }

@@ -37,3 +37,16 @@ fn words<'a>(words: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     let words = words.filter(|word| !word.is_empty() && !word.starts_with("roothash="));
     words.map(|word| (format!("command line: {word}"), "there".to_owned())).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_the_command_line_differ_one_by_one_and_the_root_hash_never() {
+        let before = words("roothash=aa ro quiet".split(' '));
+        let after = words("roothash=bb ro panic=10".split(' '));
+        let said: Vec<_> = changes(&before, &after).into_iter().map(|c| (c.what, c.after.is_some())).collect();
+        assert_eq!(said, [("command line: panic=10".into(), true), ("command line: quiet".into(), false)]);
+    }
+}
