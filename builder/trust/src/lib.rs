@@ -2,7 +2,7 @@
 //! here reads a file, asks a clock or draws a random number.
 //!
 //! ```text
-//! sbom                      ImageContents → Inventory → SPDX 2.3, CycloneDX 1.6
+//! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
 //! ```
 
 #![forbid(unsafe_code)]

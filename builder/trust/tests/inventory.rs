@@ -2,7 +2,7 @@
 
 mod image;
 
-use diorite_trust::sbom::inventory::{IMAGE, Relation};
+use diorite_trust::sbom::inventory::{ComponentRelation, IMAGE};
 use diorite_trust::sbom::{cyclonedx, spdx};
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -43,7 +43,7 @@ fn everything_has_its_place() {
     }
     for id in inventory.components.keys().chain(inventory.files.keys()) {
         let mut whose = inventory.relations.iter().filter(|(_, _, other)| other == id);
-        assert!(whose.any(|(_, relation, _)| *relation != Relation::DependsOn), "{id}");
+        assert!(whose.any(|(_, relation, _)| *relation != ComponentRelation::DependsOn), "{id}");
     }
     let document: Value = serde_json::from_slice(&spdx(&inventory)).expect("JSON");
     let of = |list: &str| document[list].as_array().expect("a list").iter();

@@ -1,9 +1,11 @@
-//! ImageContents → Inventory: the packages of each root by its own database, what their files declare, and every file that
+//! ImageContents → ImageInventory: the packages of each root by its own database, what their files declare, and every file that
 //! is not as something in the lock brought it.
 
-use super::contents::{FileContents, FileSource, ImageContents, TreeContents};
-use super::debian::{self, Distribution, InstalledPackage, PackageSources};
-use super::inventory::{Component, ComponentKind, IMAGE, ImageIdentity, Inventory, InventoryFile, Relation};
+use super::contents::{FileContents, FileOwner, ImageContents, TreeContents};
+use super::debian::{self, InstalledPackage, OsRelease, PackageSources};
+use super::inventory::{
+    Component, ComponentKind, ComponentRelation, IMAGE, ImageIdentity, ImageInventory, InventoryFile,
+};
 use super::{alpine, depends, modules, owned, purl};
 use diorite_model::python::normalized;
 use diorite_model::recipe::ContainerSource;
@@ -13,7 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// What an image is made of. The same contents give the same inventory.
-pub fn inventory(contents: &ImageContents) -> Inventory {
+pub fn inventory(contents: &ImageContents) -> ImageInventory {
     let ImageContents { recipe, lock, .. } = contents;
     let identity = ImageIdentity {
         name: recipe.image.name.clone(),
@@ -23,13 +25,13 @@ pub fn inventory(contents: &ImageContents) -> Inventory {
         disk_sha256: contents.disk_sha256,
         architecture: recipe.archive.architecture.clone(),
     };
-    let mut all = Inventory {
+    let mut all = ImageInventory {
         image: identity,
         components: BTreeMap::new(),
         files: BTreeMap::new(),
         relations: Default::default(),
     };
-    if let Some(Distribution { id, version }) = Distribution::of(&contents.machine) {
+    if let Some(OsRelease { id, version }) = OsRelease::of(&contents.machine) {
         let mut component = Component::new(ComponentKind::Distribution, None, &id, &version);
         component.supplier = (id == "debian").then(|| "Debian".to_owned());
         all.add(component, IMAGE);
@@ -76,16 +78,16 @@ fn container(recipe: &Recipe, name: &str, locked: &[LockedPackage]) -> Component
 
 /// Adds one root.
 fn tree(
-    all: &mut Inventory,
+    all: &mut ImageInventory,
     recipe: &Recipe,
     container: Option<&str>,
     locked: &[LockedPackage],
     wheels: &[LockedPackage],
     contents: &TreeContents,
 ) {
-    let place = Inventory::place(container);
-    let unknown = || Distribution { id: "linux".into(), version: String::new() };
-    let distribution = Distribution::of(contents).unwrap_or_else(unknown);
+    let place = ImageInventory::place(container);
+    let unknown = || OsRelease { id: "linux".into(), version: String::new() };
+    let distribution = OsRelease::of(contents).unwrap_or_else(unknown);
     let sources = PackageSources { recipe, container, locked, distribution: &distribution };
     let installed = debian::packages(contents, &sources);
     let mut ids = packages(all, &installed, &sources, &place);
@@ -101,9 +103,9 @@ fn tree(
     owned.extend(alpine.owned);
     for (path, file) in &contents.files {
         let owner = match &file.source {
-            FileSource::Package(name) | FileSource::Changed(name) => ids.get(name),
-            FileSource::Layer => owned.get(*path),
-            FileSource::Made(_) => None,
+            FileOwner::Package(name) | FileOwner::Changed(name) => ids.get(name),
+            FileOwner::Layer => owned.get(*path),
+            FileOwner::Made(_) => None,
         };
         let shown = shown(&[b"/", contents.place.as_slice(), path].concat());
         for module in modules::declared(path, file.bytes) {
@@ -126,9 +128,9 @@ fn tree(
                 source,
             };
             all.files.insert(id.clone(), file);
-            all.relations.insert((place.clone(), Relation::Contains, id.clone()));
+            all.relations.insert((place.clone(), ComponentRelation::Contains, id.clone()));
             if let Some(owner) = owner {
-                all.relations.insert((id, Relation::MadeOf, owner.clone()));
+                all.relations.insert((id, ComponentRelation::MadeOf, owner.clone()));
             }
         }
     }
@@ -136,7 +138,7 @@ fn tree(
 
 /// Adds packages with what they need and what was built into them; their ids by name.
 fn packages(
-    all: &mut Inventory,
+    all: &mut ImageInventory,
     installed: &[InstalledPackage],
     sources: &PackageSources,
     place: &str,
@@ -150,11 +152,11 @@ fn packages(
             if own.is_some_and(|(source, built)| (source, built) == (&name, &version)) {
                 continue;
             }
-            all.add_related(debian::source_package(&name, &version, sources), &id, Relation::MadeOf);
+            all.add_related(debian::source_package(&name, &version, sources), &id, ComponentRelation::MadeOf);
         }
     }
     let needs = depends::pairs(installed).into_iter().filter(|(one, other)| one != other);
-    all.relations.extend(needs.map(|(one, other)| (one, Relation::DependsOn, other)));
+    all.relations.extend(needs.map(|(one, other)| (one, ComponentRelation::DependsOn, other)));
     ids
 }
 
@@ -171,10 +173,10 @@ fn python(container: Option<&str>, wheel: &LockedPackage) -> Component {
 /// Who put a file there, where nothing in the lock did as it is.
 fn unbrought(file: &FileContents, owned: bool) -> Option<String> {
     match &file.source {
-        FileSource::Package(_) => None,
-        FileSource::Changed(name) => Some(format!("package {name}, changed by a script")),
-        FileSource::Layer => (!owned).then(|| "image of the container".to_owned()),
-        FileSource::Made(source) => Some(source.clone()),
+        FileOwner::Package(_) => None,
+        FileOwner::Changed(name) => Some(format!("package {name}, changed by a script")),
+        FileOwner::Layer => (!owned).then(|| "image of the container".to_owned()),
+        FileOwner::Made(source) => Some(source.clone()),
     }
 }
 

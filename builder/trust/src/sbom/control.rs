@@ -3,9 +3,9 @@
 
 /// One paragraph.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Paragraph(Vec<(String, String)>);
+pub struct ControlParagraph(Vec<(String, String)>);
 
-impl Paragraph {
+impl ControlParagraph {
     /// The value of a field, its lines as written; names are compared without case.
     pub fn get(&self, name: &str) -> Option<&str> {
         let found = self.0.iter().find(|(field, _)| field.eq_ignore_ascii_case(name));
@@ -19,14 +19,14 @@ impl Paragraph {
 
 /// All paragraphs of a file. Bytes that are not UTF-8 are replaced; lines that are neither field nor continuation are passed
 /// over.
-pub fn paragraphs(bytes: &[u8]) -> Vec<Paragraph> {
+pub fn paragraphs(bytes: &[u8]) -> Vec<ControlParagraph> {
     let text = String::from_utf8_lossy(bytes);
     let mut all = Vec::new();
     let mut fields: Vec<(String, String)> = Vec::new();
     for line in text.lines() {
         if line.trim().is_empty() {
             if !fields.is_empty() {
-                all.push(Paragraph(std::mem::take(&mut fields)));
+                all.push(ControlParagraph(std::mem::take(&mut fields)));
             }
         } else if line.starts_with([' ', '\t']) {
             if let Some((_, value)) = fields.last_mut() {
@@ -38,7 +38,7 @@ pub fn paragraphs(bytes: &[u8]) -> Vec<Paragraph> {
         }
     }
     if !fields.is_empty() {
-        all.push(Paragraph(fields));
+        all.push(ControlParagraph(fields));
     }
     all
 }

@@ -1,29 +1,29 @@
-//! Inventory → CycloneDX 1.6 as JSON (cyclonedx.org/docs/1.6/json).
+//! ImageInventory → CycloneDX 1.6 as JSON (cyclonedx.org/docs/1.6/json).
 //!
 //! Components stand in one list, with the properties `diorite:kind` and `diorite:container`: scanners pass over nested ones and
 //! over types such as `firmware`, and would say nothing of their holes. Who holds and who needs whom stands in `dependencies`.
 
-use super::inventory::{Component, ComponentKind, IMAGE, Inventory, InventoryFile};
+use super::inventory::{Component, ComponentKind, IMAGE, ImageInventory, InventoryFile};
 use diorite_model::Digest;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document {
+struct BomDocument {
     #[serde(rename = "$schema")]
     schema: &'static str,
     bom_format: &'static str,
     spec_version: &'static str,
     serial_number: String,
     version: u32,
-    metadata: Metadata,
+    metadata: BomMetadata,
     components: Vec<BomComponent>,
     dependencies: Vec<Dependency>,
 }
 
 #[derive(Serialize)]
-struct Metadata {
+struct BomMetadata {
     timestamp: String,
     lifecycles: [Lifecycle; 1],
     tools: Tools,
@@ -61,7 +61,7 @@ struct BomComponent {
     #[serde(skip_serializing_if = "Option::is_none")]
     purl: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    external_references: Vec<ExternalReference>,
+    external_references: Vec<BomReference>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     properties: Vec<Property>,
 }
@@ -84,7 +84,7 @@ struct LicenceChoice {
 }
 
 #[derive(Serialize)]
-struct ExternalReference {
+struct BomReference {
     #[serde(rename = "type")]
     kind: &'static str,
     url: String,
@@ -106,7 +106,7 @@ struct Dependency {
 }
 
 /// The document, with a newline at its end.
-pub fn cyclonedx(inventory: &Inventory) -> Vec<u8> {
+pub fn cyclonedx(inventory: &ImageInventory) -> Vec<u8> {
     let tool = BomComponent {
         kind: "application",
         name: "diorite".into(),
@@ -115,13 +115,13 @@ pub fn cyclonedx(inventory: &Inventory) -> Vec<u8> {
     };
     let components = inventory.components.iter().map(|(id, about)| component(id, about));
     let files = inventory.files.iter().map(|(id, about)| file(id, about));
-    let document = Document {
+    let document = BomDocument {
         schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
         bom_format: "CycloneDX",
         spec_version: "1.6",
         serial_number: format!("urn:uuid:{}", inventory.uuid("cyclonedx")),
         version: 1,
-        metadata: Metadata {
+        metadata: BomMetadata {
             timestamp: inventory.created(),
             lifecycles: [Lifecycle { phase: "build" }],
             tools: Tools { components: vec![tool] },
@@ -136,7 +136,7 @@ pub fn cyclonedx(inventory: &Inventory) -> Vec<u8> {
 }
 
 /// The image.
-fn whole(inventory: &Inventory) -> BomComponent {
+fn whole(inventory: &ImageInventory) -> BomComponent {
     let image = &inventory.image;
     BomComponent {
         kind: "operating-system",
@@ -176,7 +176,7 @@ fn component(id: &str, about: &Component) -> BomComponent {
         external_references: about
             .homepage
             .iter()
-            .map(|url| ExternalReference { kind: "website", url: url.clone() })
+            .map(|url| BomReference { kind: "website", url: url.clone() })
             .collect(),
         properties,
     }
@@ -204,7 +204,7 @@ fn file(id: &str, about: &InventoryFile) -> BomComponent {
 }
 
 /// One entry for each component: those that need or hold nothing say so.
-fn dependencies(inventory: &Inventory) -> Vec<Dependency> {
+fn dependencies(inventory: &ImageInventory) -> Vec<Dependency> {
     let mut all: BTreeMap<&str, BTreeSet<&str>> = [(IMAGE, BTreeSet::new())].into();
     for id in inventory.components.keys().chain(inventory.files.keys()) {
         all.entry(id).or_default();

@@ -1,7 +1,7 @@
 //! dpkg's status file (and that of images without dpkg) → packages.
 
 use super::contents::TreeContents;
-use super::control::{Paragraph, paragraphs};
+use super::control::{ControlParagraph, paragraphs};
 use super::copyright;
 use super::inventory::{Component, ComponentKind};
 use super::purl::purl;
@@ -14,7 +14,7 @@ pub struct InstalledPackage {
     /// What is known of it.
     pub component: Component,
     /// Its paragraph of the status file.
-    pub control: Paragraph,
+    pub control: ControlParagraph,
 }
 
 /// What packages of a tree have in common.
@@ -26,19 +26,19 @@ pub struct PackageSources<'a> {
     /// Their entries in the lock; none of an image that others made.
     pub locked: &'a [LockedPackage],
     /// `debian` and `13`, as os-release(5) of the tree has them.
-    pub distribution: &'a Distribution,
+    pub distribution: &'a OsRelease,
 }
 
 /// ID and VERSION_ID of os-release(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Distribution {
+pub struct OsRelease {
     /// `debian`.
     pub id: String,
     /// `13`; empty where there is none.
     pub version: String,
 }
 
-impl Distribution {
+impl OsRelease {
     /// That of a tree.
     pub fn of(tree: &TreeContents) -> Option<Self> {
         let text = (tree.read)(b"etc/os-release").or_else(|| (tree.read)(b"usr/lib/os-release"))?;
@@ -71,7 +71,7 @@ pub fn packages(tree: &TreeContents, sources: &PackageSources) -> Vec<InstalledP
 }
 
 fn package(
-    control: Paragraph,
+    control: ControlParagraph,
     tree: &TreeContents,
     sources: &PackageSources,
     locked: &BTreeMap<(&str, &str), &LockedPackage>,
@@ -143,7 +143,7 @@ fn vendor(sources: &PackageSources, locked: Option<&LockedPackage>) -> Vendor {
     }
 }
 
-fn kind(control: &Paragraph, name: &str) -> ComponentKind {
+fn kind(control: &ControlParagraph, name: &str) -> ComponentKind {
     let section = control.line("Section").unwrap_or_default();
     if section.starts_with("non-free-firmware") || name.starts_with("firmware-") {
         return ComponentKind::Firmware;
@@ -152,7 +152,7 @@ fn kind(control: &Paragraph, name: &str) -> ComponentKind {
 }
 
 /// The field `Source`: `NAME`, or `NAME (VERSION)` where the version is another one.
-fn source(control: &Paragraph, name: &str, version: &str) -> (String, String) {
+fn source(control: &ControlParagraph, name: &str, version: &str) -> (String, String) {
     let Some(text) = control.line("Source") else { return (name.to_owned(), version.to_owned()) };
     match text.split_once('(') {
         Some((source, built)) => (source.trim().to_owned(), built.trim_end_matches([')', ' ']).trim().to_owned()),
@@ -162,7 +162,7 @@ fn source(control: &Paragraph, name: &str, version: &str) -> (String, String) {
 
 /// Source packages that were built into this one, besides its own: the fields `Built-Using`, `Static-Built-Using` and
 /// `X-Cargo-Built-Using`, as lists of `NAME (= VERSION)`.
-pub fn built_using(control: &Paragraph) -> Vec<(String, String)> {
+pub fn built_using(control: &ControlParagraph) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for field in ["Built-Using", "Static-Built-Using", "X-Cargo-Built-Using"] {
         for entry in control.get(field).unwrap_or_default().split(',') {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// An image and all that is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Inventory {
+pub struct ImageInventory {
     /// The image.
     pub image: ImageIdentity,
     /// Everything with a name and a version, by id.
@@ -15,7 +15,7 @@ pub struct Inventory {
     /// Files that are not as something in the lock brought them, by id.
     pub files: BTreeMap<String, InventoryFile>,
     /// Who contains, needs, or is made of whom; by ids, or [`IMAGE`].
-    pub relations: BTreeSet<(String, Relation, String)>,
+    pub relations: BTreeSet<(String, ComponentRelation, String)>,
 }
 
 /// The id of the image itself.
@@ -174,7 +174,7 @@ pub struct InventoryFile {
 /// What one has to do with another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Relation {
+pub enum ComponentRelation {
     /// The first holds the second.
     Contains,
     /// The first does not work without the second.
@@ -183,7 +183,7 @@ pub enum Relation {
     MadeOf,
 }
 
-impl Inventory {
+impl ImageInventory {
     /// The id of the container with this name, or the image's.
     pub fn place(container: Option<&str>) -> String {
         container.map_or_else(|| IMAGE.to_owned(), |name| format!("containers/{name}"))
@@ -191,11 +191,11 @@ impl Inventory {
 
     /// Adds a component that `parent` holds. One that is there already gets the files that declare this one.
     pub fn add(&mut self, component: Component, parent: &str) -> String {
-        self.add_related(component, parent, Relation::Contains)
+        self.add_related(component, parent, ComponentRelation::Contains)
     }
 
     /// Adds a component that `one` has this to do with.
-    pub fn add_related(&mut self, component: Component, one: &str, relation: Relation) -> String {
+    pub fn add_related(&mut self, component: Component, one: &str, relation: ComponentRelation) -> String {
         let id = component.id();
         self.relations.insert((one.to_owned(), relation, id.clone()));
         match self.components.get_mut(&id) {

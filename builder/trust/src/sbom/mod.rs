@@ -1,8 +1,8 @@
 //! Bills of materials (SBOM): what an image is made of. A file uses only those below it:
 //!
 //! ```text
-//! spdx, cyclonedx           Inventory → JSON of each format
-//! collect                   ImageContents → Inventory
+//! spdx, cyclonedx           ImageInventory → JSON of each format
+//! collect                   ImageContents → ImageInventory
 //!   debian, alpine, depends packages by their databases; who needs whom
 //!   owned                   files of packages in images that others made
 //!   modules                 what programs and Python distributions declare about what is inside them

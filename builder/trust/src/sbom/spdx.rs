@@ -1,9 +1,9 @@
-//! Inventory → SPDX 2.3 as JSON (spdx.github.io/spdx-spec/v2.3).
+//! ImageInventory → SPDX 2.3 as JSON (spdx.github.io/spdx-spec/v2.3).
 //!
 //! A package of SPDX that was analysed names all its files. That is true of no package here but one: for each root there is a
 //! package of those files that nothing in the lock brought as they are, with the verification code of exactly them.
 
-use super::inventory::{Component, ComponentKind, IMAGE, Inventory, InventoryFile, Relation};
+use super::inventory::{Component, ComponentKind, ComponentRelation, IMAGE, ImageInventory, InventoryFile};
 use diorite_model::Digest;
 use serde::Serialize;
 use sha1::{Digest as _, Sha1};
@@ -16,7 +16,7 @@ const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Document<'a> {
+struct SpdxDocument<'a> {
     spdx_version: &'a str,
     data_license: &'a str,
     #[serde(rename = "SPDXID")]
@@ -24,9 +24,9 @@ struct Document<'a> {
     name: String,
     document_namespace: String,
     creation_info: CreationInfo,
-    packages: Vec<Package>,
+    packages: Vec<SpdxPackage>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    files: Vec<File>,
+    files: Vec<SpdxFile>,
     relationships: Vec<Relationship>,
 }
 
@@ -38,7 +38,7 @@ struct CreationInfo {
 
 #[derive(Serialize, Default)]
 #[serde(rename_all = "camelCase")]
-struct Package {
+struct SpdxPackage {
     name: String,
     #[serde(rename = "SPDXID")]
     id: String,
@@ -54,7 +54,7 @@ struct Package {
     #[serde(skip_serializing_if = "Option::is_none")]
     package_verification_code: Option<VerificationCode>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    checksums: Vec<Checksum>,
+    checksums: Vec<SpdxChecksum>,
     #[serde(skip_serializing_if = "Option::is_none")]
     homepage: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ struct Package {
     #[serde(skip_serializing_if = "Option::is_none")]
     summary: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    external_refs: Vec<ExternalReference>,
+    external_refs: Vec<SpdxReference>,
     #[serde(skip_serializing_if = "Option::is_none")]
     primary_package_purpose: Option<&'static str>,
 }
@@ -78,14 +78,14 @@ struct VerificationCode {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Checksum {
+struct SpdxChecksum {
     algorithm: &'static str,
     checksum_value: String,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct ExternalReference {
+struct SpdxReference {
     reference_category: &'static str,
     reference_type: &'static str,
     reference_locator: String,
@@ -93,11 +93,11 @@ struct ExternalReference {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct File {
+struct SpdxFile {
     file_name: String,
     #[serde(rename = "SPDXID")]
     id: String,
-    checksums: Vec<Checksum>,
+    checksums: Vec<SpdxChecksum>,
     comment: String,
 }
 
@@ -110,7 +110,7 @@ struct Relationship {
 }
 
 /// The document, with a newline at its end.
-pub fn spdx(inventory: &Inventory) -> Vec<u8> {
+pub fn spdx(inventory: &ImageInventory) -> Vec<u8> {
     let image = &inventory.image;
     let mut packages = vec![whole(inventory)];
     packages.extend(inventory.components.iter().map(|(id, component)| package(id, component)));
@@ -125,15 +125,15 @@ pub fn spdx(inventory: &Inventory) -> Vec<u8> {
     }
     for (one, relation, other) in &inventory.relations {
         let word = match relation {
-            Relation::Contains if inventory.files.contains_key(other) => continue,
-            Relation::Contains => "CONTAINS",
-            Relation::DependsOn => "DEPENDS_ON",
-            Relation::MadeOf => "GENERATED_FROM",
+            ComponentRelation::Contains if inventory.files.contains_key(other) => continue,
+            ComponentRelation::Contains => "CONTAINS",
+            ComponentRelation::DependsOn => "DEPENDS_ON",
+            ComponentRelation::MadeOf => "GENERATED_FROM",
         };
         relationships.push(Relationship::new(&spdx_id(one), word, &spdx_id(other)));
     }
     let name = format!("{}-{}", image.name, image.version);
-    let document = Document {
+    let document = SpdxDocument {
         spdx_version: "SPDX-2.3",
         data_license: "CC0-1.0",
         id: DOCUMENT,
@@ -163,28 +163,28 @@ fn spdx_id(id: &str) -> String {
 }
 
 /// The image.
-fn whole(inventory: &Inventory) -> Package {
+fn whole(inventory: &ImageInventory) -> SpdxPackage {
     let image = &inventory.image;
-    let root_hash = ExternalReference {
+    let root_hash = SpdxReference {
         reference_category: "OTHER",
         reference_type: "dm-verity-root-hash",
         reference_locator: image.root_hash.to_string(),
     };
-    Package {
+    SpdxPackage {
         name: image.name.clone(),
         id: spdx_id(IMAGE),
         version_info: Some(image.version.clone()),
         package_file_name: Some("disk.raw".into()),
-        checksums: vec![Checksum::sha256(&image.disk_sha256)],
+        checksums: vec![SpdxChecksum::sha256(&image.disk_sha256)],
         summary: Some(format!("disk image for {}", image.architecture)),
         external_refs: vec![root_hash],
         primary_package_purpose: Some("OPERATING_SYSTEM"),
-        ..Package::unknown()
+        ..SpdxPackage::unknown()
     }
 }
 
-fn package(id: &str, component: &Component) -> Package {
-    let purl = component.purl.as_ref().map(|purl| ExternalReference {
+fn package(id: &str, component: &Component) -> SpdxPackage {
+    let purl = component.purl.as_ref().map(|purl| SpdxReference {
         reference_category: "PACKAGE-MANAGER",
         reference_type: "purl",
         reference_locator: purl.clone(),
@@ -193,20 +193,20 @@ fn package(id: &str, component: &Component) -> Package {
     let declared: Vec<&str> = component.declared_in.iter().map(String::as_str).collect();
     let declared = (!declared.is_empty()).then(|| format!("declared in {}", declared.join(", ")));
     let organization = |name: &String| format!("Organization: {}", actor(name));
-    Package {
+    SpdxPackage {
         name: component.name.clone(),
         id: spdx_id(id),
         version_info: Some(component.version.clone()).filter(|version| !version.is_empty()),
         package_file_name: component.file.clone(),
         supplier: component.supplier.as_ref().map_or_else(|| NOASSERTION.to_owned(), organization),
         originator: component.maintainer.as_ref().map(organization),
-        checksums: component.sha256.iter().map(Checksum::sha256).collect(),
+        checksums: component.sha256.iter().map(SpdxChecksum::sha256).collect(),
         homepage: component.homepage.clone(),
         source_info: source.or(declared),
         license_declared: component.licence.clone().unwrap_or_else(|| NOASSERTION.to_owned()),
         external_refs: purl.into_iter().collect(),
         primary_package_purpose: purpose(component.kind),
-        ..Package::unknown()
+        ..SpdxPackage::unknown()
     }
 }
 
@@ -230,44 +230,44 @@ fn actor(text: &str) -> String {
     }
 }
 
-fn file(id: &str, file: &InventoryFile) -> File {
-    let sha1 = Checksum { algorithm: "SHA1", checksum_value: file.sha1.clone() };
-    File {
+fn file(id: &str, file: &InventoryFile) -> SpdxFile {
+    let sha1 = SpdxChecksum { algorithm: "SHA1", checksum_value: file.sha1.clone() };
+    SpdxFile {
         file_name: format!(".{}", file.path),
         id: spdx_id(id),
-        checksums: vec![sha1, Checksum::sha256(&file.sha256)],
+        checksums: vec![sha1, SpdxChecksum::sha256(&file.sha256)],
         comment: format!("from: {}", file.source),
     }
 }
 
 /// The files of one root that nothing in the lock brought as they are.
-struct Group<'a> {
+struct FileGroup<'a> {
     place: String,
     files: Vec<(&'a String, &'a InventoryFile)>,
 }
 
-fn groups(inventory: &Inventory) -> Vec<Group<'_>> {
+fn groups(inventory: &ImageInventory) -> Vec<FileGroup<'_>> {
     let mut all: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for (id, file) in &inventory.files {
-        all.entry(Inventory::place(file.container.as_deref())).or_default().push((id, file));
+        all.entry(ImageInventory::place(file.container.as_deref())).or_default().push((id, file));
     }
-    all.into_iter().map(|(place, files)| Group { place, files }).collect()
+    all.into_iter().map(|(place, files)| FileGroup { place, files }).collect()
 }
 
-impl Group<'_> {
+impl FileGroup<'_> {
     fn id(&self) -> String {
         format!("{}-files", spdx_id(&self.place))
     }
-    fn package(&self, inventory: &Inventory) -> Package {
+    fn package(&self, inventory: &ImageInventory) -> SpdxPackage {
         let of = self.files.first().and_then(|(_, file)| file.container.as_deref());
-        Package {
+        SpdxPackage {
             name: format!("{}-files", of.unwrap_or(&inventory.image.name)),
             id: self.id(),
             version_info: Some(inventory.image.version.clone()),
             files_analyzed: true,
             package_verification_code: Some(self.verification_code()),
             summary: Some("files that are not as a package brought them".into()),
-            ..Package::unknown()
+            ..SpdxPackage::unknown()
         }
     }
     /// SHA-1 of the sorted SHA-1s of all files, one behind the other (clause 7.9).
@@ -282,7 +282,7 @@ impl Group<'_> {
     }
 }
 
-impl Package {
+impl SpdxPackage {
     /// What is said of a package of which nothing is known.
     fn unknown() -> Self {
         Self {
@@ -296,7 +296,7 @@ impl Package {
     }
 }
 
-impl Checksum {
+impl SpdxChecksum {
     fn sha256(digest: &Digest) -> Self {
         Self { algorithm: "SHA256", checksum_value: digest.to_string() }
     }

@@ -4,8 +4,8 @@
 
 use diorite_model::lock::{PULLED, WHEEL};
 use diorite_model::{Digest, Lock, LockedPackage, Recipe, profile};
-use diorite_trust::sbom::contents::{FileContents, FileSource, ImageContents, TreeContents};
-use diorite_trust::sbom::inventory::Inventory;
+use diorite_trust::sbom::contents::{FileContents, FileOwner, ImageContents, TreeContents};
+use diorite_trust::sbom::inventory::ImageInventory;
 use std::collections::BTreeMap;
 
 const PROFILE: &str = r#"
@@ -138,14 +138,14 @@ fn lock() -> Lock {
 }
 
 /// Path, content, source.
-pub type Files = Vec<(&'static str, Vec<u8>, FileSource)>;
+pub type Files = Vec<(&'static str, Vec<u8>, FileOwner)>;
 
-fn made(words: &str) -> FileSource {
-    FileSource::Made(words.into())
+fn made(words: &str) -> FileOwner {
+    FileOwner::Made(words.into())
 }
 
-fn package(name: &str) -> FileSource {
-    FileSource::Package(name.into())
+fn package(name: &str) -> FileOwner {
+    FileOwner::Package(name.into())
 }
 
 /// The files of the machine and of its containers.
@@ -155,7 +155,7 @@ pub fn files() -> [Files; 3] {
         ("usr/bin/bash", text("bash"), package("bash")),
         ("usr/share/doc/bash/copyright", text(COPYRIGHT), package("bash")),
         ("usr/lib/os-release", text(OS), package("base-files")),
-        ("etc/profile", text("changed"), FileSource::Changed("base-files".into())),
+        ("etc/profile", text("changed"), FileOwner::Changed("base-files".into())),
         ("etc/fstab", text("generated"), made("the profile, or scripts of packages")),
         ("srv/a name\\with\tcontrols", text("overlay"), made("overlay web")),
         ("usr/lib/python3/dist-packages/pip_tools-25.0.dist-info/METADATA", text(OTHER), package("bash")),
@@ -171,18 +171,18 @@ pub fn files() -> [Files; 3] {
         ("usr/local/bin/flask", text("#!/usr/bin/python3\n"), made("the profile, or scripts of packages")),
     ];
     let cache = vec![
-        ("etc/os-release", text(ALPINE), FileSource::Layer),
-        ("lib/apk/db/installed", text(APK), FileSource::Layer),
-        ("bin/busybox", text("busybox"), FileSource::Layer),
-        ("top", text("top"), FileSource::Layer),
-        ("usr/bin/ssl_client", text("ssl"), FileSource::Layer),
-        ("opt/pip_tools-25.0.dist-info/METADATA", text(OTHER), FileSource::Layer),
+        ("etc/os-release", text(ALPINE), FileOwner::Layer),
+        ("lib/apk/db/installed", text(APK), FileOwner::Layer),
+        ("bin/busybox", text("busybox"), FileOwner::Layer),
+        ("top", text("top"), FileOwner::Layer),
+        ("usr/bin/ssl_client", text("ssl"), FileOwner::Layer),
+        ("opt/pip_tools-25.0.dist-info/METADATA", text(OTHER), FileOwner::Layer),
     ];
     [machine, app, cache]
 }
 
 fn tree<'a>(files: &'a Files, place: &str, status: &'a str) -> TreeContents<'a> {
-    let content = |(path, bytes, source): &'a (&'static str, Vec<u8>, FileSource)| {
+    let content = |(path, bytes, source): &'a (&'static str, Vec<u8>, FileOwner)| {
         let about = FileContents { bytes, sha256: Digest::of(bytes), source: source.clone() };
         (path.as_bytes(), about)
     };
@@ -193,7 +193,7 @@ fn tree<'a>(files: &'a Files, place: &str, status: &'a str) -> TreeContents<'a> 
 }
 
 /// What is in it.
-pub fn inventory() -> Inventory {
+pub fn inventory() -> ImageInventory {
     let [machine, app, cache] = &files();
     let (recipe, lock) = (recipe(), lock());
     let containers = [

@@ -4,7 +4,7 @@
 //! Read in the form that Go has written since 1.18, with the strings in the section. Debian builds in no module mode: its
 //! programs say the version of Go alone, and their packages name the sources in `Built-Using`.
 
-use super::Module;
+use super::DeclaredModule;
 use super::elf::Sections;
 use crate::sbom::inventory::ComponentKind;
 
@@ -17,11 +17,11 @@ const STRINGS: usize = 32;
 const FRAME: usize = 16;
 
 /// The modules of a program, with Go's own library under the name `stdlib`.
-pub fn modules(sections: &Sections) -> Vec<Module> {
+pub fn modules(sections: &Sections) -> Vec<DeclaredModule> {
     sections.get(".go.buildinfo").and_then(read).unwrap_or_default()
 }
 
-fn read(bytes: &[u8]) -> Option<Vec<Module>> {
+fn read(bytes: &[u8]) -> Option<Vec<DeclaredModule>> {
     if !bytes.starts_with(MAGIC) || bytes.get(MAGIC.len() + 1)? & INLINE == 0 {
         return None;
     }
@@ -34,7 +34,7 @@ fn read(bytes: &[u8]) -> Option<Vec<Module>> {
     }
     let list = string(rest).map(|(list, _)| list).unwrap_or_default();
     let list = list.get(FRAME..list.len().saturating_sub(FRAME)).unwrap_or_default();
-    let mut last: Option<Module> = None;
+    let mut last: Option<DeclaredModule> = None;
     for line in String::from_utf8_lossy(list).lines() {
         let words: Vec<&str> = line.split('\t').collect();
         match words[..] {
@@ -48,8 +48,8 @@ fn read(bytes: &[u8]) -> Option<Vec<Module>> {
     Some(all)
 }
 
-fn module(path: &str, version: &str) -> Module {
-    Module { kind: ComponentKind::Go, name: path.to_owned(), version: version.to_owned() }
+fn module(path: &str, version: &str) -> DeclaredModule {
+    DeclaredModule { kind: ComponentKind::Go, name: path.to_owned(), version: version.to_owned() }
 }
 
 /// A string behind its length as a varint, and what follows it.

@@ -13,7 +13,7 @@ use super::purl;
 
 /// Something that a file declares.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Module {
+pub struct DeclaredModule {
     /// Of which kind.
     pub kind: ComponentKind,
     /// Its name.
@@ -22,7 +22,7 @@ pub struct Module {
     pub version: String,
 }
 
-impl Module {
+impl DeclaredModule {
     /// Its package URL.
     pub fn purl(&self) -> String {
         let Self { kind, name, version } = self;
@@ -35,8 +35,8 @@ impl Module {
 }
 
 /// Everything that the file at this path declares, sorted.
-pub fn declared(path: &[u8], bytes: &[u8]) -> Vec<Module> {
-    let mut found: Vec<Module> = match elf::Sections::read(bytes) {
+pub fn declared(path: &[u8], bytes: &[u8]) -> Vec<DeclaredModule> {
+    let mut found: Vec<DeclaredModule> = match elf::Sections::read(bytes) {
         Some(sections) => go::modules(&sections).into_iter().chain(rust::modules(&sections)).collect(),
         None => python::distribution(path, bytes).into_iter().collect(),
     };

@@ -1,7 +1,7 @@
 //! The metadata of an installed Python distribution: `NAME.dist-info/METADATA`, or `NAME.egg-info` and
 //! `NAME.egg-info/PKG-INFO` of older tools (Python packaging specifications, "Core metadata").
 
-use super::Module;
+use super::DeclaredModule;
 use crate::sbom::inventory::ComponentKind;
 use diorite_model::python::normalized;
 
@@ -9,7 +9,7 @@ use diorite_model::python::normalized;
 const MOST: usize = 1 << 20;
 
 /// The distribution whose metadata this file is.
-pub fn distribution(path: &[u8], bytes: &[u8]) -> Option<Module> {
+pub fn distribution(path: &[u8], bytes: &[u8]) -> Option<DeclaredModule> {
     let mut parts = path.rsplit(|&b| b == b'/');
     let (file, directory) = (parts.next()?, parts.next().unwrap_or_default());
     let metadata = match file {
@@ -31,5 +31,5 @@ pub fn distribution(path: &[u8], bytes: &[u8]) -> Option<Module> {
         }
     }
     let name = normalized(name?).ok()?;
-    Some(Module { kind: ComponentKind::Python, name, version: version?.to_owned() })
+    Some(DeclaredModule { kind: ComponentKind::Python, name, version: version?.to_owned() })
 }

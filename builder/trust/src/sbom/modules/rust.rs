@@ -1,6 +1,6 @@
 //! The section `.dep-v0` of a Rust program built with cargo-auditable: the crates in it, as JSON under zlib.
 
-use super::Module;
+use super::DeclaredModule;
 use super::elf::Sections;
 use crate::sbom::inventory::ComponentKind;
 use flate2::read::ZlibDecoder;
@@ -25,14 +25,14 @@ struct AuditedCrate {
 }
 
 /// The crates that are in a program; those that only helped to build it are not.
-pub fn modules(sections: &Sections) -> Vec<Module> {
+pub fn modules(sections: &Sections) -> Vec<DeclaredModule> {
     sections.get(".dep-v0").and_then(read).unwrap_or_default()
 }
 
-fn read(bytes: &[u8]) -> Option<Vec<Module>> {
+fn read(bytes: &[u8]) -> Option<Vec<DeclaredModule>> {
     let mut json = Vec::new();
     ZlibDecoder::new(bytes).take(MOST).read_to_end(&mut json).ok()?;
     let audit: Audit = serde_json::from_slice(&json).ok()?;
     let inside = audit.packages.into_iter().filter(|one| one.kind.as_deref() != Some("build"));
-    Some(inside.map(|one| Module { kind: ComponentKind::Rust, name: one.name, version: one.version }).collect())
+    Some(inside.map(|one| DeclaredModule { kind: ComponentKind::Rust, name: one.name, version: one.version }).collect())
 }

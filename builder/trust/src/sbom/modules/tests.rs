@@ -85,7 +85,7 @@ const CRATES: &str = r#"{"packages":[
     {"name":"tool","version":"0.3.0","source":"local","root":true,"dependencies":[0]}],"format":1}"#;
 
 fn purls(path: &str, bytes: &[u8]) -> Vec<String> {
-    declared(path.as_bytes(), bytes).iter().map(Module::purl).collect()
+    declared(path.as_bytes(), bytes).iter().map(DeclaredModule::purl).collect()
 }
 
 #[test]
