@@ -1,7 +1,7 @@
 //! SealedTree and root file system → initrd, UKI, ESP and the disk image, staged in `out/NAME`.
 
 use super::filesystem::RootImage;
-use super::sbom::{self, Sources};
+use super::sbom::{self, SealedSources};
 use super::step::{BuildContext, StepOutput, StepRunner};
 use crate::results::ResultsStaging;
 use diorite_host::interrupt;
@@ -22,7 +22,7 @@ pub struct DiskSource {
     /// What the overlays' `configure` programs changed: the manifest names it.
     pub changes: Changes,
     /// Where the files of the root come from: the bills of materials name it.
-    pub sources: Sources,
+    pub sources: SealedSources,
     /// The formats that are wanted beside the raw disk.
     pub formats: Vec<Format>,
 }

@@ -43,7 +43,7 @@ use diorite_model::plan::{Build, Step};
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::SealedTree;
 use keys::StepKeys;
-use sbom::Sources;
+use sbom::SealedSources;
 use std::path::PathBuf;
 use step::{BuildContext, StepRunner};
 use steps::Steps;
@@ -76,7 +76,7 @@ impl BuildPlan<'_> {
     }
 
     /// The part that a whole build begins with.
-    fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes, Sources)> {
+    fn sealed(&self, runner: &mut StepRunner) -> Result<(SealedTree, Changes, SealedSources)> {
         let trees = trees::run(&self.steps.trees, &runner.context, &mut runner.results)?;
         let wheels = wheels::run(&self.steps.wheels, &runner.context, &mut runner.results)?;
         let configure = self.steps.configure.as_ref();

@@ -8,20 +8,20 @@ use diorite_rootfs::overlay::Overlay;
 use diorite_rootfs::paths::{CONTAINER_STORE, DATABASE, DATABASE_BEFORE};
 use diorite_rootfs::seal::SealedTree;
 use diorite_rootfs::tree::{NodeKind, Tree, TreePath};
-use diorite_trust::sbom::contents::{ContentSource, FileContents, ImageContents, TreeContents};
+use diorite_trust::sbom::contents::{FileContents, FileOwner, ImageContents, TreeContents};
 use diorite_trust::sbom::inventory::ImageInventory;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
 /// What is known of files and packages before sealing, and not to be seen in the sealed tree.
-pub struct Sources {
+pub struct SealedSources {
     /// dpkg's status file of each container that is made of packages: sealing takes it out.
     pub statuses: BTreeMap<String, Vec<u8>>,
     /// What packages and wheels brought.
     pub origins: ImageOrigins,
 }
 
-impl Sources {
+impl SealedSources {
     /// The status files of the containers that have one.
     pub fn statuses(trees: &BuildTrees) -> BTreeMap<String, Vec<u8>> {
         let of_packages = trees.containers.iter().filter(|(_, (_, config))| config.is_none());
@@ -36,7 +36,7 @@ impl Sources {
 pub fn inventory(
     inputs: &BuildInputs,
     sealed: &SealedTree,
-    sources: &Sources,
+    sources: &SealedSources,
     root_hash: Digest,
     disk_sha256: Digest,
 ) -> ImageInventory {
@@ -92,20 +92,20 @@ fn files(tree: &Tree) -> impl Iterator<Item = (&[u8], &[u8], Digest)> {
 
 fn contents<'a>(
     files: impl Iterator<Item = (&'a [u8], &'a [u8], Digest)>,
-    source: &dyn Fn(&[u8], &Digest) -> ContentSource,
+    source: &dyn Fn(&[u8], &Digest) -> FileOwner,
 ) -> BTreeMap<&'a [u8], FileContents<'a>> {
     files.map(|(path, bytes, sha256)| (path, FileContents { bytes, sha256, source: source(path, &sha256) })).collect()
 }
 
 /// Who put a file there.
-fn source(path: &[u8], digest: &Digest, origins: &Origins, overlays: &[Overlay], image: bool) -> ContentSource {
+fn source(path: &[u8], digest: &Digest, origins: &Origins, overlays: &[Overlay], image: bool) -> FileOwner {
     let laid = overlays.iter().rev().find(|overlay| overlay.entries.contains_key(path));
     match (laid, origins.get(path)) {
-        (Some(overlay), _) => ContentSource::Made(format!("overlay {}", overlay.name)),
-        (None, Some(origin)) if origin.digest == *digest => ContentSource::Package(origin.package.clone()),
-        (None, Some(origin)) => ContentSource::Changed(origin.package.clone()),
-        (None, None) if image => ContentSource::Layer,
-        (None, None) => ContentSource::Made("the profile, or scripts of packages".into()),
+        (Some(overlay), _) => FileOwner::Made(format!("overlay {}", overlay.name)),
+        (None, Some(origin)) if origin.digest == *digest => FileOwner::Package(origin.package.clone()),
+        (None, Some(origin)) => FileOwner::Changed(origin.package.clone()),
+        (None, None) if image => FileOwner::Layer,
+        (None, None) => FileOwner::Made("the profile, or scripts of packages".into()),
     }
 }
 
@@ -124,7 +124,7 @@ fn former(path: &[u8]) -> TreePath {
 
 /// An image of the machine's read-only store, as far as it is read here.
 #[derive(Deserialize)]
-struct ContainerImage {
+struct StoreEntry {
     names: Vec<String>,
     layer: String,
 }
@@ -132,8 +132,8 @@ struct ContainerImage {
 /// Where the root of each container is: a path with a slash at its end.
 fn places(tree: &Tree) -> BTreeMap<String, TreePath> {
     let list = tree.read(format!("{CONTAINER_STORE}/overlay-images/images.json")).unwrap_or(b"[]");
-    let images: Vec<ContainerImage> = serde_json::from_slice(list).unwrap_or_default();
-    let place = |image: &ContainerImage| {
+    let images: Vec<StoreEntry> = serde_json::from_slice(list).unwrap_or_default();
+    let place = |image: &StoreEntry| {
         // `localhost/NAME:VERSION`
         let name = image.names.first()?.strip_prefix("localhost/")?.rsplit_once(':')?.0;
         Some((name.to_owned(), format!("{CONTAINER_STORE}/overlay/{}/diff/", image.layer).into_bytes()))

@@ -2,7 +2,7 @@
 
 use super::BuildPlan;
 use super::inputs::BuildInputs;
-use super::sbom::Sources;
+use super::sbom::SealedSources;
 use super::step::{BuildContext, StepRunner};
 use super::trees::BuildTrees;
 use super::wheels::UnpackedWheels;
@@ -22,11 +22,11 @@ pub fn run(
     changes: &Changes,
     inputs: &BuildInputs,
     progress: &Progress,
-) -> Result<(SealedTree, Sources)> {
+) -> Result<(SealedTree, SealedSources)> {
     let stage = progress.stage("seal");
     let (recipe, epoch) = (&inputs.recipe, inputs.recipe.image.epoch);
     let mut inside = BTreeMap::new();
-    let statuses = Sources::statuses(&trees);
+    let statuses = SealedSources::statuses(&trees);
     for (name, (mut tree, config)) in trees.containers {
         if let Some(wheels) = wheels.get(&name) {
             diorite_rootfs::wheels::lay(&mut tree, &wheels.tree, &name)?;
@@ -51,7 +51,7 @@ pub fn run(
     let generated = guest::generate(recipe, &tree, &overlays, &inside)?;
     let sealed = seal::seal(tree, generated, &overlays, recipe, &trees.origins, &inputs.carried())?;
     stage.done(format!("{} files", sealed.tree().nodes.len()));
-    Ok((sealed, Sources { statuses, origins: trees.origins }))
+    Ok((sealed, SealedSources { statuses, origins: trees.origins }))
 }
 
 impl BuildPlan<'_> {

@@ -1,8 +1,8 @@
 //! ImageContents → ImageInventory: the packages of each root by its own database, what their files declare, and every file that
 //! is not as something in the lock brought it.
 
-use super::contents::{ContentSource, FileContents, ImageContents, TreeContents};
-use super::debian::{self, DebianRelease, InstalledPackage, PackageSources};
+use super::contents::{FileContents, FileOwner, ImageContents, TreeContents};
+use super::debian::{self, InstalledPackage, OsRelease, PackageSources};
 use super::inventory::{
     Component, ComponentKind, ComponentRelation, IMAGE, ImageIdentity, ImageInventory, InventoryFile,
 };
@@ -31,8 +31,8 @@ pub fn inventory(contents: &ImageContents) -> ImageInventory {
         files: BTreeMap::new(),
         relations: Default::default(),
     };
-    if let Some(DebianRelease { id, version }) = DebianRelease::of(&contents.machine) {
-        let mut component = Component::new(ComponentKind::DebianRelease, None, &id, &version);
+    if let Some(OsRelease { id, version }) = OsRelease::of(&contents.machine) {
+        let mut component = Component::new(ComponentKind::Distribution, None, &id, &version);
         component.supplier = (id == "debian").then(|| "Debian".to_owned());
         all.add(component, IMAGE);
     }
@@ -86,8 +86,8 @@ fn tree(
     contents: &TreeContents,
 ) {
     let place = ImageInventory::place(container);
-    let unknown = || DebianRelease { id: "linux".into(), version: String::new() };
-    let distribution = DebianRelease::of(contents).unwrap_or_else(unknown);
+    let unknown = || OsRelease { id: "linux".into(), version: String::new() };
+    let distribution = OsRelease::of(contents).unwrap_or_else(unknown);
     let sources = PackageSources { recipe, container, locked, distribution: &distribution };
     let installed = debian::packages(contents, &sources);
     let mut ids = packages(all, &installed, &sources, &place);
@@ -103,9 +103,9 @@ fn tree(
     owned.extend(alpine.owned);
     for (path, file) in &contents.files {
         let owner = match &file.source {
-            ContentSource::Package(name) | ContentSource::Changed(name) => ids.get(name),
-            ContentSource::Layer => owned.get(*path),
-            ContentSource::Made(_) => None,
+            FileOwner::Package(name) | FileOwner::Changed(name) => ids.get(name),
+            FileOwner::Layer => owned.get(*path),
+            FileOwner::Made(_) => None,
         };
         let shown = shown(&[b"/", contents.place.as_slice(), path].concat());
         for module in modules::declared(path, file.bytes) {
@@ -173,10 +173,10 @@ fn python(container: Option<&str>, wheel: &LockedPackage) -> Component {
 /// Who put a file there, where nothing in the lock did as it is.
 fn unbrought(file: &FileContents, owned: bool) -> Option<String> {
     match &file.source {
-        ContentSource::Package(_) => None,
-        ContentSource::Changed(name) => Some(format!("package {name}, changed by a script")),
-        ContentSource::Layer => (!owned).then(|| "image of the container".to_owned()),
-        ContentSource::Made(source) => Some(source.clone()),
+        FileOwner::Package(_) => None,
+        FileOwner::Changed(name) => Some(format!("package {name}, changed by a script")),
+        FileOwner::Layer => (!owned).then(|| "image of the container".to_owned()),
+        FileOwner::Made(source) => Some(source.clone()),
     }
 }
 

@@ -42,12 +42,12 @@ pub struct FileContents<'a> {
     /// SHA-256 of it.
     pub sha256: Digest,
     /// Who put it there.
-    pub source: ContentSource,
+    pub source: FileOwner,
 }
 
 /// Who put a file there.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ContentSource {
+pub enum FileOwner {
     /// A package or, by the name of its file, a wheel, as it shipped it.
     Package(String),
     /// A package; the file has been changed since.

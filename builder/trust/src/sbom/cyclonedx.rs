@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Bom {
+struct BomDocument {
     #[serde(rename = "$schema")]
     schema: &'static str,
     bom_format: &'static str,
@@ -115,7 +115,7 @@ pub fn cyclonedx(inventory: &ImageInventory) -> Vec<u8> {
     };
     let components = inventory.components.iter().map(|(id, about)| component(id, about));
     let files = inventory.files.iter().map(|(id, about)| file(id, about));
-    let document = Bom {
+    let document = BomDocument {
         schema: "http://cyclonedx.org/schema/bom-1.6.schema.json",
         bom_format: "CycloneDX",
         spec_version: "1.6",
@@ -184,7 +184,7 @@ fn component(id: &str, about: &Component) -> BomComponent {
 
 fn kind(kind: ComponentKind) -> &'static str {
     match kind {
-        ComponentKind::DebianRelease => "operating-system",
+        ComponentKind::Distribution => "operating-system",
         ComponentKind::Container => "container",
         _ => "library",
     }

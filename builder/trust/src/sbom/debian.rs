@@ -26,19 +26,19 @@ pub struct PackageSources<'a> {
     /// Their entries in the lock; none of an image that others made.
     pub locked: &'a [LockedPackage],
     /// `debian` and `13`, as os-release(5) of the tree has them.
-    pub distribution: &'a DebianRelease,
+    pub distribution: &'a OsRelease,
 }
 
 /// ID and VERSION_ID of os-release(5).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DebianRelease {
+pub struct OsRelease {
     /// `debian`.
     pub id: String,
     /// `13`; empty where there is none.
     pub version: String,
 }
 
-impl DebianRelease {
+impl OsRelease {
     /// That of a tree.
     pub fn of(tree: &TreeContents) -> Option<Self> {
         let text = (tree.read)(b"etc/os-release").or_else(|| (tree.read)(b"usr/lib/os-release"))?;

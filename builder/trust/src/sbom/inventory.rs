@@ -43,7 +43,7 @@ pub struct ImageIdentity {
 #[serde(rename_all = "kebab-case")]
 pub enum ComponentKind {
     /// The distribution that the machine is an installation of.
-    DebianRelease,
+    Distribution,
     /// A package of dpkg.
     Deb,
     /// A package of dpkg that is a kernel.
@@ -68,7 +68,7 @@ impl ComponentKind {
     /// As it stands in an id and in a property.
     pub fn name(self) -> &'static str {
         match self {
-            Self::DebianRelease => "distribution",
+            Self::Distribution => "distribution",
             Self::Deb => "deb",
             Self::Kernel => "kernel",
             Self::Firmware => "firmware",

@@ -212,7 +212,7 @@ fn package(id: &str, component: &Component) -> SpdxPackage {
 
 fn purpose(kind: ComponentKind) -> Option<&'static str> {
     match kind {
-        ComponentKind::DebianRelease | ComponentKind::Kernel => Some("OPERATING_SYSTEM"),
+        ComponentKind::Distribution | ComponentKind::Kernel => Some("OPERATING_SYSTEM"),
         ComponentKind::Firmware => Some("FIRMWARE"),
         ComponentKind::Container => Some("CONTAINER"),
         ComponentKind::Source => Some("SOURCE"),
@@ -241,20 +241,20 @@ fn file(id: &str, file: &InventoryFile) -> SpdxFile {
 }
 
 /// The files of one root that nothing in the lock brought as they are.
-struct SpdxGroup<'a> {
+struct FileGroup<'a> {
     place: String,
     files: Vec<(&'a String, &'a InventoryFile)>,
 }
 
-fn groups(inventory: &ImageInventory) -> Vec<SpdxGroup<'_>> {
+fn groups(inventory: &ImageInventory) -> Vec<FileGroup<'_>> {
     let mut all: BTreeMap<String, Vec<_>> = BTreeMap::new();
     for (id, file) in &inventory.files {
         all.entry(ImageInventory::place(file.container.as_deref())).or_default().push((id, file));
     }
-    all.into_iter().map(|(place, files)| SpdxGroup { place, files }).collect()
+    all.into_iter().map(|(place, files)| FileGroup { place, files }).collect()
 }
 
-impl SpdxGroup<'_> {
+impl FileGroup<'_> {
     fn id(&self) -> String {
         format!("{}-files", spdx_id(&self.place))
     }

@@ -4,7 +4,7 @@
 
 use diorite_model::lock::{PULLED, WHEEL};
 use diorite_model::{Digest, Lock, LockedPackage, Recipe, profile};
-use diorite_trust::sbom::contents::{ContentSource, FileContents, ImageContents, TreeContents};
+use diorite_trust::sbom::contents::{FileContents, FileOwner, ImageContents, TreeContents};
 use diorite_trust::sbom::inventory::ImageInventory;
 use std::collections::BTreeMap;
 
@@ -138,14 +138,14 @@ fn lock() -> Lock {
 }
 
 /// Path, content, source.
-pub type Files = Vec<(&'static str, Vec<u8>, ContentSource)>;
+pub type Files = Vec<(&'static str, Vec<u8>, FileOwner)>;
 
-fn made(words: &str) -> ContentSource {
-    ContentSource::Made(words.into())
+fn made(words: &str) -> FileOwner {
+    FileOwner::Made(words.into())
 }
 
-fn package(name: &str) -> ContentSource {
-    ContentSource::Package(name.into())
+fn package(name: &str) -> FileOwner {
+    FileOwner::Package(name.into())
 }
 
 /// The files of the machine and of its containers.
@@ -155,7 +155,7 @@ pub fn files() -> [Files; 3] {
         ("usr/bin/bash", text("bash"), package("bash")),
         ("usr/share/doc/bash/copyright", text(COPYRIGHT), package("bash")),
         ("usr/lib/os-release", text(OS), package("base-files")),
-        ("etc/profile", text("changed"), ContentSource::Changed("base-files".into())),
+        ("etc/profile", text("changed"), FileOwner::Changed("base-files".into())),
         ("etc/fstab", text("generated"), made("the profile, or scripts of packages")),
         ("srv/a name\\with\tcontrols", text("overlay"), made("overlay web")),
         ("usr/lib/python3/dist-packages/pip_tools-25.0.dist-info/METADATA", text(OTHER), package("bash")),
@@ -171,18 +171,18 @@ pub fn files() -> [Files; 3] {
         ("usr/local/bin/flask", text("#!/usr/bin/python3\n"), made("the profile, or scripts of packages")),
     ];
     let cache = vec![
-        ("etc/os-release", text(ALPINE), ContentSource::Layer),
-        ("lib/apk/db/installed", text(APK), ContentSource::Layer),
-        ("bin/busybox", text("busybox"), ContentSource::Layer),
-        ("top", text("top"), ContentSource::Layer),
-        ("usr/bin/ssl_client", text("ssl"), ContentSource::Layer),
-        ("opt/pip_tools-25.0.dist-info/METADATA", text(OTHER), ContentSource::Layer),
+        ("etc/os-release", text(ALPINE), FileOwner::Layer),
+        ("lib/apk/db/installed", text(APK), FileOwner::Layer),
+        ("bin/busybox", text("busybox"), FileOwner::Layer),
+        ("top", text("top"), FileOwner::Layer),
+        ("usr/bin/ssl_client", text("ssl"), FileOwner::Layer),
+        ("opt/pip_tools-25.0.dist-info/METADATA", text(OTHER), FileOwner::Layer),
     ];
     [machine, app, cache]
 }
 
 fn tree<'a>(files: &'a Files, place: &str, status: &'a str) -> TreeContents<'a> {
-    let content = |(path, bytes, source): &'a (&'static str, Vec<u8>, ContentSource)| {
+    let content = |(path, bytes, source): &'a (&'static str, Vec<u8>, FileOwner)| {
         let about = FileContents { bytes, sha256: Digest::of(bytes), source: source.clone() };
         (path.as_bytes(), about)
     };

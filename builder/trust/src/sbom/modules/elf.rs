@@ -14,7 +14,7 @@ pub struct Sections<'a> {
 }
 
 /// Where a section is.
-struct ElfSection {
+struct SectionPlace {
     name: usize,
     kind: u32,
     offset: usize,
@@ -47,7 +47,7 @@ impl<'a> Sections<'a> {
 
     /// The content of a section.
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
-        let wanted = |section: &ElfSection| {
+        let wanted = |section: &SectionPlace| {
             let text = self.names.get(section.name..).unwrap_or_default();
             text.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&0))
         };
@@ -56,10 +56,10 @@ impl<'a> Sections<'a> {
         slice(self.bytes, section.offset, section.size)
     }
 
-    fn section(&self, index: usize) -> Option<ElfSection> {
+    fn section(&self, index: usize) -> Option<SectionPlace> {
         let header = slice(self.table, index.checked_mul(self.entry)?, self.entry)?;
         let (offset, size) = if self.wide { (0x18, 0x20) } else { (0x10, 0x14) };
-        Some(ElfSection {
+        Some(SectionPlace {
             name: self.number(header, 0, 4)? as usize,
             kind: self.number(header, 4, 4)? as u32,
             offset: self.word(header, offset)?,
