@@ -75,6 +75,14 @@ fn the_tree_is_small_and_free_of_what_we_avoid() {
     }
 }
 
+/// A machine's patience is counted in a piece of work that is timed: without optimisation it takes ten times as long.
+#[test]
+fn what_times_the_host_is_optimised() {
+    let profiles: toml::Table = toml::from_str(&ours("Cargo.toml")).expect("Cargo.toml");
+    let level = &profiles["profile"]["release"]["package"]["diorite-machine"]["opt-level"];
+    assert!(level.as_integer().is_some_and(|level| level >= 1), "{level:?}");
+}
+
 #[test]
 fn every_licence_is_known_and_allowed() {
     let wrong: Vec<_> = tree("{p}|{l}")
