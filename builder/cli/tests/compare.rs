@@ -8,7 +8,7 @@ use diorite_image::read::ImageReader;
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::paths::DATABASE;
 use diorite_rootfs::provenance::Source;
-use diorite_rootfs::scan;
+use diorite_rootfs::read_directory;
 use diorite_rootfs::tree::NodeKind;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -46,7 +46,7 @@ fn what_is_read_of_an_image_is_what_fsck_extracts() {
         .arg(file.as_os_str())
         .run_ok()
         .expect("fsck.erofs");
-    let theirs = scan::scan(&target, &Times::at_most(i64::MAX)).unwrap_or_else(|e| panic!("{e}"));
+    let theirs = read_directory::read_directory(&target, &Times::at_most(i64::MAX)).unwrap_or_else(|e| panic!("{e}"));
     let ours = image.tree().unwrap_or_else(|e| panic!("{e}"));
     assert!(ours.nodes.len() > 10_000);
     let mut wrong = Vec::new();

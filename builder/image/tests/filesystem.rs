@@ -15,7 +15,7 @@ use diorite_image::region::Region;
 use diorite_image::verity;
 use diorite_model::Digest;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
-use diorite_rootfs::{clock::Times, pack, scan};
+use diorite_rootfs::{clock::Times, pack, read_directory};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -39,7 +39,8 @@ fn configured() -> &'static Tree {
     TREE.get_or_init(|| {
         let path = variable("DIORITE_TEST_TREE", "a configured tree, as a pack or a directory");
         let is_pack = path.join("index").is_file() && path.join("contents").is_file();
-        let mut tree = if is_pack { pack::open(&path) } else { scan::scan(&path, &AS_THEY_ARE) }.unwrap();
+        let mut tree =
+            if is_pack { pack::open(&path) } else { read_directory::read_directory(&path, &AS_THEY_ARE) }.unwrap();
         // What no image holds, and would only cost time here.
         ["var/cache/apt", "var/lib/apt/lists"].iter().for_each(|path| {
             tree.remove(path);
@@ -129,7 +130,7 @@ fn fsck_agrees(tree: &Tree, image: &Path, options: &FilesystemOptions, directory
     };
     let extract = fsck(&image).output(&target).arg(format!("--extract={}", target.display()));
     extract.args(["--overwrite", "--preserve-perms"]).args(owners).arg(image.as_os_str()).run_ok().unwrap();
-    same(&extractable, &scan::scan(&target, &AS_THEY_ARE).unwrap(), is_root());
+    same(&extractable, &read_directory::read_directory(&target, &AS_THEY_ARE).unwrap(), is_root());
     fs::remove_dir_all(&target).unwrap();
 }
 

@@ -10,7 +10,7 @@ use crate::deb::Deb;
 use crate::extract::Root;
 use crate::layout::{Layout, Rules};
 use crate::origins::Origins;
-use crate::scan::scan;
+use crate::read_directory::read_directory;
 use crate::scripts::ScriptEnvironment;
 use crate::staging::{self, StagedPackage, Staging};
 use crate::{accounts, debconf, helpers, pack};
@@ -81,7 +81,7 @@ pub fn configured(job: &TreeJob, progress: &Progress) -> Result<TreeTimes> {
         interrupt::check()?;
         let stage = progress.stage(tree.named("read the tree"));
         let brought = staged.iter().flat_map(|s| s.files.iter().map(|file| file.member.mtime));
-        let mut read = scan(&place, &start.times(epoch, brought))?;
+        let mut read = read_directory(&place, &start.times(epoch, brought))?;
         accounts::stabilize(&mut read, job.epoch)?;
         pack::write(&read, &origins, &tree.result)?;
         stage.done(format!("{} files", read.nodes.len()));

@@ -12,7 +12,7 @@ pub use changes::{Change, ChangeKind, Changes};
 use crate::clock::BuildStart;
 use crate::extract::Root;
 use crate::overlay::{self, Overlay};
-use crate::scan::scan;
+use crate::read_directory::read_directory;
 use crate::scripts::{ScriptEnvironment, tail};
 use crate::{accounts, build, pack};
 use diorite_host::interrupt;
@@ -71,7 +71,7 @@ pub fn configured(job: &ConfigureJob, progress: &Progress) -> Result<()> {
         interrupt::check()?;
         run(overlay, job, &place)?;
         build::clean(&mut Root::open(&place)?)?;
-        let mut after = scan(&place, &start.times(epoch, brought.iter().copied()))?;
+        let mut after = read_directory(&place, &start.times(epoch, brought.iter().copied()))?;
         accounts::stabilize(&mut after, job.epoch)?;
         changes.add(&overlay.name, &before, &after);
         before = after;

@@ -5,7 +5,7 @@
 //! seal                      Tree + GuestFiles + overlays → SealedTree
 //!   carried, provenance     what an image says about itself: recipe, lock, and where each file comes from
 //! guest                     Recipe + Tree + ContainerTree → GuestFiles; a file for each table of the profile
-//! container                 Tree (of packages, or of `layers` that others made) → ContainerTree
+//! container_root            Tree (of packages, or of `layers` that others made) → ContainerTree
 //! wheels                    a container's wheels → WheelTree, laid over its Tree
 //! configure                 Tree + overlays → Changes, by the overlays' own programs
 //! overlay                   directories of a project, laid over a Tree
@@ -13,7 +13,7 @@
 //!   staging, layout         .deb files → files in their places; `tools_tree` ends here
 //!   scripts, helpers        Debian's scripts in the sandbox, and native stand-ins for what they call most
 //!   debconf                 answers to the questions of those scripts
-//!   scan, accounts, clock   a directory → Tree, with numbers and times that are the same in every build
+//!   read_directory, accounts, clock  a directory → Tree, with numbers and times that are the same in every build
 //! secrets, privileges       what may be in no image
 //! tree, pack, origins       files with owners, modes, times; in memory, and kept
 //! ```
@@ -26,7 +26,7 @@ pub mod build;
 pub mod carried;
 pub mod clock;
 pub mod configure;
-pub mod container;
+pub mod container_root;
 pub mod control;
 pub mod database;
 pub mod deb;
@@ -46,7 +46,7 @@ pub mod pack;
 pub mod paths;
 pub mod privileges;
 pub mod provenance;
-pub mod scan;
+pub mod read_directory;
 pub mod scripts;
 pub mod seal;
 pub mod secrets;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 const MAPPED: u64 = 64 << 10;
 
 /// Reads a whole tree. Of hard links the first path in bytewise order is the file, the others refer to it.
-pub fn scan(root: &Path, times: &Times) -> Result<Tree> {
+pub fn read_directory(root: &Path, times: &Times) -> Result<Tree> {
     let mut tree = Tree { nodes: BTreeMap::new() };
     let mut files: Vec<(Vec<u8>, u64)> = Vec::new();
     let mut links: HashMap<(u64, u64), Vec<Vec<u8>>> = HashMap::new();

@@ -35,7 +35,7 @@ use source::Advice;
 use std::collections::BTreeMap;
 
 /// What is known about the files of a tree that is searched.
-pub struct SecretSearch<'a> {
+pub struct SecretScan<'a> {
     /// What packages shipped.
     pub shipped: &'a ShippedContents<'a>,
     /// What is declared public.
@@ -57,7 +57,7 @@ pub struct PassedSecrets {
 const MORE: usize = 12;
 
 /// Fails when a secret is found; says of the first path what can be done, and lists the others.
-pub fn scan(tree: &Tree, search: &SecretSearch) -> Result<PassedSecrets> {
+pub fn scan(tree: &Tree, search: &SecretScan) -> Result<PassedSecrets> {
     identity(tree)?;
     let mut contents: BTreeMap<Digest, (&[u8], &[u8])> = BTreeMap::new();
     for (path, node) in &tree.nodes {

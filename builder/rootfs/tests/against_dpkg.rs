@@ -12,7 +12,7 @@ use diorite_rootfs::build::{self, TreeJob, TreeParts, TreeTimes};
 use diorite_rootfs::clock::Times;
 use diorite_rootfs::deb::Deb;
 use diorite_rootfs::origins::Origins;
-use diorite_rootfs::scan::scan;
+use diorite_rootfs::read_directory::read_directory;
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
 use diorite_rootfs::{accounts, helpers, order, pack};
 use serde::{Deserialize, Serialize};
@@ -297,7 +297,7 @@ fn reference(job: &Reference) -> Result<()> {
     settle("var/lib/dpkg/info/diorite-initrd.md5sums", "", 0o644)?;
     dpkg(&["--force-depends", "--unpack"], &order.all[order.essential..])?;
     dpkg(&["--configure", "-a"], &[])?;
-    let mut tree = scan(&root, &Times::at_most(EPOCH as i64))?;
+    let mut tree = read_directory(&root, &Times::at_most(EPOCH as i64))?;
     // What `stabilize` says of the last change of passwords is what a right clock says.
     let shadow = String::from_utf8_lossy(tree.read("etc/shadow").unwrap_or_default()).into_owned();
     let day = (EPOCH / 86_400).to_string();

@@ -11,7 +11,7 @@ use diorite_host::progress::Progress;
 use diorite_model::Result;
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::{self, SealedTree};
-use diorite_rootfs::{container, guest};
+use diorite_rootfs::{container_root, guest};
 use std::collections::BTreeMap;
 
 /// Lays the overlays, generates the guest's configuration, and freezes owners and times. It takes a second, and is no step
@@ -38,11 +38,11 @@ pub fn run(
         let overlays = inputs.overlays(&recipe.containers[&name].overlays);
         let root = match config {
             Some(config) => {
-                let public = container::image_public(&tree, &recipe.containers[&name].public, &name)?;
-                container::of_image(tree, config, &overlays, public, epoch)
+                let public = container_root::image_public(&tree, &recipe.containers[&name].public, &name)?;
+                container_root::of_image(tree, config, &overlays, public, epoch)
                     .map_err(|e| e.at(format!("containers.{name}")))
             }
-            None => container::of_packages(tree, &overlays, epoch),
+            None => container_root::of_packages(tree, &overlays, epoch),
         };
         inside.insert(name, root?);
     }

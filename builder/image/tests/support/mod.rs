@@ -3,7 +3,7 @@
 use diorite_image::{disk, esp, filesystem, format, initrd, kernel, sparse::Sparse, uki, verity};
 use diorite_model::{Digest, Result, recipe};
 use diorite_rootfs::origins::{Origins, ShippedContents};
-use diorite_rootfs::{clock::Times, pack, scan, secrets, tree::Tree};
+use diorite_rootfs::{clock::Times, pack, read_directory, secrets, tree::Tree};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,11 @@ fn origins() -> Origins {
 pub fn tree() -> Tree {
     let directory = directory("DIORITE_TEST_TREE");
     let times = Times::at_most(EPOCH as i64);
-    let tree = if directory.join("index").is_file() { pack::open(&directory) } else { scan::scan(&directory, &times) };
+    let tree = if directory.join("index").is_file() {
+        pack::open(&directory)
+    } else {
+        read_directory::read_directory(&directory, &times)
+    };
     let mut tree = tree.unwrap_or_else(|e| panic!("{e}"));
     for path in ["etc/machine-id", "var/lib/dbus/machine-id"] {
         tree.nodes.remove(path.as_bytes());
@@ -52,7 +56,7 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
     let id = [7; 16];
     // The published keys that libraries carry to test themselves: a compressor may leave them as they were.
     let origins = origins();
-    let search = secrets::SecretSearch {
+    let search = secrets::SecretScan {
         shipped: &ShippedContents::of([&origins]),
         declared: &secrets::PublicSecrets::default(),
         source: &|_, _| secrets::FileSource::Profile,

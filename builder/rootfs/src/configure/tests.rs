@@ -64,7 +64,7 @@ fn a_tree_is_the_same_when_it_was_on_disk() {
     one.nodes.values_mut().for_each(|n| (n.uid, n.gid) = (uid, gid));
     let place = directory.path().join("root");
     materialize::write(&one, &place).unwrap();
-    let two = scan(&place, &Times::at_most(10)).unwrap();
+    let two = read_directory(&place, &Times::at_most(10)).unwrap();
     let mut changes = Changes::default();
     changes.add("none", &one, &two);
     assert_eq!(changes.list, []);

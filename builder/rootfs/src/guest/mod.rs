@@ -35,7 +35,7 @@ mod units;
 mod vpn;
 mod yaml;
 
-use crate::container::ContainerTree;
+use crate::container_root::ContainerTree;
 use crate::overlay::Overlay;
 use crate::secrets::PublicSecrets;
 use crate::tree::{Node, NodeKind, Tree, TreePath};

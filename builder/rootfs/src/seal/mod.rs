@@ -4,7 +4,7 @@
 mod clean;
 mod dpkg;
 mod keystore;
-mod search;
+mod secret_scan;
 mod setuid;
 mod var;
 
@@ -95,7 +95,7 @@ pub fn seal(
     }
     against_generated(&generated, overlays)?;
     overlay::over_packages(&tree, overlays, &origins.machine)?;
-    let search = search::TreeSearch::new(&generated, overlays, origins);
+    let search = secret_scan::TreeScan::new(&generated, overlays, origins);
     let GuestFiles { nodes, tables, roots, .. } = generated;
     for (path, mut node) in nodes {
         node.mtime = epoch;

@@ -4,13 +4,13 @@ use crate::guest::GuestFiles;
 use crate::origins::ImageOrigins;
 use crate::overlay::Overlay;
 use crate::paths::DATABASE;
-use crate::secrets::{self, FileSource, PassedSecrets, PublicSecrets, SecretSearch};
+use crate::secrets::{self, FileSource, PassedSecrets, PublicSecrets, SecretScan};
 use crate::tree::{NodeKind, Tree, TreePath};
 use diorite_model::{Digest, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// What must be kept of a build until its tree is searched.
-pub(super) struct TreeSearch<'a> {
+pub(super) struct TreeScan<'a> {
     origins: &'a ImageOrigins,
     declared: PublicSecrets,
     /// By content, because sealing moves files.
@@ -18,7 +18,7 @@ pub(super) struct TreeSearch<'a> {
     layers: BTreeMap<TreePath, String>,
 }
 
-impl<'a> TreeSearch<'a> {
+impl<'a> TreeScan<'a> {
     pub(super) fn new(generated: &GuestFiles, overlays: &[Overlay], origins: &'a ImageOrigins) -> Self {
         let mut declared = generated.public.clone();
         let mut brought = HashMap::new();
@@ -45,10 +45,7 @@ impl<'a> TreeSearch<'a> {
 
     pub(super) fn run(&self, tree: &Tree) -> Result<PassedSecrets> {
         let source = |path: &[u8], digest: &Digest| self.source(tree, path, digest);
-        secrets::scan(
-            tree,
-            &SecretSearch { shipped: &self.origins.shipped(), declared: &self.declared, source: &source },
-        )
+        secrets::scan(tree, &SecretScan { shipped: &self.origins.shipped(), declared: &self.declared, source: &source })
     }
 
     fn source(&self, tree: &Tree, path: &[u8], digest: &Digest) -> FileSource {

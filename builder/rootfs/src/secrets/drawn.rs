@@ -2,7 +2,7 @@
 //! version 4) in them, or with a password. Every machine would share them, and a build never makes the same twice. What is
 //! derived from files of packages (byte code, caches, catalogues) is longer or no text.
 
-use super::SecretSearch;
+use super::SecretScan;
 use super::source::FileSource;
 use crate::tree::{NodeKind, Tree};
 use diorite_model::Digest;
@@ -13,7 +13,7 @@ const LARGEST: usize = 32 << 10;
 const KEYS: [&str; 5] = ["pass", "passwd", "password", "secret", "secret_key"];
 
 /// Path, what it is, and the digest of the content.
-pub(super) fn by_scripts<'a>(tree: &'a Tree, search: &SecretSearch) -> Vec<(&'a [u8], &'static str, Digest)> {
+pub(super) fn by_scripts<'a>(tree: &'a Tree, search: &SecretScan) -> Vec<(&'a [u8], &'static str, Digest)> {
     let drawn = tree.nodes.iter().filter_map(|(path, node)| {
         let NodeKind::File(content) = &node.kind else { return None };
         let place = path.starts_with(b"etc/") || path.starts_with(b"var/lib/");

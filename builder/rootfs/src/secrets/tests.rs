@@ -12,7 +12,7 @@ fn key() -> String {
 /// A look in which every file is a script's that no package ships.
 fn look(tree: &Tree, origins: &Origins, declared: &PublicSecrets) -> Result<PassedSecrets> {
     let source = |_: &[u8], _: &Digest| FileSource::Script(Vec::new());
-    scan(tree, &SecretSearch { shipped: &ShippedContents::of([origins]), declared, source: &source })
+    scan(tree, &SecretScan { shipped: &ShippedContents::of([origins]), declared, source: &source })
 }
 
 fn found(path: &str, text: &str) -> Option<String> {
@@ -65,7 +65,7 @@ fn what_scripts_draw_is_found_and_what_others_bring_is_not() {
     let source = |_: &[u8], _: &Digest| FileSource::Overlay("overlays/app/tree/etc/app.conf".into());
     let origins = Origins::default();
     let (shipped, declared) = (&ShippedContents::of([&origins]), &PublicSecrets::default());
-    assert!(scan(&tree, &SecretSearch { shipped, declared, source: &source }).is_ok());
+    assert!(scan(&tree, &SecretScan { shipped, declared, source: &source }).is_ok());
 }
 
 #[test]

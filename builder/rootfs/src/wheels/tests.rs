@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::origins::ShippedContents;
-use crate::secrets::{self, FileSource, PublicSecrets, SecretSearch};
+use crate::secrets::{self, FileSource, PublicSecrets, SecretScan};
 use diorite_model::base64;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
@@ -278,7 +278,7 @@ fn what_a_locked_wheel_ships_is_public() {
         format!("{dash}BEGIN PRIVATE KEY{dash}\n{}\n{dash}END PRIVATE KEY{dash}\n", "MIIabc0123456789def".repeat(9));
     let made = install_bytes(&zip(&wheel(&[entry("demo/test.key", key)]))).unwrap();
     let scan = |origins: &Origins| {
-        let search = SecretSearch {
+        let search = SecretScan {
             shipped: &ShippedContents::of([origins]),
             declared: &PublicSecrets::default(),
             source: &|_, _| FileSource::Script(Vec::new()),

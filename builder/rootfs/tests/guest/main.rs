@@ -13,12 +13,12 @@ use diorite_model::profile::{self, Loaded};
 use diorite_model::recipe::{Allow, Peer, Period, Protocol, Rate, Traffic};
 use diorite_model::{Error, Recipe};
 use diorite_rootfs::clock::Times;
-use diorite_rootfs::container::{self, ContainerTree};
+use diorite_rootfs::container_root::{self, ContainerTree};
 use diorite_rootfs::origins::{ImageOrigins, Origins};
 use diorite_rootfs::overlay::{self, Overlay};
 use diorite_rootfs::seal::{self, SealedTree};
 use diorite_rootfs::tree::{Node, NodeKind, Tree};
-use diorite_rootfs::{guest, manifest, pack, privileges, scan};
+use diorite_rootfs::{guest, manifest, pack, privileges, read_directory};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
@@ -54,7 +54,7 @@ fn configured() -> (Tree, ImageOrigins) {
         let tree = pack::open(&place).unwrap_or_else(|e| panic!("{e}"));
         return (tree, ImageOrigins { machine, ..ImageOrigins::default() });
     }
-    let tree = scan::scan(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"));
+    let tree = read_directory::read_directory(&place, &Times::at_most(1_760_000_000)).unwrap_or_else(|e| panic!("{e}"));
     (tree, ImageOrigins::default())
 }
 
@@ -63,7 +63,7 @@ fn container(overlays: &[Overlay]) -> ContainerTree {
     let mut tree = Tree::new();
     tree.insert(*b"usr/bin/busybox", Node::file(0o755, "not a program"));
     tree.insert(*b"usr/bin/httpd", Node::new(0o755, NodeKind::HardLink(b"usr/bin/busybox".to_vec())));
-    container::of_packages(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
+    container_root::of_packages(tree, overlays, 1_760_000_000).unwrap_or_else(|e| panic!("{e}"))
 }
 
 fn sealed(recipe: &Recipe, overlays: &[Overlay]) -> SealedTree {

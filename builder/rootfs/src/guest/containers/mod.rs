@@ -3,7 +3,7 @@
 mod store;
 
 use crate::accounts::lookup::number;
-use crate::container::ContainerTree;
+use crate::container_root::ContainerTree;
 use crate::guest::ini::{Ini, literal, unexpanded, word};
 use crate::guest::{Guest, PlacedRoot, certificates, container_networks, firewall, trust};
 use crate::paths::CONTAINER_STORE;

@@ -4,7 +4,7 @@
 //! `overlay-layers/layers.json`, `overlay-images/images.json`, `overlay-images/ID/{manifest,=BASE64…}` and two lock
 //! files. Configuration and manifest follow the OCI image specification 1.1. All ids derive from contents.
 
-use crate::container::ContainerTree;
+use crate::container_root::ContainerTree;
 use crate::paths::CONTAINER_STORE;
 use crate::tree::{Node, NodeKind, TreePath};
 use diorite_model::oci::Config;
