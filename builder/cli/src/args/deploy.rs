@@ -46,7 +46,7 @@ pub struct DeployArgs {
     pub profile: ProfileArgs,
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The VM's name there [default: the profile's host name].
+    /// The VM's name on the target [default: the profile's host name].
     #[arg(long = "name", value_name = "MACHINE")]
     pub machine: Option<String>,
     /// VMs that may be down at once during a rolling update.

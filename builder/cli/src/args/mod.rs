@@ -22,8 +22,8 @@ use std::path::PathBuf;
 const AFTER: &str = "\
 Exit codes: 0 done; 1 your input is wrong; 2 wrong usage; 3 the lock is out of
 date; 4 a check failed or a difference was found; 5 the host lacks something;
-6 a remote refused; 7 not reproducible; 70 a bug in diorite; 130 interrupted;
-141 the output was closed. stdout is data, stderr is progress.";
+6 a remote refused; 7 not reproducible; 70 a bug in Diorite; 130 interrupted;
+141 the output was closed. Results go to stdout, progress and errors to stderr.";
 
 /// Immutable Debian images: declared once, built reproducibly, proven by booting them.
 #[derive(Debug, Parser)]
@@ -46,7 +46,7 @@ pub struct Cli {
 /// A profile, and where its lock and results are.
 #[derive(Debug, Clone, Args)]
 pub struct ProfileArgs {
-    /// A file in profiles/ without its ending, or the path of a profile.
+    /// Profile: the name of a file in profiles/ without .toml, or a path.
     pub name: String,
     #[command(flatten)]
     pub paths: PathArgs,
@@ -55,11 +55,10 @@ pub struct ProfileArgs {
 /// Where a profile's lock and results are.
 #[derive(Debug, Clone, Default, Args)]
 pub struct PathArgs {
-    /// The lock to read (with `lock`: to read and write) instead of the one beside the profile.
+    /// Lock file [default: profiles/NAME.lock].
     #[arg(long, value_name = "FILE")]
     pub lock: Option<PathBuf>,
-    /// Directory for results [default: out/NAME]. `plan` only looks there for an earlier build and the scratch lock;
-    /// `show`, `lock`, `fetch` and `vault` do not use it.
+    /// Directory for results [default: out/NAME].
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 }
@@ -110,9 +109,10 @@ pub enum Verb {
     Vault(VaultVerb),
     /// Build the disk image.
     Build(BuildArgs),
-    /// Build an image once more, from its lock, in an empty store and other surroundings, and compare; where the two differ, explain.
+    /// Build an image once more, from its lock, with an empty store and in a different environment, and compare; explain where the two
+    /// differ.
     Rebuild(RebuildArgs),
-    /// Show what is in an image, the recipe and the lock that it carries, and whether every byte of it is as it was made.
+    /// Show what is in an image, the recipe and the lock that it carries, and verify that no byte has changed since the build.
     Inspect(InspectArgs),
     /// Show what differs between two images, profiles, locks or recipes: packages, files, people, units, ports, firewall, kernel,
     /// sizes.
@@ -304,13 +304,13 @@ pub struct VerifyArgs {
     /// List the checks and where each one is run from; boot nothing.
     #[arg(long)]
     pub list: bool,
-    /// Run only the checks of these names, and those they need; `*` matches any text, `?` any character.
+    /// Run only the checks whose names match, and the checks they depend on; `*` matches any text, `?` any character.
     #[arg(long, value_name = "PATTERN", num_args = 1..)]
     pub only: Vec<String>,
-    /// Leave out the checks of these names, unless another check needs them.
+    /// Leave out the checks whose names match, unless another check needs them.
     #[arg(long, value_name = "PATTERN", num_args = 1..)]
     pub skip: Vec<String>,
-    /// Run one part of several: `2/3`. Every check is in exactly one part.
+    /// Run part I of N, for example `2/3`. Every check is in exactly one part.
     #[arg(long, value_name = "I/N", value_parser = values::shard)]
     pub shard: Option<Shard>,
     /// Boot even if a kept snapshot could be used, and keep a new snapshot.
@@ -328,7 +328,8 @@ pub struct VerifyArgs {
 /// What `scenario` takes.
 #[derive(Debug, Clone, Args)]
 pub struct ScenarioArgs {
-    /// Files in vm-tests/scenarios/ without their ending, or paths [default with --list: all of them].
+    /// Scenarios: names of files in scenarios/ (in Diorite's repository, vm-tests/scenarios/) without .toml, or paths
+    /// [default with --list: all of them].
     #[arg(value_name = "FILE", required_unless_present = "list")]
     pub files: Vec<String>,
     /// Show what each scenario proves, and its steps; boot nothing.

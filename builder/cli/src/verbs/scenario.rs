@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Where scenarios are.
-const DIRECTORY: &str = "vm-tests/scenarios";
+/// Where scenarios are in a project, and in Diorite's own repository.
+const DIRECTORIES: [&str; 2] = ["scenarios", "vm-tests/scenarios"];
 
 /// Reads every file, then runs one after the other. All are read before the first machine boots.
 pub fn run(args: &ScenarioArgs, context: &Context) -> Result<Exit> {
@@ -124,20 +124,25 @@ fn in_project(named: &str) -> String {
     }
 }
 
+/// The first of the directories that there is; where there is none, the one that a project should make.
+fn directory() -> PathBuf {
+    let mut all = DIRECTORIES.iter().map(|name| project_directory::path().join(name));
+    all.find(|directory| directory.is_dir()).unwrap_or_else(|| project_directory::path().join(DIRECTORIES[0]))
+}
+
 /// A name is a file of the directory without its ending.
 fn file(name: &str) -> PathBuf {
     match name.contains('/') || name.ends_with(".toml") {
         true => PathBuf::from(name),
-        false => project_directory::path().join(DIRECTORY).join(format!("{name}.toml")),
+        false => directory().join(format!("{name}.toml")),
     }
 }
 
 /// Every scenario of the directory, sorted.
 fn all() -> Result<Vec<PathBuf>> {
-    let directory = project_directory::path().join(DIRECTORY);
-    let entries = fs::read_dir(&directory).map_err(|e| {
-        Error::io("there are no scenarios", &directory, e).hint("run in the project's directory, or name files")
-    })?;
+    let directory = directory();
+    let entries = fs::read_dir(&directory)
+        .map_err(|e| Error::io("there are no scenarios", &directory, e).hint("write one there, or name its file"))?;
     let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     files.retain(|file| file.extension().is_some_and(|e| e == "toml"));
     files.sort();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 /// The directory of the one moment of an image.
 fn moment(out: &Path) -> PathBuf {
-    let all: Vec<_> = fs::read_dir(out.join(".moments")).expect("moments").flatten().map(|e| e.path()).collect();
+    let all: Vec<_> = fs::read_dir(out.join(".snapshots")).expect("moments").flatten().map(|e| e.path()).collect();
     assert_eq!(all.len(), 1, "at most one: {all:?}");
     all[0].clone()
 }

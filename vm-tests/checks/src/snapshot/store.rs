@@ -1,4 +1,4 @@
-//! Where snapshots lie: `OUT/.moments/KEY`, one for an image, and `OUT/evidence`. Each directory holds `moment.json` and the
+//! Where snapshots lie: `OUT/.snapshots/KEY`, one for an image, and `OUT/evidence`. Each directory holds `moment.json` and the
 //! files of the machine. It appears whole or not at all.
 
 use super::record::{FAILED, FileStamp, MachineSnapshot, RUNNING, SnapshotIdentity};
@@ -28,7 +28,7 @@ pub(crate) struct StoredSnapshot {
 impl SnapshotStore {
     /// Below a directory for results.
     pub fn below(out: &Path) -> Self {
-        Self(out.join(".moments"))
+        Self(out.join(".snapshots"))
     }
 
     fn path(&self, identity: &SnapshotIdentity) -> PathBuf {
@@ -209,7 +209,7 @@ mod tests {
         assert_eq!(snapshots.find(&identity()).expect_err("none"), "no snapshot is kept yet");
         let made = snapshot(&place.0.join("disk.raw"));
         let (kept, bytes) = snapshots.keep(made, &place.0.join("run"), &names()).unwrap_or_else(|e| panic!("{e}"));
-        assert!(bytes > 0 && kept.directory.starts_with(place.0.join(".moments")));
+        assert!(bytes > 0 && kept.directory.starts_with(place.0.join(".snapshots")));
         let found = snapshots.find(&identity()).expect("it is there");
         assert_eq!((&found.snapshot, &found.directory), (&kept.snapshot, &kept.directory));
         assert_eq!(fs::read(found.directory.join(NAMES[0])).expect("file"), NAMES[0].as_bytes());
