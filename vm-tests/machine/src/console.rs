@@ -168,6 +168,21 @@ impl Console {
     pub fn lines(&self) -> Vec<(Duration, String)> {
         self.seen().lines.clone()
     }
+
+    /// What is still being said: of the last 16 lines those that differ in more than numbers and marks, at most three. Of several
+    /// jobs that a machine waits for, systemd names one at a time.
+    pub fn last_said(&self) -> String {
+        let seen = self.seen();
+        let (mut lines, mut known) = (Vec::new(), HashSet::new());
+        for (_, line) in seen.lines.iter().rev().take(16) {
+            if lines.len() < 3 && known.insert(letters(line)) {
+                lines.push(line.as_str());
+            }
+        }
+        lines.reverse();
+        lines.join("; ")
+    }
+
     /// The last lines.
     pub fn tail(&self, lines: usize) -> String {
         let seen = self.seen();
@@ -202,12 +217,16 @@ fn take(seen: &Mutex<ScanState>, line: String, at: Duration) {
         seen.alarms.push(Alarm { kind: *kind, line: line.clone(), at });
     }
     if !line.is_empty() {
-        let letters: String = line.chars().filter(|c| c.is_alphabetic()).collect();
         if seen.said.len() < MOST_NEWS {
-            seen.said.insert(letters);
+            seen.said.insert(letters(&line));
         }
         seen.lines.push((at, line));
     }
+}
+
+/// A line without numbers and marks.
+fn letters(line: &str) -> String {
+    line.chars().filter(|c| c.is_alphabetic()).collect()
 }
 
 /// A line without control characters and escape sequences (ECMA-48 §5.4: CSI, parameters, final byte; §5.3: one letter).
@@ -282,6 +301,11 @@ mod tests {
         console.finish();
         assert_eq!(console.news(), 2 + 1, "what was said before does not count, and `after` is the third");
         assert_eq!(console.tail(3), "[ ***] Job a runs (2s)\nbefore\nafter");
+        assert_eq!(
+            console.last_said(),
+            "[ ***] Job a runs (2s); before; after",
+            "a job is named once, as it was said last"
+        );
         drop(console);
         let heard: Vec<u8> = heard.into_iter().flatten().collect();
         assert!(heard.ends_with(b"before\nafter") && said == *b"hello", "{}", String::from_utf8_lossy(&heard));

@@ -134,7 +134,7 @@ impl<'a> Watch<'a> {
     }
 
     fn stuck(&self, what: &str, time: Duration) -> Error {
-        let (last, seconds) = (self.machine.console.tail(1), time.as_secs_f64());
+        let (last, seconds) = (self.machine.console.last_said(), time.as_secs_f64());
         Error::new(Exit::VerificationFailed, format!("{what} for {seconds:.0} s; the console said last: {last}"))
             .because(format!(
                 "neither console, network, shell nor disks; a unit is {:.1} s here",
