@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
+//! keys                      keys of attestations: bytes → signature → verified
 //! ```
 
 #![forbid(unsafe_code)]
 
+pub mod keys;
 pub mod sbom;
