@@ -1,10 +1,13 @@
-//! Files of attestations and of policies → what they say, and whether it is enough for an image.
+//! Files of attestations and of policies → what they say, and whether it is enough for an image; statements → files.
 
-use crate::textfile;
+use crate::results::Results;
+use crate::{file, textfile};
 use diorite_model::policy::WrittenPolicy;
 use diorite_model::{Digest, Error, Result};
-use diorite_trust::attest::{AttestationFile, AttestationPolicy, HeldStatement, LARGEST, StatementKind, TrustedKey};
-use diorite_trust::keys::AttestationPublicKey;
+use diorite_trust::attest::{
+    self, AttestationFile, AttestationPolicy, HeldStatement, LARGEST, StatementKind, TrustedKey,
+};
+use diorite_trust::keys::{AttestationPublicKey, AttestationSigner};
 use std::fs;
 use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,6 +15,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Ending of a file with an attestation.
 pub const ENDING: &str = ".sigstore.json";
+
+/// What `attest sign` has written, and what not.
+pub struct SignedFiles {
+    /// The disk's digest.
+    pub disk: Digest,
+    /// The key's id.
+    pub key: Digest,
+    /// Kind and file of each statement.
+    pub written: Vec<(StatementKind, PathBuf)>,
+    /// Kind of each that cannot be made, and why.
+    pub left_out: Vec<(StatementKind, String)>,
+}
 
 /// The attestations of a directory, by name; none where there is no directory.
 ///
@@ -28,11 +43,11 @@ pub fn files(directory: &Path) -> Result<Vec<AttestationFile>> {
     };
     paths.retain(|path| path.to_string_lossy().ends_with(ENDING));
     paths.sort();
-    paths.iter().map(|path| file(path)).collect()
+    paths.iter().map(|path| read(path)).collect()
 }
 
 /// One attestation. Of one that is too large, enough is read to see that it is.
-pub fn file(path: &Path) -> Result<AttestationFile> {
+pub fn read(path: &Path) -> Result<AttestationFile> {
     let mut bytes = Vec::new();
     fs::File::open(path)
         .and_then(|file| file.take(LARGEST as u64 + 1).read_to_end(&mut bytes))
@@ -73,4 +88,22 @@ pub fn policy(written: &WrittenPolicy) -> Result<AttestationPolicy> {
 pub fn judge(policy: &AttestationPolicy, directory: &Path, disk: Digest) -> Result<Vec<HeldStatement>> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
     policy.judge(&files(directory)?, disk, now)
+}
+
+/// Signs a statement and writes it beside the disk; its name and digest.
+pub fn write(
+    results: &Results,
+    kind: StatementKind,
+    statement: &[u8],
+    signer: &dyn AttestationSigner,
+    signed: &mut SignedFiles,
+) -> Result<(String, Digest)> {
+    let (directory, name) = (results.attestations(), kind.file());
+    let bytes = attest::sign(statement, signer)?;
+    fs::create_dir_all(&directory)
+        .map_err(|e| Error::io("the directory for attestations cannot be made", &directory, e))?;
+    let path = directory.join(&name);
+    file::write(&path, &bytes)?;
+    signed.written.push((kind, path));
+    Ok((name, Digest::of(&bytes)))
 }

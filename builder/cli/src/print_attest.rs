@@ -1,8 +1,8 @@
 //! Answers of `attest`, for people and as JSON.
 
-use crate::verbs::attest::SignedFiles;
+use crate::attestations::SignedFiles;
 use diorite_model::{Digest, date};
-use diorite_trust::attest::{HeldStatement, ImageStatement, Outcome, StatementKind, TrustedKey};
+use diorite_trust::attest::{HeldStatement, ImageStatement, StatementKind, StatementOutcome, TrustedKey};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::path::Path;
@@ -85,9 +85,9 @@ pub fn shown(all: &[(String, String, ImageStatement)], as_json: bool) -> String 
 
 fn outcome(statement: &ImageStatement) -> &'static str {
     match statement.outcome {
-        Outcome::Passed => "PASSED",
-        Outcome::Warned => "WARNED",
-        Outcome::Failed => "FAILED",
+        StatementOutcome::Passed => "PASSED",
+        StatementOutcome::Warned => "WARNED",
+        StatementOutcome::Failed => "FAILED",
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers of `rebuild`, for people and as JSON.
 
+use crate::attestations::SignedFiles;
 use crate::rebuild::Rebuilt;
-use crate::verbs::attest::SignedFiles;
 use diorite_compare::explain::RebuildFinding;
 use diorite_model::Digest;
 use serde_json::json;

@@ -145,6 +145,14 @@ impl Results {
         Some(build)
     }
 
+    /// Whether the disk is still the file that a build put there: `build.json` then has its digest. A change of its bytes changes the time of
+    /// its inode, which nobody can set.
+    pub fn untouched(&self) -> bool {
+        let state = fs::read(self.directory.join(DISK_STATE)).ok();
+        let state = state.and_then(|bytes| serde_json::from_slice::<DiskState>(&bytes).ok());
+        state.is_some_and(|state| file_stamp(&self.raw()).is_ok_and(|now| now == state.stamp))
+    }
+
     /// An empty staging directory, whatever a killed build left in it.
     pub fn stage(&self) -> Result<ResultsStaging> {
         let staging = ResultsStaging { results: self.clone() };

@@ -1,4 +1,5 @@
-//! `attest` with an image that was built: its statements are made of what it carries, signed by a key or a program, and the same each time.
+//! `attest` with an image that was built: its statements are made of what it carries, signed by a key or a program, and the same
+//! each time.
 
 mod common;
 

@@ -1,4 +1,5 @@
-//! `attest verify`, and policies of `attest`, `write` and `deploy`: what an image does not have is told before anything is touched, with exit 4.
+//! `attest verify`, and policies of `attest`, `write` and `deploy`: what an image does not have is told before anything is
+//! touched, with exit 4.
 
 mod common;
 
@@ -105,7 +106,9 @@ fn keys_and_policies_that_are_wrong_are_exit_1() {
 #[test]
 fn a_key_that_others_can_read_is_refused_before_anything_else() {
     let project = attested(&[7; 1 << 16]);
-    fs::set_permissions(project.path("ci.key"), fs::Permissions::from_mode(0o644)).expect("its mode");
+    for file in ["ci.key", "ci.pub"] {
+        fs::set_permissions(project.path(file), fs::Permissions::from_mode(0o644)).expect("its mode");
+    }
     let sign = |more: &[&str]| refused(&project, &[&["attest", "sign", "out/web/disk.raw"], more].concat(), 1);
     let mut said = vec![sign(&["--key", "ci.key"]), sign(&["--key", "ci.pub"])];
     fs::set_permissions(project.path("ci.pub"), fs::Permissions::from_mode(0o600)).expect("its mode");

@@ -4,8 +4,8 @@ use diorite_model::{Error, Exit, Result};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-/// Runs a program, without a shell, with these bytes on its standard input; what it prints is the answer, of at most `most` bytes. Its
-/// stderr is ours, and it may ask the person on the terminal. `noun` says in errors what it is: `signer`.
+/// Runs a program, without a shell, with these bytes on its standard input; what it prints is the answer, of at most `most` bytes.
+/// Its stderr is ours, and it may ask the person on the terminal. `noun` says in errors what it is: `signer`.
 ///
 /// # Errors
 /// [`Exit::Host`]: it cannot be started, failed, or printed more. [`Exit::Input`]: no program is named.

@@ -1,5 +1,5 @@
-//! A policy of attestations as people write it: whose word about an image counts, and what has to be said before the image is used. A table
-//! of a target, or a file of its own. Pure.
+//! A policy of attestations as people write it: whose word about an image counts, and what has to be said before the image is
+//! used. A table of a target, or a file of its own. Pure.
 //!
 //! ```toml
 //! keys = ["keys/ci.pub", "keys/rebuilder.pub"]

@@ -7,8 +7,8 @@ use attested::{disk, good_report, key, lock, report, signed, statement, trusted}
 use diorite_model::report::{Report, Verdict};
 use diorite_model::{Digest, Exit, base64};
 use diorite_trust::attest::{
-    AttestationFile, AttestationPolicy, ImageStatement, Outcome, SignedStatement, StatementKind, SummaryInputs,
-    TestInputs, sign, summary, test_result, verify,
+    AttestationFile, AttestationPolicy, ImageStatement, SignedStatement, StatementKind, StatementOutcome,
+    SummaryInputs, TestInputs, sign, summary, test_result, verify,
 };
 use diorite_trust::keys::AttestationAlgorithm::{EcdsaP256, Ed25519};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn statements_say_what_is_known() {
     for kind in StatementKind::ALL {
         insta::assert_snapshot!(format!("statement_{}", kind.name()), pretty(&statement(kind)));
         let read = ImageStatement::read(&statement(kind), "here").expect("a statement");
-        assert_eq!((read.kind, read.outcome, read.disks), (kind, Outcome::Passed, vec![disk()]));
+        assert_eq!((read.kind, read.outcome, read.disks), (kind, StatementOutcome::Passed, vec![disk()]));
     }
 }
 
@@ -60,7 +60,7 @@ fn outcomes_follow_the_report() {
         let vsa = summary(&SummaryInputs { report, attestations: &[], version: "0" });
         [test, vsa].map(|bytes| ImageStatement::read(&bytes, "here").expect("a statement").outcome)
     };
-    use Outcome::{Failed, Passed, Warned};
+    use StatementOutcome::{Failed, Passed, Warned};
     assert_eq!(outcome(&good_report()), [Passed, Passed]);
     assert_eq!(outcome(&report(&[("a", Verdict::Pass), ("b", Verdict::Skip)])), [Warned, Failed]);
     assert_eq!(outcome(&report(&[("a", Verdict::Pass), ("b", Verdict::Fail)])), [Failed, Failed]);

@@ -2,7 +2,7 @@
 
 use super::inspect::carried;
 use crate::args::{AttestShowArgs, AttestSignArgs, AttestVerb, AttestVerifyArgs};
-use crate::attestations::{self, ENDING};
+use crate::attestations::{self, ENDING, SignedFiles};
 use crate::context::Context;
 use crate::results::Results;
 use crate::subject::NamedSubject;
@@ -14,7 +14,6 @@ use diorite_model::plan::Build;
 use diorite_model::report::Report;
 use diorite_model::{Digest, Error, Exit, Result};
 use diorite_trust::attest::{self, ProvenanceInputs, StatementKind, SummaryInputs, TestInputs};
-use diorite_trust::keys::AttestationSigner;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -27,42 +26,36 @@ pub fn run(verb: &AttestVerb, context: &Context) -> Result<Exit> {
     }
 }
 
-/// What `attest sign` has written, and what not.
-pub struct SignedFiles {
-    /// The disk's digest.
-    pub disk: Digest,
-    /// The key's id.
-    pub key: Digest,
-    /// Kind and file of each statement.
-    pub written: Vec<(StatementKind, PathBuf)>,
-    /// Kind of each that cannot be made, and why.
-    pub left_out: Vec<(StatementKind, String)>,
-}
-
 fn sign(args: &AttestSignArgs, context: &Context) -> Result<Exit> {
     let signer = signer::of(&args.signer)?;
     let subject = NamedSubject::of(&args.image, &args.paths)?;
     let disk = subject.image()?;
     let results = Results::beside(&disk);
     let build = results.read_build(&args.image, "`diorite build` first, and sign in its directory of results")?;
-    let stage = context.progress.stage("compare the disk with build.json");
-    let found = disks::raw_digest(&disk)?;
+    // Signing in the directory of a build takes no second for that.
+    let found = if results.raw() == disk && results.untouched() {
+        build.disk_sha256
+    } else {
+        let stage = context.progress.stage("compare the disk with build.json");
+        let found = disks::raw_digest(&disk)?;
+        stage.done(found.short(12));
+        found
+    };
     if found != build.disk_sha256 {
         return Err(Error::input("the disk is not the one that was built")
             .at(disk.display().to_string())
             .because(format!("its SHA-256 is {found}, build.json says {}", build.disk_sha256))
             .hint("build again"));
     }
-    stage.done("it is that one");
     let mut signed = SignedFiles { disk: found, key: signer.public().id(), written: Vec::new(), left_out: Vec::new() };
     let statement = provenance(&subject, &disk, &results, &build, &args.builder_id)?;
-    let mut inputs = vec![write(&results, StatementKind::Provenance, &statement, &*signer, &mut signed)?];
+    let mut inputs = vec![attestations::write(&results, StatementKind::Provenance, &statement, &*signer, &mut signed)?];
     match report(&results, &build)? {
         Ok((report, report_file)) => {
             let statement = attest::test_result(TestInputs { report: &report, report_file });
-            inputs.push(write(&results, StatementKind::TestResult, &statement, &*signer, &mut signed)?);
+            inputs.push(attestations::write(&results, StatementKind::TestResult, &statement, &*signer, &mut signed)?);
             let summary = SummaryInputs { report: &report, attestations: &inputs, version: env!("CARGO_PKG_VERSION") };
-            write(&results, StatementKind::Vsa, &attest::summary(&summary), &*signer, &mut signed)?;
+            attestations::write(&results, StatementKind::Vsa, &attest::summary(&summary), &*signer, &mut signed)?;
         }
         Err(why) => {
             signed.left_out = [StatementKind::TestResult, StatementKind::Vsa].map(|kind| (kind, why.clone())).into()
@@ -70,24 +63,6 @@ fn sign(args: &AttestSignArgs, context: &Context) -> Result<Exit> {
     }
     out::print(print::signed(&signed, context.json))?;
     Ok(Exit::Done)
-}
-
-/// Signs a statement and writes it beside the disk; its name and digest.
-pub fn write(
-    results: &Results,
-    kind: StatementKind,
-    statement: &[u8],
-    signer: &dyn AttestationSigner,
-    signed: &mut SignedFiles,
-) -> Result<(String, Digest)> {
-    let (directory, name) = (results.attestations(), kind.file());
-    let bytes = attest::sign(statement, signer)?;
-    fs::create_dir_all(&directory)
-        .map_err(|e| Error::io("the directory for attestations cannot be made", &directory, e))?;
-    let path = directory.join(&name);
-    file::write(&path, &bytes)?;
-    signed.written.push((kind, path));
-    Ok((name, Digest::of(&bytes)))
 }
 
 /// What the image was made from: by what it carries, the lock of its profile where that is known, and build.json.
@@ -191,7 +166,7 @@ fn every(directory: &Path, keys: &[attest::TrustedKey], disk: Digest) -> Result<
 
 fn show(args: &AttestShowArgs, context: &Context) -> Result<Exit> {
     let files = match args.image.ends_with(ENDING) {
-        true => vec![attestations::file(Path::new(&args.image))?],
+        true => vec![attestations::read(Path::new(&args.image))?],
         false => {
             let disk = NamedSubject::of(&args.image, &args.paths)?.image()?;
             let directory = Results::beside(&disk).attestations();

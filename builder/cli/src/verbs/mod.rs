@@ -1,6 +1,6 @@
 //! The verbs: each reads what it needs, calls the build or one crate, and prints the answer.
 
-pub mod attest;
+mod attest;
 mod build;
 mod deploy;
 mod diff;

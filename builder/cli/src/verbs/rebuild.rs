@@ -1,8 +1,8 @@
 //! `rebuild`: a profile or an image → the same once more, under changed conditions, compared; and where the two differ, why.
 
-use super::attest::SignedFiles;
 use super::inspect::carried;
 use crate::args::{BuildArgs, RebuildArgs, SignerArgs};
+use crate::attestations::{self, SignedFiles};
 use crate::build::BuildInputs;
 use crate::built::BuiltImage;
 use crate::context::Context;
@@ -75,7 +75,7 @@ fn attest(original: &Original, rebuilt: &Rebuilt, signer: &dyn AttestationSigner
     let statement = attest::rebuild(&RebuildInputs { build: &rebuilt.build, changed: &changed });
     let mut signed =
         SignedFiles { disk: original.sha256, key: signer.public().id(), written: Vec::new(), left_out: Vec::new() };
-    super::attest::write(&Results::beside(&original.image), StatementKind::Rebuild, &statement, signer, &mut signed)?;
+    attestations::write(&Results::beside(&original.image), StatementKind::Rebuild, &statement, signer, &mut signed)?;
     Ok(signed)
 }
 

@@ -12,8 +12,8 @@ use diorite_model::{Digest, Error, Exit, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Writes it, unless the disk is in use, too small, or holds something and `--force` is missing; or the image does not have what a policy
-/// requires.
+/// Writes it, unless the disk is in use, too small, or holds something and `--force` is missing; or the image does not have what a
+/// policy requires.
 pub fn run(args: &WriteArgs, context: &Context) -> Result<Exit> {
     let policy = args.policy.as_deref().map(attestations::policy_file).transpose()?;
     let (image, sha256) = image(args)?;

@@ -1,5 +1,5 @@
-//! Statement → DSSE envelope → Sigstore bundle, and back. DSSE protocol v1; sigstore_bundle.proto, version 0.3, with the hint of a public
-//! key as verification material and no entry of a transparency log: `cosign verify-blob-attestation --key` reads it.
+//! Statement → DSSE envelope → Sigstore bundle, and back. DSSE protocol v1; sigstore_bundle.proto, version 0.3, with the hint of a
+//! public key as verification material and no entry of a transparency log: `cosign verify-blob-attestation --key` reads it.
 
 use super::json;
 use crate::keys::{AttestationPublicKey, AttestationSigner};
@@ -33,6 +33,9 @@ struct Bundle {
 #[serde(rename_all = "camelCase")]
 struct Material {
     public_key: Hint,
+    /// Nothing: but sigstore's models in Python want it to be said.
+    #[serde(default)]
+    tlog_entries: Vec<serde_json::Value>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,7 +72,10 @@ pub fn sign(statement: &[u8], signer: &dyn AttestationSigner) -> Result<Vec<u8>>
     let signature = signer.signature(&encoded(statement))?;
     let bundle = Bundle {
         media_type: MEDIA_TYPE.into(),
-        verification_material: Material { public_key: Hint { hint: signer.public().id().to_string() } },
+        verification_material: Material {
+            public_key: Hint { hint: signer.public().id().to_string() },
+            tlog_entries: Vec::new(),
+        },
         dsse_envelope: Envelope {
             payload: base64::encode(statement),
             payload_type: PAYLOAD_TYPE.into(),

@@ -26,7 +26,7 @@ pub use bundle::{LARGEST, SignedStatement, sign};
 pub use policy::{AttestationFile, AttestationPolicy};
 pub use provenance::{ProvenanceInputs, provenance};
 pub use rebuild::{RebuildInputs, rebuild};
-pub use statement::{ImageStatement, Outcome, StatementKind};
+pub use statement::{ImageStatement, StatementKind, StatementOutcome};
 pub use summary::{SummaryInputs, summary};
 pub use test_result::{TestInputs, test_result};
 pub use verify::{HeldStatement, TrustedKey, verify};

@@ -1,7 +1,7 @@
 //! Build, recipe, lock, overlays → SLSA provenance v1. <https://slsa.dev/spec/v1.1/provenance>
 //!
-//! Every byte that decided the image is a resolved dependency; what only drives or tests it (the program, the tools tree) is a dependency
-//! of the builder. Times are left out: they are not of the image.
+//! Every byte that decided the image is a resolved dependency; what only drives or tests it (the program, the tools tree) is a
+//! dependency of the builder. Times are left out: they are not of the image.
 
 use super::statement::{BUILD, OVERLAY, Resource, StatementKind, VERITY, write};
 use crate::sbom::{debian_url, python_url};
@@ -32,7 +32,7 @@ pub struct ProvenanceInputs<'a> {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Provenance {
+struct SlsaProvenance {
     build_definition: Definition,
     run_details: Details,
 }
@@ -48,13 +48,13 @@ struct Definition {
 
 #[derive(Serialize)]
 struct Details {
-    builder: Builder,
+    builder: SlsaBuilder,
     byproducts: Vec<Resource>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Builder {
+struct SlsaBuilder {
     id: String,
     version: BTreeMap<String, String>,
     builder_dependencies: Vec<Resource>,
@@ -73,7 +73,7 @@ pub fn provenance(inputs: &ProvenanceInputs) -> Vec<u8> {
     let tools = lock.tools.iter().map(|package| locked(package, "tools"));
     let programs = build.tools.iter().map(|tool| Resource::file(&tool.name, tool.sha256));
     let files = inputs.byproducts.iter().map(|(name, sha256)| Resource::file(name, *sha256));
-    let predicate = Provenance {
+    let predicate = SlsaProvenance {
         build_definition: Definition {
             build_type: BUILD,
             external_parameters: parameters.into(),
@@ -81,7 +81,7 @@ pub fn provenance(inputs: &ProvenanceInputs) -> Vec<u8> {
             resolved_dependencies: dependencies(inputs),
         },
         run_details: Details {
-            builder: Builder {
+            builder: SlsaBuilder {
                 id: inputs.builder.to_owned(),
                 version: build.tools.iter().map(|tool| (tool.name.clone(), tool.version.clone())).collect(),
                 builder_dependencies: programs.chain(tools).collect(),

@@ -24,11 +24,11 @@ struct RebuildResult<'a> {
     failed_tests: [&'static str; 0],
     /// [`super::statement::MORE`].
     #[serde(rename = "urn:diorite:seen")]
-    seen: Surroundings<'a>,
+    seen: OtherSurroundings<'a>,
 }
 
 #[derive(Serialize)]
-struct Surroundings<'a> {
+struct OtherSurroundings<'a> {
     changed: &'a [String],
 }
 
@@ -45,7 +45,7 @@ pub fn rebuild(inputs: &RebuildInputs) -> Vec<u8> {
         passed_tests: ["same-bytes"],
         warned_tests: [],
         failed_tests: [],
-        seen: Surroundings { changed: inputs.changed },
+        seen: OtherSurroundings { changed: inputs.changed },
     };
     write(StatementKind::Rebuild, build.disk_sha256, &predicate)
 }

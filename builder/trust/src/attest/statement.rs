@@ -72,7 +72,7 @@ impl StatementKind {
 
 /// How it came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum StatementOutcome {
     /// Everything was as it must be; of a provenance: it says what was done.
     Passed,
     /// Something could not be asked.
@@ -133,7 +133,7 @@ pub struct ImageStatement {
     /// Its kind.
     pub kind: StatementKind,
     /// How it came out.
-    pub outcome: Outcome,
+    pub outcome: StatementOutcome,
     /// When that was, in seconds since 1970, where it says so.
     pub time: Option<u64>,
     /// Digests of the disks that it is about.
@@ -195,12 +195,12 @@ fn kind(predicate_type: &str, predicate: &Value) -> Option<StatementKind> {
     }
 }
 
-fn outcome(kind: StatementKind, predicate: &Value) -> Result<Outcome, String> {
+fn outcome(kind: StatementKind, predicate: &Value) -> Result<StatementOutcome, String> {
     let field = match kind {
         StatementKind::Provenance => {
             let build = predicate.pointer("/buildDefinition/buildType").and_then(Value::as_str);
             return match build {
-                Some(BUILD) => Ok(Outcome::Passed),
+                Some(BUILD) => Ok(StatementOutcome::Passed),
                 Some(other) => Err(format!("its `buildType` is `{}`", other.escape_debug())),
                 None => Err("it has no `buildDefinition.buildType`".into()),
             };
@@ -209,9 +209,9 @@ fn outcome(kind: StatementKind, predicate: &Value) -> Result<Outcome, String> {
         StatementKind::TestResult | StatementKind::Rebuild => "result",
     };
     match predicate[field].as_str() {
-        Some("PASSED") => Ok(Outcome::Passed),
-        Some("WARNED") if kind != StatementKind::Vsa => Ok(Outcome::Warned),
-        Some("FAILED") => Ok(Outcome::Failed),
+        Some("PASSED") => Ok(StatementOutcome::Passed),
+        Some("WARNED") if kind != StatementKind::Vsa => Ok(StatementOutcome::Warned),
+        Some("FAILED") => Ok(StatementOutcome::Failed),
         Some(other) => Err(format!("its `{field}` is `{}`", other.escape_debug())),
         None => Err(format!("it has no `{field}`")),
     }

@@ -26,13 +26,13 @@ struct TestResult<'a> {
     failed_tests: Vec<&'a str>,
     /// [`super::statement::MORE`].
     #[serde(rename = "urn:diorite:seen")]
-    seen: Seen<'a>,
+    seen: SeenTests<'a>,
 }
 
 /// What the specification has no field for. A check that could not be asked is in none of its lists.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Seen<'a> {
+struct SeenTests<'a> {
     begun: String,
     runs: u32,
     accelerator: &'a str,
@@ -43,8 +43,8 @@ struct Seen<'a> {
     ports: &'a [Port],
 }
 
-/// The statement of what was seen: `PASSED` when every check of the image was asked and is as it must be; `WARNED` when none failed, and
-/// some were not asked.
+/// The statement of what was seen: `PASSED` when every check of the image was asked and is as it must be; `WARNED` when none
+/// failed, and some were not asked.
 pub fn test_result(inputs: TestInputs) -> Vec<u8> {
     let report = inputs.report;
     let of = |verdict: Verdict| report.checks.iter().filter(move |check| check.verdict == verdict);
@@ -69,7 +69,7 @@ pub fn test_result(inputs: TestInputs) -> Vec<u8> {
         passed_tests: ids(Verdict::Pass),
         warned_tests: Vec::new(),
         failed_tests: ids(Verdict::Fail),
-        seen: Seen {
+        seen: SeenTests {
             begun: date::rfc3339(report.begun),
             runs: report.runs,
             accelerator: &report.accelerator,

@@ -1,7 +1,7 @@
 //! A file with an attestation, keys, a disk's digest → what is said of that disk, and by whom; or why nothing is.
 
 use super::bundle::SignedStatement;
-use super::statement::{ImageStatement, Outcome};
+use super::statement::{ImageStatement, StatementOutcome};
 use crate::keys::AttestationPublicKey;
 use diorite_model::{Digest, Error, Exit, Result};
 
@@ -28,8 +28,8 @@ pub struct HeldStatement {
 /// Verifies an attestation; `place` is where it is, for errors. Its signature comes first: nothing else in it is looked at before.
 ///
 /// # Errors
-/// [`Exit::VerificationFailed`]: it is damaged; no key has signed it; it is about another disk, of an unknown kind, or says that something
-/// was not as it must be.
+/// [`Exit::VerificationFailed`]: it is damaged; no key has signed it; it is about another disk, of an unknown kind, or says that
+/// something was not as it must be.
 pub fn verify(file: &[u8], place: &str, keys: &[TrustedKey], disk: Digest) -> Result<HeldStatement> {
     let fail = |what: &str, why: String| Error::new(Exit::VerificationFailed, what).at(place).because(why);
     let signed = SignedStatement::read(file, place)?;
@@ -50,19 +50,22 @@ pub fn verify(file: &[u8], place: &str, keys: &[TrustedKey], disk: Digest) -> Re
     let statement = ImageStatement::read(&signed.payload, place)?;
     if !statement.disks.contains(&disk) {
         let about: Vec<_> = statement.disks.iter().map(|digest| digest.short(12)).collect();
-        let why = format!("it is about {}; this disk is {}", about.join(", "), disk.short(12));
+        let about = if about.is_empty() { "no disk".to_owned() } else { about.join(", ") };
+        let why = format!("it is about {about}; this disk is {}", disk.short(12));
         return Err(fail("the attestation is about another disk", why)
             .hint("it was made for an earlier or a later build: sign this one with `diorite attest sign`"));
     }
     let kind = statement.kind.name();
     match statement.outcome {
-        Outcome::Passed => Ok(HeldStatement { statement, key, place: place.to_owned() }),
-        Outcome::Warned => Err(fail(
+        StatementOutcome::Passed => Ok(HeldStatement { statement, key, place: place.to_owned() }),
+        StatementOutcome::Warned => Err(fail(
             "the attestation does not say that the image passed",
             format!("its {kind} is WARNED: some checks were not asked"),
         )
         .hint("`diorite attest show` names them; verify the whole image and sign again")),
-        Outcome::Failed => Err(fail("the attestation says that the image failed", format!("its {kind} is FAILED"))
-            .hint("`diorite attest show` prints what failed")),
+        StatementOutcome::Failed => {
+            Err(fail("the attestation says that the image failed", format!("its {kind} is FAILED"))
+                .hint("`diorite attest show` prints what failed"))
+        }
     }
 }
