@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
 mod args;
+mod attestations;
 mod build;
 mod built;
 mod child;
@@ -15,6 +16,7 @@ mod init;
 mod lock;
 mod out;
 mod print;
+mod print_attest;
 mod print_compare;
 mod print_deploy;
 mod print_init;
@@ -27,6 +29,7 @@ mod rebuild;
 mod reference;
 mod results;
 mod sides;
+mod signer;
 mod subject;
 mod textfile;
 mod verbs;

@@ -1,5 +1,6 @@
 //! Answers of `rebuild`, for people and as JSON.
 
+use crate::attestations::SignedFiles;
 use crate::rebuild::Rebuilt;
 use diorite_compare::explain::RebuildFinding;
 use diorite_model::Digest;
@@ -11,11 +12,12 @@ use std::path::Path;
 const MOST: usize = 40;
 
 /// The two are equal.
-pub fn equal(rebuilt: &Rebuilt, as_json: bool) -> String {
+pub fn equal(rebuilt: &Rebuilt, signed: Option<&SignedFiles>, as_json: bool) -> String {
     let digest = rebuilt.build.disk_sha256;
+    let file = signed.and_then(|signed| signed.written.first()).map(|(_, file)| file);
     if as_json {
         return json!({
-            "schema": 1, "equal": true, "disk_sha256": digest, "rebuilt_sha256": digest, "root_hash": rebuilt.build.root_hash,
+            "schema": 1, "equal": true, "attestation": file, "disk_sha256": digest, "rebuilt_sha256": digest, "root_hash": rebuilt.build.root_hash,
             "changed": rebuilt.changed, "seconds": rebuilt.time.as_secs_f64(), "rebuilt": null, "findings": [],
         })
         .to_string()
@@ -23,6 +25,9 @@ pub fn equal(rebuilt: &Rebuilt, as_json: bool) -> String {
     }
     let mut text = changed(rebuilt);
     let _ = writeln!(text, "equal      sha256 {digest}");
+    if let Some((signed, file)) = signed.zip(file) {
+        let _ = writeln!(text, "signed     {}  key {}", file.display(), signed.key.short(12));
+    }
     text
 }
 

@@ -28,6 +28,8 @@ use std::time::{Duration, Instant};
 /// Directory of the empty store below the scratch directory: longer than that of any store, so that a path that is written into a
 /// file or cut somewhere shows.
 const ELSEWHERE: &str = "another-directory/with-a-longer-path/than-the-store-has/store";
+/// What begins the line that says where the store was.
+pub const STORE: &str = "directory of the store ";
 /// Directory for the disk that is made again, among the results.
 const RESULTS: &str = "rebuild";
 
@@ -92,7 +94,7 @@ pub fn again(project: &Project, lock: &CheckedLock, context: &Context) -> Result
     file::write(&description, &file::pretty(&job))?;
     let begun = Instant::now();
     let mut answer: BuiltAgain = run(&root, &description, context)?;
-    answer.changed.insert(0, format!("directory of the store {}", root.display()));
+    answer.changed.insert(0, format!("{STORE}{}", root.display()));
     answer.changed.push("the clock is another moment's, and not changed".into());
     let BuiltAgain { build, changed } = answer;
     Ok(Rebuilt { build, results, changed, time: begun.elapsed(), store: scratch })

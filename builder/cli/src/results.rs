@@ -27,6 +27,8 @@ const DISK_STATE: &str = ".disk";
 const STAGING: &str = ".building";
 /// What `verify` leaves.
 const REPORT: &str = "report.json";
+/// Signed statements about the disk.
+const ATTESTATIONS: &str = "attestations";
 /// The lock that `--relock` makes.
 const SCRATCH_LOCK: &str = "scratch.lock";
 /// Links to the packages, for tests.
@@ -70,6 +72,14 @@ impl Results {
     /// The report of the last verification.
     pub fn report(&self) -> PathBuf {
         self.directory.join(REPORT)
+    }
+    /// The directory of signed statements about the disk.
+    pub fn attestations(&self) -> PathBuf {
+        self.directory.join(ATTESTATIONS)
+    }
+    /// What a build leaves besides disk, recipe and build.json, and describes what is in the disk.
+    pub fn described(&self) -> [(&'static str, PathBuf); 3] {
+        [MANIFEST, SPDX, CYCLONEDX].map(|name| (name, self.directory.join(name)))
     }
     /// The server's documentation, with this ending.
     pub fn documentation(&self, ending: &str) -> PathBuf {
@@ -133,6 +143,14 @@ impl Results {
             result.seconds = 0.0;
         }
         Some(build)
+    }
+
+    /// Whether the disk is still the file that a build put there: `build.json` then has its digest. A change of its bytes changes the time of
+    /// its inode, which nobody can set.
+    pub fn untouched(&self) -> bool {
+        let state = fs::read(self.directory.join(DISK_STATE)).ok();
+        let state = state.and_then(|bytes| serde_json::from_slice::<DiskState>(&bytes).ok());
+        state.is_some_and(|state| file_stamp(&self.raw()).is_ok_and(|now| now == state.stamp))
     }
 
     /// An empty staging directory, whatever a killed build left in it.

@@ -12,6 +12,8 @@ use diorite_model::plan::Build;
 use diorite_model::report::{Boot, CheckResult, Evidence, Report, Selection, Start, Verdict};
 use diorite_model::{Digest, Hasher, Recipe, profile};
 use diorite_proxmox_simulator::{Simulator, TOKEN, World};
+use diorite_trust::attest;
+use diorite_trust::keys::{AttestationAlgorithm, AttestationKey};
 use std::fs;
 use std::io::Write as _;
 use std::process::Command;
@@ -525,4 +527,43 @@ fn an_image_goes_up_in_little_memory() {
     assert!(mebibytes < 64, "{mebibytes} MiB");
     let world = case.simulator.world();
     assert!(world.storages["local"].files.values().any(|(size, _)| *size > 200 << 20), "it is there");
+}
+
+/// What a target requires of an image is asked for before the hypervisor is.
+#[test]
+fn a_policy_is_asked_before_anything_is_changed() {
+    let case = Case::new();
+    let key = AttestationKey::generate(AttestationAlgorithm::Ed25519, &mut |bytes| {
+        bytes.fill(3);
+        Ok(())
+    });
+    let key = key.expect("a key");
+    fs::write(case.project.path("profiles/ci.pub"), key.public().pem()).expect("a key");
+    let targets = case.project.path("profiles/targets.toml");
+    let described = fs::read_to_string(&targets).expect("targets");
+    let policy = "[targets.school.policy]\nkeys = [\"ci.pub\"]\nrequire = [\"rebuild\"]\n";
+    fs::write(&targets, format!("{described}{policy}")).expect("targets");
+    let deploy = ["deploy", "web", "--target", "school"];
+    let untouched = || case.simulator.world().machines.is_empty();
+    insta::assert_snapshot!("policy_of_the_target", refuses(&case.project, &mut case.diorite(), &deploy, 4));
+    // A report is one thing, what others have said another.
+    let unverified = [&deploy[..], &["--unverified"]].concat();
+    refuses(&case.project, &mut case.diorite(), &unverified, 4);
+    assert!(untouched());
+
+    let out = case.project.path("out/web");
+    let build: Build = serde_json::from_slice(&fs::read(out.join("build.json")).expect("it")).expect("JSON");
+    let statement = attest::rebuild(&attest::RebuildInputs { build: &build, changed: &[] });
+    fs::create_dir(out.join("attestations")).expect("a directory");
+    let file = out.join("attestations/rebuild.sigstore.json");
+    fs::write(file, attest::sign(&statement, &key).expect("signed")).expect("an attestation");
+    case.run(&[&deploy[..], &["--plan"]].concat());
+    // The file that is named comes on top.
+    fs::write(case.project.path("policy.toml"), "keys = [\"profiles/ci.pub\"]\nrequire = [\"provenance\"]\n")
+        .expect("a policy");
+    let both = [&deploy[..], &["--policy", "policy.toml"]].concat();
+    insta::assert_snapshot!("policy_of_a_file", refuses(&case.project, &mut case.diorite(), &both, 4));
+    assert!(untouched());
+    case.run(&deploy);
+    assert!(!untouched());
 }

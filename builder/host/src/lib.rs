@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod answer;
 pub mod device;
 pub mod disks;
 pub mod doctor;

@@ -38,6 +38,28 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{:02}T{h:02}:{m:02}:{s:02}Z", left + 1)
 }
 
+/// Seconds since 1970 of `2026-09-12T07:55:41Z`; fractions of a second are left out. Other zones than `Z` are not read.
+pub fn seconds(text: &str) -> Option<u64> {
+    let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
+    let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
+    let shape = |text: &str, separator: char| {
+        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        text.split(separator)
+            .all(digits)
+            .then(|| text.split(separator).map(str::parse).collect::<Result<Vec<i64>, _>>().ok())?
+    };
+    let (date, clock) = (shape(date, '-')?, shape(clock, ':')?);
+    let ([year, month, day], [hour, minute, second]) = (date[..].try_into().ok()?, clock[..].try_into().ok()?);
+    let plausible = (1970..=9999).contains(&year)
+        && (1..=12).contains(&month)
+        && (1..=31).contains(&day)
+        && (0..24).contains(&hour)
+        && (0..60).contains(&minute)
+        && (0..=60).contains(&second);
+    let fits = plausible && fraction.bytes().all(|b| b.is_ascii_digit());
+    fits.then(|| (days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second) as u64)
+}
+
 /// Days from 1970-01-01 to a day of the Gregorian calendar (Richards' formula for the Julian day number).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let a = (14 - month) / 12;
@@ -60,6 +82,18 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
             assert_eq!(rfc3339(seconds), ours);
+            assert_eq!(super::seconds(ours), Some(seconds));
+        }
+        assert_eq!(seconds("2026-09-12T07:55:41.25Z"), Some(1_789_199_741));
+        for wrong in [
+            "2026-09-12 07:55:41Z",
+            "2026-09-12T07:55:41",
+            "2026-13-12T07:55:41Z",
+            "+026-09-12T07:55:41Z",
+            "T",
+            "2026-09-12T07:55Z",
+        ] {
+            assert_eq!(seconds(wrong), None, "{wrong}");
         }
     }
 

@@ -16,6 +16,7 @@ pub mod lock;
 pub mod machine;
 pub mod oci;
 pub mod plan;
+pub mod policy;
 pub mod profile;
 pub mod purpose;
 pub mod python;

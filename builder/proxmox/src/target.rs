@@ -8,6 +8,7 @@ pub use diorite_model::instance::SecretSource;
 pub use read::{example, parse, parse_each};
 pub use secret::{Credential, Secret};
 
+use diorite_model::policy::WrittenPolicy;
 use diorite_model::profile::reader::nearest;
 use diorite_model::{Error, Exit, Result};
 use std::fs;
@@ -50,6 +51,8 @@ pub struct Target {
     pub signing_key: Option<SecretSource>,
     /// What to do first when it cannot be reached.
     pub vpn: Option<String>,
+    /// What has to be said of an image before it is deployed here.
+    pub policy: Option<WrittenPolicy>,
     /// Where it is described.
     pub location: String,
 }

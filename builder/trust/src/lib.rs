@@ -3,8 +3,12 @@
 //!
 //! ```text
 //! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
+//! attest                    Build, Recipe, Lock, Report → signed statements (in-toto, SLSA, Sigstore bundle) → what holds of a disk
+//! keys                      keys of attestations: bytes → signature → verified
 //! ```
 
 #![forbid(unsafe_code)]
 
+pub mod attest;
+pub mod keys;
 pub mod sbom;

@@ -58,6 +58,9 @@ pub struct DeployArgs {
     /// Deploy without a passing verification report; recorded in the VM's notes.
     #[arg(long)]
     pub unverified: bool,
+    /// Deploy only an image of which this file's keys have said what it requires; besides the target's own `policy`.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
     #[command(flatten)]
     pub timeout: TimeoutArgs,
 }

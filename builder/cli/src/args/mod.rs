@@ -1,12 +1,14 @@
 //! The command line. This one definition makes parsing, `--help`, the man pages, the shell completions and
 //! docs/reference/cli.md.
 
+mod attest;
 mod deploy;
 #[cfg(test)]
 mod mentions;
 mod renamed;
 mod values;
 
+pub use attest::{AttestShowArgs, AttestSignArgs, AttestVerb, AttestVerifyArgs, SignerArgs};
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
 
@@ -119,6 +121,9 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Show which package, overlay or table of the profile put a file into an image.
     Whence(WhenceArgs),
+    /// Sign statements about an image (what it was built from, what was seen of it), and say which of them hold.
+    #[command(subcommand)]
+    Attest(AttestVerb),
     /// Boot the image in the lab and check it.
     Verify(VerifyArgs),
     /// Boot several machines in one lab and run the steps of a scenario.
@@ -228,6 +233,15 @@ pub struct RebuildArgs {
     pub paths: PathArgs,
     #[command(flatten)]
     pub relock: RelockArgs,
+    /// When the same bytes come, sign a statement of that with this private key, into attestations/ beside the image.
+    #[arg(long, value_name = "FILE", conflicts_with = "signer")]
+    pub attest: Option<PathBuf>,
+    /// The same, signed by a program that reads the bytes to sign from its standard input and prints the raw signature.
+    #[arg(long, value_name = "COMMAND", requires = "public_key")]
+    pub signer: Option<String>,
+    /// The public half of that program's key, with which its answers are verified.
+    #[arg(long, value_name = "FILE", requires = "signer")]
+    pub public_key: Option<PathBuf>,
 }
 
 /// What `inspect` takes.
@@ -400,6 +414,9 @@ pub struct WriteArgs {
     /// Overwrite a disk that is not empty (never one in use).
     #[arg(long)]
     pub force: bool,
+    /// Write only an image of which this file's keys have said what it requires.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
 }
 
 /// What `import` reads.

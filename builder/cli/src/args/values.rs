@@ -3,6 +3,7 @@
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use diorite_checks::Forward;
 use diorite_image::format::{self, Format};
+use diorite_model::policy;
 use diorite_model::report::Shard;
 
 /// `6f9619ff-8b86-4d11-b42d-00c04fc964ff`, in lower case.
@@ -36,6 +37,23 @@ pub fn shard(text: &str) -> Result<Shard, String> {
         Some((index, count)) if (1..=count).contains(&index) => Ok(Shard { index, count }),
         _ => Err("give two numbers, the first from 1 to the second: `2/3`".into()),
     }
+}
+
+/// A URI: a scheme, a colon, and something behind it.
+pub fn uri(text: &str) -> Result<String, String> {
+    let scheme = text.split_once(':').filter(|(_, rest)| !rest.is_empty()).map_or("", |(scheme, _)| scheme);
+    let right = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+        && text.chars().all(|c| c.is_ascii_graphic());
+    match right {
+        true => Ok(text.to_owned()),
+        false => Err("give a URI: `https://ci.example.org/images`, `urn:example:ci`".into()),
+    }
+}
+
+/// The name of a kind of statement.
+pub fn statement_kind() -> impl TypedValueParser<Value = String> {
+    PossibleValuesParser::new(policy::KINDS)
 }
 
 /// The name of a disk format.

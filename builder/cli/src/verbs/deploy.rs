@@ -5,7 +5,7 @@ use crate::args::{DeployArgs, PathArgs, ProfileArgs, RollbackArgs, StatusArgs};
 use crate::config_drive::{self, Signer};
 use crate::context::Context;
 use crate::project::Project;
-use crate::{disks, file, out, print_deploy as print};
+use crate::{attestations, disks, file, out, print_deploy as print};
 use diorite_checks::plan as checks;
 use diorite_image::format;
 use diorite_model::plan::Build;
@@ -40,6 +40,7 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let image = image(&project, args.unverified)?;
     let named = machines(&project, args.machine.as_deref())?;
     let client = target::client(&args.target.target)?;
+    policies(args, &project, &image, &client)?;
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
     let (probes, others) = health::probes(&project.settings.checks);
@@ -71,6 +72,16 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
         out::print(print::done(desired, &done, &client.target().name, json))
     })?;
     Ok(Exit::Done)
+}
+
+/// What the target, and the file that was named, require of an image.
+fn policies(args: &DeployArgs, project: &Project, image: &DeployImage, client: &Client) -> Result<()> {
+    let of_target = client.target().policy.as_ref().map(attestations::policy).transpose()?;
+    let of_file = args.policy.as_deref().map(attestations::policy_file).transpose()?;
+    for policy in of_target.iter().chain(&of_file) {
+        attestations::judge(policy, &project.results.attestations(), image.sha256())?;
+    }
+    Ok(())
 }
 
 /// Every call that would be made, machine by machine.

@@ -1,7 +1,8 @@
 //! `rebuild`: a profile or an image → the same once more, under changed conditions, compared; and where the two differ, why.
 
 use super::inspect::carried;
-use crate::args::{BuildArgs, RebuildArgs};
+use crate::args::{BuildArgs, RebuildArgs, SignerArgs};
+use crate::attestations::{self, SignedFiles};
 use crate::build::BuildInputs;
 use crate::built::BuiltImage;
 use crate::context::Context;
@@ -11,7 +12,7 @@ use crate::project_directory::{self, PROFILES};
 use crate::rebuild::{self, Rebuilt};
 use crate::results::Results;
 use crate::subject::NamedSubject;
-use crate::{out, print_rebuild};
+use crate::{out, print_rebuild, signer};
 use diorite_compare::explain;
 use diorite_host::file::sha256;
 use diorite_host::surroundings;
@@ -19,6 +20,8 @@ use diorite_image::format;
 use diorite_image::read::ImageReader;
 use diorite_model::profile::Settings;
 use diorite_model::{Digest, Error, Exit, Result};
+use diorite_trust::attest::{self, RebuildInputs, StatementKind};
+use diorite_trust::keys::AttestationSigner;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -36,16 +39,44 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
         NamedSubject::Profile(_) => of_profile(args, context)?,
         subject => of_image(&subject.image()?, args)?,
     };
+    // What is wrong with a key is known before an hour of building.
+    let signer = signer(args)?;
     let rebuilt = rebuild::again(&original.project, &original.lock, context)?;
     let (there, again) = (original.sha256, rebuilt.build.disk_sha256);
     if there == again {
         let _ = fs::remove_dir_all(rebuilt.results.directory());
-        out::print(print_rebuild::equal(&rebuilt, context.json))?;
+        let signed = signer.map(|signer| attest(&original, &rebuilt, &*signer)).transpose()?;
+        out::print(print_rebuild::equal(&rebuilt, signed.as_ref(), context.json))?;
         return Ok(Exit::Done);
     }
     let findings = explained(&original, &rebuilt)?;
     out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
     Ok(Exit::NotReproducible)
+}
+
+/// Who signs that the same bytes came, if anybody.
+fn signer(args: &RebuildArgs) -> Result<Option<Box<dyn AttestationSigner>>> {
+    let named =
+        SignerArgs { key: args.attest.clone(), signer: args.signer.clone(), public_key: args.public_key.clone() };
+    (named.key.is_some() || named.signer.is_some()).then(|| signer::of(&named)).transpose()
+}
+
+/// Signs that the same bytes came, beside the original.
+fn attest(original: &Original, rebuilt: &Rebuilt, signer: &dyn AttestationSigner) -> Result<SignedFiles> {
+    // Where it was is nobody's business.
+    let changed: Vec<String> = rebuilt
+        .changed
+        .iter()
+        .map(|what| match what.strip_prefix(rebuild::STORE) {
+            Some(_) => rebuild::STORE.trim_end().to_owned(),
+            None => what.clone(),
+        })
+        .collect();
+    let statement = attest::rebuild(&RebuildInputs { build: &rebuilt.build, changed: &changed });
+    let mut signed =
+        SignedFiles { disk: original.sha256, key: signer.public().id(), written: Vec::new(), left_out: Vec::new() };
+    attestations::write(&Results::beside(&original.image), StatementKind::Rebuild, &statement, signer, &mut signed)?;
+    Ok(signed)
 }
 
 /// Where the two images differ. Beside a signature, which is no function of the inputs, this is where one will be taken off.

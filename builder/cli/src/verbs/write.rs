@@ -2,9 +2,9 @@
 
 use crate::args::{ProfileArgs, WriteArgs};
 use crate::context::Context;
-use crate::disks;
-use crate::out;
 use crate::project::Project;
+use crate::results::Results;
+use crate::{attestations, disks, out};
 use diorite_host::device::BlockDevice;
 use diorite_host::progress::{BarUnit, bytes};
 use diorite_image::write;
@@ -12,9 +12,14 @@ use diorite_model::{Digest, Error, Exit, Result};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
-/// Writes it, unless the disk is in use, too small, or holds something and `--force` is missing.
+/// Writes it, unless the disk is in use, too small, or holds something and `--force` is missing; or the image does not have what a
+/// policy requires.
 pub fn run(args: &WriteArgs, context: &Context) -> Result<Exit> {
+    let policy = args.policy.as_deref().map(attestations::policy_file).transpose()?;
     let (image, sha256) = image(args)?;
+    if let Some(policy) = &policy {
+        attestations::judge(policy, &Results::beside(&image).attestations(), sha256)?;
+    }
     let size = std::fs::metadata(&image).map_err(|e| Error::io("the image cannot be read", &image, e))?.len();
     let disk = BlockDevice::open(&args.disk)?;
     let there = write::contents(&disk)?;

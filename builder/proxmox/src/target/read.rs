@@ -2,6 +2,7 @@
 //! nearest known, every error shows the user's line. Pure.
 
 use super::{LoginMethod, SecretSource, Target, Trust, forms};
+use diorite_model::policy::{self, WrittenPolicy};
 use diorite_model::profile::Field;
 use diorite_model::profile::reader::{
     At, Files, Kind, Section, Span, Table, Value, Words, boolean, named, table, text, texts, words,
@@ -45,6 +46,7 @@ const TARGET: &[Field] = &[
         "where the key is that signs machines' own values: a program that prints it",
     ),
     text("serve", &forms::SERVE, "where nodes fetch images from this program; they are uploaded when nothing is said"),
+    table("policy", policy::FIELDS, "what has to be said of an image, and by whom, before it is deployed here"),
     text("vpn", &forms::SENTENCE, "what to do first when the target cannot be reached"),
 ];
 
@@ -157,6 +159,7 @@ fn target(name: String, section: &Section, directory: &Path, home: Option<&str>)
         firewall: section.flag("firewall")?,
         serve: plain(section.text("serve")?).map(|text| forms::served(&text).expect("the form was asked")),
         vpn: plain(section.text("vpn")?),
+        policy: section.table("policy")?.map(|policy| WrittenPolicy::of(&policy, directory, home)).transpose()?,
         location: section.files.place(section.span),
         name,
     })

@@ -29,4 +29,5 @@ mod spdx;
 
 pub use collect::inventory;
 pub use cyclonedx::cyclonedx;
+pub(crate) use purl::{debian_url, generic_url, python as python_url};
 pub use spdx::spdx;

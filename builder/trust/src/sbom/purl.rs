@@ -29,6 +29,16 @@ pub fn python(name: &str, version: &str) -> String {
     purl("pypi", "", &name.to_lowercase().replace('_', "-"), version, &[])
 }
 
+/// A Debian package by name, version and architecture.
+pub fn debian_url(name: &str, version: &str, architecture: &str) -> String {
+    purl("deb", "debian", name, version, &[("arch", architecture)])
+}
+
+/// Something that is of no kind that has its own URLs.
+pub fn generic_url(name: &str, version: &str) -> String {
+    purl("generic", "", name, version, &[])
+}
+
 /// A Go module; `github.com/a/b` has the namespace `github.com/a`.
 pub fn go(path: &str, version: &str) -> String {
     let (namespace, name) = path.rsplit_once('/').unwrap_or(("", path));
