@@ -27,6 +27,7 @@ mod rebuild;
 mod reference;
 mod results;
 mod sides;
+mod signing;
 mod subject;
 mod textfile;
 mod verbs;

@@ -1,10 +1,12 @@
 //! What people who did not build an image need to trust it, as data for programs that are not ours. Bytes in, bytes out: nothing
-//! here reads a file, asks a clock or draws a random number.
+//! here reads a file or asks a clock, and only new keys are drawn from the system's random numbers.
 //!
 //! ```text
 //! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
+//! secure_boot               keys, digests of EFI programs → certificates, signatures, variables of firmware
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod sbom;
+pub mod secure_boot;

@@ -5,10 +5,12 @@ mod deploy;
 #[cfg(test)]
 mod mentions;
 mod renamed;
+mod signing;
 mod values;
 
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
+pub use signing::{KeysVerb, SigningArgs};
 
 use crate::init::Example;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -110,6 +112,9 @@ pub enum Verb {
     Vault(VaultVerb),
     /// Build the disk image.
     Build(BuildArgs),
+    /// Make keys by which machines know what they may start.
+    #[command(subcommand)]
+    Keys(KeysVerb),
     /// Build an image once more, from its lock, in an empty store and other surroundings, and compare; where the two differ, explain.
     Rebuild(RebuildArgs),
     /// Show what is in an image, the recipe and the lock that it carries, and whether every byte of it is as it was made.
@@ -215,6 +220,11 @@ pub struct BuildArgs {
     /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
     pub format: Vec<Format>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
+    /// Build up to the boot programs, write what is to be signed of them to FILE, and stop: for a key that is elsewhere.
+    #[arg(long, value_name = "FILE", requires = "keys", conflicts_with_all = ["signer", "signatures"])]
+    pub unsigned_digests: Option<PathBuf>,
 }
 
 /// What `rebuild` takes.
@@ -228,6 +238,8 @@ pub struct RebuildArgs {
     pub paths: PathArgs,
     #[command(flatten)]
     pub relock: RelockArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
 }
 
 /// What `inspect` takes.
@@ -371,6 +383,8 @@ pub struct RunArgs {
     pub profile: ProfileArgs,
     #[command(flatten)]
     pub relock: RelockArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
     /// Boot what an earlier build left in the results directory, whatever has changed since.
     #[arg(long, conflicts_with = "relock")]
     pub no_build: bool,

@@ -43,12 +43,27 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
         out::print(print_rebuild::equal(&rebuilt, context.json))?;
         return Ok(Exit::Done);
     }
+    if without_signatures(&original, &rebuilt)? {
+        let _ = fs::remove_dir_all(rebuilt.results.directory());
+        out::print(print_rebuild::equal_but_signed(there, &rebuilt, context.json))?;
+        return Ok(Exit::Done);
+    }
     let findings = explained(&original, &rebuilt)?;
     out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
     Ok(Exit::NotReproducible)
 }
 
-/// Where the two images differ. Beside a signature, which is no function of the inputs, this is where one will be taken off.
+/// Whether a signed image is the one that was made again, when its signatures and the signer's keys are left out: the same root and
+/// programs by their digest, and every other byte as root and recipe give it.
+fn without_signatures(original: &Original, rebuilt: &Rebuilt) -> Result<bool> {
+    let Some(signing) = &rebuilt.build.signing else { return Ok(false) };
+    let image = ImageReader::open(&original.image)?;
+    let Some(programs) = image.esp.programs() else { return Ok(false) };
+    let unsigned = programs.unsigned_digest(&image.root_hash)?;
+    Ok(unsigned == signing.unsigned_sha256 && image.damages()?.is_empty())
+}
+
+/// Where the two images differ.
 fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::RebuildFinding>> {
     let (a, b) = (ImageReader::open(&original.image)?, ImageReader::open(&rebuilt.results.raw())?);
     let store = rebuilt.store.path().display().to_string();
@@ -64,8 +79,9 @@ fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::Rebu
 /// The image of the profile as it is now; built first where it is not there.
 fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
     let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
-    let built =
-        BuiltImage::make(&BuildArgs { profile, relock: args.relock.clone(), format: vec![format::RAW] }, context)?;
+    let (relock, signing) = (args.relock.clone(), args.signing.clone());
+    let build = BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None };
+    let built = BuiltImage::make(&build, context)?;
     let BuiltImage { project, lock, build, .. } = built;
     Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })
 }
