@@ -119,7 +119,6 @@ pub(crate) mod services {
     pub(crate) mod recipe;
 }
 pub(crate) mod signing {
-    pub(crate) mod check;
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
@@ -385,7 +384,6 @@ fn check(recipe: &Recipe, settings: &Settings, places: &places::Places) -> Resul
     archive::check::check(recipe, places)?;
     packages::check::check(recipe, places)?;
     platform::check::check(recipe, places)?;
-    signing::check::check(recipe, places)?;
     network::topology::check(recipe, places)?;
     network::check::check(recipe, places)?;
     vpn::check::check(recipe, places)?;

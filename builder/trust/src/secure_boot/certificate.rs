@@ -1,9 +1,9 @@
 //! The X.509 certificate of a signing key (RFC 5280): made for it, signed by itself; or read from PEM and judged.
 
 use super::key::{LEAST_BITS, PrivateRsaKey};
-use diorite_model::{Digest, Error, Result, date};
 use der::asn1::{BitString, GeneralizedTime, ObjectIdentifier, OctetString, UtcTime};
 use der::{Any, DateTime, DecodePem as _, Encode as _, EncodePem as _};
+use diorite_model::{Digest, Error, Result, date};
 use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use std::str::FromStr as _;
 use std::time::Duration;

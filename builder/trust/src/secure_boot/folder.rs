@@ -48,8 +48,7 @@ pub fn new(keys: &NewKeys) -> Result<Vec<KeyFile>> {
         let (key, pem) = PrivateRsaKey::generate(LEAST_BITS)?;
         let title = ["Platform Key", "Key Exchange Key", "Signature Database Key"][n];
         let name = format!("{} {title}", keys.name);
-        let request =
-            CertificateRequest { name: &name, from: keys.now, until: keys.now + VALID, serial: random(n) };
+        let request = CertificateRequest { name: &name, from: keys.now, until: keys.now + VALID, serial: random(n) };
         let certificate = BootCertificate::of(&key, &request)?;
         let list = signature_list(&certificate, &owner);
         let (signer, by) = above.as_ref().map_or((&key, &certificate), |(key, certificate)| (key, certificate));
@@ -91,6 +90,7 @@ pub fn enrolled(auth: &[u8]) -> Result<&[u8]> {
         list.get(44..28usize.checked_add(entry)?)
     };
     read().ok_or_else(|| {
-        Error::input("this is not a signed EFI variable with one certificate").hint("make it with `diorite keys new FOLDER`")
+        Error::input("this is not a signed EFI variable with one certificate")
+            .hint("make it with `diorite keys new FOLDER`")
     })
 }

@@ -42,13 +42,13 @@ impl PrivateRsaKey {
     pub fn of_pem(text: &str) -> Result<Self> {
         let refused = |why: String| Error::input("this is not a key that can sign").because(why);
         if text.contains("ENCRYPTED") {
-            return Err(refused("it is encrypted".into()).hint(
-                "decrypt it (openssl rsa), or let a program that asks for its passphrase sign: --signer",
-            ));
+            return Err(refused("it is encrypted".into())
+                .hint("decrypt it (openssl rsa), or let a program that asks for its passphrase sign: --signer"));
         }
-        let key = RsaPrivateKey::from_pkcs8_pem(text).or_else(|_| RsaPrivateKey::from_pkcs1_pem(text)).map_err(|e| {
-            refused(format!("it is not an RSA key in PEM: {e}")).hint("make keys with `diorite keys new FOLDER`")
-        })?;
+        let key =
+            RsaPrivateKey::from_pkcs8_pem(text).or_else(|_| RsaPrivateKey::from_pkcs1_pem(text)).map_err(|e| {
+                refused(format!("it is not an RSA key in PEM: {e}")).hint("make keys with `diorite keys new FOLDER`")
+            })?;
         Self::of(&key)
     }
 
