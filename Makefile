@@ -8,7 +8,7 @@ DIORITE  = ./diorite
 # Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
 UNIT     = dependencies imports import inventory tiers doc deploy errors errors_archive errors_compare errors_reopen errors_signing init output target sandbox \
            check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden damage \
-           wrong_table capture fortinet forward https links peers record scans segments services verdicts
+           keys wrong_table capture fortinet forward https links peers record scans segments services verdicts
 
 # Those of them that mostly wait: for the simulator's time, for servers that are slow on purpose, for guests that are silent.
 WAITING = deploy faults errors_archive

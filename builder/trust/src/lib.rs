@@ -4,9 +4,11 @@
 //! ```text
 //! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
 //! secure_boot               keys, digests of EFI programs → certificates, signatures, variables of firmware
+//! keys                      keys of attestations: bytes → signature → verified
 //! ```
 
 #![forbid(unsafe_code)]
 
+pub mod keys;
 pub mod sbom;
 pub mod secure_boot;

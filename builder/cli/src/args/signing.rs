@@ -24,7 +24,7 @@ pub struct SigningArgs {
 /// What `keys` does.
 #[derive(Debug, Subcommand)]
 pub enum KeysVerb {
-    /// Make keys for Secure Boot: private keys, certificates, and the files by which firmware takes them.
+    /// Make keys: for Secure Boot private keys, certificates and the files by which firmware takes them; and one for attestations.
     New {
         /// The directory: a new one, or one that has none of the files. Nothing is overwritten.
         #[arg(value_name = "DIR")]
