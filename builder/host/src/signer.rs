@@ -39,3 +39,26 @@ pub fn ask(command: &str, about: &str, message: &[u8]) -> Result<Vec<u8>> {
         _ => Ok(output.stdout),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(command: &str) -> String {
+        ask(command, "boot loader", b"message").expect_err("no signature").to_string()
+    }
+
+    #[test]
+    fn an_answer_is_what_the_program_prints() {
+        assert_eq!(ask("cat", "boot loader", b"message").expect("an answer"), b"message");
+        assert_eq!(ask("printf %s \"$DIORITE_SIGN\"", "boot loader", b"message").expect("an answer"), b"boot loader");
+        // It need not read what it is given.
+        assert_eq!(ask("echo -n x", "boot loader", &vec![7; 1 << 20]).expect("an answer"), b"x");
+    }
+
+    #[test]
+    fn a_program_that_fails_is_told() {
+        let all = ["exit 3", "true", "head -c 70000 /dev/zero", "printf x; exit 1"].map(said);
+        insta::assert_snapshot!(all.join("\n"));
+    }
+}
