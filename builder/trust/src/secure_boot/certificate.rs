@@ -97,10 +97,10 @@ impl BootCertificate {
     /// It is none, its key is not RSA or has fewer than [`LEAST_BITS`] bits, or it has expired. Errors have no place: whoever
     /// has read the file knows it.
     pub fn of_pem(text: &str, now: u64) -> Result<Self> {
-        let parsed = Certificate::from_pem(text.trim()).map_err(|e| {
+        let parsed = Certificate::from_pem(text.trim()).map_err(|_| {
             Error::input("this is not a certificate")
-                .because(format!("it is not one X.509 certificate in PEM: {e}"))
-                .hint("make keys with `diorite keys new FOLDER`")
+                .because("it is not one X.509 certificate in PEM")
+                .hint("make keys with `diorite keys new DIR`")
         })?;
         let der = parsed.to_der().map_err(failed)?;
         let found = Self { parsed, der };
@@ -108,19 +108,19 @@ impl BootCertificate {
         if spki.algorithm.oid != RSA {
             return Err(Error::input("the certificate's key is not an RSA key")
                 .because("firmware verifies RSA everywhere, and other keys hardly anywhere")
-                .hint("make keys with `diorite keys new FOLDER`"));
+                .hint("make keys with `diorite keys new DIR`"));
         }
         let bits = bits(found.public()).unwrap_or_default();
         if bits < LEAST_BITS {
             return Err(Error::input(format!("the certificate's RSA key has {bits} bits"))
                 .because(format!("firmware refuses fewer than {LEAST_BITS}"))
-                .hint("make keys with `diorite keys new FOLDER`"));
+                .hint("make keys with `diorite keys new DIR`"));
         }
         let until = found.until();
         if until < now {
             return Err(Error::input("the certificate has expired")
                 .because(format!("it was valid until {}", date::rfc3339(until)))
-                .hint("make a new one for the same key, or new keys with `diorite keys new FOLDER`"));
+                .hint("make a new one for the same key, or new keys with `diorite keys new DIR`"));
         }
         Ok(found)
     }

@@ -12,7 +12,7 @@ use super::key::{LEAST_BITS, PrivateRsaKey};
 use super::variable::{KeyVariable, authenticated, signature_list};
 use diorite_model::{Error, Result, uuid::Uuid};
 
-/// Where certificates say whose they are.
+/// How long certificates are valid: twenty years, in seconds.
 const VALID: u64 = 20 * 365 * 86_400;
 
 /// A file of the folder.
@@ -75,7 +75,7 @@ pub fn belongs(key: &PrivateRsaKey, certificate: &BootCertificate) -> Result<()>
     }
     Err(Error::input("the key and the certificate do not belong together")
         .because(format!("the certificate {} is of another key", certificate.subject()))
-        .hint("put db.key and db.pem of one `diorite keys new` into the folder"))
+        .hint("put db.key and db.pem of one `diorite keys new` into the directory"))
 }
 
 /// The certificate that an .auth file brings, as far as it can be told: the DER behind its signature list's head.
@@ -91,6 +91,6 @@ pub fn enrolled(auth: &[u8]) -> Result<&[u8]> {
     };
     read().ok_or_else(|| {
         Error::input("this is not a signed EFI variable with one certificate")
-            .hint("make it with `diorite keys new FOLDER`")
+            .hint("make it with `diorite keys new DIR`")
     })
 }

@@ -47,7 +47,7 @@ impl PrivateRsaKey {
         }
         let key =
             RsaPrivateKey::from_pkcs8_pem(text).or_else(|_| RsaPrivateKey::from_pkcs1_pem(text)).map_err(|e| {
-                refused(format!("it is not an RSA key in PEM: {e}")).hint("make keys with `diorite keys new FOLDER`")
+                refused(format!("it is not an RSA key in PEM: {e}")).hint("make keys with `diorite keys new DIR`")
             })?;
         Self::of(&key)
     }
@@ -58,7 +58,7 @@ impl PrivateRsaKey {
         if !(LEAST_BITS..=MOST_BITS).contains(&bits) {
             return Err(Error::input(format!("the RSA key has {bits} bits"))
                 .because(format!("firmware takes {LEAST_BITS} to {MOST_BITS}"))
-                .hint("make keys with `diorite keys new FOLDER`"));
+                .hint("make keys with `diorite keys new DIR`"));
         }
         let failed = |e: &dyn std::fmt::Display| Error::input("the RSA key cannot be used").because(e);
         let der = key.to_pkcs8_der().map_err(|e| failed(&e))?;
