@@ -1,11 +1,11 @@
-//! Keys of attestations: as the specifications and OpenSSL have them, verified by another implementation (ring), and what is no such key
-//! is named.
+//! Keys of attestations: as the specifications and OpenSSL have them, verified by another implementation (ring), and what is no
+//! such key is named.
 //!
 //! Files in `keys/` are OpenSSL 3.0's: `openssl genpkey` and `openssl pkey -pubout`, for these tests alone.
 
-use diorite_model::{Digest, Result};
+use diorite_model::Digest;
 use diorite_trust::keys::{
-    AttestationAlgorithm, AttestationKey, AttestationPublicKey, AttestationSigner, OutsideSigner,
+    AskSigner, AttestationAlgorithm, AttestationKey, AttestationPublicKey, AttestationSigner, OutsideSigner,
 };
 use ring::signature::{ECDSA_P256_SHA256_ASN1, ED25519, UnparsedPublicKey, VerificationAlgorithm};
 
@@ -88,7 +88,7 @@ fn keys_are_read_back_and_openssl_writes_the_same() {
         assert!(!format!("{key:?}").contains("PRIVATE"));
     }
     for (private, public) in [
-        (&include_bytes!("keys/ed25519.key")[..], &include_str!("keys/ed25519.pub")[..]),
+        (&include_bytes!("keys/ed25519.key")[..], include_str!("keys/ed25519.pub")),
         (include_bytes!("keys/p256.key"), include_str!("keys/p256.pub")),
     ] {
         let key = AttestationKey::read(private, "openssl's").expect("a key of OpenSSL");
@@ -160,7 +160,7 @@ fn what_is_no_key_is_named() {
 fn a_signer_is_not_believed_before_its_answer_is_verified() {
     for algorithm in BOTH {
         let key = key(algorithm);
-        let with = |ask: Box<dyn Fn(&[u8]) -> Result<Vec<u8>>>| {
+        let with = |ask: AskSigner| {
             let signer = OutsideSigner { public: key.public(), name: "sign-elsewhere --slot 1".into(), ask };
             signer.signature(b"a statement")
         };

@@ -14,4 +14,4 @@ mod signer;
 
 pub use private::AttestationKey;
 pub use public::{AttestationAlgorithm, AttestationPublicKey};
-pub use signer::{AttestationSigner, OutsideSigner};
+pub use signer::{AskSigner, AttestationSigner, OutsideSigner};

@@ -1,5 +1,5 @@
-//! Bytes → signature: by a key that is here, or by a program or a device elsewhere, whose answer is believed only after the public key
-//! has verified it.
+//! Bytes → signature: by a key that is here, or by a program or a device elsewhere, whose answer is believed only after the public
+//! key has verified it.
 
 use super::{AttestationKey, AttestationPublicKey};
 use diorite_model::{Error, Result};
@@ -24,6 +24,9 @@ impl AttestationSigner for AttestationKey {
     }
 }
 
+/// Bytes to sign → what a signer answers.
+pub type AskSigner<'a> = Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + 'a>;
+
 /// A signer that keeps its key to itself: asked for each signature.
 pub struct OutsideSigner<'a> {
     /// Whose signatures are expected.
@@ -31,8 +34,7 @@ pub struct OutsideSigner<'a> {
     /// Who is asked, for errors: its command.
     pub name: String,
     /// Bytes to sign → raw signature: 64 bytes of ed25519; of ECDSA DER, or the two numbers side by side.
-    #[allow(clippy::type_complexity)]
-    pub ask: Box<dyn Fn(&[u8]) -> Result<Vec<u8>> + 'a>,
+    pub ask: AskSigner<'a>,
 }
 
 impl AttestationSigner for OutsideSigner<'_> {
