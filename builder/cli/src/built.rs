@@ -6,6 +6,7 @@ use crate::context::Context;
 use crate::downloads;
 use crate::lock::CheckedLock;
 use crate::project::Project;
+use crate::signing::DiskSigning;
 use diorite_archive::lockfile;
 use diorite_host::interrupt;
 use diorite_model::plan::Build;
@@ -30,13 +31,11 @@ impl BuiltImage {
     /// Builds the disk image, as far as it is not there.
     pub fn make(args: &BuildArgs, context: &Context) -> Result<Self> {
         let project = Project::load(&args.profile)?;
+        let signing = DiskSigning::of(&args.signing, false)?;
+        signing.suits(&project.recipe)?;
         let store = context.store()?;
-        let (lock, lock_file) = if args.relock.relock {
-            usable_lock(&project, context)?
-        } else {
-            (CheckedLock::own(&project)?, project.lock_file.clone())
-        };
-        let inputs = BuildInputs::read(&project, lock.clone())?;
+        let (lock, lock_file) = lock(&project, args.relock.relock, context)?;
+        let inputs = BuildInputs::read(&project, lock.clone())?.signed(signing);
         let (build, tree) = {
             let plan = build::plan(&project, inputs, &store);
             let needed: Vec<&LockedPackage> = lock.of_image();
@@ -45,6 +44,14 @@ impl BuiltImage {
             (build, plan.tree_directory())
         };
         Ok(Self { project, lock, lock_file, tree, build })
+    }
+}
+
+/// The lock to build from, and where it is.
+pub fn lock(project: &Project, relock: bool, context: &Context) -> Result<(CheckedLock, PathBuf)> {
+    match relock {
+        true => usable_lock(project, context),
+        false => Ok((CheckedLock::own(project)?, project.lock_file.clone())),
     }
 }
 

@@ -30,6 +30,7 @@ mod reference;
 mod results;
 mod sides;
 mod signer;
+mod signing;
 mod subject;
 mod textfile;
 mod verbs;

@@ -1,6 +1,7 @@
 //! What is in an image, for people and as JSON.
 
 use diorite_host::progress::bytes;
+use diorite_image::pe::Pe;
 use diorite_image::read::{Damage, ImageFileKind, ImageReader};
 use diorite_model::{Digest, Recipe};
 use serde_json::json;
@@ -45,14 +46,26 @@ pub fn image(image: &ImageReader, sha256: Digest, damages: &[Damage], as_json: b
         fact("partition", format!("{:<28} {size:>10}  {}", partition.label.escape_debug().to_string(), partition.id));
     }
     for (path, content) in &image.esp.files {
-        fact("boot file", format!("{path:<36} {:>10}", bytes(content.len() as u64)));
+        let signed = if is_signed(content) { "  signed" } else { "" };
+        fact("boot file", format!("{path:<36} {:>10}{signed}", bytes(content.len() as u64)));
     }
+    let to_be_signed = image.carried.as_ref().is_some_and(|carried| carried.recipe.signing.is_some());
     match damages {
+        [] if to_be_signed => fact(
+            "intact",
+            "every byte but signatures and keys is what root hash, root and recipe say; who has signed is not judged"
+                .into(),
+        ),
         [] if image.carried.is_some() => fact("intact", "every byte is what root hash, root and recipe say".into()),
         [] => fact("intact", "the root is what its root hash says; the rest cannot be judged without a recipe".into()),
         some => some.iter().for_each(|d| fact("DAMAGED", format!("{}: {}: {}", d.part, d.place, d.what))),
     }
     text
+}
+
+/// Whether it is a program with a signature, whoever made that.
+fn is_signed(file: &[u8]) -> bool {
+    Pe::parse(file.to_vec()).and_then(|pe| pe.is_signed()).unwrap_or_default()
 }
 
 /// How many packages a lock has.

@@ -31,6 +31,27 @@ pub fn equal(rebuilt: &Rebuilt, signed: Option<&SignedFiles>, as_json: bool) -> 
     text
 }
 
+/// The two are equal but for the signatures of the first.
+pub fn equal_but_signed(signed: Digest, rebuilt: &Rebuilt, as_json: bool) -> String {
+    let unsigned = rebuilt.build.signing.as_ref().map(|signing| signing.unsigned_sha256);
+    if as_json {
+        return json!({
+            "schema": 1, "equal": true, "disk_sha256": signed, "rebuilt_sha256": rebuilt.build.disk_sha256,
+            "unsigned_sha256": unsigned, "root_hash": rebuilt.build.root_hash, "changed": rebuilt.changed,
+            "seconds": rebuilt.time.as_secs_f64(), "rebuilt": null, "findings": [],
+        })
+        .to_string()
+            + "\n";
+    }
+    let mut text = changed(rebuilt);
+    let _ = writeln!(text, "equal      without the signatures of the first, and the keys beside them");
+    if let Some(unsigned) = unsigned {
+        let _ = writeln!(text, "           unsigned sha256 {unsigned}");
+    }
+    let _ = writeln!(text, "           signed disk sha256 {signed}");
+    text
+}
+
 /// The two differ: where, and why.
 pub fn different(
     image: &Path,

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::results::Results;
+use crate::signing::DiskSigning;
 use crate::{downloads, file, out};
 use diorite_archive::lockfile;
 use diorite_host::surroundings;
@@ -141,7 +142,8 @@ pub fn inside(description: &Path, context: &Context) -> Result<Exit> {
     };
     let lock = CheckedLock::carried(&project, &job.lock, description)?;
     let store = context.store()?;
-    let inputs = BuildInputs::read(&project, lock.clone())?;
+    // What a signed image is without its signatures is what can be made again.
+    let inputs = BuildInputs::read(&project, lock.clone())?.signed(DiskSigning::Nobody);
     let plan = build::plan(&project, inputs, &store);
     let pool = || downloads::pool(&project, &lock, &lock.of_image(), context);
     let build = plan.run(&pool, &[format::RAW], &context.progress)?;

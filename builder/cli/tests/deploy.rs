@@ -115,6 +115,7 @@ impl Case {
         }
         let disk_sha256 = hasher.finish();
         let build = Build {
+            signing: None,
             schema: 1,
             name: "web".into(),
             version: version.into(),

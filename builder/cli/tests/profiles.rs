@@ -20,7 +20,10 @@ fn every_profile_builds() {
         let project = Project::locked();
         while let Some(name) = next() {
             let mut build = online(&project, &["build", &name, "--relock", "--format", "raw"]);
-            build.env("DIORITE_STORE", project.path("store")).env("DIORITE_STORE_LIMIT", "3G");
+            build
+                .args(vm::keys(&project, &name))
+                .env("DIORITE_STORE", project.path("store"))
+                .env("DIORITE_STORE_LIMIT", "3G");
             let output = behind_others(&build).output().expect("nice starts");
             assert!(output.status.success(), "{name}: {}{}", text(&output.stdout), text(&output.stderr));
             // The disk is made again when it boots; a dozen of them need not lie about.

@@ -13,6 +13,8 @@ mod run;
 mod scenarios;
 #[path = "common/scenes.rs"]
 mod scenes;
+#[path = "vm_more/secure_boot.rs"]
+mod secure_boot;
 #[path = "common/vm.rs"]
 mod vm;
 mod wrong;

@@ -6,6 +6,7 @@
 
 use crate::content;
 use crate::files::{self, FieldChange, FileChange};
+use diorite_image::esp::ENROLMENT;
 use diorite_image::pe::Pe;
 use diorite_image::read::ImageReader;
 use diorite_model::Result;
@@ -63,7 +64,11 @@ pub fn explain(a: &ImageReader, b: &ImageReader, surroundings: BuildSurroundings
         return Ok(findings);
     }
     for path in a.esp.files.keys().chain(b.esp.files.keys().filter(|path| !a.esp.files.contains_key(*path))) {
-        findings.extend(boot_file(path, a.esp.files.get(path), b.esp.files.get(path)));
+        // Keys are the signer's.
+        if !path.starts_with(ENROLMENT) {
+            let file = |image: &ImageReader| image.esp.files.get(path).map(|file| unsigned(file));
+            findings.extend(boot_file(path, file(a).as_ref(), file(b).as_ref()));
+        }
     }
     if findings.is_empty() && a.disk.partitions() != b.disk.partitions() {
         let said = |image: &ImageReader| {
@@ -193,17 +198,17 @@ fn boot_file(path: &str, a: Option<&Vec<u8>>, b: Option<&Vec<u8>>) -> Option<Reb
                 ));
             }
         }
-        // A signature stands behind the sections.
-        return Some(finding(
-            "header or signature".into(),
-            size(x),
-            size(y),
-            "disk",
-            "one was signed, or by another key",
-        ));
+        let (before, after) = (size(x), size(y));
+        return Some(finding("header".into(), before, after, "disk", "the header follows from the sections"));
     }
     let found = content::difference(x, y);
     Some(finding(format!("content: {}", found.what), found.before, found.after, "disk", "the file comes from the root"))
+}
+
+/// A program without its signature; anything else as it is.
+fn unsigned(file: &[u8]) -> Vec<u8> {
+    let plain = Pe::parse(file.to_vec()).and_then(Pe::unsigned).map(Pe::into_bytes);
+    plain.unwrap_or_else(|_| file.to_vec())
 }
 
 fn size(bytes: &[u8]) -> String {

@@ -133,6 +133,13 @@ texts! {
     kind_of_machine(): "Kind of machine", "Art der Maschine";
     physical(): "physical machine", "physische Maschine";
     firmware(): "Firmware and microcode", "Firmware und Microcode";
+    secure_boot(): "Secure Boot", "Secure Boot";
+    enrolled_at_first_start():
+        "Boot loader and kernel image are signed; the firmware takes the keys at the first start",
+        "Bootloader und Kernel-Image sind signiert; die Firmware übernimmt die Schlüssel beim ersten Start";
+    enrolled_by_hand():
+        "Boot loader and kernel image are signed; a person enters the keys into the firmware",
+        "Bootloader und Kernel-Image sind signiert; die Schlüssel trägt ein Mensch in die Firmware ein";
     command_line(): "Kernel command line", "Kernel-Kommandozeile";
     modules(): "Modules loaded at boot", "Beim Start geladene Module";
     time_zone(): "Time zone", "Zeitzone";

@@ -13,6 +13,7 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("platform.installer", Some("machine")),
     ("kernel", Some("machine")),
     ("disk", Some("data")),
+    ("signing", Some("machine")),
     ("network", Some("network")),
     ("network.match", Some("network")),
     ("network.vlan", Some("network")),

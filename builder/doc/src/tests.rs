@@ -68,6 +68,7 @@ fn lock(recipe: &Recipe) -> Lock {
 
 fn build(recipe: &Recipe, lock: &Lock) -> Build {
     Build {
+        signing: None,
         schema: Build::SCHEMA,
         name: recipe.image.name.clone(),
         version: recipe.image.version.clone(),

@@ -12,6 +12,7 @@ pub mod multicall;
 pub mod progress;
 pub mod sandbox;
 pub mod secret;
+pub mod signer;
 #[doc(hidden)]
 pub mod simulate;
 pub mod store;

@@ -1,21 +1,28 @@
 //! SealedTree, root file system and hash tree → DiskImage: the stages from the initrd to the disk, in order.
 
 use crate::disk::{self, DiskImage, DiskParts};
+use crate::esp::EspFile;
 use crate::initrd::Initrd;
 use crate::kernel::KernelImage;
+use crate::programs::BootPrograms;
 use crate::sparse::Sparse;
 use crate::uki::{self, UkiParts};
-use crate::{esp, initrd, kernel};
+use crate::{cpio, esp, initrd, kernel};
 use diorite_host::interrupt;
-use diorite_model::recipe::StateDisk;
+use diorite_model::recipe::{Signing, StateDisk};
 use diorite_model::{Digest, Recipe, Result};
 use diorite_rootfs::seal::SealedTree;
+use diorite_rootfs::tree::{Node, Tree};
 use std::path::Path;
 
 /// What a disk image is assembled from.
 pub struct ImageParts<'a> {
-    /// The sealed tree: kernel, boot programs, and the files of the initrd.
+    /// The sealed tree.
     pub sealed: &'a SealedTree,
+    /// The programs that firmware starts, signed or not.
+    pub boot: &'a BootPrograms,
+    /// Further files of the EFI system partition: the keys that firmware is to take.
+    pub enrolment: &'a [EspFile<'a>],
     /// The root file system, made from the same tree.
     pub root: &'a Path,
     /// Its hash tree.
@@ -26,25 +33,31 @@ pub struct ImageParts<'a> {
     pub recipe: &'a Recipe,
 }
 
-/// Writes the disk image to `out`, whole or not at all. The same parts give the same bytes.
+/// SealedTree and root hash → boot loader and unified kernel image, unsigned. The same parts give the same bytes.
 ///
 /// # Errors
-/// A file that the initrd needs is missing; a part does not fit its partition; a secret is found;
-/// [`diorite_model::Exit::Interrupted`].
-pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
-    let ImageParts { sealed, root, verity, root_hash, recipe } = *parts;
+/// A file that the initrd needs is missing; a secret is found in it.
+pub fn boot_programs(sealed: &SealedTree, root_hash: Digest, recipe: &Recipe) -> Result<BootPrograms> {
     let kernel = kernel::sealed(sealed);
     let initrd = initrd::assemble(sealed.tree(), &kernel, recipe.image.epoch, sealed.public())?;
-    let boot = BootParts {
+    programs(BootParts {
         stub: sealed.stub(),
         boot_manager: sealed.boot_manager(),
         kernel: &kernel,
-        initrd: &initrd,
+        initrd,
         os_release: sealed.os_release(),
         root_hash,
         recipe,
-    };
-    let esp = esp(&boot)?;
+    })
+}
+
+/// Writes the disk image to `out`, whole or not at all. The same parts give the same bytes.
+///
+/// # Errors
+/// A part does not fit its partition; a secret is found; [`diorite_model::Exit::Interrupted`].
+pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
+    let ImageParts { sealed, boot, enrolment, root, verity, root_hash, recipe } = *parts;
+    let esp = esp(boot, enrolment, root_hash, recipe)?;
     // The last moment to stop: from here on the disk is written as a whole.
     interrupt::check()?;
     let disk = DiskParts {
@@ -64,29 +77,47 @@ pub fn write(parts: &ImageParts, out: &Path) -> Result<DiskImage> {
     disk::write(&disk, out)
 }
 
-/// What the EFI system partition is made of.
+/// What boot programs are made of.
 pub(crate) struct BootParts<'a> {
     pub stub: &'a [u8],
     pub boot_manager: &'a [u8],
     pub kernel: &'a KernelImage<'a>,
-    pub initrd: &'a Initrd,
+    pub initrd: Initrd,
     pub os_release: &'a [u8],
     pub root_hash: Digest,
     pub recipe: &'a Recipe,
 }
 
-/// The EFI system partition. The same parts give the same bytes.
-pub(crate) fn esp(parts: &BootParts) -> Result<Sparse> {
-    let BootParts { recipe, root_hash, .. } = parts;
+/// The programs, unsigned.
+pub(crate) fn programs(parts: BootParts) -> Result<BootPrograms> {
+    let line = command_line(&parts.root_hash, parts.recipe);
+    let initrd = match parts.recipe.signing {
+        None => parts.initrd,
+        Some(_) => parts.initrd.followed_by(&with_command_line(&line, parts.recipe.image.epoch)?)?,
+    };
     let uki = uki::assemble(&UkiParts {
         stub: parts.stub,
         kernel: parts.kernel,
-        initrd: parts.initrd,
-        cmdline: &command_line(root_hash, recipe),
+        initrd: &initrd,
+        cmdline: &line,
         os_release: parts.os_release,
         splash: None,
     })?;
-    let files = esp::files(parts.boot_manager, &uki, &recipe.image.name, &recipe.image.version);
+    Ok(BootPrograms { loader: parts.boot_manager.to_vec(), uki: uki.into_bytes() })
+}
+
+/// An archive laid over the initrd: the command line as /proc/cmdline must say it.
+fn with_command_line(line: &str, epoch: u64) -> Result<Vec<u8>> {
+    let mut tree = Tree::new();
+    tree.insert(Signing::COMMAND_LINE, Node::file(0o444, format!("{line}\n")));
+    cpio::write(&tree, epoch)
+}
+
+/// The EFI system partition. The same parts give the same bytes.
+pub(crate) fn esp(boot: &BootPrograms, enrolment: &[EspFile], root_hash: Digest, recipe: &Recipe) -> Result<Sparse> {
+    let mut files = esp::files(boot, &recipe.image.name, &recipe.image.version, recipe.signing.as_ref());
+    files.extend(enrolment.iter().cloned());
+    files.sort_by(|a, b| a.0.cmp(&b.0));
     let volume = u32::from_le_bytes(root_hash.0[..4].try_into().expect("four bytes"));
     esp::write(&files, recipe.disk.esp, volume, "ESP", recipe.image.epoch)
 }

@@ -5,8 +5,9 @@
 
 mod mend;
 
+use crate::programs::BootPrograms;
 use crate::sparse::Sparse;
-use crate::uki::Uki;
+use diorite_model::recipe::Signing;
 use diorite_model::{Error, Result};
 use diorite_rootfs::guest::health::TRIES;
 use fatfs::{Dir, FatType, FileSystem, FormatVolumeOptions, FsOptions};
@@ -16,20 +17,25 @@ use std::io::{Seek, Write};
 /// FAT32 begins where FAT16 ends: at this many clusters (Microsoft FAT specification, "FAT type determination").
 const LEAST_CLUSTERS: u64 = 65_525;
 
+/// The directory of keys that systemd-boot(7) takes by itself.
+pub const ENROLMENT: &str = "loader/keys/auto";
+
 /// A file of the partition: its path with `/` between the parts, and its bytes.
 pub type EspFile<'a> = (String, Cow<'a, [u8]>);
 
 /// The files of a system that boots by systemd-boot: the loader twice (its own path and the removable-media path), its
 /// settings, and one unified kernel image whose name starts the boot counter.
-pub fn files<'a>(loader: &'a [u8], uki: &'a Uki, name: &str, version: &str) -> Vec<EspFile<'a>> {
-    let text = |text: &'static str| Cow::Borrowed(text.as_bytes());
+pub fn files<'a>(programs: &'a BootPrograms, name: &str, version: &str, signing: Option<&Signing>) -> Vec<EspFile<'a>> {
+    let BootPrograms { loader, uki } = programs;
+    let enroll = signing.map(|s| format!("secure-boot-enroll {}\n", s.enroll.loader_word())).unwrap_or_default();
+    let settings = format!("timeout 0\neditor no\nauto-firmware no\n{enroll}");
     vec![
         ("EFI/BOOT/BOOTX64.EFI".into(), Cow::Borrowed(loader)),
-        (format!("EFI/Linux/{name}_{version}+{TRIES}.efi"), Cow::Borrowed(uki.bytes())),
+        (format!("EFI/Linux/{name}_{version}+{TRIES}.efi"), Cow::Borrowed(uki)),
         ("EFI/systemd/systemd-bootx64.efi".into(), Cow::Borrowed(loader)),
         // Which kind of entries the directory loader/entries may hold; bootctl(1) writes it too.
-        ("loader/entries.srel".into(), text("type1\n")),
-        ("loader/loader.conf".into(), text("timeout 0\neditor no\nauto-firmware no\n")),
+        ("loader/entries.srel".into(), Cow::Borrowed(b"type1\n")),
+        ("loader/loader.conf".into(), Cow::Owned(settings.into_bytes())),
     ]
 }
 
@@ -101,8 +107,8 @@ mod tests {
     const SIZE: u64 = 64 << 20;
 
     fn sample(epoch: u64) -> Sparse {
-        let (loader, uki) = (vec![b'L'; 100_000], Uki::of(vec![b'U'; 3_000_000]));
-        write(&files(&loader, &uki, "server", "1"), SIZE, 0xcafe_babe, "ESP", epoch).unwrap()
+        let programs = BootPrograms { loader: vec![b'L'; 100_000], uki: vec![b'U'; 3_000_000] };
+        write(&files(&programs, "server", "1", None), SIZE, 0xcafe_babe, "ESP", epoch).unwrap()
     }
 
     #[test]
@@ -131,8 +137,8 @@ mod tests {
 
     #[test]
     fn a_partition_too_small_names_both_sizes_and_the_setting() {
-        let uki = Uki::of(vec![1; 63 << 20]);
-        let error = write(&files(b"l", &uki, "server", "1"), SIZE, 1, "ESP", 0).unwrap_err().to_string();
+        let programs = BootPrograms { loader: b"l".to_vec(), uki: vec![1; 63 << 20] };
+        let error = write(&files(&programs, "server", "1", None), SIZE, 1, "ESP", 0).unwrap_err().to_string();
         assert!(error.contains("64 MiB") && error.contains("disk.esp"), "{error}");
         assert!(write(&[], 8 << 20, 1, "ESP", 0).unwrap_err().to_string().contains("FAT32"));
     }

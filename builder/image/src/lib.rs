@@ -17,6 +17,7 @@ pub mod iso;
 pub mod kernel;
 pub mod modules;
 pub mod pe;
+mod programs;
 pub mod read;
 pub mod region;
 pub mod sparse;
@@ -24,4 +25,5 @@ pub mod uki;
 pub mod verity;
 pub mod write;
 
-pub use assemble::{ImageParts, write};
+pub use assemble::{ImageParts, boot_programs, write};
+pub use programs::BootPrograms;

@@ -3,6 +3,8 @@
 //! Source: Microsoft, "PE Format" (COFF file header, optional header, section table, checksum). Only what is needed to
 //! append is interpreted; everything else stays as it was.
 
+mod signature;
+
 use diorite_model::{Error, Result};
 
 /// Characteristics of a section.

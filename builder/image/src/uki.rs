@@ -37,9 +37,9 @@ impl Uki {
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
-    #[cfg(test)]
-    pub(crate) fn of(bytes: Vec<u8>) -> Self {
-        Self(bytes)
+    /// The same, to be signed.
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.0
     }
 }
 

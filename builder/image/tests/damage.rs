@@ -86,7 +86,9 @@ fn image(directory: &Path) -> PathBuf {
     filesystem::write(sealed.tree(), &options, &path("root"), None).unwrap();
     let root_hash = verity::format(&path("root"), &path("verity"), &[1; 32], [8; 16]).unwrap().root_hash;
     let (root, hashes) = (path("root"), path("verity"));
-    let parts = ImageParts { sealed: &sealed, root: &root, verity: &hashes, root_hash, recipe: &recipe };
+    let boot = diorite_image::boot_programs(&sealed, root_hash, &recipe).unwrap_or_else(|e| panic!("{e}"));
+    let (sealed, root, verity, boot) = (&sealed, &root, &hashes, &boot);
+    let parts = ImageParts { sealed, boot, enrolment: &[], root, verity, root_hash, recipe: &recipe };
     diorite_image::write(&parts, &path("disk.raw")).unwrap_or_else(|e| panic!("{e}"));
     path("disk.raw")
 }

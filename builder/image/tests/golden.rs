@@ -2,6 +2,7 @@
 //! line in CHANGELOG.md that says why, and this table is where such a change is noticed.
 
 use diorite_host::file::sha256;
+use diorite_image::BootPrograms;
 use diorite_image::initrd::contents;
 use diorite_image::uki::UkiParts;
 use diorite_image::{cpio, disk, esp, filesystem, format, initrd, kernel, uki, verity};
@@ -117,7 +118,8 @@ fn made() -> BTreeMap<String, Digest> {
     made.insert("uki".into(), Digest::of(uki.bytes()));
 
     let sizes = recipe::Disk { esp: 64 * MIB, root: 8 * MIB, verity: MIB };
-    let esp = esp::write(&esp::files(b"loader", &uki, "server", "1"), sizes.esp, 1, "ESP", EPOCH).unwrap();
+    let programs = BootPrograms { loader: b"loader".to_vec(), uki: uki.bytes().to_vec() };
+    let esp = esp::write(&esp::files(&programs, "server", "1", None), sizes.esp, 1, "ESP", EPOCH).unwrap();
     let mut bytes = vec![0; sizes.esp as usize];
     esp.read_at(0, &mut bytes);
     made.insert("esp".into(), Digest::of(&bytes));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// One input-addressed step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
-    /// `tree`, `container web`, `configure`, `filesystem`, `disk`.
+    /// `tree`, `container web`, `configure`, `filesystem`, `disk`; of a signed image `uki` and `sign`.
     pub name: String,
     /// Digest of every input, and of the program that runs the step.
     pub key: Digest,
@@ -45,10 +45,22 @@ pub struct Build {
     pub recipe_digest: Digest,
     /// Digest of the lock.
     pub lock_digest: Digest,
+    /// Of an image for Secure Boot: whose signature it bears, and what it is without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<BuildSigning>,
     /// The programs that made the image and are not in it. Every step runs in Diorite itself, so this is one.
     pub tools: Vec<BuildTool>,
     /// The steps in order.
     pub steps: Vec<StepResult>,
+}
+
+/// What a signed image is apart from its signatures.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BuildSigning {
+    /// SHA-256 of the certificate (DER) whose key has signed; none where nobody has.
+    pub certificate: Option<Digest>,
+    /// A digest of root hash and boot programs without their signatures: the same whoever signs.
+    pub unsigned_sha256: Digest,
 }
 
 /// A program that made an image.
@@ -130,6 +142,7 @@ mod tests {
             root_hash: digest,
             recipe_digest: digest,
             lock_digest: digest,
+            signing: None,
             tools: vec![],
             steps: vec![step],
         };

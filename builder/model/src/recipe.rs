@@ -24,6 +24,7 @@ pub use crate::tables::network::recipe::*;
 pub use crate::tables::packages::recipe::*;
 pub use crate::tables::platform::recipe::*;
 pub use crate::tables::services::recipe::*;
+pub use crate::tables::signing::recipe::*;
 pub use crate::tables::state::recipe::*;
 pub use crate::tables::time::recipe::*;
 pub use crate::tables::vpn::recipe::*;
@@ -51,6 +52,9 @@ pub struct Recipe {
     pub kernel: Kernel,
     /// Sizes of the partitions.
     pub disk: Disk,
+    /// Whether it is for Secure Boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signing: Option<Signing>,
     /// Network links by name.
     pub network: BTreeMap<String, Link>,
     /// Addresses of hosts by name.

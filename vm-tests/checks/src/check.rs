@@ -51,8 +51,12 @@ pub enum CheckRun {
 pub enum OtherBoot {
     /// The disk itself, with nothing injected.
     Uninjected,
-    /// A copy with one flipped byte.
+    /// A copy with one flipped byte in its root.
     Tampered,
+    /// A copy with another command line in its signed kernel image.
+    Altered,
+    /// The disk itself, with a word added to its command line from outside.
+    Added,
 }
 
 /// One thing that must be true.

@@ -9,6 +9,8 @@ const ROOT: [u8; 16] = [0xe3, 0xbc, 0x68, 0x4f, 0xcd, 0xe8, 0xb1, 0x4d, 0x96, 0x
 /// Hash tree of such a root, 2c7357ed-ebd2-46d9-aec1-23d437ec2bf5, likewise.
 const ROOT_VERITY: [u8; 16] =
     [0xed, 0x57, 0x73, 0x2c, 0xd2, 0xeb, 0xd9, 0x46, 0xae, 0xc1, 0x23, 0xd4, 0x37, 0xec, 0x2b, 0xf5];
+/// EFI system partition, c12a7328-f81f-11d2-ba4b-00a0c93ec93b, likewise.
+const ESP: [u8; 16] = [0x28, 0x73, 0x2a, 0xc1, 0x1f, 0xf8, 0xd2, 0x11, 0xba, 0x4b, 0x00, 0xa0, 0xc9, 0x3e, 0xc9, 0x3b];
 const SECTOR: u64 = 512;
 
 /// A partition that holds something.
@@ -23,6 +25,11 @@ struct GptEntry {
 /// The first root partition that holds something: offset and length in bytes.
 pub fn root(disk: &Path) -> Result<(u64, u64)> {
     Ok(first(disk, ROOT)?.place)
+}
+
+/// The EFI system partition: offset and length in bytes.
+pub fn esp(disk: &Path) -> Result<(u64, u64)> {
+    Ok(first(disk, ESP)?.place)
 }
 
 /// The root hash in hexadecimal: the identifiers of the root partition and of its hash tree are its two halves

@@ -6,8 +6,8 @@ use crate::{
     declared,
     derived::{
         access, agent, backup, certificates, containers, firewall, hardening, image, journal, kernel, locale, memory,
-        monitoring, mounts, network, packages, platform, root, routing, services, ssh, state, time, trust, unsolicited,
-        vpn,
+        monitoring, mounts, network, packages, platform, root, routing, services, signing, ssh, state, time, trust,
+        unsolicited, vpn,
     },
     scope::Scope,
 };
@@ -30,6 +30,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     all.extend(time::clock(scope));
     all.push(locale::check(scope));
     all.extend(root::checks());
+    all.extend(signing::checks(scope));
     all.extend(state::checks(scope));
     all.extend(memory::swap(scope));
     all.extend(memory::hosts(scope));
@@ -71,7 +72,7 @@ pub fn of(recipe: &Recipe, own: &[OwnCheck]) -> Vec<Check> {
     // Behind it, because a file server that is not there is an error in the journal.
     all.extend(mounts::servers(scope));
     all.extend(ssh::clones(scope));
-    all.extend(image::end(scope));
+    all.extend(image::end(scope, signing::boots(scope)));
     all
 }
 

@@ -84,7 +84,7 @@ impl Setup<'_> {
             data: around.data.clone(),
             disc: None,
             tpm: around.tpm.then(|| directory.join("tpm")),
-            boot: Boot::Firmware,
+            boot: if around.own_keys { Boot::OwnKeys } else { Boot::Firmware },
             memory: MEMORY,
             cpus: cpus(),
             uuid: None,

@@ -6,7 +6,7 @@ use diorite_lab::{Attachment, Config, Topology};
 use diorite_machine::{DataDisk, DiskBus, Ext4Name, MachineHardware, NetworkCard, credentials::Credential};
 use diorite_model::{
     Recipe,
-    recipe::{DiskMount, DiskName, Encryption, FileSystem, Link, LinkKind, Protocol, StateDisk},
+    recipe::{DiskMount, DiskName, Encryption, Enroll, FileSystem, Link, LinkKind, Protocol, StateDisk},
 };
 use std::{
     collections::BTreeMap,
@@ -30,6 +30,8 @@ pub struct Surroundings {
     pub hardware: BootHardware,
     /// A new TPM, where the recipe asks for one.
     pub tpm: bool,
+    /// Firmware that enforces Secure Boot with the disk's own keys, which the disk gives it by itself.
+    pub own_keys: bool,
     /// Fixed addresses on the lab's segment.
     pub fixed: Vec<IpAddr>,
     /// The link that the lab looks at: its segment is the bare wire, or the VLAN of this link.
@@ -76,6 +78,7 @@ impl Surroundings {
         // As little as was promised to be enough, and room for the partition table.
         let second = (recipe.state.disk == StateDisk::Own).then_some(recipe.state.minimum + (2 << 20));
         let tpm = recipe.state.encryption == Encryption::Tpm2;
+        let own_keys = recipe.signing.as_ref().is_some_and(|signing| signing.enroll != Enroll::Manual);
         let macs: Vec<String> = cards(recipe).into_iter().map(|(mac, _)| mac).collect();
         let front = front(recipe);
         let credentials = placeholders::credentials(recipe);
@@ -87,8 +90,21 @@ impl Surroundings {
         let (config, fixed, sides, natives) = (Config::default(), Vec::new(), Vec::new(), BTreeMap::new());
         let data = data(recipe);
         let hardware = BootHardware::of(recipe);
-        let mut around =
-            Self { config, macs, second, data, credentials, hardware, tpm, fixed, front, quiet, sides, natives };
+        let mut around = Self {
+            config,
+            macs,
+            second,
+            data,
+            credentials,
+            hardware,
+            tpm,
+            own_keys,
+            fixed,
+            front,
+            quiet,
+            sides,
+            natives,
+        };
         let Some(link) = around.front.as_ref().and_then(|name| recipe.network.get(name)) else { return around };
         around.fixed = settle(&mut around.config, link);
         around.sides = beside(recipe, around.front.as_deref());

@@ -20,6 +20,9 @@ pub enum Boot {
     /// The same with Secure Boot enforced, and the keys in it that machines are sold with: it starts only what they
     /// have signed.
     SecureBoot,
+    /// Secure Boot enforced with the keys that the disk brings: the firmware of a new machine has none, and the disk's boot loader
+    /// gives it those that are on the disk, before anything else.
+    OwnKeys,
     /// QEMU loads a kernel by itself; only for trying the harness.
     Kernel {
         /// Kernel.
@@ -137,6 +140,7 @@ impl Boot {
         match self {
             Self::Firmware => Some(["usr/share/OVMF/OVMF_CODE_4M.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"]),
             Self::SecureBoot => Some(["usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.ms.fd"]),
+            Self::OwnKeys => Some(["usr/share/OVMF/OVMF_CODE_4M.secboot.fd", "usr/share/OVMF/OVMF_VARS_4M.fd"]),
             Self::Kernel { .. } => None,
         }
     }
@@ -184,7 +188,7 @@ impl MachineSpec {
     }
 
     /// The same machine without its cables.
-    fn likeness(&self) -> Self {
+    pub(crate) fn likeness(&self) -> Self {
         Self {
             tools: self.tools.clone(),
             accelerator: self.accelerator.clone(),
@@ -234,7 +238,7 @@ impl MachineSpec {
             self.uuid.as_deref().unwrap_or(UUID),
         ]);
         // What only System Management Mode may write, no operating system can: the keys of Secure Boot.
-        let guarded = if self.boot == Boot::SecureBoot { "on" } else { "off" };
+        let guarded = if matches!(self.boot, Boot::SecureBoot | Boot::OwnKeys) { "on" } else { "off" };
         add(&[
             "-machine",
             &format!("q35,smm={guarded},vmport=off,i8042=off"),

@@ -38,8 +38,19 @@ impl Credential {
 
     /// QEMU's `-smbios` value. Base64 holds no comma, which QEMU would take for a separator.
     pub(crate) fn argument(&self) -> String {
+        if self.name == COMMAND_LINE {
+            return format!("type=11,value={COMMAND_LINE}={}", String::from_utf8_lossy(&self.value).replace(',', ",,"));
+        }
         format!("type=11,value=io.systemd.credential.binary:{}={}", self.name, base64::encode(&self.value))
     }
+}
+
+/// No credential, but said in the same way: words that systemd-stub(7) adds to the kernel's command line.
+const COMMAND_LINE: &str = "io.systemd.stub.kernel-cmdline-extra";
+
+/// Words for the kernel's command line, from outside the image.
+pub fn command_line(words: &str) -> Credential {
+    Credential::new(COMMAND_LINE, words)
 }
 
 /// The credentials that bring a root shell onto the port [`SHELL_PORT`] early in the boot of the real root. The initrd
@@ -60,6 +71,8 @@ mod tests {
         assert!(SHELL_UNIT.contains(&format!("0<>/dev/virtio-ports/{SHELL_PORT} ")));
         assert!(SHELL_UNIT.contains("ConditionPathExists=!/etc/initrd-release\n"));
         assert!(SHELL_UNIT.contains(&format!("echo {SHELL_READY};")));
+        let added = command_line("a=1,2").argument();
+        assert_eq!(added, "type=11,value=io.systemd.stub.kernel-cmdline-extra=a=1,,2");
         assert!(shell().iter().all(|c| !c.argument()["type=11,".len()..].contains(',')));
     }
 }

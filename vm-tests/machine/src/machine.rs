@@ -1,5 +1,7 @@
 //! One running machine: started, asked, snapshotted, ended. Nothing of it is left behind.
 
+mod enrolment;
+
 use crate::{
     arguments::{Boot, Descriptors, MachineSpec, Second},
     console::Console,
@@ -57,11 +59,16 @@ fn named(name: &str) -> Result<()> {
 }
 
 impl Machine {
-    /// Prepares overlay and firmware variables and powers the machine on; what is in its directory from an earlier life
+    /// Prepares overlay and firmware variables and powers the machine on. With [`Boot::OwnKeys`] a new machine has been switched
+    /// on once before, until its firmware had the keys. What is in its directory from an earlier life
     /// ([`Machine::leave`]) is gone on with. QEMU ends with the thread that called this.
     pub fn start(mut spec: MachineSpec) -> Result<Self> {
         disks::absolute(&mut spec)?;
+        let new = spec.boot == Boot::OwnKeys && !spec.variables().exists();
         disks::fresh(&spec)?;
+        if new {
+            Self::launch(enrolment::spec(&spec), None).and_then(|first| enrolment::wait(first, &spec))?;
+        }
         Self::launch(spec, None)
     }
 

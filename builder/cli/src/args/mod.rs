@@ -6,11 +6,13 @@ mod deploy;
 #[cfg(test)]
 mod mentions;
 mod renamed;
+mod signing;
 mod values;
 
 pub use attest::{AttestShowArgs, AttestSignArgs, AttestVerb, AttestVerifyArgs, SignerArgs};
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
+pub use signing::{KeysVerb, SigningArgs};
 
 use crate::init::Example;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -111,6 +113,9 @@ pub enum Verb {
     Vault(VaultVerb),
     /// Build the disk image.
     Build(BuildArgs),
+    /// Make keys by which machines know what they may start.
+    #[command(subcommand)]
+    Keys(KeysVerb),
     /// Build an image once more, from its lock, with an empty store and in a different environment, and compare; explain where the two
     /// differ.
     Rebuild(RebuildArgs),
@@ -220,6 +225,11 @@ pub struct BuildArgs {
     /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
     pub format: Vec<Format>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
+    /// Build up to the boot programs, write what is to be signed of them to FILE, and stop: for a key that is elsewhere.
+    #[arg(long, value_name = "FILE", requires = "keys", conflicts_with_all = ["signer", "signatures"])]
+    pub unsigned_digests: Option<PathBuf>,
 }
 
 /// What `rebuild` takes.
@@ -234,14 +244,16 @@ pub struct RebuildArgs {
     #[command(flatten)]
     pub relock: RelockArgs,
     /// When the same bytes come, sign a statement of that with this private key, into attestations/ beside the image.
-    #[arg(long, value_name = "FILE", conflicts_with = "signer")]
+    #[arg(long, value_name = "FILE", conflicts_with = "attest_signer")]
     pub attest: Option<PathBuf>,
     /// The same, signed by a program that reads the bytes to sign from its standard input and prints the raw signature.
-    #[arg(long, value_name = "COMMAND", requires = "public_key")]
-    pub signer: Option<String>,
+    #[arg(long, value_name = "COMMAND", requires = "attest_public_key")]
+    pub attest_signer: Option<String>,
     /// The public half of that program's key, with which its answers are verified.
-    #[arg(long, value_name = "FILE", requires = "signer")]
-    pub public_key: Option<PathBuf>,
+    #[arg(long, value_name = "FILE", requires = "attest_signer")]
+    pub attest_public_key: Option<PathBuf>,
+    #[command(flatten)]
+    pub signing: SigningArgs,
 }
 
 /// What `inspect` takes.
@@ -386,6 +398,8 @@ pub struct RunArgs {
     pub profile: ProfileArgs,
     #[command(flatten)]
     pub relock: RelockArgs,
+    #[command(flatten)]
+    pub signing: SigningArgs,
     /// Boot what an earlier build left in the results directory, whatever has changed since.
     #[arg(long, conflicts_with = "relock")]
     pub no_build: bool,

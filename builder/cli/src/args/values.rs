@@ -61,3 +61,12 @@ pub fn format() -> impl TypedValueParser<Value = Format> {
     let names = format::ALL.iter().map(|format| format.name);
     PossibleValuesParser::new(names).map(|name| Format::named(&name).expect("one of the names"))
 }
+
+/// A name in a certificate.
+pub fn owner(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == ' ' || c == '-' || c == '.';
+    match (1..=40).contains(&text.len()) && text.trim() == text && text.chars().all(plain) {
+        true => Ok(text.to_owned()),
+        false => Err("up to 40 ASCII letters, digits, spaces, `-` and `.`".into()),
+    }
+}

@@ -3,6 +3,7 @@
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::project_directory::{self, OVERLAYS};
+use crate::signing::DiskSigning;
 use diorite_archive::lockfile;
 use diorite_model::{Digest, Error, Recipe, Result};
 use diorite_rootfs::carried::CarriedInputs;
@@ -24,6 +25,8 @@ pub struct BuildInputs {
     pub places: BTreeMap<String, PathBuf>,
     /// Digest of this very program: part of every key.
     pub program: Digest,
+    /// Who signs the boot programs.
+    pub signing: DiskSigning,
 }
 
 impl BuildInputs {
@@ -48,7 +51,13 @@ impl BuildInputs {
                     .hint("put the program into an overlay of its own"));
             }
         }
-        Ok(Self { recipe: recipe.clone(), lock, overlays, places, program: program_digest()? })
+        let (recipe, signing) = (recipe.clone(), DiskSigning::NotSaid);
+        Ok(Self { recipe, lock, overlays, places, program: program_digest()?, signing })
+    }
+
+    /// The same, with boot programs signed like this.
+    pub fn signed(self, signing: DiskSigning) -> Self {
+        Self { signing, ..self }
     }
 
     /// What the image carries of them besides the recipe.

@@ -22,6 +22,8 @@ pub struct StepKeys {
     pub configure: Option<Digest>,
     /// Root file system with its hash tree.
     pub filesystem: Digest,
+    /// Boot loader and unified kernel image before they are signed, of an image for Secure Boot.
+    pub uki: Option<Digest>,
     /// disk.raw.
     pub disk: Digest,
 }
@@ -92,9 +94,18 @@ impl StepKeys {
             key.field(&overlay.digest().0);
         }
         let filesystem = key.finish();
+        let uki = inputs.recipe.signing.is_some().then(|| {
+            let mut key = Hasher::new();
+            key.field(b"uki");
+            key.field(&filesystem.0);
+            key.finish()
+        });
         let mut key = Hasher::new();
         key.field(b"disk");
         key.field(&filesystem.0);
-        Self { tree, containers, wheels, configure, filesystem, disk: key.finish() }
+        if uki.is_some() {
+            key.field(&inputs.signing.identity().0);
+        }
+        Self { tree, containers, wheels, configure, filesystem, uki, disk: key.finish() }
     }
 }

@@ -13,10 +13,12 @@
 //! SealedTree
 //!   │ filesystem  EROFS and its dm-verity hash tree          filesystem.rs
 //! RootImage
+//!   │ uki, sign   for Secure Boot: the same as steps of their own   boot.rs
 //!   │ disk        initrd, UKI, ESP, GPT, formats, SBOM        disk.rs, sbom.rs
 //! Build           out/NAME                                   ../results.rs
 //! ```
 
+mod boot;
 mod configure;
 mod disk;
 mod filesystem;
@@ -37,9 +39,10 @@ use crate::project::Project;
 use diorite_archive::fetch::Pool;
 use diorite_host::progress::Progress;
 use diorite_host::store::Store;
+use diorite_image::BootPrograms;
 use diorite_image::format::Format;
-use diorite_model::Result;
 use diorite_model::plan::{Build, Step};
+use diorite_model::{Error, Result};
 use diorite_rootfs::configure::Changes;
 use diorite_rootfs::seal::SealedTree;
 use keys::StepKeys;
@@ -85,6 +88,18 @@ impl BuildPlan<'_> {
         Ok((sealed, changes, sources))
     }
 
+    /// Plan and pool → boot loader and unified kernel image, which somebody else is to sign. No disk is written.
+    pub fn programs(&self, pool: &dyn Fn() -> Result<Pool>, progress: &Progress) -> Result<BootPrograms> {
+        let Self { project, inputs, store, steps } = self;
+        inputs.signing.suits(&inputs.recipe)?;
+        let boot = steps.boot.as_ref().ok_or_else(|| Error::bug("an unsigned image has no programs to sign"))?;
+        let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
+        let (sealed, changes, sources) = self.sealed(&mut runner)?;
+        let root = runner.run(&steps.filesystem, &sealed)?;
+        let source = disk::DiskSource { sealed, root, changes, sources, boot: None, formats: Vec::new() };
+        runner.run(&boot.uki, &source)
+    }
+
     /// Plan and pool → disk image in `out/NAME`.
     pub fn run(&self, pool: &dyn Fn() -> Result<Pool>, formats: &[Format], progress: &Progress) -> Result<Build> {
         let Self { project, inputs, store, steps } = self;
@@ -93,11 +108,16 @@ impl BuildPlan<'_> {
             return Ok(build);
         }
         // Before seconds of work, not after them.
+        inputs.signing.suits(&inputs.recipe)?;
         project.results.probe()?;
         let mut runner = StepRunner::new(BuildContext { project, inputs, store, pool, progress });
         let (sealed, changes, sources) = self.sealed(&mut runner)?;
         let root = runner.run(&steps.filesystem, &sealed)?;
-        let source = disk::DiskSource { sealed, root, changes, sources, formats: formats.to_vec() };
+        let mut source = disk::DiskSource { sealed, root, changes, sources, boot: None, formats: formats.to_vec() };
+        if let Some(boot) = &steps.boot {
+            let programs = runner.run(&boot.uki, &source)?;
+            source.boot = Some(runner.run(&boot.sign, &programs)?);
+        }
         let disk = runner.run(&steps.disk, &source)?;
         disk.publish(steps.disk.key, runner)
     }

@@ -5,9 +5,10 @@ use super::keys::StepKeys;
 use super::step::BuildStep;
 use super::trees::{BuildTrees, TreeStep};
 use super::wheels::WheelStep;
-use super::{configure, disk, filesystem, trees};
+use super::{boot, configure, disk, filesystem, trees};
 use diorite_host::sandbox::{self, Job};
 use diorite_host::store::Store;
+use diorite_image::BootPrograms;
 use diorite_model::Digest;
 use diorite_model::plan::Step;
 use diorite_rootfs::configure::Changes;
@@ -16,6 +17,14 @@ use diorite_rootfs::seal::SealedTree;
 /// Jobs of steps that run in a child that owns every id.
 pub const INSIDE: &[(&str, Job)] =
     &[("trees", |json| sandbox::typed(json, trees::job)), ("configure", |json| sandbox::typed(json, configure::job))];
+
+/// The steps that only an image for Secure Boot has.
+pub struct BootSteps {
+    /// Boot loader and unified kernel image, whoever signs them.
+    pub uki: BuildStep<disk::DiskSource, BootPrograms>,
+    /// Their signatures.
+    pub sign: BuildStep<BootPrograms, BootPrograms>,
+}
 
 /// All steps of a build.
 pub struct Steps {
@@ -27,6 +36,8 @@ pub struct Steps {
     pub configure: Option<BuildStep<BuildTrees, Changes>>,
     /// Root file system with its hash tree.
     pub filesystem: BuildStep<SealedTree, filesystem::RootImage>,
+    /// Boot loader and unified kernel image, and their signatures, of an image for Secure Boot.
+    pub boot: Option<BootSteps>,
     /// The disk image.
     pub disk: BuildStep<disk::DiskSource, disk::StagedDisk>,
 }
@@ -34,6 +45,7 @@ pub struct Steps {
 impl Steps {
     /// The steps of these keys, and whether the store has their results.
     pub fn of(inputs: &BuildInputs, keys: StepKeys, store: &Store, disk_is_there: bool) -> Self {
+        let there = disk_is_there && !inputs.lock.image.is_empty();
         let stored = |step: &str, key: &Digest| store.get(step, key).is_some();
         let tree = |name: String, container: Option<&String>, key: Digest| TreeStep {
             planned: Step { name, key, hit: stored("tree", &key) },
@@ -59,12 +71,11 @@ impl Steps {
                 hit: stored("filesystem", &keys.filesystem),
                 run: filesystem::run,
             },
-            disk: BuildStep {
-                name: "disk",
-                key: keys.disk,
-                hit: disk_is_there && !inputs.lock.image.is_empty(),
-                run: disk::run,
-            },
+            boot: keys.uki.map(|key| BootSteps {
+                uki: BuildStep { name: "uki", key, hit: stored("uki", &key), run: boot::programs },
+                sign: BuildStep { name: "sign", key: keys.disk, hit: there, run: boot::sign },
+            }),
+            disk: BuildStep { name: "disk", key: keys.disk, hit: there, run: disk::run },
         }
     }
 
@@ -73,6 +84,7 @@ impl Steps {
         let trees = self.trees.iter().map(|tree| tree.planned.clone());
         let trees = trees.chain(self.wheels.iter().map(|wheels| wheels.planned.clone()));
         let configure = self.configure.iter().map(BuildStep::planned);
-        trees.chain(configure).chain([self.filesystem.planned(), self.disk.planned()]).collect()
+        let boot = self.boot.iter().flat_map(|boot| [boot.uki.planned(), boot.sign.planned()]);
+        trees.chain(configure).chain([self.filesystem.planned()]).chain(boot).chain([self.disk.planned()]).collect()
     }
 }

@@ -10,6 +10,7 @@ mod import;
 mod init;
 mod inspect;
 mod install;
+mod keys;
 mod lock;
 mod material;
 mod rebuild;
@@ -46,6 +47,7 @@ fn announce(verb: &Verb, context: &Context) {
         Verb::Init(_)
             | Verb::Import(_)
             | Verb::Install
+            | Verb::Keys(_)
             | Verb::Again { .. }
             | Verb::Schema { .. }
             | Verb::Doctor
@@ -66,7 +68,8 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Plan(args) => build::plan(args, context),
         Verb::Fetch(profile) => build::fetch(profile, context),
         Verb::Vault(vault) => vault::run(vault, context),
-        Verb::Build(args) => build::build(args, context).map(|_| Exit::Done),
+        Verb::Build(args) => build::run(args, context),
+        Verb::Keys(verb) => keys::run(verb, context),
         Verb::Rebuild(args) => rebuild::rebuild(args, context),
         Verb::Again { description } => crate::rebuild::inside(description, context),
         Verb::Inspect(args) => inspect::inspect(args, context),

@@ -49,6 +49,11 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
         out::print(print_rebuild::equal(&rebuilt, signed.as_ref(), context.json))?;
         return Ok(Exit::Done);
     }
+    if without_signatures(&original, &rebuilt)? {
+        let _ = fs::remove_dir_all(rebuilt.results.directory());
+        out::print(print_rebuild::equal_but_signed(there, &rebuilt, context.json))?;
+        return Ok(Exit::Done);
+    }
     let findings = explained(&original, &rebuilt)?;
     out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
     Ok(Exit::NotReproducible)
@@ -57,7 +62,7 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
 /// Who signs that the same bytes came, if anybody.
 fn signer(args: &RebuildArgs) -> Result<Option<Box<dyn AttestationSigner>>> {
     let named =
-        SignerArgs { key: args.attest.clone(), signer: args.signer.clone(), public_key: args.public_key.clone() };
+        SignerArgs { key: args.attest.clone(), signer: args.attest_signer.clone(), public_key: args.attest_public_key.clone() };
     (named.key.is_some() || named.signer.is_some()).then(|| signer::of(&named)).transpose()
 }
 
@@ -79,7 +84,17 @@ fn attest(original: &Original, rebuilt: &Rebuilt, signer: &dyn AttestationSigner
     Ok(signed)
 }
 
-/// Where the two images differ. Beside a signature, which is no function of the inputs, this is where one will be taken off.
+/// Whether a signed image is the one that was made again, when its signatures and the signer's keys are left out: the same root and
+/// programs by their digest, and every other byte as root and recipe give it.
+fn without_signatures(original: &Original, rebuilt: &Rebuilt) -> Result<bool> {
+    let Some(signing) = &rebuilt.build.signing else { return Ok(false) };
+    let image = ImageReader::open(&original.image)?;
+    let Some(programs) = image.esp.programs() else { return Ok(false) };
+    let unsigned = programs.unsigned_digest(&image.root_hash)?;
+    Ok(unsigned == signing.unsigned_sha256 && image.damages()?.is_empty())
+}
+
+/// Where the two images differ.
 fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::RebuildFinding>> {
     let (a, b) = (ImageReader::open(&original.image)?, ImageReader::open(&rebuilt.results.raw())?);
     let store = rebuilt.store.path().display().to_string();
@@ -95,8 +110,9 @@ fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::Rebu
 /// The image of the profile as it is now; built first where it is not there.
 fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
     let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
-    let built =
-        BuiltImage::make(&BuildArgs { profile, relock: args.relock.clone(), format: vec![format::RAW] }, context)?;
+    let (relock, signing) = (args.relock.clone(), args.signing.clone());
+    let build = BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None };
+    let built = BuiltImage::make(&build, context)?;
     let BuiltImage { project, lock, build, .. } = built;
     Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })
 }

@@ -164,12 +164,22 @@ pub fn online(project: &Project, arguments: &[&str]) -> Command {
     command
 }
 
+/// What `build` is told besides the name of a profile: keys, made for it, where it is to be signed.
+pub fn keys(project: &Project, name: &str) -> Vec<String> {
+    if project.json(&["show", name])["recipe"]["signing"].is_null() {
+        return Vec::new();
+    }
+    let directory = format!("keys-{name}");
+    project.succeed(&["keys", "new", &directory]);
+    vec!["--keys".into(), directory]
+}
+
 /// Builds and boots one profile; every check passes and none is left out.
 pub fn boots(name: &str) {
     let _alone = alone();
     let project = Project::locked();
-    let output =
-        online(&project, &["image", name, "--relock", "--format", "raw"]).output().expect("the program starts");
+    let mut image = online(&project, &["image", name, "--relock", "--format", "raw"]);
+    let output = image.args(keys(&project, name)).output().expect("the program starts");
     let out = project.path(format!("out/{name}"));
     expect(&output, 0, &out);
     let report = report(&out);

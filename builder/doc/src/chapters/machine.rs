@@ -3,7 +3,7 @@
 use crate::content::{Block, Cell, DocumentSection, DocumentTable, Fact, bytes};
 use crate::context::DocumentContext;
 use crate::terms;
-use diorite_model::recipe::{Platform, StateDisk, TimeDaemon};
+use diorite_model::recipe::{Enroll, Platform, StateDisk, TimeDaemon};
 
 pub(super) fn section(c: &DocumentContext) -> DocumentSection {
     let language = c.language;
@@ -50,6 +50,14 @@ fn system(c: &DocumentContext) -> Vec<Fact> {
         let microcode = recipe.platform.microcode.then_some(Platform::MICROCODE).into_iter().flatten();
         let packages = recipe.platform.firmware.iter().map(String::as_str).chain(microcode);
         all.push((language.firmware(), Cell::codes(packages).or_dash()));
+    }
+    if let Some(signing) = &recipe.signing {
+        let about = match signing.enroll {
+            Enroll::Auto | Enroll::Force => language.enrolled_at_first_start(),
+            Enroll::Manual => language.enrolled_by_hand(),
+        };
+        let checks = ["secure-boot", "alteration-refused", "addition-refused"];
+        all.push((language.secure_boot(), with(about.into(), &checks)));
     }
     if !words.is_empty() {
         all.push((language.command_line(), with(Cell::code(join(&words)), &["command-line"])));

@@ -30,6 +30,7 @@ pub enum Tool {
     Visudo,
     Python,
     Swtpm,
+    Sbverify,
 }
 
 /// How a program is started where there are no namespaces.
@@ -44,7 +45,7 @@ pub(super) enum ProgramKind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -71,6 +72,7 @@ impl Tool {
         Self::Visudo,
         Self::Python,
         Self::Swtpm,
+        Self::Sbverify,
     ];
 
     /// Path in the tree and package.
@@ -102,6 +104,7 @@ impl Tool {
             Self::Visudo => ("usr/sbin/visudo", "sudo"),
             Self::Python => ("usr/bin/python3", "python3-minimal"),
             Self::Swtpm => ("usr/bin/swtpm", "swtpm"),
+            Self::Sbverify => ("usr/bin/sbverify", "sbsigntool"),
         }
     }
 
@@ -154,6 +157,7 @@ pub fn packages() -> &'static [&'static str] {
         "python3-requests-toolbelt",
         "qemu-system-x86",
         "qemu-utils",
+        "sbsigntool",
         "sudo",
         "swtpm",
         "systemd",

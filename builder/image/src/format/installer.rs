@@ -85,8 +85,9 @@ fn write(source: &FormatSource<'_>, out: &Path) -> Result<()> {
         splash: None,
     })?;
     // Firmware starts it by itself: there is nothing to choose, and no boot to count.
-    let files: Vec<esp::EspFile<'_>> = vec![("EFI/BOOT/BOOTX64.EFI".into(), uki.bytes().into())];
-    let size = (uki.bytes().len() as u64 * 5 / 4 + (16 << 20)).next_multiple_of(ALIGNMENT).max(64 << 20);
+    let program = (source.sign)("installer", uki.bytes())?;
+    let size = (program.len() as u64 * 5 / 4 + (16 << 20)).next_multiple_of(ALIGNMENT).max(64 << 20);
+    let files: Vec<esp::EspFile<'_>> = vec![("EFI/BOOT/BOOTX64.EFI".into(), program.into())];
     let volume = u32::from_le_bytes(source.sha256.0[..4].try_into().expect("four bytes"));
     let esp = esp::write(&files, size, volume, "INSTALL", epoch)?;
     interrupt::check()?;

@@ -32,7 +32,12 @@ pub struct FormatSource<'a> {
     pub sha256: Digest,
     /// What it was assembled from.
     pub parts: &'a ImageParts<'a>,
+    /// Signs a further program that firmware is to start, where programs are signed: what it is called in a list, and its bytes.
+    pub sign: ProgramSigner<'a>,
 }
+
+/// What signs programs, or gives them back as they are.
+pub type ProgramSigner<'a> = &'a dyn Fn(&'static str, &[u8]) -> Result<Vec<u8>>;
 
 /// The disk itself, byte for byte. Every other format is made from it, so it is always there.
 pub const RAW: Format = Format { name: "raw", file: "disk.raw", write: |source, out| copy(source.raw, out) };

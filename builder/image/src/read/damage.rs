@@ -5,10 +5,11 @@
 //! Diorite has made may differ without being damaged; build.json beside an image names its version.
 
 use super::erofs::{ErofsReader, ImageFile, ImageFileKind, Stored};
-use super::esp::{EspFiles, is_uki};
+use super::esp::is_uki;
 use super::{Carried, DiskReader, ImageReader};
 use crate::assemble::{self, BootParts};
 use crate::disk;
+use crate::esp::{self, ENROLMENT, EspFile};
 use crate::initrd;
 use crate::kernel::KernelImage;
 use crate::pe::Pe;
@@ -142,7 +143,8 @@ fn table_damage(disk: &DiskReader, carried: &Carried, root_hash: Digest) -> Resu
     Ok(None)
 }
 
-/// The EFI system partition against the one that the root gives.
+/// The EFI system partition against the one that the root gives. Of programs that are to be signed, all but the signature is
+/// compared, and keys are nobody's but the signer's.
 fn esp_damage(image: &ImageReader, carried: &Carried) -> Result<Option<Damage>> {
     let (uki_path, uki) = image.esp.uki()?;
     let section = |pe: &Pe, name: &str| pe.section(name).ok().flatten().map(<[u8]>::to_vec).unwrap_or_default();
@@ -169,25 +171,46 @@ fn esp_damage(image: &ImageReader, carried: &Carried) -> Result<Option<Damage>> 
     let booted = KernelImage::of(&release, &kernel);
     let initrd = initrd::again(&tree, &booted, carried.recipe.image.epoch)?;
     let (stub, manager) = (boot(&format!("linux{machine}.efi.stub")), boot(&format!("systemd-boot{machine}.efi")));
-    let mut made = assemble::esp(&BootParts {
+    let recipe = &carried.recipe;
+    let programs = assemble::programs(BootParts {
         stub: &stub,
         boot_manager: &manager,
         kernel: &booted,
-        initrd: &initrd,
+        initrd,
         os_release,
         root_hash: image.root_hash,
-        recipe: &carried.recipe,
+        recipe,
     })?;
-    let expected = EspFiles::of(&mut made).unwrap_or_default();
+    let signed = recipe.signing.is_some();
+    let enrolment: Vec<EspFile> = match signed {
+        true => image.esp.below(ENROLMENT).map(|(path, file)| (path.clone(), file.as_slice().into())).collect(),
+        false => Vec::new(),
+    };
+    let (name, version) = (&recipe.image.name, &recipe.image.version);
+    let mut expected = esp::files(&programs, name, version, recipe.signing.as_ref());
+    expected.extend(enrolment.iter().cloned());
+    let expected: BTreeMap<String, _> = expected.into_iter().collect();
     for path in expected.keys().chain(image.esp.files.keys()) {
         match (expected.get(path), image.esp.files.get(path)) {
-            (Some(expected), Some(there)) if expected == there => {}
+            (Some(expected), Some(there)) if **expected == **there => {}
+            (Some(expected), Some(there)) if signed && unsigned(expected) == unsigned(there) => {}
             (Some(expected), Some(there)) => return Ok(Some(differing(path, expected, there))),
             (Some(_), None) => return Ok(Some(damage("ESP", format!("/{path}"), "it is missing"))),
             _ => return Ok(Some(damage("ESP", format!("/{path}"), "no build puts it there"))),
         }
     }
+    // The same files as they are here, signatures and all: what is left are tables and free space.
+    let made = match image.esp.programs() {
+        Some(there) if signed => assemble::esp(&there, &enrolment, image.root_hash, recipe)?,
+        _ => assemble::esp(&programs, &enrolment, image.root_hash, recipe)?,
+    };
     raw_difference(&image.disk.esp()?, &made)
+}
+
+/// A program without its signature; anything else as it is.
+fn unsigned(file: &[u8]) -> Vec<u8> {
+    let plain = Pe::parse(file.to_vec()).and_then(Pe::unsigned).map(Pe::into_bytes);
+    plain.unwrap_or_else(|_| file.to_vec())
 }
 
 /// Where a file of the partition is not as it is made again.

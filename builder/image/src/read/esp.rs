@@ -1,6 +1,7 @@
 //! EFI system partition → its files, and the sections of the unified kernel image.
 
 use crate::pe::Pe;
+use crate::programs::BootPrograms;
 use crate::region::Region;
 use crate::sparse::Sparse;
 use diorite_model::{Digest, Error, Result};
@@ -61,6 +62,18 @@ impl EspFiles {
                 .because(format!("there are {} in EFI/Linux", some.len()))
                 .hint("give an image as `diorite build` has made it")),
         }
+    }
+
+    /// The files in a directory.
+    pub fn below(&self, directory: &str) -> impl Iterator<Item = (&String, &Vec<u8>)> {
+        let inside = move |path: &str| path.strip_prefix(directory).is_some_and(|rest| rest.starts_with('/'));
+        self.files.iter().filter(move |(path, _)| inside(path))
+    }
+
+    /// The programs that firmware starts, where they are.
+    pub fn programs(&self) -> Option<BootPrograms> {
+        let loader = self.files.get("EFI/BOOT/BOOTX64.EFI")?.clone();
+        Some(BootPrograms { loader, uki: self.uki().ok()?.1.to_vec() })
     }
 
     /// The kernel's command line.

@@ -80,7 +80,8 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
         splash: None,
     })?;
     let loader = read("usr/lib/systemd/boot/efi/systemd-bootx64.efi");
-    let esp = esp::write(&esp::files(loader, &uki, "server", "1"), sizes.esp, 0x1234_5678, "ESP", EPOCH)?;
+    let programs = diorite_image::BootPrograms { loader: loader.to_vec(), uki: uki.bytes().to_vec() };
+    let esp = esp::write(&esp::files(&programs, "server", "1", None), sizes.esp, 0x1234_5678, "ESP", EPOCH)?;
     for (name, bytes) in [("initrd", initrd.bytes()), ("uki.efi", uki.bytes())] {
         std::fs::write(path(name), bytes).unwrap();
     }

@@ -15,6 +15,7 @@ mod packages;
 mod platform;
 mod secrets;
 mod services;
+mod signing;
 mod state;
 mod trust;
 mod verify;

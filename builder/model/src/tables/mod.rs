@@ -118,6 +118,10 @@ pub(crate) mod services {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod signing {
+    pub(crate) mod read;
+    pub(crate) mod recipe;
+}
 pub(crate) mod state {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -169,6 +173,11 @@ pub(crate) const PROFILE: &[Field] = &[
     table("platform", platform::read::PLATFORM, "what kind of machine the image starts on"),
     table("kernel", image::read::KERNEL, "which kernel, its command line and modules"),
     table("disk", image::read::DISK, "sizes of the partitions"),
+    table(
+        "signing",
+        signing::read::SIGNING,
+        "Secure Boot: with this table the boot programs are signed when the image is built, by a key that is named there",
+    ),
     named("network", &values::NAME, network::read::LINK, "links by name")
         .or_said("one link, `ethernet`: DHCP and router advertisements on any Ethernet card"),
     named("vpn", &values::NAME, vpn::read::TUNNEL, "tunnels to other machines and networks, by name"),
@@ -253,6 +262,7 @@ pub(crate) fn written(recipe: &Recipe) -> Written {
         .maybe("platform", platform::read::written(&said.platform))
         .with("kernel", image::read::kernel_written(&said.kernel))
         .with("disk", image::read::disk_written(&said.disk))
+        .maybe("signing", said.signing.as_ref().map(signing::read::written))
         .named("network", &links, network::read::written)
         .named("vpn", &tunnels, vpn::read::written)
         .named("hosts", &said.hosts, |addresses| hosts::read::written(addresses))
@@ -307,6 +317,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let metal = platform.as_ref().is_some_and(Platform::is_metal);
     let kernel = top.part(|top| image::read::kernel(top, metal))?;
     let disk = top.part(image::read::disk)?;
+    let signing = top.part(signing::read::signing)?;
     let network = top.part(network::read::network)?;
     let tunnels = top.part(|top| vpn::read::tunnels(top, network.as_ref()))?;
     let hosts = top.part(hosts::read::hosts)?;
@@ -337,6 +348,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         platform: got(platform)?,
         kernel: got(kernel)?,
         disk: got(disk)?,
+        signing: got(signing)?,
         network: got(network)?.into_iter().chain(got(tunnels)?).collect(),
         hosts: got(hosts)?,
         trust: got(trust)?,

@@ -25,6 +25,7 @@ pub mod network;
 mod own_values;
 mod sandbox;
 mod services;
+mod signing;
 mod slapd;
 mod ssl_cert;
 mod state;
@@ -122,6 +123,7 @@ pub fn generate(
         ("services", &|guest| services::switch(guest, recipe)),
         ("health", &|guest| health::generate(guest, recipe)),
         ("initrd", &|guest| initrd::generate(guest, recipe)),
+        ("signing", &|guest| signing::generate(guest, recipe)),
         ("config_drive", &|guest| config_drive::generate(guest, recipe)),
         // Last: it closes and opens what all the others made.
         ("hardening", &|guest| hardening::generate(guest, recipe)),

@@ -4,6 +4,7 @@ mod config_drive;
 mod monitoring;
 mod mounts;
 mod network;
+mod signing;
 mod state;
 mod vpn;
 

@@ -24,7 +24,9 @@ use diorite_model::{
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// What an earlier verification may have left in the directory for results. None of it is about this one.
-const OLD: [&str; 8] = [
+const OLD: [&str; 10] = [
+    "altered-console.log",
+    "added-console.log",
     "report.json",
     "report.html",
     "junit.xml",

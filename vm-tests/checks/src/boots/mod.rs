@@ -16,5 +16,6 @@ mod keep;
 mod other_boots;
 mod pass;
 pub mod resume_failure;
+mod secure_boot;
 mod tampered;
 mod verify;

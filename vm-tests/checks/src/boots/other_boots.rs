@@ -1,7 +1,7 @@
 //! The other boots, beside the one that everything is asked of: a damaged copy, which must refuse to start, and the disk itself
 //! with nothing injected, which must look the same from the wire. They run meanwhile, where there is memory for two.
 
-use super::{classes, tampered};
+use super::{classes, secure_boot, tampered};
 use crate::{
     answer::{AskResult, Judged, Unanswered, is_verdict},
     asker::{Asker, Swept},
@@ -46,6 +46,8 @@ impl<'a> OtherBoots<'a> {
             answers.push(match wanted.check.run {
                 CheckRun::OtherBoot(OtherBoot::Uninjected) => (wanted, self.uninjected(&mut compared, tell.take())?),
                 CheckRun::OtherBoot(OtherBoot::Tampered) => (wanted, self.tampered()?),
+                CheckRun::OtherBoot(OtherBoot::Altered) => (wanted, self.altered()?),
+                CheckRun::OtherBoot(OtherBoot::Added) => (wanted, self.added()?),
                 _ => continue,
             });
         }
@@ -125,6 +127,33 @@ impl<'a> OtherBoots<'a> {
         let judged = classes::blamed(tampered::refused(&session, &mut watch), &session.machine, &[]);
         drop(watch);
         self.end(session, &directory, "tampered-console.log")?;
+        judged
+    }
+
+    /// Boots a copy whose signed kernel image has another command line.
+    fn altered(&self) -> Result<Judged> {
+        let (disk, directory) = (self.workplace.path("altered.raw"), self.workplace.path("altered"));
+        match secure_boot::altered_copy(self.input.disk, &disk) {
+            Err(error) if error.exit == Exit::Input => return Ok(Err(error.to_string())),
+            other => other?,
+        }
+        let session = self.session(&disk, self.around.hardware.tampered, &directory, None, credentials::shell())?;
+        let mut watch = session.machine.watch(|| session.lab.frames()).expecting(secure_boot::EXPECTED);
+        let judged = classes::blamed(secure_boot::not_started(&session, &mut watch), &session.machine, &[]);
+        drop(watch);
+        self.end(session, &directory, "altered-console.log")?;
+        judged
+    }
+
+    /// Boots the disk with a word more on its command line.
+    fn added(&self) -> Result<Judged> {
+        let directory = self.workplace.path("added");
+        let words = [credentials::shell(), vec![credentials::command_line(secure_boot::ADDED)]].concat();
+        let session = self.session(self.input.disk, self.around.hardware.tampered, &directory, None, words)?;
+        let mut watch = session.machine.watch(|| session.lab.frames()).expecting(secure_boot::EXPECTED);
+        let judged = classes::blamed(secure_boot::stopped(&session, &mut watch), &session.machine, &[]);
+        drop(watch);
+        self.end(session, &directory, "added-console.log")?;
         judged
     }
 

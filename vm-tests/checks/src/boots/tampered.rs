@@ -16,6 +16,15 @@ use std::{fs::File, os::unix::fs::FileExt, path::Path};
 /// Copies the disk, holes as holes, and flips a bit of the root's first byte.
 pub fn copy(disk: &Path, to: &Path) -> Result<()> {
     let (offset, _) = gpt::root(disk)?;
+    let new = whole(disk, to)?;
+    let failed = |e: std::io::Error| Error::io("the disk cannot be copied", to, e);
+    let mut byte = [0];
+    new.read_exact_at(&mut byte, offset).map_err(failed)?;
+    new.write_all_at(&[byte[0] ^ 1], offset).map_err(failed)
+}
+
+/// Copies the disk, holes as holes.
+pub fn whole(disk: &Path, to: &Path) -> Result<File> {
     let failed = |e: std::io::Error| Error::io("the disk cannot be copied", to, e);
     let (from, new) = (File::open(disk).map_err(failed)?, File::create_new(to).map_err(failed)?);
     let length = from.metadata().map_err(failed)?.len();
@@ -37,9 +46,7 @@ pub fn copy(disk: &Path, to: &Path) -> Result<()> {
             at += want as u64;
         }
     }
-    let mut byte = [0];
-    new.read_exact_at(&mut byte, offset).map_err(failed)?;
-    new.write_all_at(&[byte[0] ^ 1], offset).map_err(failed)
+    Ok(new)
 }
 
 /// What a damaged root leads to, and is meant to.

@@ -87,7 +87,7 @@ impl<'a> Verification<'a> {
         let others = OtherBoots { input, accelerator, around, checks, workplace: &workplace };
         let any = |what: &dyn Fn(&Check) -> bool| checks.iter().any(|c| what(&c.check));
         let (asked, uninjected) = (any(&|c| !c.is_apart()), any(&|c| c.is_boot(OtherBoot::Uninjected)));
-        let more = uninjected || any(&|c| c.is_boot(OtherBoot::Tampered));
+        let more = any(&|c| matches!(c.run, CheckRun::OtherBoot(_)));
         let (answers, compared) = if asked && more && other_boots::two_fit() {
             std::thread::scope(|scope| {
                 let (tell, told) = mpsc::channel();

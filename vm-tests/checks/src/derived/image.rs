@@ -16,8 +16,8 @@ pub fn hostname(scope: &Scope<'_>) -> Check {
     Check::script("hostname", format!("the host name is {host}"), "uname -n", move |said| says(said, &host))
 }
 
-/// What ends the machine or has boots of its own; after everything else.
-pub fn end(scope: &Scope<'_>) -> Vec<Check> {
+/// What ends the machine or has boots of its own, `more` among them; after everything else.
+pub fn end(scope: &Scope<'_>, more: Vec<Check>) -> Vec<Check> {
     let (console, hardware) = (Evidence::Console, scope.around.hardware);
     // Each boot of a physical machine has other devices.
     let with = |hardware: MachineHardware| match scope.recipe.platform.is_metal() {
@@ -28,13 +28,15 @@ pub fn end(scope: &Scope<'_>) -> Vec<Check> {
     let uninjected = format!("{uninjected}{}", with(hardware.uninjected));
     let tampered = "the machine does not boot with one flipped byte in the root partition";
     let tampered = format!("{tampered}{}", with(hardware.tampered));
-    vec![
+    let mut all = vec![
         Check::new("power-off", "the power button shuts the machine down cleanly", console, CheckRun::PowerOff),
         Check::new("untouched", uninjected, Evidence::Outside, CheckRun::OtherBoot(OtherBoot::Uninjected))
             .injected_only(),
         Check::new("tamper-refused", tampered, console, CheckRun::OtherBoot(OtherBoot::Tampered)),
-        Check::new("disk-unchanged", "the disk is unchanged after all boots", console, CheckRun::DiskUnchanged),
-    ]
+    ];
+    all.extend(more);
+    all.push(Check::new("disk-unchanged", "the disk is unchanged after all boots", console, CheckRun::DiskUnchanged));
+    all
 }
 
 /// What the console said from the power button to the end.

@@ -21,6 +21,7 @@ pub mod platform;
 pub mod root;
 pub mod routing;
 pub mod services;
+pub mod signing;
 pub mod ssh;
 pub mod state;
 pub mod time;
