@@ -38,6 +38,23 @@ pub fn rfc3339(seconds: u64) -> String {
     format!("{year:04}-{month:02}-{:02}T{h:02}:{m:02}:{s:02}Z", left + 1)
 }
 
+/// The first ten characters of RFC 3339, `2026-09-12`, as days since 1970-01-01; whatever follows is not looked at. `None` for
+/// what is no day of the calendar between 1970 and 9999.
+pub fn day(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes().get(..10)?;
+    let shaped = bytes.iter().enumerate().all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() });
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = shaped.then(|| Some((number(0, 4)?, number(5, 7)?, number(8, 10)?)))??;
+    let there = (1970..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1;
+    let after = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    (there && day <= days(after.0, after.1, 1) - days(year, month, 1)).then(|| days(year, month, day) as u64)
+}
+
+/// `2026-09-12` for days since 1970-01-01.
+pub fn day_text(day: u64) -> String {
+    rfc3339(day * 86400)[..10].to_owned()
+}
+
 /// Days from 1970-01-01 to a day of the Gregorian calendar (Richards' formula for the Julian day number).
 fn days(year: i64, month: i64, day: i64) -> i64 {
     let a = (14 - month) / 12;
@@ -60,6 +77,17 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(seconds), "{text}");
             assert_eq!(rfc3339(seconds), ours);
+        }
+    }
+
+    #[test]
+    fn days_both_ways() {
+        for (text, number) in [("1970-01-01", 0), ("2024-02-29T23:59:59.9Z", 19_782), ("2026-12-31", 20_818)] {
+            assert_eq!(day(text), Some(number), "{text}");
+            assert_eq!(day_text(number), text[..10]);
+        }
+        for text in ["", "2026-1-01", "2025-02-29", "2026-13-01", "2026-00-10", "2026-04-31", "1969-12-31", "+026-01-01", "20260-1-1"] {
+            assert_eq!(day(text), None, "{text}");
         }
     }
 

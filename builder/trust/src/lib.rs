@@ -3,8 +3,10 @@
 //!
 //! ```text
 //! sbom                      ImageContents → ImageInventory → SPDX 2.3, CycloneDX 1.6
+//! audit                     Lock × known vulnerabilities → Audit → VEX
 //! ```
 
 #![forbid(unsafe_code)]
 
+pub mod audit;
 pub mod sbom;

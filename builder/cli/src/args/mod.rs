@@ -1,12 +1,14 @@
 //! The command line. This one definition makes parsing, `--help`, the man pages, the shell completions and
 //! docs/reference/cli.md.
 
+mod audit;
 mod deploy;
 #[cfg(test)]
 mod mentions;
 mod renamed;
 mod values;
 
+pub use audit::{AuditArgs, VexForm};
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
 
@@ -119,6 +121,8 @@ pub enum Verb {
     Diff(DiffArgs),
     /// Show which package, overlay or table of the profile put a file into an image.
     Whence(WhenceArgs),
+    /// Show which known vulnerabilities an image has; fail for those that the release has mended.
+    Audit(AuditArgs),
     /// Boot the image in the lab and check it.
     Verify(VerifyArgs),
     /// Boot several machines in one lab and run the steps of a scenario.

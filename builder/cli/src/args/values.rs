@@ -43,3 +43,9 @@ pub fn format() -> impl TypedValueParser<Value = Format> {
     let names = format::ALL.iter().map(|format| format.name);
     PossibleValuesParser::new(names).map(|name| Format::named(&name).expect("one of the names"))
 }
+
+/// A day, in days since 1970: `2026-12-31`.
+pub fn day(text: &str) -> Result<u64, String> {
+    let day = diorite_model::date::day(text).filter(|_| text.len() == 10);
+    day.ok_or_else(|| "give a day of the calendar: `2026-12-31`".into())
+}

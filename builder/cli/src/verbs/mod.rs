@@ -1,5 +1,6 @@
 //! The verbs: each reads what it needs, calls the build or one crate, and prints the answer.
 
+mod audit;
 mod build;
 mod deploy;
 mod diff;
@@ -71,6 +72,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Inspect(args) => inspect::inspect(args, context),
         Verb::Diff(args) => diff::diff(args, context),
         Verb::Whence(args) => whence::whence(args, context),
+        Verb::Audit(args) => audit::audit(args, context),
         Verb::Verify(args) => verify::verify(args, context),
         Verb::Scenario(args) => scenario::run(args, context),
         Verb::Image(args) => build::image(args, context),

@@ -30,3 +30,8 @@ mod spdx;
 pub use collect::inventory;
 pub use cyclonedx::cyclonedx;
 pub use spdx::spdx;
+
+// What audit reads of packages, too.
+pub(crate) use control::paragraphs;
+pub(crate) use debian::{built_using, source};
+pub(crate) use purl::purl;
