@@ -6,7 +6,7 @@ BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
 # Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
-UNIT     = dependencies imports import inventory tiers doc deploy errors errors_archive errors_compare errors_reopen init output target sandbox \
+UNIT     = advisories errors_audit dependencies imports import inventory tiers doc deploy errors errors_archive errors_compare errors_reopen init output target sandbox \
            check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden damage \
            wrong_table capture fortinet forward https links peers record scans segments services verdicts
 

@@ -44,7 +44,8 @@ fn fetched(place: &str) -> Result<FoundAdvisories> {
     let read = HttpClient::new(Options::default())?.get_dated(place, LARGEST as u64);
     let (content, changed) = read.map_err(|failure| {
         let error = failure.into_error("the data about vulnerabilities cannot be fetched");
-        error.hint("see whether this machine has a network and needs a proxy (https_proxy), or give a file: --data FILE")
+        error
+            .hint("see whether this machine has a network and needs a proxy (https_proxy), or give a file: --data FILE")
     })?;
     let files = unpacked(place, content)?;
     Ok(FoundAdvisories { files, day: changed.map(|seconds| (seconds / DAY, DatedBy::Server)) })
@@ -55,6 +56,9 @@ fn local(path: &Path) -> Result<FoundAdvisories> {
     let about = fs::metadata(path).map_err(|e| fail(e).hint("give a file, a directory of records, or a URL"))?;
     if about.is_dir() {
         return Ok(FoundAdvisories { files: directory(path)?, day: None });
+    }
+    if about.len() > LARGEST as u64 {
+        return Err(too_large(&path.display().to_string()));
     }
     let day = about.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok()).map(|t| t.as_secs() / DAY);
     let files = unpacked(&path.display().to_string(), content(path)?)?;

@@ -69,7 +69,8 @@ pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
     }
     if settings.audit != AuditPolicy::default() {
         let table = toml::to_string_pretty(&BTreeMap::from([("audit", &settings.audit)])).expect("a policy is TOML");
-        text += &format!("\n# what `audit` looks at and what is put up with; no byte of the image depends on it\n{table}");
+        text +=
+            &format!("\n# what `audit` looks at and what is put up with; no byte of the image depends on it\n{table}");
     }
     if !own.is_empty() {
         let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);

@@ -107,7 +107,8 @@ impl AuditSubject {
 
 /// `[audit]` of a profile.
 fn policy_of(name: &str) -> Result<AuditPolicy> {
-    Project::load(&ProfileArgs { name: name.to_owned(), paths: Default::default() }).map(|project| project.settings.audit)
+    Project::load(&ProfileArgs { name: name.to_owned(), paths: Default::default() })
+        .map(|project| project.settings.audit)
 }
 
 /// Paragraphs of the machine's database of packages, by name, version and architecture.

@@ -64,7 +64,8 @@ impl AdvisoryData {
         let (mut forms, mut about_the_release) = (BTreeSet::new(), false);
         for file in files {
             if file.bytes.len() > LARGEST {
-                let cause = format!("it has {} bytes, and what is published has less than a tenth of that", file.bytes.len());
+                let cause =
+                    format!("it has {} bytes, and what is published has less than a tenth of that", file.bytes.len());
                 return Err(refused(&file.name, cause));
             }
             if is_osv(&file.bytes) {
@@ -124,7 +125,8 @@ impl AdvisoryData {
         }
         let age = today.saturating_sub(day);
         if age > u64::from(most) {
-            let error = refused(place, format!("it is stale: of {of}, which is {age} days before {now}; {most} are allowed"));
+            let error =
+                refused(place, format!("it is stale: of {of}, which is {age} days before {now}; {most} are allowed"));
             return Err(error.hint("fetch it again; --max-age DAYS, or `audit.max_age` in the profile, allows more"));
         }
         Ok((day, by))
@@ -168,8 +170,21 @@ fn digest(files: &[AdvisoryFile]) -> Digest {
 
 /// Keys of a record (OSV schema 1.7.4) that are no names of source packages; files begin with one of them.
 const KEYS: [&str; 15] = [
-    "affected", "aliases", "credits", "database_specific", "details", "id", "modified", "published", "references", "related",
-    "schema_version", "severity", "summary", "upstream", "withdrawn",
+    "affected",
+    "aliases",
+    "credits",
+    "database_specific",
+    "details",
+    "id",
+    "modified",
+    "published",
+    "references",
+    "related",
+    "schema_version",
+    "severity",
+    "summary",
+    "upstream",
+    "withdrawn",
 ];
 
 /// Whether the bytes begin as a record of OSV, or a list of them.

@@ -60,7 +60,8 @@ impl AuditedImage {
     /// The packages of a lock. `control` gives the control paragraph of a package where its file is at hand.
     pub fn of_lock(name: String, suite: &str, lock: &Lock, control: &dyn Fn(&LockedPackage) -> Option<String>) -> Self {
         let mut image = Self { name, suite: suite.to_owned(), packages: Vec::new(), not_judged: Vec::new() };
-        let containers = lock.container.iter().chain(&lock.wheels).map(|(name, list)| (format!("container {name}"), list));
+        let containers =
+            lock.container.iter().chain(&lock.wheels).map(|(name, list)| (format!("container {name}"), list));
         for (place, list) in std::iter::once(("machine".to_owned(), &lock.image)).chain(containers) {
             for package in list {
                 match why_not(package, suite) {
@@ -158,7 +159,8 @@ fn of_path(package: &LockedPackage) -> (String, String) {
 /// `linux` of `linux-signed-amd64`: the source packages that hold signatures of Debian's alone.
 fn signed(source: &str) -> Option<&str> {
     let (bare, rest) = source.split_once("-signed")?;
-    let architecture = rest.strip_prefix('-').is_some_and(|a| !a.is_empty() && a.bytes().all(|b| b.is_ascii_alphanumeric()));
+    let architecture =
+        rest.strip_prefix('-').is_some_and(|a| !a.is_empty() && a.bytes().all(|b| b.is_ascii_alphanumeric()));
     (rest.is_empty() || architecture).then_some(bare)
 }
 
@@ -183,12 +185,26 @@ mod tests {
     #[test]
     fn the_source_package_is_the_one_that_advisories_name() {
         for (package, control, source, version) in [
-            (locked("bash", "5.2.37-2+b9", "pool/main/b/bash/x.deb"), Some("Package: bash\nSource: bash (5.2.37-2)\n"), "bash", "5.2.37-2"),
+            (
+                locked("bash", "5.2.37-2+b9", "pool/main/b/bash/x.deb"),
+                Some("Package: bash\nSource: bash (5.2.37-2)\n"),
+                "bash",
+                "5.2.37-2",
+            ),
             (locked("bash", "5.2.37-2+b9", "pool/main/b/bash/x.deb"), None, "bash", "5.2.37-2"),
-            (locked("libssl3t64", "3.5.1-1+deb13u1", "pool/main/o/openssl/x.deb"), Some("Source: openssl\n"), "openssl", "3.5.1-1+deb13u1"),
+            (
+                locked("libssl3t64", "3.5.1-1+deb13u1", "pool/main/o/openssl/x.deb"),
+                Some("Source: openssl\n"),
+                "openssl",
+                "3.5.1-1+deb13u1",
+            ),
             (locked("libssl3t64", "3.5.1-1+deb13u1", "pool/main/o/openssl/x.deb"), None, "openssl", "3.5.1-1+deb13u1"),
             (
-                locked("linux-image-6.12.118+deb13-cloud-amd64", "6.12.118-1", "pool/updates/main/l/linux-signed-amd64/x.deb"),
+                locked(
+                    "linux-image-6.12.118+deb13-cloud-amd64",
+                    "6.12.118-1",
+                    "pool/updates/main/l/linux-signed-amd64/x.deb",
+                ),
                 Some("Source: linux-signed-amd64 (6.12.118+1)\nBuilt-Using: linux (= 6.12.118-1)\n"),
                 "linux",
                 "6.12.118-1",
@@ -199,12 +215,26 @@ mod tests {
                 "linux",
                 "6.12.118-1",
             ),
-            (locked("linux-image-cloud-amd64", "6.12.118-1", "pool/updates/main/l/linux-signed-amd64/x.deb"), None, "linux", "6.12.118-1"),
-            (locked("podman", "5.4.2+ds1-2+b2", "x.deb"), Some("Source: podman (5.4.2+ds1-2)\nBuilt-Using: go (= 1)\n"), "podman", "5.4.2+ds1-2"),
+            (
+                locked("linux-image-cloud-amd64", "6.12.118-1", "pool/updates/main/l/linux-signed-amd64/x.deb"),
+                None,
+                "linux",
+                "6.12.118-1",
+            ),
+            (
+                locked("podman", "5.4.2+ds1-2+b2", "x.deb"),
+                Some("Source: podman (5.4.2+ds1-2)\nBuilt-Using: go (= 1)\n"),
+                "podman",
+                "5.4.2+ds1-2",
+            ),
             (locked("x-signed-for", "1+bx", "pool/x-signed-for-all/x.deb"), None, "x-signed-for-all", "1+bx"),
         ] {
             let found = audited("machine", &package, "trixie", control);
-            assert_eq!((found.source.as_str(), found.source_version.as_str()), (source, version), "{package:?} {control:?}");
+            assert_eq!(
+                (found.source.as_str(), found.source_version.as_str()),
+                (source, version),
+                "{package:?} {control:?}"
+            );
         }
     }
 }

@@ -245,7 +245,8 @@ fn waive(findings: &mut [AuditFinding], policy: &AuditPolicy, today: u64, data: 
     let mut applied = Vec::new();
     for (id, waiver) in &policy.waivers {
         let expired = date::day(&waiver.until).is_none_or(|last| today > last);
-        let about = |f: &AuditFinding| f.id == *id && waiver.package.as_ref().is_none_or(|package| *package == f.source);
+        let about =
+            |f: &AuditFinding| f.id == *id && waiver.package.as_ref().is_none_or(|package| *package == f.source);
         let found: BTreeSet<usize> = (0..findings.len()).filter(|i| about(&findings[*i])).collect();
         let state = match (expired, found.is_empty() && data) {
             (true, _) => WaiverState::Expired,

@@ -3,8 +3,8 @@
 
 use super::advisory::{Advisory, AffectedRange};
 use super::data::{no_json, refused};
-use diorite_model::deb_version::is_valid;
 use diorite_model::Result;
+use diorite_model::deb_version::is_valid;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -60,7 +60,8 @@ struct OsvEvent {
 /// They are none.
 pub(super) fn records(place: &str, bytes: &[u8]) -> Result<Vec<OsvRecord>> {
     let list = bytes.trim_ascii_start().starts_with(b"[");
-    let read = if list { serde_json::from_slice(bytes) } else { serde_json::from_slice(bytes).map(|record| vec![record]) };
+    let read =
+        if list { serde_json::from_slice(bytes) } else { serde_json::from_slice(bytes).map(|record| vec![record]) };
     read.map_err(|e| no_json(place, &e))
 }
 
@@ -117,7 +118,8 @@ impl OsvRecord {
         if bare.starts_with("CVE-") {
             return (vec![bare.to_owned()], true);
         }
-        let named: BTreeSet<&String> = self.upstream.iter().chain(&self.aliases).filter(|id| id.starts_with("CVE-")).collect();
+        let named: BTreeSet<&String> =
+            self.upstream.iter().chain(&self.aliases).filter(|id| id.starts_with("CVE-")).collect();
         let named: Vec<String> = named.into_iter().cloned().collect();
         (if named.is_empty() { vec![bare.to_owned()] } else { named }, false)
     }
@@ -134,7 +136,8 @@ impl OsvAffected {
 /// A list of events is a list of ranges: each `introduced` begins one, what follows ends it.
 fn ranges_of(range: &OsvRange) -> Result<Vec<AffectedRange>, String> {
     let mut all: Vec<AffectedRange> = Vec::new();
-    let version = |text: &String| if is_valid(text) { Ok(text.clone()) } else { Err(format!("`{text}` is no version")) };
+    let version =
+        |text: &String| if is_valid(text) { Ok(text.clone()) } else { Err(format!("`{text}` is no version")) };
     for event in &range.events {
         if let Some(from) = &event.introduced {
             all.push(AffectedRange { from: Some(version(from)?), offered: true, ..AffectedRange::default() });

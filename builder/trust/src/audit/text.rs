@@ -61,7 +61,11 @@ fn head(audit: &Audit) -> String {
         let _ = writeln!(text, "data: {}, of {} ({by}; {age})", data.publisher, data.date);
     }
     if audit.by_path > 0 {
-        let _ = writeln!(text, "the source packages of {} are taken from their paths: their files are not here", audit.by_path);
+        let _ = writeln!(
+            text,
+            "the source packages of {} are taken from their paths: their files are not here",
+            audit.by_path
+        );
     }
     text
 }
@@ -88,7 +92,9 @@ fn places(finding: &AuditFinding) -> String {
     for package in &finding.packages {
         all.entry(&package.place).or_default().insert(&package.name);
     }
-    let one = |(place, names): (&str, BTreeSet<&str>)| format!("{place}: {}", names.into_iter().collect::<Vec<_>>().join(", "));
+    let one = |(place, names): (&str, BTreeSet<&str>)| {
+        format!("{place}: {}", names.into_iter().collect::<Vec<_>>().join(", "))
+    };
     let mut places: Vec<String> = all.into_iter().map(one).collect();
     // The machine before its containers.
     places.sort_by_key(|place| !place.starts_with("machine:"));

@@ -3,10 +3,11 @@
 
 use super::advisory::{Advisory, AffectedRange};
 use super::data::{AdvisoryScope, no_json, refused};
-use diorite_model::deb_version::{compare, is_valid};
 use diorite_model::Result;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use diorite_model::deb_version::{compare, is_valid};
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -14,7 +15,32 @@ use std::fmt;
 #[derive(Deserialize)]
 struct TrackerIssue {
     description: Option<String>,
-    releases: BTreeMap<String, TrackerRelease>,
+    releases: TrackerReleases,
+}
+
+/// Releases by name. Where there are none, a file may have an empty list (as grype's tests have seen it).
+struct TrackerReleases(BTreeMap<String, TrackerRelease>);
+
+impl<'de> Deserialize<'de> for TrackerReleases {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ReleasesOrNone;
+        impl<'de> Visitor<'de> for ReleasesOrNone {
+            type Value = TrackerReleases;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object by release")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<TrackerReleases, A::Error> {
+                Deserialize::deserialize(MapAccessDeserializer::new(map)).map(TrackerReleases)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<TrackerReleases, A::Error> {
+                match list.next_element::<IgnoredAny>()? {
+                    None => Ok(TrackerReleases(BTreeMap::new())),
+                    Some(_) => Err(A::Error::custom("the releases are a list")),
+                }
+            }
+        }
+        deserializer.deserialize_any(ReleasesOrNone)
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,7 +69,7 @@ pub(super) fn read(
     for (source, issues) in found.issues {
         let list = by_source.entry(source.clone()).or_default();
         for (id, issue) in issues {
-            if let Some(release) = issue.releases.get(scope.suite) {
+            if let Some(release) = issue.releases.0.get(scope.suite) {
                 let wrong = |cause: String| refused(&format!("{place}: {source}, {id}"), cause);
                 list.push(advisory(id.clone(), issue.description, release).map_err(wrong)?);
             }
@@ -119,7 +145,7 @@ impl<'de> Visitor<'de> for WholeArchive<'_> {
                 continue;
             }
             let issues: Issues = map.next_value()?;
-            found.knows_release |= issues.values().any(|issue| issue.releases.contains_key(self.suite));
+            found.knows_release |= issues.values().any(|issue| issue.releases.0.contains_key(self.suite));
             if self.sources.is_some() && found.issues.insert(source.clone(), issues).is_some() {
                 return Err(A::Error::custom(format!("source package `{source}` is there twice")));
             }

@@ -12,9 +12,9 @@ pub const VULNERABILITY: Form =
     });
 
 /// A day, RFC 3339.
-pub const DAY: Form = form("a day, `2026-12-31`", 10, |text| {
-    date::day(text).map(drop).ok_or_else(|| "there is no such day".to_owned())
-});
+pub const DAY: Form =
+    form("a day, `2026-12-31`", 10, |text| date::day(text).map(drop).ok_or_else(|| "there is no such day".to_owned()));
 
 /// Why something is so, for whoever reads it next.
-pub const REASON: Form = form("letters, digits, spaces and `-_.,:()/`, at most 200", 200, |text| (SENTENCE.check)(text));
+pub const REASON: Form =
+    form("letters, digits, spaces and `-_.,:()/`, at most 200", 200, |text| (SENTENCE.check)(text));
