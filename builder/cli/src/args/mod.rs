@@ -262,6 +262,9 @@ pub struct DiffArgs {
     pub after: String,
     #[command(flatten)]
     pub lock: ScratchLockArgs,
+    /// Also show what the changelogs of raised packages say, and the vulnerabilities they name. The packages must be in the store.
+    #[arg(long)]
+    pub changelogs: bool,
     /// Print one HTML page that stands alone.
     #[arg(long, conflicts_with = "markdown")]
     pub html: bool,

@@ -54,6 +54,10 @@ fn printed(answer: &Audit, vex: Option<VexForm>, json: bool) -> Result<String> {
             return Err(Error::host("there is no data about vulnerabilities, so that nothing can be stated")
                 .hint(format!("give some: --data FILE, or a URL in {}", advisories::VARIABLE)));
         }
+        Some(VexForm::Openvex) if answer.findings.is_empty() => {
+            return Err(Error::input("no vulnerability is known, and an OpenVEX document has at least one statement")
+                .hint("take another form: --vex cyclonedx, or --json"));
+        }
         Some(VexForm::Openvex) => audit::openvex(answer),
         Some(VexForm::Cyclonedx) => audit::cyclonedx(answer),
     };

@@ -153,7 +153,7 @@ pub(super) fn no_json(place: &str, error: &serde_json::Error) -> Error {
     let cause = match error.is_eof() {
         true => "it is cut: it ends in the middle of a value".to_owned(),
         // serde_json repeats the place at the end.
-        false => error.to_string().split(" at line ").next().unwrap_or_default().to_owned(),
+        false => error.to_string().split(" at line ").next().unwrap_or_default().replace("a map", "an object"),
     };
     refused(&where_it_is, cause)
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A record, as far as it is used.
 #[derive(Deserialize)]
+#[serde(expecting = "a record of OSV")]
 pub(super) struct OsvRecord {
     id: String,
     /// When it was last changed, RFC 3339.

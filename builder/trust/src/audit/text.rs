@@ -122,13 +122,16 @@ fn briefly(text: &mut String, findings: &[&AuditFinding], words: &str) {
     if findings.is_empty() {
         return;
     }
-    let _ = writeln!(text, "\n{words}: {}", findings.len());
+    // The machine and a container may have two versions of one source package.
     let mut by_source: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for finding in findings {
-        by_source.entry(&finding.source).or_default().push(&finding.id);
+        let ids = by_source.entry(&finding.source).or_default();
+        if !ids.contains(&finding.id.as_str()) {
+            ids.push(&finding.id);
+        }
     }
+    let _ = writeln!(text, "\n{words}: {}", by_source.values().map(Vec::len).sum::<usize>());
     for (source, mut ids) in by_source {
-        ids.dedup();
         let more = ids.len().saturating_sub(3);
         ids.truncate(3);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
