@@ -105,12 +105,13 @@ fn source(package: &LockedPackage) -> &str {
 }
 
 fn said(source: &str, before: &str, after: &str, packages: &[&LockedPackage], text: &[u8]) -> PackageChangelog {
-    let between = |entry: &ChangelogEntry| {
-        version::compare(&entry.version, before) == Ordering::Greater
-            && version::compare(&entry.version, after) != Ordering::Greater
+    // `linux-signed-amd64 (6.12.118+1)` signs 6.12.118-1, which its packages are called.
+    let signed = |version: &str| match version.rsplit_once('+').filter(|_| source.contains("-signed")) {
+        Some((upstream, revision)) => format!("{upstream}-{revision}"),
+        None => version.to_owned(),
     };
-    // Binary packages that were only built again have the same entries.
-    let entries: Vec<_> = entries(&String::from_utf8_lossy(text)).into_iter().take_while(between).collect();
+    let later = |entry: &ChangelogEntry| version::compare(&signed(&entry.version), before) == Ordering::Greater;
+    let entries: Vec<_> = entries(&String::from_utf8_lossy(text)).into_iter().take_while(later).collect();
     let cves: BTreeSet<String> = entries.iter().flat_map(|entry| cves(&entry.text)).collect();
     PackageChangelog {
         source: source.to_owned(),
@@ -191,7 +192,10 @@ mod tests {
         assert_eq!(both.entries[1].date, "Fri, 26 Sep 2025 22:09:03 +0200");
         assert!(both.entries[0].text.ends_with("[ Another ]\n* More."), "{}", both.entries[0].text);
         assert_eq!(said("3.5.1-1+deb13u1", "3.5.1-1+deb13u2").cves, ["CVE-2025-11187", "CVE-2025-15467"]);
-        assert_eq!(said("3.5.1-1+deb13u2", "3.5.1-1+deb13u2+b1").entries, []);
+        assert_eq!(said("3.5.1-1+deb13u2", "3.5.1-1+deb13u2+b1").entries, [], "it was only built again");
+        let kernel = CHANGELOG.replace("openssl", "linux-signed-amd64").replace("3.5.1-1+deb13u", "6.12.9+");
+        let kernel = super::said("linux-signed-amd64", "6.12.9-1", "6.12.9-2", &[], kernel.as_bytes());
+        assert_eq!(kernel.entries.iter().map(|e| e.version.as_str()).collect::<Vec<_>>(), ["6.12.9+2"]);
         assert_eq!(entries(CHANGELOG).len(), 3);
         assert_eq!(entries("no changelog\n").len(), 0);
     }

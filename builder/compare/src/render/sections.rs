@@ -79,7 +79,10 @@ fn changelogs(c: &Comparison) -> impl Iterator<Item = [String; 4]> + use<'_> {
     c.changelogs.iter().map(|changelog| {
         let entries = changelog.entries.len();
         let count = format!("{entries} {}", if entries == 1 { "entry" } else { "entries" });
-        let cves = if changelog.cves.is_empty() { count } else { format!("{count}: {}", changelog.cves.join(", ")) };
+        // A long list says no more; the entries below name all of them.
+        let (shown, more) = changelog.cves.split_at(changelog.cves.len().min(5));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let cves = if shown.is_empty() { count } else { format!("{count}: {}{more}", shown.join(", ")) };
         [changelog.source.clone(), changelog.before.clone(), changelog.after.clone(), cves]
     })
 }
