@@ -7,6 +7,7 @@
 //! data                  bytes of one form or the other → AdvisoryData
 //!   tracker             the Debian security tracker's whole-archive JSON
 //!   osv                 records of OSV
+//! files                 what is handed in, and the errors of what cannot be used
 //! advisory              one vulnerability of one source package: which versions have it
 //! image                 lock → packages by the source package that they were built from
 //! ```
@@ -16,6 +17,7 @@
 mod advisory;
 mod cyclonedx;
 mod data;
+mod files;
 mod image;
 mod judge;
 mod openvex;
@@ -24,7 +26,8 @@ mod text;
 mod tracker;
 
 pub use cyclonedx::cyclonedx;
-pub use data::{AdvisoryData, AdvisoryFile, AdvisoryScope, DatedBy, LARGEST};
+pub use data::{AdvisoryData, DatedBy};
+pub use files::{AdvisoryFile, AdvisoryScope, LARGEST};
 pub use image::{AuditedImage, AuditedPackage, NotJudged};
 pub use judge::{Audit, AuditFinding, AuditStatus, AuditVerdict, judge};
 pub use openvex::openvex;

@@ -12,6 +12,8 @@ struct OpenVexDocument {
     #[serde(rename = "@id")]
     id: String,
     author: &'static str,
+    /// Free, and yet asked for by lib4vex.
+    role: &'static str,
     timestamp: String,
     version: u32,
     tooling: &'static str,
@@ -54,6 +56,7 @@ pub fn openvex(audit: &Audit) -> Vec<u8> {
         context: "https://openvex.dev/ns/v0.2.0",
         id: format!("urn:uuid:{}", super::judge::uuid(audit, "openvex")),
         author: "Diorite",
+        role: "Document Creator",
         timestamp: format!("{}T00:00:00Z", audit.day),
         version: 1,
         tooling: concat!("diorite ", env!("CARGO_PKG_VERSION")),

@@ -2,7 +2,7 @@
 //! version that mended it.
 
 use super::advisory::{Advisory, AffectedRange};
-use super::data::{no_json, refused};
+use super::files::{no_json, refused};
 use diorite_model::Result;
 use diorite_model::deb_version::is_valid;
 use serde::Deserialize;

@@ -46,8 +46,9 @@ fn plural(count: usize, noun: &str) -> String {
 }
 
 fn head(audit: &Audit) -> String {
+    let (packages, sources) = (plural(audit.packages, "package"), plural(audit.sources, "source package"));
     let mut text = format!(
-        "{}: {} packages from {} source packages of {}, {}\n",
+        "{}: {} {packages} from {} {sources} of {}, {}\n",
         audit.image, audit.packages, audit.sources, audit.suite, audit.day
     );
     if let Some(data) = &audit.data {

@@ -2,7 +2,7 @@
 //! It has 75 MB; what is not wanted is passed over while it is read.
 
 use super::advisory::{Advisory, AffectedRange};
-use super::data::{AdvisoryScope, no_json, refused};
+use super::files::{AdvisoryScope, no_json, refused};
 use diorite_model::Result;
 use diorite_model::deb_version::{compare, is_valid};
 use serde::Deserialize;
