@@ -6,8 +6,8 @@ BUILT    = $(or $(CARGO_TARGET_DIR),target)/$(HOST)/release/diorite
 DIORITE  = ./diorite
 
 # Test files that need neither packages nor tools nor a network; builder/cli/tests/tiers.rs holds this list.
-UNIT     = dependencies imports import inventory tiers doc deploy errors errors_archive errors_compare errors_reopen errors_signing init output target sandbox \
-           check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden damage \
+UNIT     = advisories errors_audit dependencies imports import inventory tiers doc deploy errors errors_archive errors_compare errors_reopen errors_signing init output target \
+           sandbox check simulator download faults fleet login refusals capacity status targets upload versions hostile list golden damage \
            keys policy statements wrong_table capture fortinet forward https links peers record scans segments services verdicts
 
 # Those of them that mostly wait: for the simulator's time, for servers that are slow on purpose, for guests that are silent.

@@ -1,5 +1,5 @@
 //! The control paragraph of a .deb (deb(5)): an ar archive of `debian-binary`, `control.tar[.gz|.xz|.zst]`, `data.tar…`.
-//! Only as much is read as the paragraph needs; contents are unpacked elsewhere.
+//! Only as much is read as the paragraph needs; contents are unpacked elsewhere, but for a package's changelog.
 
 use crate::stanza;
 use diorite_model::{Error, Result};
@@ -26,51 +26,89 @@ pub fn identity(control: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The text of `./control` in a .deb that is read from its beginning. The error is the cause, in words.
-pub fn read_control(mut deb: impl Read) -> Result<String, String> {
-    let io = |e: std::io::Error| match e.kind() {
+pub fn read_control(deb: impl Read) -> Result<String, String> {
+    let plain = member(deb, "control.tar")?;
+    from_tar(plain.take(MOST_CONTROL)).map_err(|e| io(&e))?.ok_or("its control archive has no control file".to_owned())
+}
+
+/// The changelog of Debian's in the .deb at `path` (Policy 12.7), unpacked: `changelog.Debian.gz`, or of a package that is Debian's
+/// own `changelog.gz`. Nothing where it has none, as packages whose documentation is that of another one.
+///
+/// # Errors
+/// The file cannot be read, or is no package.
+pub fn changelog(path: &Path, package: &str) -> Result<Option<Vec<u8>>> {
+    let file = std::fs::File::open(path).map_err(|e| Error::io("cannot read the package", path, e))?;
+    let found = member(std::io::BufReader::new(file), "data.tar")
+        .and_then(|tar| changelog_in(tar, package).map_err(|e| io(&e)));
+    found.map_err(|cause| Error::input("this is not a Debian package").at(path.display().to_string()).because(cause))
+}
+
+fn changelog_in(tar: impl Read, package: &str) -> std::io::Result<Option<Vec<u8>>> {
+    let directory = format!("./usr/share/doc/{package}/");
+    let mut own = None;
+    for entry in tar::Archive::new(tar).entries()? {
+        let mut entry = entry?;
+        let path = entry.path_bytes().into_owned();
+        let Some(name) = path.strip_prefix(directory.as_bytes()) else { continue };
+        if entry.header().entry_type().is_file() && (name == b"changelog.Debian.gz" || name == b"changelog.gz") {
+            let mut text = Vec::new();
+            flate2::read::GzDecoder::new(&mut entry).take(MOST_CONTROL).read_to_end(&mut text)?;
+            if name == b"changelog.Debian.gz" {
+                return Ok(Some(text));
+            }
+            own = Some(text);
+        }
+    }
+    Ok(own)
+}
+
+fn io(error: &std::io::Error) -> String {
+    match error.kind() {
         std::io::ErrorKind::UnexpectedEof => "it ends too early (a truncated download?)".to_owned(),
-        _ => e.to_string(),
-    };
+        _ => error.to_string(),
+    }
+}
+
+/// The archive `control.tar` or `data.tar` of a .deb, decompressed. The error is the cause, in words.
+fn member<'a>(mut deb: impl Read + 'a, wanted: &str) -> Result<Box<dyn Read + 'a>, String> {
     let mut magic = [0; 8];
-    deb.read_exact(&mut magic).map_err(io)?;
+    deb.read_exact(&mut magic).map_err(|e| io(&e))?;
     if &magic != b"!<arch>\n" {
         return Err("it does not begin like an ar archive".to_owned());
     }
     loop {
         let mut header = [0; 60];
-        deb.read_exact(&mut header).map_err(io)?;
+        deb.read_exact(&mut header).map_err(|e| io(&e))?;
         let text = |range: std::ops::Range<usize>| std::str::from_utf8(&header[range]).unwrap_or("").trim();
         if &header[58..] != b"`\n" {
             return Err("a member's header is damaged".to_owned());
         }
         let size: u64 = text(48..58).parse().map_err(|_| "a member's size is not a number".to_owned())?;
         let name = text(0..16).trim_end_matches('/').to_owned();
-        let mut member = (&mut deb).take(size);
-        let Some(ending) = name.strip_prefix("control.tar") else {
+        let Some(ending) = name.strip_prefix(wanted) else {
             if name.starts_with("data.tar") {
                 return Err("it has no control archive before its data".to_owned());
             }
-            let copied = std::io::copy(&mut member, &mut std::io::sink()).map_err(io)?;
+            let copied = std::io::copy(&mut (&mut deb).take(size), &mut std::io::sink()).map_err(|e| io(&e))?;
             if copied != size {
-                return Err(io(std::io::ErrorKind::UnexpectedEof.into()));
+                return Err(io(&std::io::ErrorKind::UnexpectedEof.into()));
             }
             if size % 2 == 1 {
-                deb.read_exact(&mut [0]).map_err(io)?;
+                deb.read_exact(&mut [0]).map_err(|e| io(&e))?;
             }
             continue;
         };
-        let plain: Box<dyn Read + '_> = match ending {
+        let member = deb.take(size);
+        return Ok(match ending {
             "" => Box::new(member),
             ".gz" => Box::new(flate2::read::GzDecoder::new(member)),
             ".xz" => Box::new(liblzma::read::XzDecoder::new_multi_decoder(member)),
-            ".zst" => Box::new(zstd::Decoder::new(member).map_err(io)?),
+            ".zst" => Box::new(zstd::Decoder::new(member).map_err(|e| io(&e))?),
             other => {
-                return Err(format!("its control archive is compressed as `{other}`, which dpkg does not support"));
+                let what = wanted.trim_end_matches(".tar");
+                return Err(format!("its {what} archive is compressed as `{other}`, which dpkg does not support"));
             }
-        };
-        return from_tar(plain.take(MOST_CONTROL))
-            .map_err(io)?
-            .ok_or("its control archive has no control file".to_owned());
+        });
     }
 }
 

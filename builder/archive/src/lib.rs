@@ -19,5 +19,6 @@ pub mod transport;
 pub mod universe;
 pub mod url;
 pub mod vault;
-pub mod version;
 pub mod wheels;
+
+pub use diorite_model::deb_version as version;

@@ -5,6 +5,7 @@ use diorite_archive::vault::VaultImport;
 use diorite_archive::wheels;
 use diorite_checks::{Forwarded, SelectedCheck};
 use diorite_host::progress;
+use diorite_model::audit::AuditPolicy;
 use diorite_model::plan::{Build, Step};
 use diorite_model::profile::Settings;
 use diorite_model::python::Python;
@@ -51,7 +52,7 @@ pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
         let verify = json!({ "check": own });
         return line(json!({
             "schema": 1, "digest": recipe.digest(), "recipe": recipe, "machine": machine, "instances": instances,
-            "verify": verify, "documentation": settings.purpose,
+            "verify": verify, "documentation": settings.purpose, "audit": settings.audit,
         }));
     }
     let text = toml::to_string_pretty(recipe).expect("a recipe is TOML");
@@ -65,6 +66,11 @@ pub fn recipe(recipe: &Recipe, settings: &Settings, as_json: bool) -> String {
     if !instances.is_empty() {
         let table = toml::to_string_pretty(&BTreeMap::from([("instances", instances)])).expect("instances are TOML");
         text += &format!("\n# the values on each VM's config drive\n{table}");
+    }
+    if settings.audit != AuditPolicy::default() {
+        let table = toml::to_string_pretty(&BTreeMap::from([("audit", &settings.audit)])).expect("a policy is TOML");
+        text +=
+            &format!("\n# what `audit` looks at and what is put up with; no byte of the image depends on it\n{table}");
     }
     if !own.is_empty() {
         let table = BTreeMap::from([("verify", BTreeMap::from([("check", own)]))]);

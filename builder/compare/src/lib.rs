@@ -5,6 +5,7 @@
 //! two of ComparedSide
 //!   │ packages      versions and sizes of two locks
 //!   │ meaning       what recipe and root say: people, units, ports, firewall, kernel, settings
+//!   │ changelogs    what the changelogs of raised packages say, where the packages are at hand
 //!   │ files         every path of two roots, field by field
 //!   │   content     what differs inside a file: a header, an order, a time
 //! Comparison
@@ -17,6 +18,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+mod changelogs;
 pub mod content;
 pub mod explain;
 mod files;
@@ -25,6 +27,7 @@ mod packages;
 pub mod render;
 pub mod whence;
 
+pub use changelogs::{ChangelogEntry, PackageChangelog};
 pub use files::{FieldChange, FileChange};
 pub use packages::PackageChange;
 
@@ -94,6 +97,8 @@ pub struct Comparison {
     pub equal: bool,
     /// Packages, images and wheels.
     pub packages: Vec<PackageChange>,
+    /// What the changelogs of raised packages say, where it was asked for.
+    pub changelogs: Vec<PackageChangelog>,
     /// Sizes.
     pub sizes: Vec<SizeChange>,
     /// Accounts and groups.
@@ -133,6 +138,7 @@ pub fn compare(a: &ComparedSide, b: &ComparedSide) -> Result<Comparison> {
         b: b.named(),
         equal: false,
         packages: Vec::new(),
+        changelogs: Vec::new(),
         sizes: Vec::new(),
         people: Vec::new(),
         units: Vec::new(),

@@ -28,7 +28,7 @@ pub struct PackageChange {
 }
 
 /// The lists of a lock by the place that they are for. The tools tree counts where both sides have one: no image has.
-fn lists(lock: &Lock, tools: bool) -> BTreeMap<String, &[LockedPackage]> {
+pub(crate) fn lists(lock: &Lock, tools: bool) -> BTreeMap<String, &[LockedPackage]> {
     let mut all: BTreeMap<String, &[LockedPackage]> = BTreeMap::new();
     all.insert("machine".into(), &lock.image);
     all.extend(lock.container.iter().map(|(name, list)| (format!("container {name}"), list.as_slice())));

@@ -79,4 +79,6 @@ pub(crate) const TABLES: &[(&str, Option<&str>)] = &[
     ("machine", Some("machine")),
     ("verify", Some("checks")),
     ("verify.check", Some("checks")),
+    ("audit", None),
+    ("audit.waivers", None),
 ];

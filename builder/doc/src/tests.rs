@@ -321,7 +321,8 @@ fn no_table_is_forgotten() {
         assert!(html.contains(&format!("<h2 id=\"{chapter}\">")), "{name} is said to be in {chapter}");
     }
     let untold: Vec<_> = TABLES.iter().filter(|(_, chapter)| chapter.is_none()).map(|(name, _)| *name).collect();
-    assert_eq!(untold, ["extends"]);
+    // What is put up with says nothing of the machine.
+    assert_eq!(untold, ["extends", "audit", "audit.waivers"]);
 }
 
 /// What people will look for by name is there.

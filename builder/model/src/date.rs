@@ -42,22 +42,29 @@ pub fn rfc3339(seconds: u64) -> String {
 pub fn seconds(text: &str) -> Option<u64> {
     let (date, clock) = text.strip_suffix('Z')?.split_once('T')?;
     let (clock, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
-    let shape = |text: &str, separator: char| {
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        text.split(separator)
-            .all(digits)
-            .then(|| text.split(separator).map(str::parse).collect::<Result<Vec<i64>, _>>().ok())?
-    };
-    let (date, clock) = (shape(date, '-')?, shape(clock, ':')?);
-    let ([year, month, day], [hour, minute, second]) = (date[..].try_into().ok()?, clock[..].try_into().ok()?);
-    let plausible = (1970..=9999).contains(&year)
-        && (1..=12).contains(&month)
-        && (1..=31).contains(&day)
-        && (0..24).contains(&hour)
-        && (0..60).contains(&minute)
-        && (0..=60).contains(&second);
-    let fits = plausible && fraction.bytes().all(|b| b.is_ascii_digit());
-    fits.then(|| (days(year, month, day) * 86400 + hour * 3600 + minute * 60 + second) as u64)
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts = clock.split(':').map(|part| digits(part).then(|| part.parse().ok())?).collect::<Option<Vec<u64>>>()?;
+    let [hour, minute, second] = parts[..].try_into().ok()?;
+    let fits = date.len() == 10 && hour < 24 && minute < 60 && second <= 60 && fraction.bytes().all(|b| b.is_ascii_digit());
+    let day = day(date)?;
+    fits.then(|| day * 86400 + hour * 3600 + minute * 60 + second)
+}
+
+/// The first ten characters of RFC 3339, `2026-09-12`, as days since 1970-01-01; whatever follows is not looked at. `None` for
+/// what is no day of the calendar between 1970 and 9999.
+pub fn day(text: &str) -> Option<u64> {
+    let bytes = text.as_bytes().get(..10)?;
+    let shaped = bytes.iter().enumerate().all(|(i, b)| if i == 4 || i == 7 { *b == b'-' } else { b.is_ascii_digit() });
+    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
+    let (year, month, day) = shaped.then(|| Some((number(0, 4)?, number(5, 7)?, number(8, 10)?)))??;
+    let there = (1970..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1;
+    let after = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+    (there && day <= days(after.0, after.1, 1) - days(year, month, 1)).then(|| days(year, month, day) as u64)
+}
+
+/// `2026-09-12` for days since 1970-01-01.
+pub fn day_text(day: u64) -> String {
+    rfc3339(day * 86400)[..10].to_owned()
 }
 
 /// Days from 1970-01-01 to a day of the Gregorian calendar (Richards' formula for the Julian day number).
@@ -94,6 +101,27 @@ mod tests {
             "2026-09-12T07:55Z",
         ] {
             assert_eq!(seconds(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn days_both_ways() {
+        for (text, number) in [("1970-01-01", 0), ("2024-02-29T23:59:59.9Z", 19_782), ("2026-12-31", 20_818)] {
+            assert_eq!(day(text), Some(number), "{text}");
+            assert_eq!(day_text(number), text[..10]);
+        }
+        for text in [
+            "",
+            "2026-1-01",
+            "2025-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "2026-04-31",
+            "1969-12-31",
+            "+026-01-01",
+            "20260-1-1",
+        ] {
+            assert_eq!(day(text), None, "{text}");
         }
     }
 

@@ -3,10 +3,12 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(not(test), warn(clippy::disallowed_methods))]
 
+pub mod audit;
 pub mod base64;
 pub mod certificate;
 mod cidr;
 pub mod date;
+pub mod deb_version;
 mod digest;
 mod error;
 pub mod hardening;

@@ -6,11 +6,13 @@
 //! attest                    Build, Recipe, Lock, Report → signed statements (in-toto, SLSA, Sigstore bundle) → what holds of a disk
 //! secure_boot               keys, digests of EFI programs → certificates, signatures, variables of firmware
 //! keys                      keys of attestations: bytes → signature → verified
+//! audit                     Lock × known vulnerabilities → Audit → VEX
 //! ```
 
 #![forbid(unsafe_code)]
 
 pub mod attest;
 pub mod keys;
+pub mod audit;
 pub mod sbom;
 pub mod secure_boot;

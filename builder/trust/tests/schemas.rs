@@ -1,9 +1,11 @@
-//! Both bills of materials against the schemas of those who define the formats, by a validator that is not ours.
+//! Both bills of materials, and both VEX documents, against the schemas of those who define the formats, by a validator that is not ours.
 //! DIORITE_TEST_TOOLS: a tools tree.
 
+mod audited;
 mod image;
 mod validator;
 
+use diorite_trust::audit;
 use diorite_trust::sbom::{cyclonedx, spdx};
 use serde_json::{Value, json};
 use validator::Format;
@@ -53,5 +55,24 @@ fn faults_are_found() {
         };
         judged(Format::CycloneDx, &document).unwrap_or_else(|said| panic!("{said}"));
         judged(Format::CycloneDx, &bent(document, path, value)).expect_err(path);
+    }
+}
+
+/// VEX documents, and the same with a fault each.
+#[test]
+fn statements_about_vulnerabilities_are_valid() {
+    let answer = audited::audit(&audited::policy());
+    let (openvex, cyclonedx) = (audit::openvex(&answer), audit::cyclonedx(&answer));
+    judged(Format::OpenVex, &openvex).unwrap_or_else(|said| panic!("{said}"));
+    judged(Format::CycloneDx, &cyclonedx).unwrap_or_else(|said| panic!("{said}"));
+    for (format, document, path, value) in [
+        (Format::OpenVex, &openvex, "/statements/0/status", json!("exploitable")),
+        (Format::OpenVex, &openvex, "/statements", json!([])),
+        (Format::CycloneDx, &cyclonedx, "/vulnerabilities/0/analysis/state", json!("affected")),
+        (Format::CycloneDx, &cyclonedx, "/vulnerabilities/0/affects/0/versions/0/status", json!("vulnerable")),
+    ] {
+        let mut bent: Value = serde_json::from_slice(document).expect("JSON");
+        *bent.pointer_mut(path).unwrap_or_else(|| panic!("{path}")) = value;
+        judged(format, &serde_json::to_vec(&bent).expect("JSON")).expect_err(path);
     }
 }

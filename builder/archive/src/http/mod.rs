@@ -15,7 +15,7 @@ use crate::url;
 use agent::Agents;
 pub use archive::MirrorClient;
 use diorite_host::interrupt;
-use diorite_model::Result;
+use diorite_model::{Result, date};
 pub use failure::{Failure, FailureKind};
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -74,6 +74,8 @@ pub struct RemoteFile {
     pub size: Option<u64>,
     /// Does the server call it a web page?
     pub html: bool,
+    /// When it was last changed (RFC 9110, Last-Modified), in seconds since 1970, where the server says it.
+    pub changed: Option<u64>,
     body: Box<dyn Read + Send>,
     url: String,
 }
@@ -170,6 +172,11 @@ impl HttpClient {
 
     /// The whole file, at most `limit` bytes, tried again as often as the options say.
     pub fn get(&self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
+        self.get_dated(url, limit).map(|(bytes, _)| bytes)
+    }
+
+    /// The same, with the time of its last change, in seconds since 1970, where the server says it.
+    pub fn get_dated(&self, url: &str, limit: u64) -> Result<(Vec<u8>, Option<u64>), Failure> {
         let mut failures = 0;
         loop {
             match self.get_once(url, limit) {
@@ -182,8 +189,10 @@ impl HttpClient {
         }
     }
 
-    fn get_once(&self, url: &str, limit: u64) -> Result<Vec<u8>, Failure> {
-        self.open(url, 0)?.whole(url, limit)
+    fn get_once(&self, url: &str, limit: u64) -> Result<(Vec<u8>, Option<u64>), Failure> {
+        let file = self.open(url, 0)?;
+        let changed = file.changed;
+        Ok((file.whole(url, limit)?, changed))
     }
 
     /// Waits after the `n`th failure in a row (counted from 0): the base pause doubled `n` times, or what the server
@@ -262,7 +271,7 @@ fn open_file(path: &std::path::Path, url: &str, from: u64) -> Result<RemoteFile,
         Ok((file, meta.len(), from))
     };
     let (file, size, from) = open().map_err(|e| Failure::new(kind(&e), url, e))?;
-    Ok(RemoteFile { from, size: Some(size), html: false, body: Box::new(file), url: url.to_owned() })
+    Ok(RemoteFile { from, size: Some(size), html: false, changed: None, body: Box::new(file), url: url.to_owned() })
 }
 
 /// Judges the status (RFC 9110, section 15) and where the body begins (section 14.4, Content-Range).
@@ -285,7 +294,9 @@ fn reply(response: Response<ureq::Body>, url: &str, asked: u64) -> Result<Remote
         }
     };
     let html = text(header::CONTENT_TYPE).is_some_and(|t| t.starts_with("text/html"));
-    Ok(RemoteFile { from, size, html, body: Box::new(response.into_body().into_reader()), url: url.to_owned() })
+    let changed = text(header::LAST_MODIFIED).and_then(|value| date::parse(&value));
+    let body = Box::new(response.into_body().into_reader());
+    Ok(RemoteFile { from, size, html, changed, body, url: url.to_owned() })
 }
 
 /// `bytes 5-9/10` → (5, Some(10)); `bytes 5-9/*` → (5, None).

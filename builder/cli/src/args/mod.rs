@@ -2,6 +2,7 @@
 //! docs/reference/cli.md.
 
 mod attest;
+mod audit;
 mod deploy;
 #[cfg(test)]
 mod mentions;
@@ -10,6 +11,7 @@ mod signing;
 mod values;
 
 pub use attest::{AttestShowArgs, AttestSignArgs, AttestVerb, AttestVerifyArgs, SignerArgs};
+pub use audit::{AuditArgs, VexForm};
 pub use deploy::{DeployArgs, DriveArgs, RollbackArgs, StatusArgs, TargetVerb};
 pub use renamed::explain;
 pub use signing::{KeysVerb, SigningArgs};
@@ -129,6 +131,8 @@ pub enum Verb {
     /// Sign statements about an image (what it was built from, what was seen of it), and say which of them hold.
     #[command(subcommand)]
     Attest(AttestVerb),
+    /// Show which known vulnerabilities an image has; fail for those that the release has mended.
+    Audit(AuditArgs),
     /// Boot the image in the lab and check it.
     Verify(VerifyArgs),
     /// Boot several machines in one lab and run the steps of a scenario.
@@ -284,6 +288,9 @@ pub struct DiffArgs {
     pub after: String,
     #[command(flatten)]
     pub lock: ScratchLockArgs,
+    /// Also show what the changelogs of raised packages say, and the vulnerabilities they name. The packages must be in the store.
+    #[arg(long)]
+    pub changelogs: bool,
     /// Print one HTML page that stands alone.
     #[arg(long, conflicts_with = "markdown")]
     pub html: bool,

@@ -70,3 +70,9 @@ pub fn owner(text: &str) -> Result<String, String> {
         false => Err("up to 40 ASCII letters, digits, spaces, `-` and `.`".into()),
     }
 }
+
+/// A day, in days since 1970: `2026-12-31`.
+pub fn day(text: &str) -> Result<u64, String> {
+    let day = diorite_model::date::day(text).filter(|_| text.len() == 10);
+    day.ok_or_else(|| "give a day of the calendar: `2026-12-31`".into())
+}

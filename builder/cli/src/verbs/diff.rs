@@ -4,7 +4,7 @@ use crate::args::DiffArgs;
 use crate::context::Context;
 use crate::{out, print_compare, sides};
 use diorite_compare::{ComparedSide, compare, render};
-use diorite_model::{Error, Exit, Result};
+use diorite_model::{Error, Exit, LockedPackage, Result};
 
 /// Prints what differs. That something does is no failure.
 pub fn diff(args: &DiffArgs, context: &Context) -> Result<Exit> {
@@ -17,7 +17,12 @@ pub fn diff(args: &DiffArgs, context: &Context) -> Result<Exit> {
             .because(kinds)
             .hint("give two images, two profiles, two locks or two recipes; an image and a profile have all of it"));
     }
-    let comparison = compare(&a, &b)?;
+    let mut comparison = compare(&a, &b)?;
+    if args.changelogs {
+        let store = context.store()?;
+        let stored = |package: &LockedPackage| Some(store.blob(&package.sha256)).filter(|file| file.is_file());
+        comparison.add_changelogs(&a, &b, &stored)?;
+    }
     out::print(match (context.json, args.html, args.markdown) {
         (true, ..) => print_compare::comparison(&comparison),
         (_, true, _) => render::html(&comparison),

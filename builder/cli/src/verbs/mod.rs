@@ -1,6 +1,7 @@
 //! The verbs: each reads what it needs, calls the build or one crate, and prints the answer.
 
 mod attest;
+mod audit;
 mod build;
 mod deploy;
 mod diff;
@@ -76,6 +77,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Diff(args) => diff::diff(args, context),
         Verb::Whence(args) => whence::whence(args, context),
         Verb::Attest(verb) => attest::run(verb, context),
+        Verb::Audit(args) => audit::audit(args, context),
         Verb::Verify(args) => verify::verify(args, context),
         Verb::Scenario(args) => scenario::run(args, context),
         Verb::Image(args) => build::image(args, context),

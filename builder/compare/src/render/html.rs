@@ -35,6 +35,10 @@ pub fn html(c: &Comparison) -> String {
             page.element("p", &[("class", &"soft")], format!("… and {} more", section.more)).raw("\n");
         }
     }
+    for (head, lines) in sections::entries(c) {
+        page.element("h3", &[], head).raw("\n");
+        page.element("pre", &[], lines.join("\n")).raw("\n");
+    }
     for missing in &c.not_compared {
         page.element("p", &[("class", &"remark")], format!("Not compared: {missing}")).raw("\n");
     }

@@ -39,6 +39,16 @@ pub fn markdown(c: &Comparison) -> String {
             text.push_str("\n</details>\n");
         }
     }
+    let entries = sections::entries(c);
+    if !entries.is_empty() {
+        let _ = write!(text, "\n<details><summary>What the changelogs say ({})</summary>\n", entries.len());
+        for (head, lines) in entries {
+            // Indented by four, so that nothing in it is markup.
+            let _ = write!(text, "\n{}\n\n", cell(&head));
+            lines.iter().for_each(|line| _ = writeln!(text, "    {line}"));
+        }
+        text.push_str("\n</details>\n");
+    }
     for missing in &c.not_compared {
         let _ = writeln!(text, "\nNot compared: {}.", cell(missing));
     }

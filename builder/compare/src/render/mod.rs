@@ -31,7 +31,10 @@ pub(crate) fn change(before: u64, after: u64) -> String {
 mod tests {
     use super::*;
     use crate::content::InnerDifference;
-    use crate::{Comparison, FieldChange, FileChange, PackageChange, SideName, SizeChange, ValueChange};
+    use crate::{
+        ChangelogEntry, Comparison, FieldChange, FileChange, PackageChange, PackageChangelog, SideName, SizeChange,
+        ValueChange,
+    };
 
     fn value(what: &str, before: Option<&str>, after: Option<&str>) -> ValueChange {
         ValueChange { what: what.into(), before: before.map(str::to_owned), after: after.map(str::to_owned) }
@@ -84,6 +87,18 @@ mod tests {
                 package("nginx", "raised", Some("1.26.3-3"), Some("1.26.3-4"), (700_000, 900_000)),
                 package("vim", "removed", Some("9.1"), None, (3 << 20, 0)),
             ],
+            changelogs: vec![PackageChangelog {
+                source: "nginx".into(),
+                before: "1.26.3-3".into(),
+                after: "1.26.3-4".into(),
+                packages: vec!["nginx".into()],
+                cves: vec!["CVE-2025-1234".into()],
+                entries: vec![ChangelogEntry {
+                    version: "1.26.3-4".into(),
+                    date: "Fri, 26 Sep 2025 22:09:03 +0200".into(),
+                    text: "* A <script> is refused (CVE-2025-1234)\n```\n* And more".into(),
+                }],
+            }],
             sizes: vec![SizeChange { what: "root file system".into(), before: 160 << 20, after: 158 << 20 }],
             people: vec![value("user anna", None, Some("1000:1000, /home/anna, /bin/bash"))],
             units: vec![value("nginx.service", Some("there"), Some("enabled"))],
@@ -134,6 +149,7 @@ mod tests {
             a,
             equal: true,
             packages: vec![],
+            changelogs: vec![],
             sizes: vec![],
             people: vec![],
             units: vec![],

@@ -30,6 +30,7 @@ pub(super) fn of(c: &Comparison) -> Vec<ComparisonTable> {
     let value = |title, what, list: &[ValueChange]| section(title, [what, "before", "after", ""], list.iter().map(row));
     let all = [
         section("Packages", ["package", "before", "after", "size of its file"], packages(c)),
+        section("Changelogs", ["source package", "before", "after", "vulnerabilities it names"], changelogs(c)),
         section(
             "Sizes",
             ["what", "before", "after", "change"],
@@ -72,6 +73,34 @@ fn packages(c: &Comparison) -> impl Iterator<Item = [String; 4]> + use<'_> {
         let size = format!("{}, {}", p.how, change(p.bytes_before, p.bytes_after));
         [name, absent(&p.before), absent(&p.after), size]
     })
+}
+
+fn changelogs(c: &Comparison) -> impl Iterator<Item = [String; 4]> + use<'_> {
+    c.changelogs.iter().map(|changelog| {
+        let entries = changelog.entries.len();
+        let count = format!("{entries} {}", if entries == 1 { "entry" } else { "entries" });
+        // A long list says no more; the entries below name all of them.
+        let (shown, more) = changelog.cves.split_at(changelog.cves.len().min(5));
+        let more = if more.is_empty() { String::new() } else { format!(" and {} more", more.len()) };
+        let cves = if shown.is_empty() { count } else { format!("{count}: {}{more}", shown.join(", ")) };
+        [changelog.source.clone(), changelog.before.clone(), changelog.after.clone(), cves]
+    })
+}
+
+/// Lines of a changelog's entry that are shown; JSON has all of them.
+const LINES: usize = 40;
+
+/// What stands in the changelogs, as `nginx 1.26.3-4, DATE` and its lines.
+pub(super) fn entries(c: &Comparison) -> Vec<(String, Vec<String>)> {
+    let all = c.changelogs.iter().flat_map(|changelog| changelog.entries.iter().map(move |e| (&changelog.source, e)));
+    let one = |(source, entry): (&String, &crate::ChangelogEntry)| {
+        let plain = |line: &str| line.chars().filter(|c| !c.is_control()).collect::<String>();
+        let mut lines: Vec<String> = entry.text.lines().take(LINES).map(plain).collect();
+        let more = entry.text.lines().count().saturating_sub(LINES);
+        lines.extend((more > 0).then(|| format!("… and {more} more lines")));
+        (format!("{source} {}, {}", entry.version, entry.date), lines)
+    };
+    all.take(MOST).map(one).collect()
 }
 
 /// Files that a changed package explains are one row for each package; all others have rows of their own.

@@ -33,6 +33,10 @@ pub fn text(c: &Comparison) -> String {
             let _ = writeln!(text, "  … and {} more (--json has all)", section.more);
         }
     }
+    for (head, lines) in sections::entries(c) {
+        let _ = writeln!(text, "\n{head}");
+        lines.iter().for_each(|line| _ = writeln!(text, "  {line}"));
+    }
     for missing in &c.not_compared {
         let _ = writeln!(text, "\nnot compared: {missing}");
     }

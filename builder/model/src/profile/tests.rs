@@ -142,6 +142,29 @@ fn a_full_profile_is_meant_as_written() {
         cluster: Cluster { ha: true, anti_affinity: true, replication: Some("*/15".into()) },
     };
     assert_eq!(settings.machine, machine);
+    let audit = &settings.audit;
+    let waiver = &audit.waivers["CVE-2025-1234"];
+    assert_eq!((audit.data.as_deref(), audit.max_age), (Some("https://shop.example:5432/tracker.json"), 14));
+    assert_eq!((waiver.until.as_str(), waiver.package.as_deref()), ("2026-12-31", Some("openssl")));
+    assert_eq!(waiver.reason, "the program is not started here");
+}
+
+#[test]
+fn a_waiver_needs_a_reason_and_a_day() {
+    let refused = [
+        "[audit.waivers.CVE-2025-1]\nuntil = \"2026-12-31\"",
+        "[audit.waivers.CVE-2025-1]\nreason = \"it is not started\"",
+        "[audit.waivers.CVE-2025-1]\nreason = \"it is not started\"\nuntil = \"2026-02-30\"",
+        "[audit.waivers.CVE-2025-1]\nreason = \"it is not started\"\nuntil = \"31.12.2026\"",
+        "[audit.waivers.openssl]\nreason = \"it is not started\"\nuntil = \"2026-12-31\"",
+        "[audit]\nmax_age = 0",
+        "[audit]\ndata = \"tracker.json\"",
+    ];
+    let said = refused.map(|text| {
+        let text = format!("[image]\nname = \"x\"\nversion = \"1\"\n{text}\n");
+        parse(&text, "x.toml", &mut shipped).map(|_| ()).unwrap_err().to_string()
+    });
+    insta::assert_snapshot!("waivers", said.join("\n\n"));
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! The forms of values: allow-lists, never deny-lists. Control characters are refused before any of these is asked.
 
 mod access;
+mod audit;
 mod backup;
 mod containers;
 mod hardening;
 
 pub use access::*;
+pub use audit::*;
 pub use backup::*;
 pub use containers::*;
 pub use hardening::*;

@@ -11,6 +11,9 @@ pub(crate) mod archive {
     pub(crate) mod read;
     pub(crate) mod recipe;
 }
+pub(crate) mod audit {
+    pub(crate) mod read;
+}
 pub(crate) mod backup {
     pub(crate) mod check;
     pub(crate) mod read;
@@ -234,6 +237,11 @@ pub(crate) const PROFILE: &[Field] = &[
         "the virtual machine that `diorite deploy` creates; no byte of the image depends on it",
     ),
     table("verify", verify::read::VERIFY, "additional checks for `diorite verify`"),
+    table(
+        "audit",
+        audit::read::AUDIT,
+        "known vulnerabilities: where `diorite audit` looks, and what is put up with; no byte of the image depends on it",
+    ),
 ];
 
 /// Reads the whole profile and checks it against itself.
@@ -337,6 +345,7 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
     let mounts = top.part(mounts::read::mounts)?;
     let config_drive = top.part(config_drive::read::config_drive)?;
     let checks = top.part(verify::read::checks)?;
+    let audit = top.part(audit::read::audit)?;
     let overlays = top.part(|top| top.plain("overlays"))?;
     let state = got(top.part(state::read::state)?)?;
     let machine = top.part(|top| machine::read::machine(top, &state))?;
@@ -369,7 +378,8 @@ fn read(files: &Files, value: &Value) -> Result<(Recipe, Settings)> {
         config_drive: got(config_drive)?,
         overlays: got(overlays)?,
     };
-    Ok((recipe, Settings { purpose: got(purpose)?, checks: got(checks)?, machine: got(machine)?, ..settings }))
+    let (purpose, checks, machine, audit) = (got(purpose)?, got(checks)?, got(machine)?, got(audit)?);
+    Ok((recipe, Settings { purpose, checks, machine, audit, ..settings }))
 }
 
 /// A table that was read; of one that was not, its mistakes have been gathered.

@@ -11,7 +11,7 @@ mod needs;
 mod record;
 #[cfg(test)]
 mod tests;
-mod zip;
+pub mod zip;
 
 pub use lay::lay;
 pub use needs::missing;

@@ -8,7 +8,7 @@ use std::io::Read as _;
 
 /// One regular file of an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ZipFile {
+pub struct ZipFile {
     /// Its path: no empty part, no `.` or `..`, no leading slash.
     pub path: String,
     /// Whether somebody may run it.
@@ -37,7 +37,7 @@ struct Directory {
 }
 
 /// The regular files of an archive, in the order of its directory. Error: a cause in words.
-pub(super) fn files(bytes: &[u8]) -> Result<Vec<ZipFile>, String> {
+pub fn files(bytes: &[u8]) -> Result<Vec<ZipFile>, String> {
     let directory = directory(bytes)?;
     if directory.entries > MOST {
         return Err(format!("it has more than {MOST} files"));
@@ -75,7 +75,7 @@ pub(super) fn files(bytes: &[u8]) -> Result<Vec<ZipFile>, String> {
 }
 
 /// The content of a file. Error: a cause in words.
-pub(super) fn content(bytes: &[u8], file: &ZipFile) -> Result<Vec<u8>, String> {
+pub fn content(bytes: &[u8], file: &ZipFile) -> Result<Vec<u8>, String> {
     let wrong = |what: &str| format!("`{}` {what}", shown(&file.path));
     let packed = &bytes[file.start..file.start + file.compressed];
     let content = match file.deflated {

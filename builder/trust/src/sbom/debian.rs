@@ -152,7 +152,7 @@ fn kind(control: &ControlParagraph, name: &str) -> ComponentKind {
 }
 
 /// The field `Source`: `NAME`, or `NAME (VERSION)` where the version is another one.
-fn source(control: &ControlParagraph, name: &str, version: &str) -> (String, String) {
+pub fn source(control: &ControlParagraph, name: &str, version: &str) -> (String, String) {
     let Some(text) = control.line("Source") else { return (name.to_owned(), version.to_owned()) };
     match text.split_once('(') {
         Some((source, built)) => (source.trim().to_owned(), built.trim_end_matches([')', ' ']).trim().to_owned()),

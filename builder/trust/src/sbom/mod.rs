@@ -31,3 +31,8 @@ pub use collect::inventory;
 pub use cyclonedx::cyclonedx;
 pub(crate) use purl::{debian_url, generic_url, python as python_url};
 pub use spdx::spdx;
+
+// What audit reads of packages, too.
+pub(crate) use control::paragraphs;
+pub(crate) use debian::{built_using, source};
+pub(crate) use purl::purl;

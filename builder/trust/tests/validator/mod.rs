@@ -11,6 +11,7 @@ use std::path::PathBuf;
 pub enum Format {
     Spdx,
     CycloneDx,
+    OpenVex,
 }
 
 /// CycloneDX's schema refers to two others by URL; they are put into it, where a validator looks for their `$id` first.
@@ -18,6 +19,7 @@ fn schema(format: Format) -> Value {
     let read = |text: &str| -> Value { serde_json::from_str(text).expect("a schema") };
     match format {
         Format::Spdx => read(include_str!("../schemas/spdx-2.3.schema.json")),
+        Format::OpenVex => read(include_str!("../schemas/openvex-0.2.0.schema.json")),
         Format::CycloneDx => {
             let mut whole = read(include_str!("../schemas/bom-1.6.schema.json"));
             whole["definitions"]["list-of-licences"] = read(include_str!("../schemas/spdx.schema.json"));
