@@ -215,6 +215,10 @@ pub struct BuildArgs {
     /// Formats to write beside disk.raw, separated by commas; `raw` writes no other.
     #[arg(long, value_name = "FORMATS", value_delimiter = ',', default_value = "qcow2", value_parser = values::format())]
     pub format: Vec<Format>,
+    /// Run every step a second time, in an empty store and other surroundings, and compare what each step gave; exit code 7 and an
+    /// explanation when anything differs.
+    #[arg(long)]
+    pub paranoid: bool,
 }
 
 /// What `rebuild` takes.
@@ -421,11 +425,18 @@ pub enum VaultVerb {
         profile: ProfileArgs,
         /// The file to write.
         file: PathBuf,
+        /// Pack the program's own source as well: the directory of its checkout, and every crate that its Cargo.lock names, from
+        /// cargo's cache.
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
     /// Verify every package in the file and put it into the store; in a project, also write its lock to
     /// profiles/NAME.lock, which is never overwritten.
     Import {
         /// The file to read.
         file: PathBuf,
+        /// Unpack the program's source into this new directory, where cargo then compiles it without a network.
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
 }

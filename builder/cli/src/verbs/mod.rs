@@ -65,7 +65,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Plan(args) => build::plan(args, context),
         Verb::Fetch(profile) => build::fetch(profile, context),
         Verb::Vault(vault) => vault::run(vault, context),
-        Verb::Build(args) => build::build(args, context).map(|_| Exit::Done),
+        Verb::Build(args) => build::build(args, context),
         Verb::Rebuild(args) => rebuild::rebuild(args, context),
         Verb::Again { description } => crate::rebuild::inside(description, context),
         Verb::Inspect(args) => inspect::inspect(args, context),

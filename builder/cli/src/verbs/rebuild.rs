@@ -8,13 +8,12 @@ use crate::context::Context;
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::project_directory::{self, PROFILES};
-use crate::rebuild::{self, Rebuilt};
+use crate::rebuild;
 use crate::results::Results;
 use crate::subject::NamedSubject;
 use crate::{out, print_rebuild};
-use diorite_compare::explain;
 use diorite_host::file::sha256;
-use diorite_host::surroundings;
+use diorite_host::surroundings::Distance;
 use diorite_image::format;
 use diorite_image::read::ImageReader;
 use diorite_model::profile::Settings;
@@ -36,36 +35,23 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
         NamedSubject::Profile(_) => of_profile(args, context)?,
         subject => of_image(&subject.image()?, args)?,
     };
-    let rebuilt = rebuild::again(&original.project, &original.lock, context)?;
+    let rebuilt = rebuild::again(&original.project, &original.lock, Distance::Near, context)?;
     let (there, again) = (original.sha256, rebuilt.build.disk_sha256);
     if there == again {
         let _ = fs::remove_dir_all(rebuilt.results.directory());
         out::print(print_rebuild::equal(&rebuilt, context.json))?;
         return Ok(Exit::Done);
     }
-    let findings = explained(&original, &rebuilt)?;
+    let findings = rebuilt.explain(&original.image)?;
     out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
     Ok(Exit::NotReproducible)
-}
-
-/// Where the two images differ. Beside a signature, which is no function of the inputs, this is where one will be taken off.
-fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::RebuildFinding>> {
-    let (a, b) = (ImageReader::open(&original.image)?, ImageReader::open(&rebuilt.results.raw())?);
-    let store = rebuilt.store.path().display().to_string();
-    let words = [
-        (store.as_str(), "the directory"),
-        (surroundings::HOST_NAME, "the name of the host"),
-        (surroundings::TIME_ZONE, "the time zone"),
-        (surroundings::LANGUAGE, "the language"),
-    ];
-    explain::explain(&a, &b, &words)
 }
 
 /// The image of the profile as it is now; built first where it is not there.
 fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
     let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
-    let built =
-        BuiltImage::make(&BuildArgs { profile, relock: args.relock.clone(), format: vec![format::RAW] }, context)?;
+    let arguments = BuildArgs { profile, relock: args.relock.clone(), format: vec![format::RAW], paranoid: false };
+    let built = BuiltImage::make(&arguments, context)?;
     let BuiltImage { project, lock, build, .. } = built;
     Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })
 }
