@@ -159,9 +159,11 @@ pub fn import(file: &Path, unpack: Option<&Path>, store: &Store, progress: &Prog
     };
     let json = text(&mut next(INDEX)?, INDEX)?;
     let index: Contents = serde_json::from_str(&json).map_err(|e| wrong(format!("`{INDEX}`: {e}")))?;
-    let known = if index.source.is_some() { 2 } else { 1 };
-    if index.schema != known || !plain(&index.lock) {
+    if !(1..=2).contains(&index.schema) || !plain(&index.lock) {
         return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schemas 1 and 2", index.schema)));
+    }
+    if (index.schema == 2) != index.source.is_some() {
+        return Err(wrong(format!("`{INDEX}` has schema {}, and schema 2 alone has the program's source", index.schema)));
     }
     if let Some(source) = &index.source {
         source.check().map_err(wrong)?;
