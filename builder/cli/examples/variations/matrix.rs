@@ -12,8 +12,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-/// Runs all twelve.
-pub fn run(world: &World, profile: &'static str, lines: &mut Vec<Line>) {
+/// Runs all twelve; each goes to `done`.
+pub fn run(world: &World, profile: &'static str, done: &mut dyn FnMut(Line)) {
     let here = fs::read_to_string("/etc/os-release").unwrap_or_default();
     let here = here.lines().find_map(|l| l.strip_prefix("PRETTY_NAME=")).unwrap_or("this host").trim_matches('"');
     for person in ["root", PERSON.0] {
@@ -25,7 +25,7 @@ pub fn run(world: &World, profile: &'static str, lines: &mut Vec<Line>) {
                 let name = format!("{person}, {system}, {threads} threads");
                 let line = Line::new(profile, &name, "", world.expected(profile), outcome, begun.elapsed());
                 eprintln!("{line}");
-                lines.push(line);
+                done(line);
             }
         }
     }

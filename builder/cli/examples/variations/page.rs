@@ -50,14 +50,14 @@ impl Display for Line {
     }
 }
 
-/// Writes the page; how many builds differ or failed.
+/// Writes the page anew; how many builds differ or failed.
 pub fn write(world: &World, lines: &[Line], control: Option<&Control>) -> usize {
     let equal = lines.iter().filter(|line| !line.failed() && !line.skipped()).count();
     let (failed, skipped) =
         (lines.iter().filter(|l| l.failed()).count(), lines.iter().filter(|l| l.skipped()).count());
     let mut text = format!(
         "# The same bytes under changed conditions, {}\n\n{equal} builds gave the disk of the first one, {failed} did not, {skipped} \
-         could not be run here. `make variations` makes this page; each digest is `sha256sum`'s. Seconds are beside other work.\n\n",
+         could not be run here. `make variations` makes this page; each digest is `openssl`'s. Seconds are beside other work.\n\n",
         today()
     );
     text += "| profile | disk.raw of the first build |\n|---|---|\n";
@@ -82,7 +82,6 @@ pub fn write(world: &World, lines: &[Line], control: Option<&Control>) -> usize 
     }
     let file = format!("docs/measurements/{}-variations.md", today());
     diorite_host::file::write_whole(std::path::Path::new(&file), text.as_bytes(), 0o644).expect("the page");
-    eprintln!("{equal} equal, {bad} bad, {skipped} not run: {file}");
     bad
 }
 
