@@ -127,7 +127,13 @@ pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
 }
 
 /// What a vault holds; people who carry it compare the digest. `source`: files and crates of the program's own source.
-pub fn exported(file: &Path, packages: usize, source: Option<(usize, usize)>, digest: &Digest, as_json: bool) -> String {
+pub fn exported(
+    file: &Path,
+    packages: usize,
+    source: Option<(usize, usize)>,
+    digest: &Digest,
+    as_json: bool,
+) -> String {
     if as_json {
         let source = source.map(counted);
         return line(json!({ "schema": 1, "vault": file, "packages": packages, "source": source, "sha256": digest }));

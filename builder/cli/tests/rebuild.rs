@@ -121,9 +121,14 @@ fn every_step_gives_the_same_twice_and_one_that_does_not_is_named() {
     let steps = twice["steps"].as_array().expect("steps");
     let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
     assert_eq!(names, ["tree", "container web", "filesystem", "disk"]);
-    assert!(steps.iter().all(|step| step["first"] == step["again"] && step["differs"] == serde_json::json!([])), "{twice}");
+    assert!(
+        steps.iter().all(|step| step["first"] == step["again"] && step["differs"] == serde_json::json!([])),
+        "{twice}"
+    );
     let changed = twice["changed"].as_array().expect("a list").iter().filter_map(Value::as_str).collect::<Vec<_>>();
-    for word in ["directory of the store", "umask", "kernel release", "trees on the disk", "time zone", "language", "threads"] {
+    for word in
+        ["directory of the store", "umask", "kernel release", "trees on the disk", "time zone", "language", "threads"]
+    {
         assert!(changed.iter().any(|line| line.contains(word)), "{word}: {changed:?}");
     }
     assert!(!project.path("out/server/rebuild").exists(), "what is equal is not kept twice");
@@ -137,7 +142,11 @@ fn every_step_gives_the_same_twice_and_one_that_does_not_is_named() {
         let steps = twice["steps"].as_array().expect("steps");
         steps.iter().find(|step| step["step"] == name).map(|step| step["first"] != step["again"])
     };
-    assert_eq!((differ("tree"), differ("container web"), differ("disk")), (Some(true), Some(false), Some(true)), "{twice}");
+    assert_eq!(
+        (differ("tree"), differ("container web"), differ("disk")),
+        (Some(true), Some(false), Some(true)),
+        "{twice}"
+    );
     assert!(twice["findings"].to_string().contains("/etc/issue"), "{twice}");
     let output = project.diorite().args(["-q", "build", "server", "--format", "raw", "--paranoid"]).output();
     let output = output.expect("the program starts");

@@ -20,7 +20,8 @@ fn the_program_itself_comes_out_of_a_vault() {
     assert!(files.as_u64() > Some(500) && crates.as_u64() > Some(100), "{said}");
     let there = Project::empty();
     fs::remove_file(there.path("profiles/server.lock")).expect("no lock");
-    let arguments = ["vault", "import", vault.to_str().expect("a path"), "--source", unpacked.to_str().expect("a path")];
+    let arguments =
+        ["vault", "import", vault.to_str().expect("a path"), "--source", unpacked.to_str().expect("a path")];
     assert_eq!(there.json(&arguments)["source"], said["source"]);
     for file in ["Cargo.lock", "builder/cli/src/main.rs", ".cargo/config.toml"] {
         let read = |directory: &Path| fs::read(directory.join(file)).expect("a file of the source");

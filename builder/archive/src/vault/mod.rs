@@ -25,9 +25,9 @@ use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Hasher, Lock, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
+use source::ProgramSource;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
-use source::ProgramSource;
 use std::path::Path;
 use unpack::SourceDirectory;
 
@@ -163,7 +163,10 @@ pub fn import(file: &Path, unpack: Option<&Path>, store: &Store, progress: &Prog
         return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schemas 1 and 2", index.schema)));
     }
     if (index.schema == 2) != index.source.is_some() {
-        return Err(wrong(format!("`{INDEX}` has schema {}, and schema 2 alone has the program's source", index.schema)));
+        return Err(wrong(format!(
+            "`{INDEX}` has schema {}, and schema 2 alone has the program's source",
+            index.schema
+        )));
     }
     if let Some(source) = &index.source {
         source.check().map_err(wrong)?;

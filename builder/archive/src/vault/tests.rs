@@ -123,8 +123,7 @@ fn what_is_wrong_is_said() {
     let mut packages: Vec<_> = world.lock.packages().into_iter().cloned().collect();
     packages.sort();
     let index = |lock: &[u8], schema: u32, packages: &[LockedPackage]| {
-        let index =
-            Contents {
+        let index = Contents {
             schema,
             lock: "x.lock".into(),
             lock_sha256: Digest::of(lock),
@@ -137,7 +136,8 @@ fn what_is_wrong_is_said() {
     let debs: Vec<_> = packages.iter().map(|p| (member(p), std::fs::read(pool.path(p)).unwrap())).collect();
     let mut other = debs[0].1.clone();
     other[100_000] ^= 1;
-    let (future, bare, fewer) = (index(&text, 3, &packages), index(&text, 2, &packages), index(&text, 1, &packages[..2]));
+    let (future, bare, fewer) =
+        (index(&text, 3, &packages), index(&text, 2, &packages), index(&text, 1, &packages[..2]));
     let deb_0 = (debs[0].0.as_str(), &debs[0].1[..]);
     let deb_1 = (debs[1].0.as_str(), &debs[1].1[..]);
     let deb_2 = (debs[2].0.as_str(), &debs[2].1[..]);
@@ -200,7 +200,8 @@ fn what_is_wrong_is_said() {
 fn checkout(directory: &Path) -> (std::path::PathBuf, std::path::PathBuf) {
     let (source, cargo) = (directory.join("checkout"), directory.join("cargo"));
     let mut tar = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
-    for (name, text) in [("Cargo.toml", "[package]\nname = \"one\"\nversion = \"1.0.0\"\n"), ("src/lib.rs", "// one\n")] {
+    for (name, text) in [("Cargo.toml", "[package]\nname = \"one\"\nversion = \"1.0.0\"\n"), ("src/lib.rs", "// one\n")]
+    {
         append(&mut tar, &format!("one-1.0.0/{name}"), text.len() as u64, text.as_bytes()).unwrap();
     }
     let one = tar.into_inner().unwrap().finish().unwrap();
@@ -298,9 +299,11 @@ fn what_is_wrong_with_the_source_is_said() {
         packages.sort();
         let text = std::fs::read(&lock_path).unwrap();
         let lock = "server.lock".to_owned();
-        let contents = Contents { schema: 2, lock, lock_sha256: Digest::of(&text), packages, source: Some(other.source) };
+        let contents =
+            Contents { schema: 2, lock, lock_sha256: Digest::of(&text), packages, source: Some(other.source) };
         let json = serde_json::to_vec(&contents).unwrap();
-        let debs: Vec<_> = contents.packages.iter().map(|p| (member(p), std::fs::read(pool.path(p)).unwrap())).collect();
+        let debs: Vec<_> =
+            contents.packages.iter().map(|p| (member(p), std::fs::read(pool.path(p)).unwrap())).collect();
         let files: Vec<_> = good.members().map(|(name, path, ..)| (name, std::fs::read(path).unwrap())).collect();
         let all = debs.iter().chain(&files).map(|(name, bytes)| (name.as_str(), &bytes[..]));
         let members: Vec<_> = [(INDEX, &json[..]), ("server.lock", &text[..])].into_iter().chain(all).collect();

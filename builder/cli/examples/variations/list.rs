@@ -49,12 +49,19 @@ pub const ALL: &[Variation] = &[
     variation("locale", "LC_ALL=tr_TR.UTF-8, LANGUAGE=tr", |place| {
         place.digest(place.build().envs([("LANG", "tr_TR.UTF-8"), ("LC_ALL", "tr_TR.UTF-8"), ("LANGUAGE", "tr")]))
     }),
-    variation("time zone", "TZ=Pacific/Kiritimati (UTC+14)", |place| place.digest(place.build().env("TZ", "Pacific/Kiritimati"))),
+    variation("time zone", "TZ=Pacific/Kiritimati (UTC+14)", |place| {
+        place.digest(place.build().env("TZ", "Pacific/Kiritimati"))
+    }),
     variation("environment", "nothing but PATH, and names that programs listen to", |place| {
         let mut command = place.build();
         command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", "/nonexistent").env("DIORITE_STORE", &place.store);
         command.envs([("SOURCE_DATE_EPOCH", "1"), ("PYTHONHASHSEED", "7"), ("DEBIAN_FRONTEND", "gtk"), ("GZIP", "-1")]);
-        place.digest(command.envs([("XZ_OPT", "-0"), ("ZSTD_CLEVEL", "1"), ("TAR_OPTIONS", "--mtime=1"), ("PERL_HASH_SEED", "5")]))
+        place.digest(command.envs([
+            ("XZ_OPT", "-0"),
+            ("ZSTD_CLEVEL", "1"),
+            ("TAR_OPTIONS", "--mtime=1"),
+            ("PERL_HASH_SEED", "5"),
+        ]))
     }),
     variation("clock 1970", "ptrace(2): every program's clock shows 1970-01-01", |place| at(place, StartTime(60))),
     variation("clock +10 years", "the same; the store is filled from a vault under that clock", from_a_vault),
@@ -64,25 +71,39 @@ pub const ALL: &[Variation] = &[
     variation("threads 2", "RAYON_NUM_THREADS=2", |place| place.digest(place.build().env("RAYON_NUM_THREADS", "2"))),
     variation("threads 8", "RAYON_NUM_THREADS=8", |place| place.digest(place.build().env("RAYON_NUM_THREADS", "8"))),
     variation("threads 16", "RAYON_NUM_THREADS=16", |place| place.digest(place.build().env("RAYON_NUM_THREADS", "16"))),
-    variation("directory order, shuffled", "disorderfs, project and store", |place| disordered(place, "--shuffle-dirents=yes")),
-    variation("directory order, reversed", "disorderfs, project and store", |place| disordered(place, "--reverse-dirents=yes")),
+    variation("directory order, shuffled", "disorderfs, project and store", |place| {
+        disordered(place, "--shuffle-dirents=yes")
+    }),
+    variation("directory order, reversed", "disorderfs, project and store", |place| {
+        disordered(place, "--reverse-dirents=yes")
+    }),
     variation("trees on the disk", "no room in memory (DIORITE_SIMULATE=little-memory)", |place| {
         place.digest(place.build().env("DIORITE_SIMULATE", "little-memory"))
     }),
-    variation("kernel release", "setarch --uname-2.6", |place| place.digest(&mut place.after(&["setarch", "--uname-2.6"]))),
-    variation("machine", "setarch linux32: uname(2) says i686", |place| place.digest(&mut place.after(&["setarch", "linux32"]))),
+    variation("kernel release", "setarch --uname-2.6", |place| {
+        place.digest(&mut place.after(&["setarch", "--uname-2.6"]))
+    }),
+    variation("machine", "setarch linux32: uname(2) says i686", |place| {
+        place.digest(&mut place.after(&["setarch", "linux32"]))
+    }),
     variation("addresses", "setarch --addr-no-randomize", |place| place.digest(&mut place.after(&["setarch", "-R"]))),
     variation("ext4", "project and store on this machine's disk; elsewhere they are in memory", on_the_disk),
     variation("interrupted", "killed four times on the way, then resumed in the same store", interrupted),
     variation("root without namespaces", "DIORITE_SIMULATE=plain-container", |place| {
         place.digest(place.build().env("DIORITE_SIMULATE", "plain-container"))
     }),
-    variation("user namespace", "DIORITE_SANDBOX=userns", |place| place.digest(place.build().env("DIORITE_SANDBOX", "userns"))),
-    variation("another compilation", "OTHER: a build without optimisation, and with debug assertions", another_program),
-    variation("features of the processor", "GLIBC_TUNABLES hides AVX, AVX2, BMI, ERMS and more from the C library", |place| {
-        let hidden = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-BMI1,-BMI2,-ERMS,-FSRM,-SSE4_2,-LZCNT,-MOVBE,-POPCNT";
-        place.digest(place.build().env("GLIBC_TUNABLES", hidden))
+    variation("user namespace", "DIORITE_SANDBOX=userns", |place| {
+        place.digest(place.build().env("DIORITE_SANDBOX", "userns"))
     }),
+    variation("another compilation", "OTHER: a build without optimisation, and with debug assertions", another_program),
+    variation(
+        "features of the processor",
+        "GLIBC_TUNABLES hides AVX, AVX2, BMI, ERMS and more from the C library",
+        |place| {
+            let hidden = "glibc.cpu.hwcaps=-AVX,-AVX2,-AVX512F,-BMI1,-BMI2,-ERMS,-FSRM,-SSE4_2,-LZCNT,-MOVBE,-POPCNT";
+            place.digest(place.build().env("GLIBC_TUNABLES", hidden))
+        },
+    ),
     variation("no network", "a network namespace without interfaces", |place| {
         apart(|| {
             // SAFETY: unshare(2) of the network concerns this thread alone.
@@ -194,12 +215,10 @@ fn on_the_disk(place: &Place) -> Outcome {
 /// Kills the build when the store has got this far, again and again, and lets it come to its end.
 fn interrupted(place: &Place) -> Outcome {
     let there = |path: &str| -> usize { fs::read_dir(place.store.join(path)).map_or(0, Iterator::count) };
-    let moments: [&dyn Fn() -> bool; 4] = [
-        &|| there("scratch") > 0,
-        &|| there("scratch") > 2,
-        &|| there("steps/tree") > 0,
-        &|| there("steps/filesystem") > 0 || place.project.join("out").join(place.profile).join(".building").exists(),
-    ];
+    let moments: [&dyn Fn() -> bool; 4] =
+        [&|| there("scratch") > 0, &|| there("scratch") > 2, &|| there("steps/tree") > 0, &|| {
+            there("steps/filesystem") > 0 || place.project.join("out").join(place.profile).join(".building").exists()
+        }];
     for moment in moments {
         let mut child = place.build().stderr(Stdio::null()).stdout(Stdio::null()).spawn().expect("the program");
         while !moment() && child.try_wait().expect("the program").is_none() {

@@ -18,7 +18,14 @@ pub struct Line {
 
 impl Line {
     /// What came of it.
-    pub fn new(profile: &'static str, name: &str, how: &'static str, expected: &str, outcome: Outcome, time: Duration) -> Self {
+    pub fn new(
+        profile: &'static str,
+        name: &str,
+        how: &'static str,
+        expected: &str,
+        outcome: Outcome,
+        time: Duration,
+    ) -> Self {
         Self { profile, name: name.into(), how, expected: expected.into(), outcome, time }
     }
 
@@ -53,8 +60,7 @@ impl Display for Line {
 /// Writes the page anew; how many builds differ or failed.
 pub fn write(world: &World, lines: &[Line], control: Option<&Control>) -> usize {
     let equal = lines.iter().filter(|line| !line.failed() && !line.skipped()).count();
-    let (failed, skipped) =
-        (lines.iter().filter(|l| l.failed()).count(), lines.iter().filter(|l| l.skipped()).count());
+    let (failed, skipped) = (lines.iter().filter(|l| l.failed()).count(), lines.iter().filter(|l| l.skipped()).count());
     let mut text = format!(
         "# The same bytes under changed conditions, {}\n\n{equal} builds gave the disk of the first one, {failed} did not, {skipped} \
          could not be run here. `make variations` makes this page; each digest is `openssl`'s. Seconds are beside other work.\n\n",
@@ -78,7 +84,10 @@ pub fn write(world: &World, lines: &[Line], control: Option<&Control>) -> usize 
         };
         let word = if *differ { "another digest" } else { "**the same digest**" };
         bad += usize::from(!differ || matches!(named, Ok(false)));
-        let _ = writeln!(text, "\nPositive control: with one other page in the overlay `web`, `server` has {word}, and diffoscope {judged}.");
+        let _ = writeln!(
+            text,
+            "\nPositive control: with one other page in the overlay `web`, `server` has {word}, and diffoscope {judged}."
+        );
     }
     let file = format!("docs/measurements/{}-variations.md", today());
     diorite_host::file::write_whole(std::path::Path::new(&file), text.as_bytes(), 0o644).expect("the page");

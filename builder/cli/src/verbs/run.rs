@@ -15,7 +15,12 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
         let (disk, lock) = disks::built(&project, false)?;
         (project, disk.sha256, lock)
     } else {
-        let build = BuildArgs { profile: args.profile.clone(), relock: args.relock.clone(), format: Vec::new(), paranoid: false };
+        let build = BuildArgs {
+            profile: args.profile.clone(),
+            relock: args.relock.clone(),
+            format: Vec::new(),
+            paranoid: false,
+        };
         let built = BuiltImage::make(&build, context)?;
         (built.project, built.build.disk_sha256, (*built.lock).clone())
     };

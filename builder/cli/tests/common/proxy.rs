@@ -3,7 +3,7 @@
 #![allow(dead_code)]
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{self, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -37,31 +37,47 @@ impl RecordingProxy {
     }
 }
 
-fn serve(stream: TcpStream, record: &Mutex<Vec<String>>, files: &BTreeMap<String, PathBuf>) -> io::Result<()> {
+fn serve(mut stream: TcpStream, record: &Mutex<Vec<String>>, files: &BTreeMap<String, PathBuf>) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
-    let (mut first, mut headers) = (String::new(), Vec::new());
-    reader.read_line(&mut first)?;
-    loop {
-        let mut line = String::new();
-        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
-            break;
-        }
-        headers.push(line);
+    let (mut method, mut url, mut headers) = request(&mut reader)?;
+    let written = |line: String| record.lock().expect("no thread panics with it").push(line);
+    if method == "CONNECT" {
+        // A tunnel: what goes through it to a port without TLS can be read, and is answered here.
+        let Some(host) = url.strip_suffix(":80").map(str::to_owned) else {
+            written(format!("{method} {url}"));
+            return write!(stream, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        };
+        write!(stream, "HTTP/1.1 200 Connected\r\n\r\n")?;
+        (method, url, headers) = request(&mut reader)?;
+        url = format!("http://{host}{url}");
     }
-    let (method, url) = first.rsplit_once(' ').map_or(("", ""), |(head, _)| head.split_once(' ').unwrap_or((head, "")));
-    if !method.is_empty() {
-        record.lock().expect("no thread panics with it").push(format!("{method} {url}"));
-    }
-    let mut stream = stream;
+    written(format!("{method} {url}"));
     let found = files.iter().find(|(end, _)| url.replace("%2b", "+").replace("%2B", "+").ends_with(*end));
     if let Some((_, file)) = found {
         let bytes = std::fs::read(file)?;
         write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", bytes.len())?;
         return stream.write_all(&bytes);
     }
-    match onwards(method, url, &headers) {
+    match onwards(&method, &url, &headers) {
         Ok(mut upstream) => io::copy(&mut upstream, &mut stream).map(drop),
         Err(_) => write!(stream, "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    }
+}
+
+/// Method, target and headers of a request; an error where there is none any more.
+fn request(reader: &mut impl io::BufRead) -> io::Result<(String, String, Vec<String>)> {
+    let (mut first, mut headers) = (String::new(), Vec::new());
+    reader.read_line(&mut first)?;
+    let mut words = first.split_whitespace().map(str::to_owned);
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    };
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 || line.trim().is_empty() {
+            return Ok((method, target, headers));
+        }
+        headers.push(line);
     }
 }
 
@@ -71,10 +87,11 @@ fn onwards(method: &str, url: &str, headers: &[String]) -> io::Result<impl io::R
     let (host, path) = plain.split_once('/').ok_or_else(|| io::Error::other("a path"))?;
     let port = |host: &str| if host.contains(':') { host.to_owned() } else { format!("{host}:80") };
     let upstream = std::env::var("http_proxy").ok().filter(|proxy| !proxy.is_empty());
-    let (place, target) = match upstream.as_deref().map(|proxy| proxy.trim_start_matches("http://").trim_end_matches('/')) {
-        Some(proxy) => (port(proxy), url.to_owned()),
-        None => (port(host), format!("/{path}")),
-    };
+    let (place, target) =
+        match upstream.as_deref().map(|proxy| proxy.trim_start_matches("http://").trim_end_matches('/')) {
+            Some(proxy) => (port(proxy), url.to_owned()),
+            None => (port(host), format!("/{path}")),
+        };
     let mut stream = TcpStream::connect(place)?;
     let kept = headers.iter().filter(|line| !line.to_ascii_lowercase().starts_with("connection:"));
     let kept: String = kept.map(String::as_str).collect();
