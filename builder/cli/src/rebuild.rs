@@ -107,6 +107,8 @@ pub fn again(project: &Project, lock: &CheckedLock, distance: Distance, context:
     symlink(store.root().join("pool"), root.join("pool")).map_err(fail)?;
     let results = Results::in_directory(project.results.directory().join(RESULTS));
     results.create()?;
+    // What an earlier rebuild left there does not stand for this one.
+    results.forget()?;
     let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io("cannot be found", path, e));
     let job = BuildAgain {
         name: project.name.clone(),

@@ -1,5 +1,5 @@
-//! What is asked of the network: `lock` asks for release files and indexes, `fetch` for the packages that the lock names and the store
-//! lacks, and `build` for nothing. A proxy on the loopback writes it down.
+//! What is asked of the network: `lock` asks for release files and indexes, `fetch` for the packages that the lock names and
+//! the store lacks, and `build` for nothing. A proxy on the loopback writes it down.
 
 mod common;
 #[path = "common/proxy.rs"]

@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::process::Command;
 
-/// In ten years neither a repository nor an index of crates answers: the source comes out of the vault, and cargo, which knows nothing
-/// else and has no network, finds every crate it is compiled with. (docs/measurements has a whole compilation.)
+/// In ten years neither a repository nor an index of crates answers: the source comes out of the vault, and cargo, which knows
+/// nothing else and has no network, finds every crate it is compiled with. (docs/measurements has a whole compilation.)
 #[test]
 fn the_program_itself_comes_out_of_a_vault() {
     let here = Project::locked();

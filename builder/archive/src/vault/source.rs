@@ -87,8 +87,8 @@ struct CargoPackage {
 }
 
 impl Checkout {
-    /// Reads a checkout. Left out is what no repository has: `.git`, names and endings of its `.gitignore`, and directories that say
-    /// that they are caches (CACHEDIR.TAG). `cargo` is cargo's home, whose cache has the crates.
+    /// Reads a checkout. Left out is what no repository has: `.git`, names and endings of its `.gitignore`, and directories
+    /// that say that they are caches (CACHEDIR.TAG). `cargo` is cargo's home, whose cache has the crates.
     ///
     /// # Errors
     /// [`Exit::Input`](diorite_model::Exit::Input) for a directory that is no checkout, or has a link in it; `Host` for a crate that

@@ -1,6 +1,7 @@
-//! A program, and every program that it starts, with another clock. Linux has no namespace for it, and a library that is loaded before
-//! others reaches no static program: so the calls that ask for the time are stopped by seccomp(2) and answered by ptrace(2). That
-//! they are calls at all, the kernel's own library in each process (vdso(7)) is hidden from it when a program starts.
+//! A program, and every program that it starts, with another clock. Linux has no namespace for it, and a library that is loaded
+//! before others reaches no static program: so the calls that ask for the time are stopped by seccomp(2) and answered by
+//! ptrace(2). That they are calls at all, the kernel's own library in each process (vdso(7)) is hidden from it when a program
+//! starts.
 
 use std::collections::BTreeSet;
 use std::fs::File;

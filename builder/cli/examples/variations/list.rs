@@ -143,6 +143,15 @@ fn warm(place: &Place) -> Outcome {
 }
 
 fn at(place: &Place, start: StartTime) -> Outcome {
+    // Positive control: another program sees that clock.
+    let file = place.directory.join("shown");
+    let mut date = Command::new("date");
+    date.arg("+%s").stdout(fs::File::create(&file).expect("a file"));
+    let shown = clock::run(date, start).map(|_| fs::read_to_string(&file).unwrap_or_default());
+    let seconds: i64 = shown.ok().and_then(|text| text.trim().parse().ok()).unwrap_or_default();
+    if !(start.0..start.0 + 3600).contains(&seconds) {
+        return Err(NoDigest::Failed(format!("date(1) sees {seconds}, not {}", start.0)));
+    }
     by(place, place.build(), start)?;
     sum(&place.disk())
 }

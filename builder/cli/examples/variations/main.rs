@@ -1,11 +1,11 @@
-//! `make variations`: the same bytes under changed conditions. A profile is built once as this machine is, then again under each
-//! variation of list.rs, always from the same lock; and two larger profiles by two people on two distributions with 1, 2 and 8 threads.
-//! Every disk must have the same SHA-256, taken by `openssl`, not by the program itself. A positive control changes one file of an
-//! overlay: the digests must differ, and `diffoscope` must name that file.
+//! `make variations`: the same bytes under changed conditions. A profile is built once as this machine is, then again under
+//! each variation of list.rs, always from the same lock; and two larger profiles by two people on two distributions with 1, 2
+//! and 8 threads. Every disk must have the same SHA-256, taken by `openssl`, not by the program itself. A positive control
+//! changes one file of an overlay: the digests must differ, and `diffoscope` must name that file.
 //!
-//! Writes docs/measurements/DATE-variations.md and ends with 1 when a disk differs or a build fails. A variation that this machine
-//! cannot have is a line with its reason, and counted as such. `ONLY="clock locale"` runs variations whose name has one of these words;
-//! `OTHER=PATH` is another compilation of the program. Run from the repository as root, with ./diorite built.
+//! Writes docs/measurements/DATE-variations.md and ends with 1 when a disk differs or a build fails. A variation that this
+//! machine cannot have is a line with its reason, and counted as such. `ONLY="clock locale"` runs variations whose name has one
+//! of these words; `OTHER=PATH` is another compilation of the program. Run from the repository as root, with ./diorite built.
 
 mod clock;
 #[path = "../../tests/common/harness.rs"]

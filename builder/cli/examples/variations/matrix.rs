@@ -1,5 +1,5 @@
-//! A profile by two people, on two distributions, with 1, 2 and 8 threads. The other distribution is Debian 13: /usr of the tools tree,
-//! which the program itself has unpacked, as the root of a machine (tests/common/host.rs).
+//! A profile by two people, on two distributions, with 1, 2 and 8 threads. The other distribution is Debian 13: /usr of the
+//! tools tree, which the program itself has unpacked, as the root of a machine (tests/common/host.rs).
 
 use crate::host::{self, PERSON};
 use crate::list::apart;
