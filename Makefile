@@ -14,7 +14,7 @@ UNIT     = advisories errors_audit dependencies imports import inventory tiers d
 WAITING = deploy faults errors_archive
 LAB     = hostile links scans segments services verdicts
 
-.PHONY: image unit unit-waiting unit-lab unit-computing test vm-tests proxmox-test bench corpus endurance reference check diorite clean rust
+.PHONY: image unit unit-waiting unit-lab unit-computing test vm-tests proxmox-test bench corpus variations endurance reference check diorite clean rust
 
 ## image: build profiles/$(PROFILE).toml into out/$(PROFILE)/, boot it, check it
 image: diorite
@@ -70,6 +70,11 @@ endurance: diorite
 ##   alone; VERIFY=1 boots the machines of daemons.toml instead, and asks for each daemon
 corpus: diorite
 	$(CARGO) run --release --quiet -p diorite --example corpus
+
+## variations: the same bytes under changed conditions, as root; ONLY="clock threads" for these alone, OTHER=PATH for another
+##   compilation of the program
+variations: diorite
+	$(CARGO) run --release --quiet -p diorite --example variations
 
 ## reference: the pages that are generated from the declarations of the profile language and of the command line
 reference: diorite

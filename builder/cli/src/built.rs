@@ -38,6 +38,10 @@ impl BuiltImage {
         let inputs = BuildInputs::read(&project, lock.clone())?.signed(signing);
         let (build, tree) = {
             let plan = build::plan(&project, inputs, &store);
+            if args.paranoid && plan.steps().iter().any(|step| !step.hit) {
+                // A disk that is there does not stand for the steps before it.
+                project.results.forget()?;
+            }
             let needed: Vec<&LockedPackage> = lock.of_image();
             let pool = || downloads::pool(&project, &lock, &needed, context);
             let build = plan.run(&pool, &args.format, &context.progress)?;

@@ -132,19 +132,32 @@ pub fn fetched(packages: usize, bytes: u64, as_json: bool) -> String {
     format!("{packages} packages, {}, verified and in the store", progress::bytes(bytes))
 }
 
-/// What a vault holds; people who carry it compare the digest.
-pub fn exported(file: &Path, packages: usize, digest: &Digest, as_json: bool) -> String {
+/// What a vault holds; people who carry it compare the digest. `source`: files and crates of the program's own source.
+pub fn exported(
+    file: &Path,
+    packages: usize,
+    source: Option<(usize, usize)>,
+    digest: &Digest,
+    as_json: bool,
+) -> String {
     if as_json {
-        return line(json!({ "schema": 1, "vault": file, "packages": packages, "sha256": digest }));
+        let source = source.map(counted);
+        return line(json!({ "schema": 1, "vault": file, "packages": packages, "source": source, "sha256": digest }));
     }
-    format!("{}: {packages} packages, sha256 {digest}\n", file.display())
+    let source = source.map(|(files, crates)| format!(", {files} files and {crates} crates of the program's source"));
+    format!("{}: {packages} packages{}, sha256 {digest}\n", file.display(), source.unwrap_or_default())
+}
+
+fn counted((files, crates): (usize, usize)) -> serde_json::Value {
+    json!({ "files": files, "crates": crates })
 }
 
 /// What was in a vault, and where its lock is now.
 pub fn imported(imported: &VaultImport, lock: Option<&Path>, as_json: bool) -> String {
-    let VaultImport { lock_name, new, packages, .. } = imported;
+    let VaultImport { lock_name, new, packages, source, .. } = imported;
     if as_json {
-        return line(json!({ "schema": 1, "packages": packages, "new": new, "lock": lock }));
+        let source = source.map(counted);
+        return line(json!({ "schema": 1, "packages": packages, "new": new, "source": source, "lock": lock }));
     }
     let lock = match lock {
         Some(file) => format!("lock: {}\n", file.display()),
@@ -154,7 +167,8 @@ pub fn imported(imported: &VaultImport, lock: Option<&Path>, as_json: bool) -> S
             )
         }
     };
-    format!("{packages} packages verified, {new} of them new in the store\n{lock}")
+    let source = source.map(|(files, crates)| format!("source: {files} files and {crates} crates verified\n"));
+    format!("{packages} packages verified, {new} of them new in the store\n{lock}{}", source.unwrap_or_default())
 }
 
 /// The stage table and where the result is.

@@ -73,6 +73,16 @@ pub fn different(
     let mut text = changed(rebuilt);
     let _ = writeln!(text, "DIFFERENT  {}  sha256 {digest}", image.display());
     let _ = writeln!(text, "           {}  sha256 {again}", raw.display());
+    text += &listed(findings);
+    if findings.is_empty() {
+        text.push_str("\nno file, and no partition differs: `diorite inspect` looks at every other byte of each\n");
+    }
+    text
+}
+
+/// Each finding with the step and the cause.
+pub fn listed(findings: &[RebuildFinding]) -> String {
+    let mut text = String::new();
     for finding in findings.iter().take(MOST) {
         let place = finding.path.as_deref().unwrap_or_default();
         let _ = writeln!(text, "\n{} {place}: {}", finding.partition, finding.field);
@@ -84,13 +94,11 @@ pub fn different(
     if findings.len() > MOST {
         let _ = writeln!(text, "\n… and {} more (--json has all)", findings.len() - MOST);
     }
-    if findings.is_empty() {
-        text.push_str("\nno file, and no partition differs: `diorite inspect` looks at every other byte of each\n");
-    }
     text
 }
 
-fn changed(rebuilt: &Rebuilt) -> String {
+/// What was different for the second build.
+pub fn changed(rebuilt: &Rebuilt) -> String {
     let mut text = format!("rebuilt in {:.1} s; different from the first time:\n", rebuilt.time.as_secs_f64());
     rebuilt.changed.iter().for_each(|what| text += &format!("  {what}\n"));
     text

@@ -13,9 +13,11 @@ use crate::results::Results;
 use crate::signing::DiskSigning;
 use crate::{downloads, file, out};
 use diorite_archive::lockfile;
-use diorite_host::surroundings;
+use diorite_compare::explain::{self, RebuildFinding};
+use diorite_host::surroundings::{self, Distance};
 use diorite_host::{interrupt, store::Scratch};
 use diorite_image::format;
+use diorite_image::read::ImageReader;
 use diorite_model::plan::Build;
 use diorite_model::profile::Settings;
 use diorite_model::{Error, Exit, Recipe, Result};
@@ -45,6 +47,7 @@ struct BuildAgain {
     /// Of the profile: overlays are beside it.
     directory: PathBuf,
     results: PathBuf,
+    distance: Distance,
 }
 
 /// What the child answers.
@@ -65,15 +68,39 @@ pub struct Rebuilt {
     pub changed: Vec<String>,
     /// How long it took.
     pub time: Duration,
-    /// The empty store, which goes with this value.
-    pub store: Scratch,
+    /// Where the empty store is, which goes with this value.
+    scratch: Scratch,
+}
+
+impl Rebuilt {
+    /// The store of the second build.
+    pub fn store_root(&self) -> PathBuf {
+        self.scratch.path().join(ELSEWHERE)
+    }
+
+    /// Where an image differs from the one that was made again, and why. Beside a signature, which is no function of the inputs,
+    /// this is where one will be taken off.
+    ///
+    /// # Errors
+    /// An image is damaged.
+    pub fn explain(&self, image: &Path) -> Result<Vec<RebuildFinding>> {
+        let (a, b) = (ImageReader::open(image)?, ImageReader::open(&self.results.raw())?);
+        let store = self.scratch.path().display().to_string();
+        let words = [
+            (store.as_str(), "the directory"),
+            (surroundings::HOST_NAME, "the name of the host"),
+            (surroundings::TIME_ZONE, "the time zone"),
+            (surroundings::LANGUAGE, "the language"),
+        ];
+        explain::explain(&a, &b, &words)
+    }
 }
 
 /// Builds the project from the lock once more.
 ///
 /// # Errors
 /// As a build's; an overlay that is not what the image was built from is told before.
-pub fn again(project: &Project, lock: &CheckedLock, context: &Context) -> Result<Rebuilt> {
+pub fn again(project: &Project, lock: &CheckedLock, distance: Distance, context: &Context) -> Result<Rebuilt> {
     let store = context.store()?;
     downloads::pool(project, lock, &lock.of_image(), context)?;
     let scratch = store.scratch("rebuild")?;
@@ -83,6 +110,8 @@ pub fn again(project: &Project, lock: &CheckedLock, context: &Context) -> Result
     symlink(store.root().join("pool"), root.join("pool")).map_err(fail)?;
     let results = Results::in_directory(project.results.directory().join(RESULTS));
     results.create()?;
+    // What an earlier rebuild left there does not stand for this one.
+    results.forget()?;
     let absolute = |path: &Path| std::path::absolute(path).map_err(|e| Error::io("cannot be found", path, e));
     let job = BuildAgain {
         name: project.name.clone(),
@@ -90,6 +119,7 @@ pub fn again(project: &Project, lock: &CheckedLock, context: &Context) -> Result
         lock: lockfile::text(&lock.carried()),
         directory: absolute(&project.directory)?,
         results: absolute(results.directory())?,
+        distance,
     };
     let description = scratch.path().join("build.json");
     file::write(&description, &file::pretty(&job))?;
@@ -98,7 +128,7 @@ pub fn again(project: &Project, lock: &CheckedLock, context: &Context) -> Result
     answer.changed.insert(0, format!("{STORE}{}", root.display()));
     answer.changed.push("the clock is another moment's, and not changed".into());
     let BuiltAgain { build, changed } = answer;
-    Ok(Rebuilt { build, results, changed, time: begun.elapsed(), store: scratch })
+    Ok(Rebuilt { build, results, changed, time: begun.elapsed(), scratch })
 }
 
 /// Runs this program as the child, and reads what it answers.
@@ -128,10 +158,10 @@ fn run(store: &Path, description: &Path, context: &Context) -> Result<BuiltAgain
 
 /// The child: builds, and answers in JSON.
 pub fn inside(description: &Path, context: &Context) -> Result<Exit> {
-    let changed = surroundings::change();
     let text = fs::read(description).map_err(|e| Error::io("a rebuild is not described", description, e))?;
     let job: BuildAgain =
         serde_json::from_slice(&text).map_err(|e| Error::bug("the description of a rebuild").because(e))?;
+    let changed = surroundings::change(job.distance);
     let project = Project {
         name: job.name,
         recipe: job.recipe,

@@ -153,6 +153,18 @@ impl Results {
         state.is_some_and(|state| file_stamp(&self.raw()).is_ok_and(|now| now == state.stamp))
     }
 
+    /// The disk counts as unfinished from here on.
+    pub fn forget(&self) -> Result<()> {
+        let state = self.directory.join(DISK_STATE);
+        remove_if_there(&state).map_err(|e| Error::io("the state of the disk cannot be removed", &state, e))
+    }
+
+    /// The texts beside the disk that follow from profile and lock alone; those that are there.
+    pub fn texts(&self) -> Vec<PathBuf> {
+        let texts = [MANIFEST, PRIVILEGES, PUBLIC_SECRETS, RECIPE, SPDX, CYCLONEDX];
+        texts.iter().map(|name| self.directory.join(name)).filter(|file| file.exists()).collect()
+    }
+
     /// An empty staging directory, whatever a killed build left in it.
     pub fn stage(&self) -> Result<ResultsStaging> {
         let staging = ResultsStaging { results: self.clone() };

@@ -102,3 +102,56 @@ fn a_step_that_made_something_else_is_named_with_its_file() {
     let said = text(&output.stdout);
     assert!(said.contains("root /etc/issue: content: line 1") && said.contains("likely"), "{said}");
 }
+
+/// Each step with whether both runs gave the same, the findings, and what was changed.
+fn paranoid(project: &Project) -> (i32, Value, String) {
+    let arguments = ["-q", "--json", "build", "server", "--format", "raw", "--paranoid"];
+    let output = project.diorite().args(arguments).output().expect("the program starts");
+    let value = serde_json::from_slice(&output.stdout).unwrap_or(Value::Null);
+    (output.status.code().expect("it ends by itself"), value, text(&output.stderr))
+}
+
+#[test]
+fn every_step_gives_the_same_twice_and_one_that_does_not_is_named() {
+    let project = Project::locked();
+    let (code, answer, said) = paranoid(&project);
+    let twice = &answer["paranoid"];
+    assert_eq!((code, &twice["equal"]), (0, &true.into()), "{answer} {said}");
+    assert_eq!((&answer["disk_sha256"], &twice["rebuilt_sha256"]), (&reference().into(), &reference().into()));
+    let steps = twice["steps"].as_array().expect("steps");
+    let names: Vec<_> = steps.iter().filter_map(|step| step["step"].as_str()).collect();
+    assert_eq!(names, ["tree", "container web", "filesystem", "disk"]);
+    assert!(
+        steps.iter().all(|step| step["first"] == step["again"] && step["differs"] == serde_json::json!([])),
+        "{twice}"
+    );
+    let changed = twice["changed"].as_array().expect("a list").iter().filter_map(Value::as_str).collect::<Vec<_>>();
+    for word in
+        ["directory of the store", "umask", "kernel release", "trees on the disk", "time zone", "language", "threads"]
+    {
+        assert!(changed.iter().any(|line| line.contains(word)), "{word}: {changed:?}");
+    }
+    assert!(!project.path("out/server/rebuild").exists(), "what is equal is not kept twice");
+
+    // A step that made something else: named, with the line of its output, and the file of the image.
+    seed(&project);
+    let (code, answer, said) = paranoid(&project);
+    let twice = &answer["paranoid"];
+    assert_eq!((code, &twice["equal"]), (7, &false.into()), "{answer} {said}");
+    let differ = |name: &str| {
+        let steps = twice["steps"].as_array().expect("steps");
+        steps.iter().find(|step| step["step"] == name).map(|step| step["first"] != step["again"])
+    };
+    assert_eq!(
+        (differ("tree"), differ("container web"), differ("disk")),
+        (Some(true), Some(false), Some(true)),
+        "{twice}"
+    );
+    assert!(twice["findings"].to_string().contains("/etc/issue"), "{twice}");
+    let output = project.diorite().args(["-q", "build", "server", "--format", "raw", "--paranoid"]).output();
+    let output = output.expect("the program starts");
+    assert_eq!(output.status.code(), Some(7));
+    let said = text(&output.stdout);
+    assert!(said.contains("step `tree` is the first that gave something else"), "{said}");
+    assert!(said.contains("root /etc/issue: content: line 1"), "{said}");
+}

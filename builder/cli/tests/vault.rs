@@ -5,6 +5,44 @@ use common::{Project, reference, text};
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
+use std::process::Command;
+
+/// In ten years neither a repository nor an index of crates answers: the source comes out of the vault, and cargo, which knows
+/// nothing else and has no network, finds every crate it is compiled with. (docs/measurements has a whole compilation.)
+#[test]
+fn the_program_itself_comes_out_of_a_vault() {
+    let here = Project::locked();
+    let (vault, unpacked) = (here.path("server.vault"), here.path("source"));
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the repository");
+    let arguments = ["vault", "export", "server", vault.to_str().expect("a path"), "--source"];
+    let said = here.json(&[&arguments[..], &[repository.to_str().expect("a path")]].concat());
+    let (files, crates) = (&said["source"]["files"], &said["source"]["crates"]);
+    assert!(files.as_u64() > Some(500) && crates.as_u64() > Some(100), "{said}");
+    let there = Project::empty();
+    fs::remove_file(there.path("profiles/server.lock")).expect("no lock");
+    let arguments =
+        ["vault", "import", vault.to_str().expect("a path"), "--source", unpacked.to_str().expect("a path")];
+    assert_eq!(there.json(&arguments)["source"], said["source"]);
+    for file in ["Cargo.lock", "builder/cli/src/main.rs", ".cargo/config.toml"] {
+        let read = |directory: &Path| fs::read(directory.join(file)).expect("a file of the source");
+        assert!(read(&repository) == read(&unpacked.join("diorite")), "{file}");
+    }
+    assert!(!unpacked.join("diorite/.git").exists(), "no history");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["metadata", "--frozen", "--format-version", "1"]).current_dir(unpacked.join("diorite"));
+    cargo.env("CARGO_HOME", here.path("nothing")).env("CARGO_NET_OFFLINE", "true");
+    let output = cargo.output().expect("cargo");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let places = metadata["packages"].as_array().expect("packages").iter().filter_map(|p| p["manifest_path"].as_str());
+    let outside: Vec<_> = places.filter(|place| !place.starts_with(unpacked.to_str().expect("a path"))).collect();
+    assert!(outside.is_empty(), "{outside:?}");
+    // Positive control: without one crate it does not do.
+    let vendor = fs::read_dir(unpacked.join("vendor")).expect("crates").flatten().map(|entry| entry.path());
+    let one = vendor.into_iter().find(|path| path.to_string_lossy().contains("/serde_json-")).expect("serde_json");
+    fs::remove_dir_all(one).expect("a crate");
+    assert!(!cargo.output().expect("cargo").status.success(), "a crate is missing");
+}
 
 /// The packages in the store.
 fn held(project: &Project) -> usize {

@@ -15,6 +15,7 @@ mod compare;
 mod scratch;
 mod shrink;
 
+pub use compare::digest;
 pub use scratch::Scratch;
 pub use shrink::{Eviction, LIMIT, limit};
 

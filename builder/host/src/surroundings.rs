@@ -2,8 +2,10 @@
 //!
 //! The clock is not among them: Linux has no namespace for it (docs/decisions/clock.md), and a rebuild has another time anyway.
 
+use crate::sandbox::Memory;
 use rustix::fs::Mode;
 use rustix::process::umask;
+use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 
 /// Name of the host during a rebuild, where it may be changed.
@@ -14,6 +16,16 @@ pub const TIME_ZONE: &str = "Pacific/Kiritimati";
 pub const LANGUAGE: &str = "tr_TR.UTF-8";
 /// Permissions that are not given during a rebuild.
 const UMASK: u32 = 0o077;
+
+/// How far from those of the first build the surroundings of another one are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Distance {
+    /// All that costs nothing.
+    Near,
+    /// Trees are made on the disk, too: its file system gives the entries of a directory in another order than memory does.
+    Far,
+}
 
 /// Variables of a process with other surroundings, and the same in words. `threads`: those of this process.
 pub fn variables(threads: usize) -> Vec<(&'static str, OsString, String)> {
@@ -26,15 +38,28 @@ pub fn variables(threads: usize) -> Vec<(&'static str, OsString, String)> {
     ]
 }
 
-/// Changes what no variable says: the umask, and the host's name where this process may give itself another. To be called before
-/// there are other threads. What was changed, in words.
-pub fn change() -> Vec<String> {
+/// Changes what no variable says: the umask, the kernel's release, and the host's name where this process may give itself another.
+/// To be called before there are other threads. What was changed, in words.
+pub fn change(distance: Distance) -> Vec<String> {
     umask(Mode::from_raw_mode(UMASK));
     let mut changed = vec![format!("umask {UMASK:04o}")];
+    if rename_kernel() {
+        changed.push(format!("kernel release {}", rustix::system::uname().release().to_string_lossy()));
+    }
+    if distance == Distance::Far {
+        Memory::refuse();
+        changed.push("trees on the disk, where directories have another order".into());
+    }
     if rename_host() {
         changed.push(format!("host name {HOST_NAME}"));
     }
     changed
+}
+
+/// For this process and those that it starts, uname(2) says 2.6, personality(2).
+fn rename_kernel() -> bool {
+    // SAFETY: personality(2) takes a number and changes only how this process is answered.
+    unsafe { libc::personality(libc::UNAME26 as libc::c_ulong) >= 0 }
 }
 
 /// In a namespace of this process alone, uts_namespaces(7): the host keeps its name.

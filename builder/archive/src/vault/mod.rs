@@ -6,12 +6,18 @@
 //! debs/SHA256.deb     in the order of vault.json,
 //! images/SHA256       and among them files of containers' images,
 //! wheels/SHA256.whl   and wheels
+//! source/PATH         where asked for: the program's own source,
+//! crates/NAME.crate   and every crate that it is compiled with
 //! ```
 //! A tar archive (POSIX.1-1988 ustar) without compression: .debs are compressed already, and any tar reads it. The same
 //! lock gives the same bytes: no times, owners or host names are in it.
 
+mod source;
 #[cfg(test)]
 mod tests;
+mod unpack;
+
+pub use source::Checkout;
 
 use crate::fetch::{Part, Pool, held, same_package};
 use diorite_host::file::NewFile;
@@ -19,9 +25,11 @@ use diorite_host::progress::{Bar, BarUnit, Progress, bytes};
 use diorite_host::{interrupt, store::Store};
 use diorite_model::{Digest, Error, Exit, Hasher, Lock, LockedPackage, Result};
 use serde::{Deserialize, Serialize};
+use source::ProgramSource;
 use std::fs::File;
 use std::io::{BufReader, Read, Write};
 use std::path::Path;
+use unpack::SourceDirectory;
 
 const INDEX: &str = "vault.json";
 /// Neither index nor lock is ever larger; a vault that claims so is not read.
@@ -31,7 +39,7 @@ const LARGEST_TEXT: u64 = 64 << 20;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Contents {
-    /// Version of this format: 1.
+    /// Version of this format: 1, or 2 with the program's source.
     schema: u32,
     /// File name of the lock.
     lock: String,
@@ -39,6 +47,9 @@ struct Contents {
     lock_sha256: Digest,
     /// Every package once, sorted.
     packages: Vec<LockedPackage>,
+    /// The program's own source.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<ProgramSource>,
 }
 
 /// What an import brought.
@@ -54,12 +65,21 @@ pub struct VaultImport {
     pub new: usize,
     /// Packages in the vault.
     pub packages: usize,
+    /// Files and crates of the program's source, where the vault has it.
+    pub source: Option<(usize, usize)>,
 }
 
-/// Writes the vault of a lock to `out` (a temporary name, fsync, rename).
+/// Writes the vault of a lock to `out` (a temporary name, fsync, rename), with the program's source where there is a checkout.
 ///
 /// Errors: [`Exit::Host`] when a package of the pool is missing or damaged, or `out` cannot be written.
-pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: &Progress) -> Result<Digest> {
+pub fn export(
+    lock_path: &Path,
+    lock: &Lock,
+    pool: &Pool,
+    checkout: Option<&Checkout>,
+    out: &Path,
+    progress: &Progress,
+) -> Result<Digest> {
     let text = std::fs::read(lock_path).map_err(|e| Error::io("the lock cannot be read", lock_path, e))?;
     let name = lock_path.file_name().and_then(|n| n.to_str()).filter(|n| plain(n));
     let name = name.ok_or_else(|| {
@@ -69,8 +89,10 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
     })?;
     let mut packages: Vec<_> = lock.packages().into_iter().cloned().collect();
     packages.sort();
-    let index = Contents { schema: 1, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages };
-    let total = index.packages.iter().map(|p| p.size).sum();
+    let (schema, source) = (if checkout.is_some() { 2 } else { 1 }, checkout.map(|checkout| checkout.source.clone()));
+    let index = Contents { schema, lock: name.to_owned(), lock_sha256: Digest::of(&text), packages, source };
+    let sources = checkout.into_iter().flat_map(Checkout::members);
+    let total = index.packages.iter().map(|p| p.size).chain(sources.map(|(_, _, size, _)| size)).sum();
     let stage = progress.stage("export the vault");
     let bar = stage.bar(total, BarUnit::Bytes);
 
@@ -87,6 +109,17 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
         append(&mut tar, &member(package), package.size, (&mut deb).take(package.size)).map_err(fail)?;
         deb.check()?;
     }
+    for (member, path, size, sha256) in checkout.into_iter().flat_map(Checkout::members) {
+        interrupt::check()?;
+        let bytes = std::fs::read(&path).map_err(|e| Error::io("the source cannot be read", &path, e))?;
+        if bytes.len() as u64 != size || Digest::of(&bytes) != sha256 {
+            return Err(Error::host("the source changed while it was packed")
+                .at(path.display().to_string())
+                .hint("export again while nobody works in the checkout"));
+        }
+        append(&mut tar, &member, size, &bytes[..]).map_err(fail)?;
+        bar.inc(size);
+    }
     let digest = tar.into_inner().map_err(fail)?.hasher.finish();
     file.publish().map_err(fail)?;
     bar.finish();
@@ -94,11 +127,12 @@ pub fn export(lock_path: &Path, lock: &Lock, pool: &Pool, out: &Path, progress: 
     Ok(digest)
 }
 
-/// Fills the store's pool from a vault, without a network. Every package is hashed, those the store has already too.
+/// Fills the store's pool from a vault, without a network. Every package is hashed, those the store has already too. The program's
+/// source is unpacked into `unpack`, a directory that is not there yet; without one it is only hashed.
 ///
 /// Errors: [`Exit::Input`] for a file that is no vault, is cut short, or holds other bytes than it says; `Host` for a
 /// store that cannot be written. Packages that were right stay in the pool, which trusts nothing but their digest.
-pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultImport> {
+pub fn import(file: &Path, unpack: Option<&Path>, store: &Store, progress: &Progress) -> Result<VaultImport> {
     let tar = File::open(file).map_err(|e| Error::io("the vault cannot be read", file, e))?;
     let mut tar = tar::Archive::new(BufReader::with_capacity(1 << 18, tar));
     let wrong = |cause: String| {
@@ -125,9 +159,23 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultIm
     };
     let json = text(&mut next(INDEX)?, INDEX)?;
     let index: Contents = serde_json::from_str(&json).map_err(|e| wrong(format!("`{INDEX}`: {e}")))?;
-    if index.schema != 1 || !plain(&index.lock) {
-        return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schema 1", index.schema)));
+    if !(1..=2).contains(&index.schema) || !plain(&index.lock) {
+        return Err(wrong(format!("`{INDEX}` has schema {}, this Diorite reads schemas 1 and 2", index.schema)));
     }
+    if (index.schema == 2) != index.source.is_some() {
+        return Err(wrong(format!(
+            "`{INDEX}` has schema {}, and schema 2 alone has the program's source",
+            index.schema
+        )));
+    }
+    if let Some(source) = &index.source {
+        source.check().map_err(wrong)?;
+    }
+    let directory = match (unpack, &index.source) {
+        (Some(_), None) => return Err(wrong("the source of the program is not in it".to_owned())),
+        (Some(directory), Some(_)) => Some(SourceDirectory::new(directory)?),
+        (None, _) => None,
+    };
     let lock_text = text(&mut next(&index.lock)?, &index.lock)?;
     if Digest::of(lock_text.as_bytes()) != index.lock_sha256 {
         return Err(wrong(format!("`{}` is not the lock that `{INDEX}` names", index.lock)));
@@ -139,7 +187,8 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultIm
         return Err(wrong(format!("`{INDEX}` does not name the packages of `{}`", index.lock)));
     }
 
-    let total = packages.iter().map(|p| p.size).sum();
+    let sources = index.source.iter().map(ProgramSource::bytes);
+    let total = packages.iter().map(|p| p.size).chain(sources).sum();
     let stage = progress.stage("import the vault");
     let bar = stage.bar(total, BarUnit::Bytes);
     let mut new = 0;
@@ -164,13 +213,43 @@ pub fn import(file: &Path, store: &Store, progress: &Progress) -> Result<VaultIm
             MemberError::Final(e) => e,
         })?;
     }
+    if let Some(source) = &index.source {
+        let mut read = |member: String, size: u64, sha256: Digest| -> Result<Vec<u8>> {
+            interrupt::check()?;
+            let mut bytes = Vec::new();
+            let entry = next(&member)?;
+            entry.take(size + 1).read_to_end(&mut bytes).map_err(damaged)?;
+            bar.inc(size);
+            match bytes.len() as u64 == size && Digest::of(&bytes) == sha256 {
+                true => Ok(bytes),
+                false => Err(wrong(format!("`{member}` has another digest than `{INDEX}` says"))),
+            }
+        };
+        for (at, file) in source.files.iter().enumerate() {
+            let bytes = read(file.member(), file.size, file.sha256)?;
+            if source.lock() == Some(at) {
+                source.check_crates(&String::from_utf8_lossy(&bytes)).map_err(wrong)?;
+            }
+            if let Some(directory) = &directory {
+                directory.file(file, &bytes)?;
+            }
+        }
+        for one in &source.crates {
+            let bytes = read(one.member(), one.size, one.sha256)?;
+            if let Some(directory) = &directory {
+                directory.unpack(one, &bytes)?;
+            }
+        }
+    }
     match entries.next() {
         None => {}
         Some(_) => return Err(wrong("there is more in it than its lock names".to_owned())),
     }
+    directory.map(SourceDirectory::finish).transpose()?;
     bar.finish();
     stage.done(format!("{} packages, {new} of them new, {}", packages.len(), bytes(total)));
-    Ok(VaultImport { lock_name: index.lock, lock_text, lock, new, packages: packages.len() })
+    let source = index.source.map(|source| (source.files.len(), source.crates.len()));
+    Ok(VaultImport { lock_name: index.lock, lock_text, lock, new, packages: packages.len(), source })
 }
 
 enum MemberError {

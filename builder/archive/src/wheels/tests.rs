@@ -130,9 +130,9 @@ fn the_wheel_that_fits_best_is_locked_fetched_and_carried() {
     let lock_file = world.directory.path().join("a.lock");
     crate::lockfile::write(&world.lock, &lock_file).unwrap();
     let vault = world.directory.path().join("a.vault");
-    crate::vault::export(&lock_file, &world.lock, &pool, &vault, &Progress::quiet()).unwrap();
+    crate::vault::export(&lock_file, &world.lock, &pool, None, &vault, &Progress::quiet()).unwrap();
     let other = diorite_host::store::Store::open(Some(&world.directory.path().join("other"))).unwrap();
-    let imported = crate::vault::import(&vault, &other, &Progress::quiet()).unwrap();
+    let imported = crate::vault::import(&vault, None, &other, &Progress::quiet()).unwrap();
     assert_eq!((imported.new, imported.lock.wheels), (3, world.lock.wheels.clone()));
 }
 

@@ -234,6 +234,10 @@ pub struct BuildArgs {
     /// Build up to the boot programs, write what is to be signed of them to FILE, and stop: for a key that is elsewhere.
     #[arg(long, value_name = "FILE", requires = "keys", conflicts_with_all = ["signer", "signatures"])]
     pub unsigned_digests: Option<PathBuf>,
+    /// Run every step a second time, with an empty store and in a different environment, and compare what each step gave; exit
+    /// code 7 and an explanation when anything differs. For an image without signatures.
+    #[arg(long, conflicts_with = "keys")]
+    pub paranoid: bool,
 }
 
 /// What `rebuild` takes.
@@ -460,11 +464,18 @@ pub enum VaultVerb {
         profile: ProfileArgs,
         /// The file to write.
         file: PathBuf,
+        /// Pack the program's own source as well: the directory of its checkout, and every crate that its Cargo.lock names, from
+        /// cargo's cache.
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
     /// Verify every package in the file and put it into the store; in a project, also write its lock to
     /// profiles/NAME.lock, which is never overwritten.
     Import {
         /// The file to read.
         file: PathBuf,
+        /// Unpack the program's source into this new directory, where cargo then compiles it without a network.
+        #[arg(long, value_name = "DIR")]
+        source: Option<PathBuf>,
     },
 }

@@ -8,7 +8,7 @@ use crate::context::Context;
 use crate::lock::CheckedLock;
 use crate::project::Project;
 use crate::signing::{self, DiskSigning};
-use crate::{downloads, file, out, print};
+use crate::{downloads, file, out, paranoid, print, print_paranoid};
 use diorite_model::{Exit, Result};
 use std::path::Path;
 
@@ -32,10 +32,10 @@ pub fn fetch(profile: &ProfileArgs, context: &Context) -> Result<Exit> {
 }
 
 /// Builds the disk image; or only what of it is to be signed elsewhere.
-pub fn run(args: &BuildArgs, context: &Context) -> Result<Exit> {
+pub fn build(args: &BuildArgs, context: &Context) -> Result<Exit> {
     match &args.unsigned_digests {
         Some(file) => digests(args, file, context),
-        None => build(args, context).map(|_| Exit::Done),
+        None => made(args, context).map(|(_, exit)| exit),
     }
 }
 
@@ -54,19 +54,33 @@ fn digests(args: &BuildArgs, to: &Path, context: &Context) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Builds the disk image and prints the table of its steps.
-pub fn build(args: &BuildArgs, context: &Context) -> Result<BuiltImage> {
+/// Builds the disk image and prints the table of its steps. The image; and whether every step gave the same twice, where that was asked for.
+fn made(args: &BuildArgs, context: &Context) -> Result<(BuiltImage, Exit)> {
     let built = BuiltImage::make(args, context)?;
-    out::print(print::built(&built.build, built.project.results.directory(), context.json))?;
-    Ok(built)
+    let table = |as_json| print::built(&built.build, built.project.results.directory(), as_json);
+    if !args.paranoid {
+        out::print(table(context.json))?;
+        return Ok((built, Exit::Done));
+    }
+    let twice = paranoid::twice(&built, context)?;
+    let text = match context.json {
+        true => print_paranoid::json(&built.build, &twice),
+        false => table(false) + &print_paranoid::table(&twice),
+    };
+    out::print(text)?;
+    let exit = if twice.equal() { Exit::Done } else { Exit::NotReproducible };
+    Ok((built, exit))
 }
 
 /// Builds, verifies, and says where the result is.
 pub fn image(args: &BuildArgs, context: &Context) -> Result<Exit> {
     if args.unsigned_digests.is_some() {
-        return run(args, context);
+        return build(args, context);
     }
-    let built = build(args, context)?;
+    let (built, exit) = made(args, context)?;
+    if exit != Exit::Done {
+        return Ok(exit);
+    }
     let tools = downloads::tools(&built.project, &built.lock, context)?;
     verify::run(&VerifyRequest::of(&built.project, built.build.disk_sha256, &tools), context)
 }

@@ -69,7 +69,7 @@ fn verb(cli: &Cli, context: &Context) -> Result<Exit> {
         Verb::Plan(args) => build::plan(args, context),
         Verb::Fetch(profile) => build::fetch(profile, context),
         Verb::Vault(vault) => vault::run(vault, context),
-        Verb::Build(args) => build::run(args, context),
+        Verb::Build(args) => build::build(args, context),
         Verb::Keys(verb) => keys::run(verb, context),
         Verb::Rebuild(args) => rebuild::rebuild(args, context),
         Verb::Again { description } => crate::rebuild::inside(description, context),

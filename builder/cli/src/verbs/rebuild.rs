@@ -13,9 +13,8 @@ use crate::rebuild::{self, Rebuilt};
 use crate::results::Results;
 use crate::subject::NamedSubject;
 use crate::{out, print_rebuild, signer};
-use diorite_compare::explain;
 use diorite_host::file::sha256;
-use diorite_host::surroundings;
+use diorite_host::surroundings::Distance;
 use diorite_image::format;
 use diorite_image::read::ImageReader;
 use diorite_model::profile::Settings;
@@ -41,7 +40,7 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
     };
     // What is wrong with a key is known before an hour of building.
     let signer = signer(args)?;
-    let rebuilt = rebuild::again(&original.project, &original.lock, context)?;
+    let rebuilt = rebuild::again(&original.project, &original.lock, Distance::Near, context)?;
     let (there, again) = (original.sha256, rebuilt.build.disk_sha256);
     if there == again {
         let _ = fs::remove_dir_all(rebuilt.results.directory());
@@ -54,7 +53,7 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
         out::print(print_rebuild::equal_but_signed(there, &rebuilt, context.json))?;
         return Ok(Exit::Done);
     }
-    let findings = explained(&original, &rebuilt)?;
+    let findings = rebuilt.explain(&original.image)?;
     out::print(print_rebuild::different(&original.image, there, &rebuilt, &findings, context.json))?;
     Ok(Exit::NotReproducible)
 }
@@ -94,24 +93,11 @@ fn without_signatures(original: &Original, rebuilt: &Rebuilt) -> Result<bool> {
     Ok(unsigned == signing.unsigned_sha256 && image.damages()?.is_empty())
 }
 
-/// Where the two images differ.
-fn explained(original: &Original, rebuilt: &Rebuilt) -> Result<Vec<explain::RebuildFinding>> {
-    let (a, b) = (ImageReader::open(&original.image)?, ImageReader::open(&rebuilt.results.raw())?);
-    let store = rebuilt.store.path().display().to_string();
-    let words = [
-        (store.as_str(), "the directory"),
-        (surroundings::HOST_NAME, "the name of the host"),
-        (surroundings::TIME_ZONE, "the time zone"),
-        (surroundings::LANGUAGE, "the language"),
-    ];
-    explain::explain(&a, &b, &words)
-}
-
 /// The image of the profile as it is now; built first where it is not there.
 fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
     let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
     let (relock, signing) = (args.relock.clone(), args.signing.clone());
-    let build = BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None };
+    let build = BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None, paranoid: false };
     let built = BuiltImage::make(&build, context)?;
     let BuiltImage { project, lock, build, .. } = built;
     Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })

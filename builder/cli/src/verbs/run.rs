@@ -21,6 +21,7 @@ pub fn run(args: &RunArgs, context: &Context) -> Result<Exit> {
             format: Vec::new(),
             signing: args.signing.clone(),
             unsigned_digests: None,
+            paranoid: false,
         };
         let built = BuiltImage::make(&build, context)?;
         (built.project, built.build.disk_sha256, (*built.lock).clone())

@@ -37,6 +37,8 @@ pub(crate) enum Op {
     Write(CString, Vec<u8>),
     Symlink(CString, CString),
     Hostname(CString),
+    /// What uname(2) says of machine and release is the kernel's own: PER_LINUX of personality(2).
+    PlainPersonality,
     /// Makes a mount point the root and lets go of everything else (pivot_root(2), section "." as new and old root).
     Pivot(CString),
     /// Makes the first a new root and shows the old one at the second.
@@ -452,6 +454,8 @@ impl<'a> Prepared<'a> {
                 }
                 Op::Symlink(target, path) => libc::symlink(target.as_ptr(), path.as_ptr()),
                 Op::Hostname(name) => libc::sethostname(name.as_ptr(), name.as_bytes().len()),
+                // Each number is a valid one; the answer is the one before.
+                Op::PlainPersonality => libc::personality(0).min(0),
                 Op::Pivot(root) => {
                     if libc::chdir(root.as_ptr()) != 0 {
                         return -1;

@@ -10,6 +10,10 @@ use crate::simulate;
 use rustix::fs::XattrFlags;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether this process does without.
+static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// Room in memory at a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,7 +27,7 @@ impl Memory {
     /// Room at an existing directory for about `need` bytes; none where that would be more than half of the memory that is
     /// free for us, or where we may not mount. What is written may grow to that half.
     pub fn at(directory: &Path, need: u64) -> Option<Self> {
-        if mode().ok()? == SandboxMode::Chroot {
+        if REFUSED.load(Ordering::Relaxed) || mode().ok()? == SandboxMode::Chroot {
             return None;
         }
         if simulate::little_memory() {
@@ -31,6 +35,11 @@ impl Memory {
         }
         let limit = available()? / 2;
         (need <= limit).then(|| Self { directory: directory.to_owned(), limit })
+    }
+
+    /// From here on this process finds no room in memory.
+    pub fn refuse() {
+        REFUSED.store(true, Ordering::Relaxed);
     }
 
     /// What the child does first, in a mount namespace of its own.

@@ -211,6 +211,7 @@ impl Namespaced {
             list.mount("", &target, "", libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | locked_flags(&host), "");
         }
         list.add("host name", Op::Hostname(c("localhost")));
+        list.add("personality", Op::PlainPersonality);
         list.add("pivot_root", Op::Pivot(c(root)));
         list.add("umask", Op::Umask(0o022));
         list.add(&format!("chdir {}", cwd.display()), Op::Chdir(c(cwd)));

@@ -1,8 +1,10 @@
-//! The first difference between two directories: what "not reproducible" points at.
+//! The first difference between two directories, what "not reproducible" points at, and the digest of a directory.
 
-use diorite_model::{Error, Result};
+use crate::file::sha256;
+use diorite_model::{Digest, Error, Hasher, Result};
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +20,35 @@ pub struct Difference {
 /// Compares names, kinds, modes and contents, in the order of the names. Times and owners do not count.
 pub fn first_difference(kept: &Path, new: &Path) -> Result<Option<Difference>> {
     directory(kept, new, Path::new(""))
+}
+
+/// Digest of the names, kinds and contents of everything in a directory. Modes, owners and times do not count: they are those of
+/// whoever built, and what a step says of its own files stands in a file.
+pub fn digest(whole: &Path) -> Result<Digest> {
+    let mut hasher = Hasher::new();
+    add(whole, Path::new(""), &mut hasher)?;
+    Ok(hasher.finish())
+}
+
+fn add(whole: &Path, inside: &Path, hasher: &mut Hasher) -> Result<()> {
+    for name in names(&whole.join(inside))? {
+        let path = inside.join(name);
+        let file = whole.join(&path);
+        let fail = |e| Error::io("a result cannot be read", &file, e);
+        let kind = fs::symlink_metadata(&file).map_err(fail)?.file_type();
+        hasher.field(path.as_os_str().as_bytes());
+        if kind.is_dir() {
+            hasher.field(b"directory");
+            add(whole, &path, hasher)?;
+        } else if kind.is_symlink() {
+            hasher.field(b"link");
+            hasher.field(fs::read_link(&file).map_err(fail)?.as_os_str().as_bytes());
+        } else {
+            hasher.field(b"file");
+            hasher.field(&sha256(&file, "a result")?.0.0);
+        }
+    }
+    Ok(())
 }
 
 fn directory(kept: &Path, new: &Path, inside: &Path) -> Result<Option<Difference>> {
