@@ -45,7 +45,8 @@ pub fn seconds(text: &str) -> Option<u64> {
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
     let parts = clock.split(':').map(|part| digits(part).then(|| part.parse().ok())?).collect::<Option<Vec<u64>>>()?;
     let [hour, minute, second] = parts[..].try_into().ok()?;
-    let fits = date.len() == 10 && hour < 24 && minute < 60 && second <= 60 && fraction.bytes().all(|b| b.is_ascii_digit());
+    let fits =
+        date.len() == 10 && hour < 24 && minute < 60 && second <= 60 && fraction.bytes().all(|b| b.is_ascii_digit());
     let day = day(date)?;
     fits.then(|| day * 86400 + hour * 3600 + minute * 60 + second)
 }

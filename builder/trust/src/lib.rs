@@ -12,7 +12,7 @@
 #![forbid(unsafe_code)]
 
 pub mod attest;
-pub mod keys;
 pub mod audit;
+pub mod keys;
 pub mod sbom;
 pub mod secure_boot;

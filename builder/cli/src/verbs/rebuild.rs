@@ -60,8 +60,11 @@ pub fn rebuild(args: &RebuildArgs, context: &Context) -> Result<Exit> {
 
 /// Who signs that the same bytes came, if anybody.
 fn signer(args: &RebuildArgs) -> Result<Option<Box<dyn AttestationSigner>>> {
-    let named =
-        SignerArgs { key: args.attest.clone(), signer: args.attest_signer.clone(), public_key: args.attest_public_key.clone() };
+    let named = SignerArgs {
+        key: args.attest.clone(),
+        signer: args.attest_signer.clone(),
+        public_key: args.attest_public_key.clone(),
+    };
     (named.key.is_some() || named.signer.is_some()).then(|| signer::of(&named)).transpose()
 }
 
@@ -97,7 +100,8 @@ fn without_signatures(original: &Original, rebuilt: &Rebuilt) -> Result<bool> {
 fn of_profile(args: &RebuildArgs, context: &Context) -> Result<Original> {
     let profile = crate::args::ProfileArgs { name: args.image.clone(), paths: args.paths.clone() };
     let (relock, signing) = (args.relock.clone(), args.signing.clone());
-    let build = BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None, paranoid: false };
+    let build =
+        BuildArgs { profile, relock, format: vec![format::RAW], signing, unsigned_digests: None, paranoid: false };
     let built = BuiltImage::make(&build, context)?;
     let BuiltImage { project, lock, build, .. } = built;
     Ok(Original { image: project.results.raw(), sha256: build.disk_sha256, project, lock })

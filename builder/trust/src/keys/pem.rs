@@ -114,5 +114,5 @@ pub(super) fn other_algorithm(half: KeyHalf, place: &str, algorithm: &AlgorithmI
         (other, _) => format!("its algorithm is {other}"),
     };
     refused(half, place, named)
-        .hint("attestations are signed with ed25519 or ECDSA P-256: `openssl genpkey -algorithm ed25519` makes one")
+        .hint("attestations are signed with ed25519 or ECDSA P-256: `diorite keys new` makes one")
 }

@@ -47,6 +47,7 @@ pub fn build() -> Build {
         root_hash: Digest::of(b"root hash"),
         recipe_digest: Digest::of(b"recipe"),
         lock_digest: Digest::of(b"lock"),
+        signing: None,
         tools: vec![BuildTool::diorite("0.1.0", Digest::of(b"diorite"))],
         steps: vec![step("tree"), step("disk")],
     }
