@@ -40,6 +40,7 @@ fn attested(disk: &[u8]) -> Project {
         root_hash: sha256,
         recipe_digest: sha256,
         lock_digest: sha256,
+        signing: None,
         tools: vec![],
         steps: vec![],
     };
