@@ -29,7 +29,7 @@ const ALLOWED: &[&str] = &[
 ];
 const LGPL: &[&str] = &["sequoia-openpgp", "buffered-reader"];
 const FORBIDDEN: &[&str] = &["tokio", "openssl-sys", "openssl", "aws-lc-sys", "native-tls", "nettle-sys"];
-const MOST_CRATES: usize = 270;
+const MOST_CRATES: usize = 275;
 
 fn tree(format: &str) -> Vec<String> {
     let output = Command::new(env!("CARGO"))

@@ -45,10 +45,9 @@ impl PrivateRsaKey {
             return Err(refused("it is encrypted".into())
                 .hint("decrypt it (openssl rsa), or let a program that asks for its passphrase sign: --signer"));
         }
-        let key =
-            RsaPrivateKey::from_pkcs8_pem(text).or_else(|_| RsaPrivateKey::from_pkcs1_pem(text)).map_err(|e| {
-                refused(format!("it is not an RSA key in PEM: {e}")).hint("make keys with `diorite keys new DIR`")
-            })?;
+        let key = RsaPrivateKey::from_pkcs8_pem(text)
+            .or_else(|_| RsaPrivateKey::from_pkcs1_pem(text))
+            .map_err(|_| refused("it is not an RSA key in PEM".into()).hint("make keys with `diorite keys new DIR`"))?;
         Self::of(&key)
     }
 
