@@ -20,7 +20,7 @@ LAB     = hostile links scans segments services verdicts
 image: diorite
 	$(DIORITE) image $(PROFILE) --relock
 
-## unit: the tests that need no network, no packages and no tools; two minutes at most once compiled
+## unit: the tests that need no network, no packages and no tools; two to four minutes on two cores once compiled
 unit: rust
 	$(CARGO) test --profile unit --workspace --lib --bins $(UNIT:%=--test %) --no-run
 	@$(MAKE) --no-print-directory -j3 --output-sync=line unit-waiting unit-lab unit-computing
