@@ -10,6 +10,8 @@ const RESTART: &str = "diorite-restart.service";
 const RETRY: &str = "diorite-retry";
 /// Decides whether a restart can help.
 const MAY_RESTART: &str = "usr/lib/diorite/may-restart";
+/// Waits for the units without which a machine is of no use.
+const WAIT_ACTIVE: &str = "usr/lib/diorite/wait-active";
 /// Starts what has failed.
 const START_FAILED: &str = "usr/lib/diorite/start-failed";
 /// The entry that was booted, when it still counts its tries: systemd-boot(7), `LoaderBootCountPath`.
@@ -42,6 +44,9 @@ pub(super) fn generate(guest: &mut Guest, recipe: &Recipe) -> Result<()> {
 /// systemd-bless-boot.service(8): while the entry still counts its tries, a vital unit that is not active restarts the
 /// machine, and the boot loader takes the other slot when none is left. Where there is no other, it comes back to the
 /// same one: then the machine stays up, for somebody to look at it.
+///
+/// A busy hypervisor makes a first start run into its time limit, and the next one is under way when everything else is
+/// there: such a unit is waited for. One that has used up its attempts is not.
 fn gate(guest: &mut Guest, units: &[String]) -> Result<()> {
     let health = Ini::new()
         .section("Unit")
@@ -53,10 +58,11 @@ fn gate(guest: &mut Guest, units: &[String]) -> Result<()> {
         .section("Service")
         .set("Type", "oneshot")
         .set("RemainAfterExit", "yes")
-        .each("ExecStart", units.iter().map(|u| format!("/usr/bin/systemctl is-active {u}")))
-        .set("TimeoutStartSec", "120");
+        .set("ExecStart", format!("/{WAIT_ACTIVE} {}", units.join(" ")))
+        .set("TimeoutStartSec", "20min");
     let health = sandbox::closed(health, &[]).section("Install").set("RequiredBy", "boot-complete.target");
     guest.unit(HEALTH, &health)?;
+    guest.file(WAIT_ACTIVE, 0o755, WAIT_ACTIVE_SCRIPT)?;
     guest.enable(HEALTH)?;
     let restart = Ini::new()
         .section("Unit")
@@ -100,6 +106,28 @@ fn retry(guest: &mut Guest, units: &[String]) -> Result<()> {
     guest.file(START_FAILED, 0o755, START_FAILED_SCRIPT)?;
     guest.enable(&timer)
 }
+
+/// `wait-active UNIT...`: 0 once all are active, 1 as soon as one has failed for good. The unit of the caller limits the time.
+const WAIT_ACTIVE_SCRIPT: &str = "#!/bin/sh
+while :; do
+  waiting=
+  for unit; do
+    state=$(systemctl is-active \"$unit\")
+    case $state in
+    active) ;;
+    failed)
+      echo \"$unit has failed\"
+      exit 1
+      ;;
+    *) waiting=\"$waiting $unit ($state)\" ;;
+    esac
+  done
+  [ -n \"$waiting\" ] || exit 0
+  [ \"$waiting\" = \"$before\" ] || echo \"waiting for$waiting\"
+  before=$waiting
+  sleep 2
+done
+";
 
 /// `may-restart VARIABLE TRIES`: an entry is named `...+LEFT-DONE.efi`, in UTF-16 behind four bytes of attributes. A variable
 /// cannot be read from its middle: tail(1) fails on it. Where nobody can tell how often the image was started, it stays.
@@ -146,6 +174,41 @@ mod tests {
         diorite_host::file::write_scratch(&variable, [&[6, 0, 0, 0], &utf16[..]].concat()).unwrap();
         let output = Command::new("sh").arg(script).arg(variable).arg(TRIES.to_string()).output().unwrap();
         (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// What the gate says and whether it lets the image pass, where `systemctl is-active` answers with these, one after
+    /// the other, for each unit.
+    fn gate_of(answers: &[(&str, &[&str])]) -> (bool, String) {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            diorite_host::file::write_scratch(&path, text.as_bytes()).unwrap();
+            path
+        };
+        for (unit, states) in answers {
+            file(unit, &states.iter().map(|state| format!("{state}\n")).collect::<String>());
+        }
+        // The first line of the unit's file is its state; it goes, unless it is the last.
+        let systemctl = "systemctl() {
+  head -n 1 \"$2\"
+  if [ \"$(wc -l <\"$2\")\" -gt 1 ]; then sed -i 1d \"$2\"; fi
+}
+sleep() { :; }
+";
+        let script = file("script", &format!("{systemctl}{WAIT_ACTIVE_SCRIPT}"));
+        let units = answers.iter().map(|(unit, _)| unit);
+        let output = Command::new("sh").arg(script).args(units).current_dir(&directory).output().unwrap();
+        (output.status.success(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    #[test]
+    fn a_slow_start_is_waited_for_and_a_failed_one_is_not() {
+        let (passed, said) = gate_of(&[("db", &["active"]), ("app", &["activating", "inactive", "activating", "active"])]);
+        assert!(passed, "{said}");
+        assert_eq!(said, "waiting for app (activating)\nwaiting for app (inactive)\nwaiting for app (activating)\n");
+        assert_eq!(gate_of(&[("db", &["active"]), ("web", &["active"])]), (true, String::new()));
+        let (passed, said) = gate_of(&[("db", &["activating", "failed"]), ("app", &["activating"])]);
+        assert!(!passed && said.ends_with("db has failed\n"), "{said}");
     }
 
     #[test]
