@@ -115,22 +115,29 @@ fn qemu_img_accepts_the_qcow2_and_refuses_a_damaged_one() {
 #[test]
 fn qemu_img_reads_every_format_as_the_same_disk_and_notices_a_change() {
     let raw = BENCH.path("disk.raw");
-    for format in [format::qcow2::FORMAT, format::vhdx::FORMAT] {
-        let (name, good) = (format.name, BENCH.path(format.file));
+    // QEMU calls a VHD by the product that had it first, and has no test of its structure: it has none.
+    for (format, name, structured) in [
+        (format::qcow2::FORMAT, "qcow2", true),
+        (format::vhd::FORMAT, "vpc", false),
+        (format::vhdx::FORMAT, "vhdx", true),
+        (format::vmdk::FORMAT, "vmdk", true),
+    ] {
+        let good = BENCH.path(format.file);
         let same = |path: &Path| {
             BENCH.accepts(Tool::QemuImg, &["compare", "-f", "raw", "-F", name, text(&raw), text(path)], "identical")
         };
         let sound = |path: &Path| BENCH.accepts(Tool::QemuImg, &["check", "-f", name, text(path)], "No errors");
         assert!(same(&good), "{name}");
-        assert!(sound(&good), "{name}");
+        assert_eq!(sound(&good), structured, "{name}");
         // Converted by another's hand.
         let back = BENCH.path("converted.raw");
         assert!(BENCH.accepts(Tool::QemuImg, &["convert", "-f", name, "-O", "raw", text(&good), text(&back)], ""));
         assert!(diorite_host::file::sha256(&back, "the disk").unwrap().0 == BENCH.made.image.sha256, "{name}");
-        // The last that is data is the second copy of the partition table, whatever the format.
+        // The last that is data is the second copy of the partition table; in a file that is compressed, whatever is in the
+        // middle of it.
         let bytes = std::fs::read(&good).unwrap();
-        let at = bytes.windows(8).rposition(|w| w == b"EFI PART").expect("the second table");
-        assert!(!same(&BENCH.damaged(format.file, at as u64, b"efi part")), "{name}");
+        let table = bytes.windows(8).rposition(|w| w == b"EFI PART").unwrap_or(bytes.len() / 2);
+        assert!(!same(&BENCH.damaged(format.file, table as u64, b"efi part")), "{name}");
     }
 }
 

@@ -21,7 +21,9 @@ const GOLDEN: &[(&str, &str)] = &[
     ("cpio", "b6907482f928b2bb7867a4d77ace3c66f4a3e0bcac10d2e55b0d0c1eb5431dab"),
     ("disk.qcow2", "13ef809f4a0ecc86273c2162551e24ec57f780cc62cab36691b78b6e42a3c021"),
     ("disk.raw", "1f5407dbff7e27bcf155add6d53ecdc86ce6c691a221b914f765dd28b773a72c"),
+    ("disk.vhd", "3448fe9a732e6970451b54b9409f898f20f115d75f7a443cd3f4d65547557bcb"),
     ("disk.vhdx", "edf72b9d55d045a59bf4e1367d2d8358db1b9c290a67b1d1acfb653964799e46"),
+    ("disk.vmdk", "260764c9ab1181168e6df528379fe76a08c20bb593b0d679787eb5681d3fc63b"),
     ("erofs", "78f0134cd630c5bdd7bde0a88f918384fa5217c7c8bfd57331f561a4bd0f4410"),
     ("esp", "8734029fd416c46100bc88e2cb3225b90cea83da710df8f01a02aab114dd38c8"),
     ("gpt", "246a016cc2d89547e487066d0914e49e777315a4bb78ce11378d4aea92da49e8"),
@@ -141,8 +143,10 @@ fn made() -> BTreeMap<String, Digest> {
     made.insert("gpt".into(), Digest::of(&[first, last].concat()));
     // An installer has this very program in it.
     format::qcow2::write(&raw, &path("disk.qcow2")).unwrap();
+    format::vhd::write(&raw, &image.sha256, &path("disk.vhd")).unwrap();
     format::vhdx::write(&raw, &image.sha256, &path("disk.vhdx")).unwrap();
-    for name in ["disk.raw", "disk.qcow2", "disk.vhdx"] {
+    format::vmdk::write(&raw, &image.sha256, &path("disk.vmdk")).unwrap();
+    for name in ["disk.raw", "disk.qcow2", "disk.vhd", "disk.vhdx", "disk.vmdk"] {
         made.insert(name.into(), of_file(name));
     }
     made

@@ -5,7 +5,9 @@
 mod blocks;
 pub mod installer;
 pub mod qcow2;
+pub mod vhd;
 pub mod vhdx;
+pub mod vmdk;
 
 use crate::ImageParts;
 use diorite_host::file::{self, NewFile};
@@ -43,7 +45,7 @@ pub type ProgramSigner<'a> = &'a dyn Fn(&'static str, &[u8]) -> Result<Vec<u8>>;
 pub const RAW: Format = Format { name: "raw", file: "disk.raw", write: |source, out| copy(source.raw, out) };
 
 /// Every format, the disk itself first.
-pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhdx::FORMAT, installer::FORMAT];
+pub const ALL: &[Format] = &[RAW, qcow2::FORMAT, vhd::FORMAT, vhdx::FORMAT, vmdk::FORMAT, installer::FORMAT];
 
 impl Format {
     /// The format of this name.
@@ -72,13 +74,19 @@ fn copy(raw: &Path, out: &Path) -> Result<()> {
         let from = File::open(raw)?;
         let size = from.metadata()?.len();
         let new = NewFile::create(out, 0o666)?;
-        new.file().set_len(size)?;
-        for (start, end) in file::data_ranges(&from, size)? {
-            file::copy_range(&from, start, end, new.file(), start)?;
-        }
+        copy_data(&from, size, new.file(), size)?;
         new.publish()
     };
     copied().map_err(|e: std::io::Error| Error::io("the disk image cannot be copied", out, e))
+}
+
+/// Makes `to` a file of `length` bytes whose first `size` are those of `from`, holes left out.
+fn copy_data(from: &File, size: u64, to: &File, length: u64) -> std::io::Result<()> {
+    to.set_len(length)?;
+    for (start, end) in file::data_ranges(from, size)? {
+        file::copy_range(from, start, end, to, start)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

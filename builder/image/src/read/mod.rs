@@ -115,9 +115,10 @@ pub struct DiskReader {
 }
 
 /// Beginnings of files that people may take for a disk image: where, what, and what the file then is.
-const OTHERS: [(u64, &[u8], &str, &str); 8] = [
+const OTHERS: [(u64, &[u8], &str, &str); 9] = [
     (0, b"QFI\xfb", "a qcow2 image", "convert it: `qemu-img convert -O raw`"),
     (0, b"vhdxfile", "a VHDX image", "convert it: `qemu-img convert -O raw`"),
+    (0, b"KDMV", "a VMDK image", "convert it: `qemu-img convert -O raw`"),
     (0, b"\x1f\x8b", "compressed with gzip", "unpack it first"),
     (0, b"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it first"),
     (0, b"\xfd7zXZ", "compressed with xz", "unpack it first"),

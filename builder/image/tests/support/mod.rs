@@ -100,7 +100,9 @@ pub fn make(tree: &Tree, directory: &Path) -> Result<Made> {
     };
     let image = disk::write(&parts, &path("disk.raw"))?;
     format::qcow2::write(&path("disk.raw"), &path("disk.qcow2"))?;
+    format::vhd::write(&path("disk.raw"), &image.sha256, &path("disk.vhd"))?;
     format::vhdx::write(&path("disk.raw"), &image.sha256, &path("disk.vhdx"))?;
+    format::vmdk::write(&path("disk.raw"), &image.sha256, &path("disk.vmdk"))?;
     Ok(Made { cmdline, root_hash, image })
 }
 
