@@ -56,7 +56,10 @@ fn image(args: &WriteArgs) -> Result<(PathBuf, Digest)> {
     if file.extension().is_some_and(|e| e == "raw") {
         return Ok((file.to_owned(), disks::raw_digest(file)?));
     }
-    if file.extension().is_some_and(|e| ["qcow2", "vhd", "vhdx", "vmdk", "iso", "img", "zst"].iter().any(|other| e == *other)) {
+    if file
+        .extension()
+        .is_some_and(|e| ["qcow2", "vhd", "vhdx", "vmdk", "iso", "img", "zst"].iter().any(|other| e == *other))
+    {
         let error = Error::input("this is not a raw disk image").at(file.display().to_string());
         return Err(error.hint("name a profile, or the file disk.raw of its build (`diorite build NAME --format raw`)"));
     }

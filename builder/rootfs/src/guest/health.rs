@@ -203,7 +203,8 @@ sleep() { :; }
 
     #[test]
     fn a_slow_start_is_waited_for_and_a_failed_one_is_not() {
-        let (passed, said) = gate_of(&[("db", &["active"]), ("app", &["activating", "inactive", "activating", "active"])]);
+        let (passed, said) =
+            gate_of(&[("db", &["active"]), ("app", &["activating", "inactive", "activating", "active"])]);
         assert!(passed, "{said}");
         assert_eq!(said, "waiting for app (activating)\nwaiting for app (inactive)\nwaiting for app (activating)\n");
         assert_eq!(gate_of(&[("db", &["active"]), ("web", &["active"])]), (true, String::new()));
