@@ -1,6 +1,7 @@
 //! What is in an image, for people and as JSON.
 
 use diorite_host::progress::bytes;
+use diorite_image::measure::{self, ExpectedPcr};
 use diorite_image::pe::Pe;
 use diorite_image::read::{Damage, ImageFileKind, ImageReader};
 use diorite_model::{Digest, Recipe};
@@ -49,6 +50,10 @@ pub fn image(image: &ImageReader, sha256: Digest, damages: &[Damage], as_json: b
         let signed = if is_signed(content) { "  signed" } else { "" };
         fact("boot file", format!("{path:<36} {:>10}{signed}", bytes(content.len() as u64)));
     }
+    for expected in pcr_11(image) {
+        let when = if expected.phases.is_empty() { "before the kernel" } else { &expected.phases };
+        fact("PCR 11", format!("{}  {when}", expected.sha256));
+    }
     let to_be_signed = image.carried.as_ref().is_some_and(|carried| carried.recipe.signing.is_some());
     match damages {
         [] if to_be_signed => fact(
@@ -61,6 +66,11 @@ pub fn image(image: &ImageReader, sha256: Digest, damages: &[Damage], as_json: b
         some => some.iter().for_each(|d| fact("DAMAGED", format!("{}: {}: {}", d.part, d.place, d.what))),
     }
     text
+}
+
+/// What a TPM will hold of the image's kernel; nothing where it has none that can be read.
+fn pcr_11(image: &ImageReader) -> Vec<ExpectedPcr> {
+    image.esp.uki().and_then(|(_, uki)| measure::pcr_11(uki)).unwrap_or_default()
 }
 
 /// Whether it is a program with a signature, whoever made that.
@@ -93,10 +103,12 @@ fn as_value(image: &ImageReader, sha256: Digest, line: &str, damages: &[Damage])
             "overlays": c.description.overlays, "kernel_sha256": c.description.kernel,
         })
     });
+    let pcr_11 = pcr_11(image).into_iter().map(|pcr| json!({ "phases": pcr.phases, "sha256": pcr.sha256 }));
     json!({
         "schema": 1, "disk": image.disk.path(), "bytes": image.disk.size(), "disk_sha256": sha256,
         "root_hash": image.root_hash, "command_line": line, "files": image.files.len(), "root_bytes": image.root.len(),
         "partitions": partitions.collect::<Vec<_>>(), "boot_files": boot.collect::<Vec<_>>(), "carried": carried,
+        "pcr_11": pcr_11.collect::<Vec<_>>(),
         "intact": damages.is_empty(), "damages": damages.iter().map(damage).collect::<Vec<_>>(),
     })
 }

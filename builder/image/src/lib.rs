@@ -15,6 +15,7 @@ pub mod format;
 pub mod initrd;
 pub mod iso;
 pub mod kernel;
+pub mod measure;
 pub mod modules;
 pub mod pe;
 mod programs;

@@ -5,7 +5,8 @@
 mod support;
 
 use diorite_host::tools::{Tool, ToolsTree};
-use diorite_image::{format, initrd, kernel};
+use diorite_image::pe::Pe;
+use diorite_image::{format, initrd, kernel, measure};
 use diorite_model::Digest;
 use std::fs::File;
 use std::os::unix::fs::{FileExt, MetadataExt};
@@ -165,6 +166,37 @@ fn the_unified_kernel_image_is_ukify_s_own_byte_for_byte() {
     };
     assert!(build(&BENCH.made.cmdline));
     assert!(!build("another=line"));
+}
+
+/// systemd's own program, given the parts as files, expects the same values; with another command line, others.
+#[test]
+fn systemd_measure_expects_the_same_of_pcr_11() {
+    let uki = Pe::parse(std::fs::read(BENCH.path("uki.efi")).unwrap()).unwrap();
+    let part = |name: &str| {
+        let path = BENCH.path(&format!("measured{name}"));
+        std::fs::write(&path, uki.section(name).unwrap().unwrap()).unwrap();
+        text(&path).to_owned()
+    };
+    let sections = [".linux", ".osrel", ".cmdline", ".initrd", ".uname", ".sbat"];
+    let options: Vec<String> = sections.map(|name| format!("--{}={}", &name[1..], part(name))).into();
+    let expected = measure::pcr_11(&std::fs::read(BENCH.path("uki.efi")).unwrap()).unwrap();
+    let judged = |options: &[String]| {
+        let phases = expected.iter().map(|pcr| format!("--phase={}", pcr.phases));
+        let all: Vec<_> = ["calculate", "--bank=sha256"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(phases)
+            .chain(options.to_vec())
+            .collect();
+        let arguments: Vec<&str> = all.iter().map(String::as_str).collect();
+        expected
+            .iter()
+            .map(|pcr| BENCH.accepts(Tool::SystemdMeasure, &arguments, &pcr.sha256.to_string()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(judged(&options), [true; 5]);
+    std::fs::write(BENCH.path("measured.cmdline"), "init=/bin/sh").unwrap();
+    assert_eq!(judged(&options), [false; 5]);
 }
 
 #[test]

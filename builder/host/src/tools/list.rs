@@ -16,6 +16,7 @@ pub enum Tool {
     Objdump,
     SystemdDissect,
     SystemdAnalyze,
+    SystemdMeasure,
     Nft,
     AptGet,
     AptCache,
@@ -45,7 +46,7 @@ pub(super) enum ProgramKind {
 
 impl Tool {
     /// Every tool.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::QemuSystem,
         Self::QemuImg,
         Self::FsckErofs,
@@ -58,6 +59,7 @@ impl Tool {
         Self::Objdump,
         Self::SystemdDissect,
         Self::SystemdAnalyze,
+        Self::SystemdMeasure,
         Self::Nft,
         Self::AptGet,
         Self::AptCache,
@@ -90,6 +92,7 @@ impl Tool {
             Self::Objdump => ("usr/bin/objdump", "binutils"),
             Self::SystemdDissect => ("usr/bin/systemd-dissect", "systemd-container"),
             Self::SystemdAnalyze => ("usr/bin/systemd-analyze", "systemd"),
+            Self::SystemdMeasure => ("usr/lib/systemd/systemd-measure", "systemd"),
             Self::Nft => ("usr/sbin/nft", "nftables"),
             Self::AptGet => ("usr/bin/apt-get", "apt"),
             Self::AptCache => ("usr/bin/apt-cache", "apt"),
