@@ -4,6 +4,7 @@ use crate::attestations::SignedFiles;
 use diorite_model::{Digest, date};
 use diorite_trust::attest::{HeldStatement, ImageStatement, StatementKind, StatementOutcome, TrustedKey};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -50,8 +51,8 @@ pub fn held(disk: &Path, sha256: Digest, held: &[HeldStatement], keys: &[Trusted
     text
 }
 
-/// What statements say: file, the key's id by their own word, statement.
-pub fn shown(all: &[(String, String, ImageStatement)], as_json: bool) -> String {
+/// What statements say: file, the key's id by their own word, statement; and of which other disks some were set aside.
+pub fn shown(all: &[(String, String, ImageStatement)], others: &BTreeMap<Digest, usize>, as_json: bool) -> String {
     if as_json {
         let one = |(file, hint, statement): &(String, String, ImageStatement)| {
             json!({
@@ -60,7 +61,8 @@ pub fn shown(all: &[(String, String, ImageStatement)], as_json: bool) -> String 
             })
         };
         let all: Vec<_> = all.iter().map(one).collect();
-        return json!({ "schema": 1, "verified": false, "statements": all }).to_string() + "\n";
+        let others: Vec<_> = others.iter().map(|(disk, count)| json!({ "disk": disk, "statements": count })).collect();
+        return json!({ "schema": 1, "verified": false, "statements": all, "set_aside": others }).to_string() + "\n";
     }
     let mut text =
         String::from("Nothing below is verified: `diorite attest verify` says what holds, and by which key.\n");
@@ -79,6 +81,9 @@ pub fn shown(all: &[(String, String, ImageStatement)], as_json: bool) -> String 
             StatementKind::Vsa => fact("levels", list(&statement.predicate["verifiedLevels"])),
             StatementKind::TestResult | StatementKind::Rebuild => test_result(&statement.predicate, &mut fact),
         }
+    }
+    for (disk, count) in others {
+        let _ = writeln!(text, "\n  set aside    {count} about another disk, in attestations/{disk}");
     }
     text.replace("               \n", "\n")
 }

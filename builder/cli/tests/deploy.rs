@@ -567,4 +567,44 @@ fn a_policy_is_asked_before_anything_is_changed() {
     assert!(untouched());
     case.run(&deploy);
     assert!(!untouched());
+    a_rollback_asks_the_policy_too(&case, &key, &build);
+}
+
+/// `first` runs, and the target requires a rebuild by `key`.
+fn a_rollback_asks_the_policy_too(case: &Case, key: &AttestationKey, first: &Build) {
+    let all = case.project.path("out/web/attestations");
+    let (file, aside) = (all.join("rebuild.sigstore.json"), all.join(first.disk_sha256.to_string()));
+    // As the build of another disk leaves them.
+    fs::create_dir(&aside).expect("a directory");
+    fs::rename(&file, aside.join("rebuild.sigstore.json")).expect("set aside");
+    case.build("2");
+    let text = fs::read(case.project.path("out/web/build.json")).expect("it");
+    let second: Build = serde_json::from_slice(&text).expect("JSON");
+    let statement = attest::rebuild(&attest::RebuildInputs { build: &second, changed: &[] });
+    fs::write(&file, attest::sign(&statement, key).expect("signed")).expect("an attestation");
+    let deploy = ["deploy", "web", "--target", "school"];
+    case.run(&deploy);
+    let now = || case.run(&["status", "--target", "school"]);
+    let rollback = ["rollback", "--target", "school"];
+    let refused = |more: &[&str]| refuses(&case.project, &mut case.diorite(), &[&rollback[..], more].concat(), 4);
+
+    let elsewhere = case.project.path("kept");
+    fs::rename(&aside, &elsewhere).expect("moved away");
+    let before = case.simulator.world().machines[&9000].starts;
+    insta::assert_snapshot!("policy_of_the_target_at_a_rollback", refused(&[]));
+    refused(&["--plan"]);
+    refused(&["--attestations", "kept", "--policy", "policy.toml"]);
+    // A statement about the image that runs says nothing of the one that is wanted.
+    fs::copy(&file, elsewhere.join("other.sigstore.json")).expect("a copy");
+    fs::rename(elsewhere.join("rebuild.sigstore.json"), case.project.path("away")).expect("moved away");
+    refused(&["--attestations", "kept"]);
+    assert!(now().contains("  now web 2"), "{}", now());
+    assert_eq!(case.simulator.world().machines[&9000].starts, before, "nothing was changed");
+
+    fs::rename(case.project.path("away"), elsewhere.join("rebuild.sigstore.json")).expect("back");
+    let plan = case.run(&[&rollback[..], &["--attestations", "kept", "--plan"]].concat());
+    assert!(plan.contains("nothing was changed"), "{plan}");
+    fs::rename(&elsewhere, &aside).expect("back");
+    case.run(&rollback);
+    assert!(now().contains("  now web 1"), "{}", now());
 }

@@ -79,6 +79,12 @@ pub struct RollbackArgs {
     /// Show every API call that would be made, and make none.
     #[arg(long)]
     pub plan: bool,
+    /// Return only to an image of which this file's keys have said what it requires; besides the target's own `policy`.
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<PathBuf>,
+    /// Directory of the attestations that a policy asks for [default: out/IMAGE/attestations, IMAGE as in the VM's notes].
+    #[arg(long, value_name = "DIR")]
+    pub attestations: Option<PathBuf>,
     #[command(flatten)]
     pub timeout: TimeoutArgs,
 }

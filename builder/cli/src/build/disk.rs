@@ -3,6 +3,7 @@
 use super::filesystem::RootImage;
 use super::sbom::{self, SealedSources};
 use super::step::{BuildContext, StepOutput, StepRunner};
+use crate::attestations;
 use crate::results::ResultsStaging;
 use diorite_host::interrupt;
 use diorite_image::format::{self, Format, FormatSource, ProgramSigner};
@@ -78,7 +79,8 @@ pub fn run(context: &BuildContext, _key: &Digest, source: &DiskSource) -> Result
 impl StagedDisk {
     /// Writes `build.json`, and puts all results in place.
     pub fn publish(self, key: Digest, runner: StepRunner) -> Result<Build> {
-        let inputs = runner.context.inputs;
+        let context = runner.context;
+        let inputs = context.inputs;
         let build = Build {
             schema: 1,
             name: inputs.recipe.image.name.clone(),
@@ -91,6 +93,11 @@ impl StagedDisk {
             tools: vec![BuildTool::diorite(env!("CARGO_PKG_VERSION"), inputs.program)],
             steps: runner.results,
         };
+        // Before the disk goes: where this is interrupted, those of the disk before are still found.
+        for disk in attestations::set_aside(&context.project.results, self.sha256)? {
+            let to = attestations::aside(&context.project.results.attestations(), disk);
+            context.progress.say(format!("statements about the disk that was here before: now in {}", to.display()));
+        }
         self.staging.publish(&build, key)?;
         interrupt::check()?;
         Ok(build)

@@ -14,6 +14,7 @@ use diorite_model::plan::Build;
 use diorite_model::report::Report;
 use diorite_model::{Digest, Error, Exit, Result};
 use diorite_trust::attest::{self, ProvenanceInputs, StatementKind, SummaryInputs, TestInputs};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -144,11 +145,17 @@ fn verify(args: &AttestVerifyArgs, context: &Context) -> Result<Exit> {
 
 /// Every attestation of a directory holds.
 fn every(directory: &Path, keys: &[attest::TrustedKey], disk: Digest) -> Result<Vec<attest::HeldStatement>> {
-    let files = attestations::files(directory)?;
+    let files = attestations::files_for(directory, disk)?;
     if files.is_empty() {
+        let because = match attestations::set_aside_before(directory)?.len() {
+            0 => format!("the directory has no file `*{ENDING}`, or is not there"),
+            others => {
+                format!("the directory has only statements about other disks, set aside by builds: {others} of them")
+            }
+        };
         return Err(Error::new(Exit::VerificationFailed, "there is no attestation for the disk")
             .at(directory.display().to_string())
-            .because(format!("the directory has no file `*{ENDING}`, or is not there"))
+            .because(because)
             .hint("`diorite attest sign` makes some; --attestations names another directory"));
     }
     let (mut held, mut wrong) = (Vec::new(), Vec::new());
@@ -165,18 +172,18 @@ fn every(directory: &Path, keys: &[attest::TrustedKey], disk: Digest) -> Result<
 }
 
 fn show(args: &AttestShowArgs, context: &Context) -> Result<Exit> {
-    let files = match args.image.ends_with(ENDING) {
-        true => vec![attestations::read(Path::new(&args.image))?],
+    let (files, others) = match args.image.ends_with(ENDING) {
+        true => (vec![attestations::read(Path::new(&args.image))?], BTreeMap::new()),
         false => {
             let disk = NamedSubject::of(&args.image, &args.paths)?.image()?;
             let directory = Results::beside(&disk).attestations();
-            let files = attestations::files(&directory)?;
-            if files.is_empty() {
+            let (files, others) = (attestations::files(&directory)?, attestations::set_aside_before(&directory)?);
+            if files.is_empty() && others.is_empty() {
                 return Err(Error::input("there is no attestation for the disk")
                     .at(directory.display().to_string())
                     .hint("`diorite attest sign` makes some"));
             }
-            files
+            (files, others)
         }
     };
     let read = |file: &attest::AttestationFile| {
@@ -185,6 +192,6 @@ fn show(args: &AttestShowArgs, context: &Context) -> Result<Exit> {
         Ok((file.place.clone(), signed.hint, statement))
     };
     let all = files.iter().map(read).collect::<Result<Vec<_>>>()?;
-    out::print(print::shown(&all, context.json))?;
+    out::print(print::shown(&all, &others, context.json))?;
     Ok(Exit::Done)
 }

@@ -5,6 +5,7 @@ use crate::args::{DeployArgs, PathArgs, ProfileArgs, RollbackArgs, StatusArgs};
 use crate::config_drive::{self, Signer};
 use crate::context::Context;
 use crate::project::Project;
+use crate::results::Results;
 use crate::{attestations, disks, file, out, print_deploy as print};
 use diorite_checks::plan as checks;
 use diorite_image::format;
@@ -22,6 +23,7 @@ use diorite_proxmox::observed::MachineRef;
 use diorite_proxmox::ready::ready;
 use diorite_proxmox::run::DeployRun;
 use diorite_proxmox::status::{self, MachineStatus, MetricsSource};
+use diorite_trust::attest::AttestationPolicy;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::Path;
@@ -40,7 +42,10 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
     let image = image(&project, args.unverified)?;
     let named = machines(&project, args.machine.as_deref())?;
     let client = target::client(&args.target.target)?;
-    policies(args, &project, &image, &client)?;
+    let required = policies(args.policy.as_deref(), &client)?;
+    for policy in &required {
+        attestations::judge(policy, &project.results.attestations(), image.sha256())?;
+    }
     let values = values(&project, &named, &client)?;
     ready(&client, &project.settings.machine.cluster)?;
     let (probes, others) = health::probes(&project.settings.checks);
@@ -75,11 +80,48 @@ pub fn deploy(args: &DeployArgs, context: &Context) -> Result<Exit> {
 }
 
 /// What the target, and the file that was named, require of an image.
-fn policies(args: &DeployArgs, project: &Project, image: &DeployImage, client: &Client) -> Result<()> {
+fn policies(file: Option<&Path>, client: &Client) -> Result<Vec<AttestationPolicy>> {
     let of_target = client.target().policy.as_ref().map(attestations::policy).transpose()?;
-    let of_file = args.policy.as_deref().map(attestations::policy_file).transpose()?;
-    for policy in of_target.iter().chain(&of_file) {
-        attestations::judge(policy, &project.results.attestations(), image.sha256())?;
+    let of_file = file.map(attestations::policy_file).transpose()?;
+    Ok(of_target.into_iter().chain(of_file).collect())
+}
+
+/// The image of a rollback has what the target requires, as at a deployment: a key or a requirement may have changed since.
+fn still_allowed(
+    required: &[AttestationPolicy],
+    args: &RollbackArgs,
+    machine: &MachineStatus,
+    to: &Generation,
+) -> Result<()> {
+    if required.is_empty() {
+        return Ok(());
+    }
+    let directory = match (&args.attestations, machine.image.as_deref()) {
+        (Some(directory), _) => directory.clone(),
+        // The hypervisor's word, which must not lead anywhere else.
+        (None, Some(name))
+            if !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_') =>
+        {
+            Results::of(&PathArgs::default(), name).attestations()
+        }
+        _ => {
+            return Err(Error::input(format!(
+                "the notes of VM {} (`{}`) do not name its image",
+                machine.id, machine.name
+            ))
+            .hint("name the directory of the image's attestations with `--attestations`"));
+        }
+    };
+    for policy in required {
+        attestations::judge(policy, &directory, to.sha256).map_err(|error| {
+            error.hint(format!(
+                "looked in {directory} and {aside} for statements about {version}; if they are elsewhere, name their directory with \
+                `--attestations`; `--version` names another image",
+                directory = directory.display(),
+                aside = attestations::aside(Path::new(""), to.sha256).display(),
+                version = to.version,
+            ))
+        })?;
     }
     Ok(())
 }
@@ -165,8 +207,10 @@ fn uuid(target: &diorite_proxmox::Target, name: &str) -> String {
 /// Goes back to an image that a machine had before.
 pub fn rollback(args: &RollbackArgs, context: &Context) -> Result<Exit> {
     let client = target::client(&args.target.target)?;
+    let required = policies(args.policy.as_deref(), &client)?;
     let machine = the_machine(status::status(&client, &[], None, &context.progress)?, args, &client)?;
     let generation = generation(&machine, args.version.as_deref(), &client)?;
+    still_allowed(&required, args, &machine, &generation)?;
     let desired = Desired::back(&machine.name, machine.image.as_deref().unwrap_or_default(), &generation);
     let deployer = deployer(&client, None, &[], args.timeout.timeout, context);
     if args.plan {
