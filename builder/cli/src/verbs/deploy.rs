@@ -115,10 +115,10 @@ fn still_allowed(
     for policy in required {
         attestations::judge(policy, &directory, to.sha256).map_err(|error| {
             error.hint(format!(
-                "looked in {directory} and {aside} for statements about {version}; if they are elsewhere, name their directory with \
-                `--attestations`; `--version` names another image",
+                "statements about version {version} are looked for in {directory} and in {aside}; if they are elsewhere, name their \
+                 directory with `--attestations`; `--version` names another image",
                 directory = directory.display(),
-                aside = attestations::aside(Path::new(""), to.sha256).display(),
+                aside = attestations::aside(&directory, to.sha256).display(),
                 version = to.version,
             ))
         })?;
