@@ -77,7 +77,7 @@ pub fn set_aside(results: &Results, disk: Digest) -> Result<BTreeSet<Digest>> {
         let Some(theirs) = statement.disks.first().filter(|_| !statement.disks.contains(&disk)) else { continue };
         let (from, to) = (Path::new(&file.place), aside(&directory, *theirs));
         let moved = fs::create_dir_all(&to)
-            .and_then(|()| diorite_host::file::rename(from, &to.join(from.file_name().unwrap_or_default())));
+            .and_then(|()| diorite_host::file::rename(from, to.join(from.file_name().unwrap_or_default())));
         moved.map_err(|e| Error::io("an attestation about another disk cannot be set aside", &to, e))?;
         gone.insert(*theirs);
     }

@@ -204,7 +204,7 @@ fn disordered(place: &Place, order: &str) -> Outcome {
             Ok(status) if !status.success() => return skip("disorderfs cannot mount here: FUSE"),
             Ok(_) => {}
         }
-        let mut build = Command::new(&place.build().get_program());
+        let mut build = Command::new(place.build().get_program());
         build.args(["-q", "build", place.profile, "--format", "raw"]).current_dir(seen.join("project"));
         build.env("DIORITE_STORE", seen.join("store")).env("DIORITE_MIRROR", "http://127.0.0.1:9/nowhere");
         let outcome = place.digest(&mut build);
