@@ -26,7 +26,7 @@ pub struct AuditArgs {
     /// Audit as if it were this day [default: today].
     #[arg(long, value_name = "DAY", value_parser = values::day)]
     pub day: Option<u64>,
-    /// With the path of an image: the profile whose [audit] says what is put up with.
+    /// With the path of an image: the profile whose `[audit]` says what is put up with.
     #[arg(long, value_name = "PROFILE")]
     pub waivers: Option<String>,
     /// Print a VEX document of this form instead.
